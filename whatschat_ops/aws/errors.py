@@ -1,0 +1,100 @@
+"""AWS's error codes -> our errors. One table, most specific first.
+
+Codes: botocore service models 1.43 (apigatewayv2, apigatewaymanagementapi, dynamodb, iam, lambda, logs, ssm, sts,
+chime-sdk-meetings) and the common query and JSON protocol codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from whatschat_ops.errors import (
+    AwsError,
+    Conflict,
+    CredentialsError,
+    Gone,
+    NotFound,
+    PermissionDenied,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
+from whatschat_ops.redaction import redact
+
+_BY_CODE: Mapping[str, type[AwsError]] = {
+    **dict.fromkeys(
+        (
+            "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
+            "InvalidSignatureException", "SignatureDoesNotMatch", "InvalidAccessKeyId", "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException", "IncompleteSignature", "RequestExpired", "UnauthorizedException",
+            "InvalidToken",
+        ),
+        CredentialsError,
+    ),
+    **dict.fromkeys(
+        ("AccessDenied", "AccessDeniedException", "ForbiddenException", "UnauthorizedOperation", "AuthorizationError"),
+        PermissionDenied,
+    ),
+    **dict.fromkeys(
+        (
+            "ResourceNotFoundException", "NotFoundException", "NoSuchEntity", "ParameterNotFound", "NoSuchBucket",
+            "NoSuchKey", "TableNotFoundException",
+        ),
+        NotFound,
+    ),
+    "GoneException": Gone,
+    **dict.fromkeys(
+        (
+            "ConflictException", "ResourceConflictException", "ResourceInUseException", "EntityAlreadyExists",
+            "ResourceAlreadyExistsException", "ParameterAlreadyExists", "ConditionalCheckFailedException",
+            "PreconditionFailedException", "DeleteConflict", "OperationAbortedException", "TableInUseException",
+            "TransactionConflictException", "ConcurrentModification", "ConcurrentModificationException",
+        ),
+        Conflict,
+    ),
+    **dict.fromkeys(
+        (
+            "Throttling", "ThrottlingException", "ThrottledException", "ThrottledClientException",
+            "TooManyRequestsException", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
+            "SlowDown", "TooManyUpdates",
+        ),
+        Throttled,
+    ),
+}  # fmt: skip
+
+
+def translate(operation: str, status: int, error: Mapping[str, Any]) -> AwsError:
+    """The error for an AWS error answer: `error` is botocore's parsed {"Code", "Message"}.
+
+    The code decides; an unknown code falls back to the HTTP status. HTTP 403 is never read as "absent".
+    """
+    code = str(error.get("Code") or status)
+    text = str(error.get("Message") or "").strip() or f"HTTP {status}"
+    kind = _BY_CODE.get(code) or _by_status(code, status)
+    return kind(
+        f"{operation}: {redact(text)} ({code})",
+        hint=_hint(kind, operation),
+        aws_code=code,
+        operation=operation,
+    )
+
+
+def _by_status(code: str, status: int) -> type[AwsError]:
+    if code == "LimitExceededException":  # 429 from @connections, 400 (a full quota) elsewhere
+        return Throttled if status == 429 else Rejected
+    by_status: Mapping[int, type[AwsError]] = {
+        401: CredentialsError, 403: PermissionDenied, 404: NotFound, 409: Conflict, 410: Gone, 429: Throttled,
+    }  # fmt: skip
+    return by_status.get(status) or (Unavailable if status >= 500 else Rejected)
+
+
+def _hint(kind: type[AwsError], operation: str) -> str | None:
+    hints: Mapping[type[AwsError], str] = {
+        CredentialsError: "Check which identity is used: aws sts get-caller-identity, or name one with --profile.",
+        PermissionDenied: f"The identity needs an IAM policy that allows {operation}. "
+        "See: whatschat-ops iam policies operator",
+        Throttled: "Wait a little and run the same command again.",
+        Unavailable: "Run the same command again; if it stays, see https://health.aws.amazon.com.",
+    }
+    return hints.get(kind)

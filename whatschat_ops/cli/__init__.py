@@ -1,0 +1,1 @@
+"""The command line: parse, call one feature, show the result. Nothing else lives here."""

@@ -1,0 +1,85 @@
+"""`config`: what the settings are and where they come from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from whatschat_ops.cli.command import Run, command
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting: its dotted key, its value, and where the value came from."""
+
+    key: str
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationResult:
+    """A configuration that is valid."""
+
+    environment: str
+    file: Path | None
+    valid: bool = True
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the program."""
+    group = typer.Typer(no_args_is_help=True, help="Show and check the settings.")
+    command(group)(show)
+    command(group)(validate)
+    command(group)(schema)
+    app.add_typer(group, name="config")
+
+
+def show(run: Run) -> None:
+    """Show every setting, its value and where the value came from."""
+    from whatschat_ops.config.loading import flatten
+
+    loaded = run.loaded
+    rows = [
+        SettingRow(key, value, str(loaded.origins[key])) for key, value in flatten(loaded.settings).items()
+    ]
+    run.out.result(rows, _render_settings)
+
+
+def validate(run: Run) -> None:
+    """Check the configuration file and the environment variables."""
+    loaded = run.loaded
+    run.out.result(
+        ValidationResult(loaded.settings.environment, loaded.path),
+        lambda result: f"{result.file or 'The defaults'}: valid.",
+    )
+
+
+def schema(
+    run: Run,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")] = None,
+) -> None:
+    """Print the JSON Schema of the configuration files, for editors."""
+    from whatschat_ops.config.schema import json_schema
+
+    text = json.dumps(json_schema(), indent=2) + "\n"
+    if output is None:
+        run.out.text(text)
+        return
+    output.write_text(text, encoding="utf-8")
+    run.out.note(f"Wrote {output}.")
+
+
+def _render_settings(rows: list[SettingRow]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("Setting", "Value", "From", box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        value = "" if row.value is None else str(row.value)
+        table.add_row(row.key, Text(value), Text(row.origin, style="dim" if row.origin == "default" else ""))
+    return table

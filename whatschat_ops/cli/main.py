@@ -1,0 +1,132 @@
+"""The program: registers every command, runs one, turns every failure into words and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from whatschat_ops import __version__
+from whatschat_ops.cli.command import COMMON, COMMON_PARAMETERS, CommonOptions, current_run, make_run
+from whatschat_ops.errors import ExitCode, Interrupted, OpsError, UsageError
+
+GROUPS: tuple[str, ...] = (
+    "stack",
+    "config",
+    "local",
+    "table",
+    "lambda_",
+    "iam",
+    "token",
+    "ws",
+    "chime",
+    "cost",
+    "env",
+    "doctor",
+)
+"""Modules of `whatschat_ops.cli` in the order of `--help`; each has `register(app)`."""
+
+
+# Typer brings its own copy of Click since 0.2x and used the installed one before: this is the class of either.
+_CliUsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def build_app() -> typer.Typer:
+    """The whole command line."""
+    app = typer.Typer(
+        name="whatschat-ops",
+        help="Provision, operate, test, price and diagnose the AWS side of WhatsChat: a WebSocket API with "
+        "Lambda functions, and Chime SDK meetings.\n\nStart with: [bold]whatschat-ops provision[/bold] "
+        "(runs on this machine; no AWS account needed).",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root())
+    for group in GROUPS:
+        if importlib.util.find_spec(f"whatschat_ops.cli.{group}") is None:  # TODO remove
+            continue
+        importlib.import_module(f"whatschat_ops.cli.{group}").register(app)
+    return app
+
+
+def _root() -> Any:
+    def root(ctx: typer.Context, **values: Any) -> None:
+        ctx.obj = CommonOptions(**{key: values[key] for key in COMMON})
+
+    version_option = Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ]
+    parameters = [
+        inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+        inspect.Parameter(
+            "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=version_option
+        ),
+        *COMMON_PARAMETERS,
+    ]
+    root.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    root.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return root
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"whatschat-ops {__version__}\n")
+        raise typer.Exit
+
+
+def run() -> NoReturn:
+    """Run the command line of this process and exit."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command line. Returns the exit code; prints what failed."""
+    try:
+        result = typer.main.get_command(build_app()).main(
+            args=arguments, prog_name="whatschat-ops", standalone_mode=False
+        )
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail(Interrupted("Interrupted."))
+    except _CliUsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a bare group: its help is printed already
+            return ExitCode.USAGE
+        return _fail(_as_usage_error(error), arguments)
+    except OpsError as error:
+        return _fail(error)
+    except BrokenPipeError:  # the reader of a pipe has gone, for example `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug
+        return _fail(_as_bug(error))
+    return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _as_usage_error(error: Any) -> UsageError:
+    path = error.ctx.command_path if error.ctx else "whatschat-ops"
+    return UsageError(error.format_message(), hint=f"{path} --help")
+
+
+def _as_bug(error: Exception) -> OpsError:
+    return OpsError(
+        f"Something went wrong inside whatschat-ops: {type(error).__name__}: {error}",
+        hint="Run it again with --debug and report what it prints.",
+    )
+
+
+def _fail(error: OpsError, arguments: list[str] | None = None) -> int:
+    current = current_run()
+    if current is None:  # the options themselves could not be parsed
+        given = arguments or []
+        current = make_run(CommonOptions(json="--json" in given, debug="--debug" in given))
+    if current.options.debug:
+        traceback.print_exc(file=current.out.stderr)
+    current.out.fail(error)
+    return error.exit_code

@@ -1,0 +1,154 @@
+"""The one output object: results on stdout, everything else on stderr.
+
+A result is a frozen dataclass (or a list of them). Its JSON is the stable contract; the table is a view of the
+same object. `Secret` values stay hidden unless the user asked with `--show-secrets`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.redaction import Secret, redact
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+T = TypeVar("T")
+
+
+class Output:
+    """Where a command's words go. `show_secrets` is switched on by the option of that name."""
+
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        show_secrets: bool = False,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+    ) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+        self.show_secrets = show_secrets
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
+
+    def result(self, model: T, render: Callable[[T], RenderableType]) -> None:
+        """Print the result: as JSON, or as whatever Rich object `render` makes of it."""
+        if self.as_json:
+            self.stdout.write(json.dumps(self.encode(model), indent=2, ensure_ascii=False) + "\n")
+            self.stdout.flush()
+        else:
+            self._console(self.stdout).print(render(model))
+
+    def text(self, text: str) -> None:
+        """Print raw text on stdout, unwrapped and unstyled: an endpoint, a token, a file."""
+        self.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        self.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Say something on stderr, unless --quiet. The text is not markup."""
+        if not self.quiet:
+            self._line(text, "")
+
+    def detail(self, text: str) -> None:
+        """Say something on stderr only with --verbose."""
+        if self.verbose:
+            self._line(text, "dim")
+
+    def warn(self, text: str) -> None:
+        """Say on stderr what the user should look at, even with --quiet."""
+        self._line(f"Warning: {redact(text)}", "yellow")
+
+    def fail(self, error: OpsError) -> None:
+        """Print an error: on stdout as JSON with --json, else two lines on stderr."""
+        if self.as_json:
+            document = {"error": {"code": error.code, "message": redact(error.message), "hint": error.hint}}
+            self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+            self.stdout.flush()
+            return
+        self._line(f"Error: {redact(error.message)}", "red")
+        if error.hint:
+            self._line(f"  Try: {error.hint}", "")
+
+    def confirm(self, question: str, *, yes: bool) -> bool:
+        """Ask on the terminal. Without a terminal there is nobody to ask: UsageError unless `yes`."""
+        if yes:
+            return True
+        if not (sys.stdin.isatty() and self.stderr.isatty()):
+            raise UsageError(
+                f"{question} Nobody is there to answer.", hint="Add --yes to go on without asking."
+            )
+        self.stderr.write(f"{question} [y/N] ")
+        self.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    @contextmanager
+    def status(self, text: str) -> Iterator[None]:
+        """A spinner while something takes a moment; nothing at all in a pipe, with --quiet or --json."""
+        if self.quiet or not self.stderr.isatty():
+            yield
+            return
+        with self._console(self.stderr).status(text):
+            yield
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person looks at stderr (progress may move the cursor)."""
+        return self.stderr.isatty() and not self.quiet
+
+    def error_console(self) -> Console:
+        """Rich console on stderr, for progress displays."""
+        return self._console(self.stderr)
+
+    def encode(self, value: Any) -> Any:
+        """`value` as JSON-ready data: money as strings, times as ISO 8601 UTC, secrets hidden."""
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {
+                field.name: self.encode(getattr(value, field.name)) for field in dataclasses.fields(value)
+            }
+        if isinstance(value, Secret):
+            return value.reveal() if self.show_secrets else str(value)
+        if isinstance(value, Mapping):
+            return {str(self.encode(key)): self.encode(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.encode(item) for item in value]
+        return _encode_scalar(value)
+
+    def shown(self, secret: Secret) -> str:
+        """A secret as this output may show it."""
+        return secret.reveal() if self.show_secrets else str(secret)
+
+    def _line(self, text: str, style: str) -> None:
+        self._console(self.stderr).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    def _console(self, stream: TextIO) -> Console:
+        from rich.console import Console
+
+        # A pipe has no width; tables written there must not be cut at 80 columns.
+        width = None if stream.isatty() or "COLUMNS" in os.environ else 200
+        return Console(file=stream, width=width, highlight=False, emoji=False)
+
+
+def _encode_scalar(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (Decimal, Path)):
+        return str(value)
+    return value

@@ -1,0 +1,31 @@
+"""From settings to the AWS that they mean. The only place that knows the embedded AWS and an account apart."""
+
+from __future__ import annotations
+
+from whatschat_ops.aws import AwsTarget
+from whatschat_ops.cli.output import Output
+from whatschat_ops.config import Settings
+from whatschat_ops.errors import UsageError
+
+
+def aws_target(settings: Settings, out: Output) -> AwsTarget:
+    """Where the AWS of `settings` is. Starts the embedded AWS when it is meant and does not run, and says so."""
+    if not settings.local.enabled:
+        return AwsTarget(
+            region=settings.aws.region, profile=settings.aws.profile, endpoint_url=settings.aws.endpoint_url
+        )
+    if settings.aws.profile:
+        raise UsageError(
+            f"The profile {settings.aws.profile!r} means an AWS account, but the environment "
+            f"{settings.environment!r} runs on the embedded AWS.",
+            hint="Name an environment with -e staging, or unset AWS_PROFILE.",
+        )
+    from whatschat_ops.local.service import ensure_running
+
+    service = ensure_running(port=settings.local.port, say=out.note)
+    return AwsTarget(
+        region=settings.aws.region,
+        endpoint_url=service.endpoint_url,
+        access_key_id=service.access_key_id,
+        secret_access_key=service.secret_access_key,
+    )

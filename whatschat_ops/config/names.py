@@ -1,0 +1,85 @@
+"""Every AWS name, derived from the settings alone: the guide's names behind an optional prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from whatschat_ops.config.settings import Settings
+
+ROUTE_FUNCTIONS: Final[Mapping[str, str]] = {
+    "$connect": "connect",
+    "$disconnect": "disconnect",
+    "$default": "default",
+}
+"""Route key -> short name of the function behind it (guide, "Create API Gateway WebSocket API")."""
+
+STACK_TAG = "whatschat-ops:stack"
+LIVE_ALIAS = "live"
+USER_INDEX = "userId-index"
+
+
+class Names:
+    """The names of one environment's resources."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._prefix = settings.prefix
+
+    @property
+    def stack(self) -> str:
+        """The value of the tag `whatschat-ops:stack`, for example `whatschat-local`."""
+        return f"{self._prefix}{self._settings.stack}-{self._settings.environment}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that mark a resource as ours."""
+        return {STACK_TAG: self.stack}
+
+    @property
+    def api(self) -> str:
+        """Name of the WebSocket API."""
+        return f"{self._prefix}{self._settings.stack}-websocket"
+
+    @property
+    def connections_table(self) -> str:
+        """Name of the connections table."""
+        return f"{self._prefix}{self._settings.connections.table_name}"
+
+    @property
+    def ledger_table(self) -> str:
+        """Name of the table of Chime meetings."""
+        return f"{self._prefix}{self._settings.chime.ledger_table_name}"
+
+    def function(self, short: str) -> str:
+        """Name of the function `connect`, `disconnect` or `default`."""
+        return f"{self._prefix}websocket-{short}"
+
+    def function_log_group(self, short: str) -> str:
+        """Log group of a function, fixed by Lambda to `/aws/lambda/<function>`."""
+        return f"/aws/lambda/{self.function(short)}"
+
+    @property
+    def access_log_group(self) -> str:
+        """Log group of the stage's access logs."""
+        return f"/aws/apigateway/{self._prefix}websocket"
+
+    @property
+    def iam_path(self) -> str:
+        """IAM path of everything we make there: IAM is how orphans are found where tags cannot be searched."""
+        return f"/whatschat-ops/{self.stack}/"
+
+    @property
+    def lambda_role(self) -> str:
+        """Name of the functions' execution role (unique in the account, not per Region)."""
+        return f"{self._prefix}{self._settings.stack}-websocket-lambda-{self._settings.environment}"
+
+    @property
+    def api_gateway_log_role(self) -> str:
+        """Name of the role that lets API Gateway write logs, made only if the Region has none."""
+        return "whatschat-ops-apigateway-logs"
+
+    @property
+    def jwt_secret_parameter(self) -> str:
+        """SSM parameter of the JWT secret."""
+        return self._settings.auth.secret_parameter or f"/whatschat-ops/{self.stack}/jwt-secret"

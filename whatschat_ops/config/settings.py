@@ -1,0 +1,173 @@
+"""The one settings model. Its docstrings and descriptions are the configuration reference.
+
+Every field has a default, so that no file at all means: the embedded AWS with the guide's names.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LOG_RETENTION_DAYS = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip
+"""The retention periods that CloudWatch Logs accepts (botocore model `logs`, shape `Days`)."""
+
+LogRetentionDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+PythonRuntime = Literal["python3.12", "python3.13", "python3.14"]
+Architecture = Literal["arm64", "x86_64"]
+
+CHIME_CONTROL_REGIONS = (
+    "af-south-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+    "ca-central-1", "eu-central-1", "eu-west-2", "il-central-1", "us-east-1", "us-west-2",
+    "us-gov-east-1", "us-gov-west-1",
+)  # fmt: skip
+"""Regions with a Chime SDK Meetings API endpoint (botocore endpoints.json)."""
+
+CHIME_MEDIA_REGIONS = (
+    "af-south-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+    "ca-central-1", "eu-central-1", "eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2", "eu-west-3",
+    "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2", "us-gov-east-1", "us-gov-west-1",
+)  # fmt: skip
+"""Regions that can host the media of a meeting (CreateMeeting in the API reference)."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class AwsSettings(_Section):
+    """Which AWS to talk to. All of it can be left to the standard AWS variables and profiles."""
+
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = Field(
+        "us-east-1", description="AWS Region of the stack (AWS_REGION)."
+    )
+    profile: str | None = Field(None, description="Named profile of ~/.aws/config (AWS_PROFILE).")
+    endpoint_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Another AWS endpoint, such as an emulator (AWS_ENDPOINT_URL).",
+    )
+
+
+class LocalSettings(_Section):
+    """The embedded AWS: a whole AWS on this machine, for the environment `local`."""
+
+    enabled: bool = Field(
+        False,
+        description="Use the embedded AWS. On by default in the environment `local`, unless an endpoint URL is set.",
+    )
+    port: int = Field(4566, ge=1, le=65535, description="Port on 127.0.0.1 (WHATSCHAT_LOCAL_PORT).")
+
+
+class WebSocketSettings(_Section):
+    """The WebSocket API in API Gateway."""
+
+    enabled: bool = Field(True, description="AWS_API_GATEWAY_WEBSOCKET_ENABLED of the application.")
+    stage: str = Field("production", pattern=r"^[A-Za-z0-9_-]{1,128}$", description="Stage name.")
+    route_selection_expression: str = Field(
+        "$request.body.type",
+        pattern=r"^\$\{?request\.",
+        description="How API Gateway finds a message's route.",
+    )
+    access_logs: bool = Field(True, description="Write access logs to /aws/apigateway/websocket.")
+    endpoint: str | None = Field(
+        None,
+        description="Endpoint to use instead of the provisioned API's own, for example a custom domain "
+        "(AWS_API_GATEWAY_WEBSOCKET_ENDPOINT).",
+    )
+    throttling_rate_limit: float = Field(10_000, gt=0, description="Messages per second of the stage.")
+    throttling_burst_limit: int = Field(5_000, gt=0, description="Burst of the stage.")
+    integration_timeout_ms: int = Field(29_000, ge=50, le=29_000, description="Integration time-out.")
+
+
+class ConnectionsSettings(_Section):
+    """The DynamoDB table of open connections."""
+
+    table_name: str = Field(
+        "websocket-connections",
+        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+        description="Table name (CONNECTIONS_TABLE).",
+    )
+    ttl_hours: int = Field(24, ge=1, le=24 * 365, description="A connection's row expires after this time.")
+    point_in_time_recovery: bool = Field(False, description="Continuous backups of the table.")
+    deletion_protection: bool = Field(False, description="Refuse DeleteTable.")
+
+
+class LambdaSettings(_Section):
+    """The three functions behind the WebSocket API."""
+
+    runtime: PythonRuntime = Field("python3.13", description="Runtime of the built-in handlers.")
+    architecture: Architecture = Field("arm64", description="Processor of the functions.")
+    memory_mb: int = Field(256, ge=128, le=10_240, description="Memory of each function.")
+    timeout_s: int = Field(10, ge=1, le=29, description="Time-out of each function (API Gateway waits 29 s).")
+    log_retention_days: LogRetentionDays = Field(14, description="Retention of all log groups.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="LOG_LEVEL of the functions."
+    )
+
+
+class AuthSettings(_Section):
+    """How a client proves who it is when it connects."""
+
+    secret_parameter: str | None = Field(
+        None,
+        pattern=r"^/[A-Za-z0-9_./-]+$",
+        description="SSM parameter (SecureString) with the HS256 secret. Default: /whatschat-ops/<stack>-<environment>/jwt-secret.",
+    )
+    token_ttl_minutes: int = Field(60, ge=1, description="Life of the tokens that `token mint` makes.")
+
+
+class ChimeSettings(_Section):
+    """Chime SDK meetings."""
+
+    enabled: bool = Field(True, description="AWS_CHIME_ENABLED of the application.")
+    region: Literal[CHIME_CONTROL_REGIONS] = Field(  # type: ignore[valid-type]
+        "us-east-1", description="Control Region: where meetings are made and deleted (AWS_CHIME_REGION)."
+    )
+    media_region: Literal[CHIME_MEDIA_REGIONS] = Field(  # type: ignore[valid-type]
+        "us-east-1", description="Where the media of a meeting is hosted (AWS_CHIME_MEDIA_REGION)."
+    )
+    ledger_table_name: str = Field(
+        "chime-meetings",
+        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+        description="Table of the meetings that we made (Chime itself cannot list them).",
+    )
+
+
+class FrontendSettings(_Section):
+    """What the web application is told."""
+
+    websocket_mode: Literal["socketio", "apigateway", "simulated"] = Field(
+        "apigateway", description="NEXT_PUBLIC_WEBSOCKET_MODE."
+    )
+    webrtc_mode: Literal["native", "chime", "simulated"] = Field(
+        "chime", description="NEXT_PUBLIC_WEBRTC_MODE."
+    )
+
+
+class Settings(_Section):
+    """All settings of one environment."""
+
+    environment: str = Field(
+        "local", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="Name of the environment."
+    )
+    stack: str = Field(
+        "whatschat", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="Name of the stack; part of its tag."
+    )
+    prefix: str = Field(
+        "",
+        pattern=r"^([a-z][a-z0-9-]{0,20})?$",
+        description="Put before every resource name, so that two environments can share an account.",
+    )
+    aws: AwsSettings = AwsSettings()
+    local: LocalSettings = LocalSettings()
+    websocket: WebSocketSettings = WebSocketSettings()
+    connections: ConnectionsSettings = ConnectionsSettings()
+    lambda_: LambdaSettings = Field(LambdaSettings(), alias="lambda")
+    auth: AuthSettings = AuthSettings()
+    chime: ChimeSettings = ChimeSettings()
+    frontend: FrontendSettings = FrontendSettings()

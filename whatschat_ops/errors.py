@@ -1,0 +1,155 @@
+"""Everything that can go wrong, as a user meets it.
+
+    OpsError                    exit 1   something failed
+    ├── UsageError              exit 2   the command was called wrongly
+    ├── ConfigError             exit 2   a setting is missing or has a wrong value
+    ├── ChecksFailed            exit 3   the plan has changes, or a check failed
+    ├── PartlyDone              exit 4   some of the work was done
+    ├── Interrupted             exit 130 Ctrl-C
+    ├── LocalError              exit 1   the embedded AWS cannot be started or reached
+    └── AwsError                exit 1   AWS refused or could not be reached
+        ├── CredentialsError             no, wrong or expired credentials
+        ├── PermissionDenied             403: IAM does not allow the call
+        ├── NotFound                     404
+        ├── Gone                         410: the WebSocket connection no longer exists
+        ├── Conflict                     409: it exists already, or is being changed
+        ├── Throttled                    429
+        ├── Rejected                     400, 413, 422: AWS does not accept the request
+        └── Unavailable                  5xx, time-outs, nobody listens
+
+A message is `{what happened}: {why}`; a hint is the way out, if possible the command to run next.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """The one table of exit codes (docs/commands.md shows it to users)."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    CHANGES = 3
+    PARTLY_DONE = 4
+    INTERRUPTED = 130
+
+
+class OpsError(Exception):
+    """A failure with a message for the user, a way out, and an exit code."""
+
+    code: ClassVar[str] = "failed"
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(OpsError):
+    """The command line does not make sense."""
+
+    code = "usage"
+    exit_code = ExitCode.USAGE
+
+
+class ConfigError(OpsError):
+    """A setting is missing, unknown or has a value that is not allowed."""
+
+    code = "config"
+    exit_code = ExitCode.USAGE
+
+
+class ChecksFailed(OpsError):
+    """A check did not pass, or `--detailed-exitcode` found changes."""
+
+    code = "checks_failed"
+    exit_code = ExitCode.CHANGES
+
+
+class PartlyDone(OpsError):
+    """Some of the work was done and some was not; running the command again goes on."""
+
+    code = "partly_done"
+    exit_code = ExitCode.PARTLY_DONE
+
+
+class Interrupted(OpsError):
+    """The user pressed Ctrl-C."""
+
+    code = "interrupted"
+    exit_code = ExitCode.INTERRUPTED
+
+
+class LocalError(OpsError):
+    """The embedded AWS cannot be started, reached or stopped."""
+
+    code = "local"
+
+
+class AwsError(OpsError):
+    """AWS refused a call or could not be reached.
+
+    `aws_code` is AWS's own error code (for example `ResourceNotFoundException`), `operation` the API
+    operation (for example `DescribeTable`); both are empty when the call never reached AWS.
+    """
+
+    code = "aws"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, aws_code: str = "", operation: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.aws_code = aws_code
+        self.operation = operation
+
+
+class CredentialsError(AwsError):
+    """There are no AWS credentials, or AWS does not accept them."""
+
+    code = "credentials"
+
+
+class PermissionDenied(AwsError):
+    """IAM does not allow the call."""
+
+    code = "permission_denied"
+
+
+class NotFound(AwsError):
+    """The thing does not exist."""
+
+    code = "not_found"
+
+
+class Gone(AwsError):
+    """The WebSocket connection no longer exists (HTTP 410, GoneException)."""
+
+    code = "gone"
+
+
+class Conflict(AwsError):
+    """The thing exists already or is being changed by somebody else."""
+
+    code = "conflict"
+
+
+class Throttled(AwsError):
+    """AWS asked us to slow down, after the retries."""
+
+    code = "throttled"
+
+
+class Rejected(AwsError):
+    """AWS understood the request and does not accept it."""
+
+    code = "rejected"
+
+
+class Unavailable(AwsError):
+    """AWS answered 5xx, did not answer in time, or nobody listens at the endpoint."""
+
+    code = "unavailable"

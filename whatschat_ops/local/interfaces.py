@@ -1,0 +1,196 @@
+"""What the parts of the embedded AWS know of each other.
+
+    client ──HTTP/WebSocket──▶ server ──▶ gateway ──▶ executor ──▶ worker processes
+                                 │           │            │
+                                 ├──▶ chime  │            │
+                                 └──▶ control plane (ministack) ◀─┘
+
+The gateway, the executor and the Chime service see only these types; `control_plane` alone knows ministack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """An HTTP request as it arrived, so that its signature can still be checked."""
+
+    method: str
+    raw_path: str
+    """Path as sent (percent-encoded), without the query."""
+    query_string: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    """Lower-case names, in the order sent."""
+    body: bytes
+    client_host: str
+
+    def header(self, name: str) -> str | None:
+        """The first header of that (lower-case) name."""
+        wanted = name.encode("latin-1")
+        return next((value.decode("latin-1") for key, value in self.headers if key == wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Why a request is not allowed: AWS's code, message and HTTP status."""
+
+    code: str
+    message: str
+    status: int = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """An AWS_PROXY integration. `function_arn` may end in a version or alias; None if it is not a Lambda."""
+
+    id: str
+    type: str
+    function_arn: str | None
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of a WebSocket API. Without a route response the function's answer is not sent to the client."""
+
+    key: str
+    integration: Integration | None
+    authorization_type: str = "NONE"
+    has_route_response: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """A token bucket: messages per second, and its size."""
+
+    rate_limit: float
+    burst_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of a WebSocket API."""
+
+    name: str
+    throttle: Throttle | None = None
+    route_throttles: Mapping[str, Throttle] = field(default_factory=dict)
+    access_log_group_arn: str | None = None
+    access_log_format: str | None = None
+    detailed_metrics: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketApi:
+    """What the gateway must know of an API (protocol WEBSOCKET)."""
+
+    id: str
+    account_id: str
+    region: str
+    route_selection_expression: str
+    routes: Mapping[str, Route]
+    """Route key -> route."""
+    stages: Mapping[str, Stage]
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaFunction:
+    """One version of a function, ready to run."""
+
+    arn: str
+    """ARN as invoked, with its qualifier."""
+    name: str
+    version: str
+    runtime: str
+    handler: str
+    code_sha256: str
+    code_zip: bytes = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+    timeout_s: float
+    memory_mb: int
+    credentials: Mapping[str, str] = field(repr=False)
+    """AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of a session of the function's role."""
+    log_group: str
+    region: str
+    reserved_concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What came of one invocation.
+
+    `function_error` is None when the handler returned, else "Unhandled"; `payload` is then AWS's error document
+    {"errorMessage", "errorType", "stackTrace"}. `log_tail` holds at most the last 4 KB of this invocation's log.
+    """
+
+    payload: bytes
+    function_error: str | None
+    request_id: str
+    duration_ms: float
+    init_duration_ms: float | None
+    log_tail: str
+
+
+class InvocationThrottled(Exception):
+    """The function is at its concurrency limit (TooManyRequestsException, 429)."""
+
+
+class Executor(Protocol):
+    """Runs functions."""
+
+    async def invoke(self, function: LambdaFunction, payload: bytes) -> Invocation:
+        """Run the function once. Raises InvocationThrottled; a failing handler is a result, not an exception."""
+        ...
+
+    async def close(self) -> None:
+        """End every worker and remove every temporary file."""
+        ...
+
+
+class LogWriter(Protocol):
+    """Where log lines go."""
+
+    def write(self, group: str, stream: str, messages: Sequence[tuple[int, str]]) -> None:
+        """Append (timestamp in ms, message) events. Never blocks; makes group and stream when absent."""
+        ...
+
+
+class ControlPlane(LogWriter, Protocol):
+    """ministack, as the gateway and the Chime service see it."""
+
+    async def websocket_api(self, api_id: str) -> WebSocketApi | None:
+        """The API with its routes and stages, or None."""
+        ...
+
+    async def function(self, function_arn: str) -> LambdaFunction | None:
+        """The function (version or alias resolved; a weighted alias picks by weight), or None."""
+        ...
+
+    async def may_invoke(self, function_arn: str, source_arn: str) -> bool:
+        """Whether the function's resource policy lets API Gateway call it for this route ARN."""
+        ...
+
+    def authorize(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
+        """Check the SigV4 signature and the caller's IAM policies; None means allowed.
+
+        `service` is the SigV4 service name (execute-api, chime), `action` the IAM action.
+        """
+        ...
+
+    def record_metric(
+        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+    ) -> None:
+        """Put one CloudWatch datum. Never blocks."""
+        ...
