@@ -1,0 +1,222 @@
+"""The $connect and $disconnect routes on hand-written fakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatschat_ops.handlers.aws_api import AwsCallFailed, NotConfigured
+from whatschat_ops.handlers.connect import Connect
+from whatschat_ops.handlers.connections_table import ConnectionsTable
+from whatschat_ops.handlers.disconnect import disconnect
+from whatschat_ops.handlers.jwt_secret import JwtSecret
+from whatschat_ops.handlers.log import Log
+
+SECRET = "the-secret-of-the-tests-is-32-bytes-long"
+ROTATED = "the-next-secret-of-the-tests-is-as-long"
+NOW_S = 1_800_000_000.5
+
+
+class FakeAws:
+    """SSM with one parameter and DynamoDB with one table."""
+
+    def __init__(self, secret: str = SECRET) -> None:
+        self.secret = secret
+        self.secret_reads = 0
+        self.rows: dict[str, Mapping[str, Any]] = {}
+        self.failing: set[str] = set()
+
+    def call(self, service: str, target: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        operation = target.rpartition(".")[2]
+        if operation in self.failing:
+            raise AwsCallFailed(operation, "InternalServerError")
+        return {"GetParameter": self._parameter, "PutItem": self._put, "DeleteItem": self._delete}[operation](
+            request
+        )
+
+    def _parameter(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        assert request == {"Name": "/secret", "WithDecryption": True}
+        self.secret_reads += 1
+        return {"Parameter": {"Value": self.secret}}
+
+    def _put(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self.rows[request["Item"]["connectionId"]["S"]] = request["Item"]
+        return {}
+
+    def _delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self.rows.pop(request["Key"]["connectionId"]["S"], None)
+        return {}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Route:
+    """The route on a fake AWS and a clock."""
+
+    def __init__(self, secret: str = SECRET) -> None:
+        self.aws = FakeAws(secret)
+        self.clock = Clock()
+        self.connect = Connect(
+            JwtSecret(self.aws, "/secret", clock=self.clock), ConnectionsTable(self.aws, "connections"), 24
+        )
+
+    def answer(self, event: dict[str, Any]) -> dict[str, Any]:
+        context = {"connectionId": "R0oXAdfD0kwCH6w=", "connectedAt": 1_800_000_000_123}
+        return self.connect.answer({"requestContext": context, **event}, NOW_S, Log("request", "connection"))
+
+
+def mint(secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
+    return jwt.encode({"userId": "alice", "exp": NOW_S + 60, **claims}, secret, algorithm)
+
+
+def with_token(token: str) -> dict[str, Any]:
+    return {"queryStringParameters": {"token": token}}
+
+
+def test_good_token_stores_the_connection() -> None:
+    route = Route()
+    assert route.answer(with_token(mint())) == {"statusCode": 200}
+    assert route.aws.rows == {
+        "R0oXAdfD0kwCH6w=": {
+            "connectionId": {"S": "R0oXAdfD0kwCH6w="},
+            "userId": {"S": "alice"},
+            "connectedAt": {"S": "2027-01-15T08:00:00.123Z"},
+            "ttl": {"N": str(1_800_000_000 + 24 * 3600)},
+        }
+    }
+
+
+def test_offered_subprotocol_comes_back() -> None:
+    answer = Route().answer({"headers": {"Sec-WebSocket-Protocol": f"whatschat, {mint()}"}})
+    assert answer == {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "whatschat"}}
+
+
+BAD_EVENTS = {
+    "missing": {},
+    "expired": with_token(mint(exp=NOW_S - 1)),
+    "algorithm none": with_token(jwt.encode({"userId": "alice", "exp": NOW_S + 60}, "", "none")),
+    "wrong key": with_token(mint(ROTATED)),
+    "wrong algorithm": with_token(mint(SECRET * 2, "HS512")),
+    "no user": with_token(mint(userId=None)),
+    "not yet valid": with_token(mint(nbf=NOW_S + 60)),
+    "garbage": with_token("garbage"),
+    "10 KB": with_token(mint(padding="x" * 10_240)),
+    "two tokens": {
+        "queryStringParameters": {"token": mint()},
+        "headers": {"Authorization": f"Bearer {mint(userId='bob')}"},
+    },
+}
+
+
+@pytest.mark.parametrize("event", BAD_EVENTS.values(), ids=BAD_EVENTS.keys())
+def test_bad_token_is_401_and_leaves_no_row_and_no_trace_of_itself(
+    event: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    route = Route()
+    assert route.answer(event) == {"statusCode": 401}
+    assert route.aws.rows == {}
+    line = json.loads(capsys.readouterr().out)
+    assert (line["event"], line["outcome"]) == ("connect", "refused")
+    assert "eyJ" not in json.dumps(line)
+    assert len(line["reason"]) < 30
+
+
+def test_secret_is_read_once() -> None:
+    route = Route()
+    for _ in range(3):
+        assert route.answer(with_token(mint()))["statusCode"] == 200
+    assert route.aws.secret_reads == 1
+
+
+def test_shapeless_tokens_never_read_the_secret() -> None:
+    route = Route()
+    assert route.answer(with_token("garbage"))["statusCode"] == 401
+    assert route.aws.secret_reads == 0
+
+
+def test_rotated_secret_is_read_after_a_minute() -> None:
+    route = Route()
+    route.answer(with_token(mint()))
+    route.aws.secret = ROTATED
+    assert route.answer(with_token(mint(ROTATED)))["statusCode"] == 401
+    route.clock.now_s += 60
+    assert route.answer(with_token(mint(ROTATED)))["statusCode"] == 200
+    assert route.answer(with_token(mint(SECRET)))["statusCode"] == 401
+
+
+def test_bad_signatures_read_the_secret_once_a_minute() -> None:
+    route = Route()
+    for _ in range(120):
+        assert route.answer(with_token(mint(ROTATED)))["statusCode"] == 401
+        route.clock.now_s += 1
+    assert route.aws.secret_reads == 2
+
+
+def test_failing_secret_is_our_failure_and_asked_for_once_a_minute() -> None:
+    route = Route()
+    route.answer(with_token(mint()))
+    route.aws.failing = {"GetParameter"}
+    route.clock.now_s += 60
+    with pytest.raises(AwsCallFailed, match="GetParameter: InternalServerError"):
+        route.answer(with_token(mint(ROTATED)))
+    assert route.answer(with_token(mint(ROTATED)))["statusCode"] == 401
+    assert route.answer(with_token(mint()))["statusCode"] == 200
+
+
+def test_failing_table_is_our_failure() -> None:
+    route = Route()
+    route.aws.failing = {"PutItem"}
+    with pytest.raises(AwsCallFailed, match="PutItem"):
+        route.answer(with_token(mint()))
+
+
+def test_empty_secret_accepts_nobody() -> None:
+    with pytest.raises(NotConfigured, match="empty"):
+        Route(secret="").answer(with_token(mint()))
+
+
+def test_time_of_the_handshake_is_ours_when_the_event_has_none() -> None:
+    route = Route()
+    route.answer({**with_token(mint()), "requestContext": {"connectionId": "c"}})
+    assert route.aws.rows["c"]["connectedAt"] == {"S": "2027-01-15T08:00:00.500Z"}
+
+
+texts = st.text(max_size=40) | st.from_regex(r"(Bearer )?eyJ[\w-]+\.[\w-]+\.[\w-]+", fullmatch=True)
+fields = st.none() | st.dictionaries(
+    st.sampled_from(["token", "Authorization", "Sec-WebSocket-Protocol"]), texts | st.lists(texts, max_size=2)
+)
+
+
+@given(headers=fields, many_headers=fields, query=fields, many_query=fields)
+def test_any_headers_and_query_are_401(headers: Any, many_headers: Any, query: Any, many_query: Any) -> None:
+    event = {
+        "headers": headers,
+        "multiValueHeaders": many_headers,
+        "queryStringParameters": query,
+        "multiValueQueryStringParameters": many_query,
+    }
+    route = Route()
+    assert route.answer(event) == {"statusCode": 401}
+    assert route.aws.rows == {}
+
+
+def test_disconnect_deletes_the_row_and_can_be_repeated() -> None:
+    aws = FakeAws()
+    aws.rows = {"one": {}, "two": {}}
+    event = {"requestContext": {"connectionId": "one", "disconnectStatusCode": 1001}}
+    for _ in range(2):
+        answer = disconnect(event, ConnectionsTable(aws, "connections"), Log("request", "one"))
+        assert answer == {"statusCode": 200}
+        assert list(aws.rows) == ["two"]

@@ -1,0 +1,208 @@
+"""Signed HTTP calls to AWS over connections that stay open between invocations.
+
+Takes an endpoint, a path, headers and a body; gives the answer, after retrying what AWS asks to retry. Knows the
+credentials and the Region of the function from the environment that Lambda sets. Never logs or repeats what it
+sends. Safe to use from several threads at once.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from .signing import Credentials, signed_headers
+
+ATTEMPTS: Final = 3
+BACKOFF_S: Final = 0.05
+"""The second attempt waits up to twice, the third up to four times as long; the exact time is random."""
+
+TIMEOUT_S: Final = 3.0
+"""For connecting and for each read; below the functions' own time-out."""
+
+RETRIED_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
+RETRIED_CODES: Final = frozenset(
+    {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
+)
+"""Throttling that DynamoDB and SSM answer with status 400 (the retry table of the AWS SDKs)."""
+
+
+JSON_VERSIONS: Final[Mapping[str, str]] = {"dynamodb": "1.0", "ssm": "1.1"}
+"""`jsonVersion` of the services' models in botocore."""
+
+
+class AwsCallFailed(Exception):
+    """AWS refused a call or could not be reached: `{operation}: {code}`, never what was in the call."""
+
+    def __init__(self, operation: str, code: str) -> None:
+        super().__init__(f"{operation}: {code}")
+        self.operation = operation
+        self.code = code
+
+
+class NotConfigured(Exception):
+    """An environment variable of the function is missing or has an impossible value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a service listens: `host` is the Host header, `path` has no slash at its end."""
+
+    tls: bool
+    host: str
+    path: str
+
+    @classmethod
+    def parse(cls, url: str) -> Endpoint:
+        """From `https://host[:port][/path]`; `wss` and `ws` are read as `https` and `http`."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("https", "http", "wss", "ws") or not parts.netloc:
+            raise NotConfigured(f"{url!r} is not the URL of an endpoint")
+        return cls(parts.scheme in ("https", "wss"), parts.netloc, parts.path.rstrip("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """AWS's answer. `code` is the error code of a service that speaks JSON, else empty."""
+
+    status: int
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        """For example `ConditionalCheckFailedException`."""
+        if self.status < 400:
+            return ""
+        try:
+            error_type = json.loads(self.body).get("__type", "")
+        except (ValueError, AttributeError):
+            return ""
+        return str(error_type).rpartition("#")[2]
+
+
+class AwsApi:
+    """A client for every service that the handlers call."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._environ = environ
+        self._region = required(environ, "AWS_REGION")
+        self._credentials = Credentials(
+            required(environ, "AWS_ACCESS_KEY_ID"),
+            required(environ, "AWS_SECRET_ACCESS_KEY"),
+            environ.get("AWS_SESSION_TOKEN"),
+        )
+        self._sleep = sleep
+        self._clock = clock
+        self._idle: dict[Endpoint, deque[HTTPConnection]] = {}
+
+    def call(self, service: str, target: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Call an operation of a service that speaks JSON; `target` is for example `DynamoDB_20120810.GetItem`.
+
+        Raises AwsCallFailed with AWS's code.
+        """
+        operation = target.rpartition(".")[2]
+        headers = {"content-type": f"application/x-amz-json-{JSON_VERSIONS[service]}", "x-amz-target": target}
+        body = json.dumps(request).encode()
+        answer = self.post(service, self._endpoint(service), "/", headers, body, operation)
+        if answer.status != 200:
+            raise AwsCallFailed(operation, answer.code or f"HTTP {answer.status}")
+        document: dict[str, Any] = json.loads(answer.body)
+        return document
+
+    def post(
+        self,
+        service: str,
+        endpoint: Endpoint,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        operation: str,
+    ) -> Answer:
+        """POST to `path` (percent-encoded) below the endpoint; `service` is the SigV4 name.
+
+        Throttling, server errors and lost connections are tried again. A time-out is not: what was sent may have
+        arrived. Raises AwsCallFailed when there is no answer.
+        """
+        failure = ""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._sleep(random.uniform(0, BACKOFF_S * 2**attempt))
+            try:
+                answer = self._send(service, endpoint, endpoint.path + path, headers, body)
+            except TimeoutError as error:
+                raise AwsCallFailed(operation, "TimeoutError") from error
+            except (OSError, HTTPException) as error:
+                failure = type(error).__name__
+                continue
+            if not (answer.status in RETRIED_STATUSES or answer.code in RETRIED_CODES):
+                return answer
+            failure = answer.code or f"HTTP {answer.status}"
+        raise AwsCallFailed(operation, failure)
+
+    def _send(
+        self, service: str, endpoint: Endpoint, path: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        signed = signed_headers(
+            self._credentials,
+            self._region,
+            service,
+            path=path,
+            headers={**headers, "host": endpoint.host},
+            body=body,
+            epoch_s=self._clock(),
+        )
+        idle = self._idle.setdefault(endpoint, deque())
+        connection = _take(idle) or _open(endpoint)
+        try:
+            connection.request("POST", path, body, signed)
+            response = connection.getresponse()
+            answer = Answer(response.status, response.read())
+        except (OSError, HTTPException):
+            connection.close()
+            # The environment may have been frozen since: then its other connections are dead as well.
+            while other := _take(idle):
+                other.close()
+            raise
+        idle.append(connection)  # http.client opens it again if AWS has closed it
+        return answer
+
+    def _endpoint(self, service: str) -> Endpoint:
+        """As every AWS SDK finds it: AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, else the Region's own."""
+        domain = "amazonaws.com.cn" if self._region.startswith("cn-") else "amazonaws.com"
+        return Endpoint.parse(
+            self._environ.get(f"AWS_ENDPOINT_URL_{service.upper()}")
+            or self._environ.get("AWS_ENDPOINT_URL")
+            or f"https://{service}.{self._region}.{domain}"
+        )
+
+
+def required(environ: Mapping[str, str], name: str) -> str:
+    """The variable's value. Raises NotConfigured when it is missing or empty."""
+    value = environ.get(name)
+    if not value:
+        raise NotConfigured(f"the environment variable {name} is not set")
+    return value
+
+
+def _take(idle: deque[HTTPConnection]) -> HTTPConnection | None:
+    try:
+        return idle.pop()
+    except IndexError:
+        return None
+
+
+def _open(endpoint: Endpoint) -> HTTPConnection:
+    kind = HTTPSConnection if endpoint.tls else HTTPConnection
+    return kind(endpoint.host, timeout=TIMEOUT_S)

@@ -1,0 +1,155 @@
+"""One message to every live connection of some users.
+
+Takes the users, the bytes and a deadline; gives what became of the message for each user. Everything started is waited
+for: Lambda freezes the process when the handler returns. A connection that is gone loses its row; that is no error.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol, TypeVar
+
+from .aws_api import AwsCallFailed
+from .connections_table import Connection
+from .log import Log
+from .management_api import PostOutcome
+
+CONCURRENCY: Final = 16
+"""Calls under way at once: enough to hide their latency, few enough for the smallest Lambda."""
+
+RESERVE_S: Final = 1.0
+"""What must be left of the function's time to start another post: the sender still has to get its receipt."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Table(Protocol):
+    """The part of ConnectionsTable that is needed here."""
+
+    def connections_of(self, user_id: str, now_s: float) -> list[Connection]:
+        """The live connections of a user; raises AwsCallFailed."""
+        ...
+
+    def delete_gone(self, connection: Connection) -> bool:
+        """Delete the row of a connection that is gone; raises AwsCallFailed."""
+        ...
+
+
+class Post(Protocol):
+    """The part of ManagementApi that is needed here."""
+
+    def post(self, connection_id: str, data: bytes, log: Log) -> PostOutcome:
+        """Send; never raises."""
+        ...
+
+
+class UserOutcome(StrEnum):
+    """What became of a message for one user, with however many connections."""
+
+    DELIVERED = "delivered"
+    """At least one connection has it."""
+    OFFLINE = "offline"
+    """The user has no live connection."""
+    FAILED = "failed"
+    """We could not look for the user's connections, or could not reach any, and one of them may be live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one message."""
+
+    by_user: Mapping[str, UserOutcome]
+    posts: Mapping[PostOutcome, int]
+    """How many connections ended in each outcome."""
+
+    def counts(self) -> dict[str, int]:
+        """For the sender: users by outcome (they add up to `recipients`), and the connections reached."""
+        outcomes = list(self.by_user.values())
+        return {
+            "recipients": len(outcomes),
+            **{outcome.value: outcomes.count(outcome) for outcome in UserOutcome},
+            "connections": self.posts.get(PostOutcome.DELIVERED, 0),
+        }
+
+
+class Delivering:
+    """Delivers through a table and the management API until `deadline_s` (of `clock`). Failures are logged."""
+
+    def __init__(
+        self,
+        table: Table,
+        management: Post,
+        deadline_s: float,
+        log: Log,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._table = table
+        self._management = management
+        self._deadline_s = deadline_s
+        self._log = log
+        self._clock = clock
+
+    def deliver(self, users: Sequence[str], data: bytes, now_s: float) -> Delivery:
+        """Send `data` to every live connection of `users`."""
+        found = in_parallel(lambda user: self._find(user, now_s), users)
+        targets = [
+            (user, connection)
+            for user, connections in zip(users, found, strict=True)
+            for connection in connections or ()
+        ]
+        outcomes = in_parallel(lambda target: self._post(target[1], data), targets)
+        by_user: dict[str, list[PostOutcome]] = {
+            user: [PostOutcome.FAILED] if connections is None else []
+            for user, connections in zip(users, found, strict=True)
+        }
+        for (user, _), outcome in zip(targets, outcomes, strict=True):
+            by_user[user].append(outcome)
+        return Delivery(
+            {user: user_outcome(of_user) for user, of_user in by_user.items()},
+            {outcome: outcomes.count(outcome) for outcome in PostOutcome},
+        )
+
+    def _find(self, user_id: str, now_s: float) -> list[Connection] | None:
+        """None when the table did not answer."""
+        try:
+            return self._table.connections_of(user_id, now_s)
+        except AwsCallFailed as failure:
+            self._log.error("find", "failed", recipient=user_id, reason=str(failure))
+            return None
+
+    def _post(self, connection: Connection, data: bytes) -> PostOutcome:
+        if self._clock() > self._deadline_s - RESERVE_S:
+            return PostOutcome.FAILED
+        outcome = self._management.post(connection.connection_id, data, self._log)
+        if outcome is PostOutcome.GONE:
+            self._forget(connection)
+        return outcome
+
+    def _forget(self, connection: Connection) -> None:
+        try:
+            self._table.delete_gone(connection)
+        except AwsCallFailed as failure:
+            # The message is none the worse: the row expires, or is found gone again.
+            self._log.error("forget", "failed", peer=connection.connection_id, reason=str(failure))
+
+
+def user_outcome(posts: Iterable[PostOutcome]) -> UserOutcome:
+    """What became of a message for a user, from what became of it for each connection."""
+    posts = set(posts)
+    if PostOutcome.DELIVERED in posts:
+        return UserOutcome.DELIVERED
+    return UserOutcome.OFFLINE if posts <= {PostOutcome.GONE} else UserOutcome.FAILED
+
+
+def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """`function` of every item, in order, at most CONCURRENCY at once; one item needs no thread."""
+    if len(items) <= 1:
+        return [function(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor  # imports logging: not worth a ping's cold start
+
+    with ThreadPoolExecutor(min(CONCURRENCY, len(items))) as threads:
+        return list(threads.map(function, items))

@@ -1,0 +1,171 @@
+"""Who connects: the token of a $connect event, and whether it is good.
+
+Takes the event, the secret and the time; gives a user id or a BadToken. Pure. A BadToken's reason is fit for a log:
+it never holds a part of the token.
+
+A token is a JWT signed with HS256 (no other algorithm is accepted, whatever its header says) that has not expired.
+The user is the claim `userId`, else `sub`: a string of 1 to 256 printable characters. A number is refused, for `42`
+and `"42"` would become the same user. `nbf` and `iat` are honoured; a token for an audience (`aud`) is meant for
+somebody else and refused (RFC 7519, 4.1.3).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+
+MAX_TOKEN_CHARACTERS: Final = 8 * 1024
+MAX_USER_ID_CHARACTERS: Final = 256
+
+CLOCK_SKEW_S: Final = 5
+"""How far the issuer's clock may be ahead of ours (`nbf`, `iat`). Nothing is added to `exp`."""
+
+_JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*", re.ASCII)
+_SUBPROTOCOL: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+"""What RFC 6455 lets a client offer: an HTTP token."""
+
+
+class BadToken(Exception):
+    """The token does not say who the client is: answer 401."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSources:
+    """What a $connect event offers: every different token, and the subprotocol to accept (None: none offered)."""
+
+    tokens: tuple[str, ...]
+    subprotocol: str | None
+
+    def only_token(self) -> str:
+        """The token. Raises BadToken when there is none, more than one, or one too long or malformed to be a JWT."""
+        if not self.tokens:
+            raise BadToken("missing")
+        if len(self.tokens) > 1:
+            raise BadToken("several tokens")
+        token = self.tokens[0]
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise BadToken("too long")
+        if not _JWT.fullmatch(token):
+            raise BadToken("malformed")
+        return token
+
+
+def parse_token_sources(event: Mapping[str, Any]) -> TokenSources:
+    """Look for tokens in `?token=`, `Authorization: Bearer` and `Sec-WebSocket-Protocol`.
+
+    Browsers can set no header but the last: `new WebSocket(url, ["whatschat", token])`. They fail the connection
+    unless one of the offered subprotocols comes back, which is the first that is not the token, if there is one.
+    """
+    offered = [
+        protocol.strip()
+        for value in _headers(event, "sec-websocket-protocol")
+        for protocol in value.split(",")
+        if _SUBPROTOCOL.fullmatch(protocol.strip())
+    ]
+    tokens = [
+        *_query(event, "token"),
+        *_bearer_tokens(event),
+        *(protocol for protocol in offered if _is_token(protocol)),
+    ]
+    named = [protocol for protocol in offered if not _is_token(protocol)]
+    return TokenSources(tuple(dict.fromkeys(tokens)), next(iter([*named, *offered]), None))
+
+
+def verify(token: str, secret: str, now_s: float) -> str:
+    """The user id of a good token. Raises BadToken; its reason is `signature` when another secret may help."""
+    try:
+        claims = jwt.decode(token, secret, algorithms=["HS256"], options=_ONLY_SIGNATURE_AND_AUDIENCE)
+    except jwt.InvalidSignatureError:
+        raise BadToken("signature") from None
+    except jwt.InvalidAlgorithmError:
+        raise BadToken("algorithm") from None
+    except jwt.InvalidAudienceError:
+        raise BadToken("audience") from None
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        # A header can be nested deeper than the JSON parser can follow, and that is before any signature.
+        raise BadToken("malformed") from None
+    _check_times(claims, now_s)
+    return _user_id(claims)
+
+
+# The times are checked here, against the given clock and for values that PyJWT does not expect (Infinity, lists).
+_ONLY_SIGNATURE_AND_AUDIENCE: Final[Any] = {
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+
+
+def _check_times(claims: Mapping[str, Any], now_s: float) -> None:
+    expires_s = _time(claims, "exp")
+    if expires_s is None:
+        raise BadToken("no expiry")
+    if expires_s <= now_s:
+        raise BadToken("expired")
+    for claim in ("nbf", "iat"):
+        begins_s = _time(claims, claim)
+        if begins_s is not None and begins_s > now_s + CLOCK_SKEW_S:
+            raise BadToken("not yet valid")
+
+
+def _time(claims: Mapping[str, Any], name: str) -> float | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadToken(f"{name} is not a time")
+    return value
+
+
+def _user_id(claims: Mapping[str, Any]) -> str:
+    user_id = claims.get("userId")
+    if user_id is None:
+        user_id = claims.get("sub")
+    if not (
+        isinstance(user_id, str) and 0 < len(user_id) <= MAX_USER_ID_CHARACTERS and user_id.isprintable()
+    ):
+        raise BadToken("no user")
+    return user_id
+
+
+def _is_token(protocol: str) -> bool:
+    """A JWT begins with the base64 of `{"`; no subprotocol in use does."""
+    return protocol.startswith("eyJ") and protocol.count(".") == 2
+
+
+def _bearer_tokens(event: Mapping[str, Any]) -> Iterator[str]:
+    for value in _headers(event, "authorization"):
+        scheme, _, token = value.strip().partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            yield token.strip()
+
+
+def _headers(event: Mapping[str, Any], name: str) -> Iterator[str]:
+    """All values of a header, from `multiValueHeaders` and `headers`; its name may have any casing."""
+    for values in (event.get("multiValueHeaders"), event.get("headers")):
+        for key, value in (values or {}).items():
+            if key.lower() == name:
+                yield from _strings(value)
+
+
+def _query(event: Mapping[str, Any], name: str) -> Iterator[str]:
+    for values in (event.get("multiValueQueryStringParameters"), event.get("queryStringParameters")):
+        yield from _strings((values or {}).get(name))
+
+
+def _strings(value: object) -> Iterator[str]:
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, str) and one:
+            yield one

@@ -1,0 +1,82 @@
+"""Files -> a zip that Lambda accepts, and that is the same bytes wherever and whenever it is built.
+
+Takes a mapping of paths to contents; gives the zip's bytes. Reads no file and no clock. Entries are stored,
+not deflated: zlib's output differs between its versions (and zlib-ng), and the zips are a few hundred KB, so
+compression would buy nothing and cost the promise that equal sources have an equal CodeSha256.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from whatschat_ops.errors import OpsError
+
+EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
+"""The first moment that a zip can express."""
+
+UNIX: Final = 3
+"""`create_system` of every entry; the standard library would write the building machine's own."""
+
+REGULAR_FILE_0644: Final = 0o100644 << 16
+"""Lambda runs the code as another user: it must be readable by all."""
+
+MEGABYTE: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLimits:
+    """How large a function's code may be, in bytes."""
+
+    zipped_bytes: int
+    unzipped_bytes: int
+
+
+LAMBDA_LIMITS: Final = SizeLimits(zipped_bytes=50 * MEGABYTE, unzipped_bytes=250 * MEGABYTE)
+"""A direct upload, and its contents with all layers (docs.aws.amazon.com/lambda, "Lambda quotas")."""
+
+
+def build_zip(files: Mapping[str, bytes]) -> bytes:
+    """A zip of `files` (path with forward slashes -> content), sorted by path."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(files):
+            entry = zipfile.ZipInfo(path, EARLIEST)
+            entry.create_system = UNIX
+            entry.external_attr = REGULAR_FILE_0644
+            archive.writestr(entry, files[path])
+    return buffer.getvalue()
+
+
+def check_size(
+    function: str, files: Mapping[str, bytes], zip_bytes: bytes, limits: SizeLimits = LAMBDA_LIMITS
+) -> None:
+    """Raise OpsError, naming the largest parts, when Lambda would refuse the code for its size."""
+    unzipped_bytes = sum(len(content) for content in files.values())
+    for what, size_bytes, limit_bytes in (
+        ("zipped", len(zip_bytes), limits.zipped_bytes),
+        ("unzipped", unzipped_bytes, limits.unzipped_bytes),
+    ):
+        if size_bytes > limit_bytes:
+            raise OpsError(
+                f"The code of the function {function} is too large: {_megabytes(size_bytes)} {what}, "
+                f"and Lambda accepts {_megabytes(limit_bytes)}.",
+                hint=f"Cut the largest parts first: {_largest_parts(files)}.",
+            )
+
+
+def _largest_parts(files: Mapping[str, bytes], count: int = 3) -> str:
+    """The largest top-level folders and files, largest first."""
+    size_by_part: dict[str, int] = {}
+    for path, content in files.items():
+        part = path.split("/", 1)[0]
+        size_by_part[part] = size_by_part.get(part, 0) + len(content)
+    largest = sorted(size_by_part.items(), key=lambda item: (-item[1], item[0]))[:count]
+    return ", ".join(f"{part} ({_megabytes(size_bytes)})" for part, size_bytes in largest)
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / MEGABYTE:,.1f} MB"
