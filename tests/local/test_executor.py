@@ -1,0 +1,697 @@
+"""The executor with real worker processes: what a function sees, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.unit.executor_functions import CREDENTIALS, RecordedLogs, make_function
+from whatschat_ops.errors import LocalError
+from whatschat_ops.local.executor import LambdaExecutor, sandbox
+from whatschat_ops.local.interfaces import Invocation, InvocationThrottled, LambdaFunction
+
+pytestmark = pytest.mark.local
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+
+
+class Bench:
+    """An executor and where its logs went."""
+
+    def __init__(self, directory: Path, **options: Any) -> None:
+        self.logs = RecordedLogs()
+        self.directory = directory
+        self.executor = LambdaExecutor(self.logs, "http://127.0.0.1:4566", directory, **options)
+
+    async def ask(self, function: LambdaFunction, event: Any = None) -> Any:
+        """The function's answer; an error of the function fails the test."""
+        invocation = await self.executor.invoke(function, json.dumps(event).encode())
+        assert invocation.function_error is None, invocation.payload
+        return json.loads(invocation.payload)
+
+    async def fail(self, function: LambdaFunction) -> tuple[dict[str, Any], Invocation]:
+        """The function's error document."""
+        invocation = await self.executor.invoke(function, b"{}")
+        assert invocation.function_error == "Unhandled"
+        return json.loads(invocation.payload), invocation
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[..., Bench]:
+    """Runs a scenario on an executor, and checks that nothing is left when it is closed."""
+
+    def run(scenario: Callable[[Bench], Coroutine[Any, Any, None]], **options: Any) -> Bench:
+        async def whole() -> Bench:
+            bench = Bench(tmp_path / "work", **options)
+            children = psutil.Process().children
+            try:
+                await scenario(bench)
+            finally:
+                await bench.executor.close()
+            assert children() == []
+            assert list((tmp_path / "work").rglob("*")) == []
+            return bench
+
+        return asyncio.run(whole())
+
+    return run
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that takes a moment."""
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen within 5 s")
+
+
+# What a function sees
+
+
+def test_event_goes_in_and_answer_comes_out(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        assert await bench.ask(make_function(), {"text": "grüße", "list": [1, None]}) == {
+            "text": "grüße",
+            "list": [1, None],
+        }
+
+    play(scenario)
+
+
+def test_context_names_the_function_as_invoked(play: Any) -> None:
+    source = """
+        def handler(event, context):
+            return [context.invoked_function_arn, context.function_name, context.function_version,
+                    context.memory_limit_in_mb, context.get_remaining_time_in_millis(), context.aws_request_id]
+        """
+
+    async def scenario(bench: Bench) -> None:
+        function = make_function(source, version="4", qualifier=":live", timeout_s=5)
+        invocation = await bench.executor.invoke(function, b"{}")
+        arn, name, version, memory, left_ms, request_id = json.loads(invocation.payload)
+        assert (arn, name, version, memory) == (function.arn, "probe", "4", "256")
+        assert 4000 < left_ms <= 5000
+        assert request_id == invocation.request_id
+
+    play(scenario)
+
+
+def test_environment_is_the_functions_and_the_roles_alone(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_SHELL_SECRET", "leak")
+    source = "import os\ndef handler(event, context): return [dict(os.environ), os.getcwd(), os.path.expanduser('~')]"
+
+    async def scenario(bench: Bench) -> None:
+        environment, directory, home = await bench.ask(make_function(source, environment={"TABLE": "t"}))
+        assert "MY_SHELL_SECRET" not in environment
+        assert environment["TABLE"] == "t"
+        assert CREDENTIALS.items() <= environment.items()
+        assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+        assert directory == environment["LAMBDA_TASK_ROOT"]
+        assert Path(home).is_relative_to(bench.directory), "the developer's ~/.aws must not be found"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    "module", ["jwt", "pydantic", "rich", "whatschat_ops", "pytest", "ministack", "httptools"]
+)
+def test_module_missing_from_the_zip_cannot_be_imported(play: Any, module: str) -> None:
+    async def scenario(bench: Bench) -> None:
+        document, _ = await bench.fail(make_function(f"import {module}"))
+        assert document["errorType"] == "Runtime.ImportModuleError"
+        assert document["errorMessage"] == f"Unable to import module 'app': No module named '{module}'"
+
+    play(scenario)
+
+
+def test_modules_of_awss_runtime_can_be_imported(play: Any) -> None:
+    source = """
+        import boto3, botocore.session, dateutil.parser, six, urllib3, jmespath, s3transfer
+        def handler(event, context):
+            client = boto3.client("dynamodb")
+            credentials = boto3.Session().get_credentials()
+            return [client.meta.endpoint_url, client.meta.region_name, credentials.access_key, credentials.token]
+        """
+
+    async def scenario(bench: Bench) -> None:
+        answer = await bench.ask(make_function(source))
+        assert answer == ["http://127.0.0.1:4566", "eu-central-1", "ASIAEXAMPLE", "token"]
+
+    play(scenario)
+
+
+def test_vendored_module_wins_over_the_runtimes(play: Any) -> None:
+    files = {
+        "app.py": "import boto3, jwt\ndef handler(event, context): return [boto3.MINE, jwt.MINE]",
+        "boto3.py": "MINE = 1",
+        "jwt/__init__.py": "MINE = 2",
+    }
+
+    async def scenario(bench: Bench) -> None:
+        assert await bench.ask(make_function(files=files)) == [1, 2]
+
+    play(scenario)
+
+
+def test_handler_in_a_package_is_found(play: Any) -> None:
+    files = {"src/__init__.py": "", "src/routes.py": "def connect(event, context): return 'here'"}
+
+    async def scenario(bench: Bench) -> None:
+        assert await bench.ask(make_function(files=files, handler="src.routes.connect")) == "here"
+        assert await bench.ask(make_function(files=files, handler="src/routes.connect")) == "here"
+
+    play(scenario)
+
+
+def test_pure_client_serves_where_there_is_no_native_one(play: Any) -> None:
+    modules = {name: path for name, path in sandbox.host_python_modules().items() if name != "runtime_client"}
+    source = """
+        import runtime_client
+        def handler(event, context):
+            if event == "raise": raise ValueError("no")
+            return [runtime_client.__file__.rpartition("/")[2], event]
+        """
+
+    async def scenario(bench: Bench) -> None:
+        function = make_function(source)
+        assert await bench.ask(function, "grüße") == ["pure_runtime_client.py", "grüße"]
+        invocation = await bench.executor.invoke(function, b'"raise"')
+        assert json.loads(invocation.payload)["errorType"] == "ValueError"
+        assert await bench.ask(function, 2) == ["pure_runtime_client.py", 2]
+        assert bench.executor.worker_count() == 1
+
+    play(scenario, python_modules=modules)
+
+
+# Errors
+
+
+def test_exception_is_reported_as_awslambdaric_sends_it(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        function = make_function("def handler(event, context):\n    raise KeyError('userId')")
+        document, invocation = await bench.fail(function)
+        assert document["errorType"] == "KeyError"
+        assert document["errorMessage"] == "'userId'"
+        assert document["requestId"] == invocation.request_id
+        assert len(document["stackTrace"]) == 1
+        assert "line 2, in handler\n    raise KeyError('userId')" in document["stackTrace"][0]
+        assert "[ERROR] KeyError: 'userId'\nTraceback (most recent call last):\n" in invocation.log_tail
+        assert bench.executor.worker_count() == 1, "an exception does not end the worker"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("source", "handler", "error_type", "message"),
+    [
+        ("def handler(:", "app.handler", "Runtime.UserCodeSyntaxError", "Syntax error in module 'app'"),
+        ("", "app.handler", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'app'"),
+        ("", "other.handler", "Runtime.ImportModuleError", "No module named 'other'"),
+        ("", "handler", "Runtime.MalformedHandlerName", "Bad handler 'handler'"),
+        ("raise OSError('no table')", "app.handler", "OSError", "no table"),
+        ("import os; os._exit(3)", "app.handler", "Runtime.ExitError", "exit status 3"),
+        ("import sys; sys.exit(0)", "app.handler", "Runtime.ExitError", "without providing a reason"),
+    ],
+)
+def test_init_error_is_told_to_each_invocation(
+    play: Any, source: str, handler: str, error_type: str, message: str
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        function = make_function(source, handler=handler)
+        for document, invocation in await asyncio.gather(bench.fail(function), bench.fail(function)):
+            assert document["errorType"] == error_type
+            assert message in document["errorMessage"]
+            assert invocation.log_tail.startswith(f"START RequestId: {invocation.request_id}")
+            assert f"Error Type: {error_type}" in invocation.log_tail
+        document, _ = await bench.fail(function)
+        assert document["errorType"] == error_type
+
+    play(scenario)
+
+
+def test_init_prints_its_reason_into_the_log(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        _, invocation = await bench.fail(make_function("import jwt"))
+        assert "[ERROR] Runtime.ImportModuleError: Unable to import module 'app'" in invocation.log_tail
+        assert any(message.startswith("INIT_REPORT Init Duration: ") for message in bench.logs.messages)
+
+    play(scenario)
+
+
+def test_timeout_kills_the_worker_and_its_children(play: Any) -> None:
+    source = """
+        import subprocess, time
+        def handler(event, context):
+            print(subprocess.Popen(["sleep", "60"]).pid, flush=True)
+            time.sleep(60)
+        """
+
+    async def scenario(bench: Bench) -> None:
+        document, invocation = await bench.fail(make_function(source, timeout_s=0.3))
+        assert document == {
+            "errorType": "Sandbox.Timedout",
+            "errorMessage": f"RequestId: {invocation.request_id} Error: Task timed out after 0.30 seconds",
+        }
+        assert 300 <= invocation.duration_ms < 1500
+        assert f"{invocation.request_id} Task timed out after 0.30 seconds\n" in invocation.log_tail
+        assert "\tStatus: timeout\t" in invocation.log_tail
+        child = int(invocation.log_tail.splitlines()[1])
+        await until(lambda: bench.executor.worker_count() == 0 and not alive(child))
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("os._exit(7)", "Runtime exited with error: exit status 7"),
+        ("os.kill(os.getpid(), 9)", "Runtime exited with error: signal: killed"),
+        ("sys.exit(0)", "Runtime exited without providing a reason"),
+    ],
+)
+def test_exit_within_an_invocation_is_told_and_the_next_one_works(
+    play: Any, statement: str, message: str
+) -> None:
+    source = f"""
+        import os, sys
+        def handler(event, context):
+            if event != "fine": {statement}
+            return event
+        """
+
+    async def scenario(bench: Bench) -> None:
+        function = make_function(source)
+        document, invocation = await bench.fail(function)
+        assert document["errorType"] == "Runtime.ExitError"
+        assert document["errorMessage"] == f"RequestId: {invocation.request_id} Error: {message}"
+        assert await bench.ask(function, "fine") == "fine"
+
+    play(scenario)
+
+
+def test_too_large_answer_is_an_error(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        document, _ = await bench.fail(make_function("def handler(event, context): return 'x' * 7_000_000"))
+        assert document["errorType"] == "Function.ResponseSizeTooLarge"
+
+    play(scenario)
+
+
+def test_large_answer_below_the_limit_arrives_whole(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        assert (
+            await bench.ask(make_function("def handler(event, context): return 'x' * 6_000_000"))
+            == "x" * 6_000_000
+        )
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("function", "error_type"),
+    [
+        (make_function(code_zip=b"broken"), "InvalidZipFileException"),
+        (make_function(runtime="java21"), "Runtime.InvalidEntrypoint"),
+    ],
+)
+def test_function_that_cannot_be_started_is_a_failed_invocation(
+    play: Any, function: LambdaFunction, error_type: str
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        for _ in range(2):
+            document, _ = await bench.fail(function)
+            assert document["errorType"] == error_type
+
+    play(scenario)
+
+
+# Logs
+
+
+def test_log_of_an_invocation_has_awss_lines_around_the_handlers(play: Any) -> None:
+    source = """
+        import logging, os, sys
+        print("while loading")
+        def handler(event, context):
+            print("printed")
+            print("to stderr", file=sys.stderr)
+            logging.warning("logged")
+            os.write(1, b"without newline")
+        """
+
+    async def scenario(bench: Bench) -> None:
+        function = make_function(source)
+        cold = await bench.executor.invoke(function, b"{}")
+        warm = await bench.executor.invoke(function, b"{}")
+        lines = cold.log_tail.splitlines()
+        assert lines[0] == f"START RequestId: {cold.request_id} Version: $LATEST"
+        assert lines[1:3] == ["printed", "to stderr"]
+        assert re.fullmatch(rf"\[WARNING\]\t[\dT:.-]+Z\t{cold.request_id}\tlogged", lines[3])
+        assert lines[4] == f"without newlineEND RequestId: {cold.request_id}"
+        assert re.fullmatch(
+            rf"REPORT RequestId: {cold.request_id}\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 256 MB\t"
+            r"Max Memory Used: \d+ MB\tInit Duration: [\d.]+ ms\t",
+            lines[5],
+        )
+        assert cold.init_duration_ms is not None
+        assert warm.init_duration_ms is None
+        assert "Init Duration" not in warm.log_tail
+
+    bench = play(scenario)
+    assert {(group, stream[10:20]) for group, stream, _, _ in bench.logs.events} == {
+        ("/aws/lambda/probe", "/[$LATEST]")
+    }
+    assert len({stream for _, stream, _, _ in bench.logs.events}) == 1
+    assert bench.logs.messages[0].startswith("INIT_START Runtime Version: python:3.")
+    assert bench.logs.messages[1] == "while loading\n"
+
+
+def test_output_of_a_long_invocation_is_seen_while_it_runs(play: Any) -> None:
+    source = "import time\ndef handler(event, context):\n    print('begun')\n    time.sleep(1.5)"
+
+    async def scenario(bench: Bench) -> None:
+        task = asyncio.create_task(bench.ask(make_function(source)))
+        await until(lambda: "begun\n" in bench.logs.messages)
+        assert not task.done()
+        await task
+        assert bench.logs.messages.count("begun\n") == 1
+
+    play(scenario)
+
+
+def test_log_tail_is_the_last_4_kb(play: Any) -> None:
+    source = "def handler(event, context):\n    for n in range(2000): print('line', n)"
+
+    async def scenario(bench: Bench) -> None:
+        invocation = await bench.executor.invoke(make_function(source), b"{}")
+        assert len(invocation.log_tail) == 4096
+        assert "line 1999\nEND" in invocation.log_tail
+        assert [message for message in bench.logs.messages if message.startswith("line")] == [
+            f"line {n}\n" for n in range(2000)
+        ]
+
+    play(scenario)
+
+
+# Workers
+
+PID = "import os, time\ndef handler(event, context):\n    time.sleep(event)\n    return os.getpid()"
+
+
+def test_worker_is_reused(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        assert len({await bench.ask(make_function(PID), 0) for _ in range(20)}) == 1
+
+    play(scenario)
+
+
+def test_calls_that_wait_run_side_by_side_up_to_the_limit(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        pids = await asyncio.gather(*(bench.ask(make_function(PID), 0.5) for _ in range(9)))
+        assert len(set(pids)) == 3
+        assert bench.executor.worker_count() == 3
+
+    play(scenario, max_workers_per_function=3)
+
+
+def test_reserved_concurrency_is_kept_across_versions(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        function = make_function(PID, reserved_concurrency=1)
+        first = asyncio.create_task(bench.ask(function, 0.3))
+        await asyncio.sleep(0)
+        other = dataclasses.replace(function, version="2", arn=f"{function.arn}:2")
+        for refused in (function, other):
+            with pytest.raises(InvocationThrottled):
+                await bench.executor.invoke(refused, b"0")
+        await first
+        await bench.ask(other, 0)
+
+    play(scenario)
+
+
+def test_reserved_concurrency_of_zero_starts_nothing(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        with pytest.raises(InvocationThrottled):
+            await bench.executor.invoke(make_function(reserved_concurrency=0), b"{}")
+        assert bench.executor.worker_count() == 0
+
+    play(scenario)
+
+
+def test_full_queue_is_throttled(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        results = await asyncio.gather(
+            *(bench.ask(make_function(PID), 0.1) for _ in range(6)), return_exceptions=True
+        )
+        assert sum(isinstance(result, InvocationThrottled) for result in results) == 2
+        assert sum(isinstance(result, int) for result in results) == 4
+
+    play(scenario, max_workers_per_function=1, max_waiting_per_function=4)
+
+
+def test_invocation_goes_on_when_its_caller_leaves(play: Any, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    source = f"import time\ndef handler(event, context):\n    time.sleep(0.3)\n    open({str(mark)!r}, 'w').close()"
+
+    async def scenario(bench: Bench) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bench.executor.invoke(make_function(source), b"{}"), 0.2)
+        await until(mark.exists)
+        assert await bench.ask(make_function(source)) is None, "the worker is free again"
+        assert bench.executor.worker_count() == 1
+
+    play(scenario)
+
+
+def test_new_code_replaces_the_worker_and_lets_the_old_one_finish(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        running = asyncio.create_task(bench.ask(make_function(PID), 0.5))
+        await until(lambda: bench.executor.worker_count() == 1)
+        assert await bench.ask(make_function("def handler(event, context): return 'new'")) == "new"
+        old_pid = await running
+        await until(lambda: not alive(old_pid))
+        assert bench.executor.worker_count() == 1
+
+    play(scenario)
+
+
+def test_changed_environment_is_seen_by_the_next_call(play: Any) -> None:
+    source = "import os\ndef handler(event, context): return os.environ['A']"
+
+    async def scenario(bench: Bench) -> None:
+        for value in ("1", "2"):
+            assert await bench.ask(make_function(source, environment={"A": value})) == value
+
+    play(scenario)
+
+
+def test_idle_workers_and_their_code_go(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        pid = await bench.ask(make_function(PID), 0)
+        await until(lambda: bench.executor.worker_count() == 0)
+        assert not alive(pid)
+        await until(lambda: list((bench.directory / "code").iterdir()) == [])
+        assert await bench.ask(make_function(PID), 0) != pid
+
+    play(scenario, idle_timeout_s=0.2)
+
+
+def test_close_ends_running_calls_and_refuses_new_ones(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        running = asyncio.create_task(bench.fail(make_function(PID.replace("sleep(event)", "sleep(60)"))))
+        await until(
+            lambda: any(message.startswith("START") for message in bench.logs.messages) or not running.done()
+        )
+        await asyncio.sleep(0.3)
+        await bench.executor.close()
+        document, _ = await running
+        assert document["errorMessage"].endswith("Runtime exited with error: signal: killed")
+        with pytest.raises(LocalError, match="closed"):
+            await bench.executor.invoke(make_function(), b"{}")
+
+    play(scenario)
+
+
+def test_leftovers_of_a_killed_executor_are_removed(tmp_path: Path) -> None:
+    stale = tmp_path / "work" / "code" / "old"
+    stale.mkdir(parents=True)
+    precious = tmp_path / "work" / "notes.txt"
+    precious.write_text("not ours")
+
+    async def scenario() -> None:
+        await Bench(tmp_path / "work").executor.close()
+
+    asyncio.run(scenario())
+    assert not stale.exists()
+    assert precious.exists()
+
+
+PARENT = """
+import asyncio, pathlib, sys
+from tests.unit.executor_functions import RecordedLogs, make_function
+from whatschat_ops.local.executor import LambdaExecutor
+
+async def main():
+    executor = LambdaExecutor(RecordedLogs(), "http://127.0.0.1:1", pathlib.Path(sys.argv[1]))
+    function = make_function(sys.argv[2], runtime=sys.argv[3], timeout_s=600)
+    print((await executor.invoke(function, b'"pid"')).payload.decode(), flush=True)
+    await executor.invoke(function, b'"hang"')
+
+asyncio.run(main())
+"""
+PYTHON_HANG = """
+import os, subprocess
+def handler(event, context):
+    if event == "pid":
+        return [os.getpid(), subprocess.Popen(["sleep", "600"]).pid]
+    while True: pass
+"""
+NODE_HANG = """
+const { spawn } = require('node:child_process');
+exports.handler = async (event) => {
+  if (event === 'pid') return [process.pid, spawn('sleep', ['600']).pid];
+  for (;;);
+};
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX's")
+@pytest.mark.parametrize(
+    ("source", "runtime"),
+    [(PYTHON_HANG, "python3.12"), pytest.param(NODE_HANG, "nodejs20.x", marks=needs_node)],
+)
+def test_kill_of_the_parent_ends_the_worker_and_its_children(
+    tmp_path: Path, source: str, runtime: str
+) -> None:
+    arguments = [sys.executable, "-c", PARENT, str(tmp_path / "work"), source, runtime]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as parent:
+        assert parent.stdout is not None
+        pids = json.loads(parent.stdout.readline())
+        time.sleep(0.2)
+        assert all(alive(pid) for pid in pids)
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(alive(pid) for pid in pids)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+# Node
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("files", "handler"),
+    [
+        ({"app.js": "exports.handler = async (event) => ({ event })"}, "app.handler"),
+        ({"app.cjs": "exports.handler = async (event) => ({ event })"}, "app.handler"),
+        ({"app.mjs": "export const handler = async (event) => ({ event })"}, "app.handler"),
+        (
+            {
+                "package.json": '{"type": "module"}',
+                "app.js": "export const handler = async (event) => ({ event })",
+            },
+            "app.handler",
+        ),
+        ({"dist/connect.js": "exports.api = { go: async (event) => ({ event }) }"}, "dist/connect.api.go"),
+        ({"app.js": "exports.handler = (event, context, done) => done(null, { event })"}, "app.handler"),
+        ({"app.js": "exports.handler = (event, context) => context.succeed({ event })"}, "app.handler"),
+        (
+            {
+                "app.js": "exports.handler = (event, context, done) => { setTimeout(() => done(null, { event }), 20) }"
+            },
+            "app.handler",
+        ),
+    ],
+)
+def test_node_handlers_of_every_kind_answer(play: Any, files: dict[str, str], handler: str) -> None:
+    async def scenario(bench: Bench) -> None:
+        function = make_function(files=files, handler=handler, runtime="nodejs20.x")
+        for number in range(3):
+            assert await bench.ask(function, {"n": number}) == {"event": {"n": number}}
+        assert bench.executor.worker_count() == 1
+
+    play(scenario)
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("source", "error_type", "message"),
+    [
+        ("exports.handler = async () => { throw new TypeError('bad') }", "TypeError", "bad"),
+        ("exports.handler = () => { throw new RangeError('bad') }", "RangeError", "bad"),
+        ("exports.handler = (e, c, done) => done(new Error('bad'))", "Error", "bad"),
+        ("exports.handler = async () => { throw 'text' }", "string", "text"),
+        ("exports.handler = async () => { process.exit(4) }", "Runtime.ExitError", "exit status 4"),
+        ("exports.other = 1", "Runtime.HandlerNotFound", "app.handler is undefined or not exported"),
+        ("exports.handler = 1", "Runtime.HandlerNotFound", "app.handler is not a function"),
+        ("exports.handler = (", "Runtime.UserCodeSyntaxError", "SyntaxError: "),
+        ("require('left-pad')", "Runtime.ImportModuleError", "Cannot find module 'left-pad'"),
+        ("require('@aws-sdk/client-s3')", "Runtime.ImportModuleError", "run locally it must be in the zip"),
+        (
+            "exports.handler = async () => { Promise.reject(new Error('lost')); await new Promise(() => {}) }",
+            "Runtime.UnhandledPromiseRejection",
+            "Error: lost",
+        ),
+        (
+            "exports.handler = () => { setTimeout(() => { throw new Error('late') }, 1) }",
+            "Error",
+            "late",
+        ),
+    ],
+)
+def test_node_errors_have_nodes_error_document(play: Any, source: str, error_type: str, message: str) -> None:
+    async def scenario(bench: Bench) -> None:
+        document, _ = await bench.fail(make_function(source, runtime="nodejs20.x"))
+        assert document["errorType"] == error_type
+        assert message in document["errorMessage"]
+        assert "stackTrace" not in document
+
+    play(scenario)
+
+
+@needs_node
+def test_node_console_is_logged_with_time_request_and_level(play: Any) -> None:
+    source = "exports.handler = async () => { console.warn('two\\nlines', { a: 1 }) }"
+
+    async def scenario(bench: Bench) -> None:
+        invocation = await bench.executor.invoke(make_function(source, runtime="nodejs20.x"), b"{}")
+        assert json.loads(invocation.payload) is None
+        assert f"\t{invocation.request_id}\tWARN\ttwo\nlines {{ a: 1 }}\n" in invocation.log_tail
+
+    bench = play(scenario)
+    assert any(message.endswith("\tWARN\ttwo\nlines { a: 1 }\n") for message in bench.logs.messages)
+
+
+@needs_node
+def test_node_environment_has_nothing_of_the_shell(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_SHELL_SECRET", "leak")
+    source = "exports.handler = async () => [process.env, require('os').homedir()]"
+
+    async def scenario(bench: Bench) -> None:
+        environment, home = await bench.ask(make_function(source, runtime="nodejs20.x"))
+        assert "MY_SHELL_SECRET" not in environment
+        assert environment["AWS_SESSION_TOKEN"] == "token"
+        assert Path(home).is_relative_to(bench.directory)
+
+    play(scenario)

@@ -1,0 +1,61 @@
+"""One invocation on its way through the executor."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+
+from whatschat_ops.local.interfaces import Invocation, LambdaFunction
+
+
+class Call:
+    """An event for a function, and who waits for the answer.
+
+    The caller may go away: a call that has not begun is then dropped, one that runs goes on to its end, as on AWS.
+    """
+
+    __slots__ = ("_on_finished", "answer", "function", "payload", "queued_at", "request_id")
+
+    def __init__(
+        self,
+        function: LambdaFunction,
+        payload: bytes,
+        answer: asyncio.Future[Invocation],
+        queued_at: float,
+        on_finished: Callable[[LambdaFunction], None],
+    ) -> None:
+        self.function = function
+        self.payload = payload
+        self.answer = answer
+        self.queued_at = queued_at
+        self.request_id = str(uuid.uuid4())
+        self._on_finished = on_finished
+
+    def event_headers(self) -> dict[str, str]:
+        """What the Runtime API says of the event; the deadline counts from now."""
+        now_s, trace = time.time(), uuid.uuid4().hex
+        deadline_ms = int((now_s + self.function.timeout_s) * 1000)
+        return {
+            "Lambda-Runtime-Aws-Request-Id": self.request_id,
+            "Lambda-Runtime-Deadline-Ms": str(deadline_ms),
+            "Lambda-Runtime-Invoked-Function-Arn": self.function.arn,
+            "Lambda-Runtime-Trace-Id": f"Root=1-{int(now_s):08x}-{trace[:24]};Parent={trace[16:]};Sampled=0",
+        }
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits any more."""
+        return self.answer.done()
+
+    def finish(self, invocation: Invocation) -> None:
+        """Give the caller its answer."""
+        if not self.answer.done():
+            self.answer.set_result(invocation)
+        self._on_finished(self.function)
+
+    def drop(self) -> None:
+        """End a call that will not be run."""
+        self.answer.cancel()
+        self._on_finished(self.function)

@@ -1,0 +1,115 @@
+"""The log stream of one worker: what Lambda writes and what the process prints, in their order.
+
+It takes the beginnings and ends of invocations and reads the process's output itself. Everything goes to the
+`LogWriter` in one piece per invocation, but a long invocation's output is passed on while it runs (`pump`).
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from whatschat_ops.local.executor import log_lines
+from whatschat_ops.local.executor.failures import Failure
+from whatschat_ops.local.executor.log_file import LogFile
+from whatschat_ops.local.interfaces import LambdaFunction, LogWriter
+
+
+class ExecutionLog:
+    """Writes one worker's stream."""
+
+    def __init__(self, logs: LogWriter, function: LambdaFunction) -> None:
+        self._logs = logs
+        self._function = function
+        self._output: LogFile | None = None
+        self.stream = log_lines.stream_name(function.version, datetime.now(UTC))
+        self._unwritten: list[tuple[int, str]] = []
+        self._init_messages: list[str] = []
+        self._messages: list[str] = []
+
+    def init_started(self, runtime_version: str, output: LogFile) -> None:
+        """The process, which prints to `output`, is about to be started."""
+        self._output = output
+        self._add(log_lines.init_start_line(runtime_version))
+
+    def init_ended(self, duration_ms: float, error_type: str | None = None) -> None:
+        """The process is ready, or will never be."""
+        output = self._read(flush=True)
+        self._add(*output)
+        self._init_messages = output
+        if error_type is not None:
+            self._add(log_lines.init_report_line(duration_ms, error_type))
+        self._write()
+
+    def started(self, request_id: str) -> None:
+        """An invocation begins."""
+        self._messages = []
+        self._add(log_lines.start_line(request_id, self._function.version))
+
+    def pump(self) -> None:
+        """Pass on what has been printed so far."""
+        self._add(*self._read(flush=False))
+        self._write()
+
+    def ended(
+        self,
+        request_id: str,
+        *,
+        duration_ms: float,
+        max_memory_used_mb: int,
+        init_duration_ms: float | None = None,
+        failure: Failure | None = None,
+        timeout_s: float | None = None,
+    ) -> str:
+        """An invocation is over; its log tail. `failure` is the platform's, `timeout_s` is set when it was that."""
+        self._add(*self._read(flush=True))
+        status = ""
+        if timeout_s is not None:
+            self._add(log_lines.timed_out_line(request_id, timeout_s, datetime.now(UTC)))
+            status = "Status: timeout"
+        elif failure is not None:
+            self._add(f"{failure.text(request_id)}\n{failure.error_type}\n")
+            status = f"Status: error\tError Type: {failure.error_type}"
+        self._report(request_id, duration_ms, max_memory_used_mb, init_duration_ms, status)
+        return log_lines.tail(self._messages)
+
+    def refused(self, request_id: str, error_type: str, duration_ms: float) -> str:
+        """An invocation that failed because the init phase did; its log tail, with what init printed."""
+        self.started(request_id)
+        self._add(*self._init_messages)
+        self._report(request_id, duration_ms, 0, None, f"Status: error\tError Type: {error_type}")
+        return log_lines.tail(self._messages)
+
+    def close(self) -> None:
+        """Pass on the rest, and forget the process's output."""
+        self._add(*self._read(flush=True))
+        self._write()
+        if self._output is not None:
+            self._output.close()
+
+    def _read(self, *, flush: bool) -> list[str]:
+        return [] if self._output is None else self._output.read_messages(flush=flush)
+
+    def _report(
+        self, request_id: str, duration_ms: float, used_mb: int, init_duration_ms: float | None, status: str
+    ) -> None:
+        report = log_lines.report_line(
+            request_id,
+            duration_ms=duration_ms,
+            memory_mb=self._function.memory_mb,
+            max_memory_used_mb=used_mb,
+            init_duration_ms=init_duration_ms,
+            status=status,
+        )
+        self._add(log_lines.end_line(request_id), report)
+        self._write()
+
+    def _add(self, *messages: str) -> None:
+        now_ms = int(time.time() * 1000)
+        self._unwritten += [(now_ms, message) for message in messages]
+        self._messages += messages
+
+    def _write(self) -> None:
+        if self._unwritten:
+            self._logs.write(self._function.log_group, self.stream, self._unwritten)
+            self._unwritten = []

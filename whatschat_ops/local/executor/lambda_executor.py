@@ -1,0 +1,162 @@
+"""The executor: finds or makes the pool of a function, and keeps the house clean.
+
+It takes functions and payloads and gives invocations. It bounds how many calls of a function run at once (reserved
+concurrency is exact; without it calls queue), ends idle workers, replaces the pool when code or configuration has
+changed, and owns one directory on disk. It must not decide what a call means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from whatschat_ops.errors import LocalError
+from whatschat_ops.local.executor import sandbox
+from whatschat_ops.local.executor.call import Call
+from whatschat_ops.local.executor.code import CodeStore
+from whatschat_ops.local.executor.pool import Pool, PoolLimits
+from whatschat_ops.local.executor.sandbox import Launch
+from whatschat_ops.local.executor.worker import Worker, WorkerSeat
+from whatschat_ops.local.interfaces import Invocation, InvocationThrottled, LambdaFunction, LogWriter
+
+_OWN_DIRECTORIES = ("code", "workers")
+
+
+class LambdaExecutor:
+    """Runs functions in warm worker processes. Lives in one event loop; see `interfaces.Executor`."""
+
+    def __init__(
+        self,
+        logs: LogWriter,
+        endpoint_url: str,
+        work_directory: Path,
+        *,
+        max_workers_per_function: int = 8,
+        max_waiting_per_function: int = 4000,
+        idle_timeout_s: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+        python_modules: Mapping[str, str] | None = None,
+    ) -> None:
+        """`endpoint_url` is where the functions' AWS clients go. `work_directory` is for this executor alone.
+
+        `python_modules` says where AWS's own Python modules lie on this machine (default: found).
+        """
+        self._endpoint_url = endpoint_url
+        self._directory = work_directory
+        self._idle_timeout_s = idle_timeout_s
+        self._clock = clock
+        self._python_modules = sandbox.host_python_modules() if python_modules is None else python_modules
+        self._limits = PoolLimits(
+            max_workers_per_function, max_waiting_per_function, processors=max(2, os.cpu_count() or 1)
+        )
+        self._remove_directories()
+        self._code = CodeStore(work_directory / "code", clock)
+        lifeline_fd, self._lifeline_write_fd = os.pipe()
+        workers = work_directory / "workers"
+        self._seat = WorkerSeat(logs, workers, lifeline_fd, self._launch, self._release)
+        self._pools: dict[tuple[str, str], Pool] = {}
+        self._retired: set[Pool] = set()
+        self._running: Counter[str] = Counter()
+        self._reaper: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def invoke(self, function: LambdaFunction, payload: bytes) -> Invocation:
+        """Run the function once. Raises InvocationThrottled; a failing handler is a result, not an exception."""
+        if self._closed:
+            raise LocalError("the Lambda executor has been closed: the embedded AWS is stopping")
+        arn = _unqualified(function.arn)
+        self._admit(arn, function)
+        call = Call(
+            function, payload, asyncio.get_running_loop().create_future(), self._clock(), self._finished
+        )
+        self._running[arn] += 1
+        try:
+            self._pool(arn, function).submit(call)
+        except BaseException:
+            call.drop()
+            raise
+        return await call.answer
+
+    async def close(self) -> None:
+        """End every worker and remove every temporary file. Calls that wait are cancelled."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._reaper is not None:
+            self._reaper.cancel()
+            await asyncio.wait([self._reaper])
+        await asyncio.gather(*(pool.close() for pool in (*self._pools.values(), *self._retired)))
+        os.close(self._lifeline_write_fd)
+        os.close(self._seat.lifeline_fd)
+        await self._code.sweep(0.0)
+        await asyncio.to_thread(self._remove_directories)
+
+    async def reap(self) -> None:
+        """End workers, and remove code, that nobody has used for `idle_timeout_s`. Runs by itself every so often."""
+        for pool in (*self._pools.values(), *self._retired):
+            pool.reap(self._idle_timeout_s)
+        self._pools = {key: pool for key, pool in self._pools.items() if not pool.empty}
+        self._retired = {pool for pool in self._retired if not pool.empty}
+        await self._code.sweep(self._idle_timeout_s)
+
+    def worker_count(self) -> int:
+        """How many worker processes there are."""
+        return sum(pool.worker_count for pool in (*self._pools.values(), *self._retired))
+
+    def _admit(self, arn: str, function: LambdaFunction) -> None:
+        reserved = function.reserved_concurrency
+        if reserved is not None and self._running[arn] >= reserved:
+            raise InvocationThrottled(f"{function.name} has a reserved concurrency of {reserved}")
+
+    def _finished(self, function: LambdaFunction) -> None:
+        arn = _unqualified(function.arn)
+        self._running[arn] -= 1
+        if not self._running[arn]:
+            del self._running[arn]
+
+    def _pool(self, arn: str, function: LambdaFunction) -> Pool:
+        key = (arn, function.version)
+        pool = self._pools.get(key)
+        if pool is not None and pool.serves(function):
+            return pool
+        if pool is not None:
+            pool.retire()
+            self._retired.add(pool)
+        if self._reaper is None:
+            self._reaper = asyncio.create_task(self._reap_forever())
+        start_worker = partial(Worker, function, self._seat)
+        pool = self._pools[key] = Pool(function, start_worker, self._limits, self._clock)
+        return pool
+
+    async def _reap_forever(self) -> None:
+        while True:
+            await asyncio.sleep(max(self._idle_timeout_s / 4, 0.05))
+            await self.reap()
+
+    async def _launch(self, function: LambdaFunction) -> Launch:
+        directory = await self._code.acquire(function.code_sha256, function.code_zip)
+        try:
+            return sandbox.launch(function, directory, self._endpoint_url, self._python_modules)
+        except BaseException:
+            self._release(function)
+            raise
+
+    def _release(self, function: LambdaFunction) -> None:
+        self._code.release(function.code_sha256)
+
+    def _remove_directories(self) -> None:
+        for name in _OWN_DIRECTORIES:
+            directory = self._directory / name
+            if directory.exists():
+                shutil.rmtree(directory)
+
+
+def _unqualified(arn: str) -> str:
+    """arn:aws:lambda:REGION:ACCOUNT:function:NAME, without version or alias."""
+    return ":".join(arn.split(":", 7)[:7])

@@ -1,0 +1,84 @@
+"""The lines Lambda itself writes into a function's log, in the text format. Pure functions.
+
+Format: Lambda guide, "monitoring-cloudwatchlogs" (REPORT) and "telemetry-schema-reference" (Status, Error Type).
+Billed Duration includes the init phase, as for all functions since August 2025.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+LOG_TAIL_BYTES = 4096
+"""Size of Invoke's LogResult before base64 (Lambda API reference, Invoke)."""
+
+
+def stream_name(version: str, now: datetime) -> str:
+    """The log stream of one worker, e.g. `2026/11/23/[$LATEST]0c1f…`."""
+    return f"{now:%Y/%m/%d}/[{version}]{secrets.token_hex(16)}"
+
+
+def init_start_line(runtime_version: str) -> str:
+    """First line of a worker; says which interpreter really runs the function."""
+    return f"INIT_START Runtime Version: {runtime_version}\n"
+
+
+def init_report_line(duration_ms: float, error_type: str) -> str:
+    """Written when the init phase failed."""
+    return f"INIT_REPORT Init Duration: {duration_ms:.2f} ms\tPhase: init\tStatus: error\tError Type: {error_type}\n"
+
+
+def start_line(request_id: str, version: str) -> str:
+    """First line of an invocation."""
+    return f"START RequestId: {request_id} Version: {version}\n"
+
+
+def end_line(request_id: str) -> str:
+    """Last line of an invocation but for the report."""
+    return f"END RequestId: {request_id}\n"
+
+
+def report_line(
+    request_id: str,
+    *,
+    duration_ms: float,
+    memory_mb: int,
+    max_memory_used_mb: int,
+    init_duration_ms: float | None = None,
+    status: str = "",
+) -> str:
+    """What the invocation cost. `status` is empty, or for example `Status: timeout`."""
+    billed_ms = math.ceil(duration_ms + (init_duration_ms or 0.0))
+    fields = [
+        f"REPORT RequestId: {request_id}",
+        f"Duration: {duration_ms:.2f} ms",
+        f"Billed Duration: {billed_ms} ms",
+        f"Memory Size: {memory_mb} MB",
+        f"Max Memory Used: {max_memory_used_mb} MB",
+    ]
+    if init_duration_ms is not None:
+        fields.append(f"Init Duration: {init_duration_ms:.2f} ms")
+    if status:
+        fields.append(status)
+    return "\t".join(fields) + "\t\n"
+
+
+def timed_out_line(request_id: str, timeout_s: float, now: datetime) -> str:
+    """Written when the function ran into its timeout."""
+    stamp = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{stamp} {request_id} Task timed out after {timeout_s:.2f} seconds\n\n"
+
+
+def tail(messages: Sequence[str]) -> str:
+    """The last 4 KB of the messages, cut at a character."""
+    kept: list[bytes] = []
+    room = LOG_TAIL_BYTES
+    for message in reversed(messages):
+        encoded = message.encode()
+        kept.append(encoded[-room:])
+        room -= len(encoded)
+        if room <= 0:
+            break
+    return b"".join(reversed(kept)).decode(errors="ignore")

@@ -1,0 +1,199 @@
+"""The workers of one function: who runs the next call, when to start one more, when to let one go.
+
+It takes calls and gives each to a worker, first come first served; the worker that was used last is used first, so
+that the others can be let go. A worker costs a tenth of a second of processor time to start and a call about a
+thousandth, so a waiting call gets a new worker only when it has waited a while *and* another process would help:
+when there are fewer workers than processors, or when all of them have been busy for a while, which means that their
+handlers wait for something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from whatschat_ops.local.executor.call import Call
+from whatschat_ops.local.interfaces import InvocationThrottled, LambdaFunction
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """How a pool may grow."""
+
+    max_workers: int
+    max_waiting: int
+    """Calls above this number that wait are refused."""
+    processors: int
+    spawn_after_s: float = 0.02
+
+
+class PoolWorker(Protocol):
+    """What a pool needs of a worker; `worker.Worker` is the one there is."""
+
+    idle_since: float
+    was_ready: bool
+    life: asyncio.Task[None]
+
+    @property
+    def waiting(self) -> bool: ...
+    @property
+    def failed_to_start(self) -> bool: ...
+    def busy_for_s(self) -> float: ...
+    def run(self, call: Call) -> None: ...
+    def refuse(self, call: Call) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Pool:
+    """The workers of one configuration of one version of a function."""
+
+    def __init__(
+        self,
+        function: LambdaFunction,
+        start_worker: Callable[[Pool], PoolWorker],
+        limits: PoolLimits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._function = function
+        self._start = start_worker
+        self._limits = limits
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._workers: set[PoolWorker] = set()
+        self._idle: list[PoolWorker] = []
+        self._waiting: deque[Call] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._retired = False
+
+    @property
+    def worker_count(self) -> int:
+        """Workers that are alive or about to be."""
+        return len(self._workers)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the pool can be forgotten."""
+        return not self._workers and not self._waiting
+
+    def serves(self, function: LambdaFunction) -> bool:
+        """Whether a worker started for this pool's function can run that one.
+
+        Arn (the qualifier may be an alias) and timeout are not the worker's business.
+        """
+        own = self._function
+        return own is function or (
+            own.code_sha256 == function.code_sha256
+            and own.version == function.version
+            and own.credentials == function.credentials
+            and own.environment == function.environment
+            and (own.runtime, own.handler, own.memory_mb)
+            == (function.runtime, function.handler, function.memory_mb)
+            and (own.log_group, own.region) == (function.log_group, function.region)
+        )
+
+    def submit(self, call: Call) -> None:
+        """Run the call as soon as possible. Raises InvocationThrottled when too many wait already."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.waiting:  # else its process is dying, which it will tell
+                worker.run(call)
+                return
+        if len(self._waiting) >= self._limits.max_waiting:
+            raise InvocationThrottled(f"{len(self._waiting)} calls of {call.function.name} are waiting")
+        self._waiting.append(call)
+        if self._workers:
+            self._watch_queue()
+        else:
+            self._start_worker()
+
+    def reap(self, idle_timeout_s: float) -> None:
+        """End the workers that have had nothing to do for so long."""
+        oldest = self._clock() - idle_timeout_s
+        for worker in [worker for worker in self._idle if worker.idle_since <= oldest]:
+            self._idle.remove(worker)
+            worker.stop()
+
+    def retire(self) -> None:
+        """Serve the calls that are here already, and end."""
+        self._retired = True
+        while self._idle:
+            self._idle.pop().stop()
+
+    async def close(self) -> None:
+        """Drop waiting calls, end all workers and wait for it."""
+        self._retired = True
+        while self._waiting:
+            self._waiting.popleft().drop()
+        if self._timer is not None:
+            self._timer.cancel()
+        workers = tuple(self._workers)
+        for worker in workers:
+            worker.stop()
+        await asyncio.gather(*(worker.life for worker in workers))
+
+    # What workers say (WorkerOwner).
+
+    def worker_ready(self, worker: PoolWorker) -> None:
+        call = self._next_call()
+        if call is not None:
+            worker.run(call)
+        elif self._retired:
+            worker.stop()
+        else:
+            worker.idle_since = self._clock()
+            self._idle.append(worker)
+
+    def worker_ended(self, worker: PoolWorker) -> None:
+        self._workers.discard(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        if self._workers:
+            return
+        if worker.failed_to_start:
+            # Nobody is left who could do better: the next one would most likely fail in the same way.
+            while (call := self._next_call()) is not None:
+                worker.refuse(call)
+        elif self._waiting:
+            self._start_worker()
+
+    # Growth.
+
+    def _start_worker(self) -> None:
+        self._workers.add(self._start(self))
+
+    def _next_call(self) -> Call | None:
+        while self._waiting:
+            call = self._waiting.popleft()
+            if not call.abandoned:
+                return call
+            call.drop()
+        return None
+
+    def _watch_queue(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._limits.spawn_after_s, self._look_at_queue)
+
+    def _look_at_queue(self) -> None:
+        self._timer = None
+        while self._waiting and self._waiting[0].abandoned:
+            self._waiting.popleft().drop()
+        if not self._waiting:
+            return
+        if self._one_more_would_help(self._clock() - self._waiting[0].queued_at):
+            self._start_worker()
+        self._watch_queue()
+
+    def _one_more_would_help(self, waited_s: float) -> bool:
+        limits = self._limits
+        ready = [worker for worker in self._workers if worker.was_ready]
+        starting = len(self._workers) - len(ready)
+        if waited_s < limits.spawn_after_s or starting >= limits.processors:
+            return False
+        if len(self._workers) >= limits.max_workers:
+            return False
+        if len(self._workers) < limits.processors:
+            return True
+        return all(worker.busy_for_s() >= limits.spawn_after_s for worker in ready)

@@ -1,0 +1,86 @@
+"""Starts a Python function the way AWS's runtime does. Runs in the worker, as `python -I -S python_bootstrap.py`.
+
+Arguments: the handler, and a JSON object {module: directory}. Only the standard library, the function's own code and
+those modules can be imported; anything else that happens to be installed on the machine cannot, as on AWS. AWS's own
+runtime client then serves the function. Imports nothing of this package, as it is not on the path.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
+
+PURE_CLIENT = __file__.replace("python_bootstrap.py", "pure_runtime_client.py")
+
+
+class RuntimeModules:
+    """Finds the modules that AWS's runtime brings, after the function's own code has been searched."""
+
+    def __init__(self, directories: dict[str, str]) -> None:
+        self._directories = directories
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """importlib's question; submodules are found by their package's own path."""
+        directory = self._directories.get(fullname) if path is None else None
+        return None if directory is None else PathFinder.find_spec(fullname, [directory], target)
+
+
+def end_with_parent() -> None:
+    """Kill this process, and what it started, when the executor's end of stdin closes. Handlers read /dev/null."""
+    lifeline = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    _thread.start_new_thread(_wait_for_end, (lifeline,))
+
+
+def _wait_for_end(lifeline: int) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(lifeline, 1):
+            pass
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, 9)
+    os._exit(1)
+
+
+def load_runtime_client() -> None:
+    """Import AWS's native client, or put the pure Python one in its place where there is none (macOS, Windows)."""
+    try:
+        import runtime_client  # noqa: F401
+    except ImportError:
+        spec = spec_from_file_location("runtime_client", PURE_CLIENT)
+        if spec is None or spec.loader is None:
+            raise
+        module = module_from_spec(spec)
+        sys.modules["runtime_client"] = module
+        spec.loader.exec_module(module)
+
+
+def main() -> None:
+    """Serve invocations until killed."""
+    handler, modules = sys.argv[1], json.loads(sys.argv[2])
+    end_with_parent()
+    sys.meta_path.append(RuntimeModules(modules))
+    load_runtime_client()
+    from awslambdaric import bootstrap
+    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+
+    sys.argv = sys.argv[:2]
+    own_path = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    sys.path[0:0] = [os.environ["LAMBDA_TASK_ROOT"], *own_path]
+    # awslambdaric's main() would fetch each event in a new thread, so that signal handlers run between
+    # invocations; AWS sends signals only to functions with extensions, and the thread costs half a millisecond.
+    bootstrap.run(handler, LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""What a worker process is started with: command, environment and directories, made from nothing.
+
+Takes a `LambdaFunction` and the directory of its code. Nothing of the environment of this process is passed on, and
+neither is the user's home directory: a handler must not find the developer's `~/.aws`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from whatschat_ops.local.executor.failures import CannotStart, Failure
+from whatschat_ops.local.interfaces import LambdaFunction
+
+PYTHON_RUNTIME_MODULES = (
+    "awslambdaric",
+    "boto3",
+    "botocore",
+    "dateutil",
+    "jmespath",
+    "runtime_client",
+    "s3transfer",
+    "simplejson",
+    "six",
+    "snapshot_restore_py",
+    "urllib3",
+)
+"""Top-level modules beside the standard library that AWS's Python runtimes bring."""
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """All that is needed to start one more worker of a function."""
+
+    function: LambdaFunction
+    command: tuple[str, ...]
+    runtime_version: str
+    code_directory: Path
+    endpoint_url: str
+
+
+@cache
+def host_python_modules() -> dict[str, str]:
+    """Runtime module -> the directory it lies in on this machine. `runtime_client` is native and may be missing."""
+    found = {}
+    for name in PYTHON_RUNTIME_MODULES:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            origin = Path(spec.origin)
+            found[name] = str(origin.parent.parent if spec.submodule_search_locations else origin.parent)
+    return found
+
+
+def launch(
+    function: LambdaFunction, code_directory: Path, endpoint_url: str, python_modules: Mapping[str, str]
+) -> Launch:
+    """How to start the function. Raises CannotStart when this machine cannot run its runtime."""
+    if function.runtime.startswith("python"):
+        command, version = _python_command(function, python_modules)
+    elif function.runtime.startswith("nodejs"):
+        command, version = _node_command(function)
+    else:
+        raise _cannot_run(f"runtime {function.runtime} does not run locally; python* and nodejs* do")
+    return Launch(function, command, version, code_directory, endpoint_url)
+
+
+def _python_command(function: LambdaFunction, modules: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
+    if "awslambdaric" not in modules:
+        raise _cannot_run("awslambdaric is missing; run: pip install 'whatschat-ops[local]'")
+    script = str(_HERE / "python_bootstrap.py")
+    isolated = (sys.executable, "-I", "-S", "-X", "utf8", script)
+    return (*isolated, function.handler, json.dumps(dict(modules))), f"python:{platform.python_version()}"
+
+
+def _node_command(function: LambdaFunction) -> tuple[tuple[str, ...], str]:
+    node = shutil.which("node")
+    if node is None:
+        raise _cannot_run(f"runtime {function.runtime} needs `node` on PATH; install Node.js from nodejs.org")
+    return (node, str(_HERE / "node_bootstrap.mjs"), function.handler), f"nodejs:{node}"
+
+
+def _cannot_run(reason: str) -> CannotStart:
+    return CannotStart(Failure("Runtime.InvalidEntrypoint", reason, with_request_id=True))
+
+
+def environment(launch: Launch, home: Path, runtime_api: str, log_stream: str) -> dict[str, str]:
+    """The worker's whole environment. The function's variables win over defaults, never over reserved names.
+
+    Names: Lambda guide, "configuration-envvars-runtime". HOME and TMPDIR are ours: they point at a directory that
+    goes when the worker goes.
+    """
+    function = launch.function
+    return {
+        **_host_necessities(),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "AWS_ENDPOINT_URL": launch.endpoint_url,
+        **function.environment,
+        **function.credentials,
+        "AWS_REGION": function.region,
+        "AWS_DEFAULT_REGION": function.region,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": function.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        "LAMBDA_TASK_ROOT": str(launch.code_directory),
+        "LAMBDA_RUNTIME_DIR": str(_HERE),
+        "_HANDLER": function.handler,
+    }
+
+
+def _host_necessities() -> dict[str, str]:
+    """What a process cannot run without on this system."""
+    if os.name != "nt":
+        return {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    root = os.environ.get("SYSTEMROOT", r"C:\Windows")
+    return {"PATH": rf"{root}\System32;{root}", "SYSTEMROOT": root}

@@ -1,0 +1,299 @@
+"""One worker: a process that runs one function, its Runtime API port, its log stream.
+
+It takes one `Call` at a time and answers it whatever becomes of the process. Its life: starting → ready ⇄ busy →
+ended. It tells its `WorkerOwner` when it is ready for a call and when it has ended; which call comes next, and how
+many workers there are, is the owner's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from whatschat_ops.local.executor import failures, sandbox
+from whatschat_ops.local.executor.call import Call
+from whatschat_ops.local.executor.execution_log import ExecutionLog
+from whatschat_ops.local.executor.failures import CannotStart, Failure
+from whatschat_ops.local.executor.log_file import LogFile
+from whatschat_ops.local.executor.process import WorkerProcess
+from whatschat_ops.local.executor.runtime_api import RESPONSE_LIMIT_BYTES, RuntimeConnection
+from whatschat_ops.local.executor.sandbox import Launch
+from whatschat_ops.local.interfaces import Invocation, LambdaFunction, LogWriter
+
+INIT_TIMEOUT_S = 10.0
+"""AWS's limit of the init phase (Lambda guide, "lambda-runtime-environment"). The function's timeout comes on top,
+because AWS runs a slow init a second time within the first invocation."""
+
+LOG_INTERVAL_S = 0.5
+"""How often the output of a long invocation is passed on."""
+
+
+class WorkerOwner(Protocol):
+    """Whom a worker tells."""
+
+    def worker_ready(self, worker: Worker) -> None:
+        """The worker waits for a call."""
+
+    def worker_ended(self, worker: Worker) -> None:
+        """The process is gone; a call it had has been answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSeat:
+    """What a worker needs of the executor."""
+
+    logs: LogWriter
+    directory: Path
+    """Workers make their home directories in it."""
+    lifeline_fd: int
+    """Read end of a pipe whose write end only the executor has; workers end when it closes."""
+    launch: Callable[[LambdaFunction], Awaitable[Launch]]
+    """Prepares the code. Raises CannotStart."""
+    release: Callable[[LambdaFunction], None]
+    """Gives the code back; called once for each `launch` that did not raise."""
+
+
+class Worker:
+    """Runs one function in one process."""
+
+    def __init__(self, function: LambdaFunction, seat: WorkerSeat, owner: WorkerOwner) -> None:
+        self._function = function
+        self._seat = seat
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._home = seat.directory / uuid.uuid4().hex
+        self._process: WorkerProcess | None = None
+        self._connections: set[RuntimeConnection] = set()
+        self._waiting_connection: RuntimeConnection | None = None
+        self._call: Call | None = None
+        self._began = self._loop.time()
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._init_duration_ms: float | None = None
+        self._init_error: Callable[[str], bytes] | None = None
+        self._init_error_type = ""
+        self._init_failed_after_ms = 0.0
+        self._stopping = False
+        self.was_ready = False
+        self.idle_since = 0.0
+        self._log = ExecutionLog(seat.logs, function)
+        self.life = asyncio.create_task(self._live())
+        """Ends when the process and everything made for it are gone."""
+
+    @property
+    def failed_to_start(self) -> bool:
+        """Whether it ended before it was ready for the first time."""
+        return self._init_error is not None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the process can be given a call now."""
+        return self._waiting_connection is not None
+
+    def busy_for_s(self) -> float:
+        """How long the present call has been running; 0 when there is none."""
+        return 0.0 if self._call is None else self._loop.time() - self._began
+
+    # What the owner says.
+
+    def run(self, call: Call) -> None:
+        """Give the waiting process an event."""
+        connection, self._waiting_connection = self._waiting_connection, None
+        if connection is None:
+            raise RuntimeError("the worker is not waiting for a call")
+        self._call = call
+        self._began = self._loop.time()
+        self._log.started(call.request_id)
+        self._set_deadline(call.function.timeout_s)
+        connection.send_event(call.event_headers(), call.payload)
+
+    def refuse(self, call: Call) -> None:
+        """Answer a call with the reason why this worker never became ready."""
+        if self._init_error is None:
+            raise RuntimeError("the worker did start")
+        duration_ms = self._init_failed_after_ms
+        tail = self._log.refused(call.request_id, self._init_error_type, duration_ms)
+        payload = self._init_error(call.request_id)
+        call.finish(Invocation(payload, "Unhandled", call.request_id, duration_ms, None, tail))
+
+    def stop(self) -> None:
+        """End the process."""
+        self._stopping = True
+        if self._process is not None:
+            self._process.kill()
+
+    # What the process says (RuntimeOwner).
+
+    def on_next(self, connection: RuntimeConnection) -> None:
+        self._connections.add(connection)
+        if self._stopping:
+            return
+        self._waiting_connection = connection
+        if not self.was_ready:
+            self.was_ready = True
+            self._init_duration_ms = self._elapsed_ms()
+            self._log.init_ended(self._init_duration_ms)
+        if self._call is None:
+            self._deadline = None
+            self._owner.worker_ready(self)
+
+    def on_response(self, request_id: str, body: bytes, size_bytes: int) -> None:
+        if self._call is None or self._call.request_id != request_id:
+            return
+        if size_bytes > RESPONSE_LIMIT_BYTES:
+            self._fail(failures.response_too_large(size_bytes, RESPONSE_LIMIT_BYTES))
+        else:
+            self._answer(self._call, body, None)
+
+    def on_error(self, request_id: str, body: bytes) -> None:
+        if self._call is not None and self._call.request_id == request_id:
+            self._answer(self._call, body, "Unhandled")
+
+    def on_init_error(self, body: bytes) -> None:
+        if not self.was_ready:
+            self._init_failed(failures.error_type_of(body), lambda _request_id: body)
+            self.stop()
+
+    def on_connection_lost(self, connection: RuntimeConnection) -> None:
+        self._connections.discard(connection)
+        if self._waiting_connection is connection:
+            self._waiting_connection = None
+
+    # Its life.
+
+    async def _live(self) -> None:
+        try:
+            await self._run_process()
+        except CannotStart as problem:
+            self._init_failed(problem.failure.error_type, problem.failure.document)
+        except OSError as error:
+            failure = Failure("Runtime.InvalidEntrypoint", str(error), with_request_id=True)
+            self._init_failed(failure.error_type, failure.document)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._log.close()
+            # What a straggler keeps alive goes with the whole directory when the executor is closed.
+            await asyncio.to_thread(shutil.rmtree, self._home, ignore_errors=True)
+            self._owner.worker_ended(self)
+
+    async def _run_process(self) -> None:
+        launch = await self._seat.launch(self._function)
+        try:
+            server = await self._loop.create_server(lambda: RuntimeConnection(self), "127.0.0.1", 0)
+            try:
+                return_code = await self._start_and_wait(launch, server.sockets[0].getsockname()[1])
+            finally:
+                server.close()
+                for connection in tuple(self._connections):
+                    connection.close()
+        finally:
+            self._seat.release(self._function)
+        self._exited(return_code)
+
+    async def _start_and_wait(self, launch: Launch, port: int) -> int:
+        self._began = self._loop.time()
+        self._home.mkdir(parents=True, mode=0o700)
+        output = LogFile(self._home / "output")
+        self._log.init_started(launch.runtime_version, output)
+        self._process = await WorkerProcess.start(
+            launch.command,
+            environment=sandbox.environment(launch, self._home, f"127.0.0.1:{port}", self._log.stream),
+            directory=launch.code_directory,
+            stdin_fd=self._seat.lifeline_fd,
+            output_fd=output.write_fd,
+        )
+        output.close_write_end()
+        self._set_deadline(INIT_TIMEOUT_S + self._function.timeout_s)
+        if self._stopping:
+            self._process.kill()
+        try:
+            return await self._process.wait()
+        finally:
+            self._process.kill()
+
+    def _exited(self, return_code: int) -> None:
+        self._waiting_connection = None
+        failure = failures.exited(return_code)
+        if self._call is not None:
+            self._fail(failure)
+        elif not self.was_ready and self._init_error is None:
+            self._init_failed(failure.error_type, failure.document)
+
+    def _init_failed(self, error_type: str, document: Callable[[str], bytes]) -> None:
+        self._init_error = document
+        self._init_error_type = error_type
+        self._init_failed_after_ms = self._elapsed_ms()
+        self._log.init_ended(self._init_failed_after_ms, error_type)
+
+    # Time.
+
+    def _elapsed_ms(self) -> float:
+        return (self._loop.time() - self._began) * 1000
+
+    def _set_deadline(self, timeout_s: float) -> None:
+        self._deadline = self._loop.time() + timeout_s
+        self._arm(self._deadline)
+
+    def _arm(self, deadline: float) -> None:
+        """Keep one timer, which looks at the deadline when it fires: calls are much shorter than its interval."""
+        when = min(self._loop.time() + LOG_INTERVAL_S, deadline)
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._log.pump()
+            self._arm(self._deadline)
+            return
+        self._out_of_time()
+
+    def _out_of_time(self) -> None:
+        self._deadline = None
+        if self._call is not None:
+            timeout_s = self._call.function.timeout_s
+            self._fail(failures.timed_out(timeout_s), timeout_s=timeout_s)
+        else:
+            failure = failures.timed_out(self._function.timeout_s)
+            self._init_failed(failure.error_type, failure.document)
+        self.stop()
+
+    # The end of a call.
+
+    def _fail(self, failure: Failure, timeout_s: float | None = None) -> None:
+        if self._call is not None:
+            document = failure.document(self._call.request_id)
+            self._answer(self._call, document, "Unhandled", failure, timeout_s)
+
+    def _answer(
+        self,
+        call: Call,
+        payload: bytes,
+        function_error: str | None,
+        failure: Failure | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        duration_ms = self._elapsed_ms()
+        self._call = None
+        self._deadline = None
+        init_duration_ms, self._init_duration_ms = self._init_duration_ms, None
+        tail = self._log.ended(
+            call.request_id,
+            duration_ms=duration_ms,
+            max_memory_used_mb=0 if self._process is None else self._process.max_memory_used_mb(),
+            init_duration_ms=init_duration_ms,
+            failure=failure,
+            timeout_s=timeout_s,
+        )
+        call.finish(Invocation(payload, function_error, call.request_id, duration_ms, init_duration_ms, tail))
