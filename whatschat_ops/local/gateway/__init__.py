@@ -1,0 +1,13 @@
+"""API Gateway's WebSocket data plane and its @connections API, behaving as AWS does.
+
+    uvicorn.Config(app, http=HttpProtocol, ws=websocket_protocol(gateway))
+
+`Gateway` needs a control plane (APIs, permissions, logs, metrics) and an executor (functions); see
+`whatschat_ops.local.interfaces`. What AWS does not document is an assumption stated in the module that makes it.
+"""
+
+from whatschat_ops.local.gateway.gateway import Gateway
+from whatschat_ops.local.gateway.http_protocol import HttpProtocol
+from whatschat_ops.local.gateway.protocol import websocket_protocol
+
+__all__ = ["Gateway", "HttpProtocol", "websocket_protocol"]

@@ -1,0 +1,141 @@
+"""The handshake: which API and stage, may this client come in, and what does `$connect` say.
+
+The client waits until `$connect` has run. A 2xx lets it in; any other status is the status it sees. The function's
+body is not passed on (assumption; clients see a message of API Gateway's). CUSTOM authorizers are not run: such a
+`$connect` is refused with 500, never let through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from whatschat_ops.local.gateway.answers import http_answer
+from whatschat_ops.local.gateway.connection import Connection, new_id
+from whatschat_ops.local.gateway.data_plane import DataPlane
+from whatschat_ops.local.gateway.events import connect_event, request_context
+from whatschat_ops.local.gateway.exchange import (
+    FORBIDDEN,
+    NO_AUTHORIZER,
+    TOO_MANY_REQUESTS,
+    Exchange,
+    GatewayError,
+)
+from whatschat_ops.local.gateway.handshake import Handshake
+from whatschat_ops.local.gateway.integration import Call
+from whatschat_ops.local.interfaces import HttpResponse, Route, Stage, WebSocketApi
+
+MAX_URL_LENGTH = 4096
+SUBPROTOCOL = "sec-websocket-protocol"
+ERROR_TYPES = {
+    401: "UnauthorizedException",
+    403: "ForbiddenException",
+    429: "TooManyRequestsException",
+    500: "InternalServerErrorException",
+    502: "InternalServerErrorException",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A handshake that was accepted, and the subprotocol the function chose."""
+
+    connection: Connection
+    subprotocol: str | None = None
+
+
+async def connect(plane: DataPlane, handshake: Handshake) -> Acceptance | HttpResponse:
+    """Decide on a handshake; `$connect` has run when this returns. An `HttpResponse` is a refusal."""
+    if len(handshake.target) > MAX_URL_LENGTH:
+        return refusal(403)  # AWS states the limit but not the answer; like any handshake that reaches no route
+    if not plane.throttles.admit_connection(plane.clock()):
+        return refusal(429)
+    address = handshake.address()
+    found = await plane.find_stage(address.api_id, address.stage) if address else None
+    if found is None:
+        return refusal(403)
+    exchange = _exchange(plane, *found, handshake)
+    answer = await _decide(plane, exchange, handshake)
+    plane.log(exchange)
+    return answer
+
+
+def refusal(status: int, message: str | None = None) -> HttpResponse:
+    """API Gateway's answer with that status."""
+    return http_answer(status, message or _message(status), ERROR_TYPES.get(status))
+
+
+def _message(status: int) -> str:
+    """API Gateway's words: "Internal server error" for all of 5xx, the status's name otherwise."""
+    if status >= 500:
+        return "Internal server error"
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return str(status)
+
+
+def _exchange(plane: DataPlane, api: WebSocketApi, stage: Stage, handshake: Handshake) -> Exchange:
+    now = plane.clock()
+    connection = Connection(
+        id=new_id(),
+        api_id=api.id,
+        stage=stage.name,
+        domain_name=handshake.host,
+        source_ip=handshake.client_host,
+        user_agent=handshake.header("user-agent"),
+        connected_at=now,
+        last_active_at=now,
+    )
+    context = request_context(connection, "$connect", "CONNECT", new_id(), now)
+    return Exchange(api, stage, connection, context)
+
+
+async def _decide(plane: DataPlane, exchange: Exchange, handshake: Handshake) -> Acceptance | HttpResponse:
+    error = _gate(plane, exchange, handshake)
+    if error is not None:
+        exchange.fail(error)
+        plane.count(exchange, "ClientError")
+        return refusal(error.status, error.message)
+    route = exchange.api.routes.get("$connect")
+    if route is None:
+        return Acceptance(exchange.connection)
+    plane.count(exchange, "ConnectCount")
+    call = await plane.call(exchange, route, connect_event(handshake, exchange.context))
+    return _verdict(exchange, call)
+
+
+def _gate(plane: DataPlane, exchange: Exchange, handshake: Handshake) -> GatewayError | None:
+    """Throttling and authorization, before any function runs."""
+    now = plane.clock()
+    if not plane.throttles.admit(exchange.api.id, exchange.stage, "$connect", now):
+        return TOO_MANY_REQUESTS
+    route = exchange.api.routes.get("$connect")
+    return None if route is None else _authorize(plane, exchange, route, handshake)
+
+
+def _authorize(
+    plane: DataPlane, exchange: Exchange, route: Route, handshake: Handshake
+) -> GatewayError | None:
+    if route.authorization_type == "NONE":
+        return None
+    if route.authorization_type != "AWS_IAM":
+        return NO_AUTHORIZER
+    denial = plane.control_plane.authorize(
+        handshake.as_http_request(), "execute-api", "execute-api:Invoke", exchange.source_arn
+    )
+    return None if denial is None else GatewayError(denial.status, denial.message, FORBIDDEN.response_type)
+
+
+def _verdict(exchange: Exchange, call: Call) -> Acceptance | HttpResponse:
+    if call.failure is not None:
+        status = call.failure.handshake_status
+        exchange.fail(GatewayError(status, _message(status), call.failure.response_type))
+        return refusal(status)
+    result = call.result
+    if result is None or result.status >= 300:
+        exchange.status = result.status if result else 500
+        return refusal(exchange.status)
+    exchange.status = result.status
+    chosen = (value for name, value in result.headers.items() if name.lower() == SUBPROTOCOL)
+    return Acceptance(exchange.connection, next(chosen, None))

@@ -1,0 +1,106 @@
+"""An open WebSocket as the gateway knows it, and the table of all of them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+SEND_BUFFER_LIMIT_BYTES = 1024 * 1024
+"""Unread bytes of one client after which @connections answers LimitExceededException (our figure; AWS names none)."""
+ID_SIZE_BYTES = 11
+
+
+class Wire(Protocol):
+    """The client's end of a connection."""
+
+    def send_text(self, data: bytes) -> None:
+        """Send one text message (UTF-8). Nothing happens once the connection is closing."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake; the gateway is told at once that the connection has ended."""
+        ...
+
+    def unsent_bytes(self) -> int:
+        """How much of what was sent still waits for the client to read."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One client's connection to one stage. Times are epoch seconds of the gateway's clock."""
+
+    id: str
+    api_id: str
+    stage: str
+    domain_name: str
+    source_ip: str
+    user_agent: str | None
+    connected_at: float
+    last_active_at: float
+    wire: Wire | None = None
+
+    def has_full_buffer(self) -> bool:
+        """Whether the client reads too slowly for another message."""
+        return self.wire is not None and self.wire.unsent_bytes() > SEND_BUFFER_LIMIT_BYTES
+
+    def send(self, data: bytes, now: float) -> None:
+        """Send a text message; it counts as activity."""
+        self.last_active_at = now
+        if self.wire is not None:
+            self.wire.send_text(data)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close with that code."""
+        if self.wire is not None:
+            self.wire.close(code, reason)
+
+
+class Connections:
+    """The open connections by id. A connection still in its handshake is not among them."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Connection] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._by_id.values()))
+
+    def add(self, connection: Connection) -> None:
+        """Make it reachable."""
+        self._by_id[connection.id] = connection
+
+    def remove(self, connection: Connection) -> bool:
+        """Forget it; False if that was done before."""
+        return self._by_id.pop(connection.id, None) is not None
+
+    def find(self, connection_id: str, api_id: str, stage: str) -> Connection | None:
+        """The open connection of that stage, or None."""
+        connection = self._by_id.get(connection_id)
+        if connection is None or connection.api_id != api_id or connection.stage != stage:
+            return None
+        return connection
+
+
+def new_id() -> str:
+    """An id as AWS makes them for connections, requests and messages, such as `R0oXAdfD0kwCH6w=`."""
+    return base64.urlsafe_b64encode(os.urandom(ID_SIZE_BYTES)).decode("ascii")
+
+
+def is_well_formed_id(text: str) -> bool:
+    """Whether the text can be a connection id: URL-safe base64 with its padding.
+
+    AWS answers 400 to an id it cannot read and 410 to one it does not know; where it draws the line is not
+    documented, so only what is no base64 at all, or too short to be an id, is malformed here.
+    """
+    try:
+        decoded = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        return False
+    return len(decoded) >= 8

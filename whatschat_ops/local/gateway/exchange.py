@@ -1,0 +1,86 @@
+"""One CONNECT, MESSAGE or DISCONNECT on its way through the gateway, with what the access log will say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from whatschat_ops.local.gateway.connection import Connection
+from whatschat_ops.local.gateway.events import Event
+from whatschat_ops.local.gateway.integration import Call
+from whatschat_ops.local.interfaces import Stage, WebSocketApi
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayError:
+    """An answer of the gateway itself: AWS's text and gateway response type, and the HTTP status at a handshake."""
+
+    status: int
+    message: str
+    response_type: str
+
+
+FORBIDDEN = GatewayError(403, "Forbidden", "ACCESS_DENIED")
+TOO_MANY_REQUESTS = GatewayError(429, "Too Many Requests", "THROTTLED")
+NO_AUTHORIZER = GatewayError(500, "Internal server error", "AUTHORIZER_CONFIGURATION_ERROR")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """`context` is the event's requestContext; `status` what the client saw, or would have."""
+
+    api: WebSocketApi
+    stage: Stage
+    connection: Connection
+    context: Event
+    status: int = 200
+    error: GatewayError | None = None
+    call: Call | None = None
+
+    @property
+    def route_key(self) -> str:
+        """The route it takes."""
+        return str(self.context["routeKey"])
+
+    @property
+    def source_arn(self) -> str:
+        """The ARN of API, stage and route, as permissions name it."""
+        return execute_api_arn(self.api, self.stage.name, self.route_key)
+
+    def fail(self, error: GatewayError) -> None:
+        """Answer with the gateway's own error."""
+        self.error = error
+        self.status = error.status
+
+    def variables(self) -> dict[str, Any]:
+        """What `$context.` can name, nested as the names are dotted."""
+        found: dict[str, Any] = {**self.context, "status": self.status}
+        if self.error is not None:
+            found["error"] = {
+                "message": self.error.message,
+                "messageString": f'"{self.error.message}"',
+                "responseType": self.error.response_type,
+            }
+        if self.call is not None:
+            found |= _integration_variables(self.call)
+        return found
+
+
+def execute_api_arn(api: WebSocketApi, stage: str, path: str) -> str:
+    """`arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/PATH`."""
+    return f"arn:aws:execute-api:{api.region}:{api.account_id}:{api.id}/{stage}/{path}"
+
+
+def _integration_variables(call: Call) -> dict[str, Any]:
+    """`integration.status` is what the function returned, `integration.integrationStatus` what Lambda answered."""
+    latency_ms = round(call.latency_ms)
+    integration: dict[str, Any] = {"latency": latency_ms}
+    if call.lambda_status is not None:
+        integration["integrationStatus"] = call.lambda_status
+    if call.request_id is not None:
+        integration["requestId"] = call.request_id
+    if call.result is not None:
+        integration["status"] = call.result.status
+    if call.failure is not None:
+        integration["error"] = call.failure.reason
+    return {"integrationLatency": latency_ms, "integration": integration}

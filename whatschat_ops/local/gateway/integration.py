@@ -1,0 +1,184 @@
+"""Calling the Lambda function behind a route, and reading what it returned.
+
+Takes a route and an event; gives a `Call`, which holds a `ProxyResult` or a `Failure`, never an exception. It sends
+nothing to clients and writes no logs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import logging
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from whatschat_ops.local.gateway.events import Event
+from whatschat_ops.local.interfaces import (
+    ControlPlane,
+    Executor,
+    Integration,
+    Invocation,
+    InvocationThrottled,
+    LambdaFunction,
+    Route,
+)
+
+logger = logging.getLogger(__name__)
+
+Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyResult:
+    """What a function answered, checked."""
+
+    status: int
+    body: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no answer. `handshake_status` is what a client sees if it happens in `$connect`.
+
+    AWS documents none of the handshake codes. 502 for what the function did (as REST does for a malformed result) and
+    500 for what kept us from calling it are assumptions.
+    """
+
+    reason: str
+    handshake_status: int
+    response_type: str
+    metric: Literal["IntegrationError", "ExecutionError"]
+    lambda_status: int | None = None
+    """What the Lambda service answered ($context.integration.integrationStatus)."""
+
+
+NOT_A_LAMBDA = Failure("Unsupported integration type", 500, "API_CONFIGURATION_ERROR", "ExecutionError")
+NO_PERMISSION = Failure(
+    "Invalid permissions on Lambda function", 500, "API_CONFIGURATION_ERROR", "ExecutionError", 403
+)
+NO_FUNCTION = Failure("Function not found", 500, "INTEGRATION_FAILURE", "ExecutionError", 404)
+THROTTLED = Failure("Rate Exceeded.", 500, "INTEGRATION_FAILURE", "IntegrationError", 429)
+TIMED_OUT = Failure("Endpoint request timed out", 502, "INTEGRATION_TIMEOUT", "ExecutionError")
+EXECUTOR_FAILED = Failure("Lambda service failed", 500, "INTEGRATION_FAILURE", "ExecutionError", 500)
+FUNCTION_FAILED = Failure("Lambda execution failed", 502, "INTEGRATION_FAILURE", "IntegrationError", 200)
+MALFORMED = Failure("Malformed Lambda proxy response", 502, "INTEGRATION_FAILURE", "ExecutionError", 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an integration. Exactly one of `result` and `failure` is set."""
+
+    latency_ms: float
+    result: ProxyResult | None = None
+    failure: Failure | None = None
+    request_id: str | None = None
+
+    @property
+    def reached_integration(self) -> bool:
+        """False for a MOCK, or no integration at all."""
+        return self.failure is not None or self.request_id is not None
+
+    @property
+    def lambda_status(self) -> int | None:
+        """What the Lambda service answered; None if it was not asked."""
+        if self.failure is not None:
+            return self.failure.lambda_status
+        return 200 if self.request_id else None
+
+
+class Integrations:
+    """Calls functions on behalf of the gateway."""
+
+    def __init__(self, control_plane: ControlPlane, executor: Executor, spawn: Spawn) -> None:
+        self._control_plane = control_plane
+        self._executor = executor
+        self._spawn = spawn
+
+    async def call(self, route: Route, source_arn: str, event: Event) -> Call:
+        """Run the route's integration. A route without one, or with a MOCK, succeeds without a call."""
+        if route.integration is None or route.integration.type == "MOCK":
+            return Call(0.0, ProxyResult(200))
+        started = time.perf_counter()
+        function = await self._permitted_function(route.integration, source_arn)
+        if isinstance(function, Failure):
+            return Call(_ms_since(started), failure=function)
+        outcome = await self._invoke(function, event, route.integration.timeout_ms / 1000)
+        latency_ms = _ms_since(started)
+        if isinstance(outcome, Failure):
+            return Call(latency_ms, failure=outcome)
+        result = read_result(outcome)
+        if isinstance(result, Failure):
+            return Call(latency_ms, failure=result, request_id=outcome.request_id)
+        return Call(latency_ms, result, request_id=outcome.request_id)
+
+    async def _permitted_function(
+        self, integration: Integration, source_arn: str
+    ) -> LambdaFunction | Failure:
+        arn = integration.function_arn
+        if arn is None:
+            return NOT_A_LAMBDA
+        if not await self._control_plane.may_invoke(arn, source_arn):
+            return NO_PERMISSION
+        return await self._control_plane.function(arn) or NO_FUNCTION
+
+    async def _invoke(self, function: LambdaFunction, event: Event, timeout_s: float) -> Invocation | Failure:
+        """Past the time-out the function runs on, as on AWS; only its answer is not waited for."""
+        task = self._spawn(self._run(function, json.dumps(event).encode()))
+        done, _ = await asyncio.wait({task}, timeout=timeout_s)
+        outcome: Invocation | Failure = task.result() if done else TIMED_OUT
+        return outcome
+
+    async def _run(self, function: LambdaFunction, payload: bytes) -> Invocation | Failure:
+        try:
+            return await self._executor.invoke(function, payload)
+        except InvocationThrottled:
+            return THROTTLED
+        except Exception:
+            logger.exception("The executor could not run %s", function.arn)
+            return EXECUTOR_FAILED
+
+
+def read_result(invocation: Invocation) -> ProxyResult | Failure:
+    """Check a Lambda proxy result: an object with an integer statusCode, a text body if any, and flat headers."""
+    if invocation.function_error is not None:
+        return FUNCTION_FAILED
+    try:
+        document = json.loads(invocation.payload)
+    except ValueError:
+        return MALFORMED
+    if not isinstance(document, dict):
+        return MALFORMED
+    status = _status(document.get("statusCode"))
+    body = document.get("body")
+    headers = document.get("headers") or {}
+    if status is None or not isinstance(body, str | None) or not isinstance(headers, dict):
+        return MALFORMED
+    if body is not None and document.get("isBase64Encoded") is True:
+        body = _decode_base64(body)
+        if body is None:
+            return MALFORMED
+    return ProxyResult(status, body, {str(name): str(value) for name, value in headers.items()})
+
+
+def _status(value: object) -> int | None:
+    """An HTTP status, written as a number or as text."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and 200 <= int(text) <= 599 else None
+
+
+def _decode_base64(body: str) -> str | None:
+    try:
+        return base64.b64decode(body, validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

@@ -1,0 +1,96 @@
+"""A message of a client, and the end of its connection: one function call each.
+
+A message is answered on the socket only if its route has a route response, or if something went wrong.
+`$disconnect` is told the close code; nobody waits for what it returns.
+"""
+
+from __future__ import annotations
+
+from whatschat_ops.local.gateway.answers import error_message
+from whatschat_ops.local.gateway.connection import Connection, new_id
+from whatschat_ops.local.gateway.data_plane import DataPlane
+from whatschat_ops.local.gateway.events import disconnect_event, message_event, request_context
+from whatschat_ops.local.gateway.exchange import FORBIDDEN, TOO_MANY_REQUESTS, Exchange, GatewayError
+from whatschat_ops.local.gateway.integration import Call
+from whatschat_ops.local.gateway.selection import DEFAULT_ROUTE, select_route
+from whatschat_ops.local.interfaces import Route
+
+
+async def handle_message(plane: DataPlane, connection: Connection, text: str) -> None:
+    """Select the route, call its function, send what is to be sent."""
+    found = await plane.find_stage(connection.api_id, connection.stage)
+    now, request_id = plane.clock(), new_id()
+    if found is None:
+        connection.send(error_message(FORBIDDEN.message, connection.id, request_id), now)
+        return
+    api, stage = found
+    route = select_route(api.route_selection_expression, api.routes, text)
+    key = route.key if route else DEFAULT_ROUTE
+    context = request_context(connection, key, "MESSAGE", request_id, now, messageId=new_id())
+    exchange = Exchange(api, stage, connection, context)
+    plane.count(exchange, "MessageCount")
+    reply = await _reply(plane, exchange, route, text)
+    if reply is not None:
+        _send(plane, exchange, reply)
+    plane.log(exchange)
+
+
+async def handle_disconnect(plane: DataPlane, connection: Connection, code: int, reason: str) -> None:
+    """Call `$disconnect`, if the API has one. No other route stands in for it."""
+    found = await plane.find_stage(connection.api_id, connection.stage)
+    if found is None:
+        return
+    api, stage = found
+    context = request_context(
+        connection,
+        "$disconnect",
+        "DISCONNECT",
+        new_id(),
+        plane.clock(),
+        disconnectStatusCode=code,
+        disconnectReason=reason,
+    )
+    exchange = Exchange(api, stage, connection, context)
+    route = api.routes.get("$disconnect")
+    if route is not None:
+        _conclude(exchange, await plane.call(exchange, route, disconnect_event(connection, context)))
+    plane.log(exchange)
+
+
+async def _reply(plane: DataPlane, exchange: Exchange, route: Route | None, text: str) -> bytes | None:
+    """What the client is to read in answer to its message, if anything."""
+    if route is None or not _admitted(plane, exchange):
+        exchange.fail(TOO_MANY_REQUESTS if route else FORBIDDEN)
+        plane.count(exchange, "ClientError")
+    else:
+        _conclude(exchange, await plane.call(exchange, route, message_event(exchange.context, text)))
+    if exchange.error is not None:
+        request_id = str(exchange.context["requestId"])
+        return error_message(exchange.error.message, exchange.connection.id, request_id)
+    result = exchange.call.result if exchange.call else None
+    if route is None or result is None or result.body is None or not route.has_route_response:
+        return None
+    return result.body.encode("utf-8", "replace")
+
+
+def _admitted(plane: DataPlane, exchange: Exchange) -> bool:
+    now = plane.clock()
+    return plane.throttles.admit_request(now) and plane.throttles.admit(
+        exchange.api.id, exchange.stage, exchange.route_key, now
+    )
+
+
+def _conclude(exchange: Exchange, call: Call) -> None:
+    if call.failure is not None:
+        exchange.fail(GatewayError(500, "Internal server error", call.failure.response_type))
+    elif call.result is not None:
+        exchange.status = call.result.status
+
+
+def _send(plane: DataPlane, exchange: Exchange, data: bytes) -> None:
+    """A client that does not read loses its replies, as it would lose posts (there it is a 429)."""
+    if exchange.connection.has_full_buffer():
+        plane.count(exchange, "ExecutionError")
+        return
+    exchange.connection.send(data, plane.clock())
+    plane.count(exchange, "MessageCount")

@@ -1,0 +1,297 @@
+"""The WebSocket wire: uvicorn hands over a connection's transport and request; this speaks RFC 6455 with the client.
+
+Built on the frame parser of `websockets`, so that limits are on frames as AWS's are. It answers pings, closes with
+1009 above 32 KB a frame or 128 KB a message, with 1003 for binary data, 1007 for text that is not UTF-8 and 1002 for
+broken frames; what messages and endings mean is the gateway's business. No compression: AWS negotiates no extension.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import logging
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from whatschat_ops.local.gateway.answers import http_answer
+from whatschat_ops.local.gateway.connecting import Acceptance, refusal
+from whatschat_ops.local.gateway.connection import Connection
+from whatschat_ops.local.gateway.gateway import GOING_AWAY, Gateway
+from whatschat_ops.local.gateway.handshake import BadHandshake, parse_handshake
+from whatschat_ops.local.interfaces import HttpResponse
+
+if TYPE_CHECKING:
+    from uvicorn import Config
+    from uvicorn.server import ServerState
+
+MAX_FRAME_BYTES = 32 * 1024
+MAX_MESSAGE_BYTES = 128 * 1024
+MAX_IN_FLIGHT = 64
+"""Messages of one socket handled at a time; beyond it the socket is not read until half of them are done."""
+MAX_EARLY_BYTES = 256 * 1024
+"""What a client may send before its handshake is answered."""
+CLOSE_TIMEOUT_S = 5.0
+"""How long a client may take to end the TCP connection once its WebSocket is closed."""
+SHUTDOWN_TIMEOUT_S = 1.0
+"""The same when the server stops."""
+ABNORMAL_CLOSURE = (1006, "")
+NO_STATUS = (1005, "Client-side close frame status not set")
+"""Code and reason in a DISCONNECT event (the text as captured from AWS; none is known for 1006)."""
+HEAD_END = b"\r\n\r\n"
+
+logger = logging.getLogger(__name__)
+frame_logger = logging.getLogger("whatschat_ops.local.gateway.frames")
+
+
+class WebSocketProtocol(asyncio.Protocol):
+    """One client. Its states: reading the request, waiting for `$connect`, open, ended."""
+
+    __slots__ = (
+        "_buffer",
+        "_connection",
+        "_fragments",
+        "_frames",
+        "_handshake",
+        "_has_ended",
+        "_in_flight",
+        "_server_connections",
+        "_timer",
+        "_transport",
+        "_waiting",
+    )
+    gateway: ClassVar[Gateway]
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        del config, app_state
+        self._server_connections = cast("set[asyncio.Protocol]", server_state.connections)
+        self._transport: asyncio.Transport
+        self._buffer = bytearray()
+        self._handshake: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
+        self._frames: ServerProtocol | None = None
+        self._fragments: list[bytes] = []
+        self._in_flight = 0
+        self._waiting: deque[str] | None = None
+        self._has_ended = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # What asyncio and uvicorn call
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._server_connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._frames is not None:
+            self._receive(data)
+            return
+        self._buffer += data
+        if self._handshake is None and HEAD_END in self._buffer:
+            head, _, rest = bytes(self._buffer).partition(HEAD_END)
+            self._buffer = bytearray(rest)
+            self._handshake = asyncio.get_running_loop().create_task(self._shake_hands(head))
+        elif len(self._buffer) > MAX_EARLY_BYTES:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._server_connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._end(*ABNORMAL_CLOSURE)
+
+    def shutdown(self) -> None:
+        """uvicorn stops."""
+        if self._frames is None:
+            self._transport.close()
+        else:
+            self.close(*GOING_AWAY)
+            asyncio.get_running_loop().call_later(SHUTDOWN_TIMEOUT_S, self._transport.abort)
+
+    # What the gateway calls (Wire)
+
+    def send_text(self, data: bytes) -> None:
+        """Send one text message, unless the connection is closing."""
+        if self._frames is not None and not self._has_ended:
+            self._frames.send_text(data)
+            self._flush(self._frames)
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame; for the gateway the connection has ended with that."""
+        if self._frames is not None and not self._has_ended:
+            self._frames.send_close(code, reason)
+            self._flush(self._frames)
+            self._start_timer()
+            self._end(code, reason)
+
+    def unsent_bytes(self) -> int:
+        """What waits for the client to read, beyond what the kernel buffers."""
+        return self._transport.get_write_buffer_size()
+
+    # The handshake
+
+    async def _shake_hands(self, head: bytes) -> None:
+        try:
+            handshake = parse_handshake(head, self._peer_host(), self._local_port())
+            accept_key = handshake.accept_key()
+        except BadHandshake as error:
+            self._refuse(http_answer(400, f"Bad Request: {error}", "BadRequestException"))
+            return
+        try:
+            answer = await self.gateway.connect(handshake)
+        except Exception:
+            logger.exception("A handshake failed")
+            answer = refusal(500)
+        if isinstance(answer, Acceptance):
+            self._accept(answer, accept_key)
+        else:
+            self._refuse(answer)
+        self._handshake = None
+
+    def _accept(self, answer: Acceptance, accept_key: str) -> None:
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept_key}
+        if answer.subprotocol is not None:
+            headers["Sec-WebSocket-Protocol"] = answer.subprotocol
+        if not self._transport.is_closing():
+            self._transport.write(_head(101, headers))
+        self._frames = ServerProtocol(
+            state=State.OPEN, max_size=(MAX_MESSAGE_BYTES, MAX_FRAME_BYTES), logger=frame_logger
+        )
+        self._connection = answer.connection
+        self.gateway.opened(answer.connection, self)
+        if self._transport.is_closing():
+            self._end(*ABNORMAL_CLOSURE)
+        early, self._buffer = bytes(self._buffer), bytearray()
+        if early:
+            self._receive(early)
+
+    def _refuse(self, answer: HttpResponse) -> None:
+        headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
+        self._transport.write(_head(answer.status, headers) + answer.body)
+        self._transport.close()
+
+    def _peer_host(self) -> str:
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
+    def _local_port(self) -> int:
+        name = self._transport.get_extra_info("sockname")
+        return int(name[1]) if name else 0
+
+    # Frames
+
+    def _receive(self, data: bytes) -> None:
+        frames = self._frames
+        if frames is None or self._transport.is_closing():
+            return
+        frames.receive_data(data)
+        for event in frames.events_received():
+            if isinstance(event, Frame):
+                self._handle_frame(event)
+        self._flush(frames)
+        if frames.parser_exc is not None:
+            self._end_failed(frames)
+
+    def _handle_frame(self, frame: Frame) -> None:
+        if self._has_ended or self._connection is None:
+            return
+        if frame.opcode in (Opcode.PING, Opcode.PONG):
+            self.gateway.heard_from(self._connection)
+        elif frame.opcode is Opcode.BINARY:
+            self.close(1003, "Binary data is not supported")
+        elif frame.opcode is Opcode.CLOSE:
+            self._end_by_client()
+        else:
+            self._fragments.append(bytes(frame.data))
+            if frame.fin:
+                self._handle_message(self._connection)
+
+    def _handle_message(self, connection: Connection) -> None:
+        data = b"".join(self._fragments)
+        self._fragments.clear()
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            self.close(1007, "Text is not UTF-8")
+            return
+        if self._in_flight >= MAX_IN_FLIGHT:
+            self._wait_for_a_slot(text)
+        else:
+            self._start(connection, text)
+
+    def _wait_for_a_slot(self, text: str) -> None:
+        """What was read with the message that took the last slot waits; nothing more is read."""
+        if self._waiting is None:
+            self._waiting = deque()
+            self._transport.pause_reading()
+        self._waiting.append(text)
+
+    def _start(self, connection: Connection, text: str) -> None:
+        self._in_flight += 1
+        self.gateway.message_received(connection, text).add_done_callback(self._handled)
+
+    def _handled(self, task: asyncio.Task[None]) -> None:
+        del task
+        self._in_flight -= 1
+        if self._waiting and self._connection is not None:
+            self._start(self._connection, self._waiting.popleft())
+        elif self._waiting is not None and self._in_flight <= MAX_IN_FLIGHT // 2:
+            self._waiting = None
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    # Endings
+
+    def _end_by_client(self) -> None:
+        close = self._frames.close_rcvd if self._frames else None
+        if close is None or close.code == NO_STATUS[0]:
+            self._end(*NO_STATUS)
+        else:
+            self._end(close.code, close.reason)
+
+    def _end_failed(self, frames: ServerProtocol) -> None:
+        """The parser has refused what the client sent, and has said so in a close frame."""
+        sent = frames.close_sent
+        self._end(*((sent.code, sent.reason) if sent else ABNORMAL_CLOSURE))
+
+    def _end(self, code: int, reason: str) -> None:
+        if not self._has_ended and self._connection is not None:
+            self._has_ended = True
+            self.gateway.closed(self._connection, code, reason)
+
+    def _flush(self, frames: ServerProtocol) -> None:
+        """Write what there is to write; its end means that the client is to close the TCP connection."""
+        for data in frames.data_to_send():
+            if self._transport.is_closing():
+                return
+            if data:
+                self._transport.write(data)
+                continue
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            self._start_timer()
+
+    def _start_timer(self) -> None:
+        """Half-closed sockets end here if the client does not end them. Only sockets on their way out have a timer."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+
+
+def websocket_protocol(gateway: Gateway) -> type[asyncio.Protocol]:
+    """The class for `uvicorn.Config(ws=...)`."""
+    return type("GatewayProtocol", (WebSocketProtocol,), {"__slots__": (), "gateway": gateway})
+
+
+def _head(status: int, headers: dict[str, str]) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    lines = [f"HTTP/1.1 {status} {phrase}", f"Date: {email.utils.formatdate(usegmt=True)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
