@@ -1,0 +1,329 @@
+"""The meetings feature on moto's DynamoDB and the embedded Chime service: ledger, Regions, states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from tests.unit.chime_in_process import ChimeInProcess
+from whatschat_ops.aws import Aws, AwsTarget
+from whatschat_ops.chime import ChimeService, MeetingLedger, MeetingStatus
+from whatschat_ops.config import Settings
+from whatschat_ops.errors import ConfigError, NotFound, PermissionDenied, Unavailable, UsageError
+from whatschat_ops.local.interfaces import Denial
+from whatschat_ops.redaction import Secret
+
+TABLE = "chime-meetings"
+UNKNOWN = "00000000-0000-0000-0000-000000000000"
+DAY_S = 24 * 60 * 60
+
+
+@dataclass
+class World:
+    """One account: DynamoDB, Chime, a clock that both our side and Chime read."""
+
+    aws: Aws
+    chime: ChimeInProcess
+    attached: set[str] = field(default_factory=set)
+    slept_s: list[float] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.chime.clock.now, UTC)
+
+    def ledger(self) -> MeetingLedger:
+        return MeetingLedger(self.aws, TABLE, clock=self.now)
+
+    def service(self, region: str = "us-east-1", **chime: Any) -> ChimeService:
+        for name in {region, "us-east-1"} - self.attached:
+            self.chime.attach(self.aws.client("chime-sdk-meetings", region=name))
+            self.attached.add(name)
+        settings = Settings.model_validate({"chime": {"region": region, **chime}})
+        return ChimeService(self.aws, settings, self.ledger(), clock=self.now, sleep=self.slept_s.append)
+
+    def items(self) -> list[dict[str, Any]]:
+        return list(self.aws.client("dynamodb").scan(TableName=TABLE)["Items"])
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with mock_aws():
+        aws = Aws(AwsTarget("us-east-1", access_key_id="AKIDEXAMPLE", secret_access_key=Secret("secret")))
+        aws.client("dynamodb").create_table(
+            TableName=TABLE,
+            KeySchema=[{"AttributeName": "meetingId", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "meetingId", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield World(aws, ChimeInProcess(tmp_path / "chime.json"))
+
+
+def test_meeting_is_written_into_the_ledger(world: World) -> None:
+    meeting = world.service(media_region="eu-central-1").create_meeting("alice")
+    assert meeting.external_meeting_id == f"call-alice-{int(world.chime.clock.now * 1000)}"
+    [item] = world.items()
+    assert item == {
+        "meetingId": {"S": meeting.meeting_id},
+        "externalMeetingId": {"S": meeting.external_meeting_id},
+        "createdBy": {"S": "alice"},
+        "controlRegion": {"S": "us-east-1"},
+        "mediaRegion": {"S": "eu-central-1"},
+        "createdAt": {"S": world.now().isoformat()},
+        "status": {"S": "created"},
+        "ttl": {"N": str(int(world.chime.clock.now) + 30 * DAY_S)},
+    }
+
+
+def test_row_is_there_before_chime_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = world.service()
+    seen: list[list[dict[str, Any]]] = []
+    authorize = world.chime.control_plane.authorize
+
+    def look(*arguments: Any) -> Denial | None:
+        seen.append(world.items())
+        return authorize(*arguments)
+
+    monkeypatch.setattr(world.chime.control_plane, "authorize", look)
+    service.create_meeting("alice", "standup")
+    [[pending]] = seen
+    assert pending["meetingId"]["S"].startswith("pending#")
+    assert pending["status"] == {"S": "pending"}
+    assert pending["externalMeetingId"] == {"S": "standup"}
+
+
+def test_refused_meeting_leaves_no_row(world: World) -> None:
+    world.chime.control_plane.denials["chime:CreateMeeting"] = Denial("AccessDenied", "no")
+    with pytest.raises(PermissionDenied):
+        world.service().create_meeting("alice")
+    assert world.items() == []
+
+
+def test_unknown_outcome_stays_pending_and_is_settled_after_five_minutes(world: World) -> None:
+    service = world.service()
+    world.chime.control_plane.denials["chime:CreateMeeting"] = Denial("NotNow", "crashed", status=501)
+    with pytest.raises(Unavailable):
+        service.create_meeting("alice", "standup")
+    [record] = service.list_meetings()
+    assert (record.status, record.external_meeting_id) == (MeetingStatus.PENDING, "standup")
+    world.chime.clock.advance(5 * 60)
+    assert service.list_meetings() == []
+    assert world.items() == []
+
+
+def test_meeting_of_another_control_region_is_reached_there(world: World) -> None:
+    meeting = world.service("eu-central-1").create_meeting("alice")
+    service = world.service("us-east-1")
+    assert service.get_meeting(meeting.meeting_id).control_region == "eu-central-1"
+    assert service.create_attendee(meeting.meeting_id, "bob").external_user_id == "bob"
+    service.delete_meeting(meeting.meeting_id)
+    with pytest.raises(NotFound):
+        service.get_meeting(meeting.meeting_id)
+
+
+def test_list_tells_living_ended_and_deleted_apart(world: World) -> None:
+    service = world.service()
+    ended = service.create_meeting("alice", "ended")
+    world.chime.clock.advance(299)
+    deleted = service.create_meeting("alice", "deleted")
+    service.delete_meeting(deleted.meeting_id)
+    living = service.create_meeting("bob", "living")
+    world.chime.clock.advance(1)
+    found = {record.meeting_id: record.status for record in service.list_meetings()}
+    assert found == {
+        ended.meeting_id: MeetingStatus.ENDED,
+        deleted.meeting_id: MeetingStatus.DELETED,
+        living.meeting_id: MeetingStatus.ACTIVE,
+    }
+    asked = len(world.chime.requests)
+    service.list_meetings()
+    assert len(world.chime.requests) == asked + 1, "what is over is not asked again"
+
+
+def test_list_without_check_asks_nobody_and_knows_what_time_says(world: World) -> None:
+    service = world.service()
+    service.create_meeting("alice", "old")
+    world.chime.clock.advance(DAY_S)
+    service.create_meeting("alice", "new")
+    asked = len(world.chime.requests)
+    found = [
+        (record.external_meeting_id, record.status.value) for record in service.list_meetings(check=False)
+    ]
+    assert found == [("new", "created"), ("old", "ended")]
+    assert len(world.chime.requests) == asked
+
+
+def test_meeting_just_made_that_chime_does_not_know_yet_is_not_noted_as_ended(world: World) -> None:
+    service = world.service()
+    meeting = service.create_meeting("alice")
+    world.chime.client().delete_meeting(MeetingId=meeting.meeting_id)
+    assert service.list_meetings()[0].status is MeetingStatus.CREATED
+    world.chime.clock.advance(30)
+    assert service.list_meetings()[0].status is MeetingStatus.ENDED
+
+
+def test_list_reads_every_page_and_skips_expired_rows(world: World) -> None:
+    service = world.service()
+    service.create_meeting("alice", "expired")
+    world.chime.clock.advance(30 * DAY_S)
+    dynamodb = world.aws.client("dynamodb")
+    [template] = world.items()
+    ttl = {"N": str(int(world.chime.clock.now) + 60)}
+    for number in range(12):  # 12 rows of 200 KB need three pages of a scan
+        key = {"meetingId": {"S": f"id-{number}"}, "status": {"S": "ended"}, "ttl": ttl}
+        padding = {"padding": {"S": "x" * 200_000}}
+        dynamodb.put_item(TableName=TABLE, Item={**template, **key, **padding})
+    assert {record.meeting_id for record in service.list_meetings()} == {f"id-{n}" for n in range(12)}
+
+
+def test_list_refused_by_iam_is_not_read_as_ended(world: World) -> None:
+    service = world.service()
+    service.create_meeting("alice")
+    world.chime.clock.advance(60)
+    world.chime.control_plane.denials["chime:GetMeeting"] = Denial("AccessDenied", "no")
+    with pytest.raises(PermissionDenied):
+        service.list_meetings()
+    assert world.items()[0]["status"] == {"S": "created"}
+
+
+def test_unknown_meeting_is_not_deleted_as_if_it_had_been_there(world: World) -> None:
+    with pytest.raises(NotFound, match="another control Region") as error:
+        world.service().delete_meeting(UNKNOWN)
+    assert error.value.hint == "whatschat-ops chime meeting list --all"
+
+
+def test_own_meeting_is_deleted_twice_without_error(world: World) -> None:
+    service = world.service()
+    meeting = service.create_meeting("alice")
+    service.delete_meeting(meeting.meeting_id)
+    service.delete_meeting(meeting.meeting_id)
+    assert service.list_meetings()[0].status is MeetingStatus.DELETED
+
+
+def test_external_id_names_its_meeting_whatever_its_case(world: World) -> None:
+    service = world.service()
+    meeting = service.create_meeting("alice", "Standup")
+    assert service.find_meeting_id("standup") == meeting.meeting_id
+    assert service.find_meeting_id(meeting.meeting_id.upper()) == meeting.meeting_id
+    assert service.find_meeting_id(UNKNOWN) == UNKNOWN, "the application may have made it"
+    with pytest.raises(NotFound, match="no external id in the ledger"):
+        service.find_meeting_id("nothing")
+
+
+def test_external_id_in_the_form_of_a_uuid_is_found(world: World) -> None:
+    service = world.service()
+    meeting = service.create_meeting("alice", UNKNOWN)
+    assert service.find_meeting_id(UNKNOWN) == meeting.meeting_id
+
+
+def test_external_id_of_two_meetings_is_ambiguous_until_one_is_over(world: World) -> None:
+    service = world.service()
+    first, second = (service.create_meeting("alice", "standup") for _ in range(2))
+    with pytest.raises(UsageError, match="2 meetings") as error:
+        service.find_meeting_id("standup")
+    assert first.meeting_id in error.value.message
+    service.delete_meeting(first.meeting_id)
+    assert service.find_meeting_id("standup") == second.meeting_id
+
+
+def test_missing_table_says_how_to_make_it(world: World) -> None:
+    world.aws.client("dynamodb").delete_table(TableName=TABLE)
+    service = world.service()
+    for call in (
+        lambda: service.create_meeting("alice"),
+        lambda: service.list_meetings(),
+        lambda: service.get_meeting(UNKNOWN),
+        lambda: service.find_meeting_id("standup"),
+    ):
+        with pytest.raises(NotFound, match=f"no table {TABLE} in us-east-1") as error:
+            call()
+        assert error.value.hint == "whatschat-ops provision"
+    assert world.chime.requests == [], "no meeting is made that nobody would find again"
+
+
+def test_switched_off_chime_makes_nothing_and_ends_what_is_left(world: World) -> None:
+    meeting = world.service().create_meeting("alice")
+    off = world.service(enabled=False)
+    for call in (
+        lambda: off.create_meeting("alice"),
+        lambda: off.create_attendee(meeting.meeting_id, "bob"),
+        lambda: off.create_attendees(meeting.meeting_id, ["bob"]),
+    ):
+        with pytest.raises(ConfigError) as error:
+            call()
+        assert "AWS_CHIME_ENABLED=true" in (error.value.hint or "")
+    off.delete_meeting(meeting.meeting_id)
+
+
+def test_wrong_ids_and_regions_are_refused_before_anything_is_sent(world: World) -> None:
+    service = world.service()
+    meeting = service.create_meeting("alice")
+    sent = len(world.chime.requests)
+    for call in (
+        lambda: service.create_meeting("alice?"),
+        lambda: service.create_meeting("alice", "aws:call"),
+        lambda: service.create_meeting("alice", media_region="us-gov-west-1"),
+        lambda: service.create_meeting("alice", media_region="atlantis-1"),
+        lambda: service.create_attendee(meeting.meeting_id, "b"),
+        lambda: service.create_attendees(meeting.meeting_id, ["bob", "a*b"]),
+        lambda: service.get_attendee(meeting.meeting_id, "bob"),
+    ):
+        with pytest.raises(UsageError):
+            call()
+    assert len(world.chime.requests) == sent
+    assert len(world.items()) == 1
+
+
+def test_attendees_are_made_listed_shown_and_dismissed(world: World) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    names = [f"user-{number}" for number in range(250)]
+    batch = service.create_attendees(meeting_id, [*names, "USER-0"])
+    assert (len(batch.attendees), batch.failed) == (250, ())
+    listed = service.list_attendees(meeting_id)
+    assert sorted(attendee.external_user_id for attendee in listed) == sorted(names)
+    first = service.get_attendee(meeting_id, listed[0].attendee_id)
+    assert first == listed[0]
+    assert first.join_token.reveal()
+    assert first.join_token.reveal() not in repr(first)
+    service.delete_attendee(meeting_id, first.attendee_id)
+    assert len(service.list_attendees(meeting_id)) == 249
+    with pytest.raises(NotFound):
+        service.get_attendee(meeting_id, first.attendee_id)
+
+
+def test_users_beyond_the_limit_are_reported(world: World) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    batch = service.create_attendees(meeting_id, [f"user-{number}" for number in range(255)])
+    assert len(batch.attendees) == 250
+    assert {(item.code, item.external_user_id) for item in batch.failed} == {
+        ("LimitExceeded", f"user-{number}") for number in range(250, 255)
+    }
+
+
+def test_meeting_that_appears_late_is_asked_for_again(world: World) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    late = [Denial("NotFoundException", "not yet", status=404)] * 2
+
+    class Late(dict[str, Denial]):
+        def get(self, key: str, default: Any = None) -> Any:
+            return late.pop() if key == "chime:CreateAttendee" and late else default
+
+    world.chime.control_plane.denials = Late()
+    assert service.create_attendee(meeting_id, "bob").external_user_id == "bob"
+    assert world.slept_s == [0.2, 0.5]
+
+
+def test_old_meeting_that_has_ended_is_asked_for_once(world: World) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    world.chime.clock.advance(600)
+    with pytest.raises(NotFound):
+        service.create_attendee(meeting_id, "bob")
+    assert world.slept_s == []

@@ -1,0 +1,103 @@
+"""Chime's rules for ids."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatschat_ops.chime.ids import (
+    default_external_meeting_id,
+    external_meeting_id,
+    external_user_id,
+    is_guid,
+    shortened,
+)
+from whatschat_ops.errors import UsageError
+from whatschat_ops.local.chime.fault import ChimeFault
+from whatschat_ops.local.chime.rules import check_external_id
+
+NOW_MS = 1_790_000_000_123
+
+
+def test_usual_user_is_their_own_external_id() -> None:
+    assert external_user_id("alice@example.com") == "alice@example.com"
+
+
+def test_default_meeting_id_is_the_guides() -> None:
+    assert default_external_meeting_id("alice", NOW_MS) == "call-alice-1790000000123"
+
+
+@pytest.mark.parametrize(
+    ("user", "why"),
+    [
+        ("", "2 to 64 characters"),
+        ("a", "2 to 64 characters and has 1"),
+        ("aws:alice", "reserved"),
+        ("AWS:alice", "reserved"),
+        ("alice?", r"'\?'"),
+        ("100%", "'%'"),
+        ("a*b", r"'\*'"),
+        ("日本", "'日'"),
+    ],
+)
+def test_id_that_chime_refuses_is_refused_before(user: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        external_user_id(user)
+
+
+def test_chosen_meeting_id_is_never_shortened() -> None:
+    assert external_meeting_id("m" * 64) == "m" * 64
+    with pytest.raises(UsageError, match="has 65"):
+        external_meeting_id("m" * 65)
+
+
+def test_long_user_keeps_the_beginning_and_a_digest() -> None:
+    short = external_user_id("auth0|" + "x" * 100)
+    assert len(short) == 64
+    assert short.startswith("auth0|xxxx")
+    assert short == external_user_id("auth0|" + "x" * 100)
+    assert short != external_user_id("auth0|" + "x" * 101)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("c91df308-f383-4a14-900e-61e3e5db2480", True),
+        ("C91DF308-F383-4A14-900E-61E3E5DB2480", True),
+        ("c91df308f3834a14900e61e3e5db2480", False),
+        ("c91df308-f383-4a14-900e-61e3e5db2480\n", False),
+        ("call-alice-1790000000123", False),
+    ],
+)
+def test_guid_is_recognised(text: str, expected: bool) -> None:
+    assert is_guid(text) is expected
+
+
+@given(st.text(max_size=200), st.integers(20, 64))
+def test_shortened_is_never_longer_and_keeps_short_texts(text: str, longest: int) -> None:
+    short = shortened(text, longest)
+    assert len(short) <= longest
+    assert short == text or len(text) > longest
+    assert shortened(short, longest) == short
+
+
+@given(st.text(min_size=2, max_size=64) | st.from_regex(r"[-_&@+=,(){}/:a-zA-Z0-9 é]{2,64}", fullmatch=True))
+def test_what_we_let_pass_the_service_takes_and_the_other_way_round(text: str) -> None:
+    try:
+        ours = external_user_id(text) == text
+    except UsageError:
+        ours = False
+    try:
+        check_external_id("ExternalUserId", text)
+        theirs = True
+    except ChimeFault:
+        theirs = False
+    assert ours is theirs
+
+
+@given(st.from_regex(r"[-_@.:|a-zA-Z0-9]{1,200}", fullmatch=True))
+def test_default_meeting_id_is_valid_for_every_user(user: str) -> None:
+    name = default_external_meeting_id(user, NOW_MS)
+    assert external_meeting_id(name) == name
+    assert name.endswith(f"-{NOW_MS}")

@@ -1,0 +1,103 @@
+"""Inviting many users: batches, single failures, what is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatschat_ops.chime.invitations import BATCH, invite
+from whatschat_ops.errors import AwsError, PermissionDenied, Throttled
+
+
+@dataclass
+class FakeBatches:
+    """Makes everybody an attendee but those in `codes` (user -> error codes, one per try) and `failing` calls."""
+
+    codes: dict[str, list[str]] = field(default_factory=dict)
+    failing: dict[int, AwsError] = field(default_factory=dict)
+    calls: list[list[str]] = field(default_factory=list)
+    slept_s: list[float] = field(default_factory=list)
+
+    def send(self, users: Sequence[str]) -> dict[str, Any]:
+        self.calls.append(list(users))
+        if error := self.failing.get(len(self.calls)):
+            raise error
+        attendees, errors = [], []
+        for user in users:
+            if self.codes.get(user):
+                code = self.codes[user].pop(0)
+                errors.append({"ExternalUserId": user, "ErrorCode": code, "ErrorMessage": f"{user}: {code}"})
+            else:
+                attendees.append({"ExternalUserId": user, "AttendeeId": f"id-{user}", "JoinToken": "t"})
+        return {"Attendees": attendees, "Errors": errors}
+
+
+def users(count: int) -> list[str]:
+    return [f"user-{number}" for number in range(count)]
+
+
+def test_many_users_go_100_at_a_call() -> None:
+    fake = FakeBatches()
+    batch = invite(fake.send, users(250), fake.slept_s.append)
+    assert [len(call) for call in fake.calls] == [100, 100, 50]
+    assert [attendee.external_user_id for attendee in batch.attendees] == users(250)
+    assert batch.failed == ()
+
+
+def test_nobody_needs_no_call() -> None:
+    fake = FakeBatches()
+    assert invite(fake.send, [], fake.slept_s.append).attendees == ()
+    assert fake.calls == []
+
+
+def test_only_throttled_users_are_tried_again() -> None:
+    fake = FakeBatches({"user-1": ["Throttled", "ServiceUnavailable"], "user-2": ["BadRequest"]})
+    batch = invite(fake.send, users(4), fake.slept_s.append)
+    assert fake.calls[1:] == [["user-1"], ["user-1"]]
+    assert fake.slept_s == [0.2, 0.5]
+    assert {attendee.external_user_id for attendee in batch.attendees} == {"user-0", "user-1", "user-3"}
+    assert [(item.external_user_id, item.code) for item in batch.failed] == [("user-2", "BadRequest")]
+
+
+def test_user_who_stays_throttled_fails_in_the_end() -> None:
+    fake = FakeBatches({"user-0": ["ThrottlingException"] * 9})
+    batch = invite(fake.send, users(2), fake.slept_s.append)
+    assert [item.external_user_id for item in batch.failed] == ["user-0"]
+    assert batch.failed[0].message == "user-0: ThrottlingException"
+    assert len(fake.calls) == 4
+
+
+def test_failed_call_fails_its_users_and_the_next_call_goes_on() -> None:
+    error = Throttled("BatchCreateAttendee: slow down", aws_code="ThrottlingException")
+    fake = FakeBatches(failing={2: error})
+    batch = invite(fake.send, users(250), fake.slept_s.append)
+    assert len(batch.attendees) == 150
+    assert {item.code for item in batch.failed} == {"ThrottlingException"}
+    assert [item.external_user_id for item in batch.failed] == users(200)[100:]
+
+
+def test_call_that_fails_for_everybody_raises() -> None:
+    error = PermissionDenied("no", aws_code="ForbiddenException")
+    fake = FakeBatches(failing={1: error, 2: error})
+    with pytest.raises(PermissionDenied):
+        invite(fake.send, users(101), fake.slept_s.append)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(users(130)),
+        st.lists(st.sampled_from(["Throttled", "BadRequest", "LimitExceeded", "ServiceFailure"]), max_size=6),
+    )
+)
+def test_every_user_ends_in_exactly_one_place(codes: dict[str, list[str]]) -> None:
+    fake = FakeBatches(codes)
+    batch = invite(fake.send, users(130), fake.slept_s.append)
+    ended = [attendee.external_user_id for attendee in batch.attendees]
+    ended += [item.external_user_id for item in batch.failed]
+    assert sorted(ended) == sorted(users(130))
+    assert all(len(call) <= BATCH for call in fake.calls)

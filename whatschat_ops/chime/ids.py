@@ -1,0 +1,64 @@
+"""Chime's rules for the ids that we choose, checked before AWS is asked.
+
+External ids have 2 to 64 characters of a documented set and never begin with `aws:` (API reference,
+CreateMeeting and CreateAttendee; botocore knows the length only). Chime does not tell their case apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from whatschat_ops.errors import UsageError
+
+LONGEST = 64
+SHORTEST = 2
+
+_FORBIDDEN = re.compile(r"[^-_&@+=,(){}\[\]/«».:|'\"#a-zA-Z0-9À-ÿ\s]")
+_GUID = re.compile(r"[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}")
+_DIGEST_CHARACTERS = 16
+
+
+def is_guid(text: str) -> bool:
+    """Whether `text` has the form of a meeting id or attendee id of Chime."""
+    return _GUID.fullmatch(text) is not None
+
+
+def external_user_id(user_id: str) -> str:
+    """The ExternalUserId of a user: the id itself, or its short form when it is longer than 64 characters.
+
+    Raises UsageError for an id that Chime would refuse.
+    """
+    return _checked("user id", shortened(user_id, LONGEST))
+
+
+def external_meeting_id(chosen: str) -> str:
+    """The ExternalMeetingId that somebody chose, checked. Raises UsageError."""
+    return _checked("external meeting id", chosen)
+
+
+def default_external_meeting_id(user_id: str, now_ms: int) -> str:
+    """`call-<user>-<ms>`, with the user's id in its short form where it would be too long."""
+    frame = f"call--{now_ms}"
+    return _checked("external meeting id", f"call-{shortened(user_id, LONGEST - len(frame))}-{now_ms}")
+
+
+def shortened(text: str, longest: int) -> str:
+    """`text`, or its beginning and 16 hex digits of its SHA-256: always the same, and `longest` characters at most."""
+    if len(text) <= longest:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
+    return f"{text[: longest - _DIGEST_CHARACTERS - 1]}-{digest}"
+
+
+def _checked(what: str, text: str) -> str:
+    forbidden = _FORBIDDEN.search(text)
+    if not SHORTEST <= len(text) <= LONGEST:
+        problem = f"it must have {SHORTEST} to {LONGEST} characters and has {len(text)}"
+    elif forbidden:
+        problem = f"Chime does not allow the character {forbidden[0]!r} in it"
+    elif text.lower().startswith("aws:"):
+        problem = "ids that begin with aws: are reserved"
+    else:
+        return text
+    raise UsageError(f"The {what} {text!r} cannot be used: {problem}.", hint="Choose another id.")

@@ -1,0 +1,79 @@
+"""Inviting many users to one meeting: 100 at a call, every user ending in exactly one of made and failed.
+
+Chime answers BatchCreateAttendee with success even when single users failed (`Errors`), so both are read; only users
+whom it refused for the moment are tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from whatschat_ops.chime.models import Attendee, AttendeeBatch, FailedAttendee
+from whatschat_ops.errors import AwsError
+
+BATCH = 100
+"""BatchCreateAttendee takes 1 to 100 attendees (API reference)."""
+
+_RETRY_DELAYS_S = (0.2, 0.5, 1.0)
+_TRANSIENT = (
+    "Throttl",
+    "ServiceFailure",
+    "ServiceUnavailable",
+    "InternalFailure",
+    "InternalServer",
+    "Conflict",
+)
+"""Beginnings of the per-attendee error codes worth another try."""
+
+Send = Callable[[Sequence[str]], dict[str, Any]]
+"""Sends one BatchCreateAttendee for these external user ids and gives Chime's answer."""
+
+
+def invite(send: Send, external_ids: Sequence[str], sleep: Callable[[float], None]) -> AttendeeBatch:
+    """Invite everybody. A call that fails as a whole fails its users; raises its AwsError when nobody came through."""
+    attendees: list[Attendee] = []
+    failed: list[FailedAttendee] = []
+    first_error: AwsError | None = None
+    for start in range(0, len(external_ids), BATCH):
+        chunk = external_ids[start : start + BATCH]
+        try:
+            batch = _invite_chunk(send, chunk, sleep)
+        except AwsError as error:
+            first_error = first_error or error
+            code = error.aws_code or error.code
+            failed.extend(FailedAttendee(external, code, error.message) for external in chunk)
+        else:
+            attendees.extend(batch.attendees)
+            failed.extend(batch.failed)
+    if first_error is not None and not attendees:
+        raise first_error
+    return AttendeeBatch(tuple(attendees), tuple(failed))
+
+
+def _invite_chunk(send: Send, external_ids: Sequence[str], sleep: Callable[[float], None]) -> AttendeeBatch:
+    attendees, errors = _read(send(external_ids))
+    failed = [error for error in errors if not _transient(error)]
+    for delay_s in _RETRY_DELAYS_S:
+        errors = [error for error in errors if _transient(error)]
+        if not errors:
+            break
+        sleep(delay_s)
+        made, errors = _read(send([error.external_user_id for error in errors]))
+        attendees += made
+        failed += [error for error in errors if not _transient(error)]
+    return AttendeeBatch(tuple(attendees), (*failed, *filter(_transient, errors)))
+
+
+def _read(answer: dict[str, Any]) -> tuple[list[Attendee], list[FailedAttendee]]:
+    errors = [
+        FailedAttendee(
+            error.get("ExternalUserId", ""), error.get("ErrorCode", ""), error.get("ErrorMessage", "")
+        )
+        for error in answer.get("Errors") or ()
+    ]
+    return [Attendee.from_api(attendee) for attendee in answer.get("Attendees") or ()], errors
+
+
+def _transient(error: FailedAttendee) -> bool:
+    return error.code.startswith(_TRANSIENT)

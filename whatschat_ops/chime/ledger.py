@@ -1,0 +1,149 @@
+"""The ledger: a DynamoDB table of the meetings that we made, because Chime has no ListMeetings.
+
+A row is written before CreateMeeting, under `pending#<client request token>`, and replaced by the meeting's own
+row afterwards. A crash in between leaves the pending row: the meeting that may exist has an id that nobody
+knows, so nobody joins it and Chime ends it after five minutes; then the row is removed as well.
+Rows expire after 30 days (TTL attribute `ttl`); DynamoDB is late with that, so expired rows are skipped here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
+from whatschat_ops.errors import Conflict, NotFound
+
+PENDING_PREFIX = "pending#"
+KEPT = timedelta(days=30)
+UNATTENDED = timedelta(minutes=5)
+"""Chime ends a meeting when nobody has been connected for this long (Developer Guide, "Creating meetings")."""
+
+
+def utc_now() -> datetime:
+    """The time, aware of its zone."""
+    return datetime.now(UTC)
+
+
+class MeetingLedger:
+    """Reads and writes the rows of `table`. Raises NotFound (with the way out) when there is no such table."""
+
+    def __init__(self, aws: Aws, table: str, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._aws = aws
+        self._table = table
+        self._clock = clock
+
+    def begin(self, token: str, record: MeetingRecord) -> None:
+        """Write down that a meeting is about to be made with this client request token."""
+        pending = replace(record, meeting_id=PENDING_PREFIX + token, status=MeetingStatus.PENDING)
+        with self._existing_table() as dynamodb:
+            dynamodb.put_item(TableName=self._table, Item=_item(pending))
+
+    def commit(self, token: str, record: MeetingRecord) -> None:
+        """Replace the pending row by the meeting's own, in one step."""
+        with self._existing_table() as dynamodb:
+            dynamodb.transact_write_items(
+                TransactItems=[
+                    {"Put": {"TableName": self._table, "Item": _item(record)}},
+                    {"Delete": {"TableName": self._table, "Key": _key(PENDING_PREFIX + token)}},
+                ]
+            )
+
+    def abandon(self, token: str) -> None:
+        """Remove the pending row: Chime refused, so there is no meeting."""
+        self._remove(PENDING_PREFIX + token)
+
+    def get(self, meeting_id: str) -> MeetingRecord | None:
+        """The row of a meeting, or None."""
+        with self._existing_table() as dynamodb:
+            answer = dynamodb.get_item(TableName=self._table, Key=_key(meeting_id), ConsistentRead=True)
+        item = answer.get("Item")
+        return _record(item) if item and self._unexpired(item) else None
+
+    def records(self) -> list[MeetingRecord]:
+        """Every row that has not expired, newest first."""
+        found: list[MeetingRecord] = []
+        with self._existing_table() as dynamodb:
+            pages = dynamodb.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True)
+            for page in pages:
+                found.extend(_record(item) for item in page["Items"] if self._unexpired(item))
+        return sorted(found, key=lambda record: record.created_at, reverse=True)
+
+    def set_status(self, meeting_id: str, status: MeetingStatus) -> bool:
+        """Note what became of a meeting. False when it is not one of ours."""
+        try:
+            with self._existing_table() as dynamodb:
+                dynamodb.update_item(
+                    TableName=self._table,
+                    Key=_key(meeting_id),
+                    UpdateExpression="SET #status = :status",
+                    ConditionExpression="attribute_exists(meetingId)",
+                    ExpressionAttributeNames={"#status": "status"},
+                    ExpressionAttributeValues={":status": {"S": status.value}},
+                )
+        except Conflict:
+            return False
+        return True
+
+    def settle(self) -> list[MeetingRecord]:
+        """The rows as `records` gives them, after removing pending ones whose meeting must have ended."""
+        kept = []
+        for record in self.records():
+            if record.status is MeetingStatus.PENDING and self._clock() - record.created_at >= UNATTENDED:
+                self._remove(record.meeting_id)
+            else:
+                kept.append(record)
+        return kept
+
+    def _remove(self, key: str) -> None:
+        with self._existing_table() as dynamodb:
+            dynamodb.delete_item(TableName=self._table, Key=_key(key))
+
+    def _unexpired(self, item: Mapping[str, Any]) -> bool:
+        return int(item["ttl"]["N"]) > self._clock().timestamp()
+
+    @contextmanager
+    def _existing_table(self) -> Iterator[Any]:
+        try:
+            yield self._aws.client("dynamodb")
+        except NotFound as error:
+            raise NotFound(
+                f"The ledger of meetings cannot be used: there is no table {self._table} in {self._aws.region}.",
+                hint="whatschat-ops provision",
+                aws_code=error.aws_code,
+                operation=error.operation,
+            ) from error
+
+
+def _key(meeting_id: str) -> dict[str, Any]:
+    return {"meetingId": {"S": meeting_id}}
+
+
+def _item(record: MeetingRecord) -> dict[str, Any]:
+    texts = {
+        "meetingId": record.meeting_id,
+        "externalMeetingId": record.external_meeting_id,
+        "createdBy": record.created_by,
+        "controlRegion": record.control_region,
+        "mediaRegion": record.media_region,
+        "createdAt": record.created_at.astimezone(UTC).isoformat(),
+        "status": record.status.value,
+    }
+    expires = int((record.created_at + KEPT).timestamp())
+    return {**{name: {"S": text} for name, text in texts.items()}, "ttl": {"N": str(expires)}}
+
+
+def _record(item: Mapping[str, Any]) -> MeetingRecord:
+    return MeetingRecord(
+        item["meetingId"]["S"],
+        item["externalMeetingId"]["S"],
+        item["createdBy"]["S"],
+        item["controlRegion"]["S"],
+        item["mediaRegion"]["S"],
+        datetime.fromisoformat(item["createdAt"]["S"]),
+        MeetingStatus(item["status"]["S"]),
+    )

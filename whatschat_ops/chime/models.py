@@ -1,0 +1,126 @@
+"""What commands show of meetings and attendees, and how AWS's documents become it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from whatschat_ops.redaction import Secret
+
+
+class MeetingStatus(StrEnum):
+    """What we know of a meeting. `created` is what the ledger says until Chime is asked."""
+
+    PENDING = "pending"
+    CREATED = "created"
+    ACTIVE = "active"
+    ENDED = "ended"
+    DELETED = "deleted"
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody can join any more."""
+        return self in (MeetingStatus.ENDED, MeetingStatus.DELETED)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPlacement:
+    """Where a client connects (the deprecated URLs are left out)."""
+
+    audio_host_url: str
+    audio_fallback_url: str
+    signaling_url: str
+    event_ingestion_url: str
+
+    @classmethod
+    def from_api(cls, document: Mapping[str, str]) -> MediaPlacement:
+        """From Chime's `MediaPlacement`."""
+        return cls(
+            document.get("AudioHostUrl", ""),
+            document.get("AudioFallbackUrl", ""),
+            document.get("SignalingUrl", ""),
+            document.get("EventIngestionUrl", ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A meeting as Chime describes it, with the control Region that must be asked about it."""
+
+    meeting_id: str
+    external_meeting_id: str
+    meeting_arn: str
+    control_region: str
+    media_region: str
+    media_placement: MediaPlacement
+
+    @classmethod
+    def from_api(cls, document: Mapping[str, Any], control_region: str) -> Meeting:
+        """From Chime's `Meeting`."""
+        return cls(
+            document["MeetingId"],
+            document["ExternalMeetingId"],
+            document.get("MeetingArn", ""),
+            control_region,
+            document["MediaRegion"],
+            MediaPlacement.from_api(document.get("MediaPlacement", {})),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Attendee:
+    """An attendee. Whoever has the join token can join as this person."""
+
+    attendee_id: str
+    external_user_id: str
+    join_token: Secret
+    capabilities: Mapping[str, str]
+
+    @classmethod
+    def from_api(cls, document: Mapping[str, Any]) -> Attendee:
+        """From Chime's `Attendee`."""
+        capabilities = {name.lower(): value for name, value in document.get("Capabilities", {}).items()}
+        return cls(
+            document["AttendeeId"],
+            document["ExternalUserId"],
+            Secret(document.get("JoinToken", "")),
+            capabilities,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttendee:
+    """A user whom Chime did not make an attendee, and why."""
+
+    external_user_id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttendeeBatch:
+    """What came of making many attendees: every user is in exactly one of the two."""
+
+    attendees: tuple[Attendee, ...]
+    failed: tuple[FailedAttendee, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingRecord:
+    """One row of the ledger. `meeting_id` begins with `pending#` until Chime has answered."""
+
+    meeting_id: str
+    external_meeting_id: str
+    created_by: str
+    control_region: str
+    media_region: str
+    created_at: datetime
+    status: MeetingStatus
+
+    def goes_by(self, external_meeting_id: str) -> bool:
+        """Whether Chime knows a meeting of this row by that external id (Chime ignores case)."""
+        same = self.external_meeting_id.lower() == external_meeting_id.lower()
+        return same and self.status is not MeetingStatus.PENDING

@@ -1,0 +1,235 @@
+"""The calls: make, show, list and end meetings; invite, show and dismiss attendees.
+
+Input: an `Aws`, the settings, and the ledger. Meetings are made in `settings.chime.region`; every later call goes to
+the control Region that the ledger names, because no other knows the meeting. Failures are `AwsError`s, wrong ids
+`UsageError`s before anything is sent.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.chime import ids
+from whatschat_ops.chime.invitations import invite
+from whatschat_ops.chime.ledger import MeetingLedger, utc_now
+from whatschat_ops.chime.models import Attendee, AttendeeBatch, Meeting, MeetingRecord, MeetingStatus
+from whatschat_ops.chime.reach import MeetingReach
+from whatschat_ops.config import Settings
+from whatschat_ops.config.settings import CHIME_MEDIA_REGIONS
+from whatschat_ops.errors import AwsError, ConfigError, NotFound, Unavailable, UsageError
+
+PAGE = 100
+"""ListAttendees gives 1 to 100 (API reference)."""
+CHECKS_AT_ONCE = 5
+"""Calls of GetMeeting at once: Chime allows 10 a second (AWS General Reference, quotas of the Chime SDK)."""
+LONGEST_MEETING = timedelta(hours=24)
+"""Chime ends every meeting after this time (Developer Guide, "Creating meetings")."""
+
+
+class ChimeService:
+    """Chime SDK meetings of one environment. `clock` is aware of its zone; `sleep` takes seconds."""
+
+    def __init__(
+        self,
+        aws: Aws,
+        settings: Settings,
+        ledger: MeetingLedger,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._clock = clock
+        self._sleep = sleep
+        self._reach = MeetingReach(aws, ledger, settings.chime.region, clock=clock, sleep=sleep)
+
+    # Meetings
+
+    def create_meeting(
+        self, user_id: str, external_meeting_id: str | None = None, *, media_region: str | None = None
+    ) -> Meeting:
+        """Make a meeting for a user, written into the ledger before and after.
+
+        `external_meeting_id` is `call-<user>-<ms>` unless given. Raises ConfigError when Chime is switched off.
+        """
+        self._require_enabled()
+        ids.external_user_id(user_id)
+        now = self._clock()
+        external = (
+            ids.default_external_meeting_id(user_id, int(now.timestamp() * 1000))
+            if external_meeting_id is None
+            else ids.external_meeting_id(external_meeting_id)
+        )
+        region = self._settings.chime.region
+        media = _media_region(media_region or self._settings.chime.media_region, region)
+        token = str(uuid.uuid4())
+        record = MeetingRecord("", external, user_id, region, media, now, MeetingStatus.CREATED)
+        self._ledger.begin(token, record)
+        meeting = self._create(token, record)
+        self._ledger.commit(token, replace(record, meeting_id=meeting.meeting_id))
+        return meeting
+
+    def _create(self, token: str, record: MeetingRecord) -> Meeting:
+        try:
+            answer = self._reach.client(record.control_region).create_meeting(
+                ClientRequestToken=token,
+                MediaRegion=record.media_region,
+                ExternalMeetingId=record.external_meeting_id,
+            )
+        except Unavailable:
+            raise  # it may have been made: the pending row stays until it must have ended
+        except AwsError:
+            self._ledger.abandon(token)
+            raise
+        return Meeting.from_api(answer["Meeting"], record.control_region)
+
+    def get_meeting(self, meeting_id: str) -> Meeting:
+        """The meeting as Chime knows it. Raises NotFound when it has ended."""
+        region, answer = self._reach.call(meeting_id, "get_meeting")
+        return Meeting.from_api(answer["Meeting"], region)
+
+    def delete_meeting(self, meeting_id: str) -> None:
+        """End a meeting: everybody is disconnected. One of ours that has ended already is no error.
+
+        DeleteMeeting succeeds for any id (aws/amazon-chime-sdk-js#895), so a meeting that the ledger does not
+        know is looked up first: raises NotFound.
+        """
+        record = self._ledger.get(meeting_id)
+        if record is None:
+            self._reach.call(meeting_id, "get_meeting")
+        region = record.control_region if record else self._settings.chime.region
+        self._reach.client(region).delete_meeting(MeetingId=meeting_id)
+        if record is not None and not record.status.over:
+            self._ledger.set_status(meeting_id, MeetingStatus.DELETED)
+
+    def list_meetings(self, *, check: bool = True) -> list[MeetingRecord]:
+        """The ledger's meetings, newest first; with `check`, those that may be alive are looked up at Chime.
+
+        What is found to have ended is noted in the ledger, so that it is not asked again.
+        """
+        records = [self._aged(record) for record in self._ledger.settle()]
+        if not check:
+            return records
+        with ThreadPoolExecutor(max_workers=CHECKS_AT_ONCE) as pool:
+            return list(pool.map(self._checked, records))
+
+    def find_meeting_id(self, reference: str) -> str:
+        """The id of the meeting meant by its id or its external meeting id.
+
+        Raises NotFound when the ledger knows none, UsageError when it knows several.
+        """
+        if ids.is_guid(reference) and self._ledger.get(reference.lower()):
+            return reference.lower()
+        known = [self._aged(record) for record in self._ledger.records()]
+        same = [record for record in known if record.goes_by(reference)]
+        candidates = [record for record in same if not record.status.over] or same
+        if len(candidates) > 1:
+            several = ", ".join(record.meeting_id for record in candidates)
+            raise UsageError(
+                f"{len(candidates)} meetings have the external id {reference!r}: {several}.",
+                hint="Name the meeting by its id.",
+            )
+        if not candidates and ids.is_guid(reference):
+            return reference.lower()  # perhaps the application made it
+        if not candidates:
+            raise NotFound(
+                f"There is no meeting {reference!r}: it is no meeting id, and no external id in the ledger.",
+                hint="whatschat-ops chime meeting list --all",
+            )
+        return candidates[0].meeting_id
+
+    # Attendees
+
+    def create_attendee(self, meeting_id: str, user_id: str) -> Attendee:
+        """Invite one user. The same user again gives the same attendee."""
+        self._require_enabled()
+        external = ids.external_user_id(user_id)
+        _, answer = self._reach.call(meeting_id, "create_attendee", ExternalUserId=external)
+        return Attendee.from_api(answer["Attendee"])
+
+    def create_attendees(self, meeting_id: str, user_ids: Sequence[str]) -> AttendeeBatch:
+        """Invite many users (each once). Raises an AwsError only when nobody could be invited."""
+        self._require_enabled()
+        external_ids: dict[str, str] = {}
+        for external in map(ids.external_user_id, user_ids):
+            external_ids.setdefault(external.lower(), external)
+
+        def send(wanted: Sequence[str]) -> dict[str, Any]:
+            attendees = [{"ExternalUserId": external} for external in wanted]
+            return self._reach.call(meeting_id, "batch_create_attendee", Attendees=attendees)[1]
+
+        return invite(send, list(external_ids.values()), self._sleep)
+
+    def get_attendee(self, meeting_id: str, attendee_id: str) -> Attendee:
+        """One attendee. Raises NotFound."""
+        _require_attendee_id(attendee_id)
+        _, answer = self._reach.call(meeting_id, "get_attendee", AttendeeId=attendee_id)
+        return Attendee.from_api(answer["Attendee"])
+
+    def list_attendees(self, meeting_id: str) -> list[Attendee]:
+        """Every attendee, page after page (botocore has no paginator for this API)."""
+        found: list[Attendee] = []
+        next_page: dict[str, str] = {}
+        while True:
+            _, answer = self._reach.call(meeting_id, "list_attendees", MaxResults=PAGE, **next_page)
+            found.extend(map(Attendee.from_api, answer["Attendees"]))
+            if not answer.get("NextToken"):
+                return found
+            next_page = {"NextToken": answer["NextToken"]}
+
+    def delete_attendee(self, meeting_id: str, attendee_id: str) -> None:
+        """Dismiss an attendee and their join token. Raises NotFound."""
+        _require_attendee_id(attendee_id)
+        self._reach.call(meeting_id, "delete_attendee", AttendeeId=attendee_id)
+
+    def _aged(self, record: MeetingRecord) -> MeetingRecord:
+        """What the time alone says: nothing lives longer than 24 hours."""
+        if record.status is MeetingStatus.CREATED and self._clock() - record.created_at >= LONGEST_MEETING:
+            return replace(record, status=MeetingStatus.ENDED)
+        return record
+
+    def _checked(self, record: MeetingRecord) -> MeetingRecord:
+        if record.status is not MeetingStatus.CREATED:
+            return record
+        try:
+            self._reach.client(record.control_region).get_meeting(MeetingId=record.meeting_id)
+        except NotFound:
+            if self._reach.young(record):
+                return record
+            self._ledger.set_status(record.meeting_id, MeetingStatus.ENDED)
+            return replace(record, status=MeetingStatus.ENDED)
+        return replace(record, status=MeetingStatus.ACTIVE)
+
+    def _require_enabled(self) -> None:
+        if not self._settings.chime.enabled:
+            raise ConfigError(
+                "Chime is switched off in this environment: chime.enabled is false.",
+                hint="Set AWS_CHIME_ENABLED=true, or chime.enabled: true in the configuration file.",
+            )
+
+
+def _media_region(media_region: str, control_region: str) -> str:
+    government = control_region.startswith("us-gov-")
+    allowed = [name for name in CHIME_MEDIA_REGIONS if name.startswith("us-gov-") == government]
+    if media_region not in allowed:
+        raise UsageError(
+            f"{media_region} cannot host the media of a meeting made in {control_region}.",
+            hint=f"Allowed: {', '.join(allowed)}.",
+        )
+    return media_region
+
+
+def _require_attendee_id(attendee_id: str) -> None:
+    if not ids.is_guid(attendee_id):
+        raise UsageError(
+            f"{attendee_id!r} is no attendee id.",
+            hint="whatschat-ops chime attendee list MEETING shows them.",
+        )

@@ -1,0 +1,276 @@
+"""What each operation of Chime SDK meetings does. Input: validated parameters; output: the API's own documents.
+
+Every function here is called with the control Region of the request: a meeting exists only in the Region that
+made it. Refusals are `ChimeFault`s. Nothing is written to disk here; `MUTATING` says which calls change something.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from whatschat_ops.local.chime import rules
+from whatschat_ops.local.chime.fault import ChimeFault, bad_request, meeting_not_found
+from whatschat_ops.local.chime.state import Attendee, Meeting, MeetingStore
+
+Parameters = Mapping[str, Any]
+Output = dict[str, Any]
+
+MUTATING = frozenset({
+    "BatchCreateAttendee", "BatchUpdateAttendeeCapabilitiesExcept", "CreateAttendee", "CreateMeeting",
+    "CreateMeetingWithAttendees", "DeleteAttendee", "DeleteMeeting", "TagResource", "UntagResource",
+    "UpdateAttendeeCapabilities",
+})  # fmt: skip
+
+_KEPT = ("ExternalMeetingId", "MediaRegion", "MeetingHostId", "PrimaryMeetingId", "TenantIds")
+
+
+class MeetingOperations:
+    """The operations on one account's meetings. `clock` gives seconds since the epoch."""
+
+    def __init__(self, store: MeetingStore, account_id: str, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._account_id = account_id
+        self._clock = clock
+        self._operations: Mapping[str, Callable[[str, Parameters], Output]] = {
+            "BatchCreateAttendee": self._batch_create_attendee,
+            "BatchUpdateAttendeeCapabilitiesExcept": self._batch_update_capabilities,
+            "CreateAttendee": self._create_attendee,
+            "CreateMeeting": self._create_meeting,
+            "CreateMeetingWithAttendees": self._create_meeting_with_attendees,
+            "DeleteAttendee": self._delete_attendee,
+            "DeleteMeeting": self._delete_meeting,
+            "GetAttendee": self._get_attendee,
+            "GetMeeting": self._get_meeting,
+            "ListAttendees": self._list_attendees,
+            "ListTagsForResource": self._list_tags,
+            "TagResource": self._tag,
+            "UntagResource": self._untag,
+            "UpdateAttendeeCapabilities": self._update_capabilities,
+        }
+
+    def call(self, name: str, region: str, parameters: Parameters) -> Output:
+        """Carry out the operation `name`. Raises ChimeFault."""
+        operation = self._operations.get(name)
+        if operation is None:
+            raise ChimeFault(
+                "UnsupportedOperationException",
+                f"{name} is not served by the embedded Chime SDK Meetings service: there is no media here",
+                status=400,
+            )
+        return operation(region, parameters)
+
+    def arn(self, region: str, meeting_id: str) -> str:
+        """The ARN of a meeting, whether it exists or not."""
+        return f"arn:{rules.partition(region)}:chime:{region}:{self._account_id}:meeting/{meeting_id}"
+
+    # Meetings
+
+    def _create_meeting(self, region: str, given: Parameters) -> Output:
+        token = given["ClientRequestToken"]
+        living = [meeting for meeting in self._living().values() if meeting.region == region]
+        known = next((meeting for meeting in living if meeting.client_request_token == token), None)
+        if known is not None:
+            return {"Meeting": _meeting_document(known)}
+        if len(living) >= rules.MEETINGS_PER_REGION:
+            raise ChimeFault(
+                "LimitExceededException",
+                f"There are {rules.MEETINGS_PER_REGION} meetings already, the quota of this account in {region}",
+            )
+        meeting = self._new_meeting(region, given)
+        self._store.add(meeting)
+        return {"Meeting": _meeting_document(meeting)}
+
+    def _new_meeting(self, region: str, given: Parameters) -> Meeting:
+        rules.check_media_region(given["MediaRegion"], region)
+        rules.check_external_id("ExternalMeetingId", given["ExternalMeetingId"])
+        self._check_primary(region, given.get("PrimaryMeetingId"))
+        meeting_id = str(uuid.uuid4())
+        arn = self.arn(region, meeting_id)
+        tags = {tag["Key"]: tag["Value"] for tag in given.get("Tags") or ()}
+        rules.check_tags(tags, arn)
+        request = {name: given[name] for name in _KEPT if given.get(name) is not None}
+        request["MeetingFeatures"] = rules.meeting_features(given.get("MeetingFeatures") or {})
+        return Meeting(
+            meeting_id, arn, region, given["ClientRequestToken"], self._clock(), request, tags=tags
+        )
+
+    def _check_primary(self, region: str, primary_id: str | None) -> None:
+        if primary_id is None:
+            return
+        living = self._living()
+        primary = living.get(primary_id)
+        if primary is None or primary.region != region or primary.primary_id:
+            raise bad_request("PrimaryMeetingId is not the id of a living primary meeting")
+        replicas = sum(meeting.primary_id == primary_id for meeting in living.values())
+        if replicas >= rules.REPLICAS_PER_PRIMARY:
+            raise ChimeFault(
+                "LimitExceededException",
+                f"The primary meeting has {rules.REPLICAS_PER_PRIMARY} replicas already",
+            )
+
+    def _create_meeting_with_attendees(self, region: str, given: Parameters) -> Output:
+        created = self._create_meeting(region, given)
+        meeting = self._living()[created["Meeting"]["MeetingId"]]
+        return {**created, **_create_attendees(meeting, given["Attendees"])}
+
+    def _get_meeting(self, region: str, given: Parameters) -> Output:
+        return {"Meeting": _meeting_document(self._meeting(region, given))}
+
+    def _delete_meeting(self, region: str, given: Parameters) -> Output:
+        # An unknown meeting counts as ended: "The API is idempotent" (aws/amazon-chime-sdk-js#895).
+        meeting = self._living().get(given["MeetingId"].lower())
+        if meeting is not None and meeting.region == region:
+            self._store.remove(meeting.id)
+        return {}
+
+    # Attendees
+
+    def _create_attendee(self, region: str, given: Parameters) -> Output:
+        return {"Attendee": _attendee_document(_create_attendee(self._meeting(region, given), given))}
+
+    def _batch_create_attendee(self, region: str, given: Parameters) -> Output:
+        return _create_attendees(self._meeting(region, given), given["Attendees"])
+
+    def _get_attendee(self, region: str, given: Parameters) -> Output:
+        return {"Attendee": _attendee_document(self._attendee(region, given))}
+
+    def _list_attendees(self, region: str, given: Parameters) -> Output:
+        attendees = list(self._meeting(region, given).attendees.values())
+        start = _page_start(given.get("NextToken"), attendees)
+        end = start + given.get("MaxResults", 100)
+        page = attendees[start:end]
+        token = _page_token(page[-1]) if end < len(attendees) else None
+        return {"Attendees": [_attendee_document(attendee) for attendee in page], "NextToken": token}
+
+    def _delete_attendee(self, region: str, given: Parameters) -> Output:
+        del self._meeting(region, given).attendees[self._attendee(region, given).id]
+        return {}
+
+    def _update_capabilities(self, region: str, given: Parameters) -> Output:
+        attendee = self._attendee(region, given)
+        features = self._meeting(region, given).request["MeetingFeatures"]
+        attendee.capabilities = rules.capabilities(given["Capabilities"], features)
+        return {"Attendee": _attendee_document(attendee)}
+
+    def _batch_update_capabilities(self, region: str, given: Parameters) -> Output:
+        meeting = self._meeting(region, given)
+        wanted = rules.capabilities(given["Capabilities"], meeting.request["MeetingFeatures"])
+        excluded = {item["AttendeeId"].lower() for item in given["ExcludedAttendeeIds"]}
+        for attendee in meeting.attendees.values():
+            if attendee.id not in excluded:
+                attendee.capabilities = dict(wanted)
+        return {}
+
+    # Tags
+
+    def _list_tags(self, region: str, given: Parameters) -> Output:
+        tags = self._tagged(region, given).tags
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+    def _tag(self, region: str, given: Parameters) -> Output:
+        meeting = self._tagged(region, given)
+        tags = {**meeting.tags, **{tag["Key"]: tag["Value"] for tag in given["Tags"]}}
+        rules.check_tags(tags, meeting.arn)
+        meeting.tags = tags
+        return {}
+
+    def _untag(self, region: str, given: Parameters) -> Output:
+        meeting = self._tagged(region, given)
+        meeting.tags = {key: value for key, value in meeting.tags.items() if key not in set(given["TagKeys"])}
+        return {}
+
+    # Finding
+
+    def _living(self) -> dict[str, Meeting]:
+        return self._store.living(self._clock())
+
+    def _meeting(self, region: str, given: Parameters) -> Meeting:
+        meeting = self._living().get(given["MeetingId"].lower())
+        if meeting is None or meeting.region != region:
+            raise meeting_not_found(given["MeetingId"])
+        return meeting
+
+    def _attendee(self, region: str, given: Parameters) -> Attendee:
+        attendee = self._meeting(region, given).attendees.get(given["AttendeeId"].lower())
+        if attendee is None:
+            raise ChimeFault("NotFoundException", f"Attendee <{given['AttendeeId']}> not found")
+        return attendee
+
+    def _tagged(self, region: str, given: Parameters) -> Meeting:
+        arn = given["ResourceARN"]
+        meeting = self._living().get(arn.rpartition("/")[2].lower())
+        if meeting is None or meeting.region != region or meeting.arn.lower() != arn.lower():
+            raise ChimeFault("ResourceNotFoundException", f"Resource <{arn}> not found", resource=arn)
+        return meeting
+
+
+def _create_attendees(meeting: Meeting, items: list[dict[str, Any]]) -> Output:
+    """Every item on its own: what cannot be made is an entry of Errors, and the call succeeds."""
+    attendees, errors = [], []
+    for item in items:
+        try:
+            attendees.append(_attendee_document(_create_attendee(meeting, item)))
+        except ChimeFault as fault:
+            code = fault.code.removesuffix("Exception")
+            errors.append(
+                {
+                    "ExternalUserId": item["ExternalUserId"],
+                    "ErrorCode": code,
+                    "ErrorMessage": fault.message,
+                }
+            )
+    return {"Attendees": attendees, "Errors": errors}
+
+
+def _create_attendee(meeting: Meeting, item: Parameters) -> Attendee:
+    external_user_id = item["ExternalUserId"]
+    rules.check_external_id("ExternalUserId", external_user_id)
+    features = meeting.request["MeetingFeatures"]
+    wanted = rules.capabilities(item.get("Capabilities"), features)
+    # "An idempotency token", "case insensitive" (API reference, Attendee).
+    for attendee in meeting.attendees.values():
+        if attendee.external_user_id.lower() == external_user_id.lower():
+            return attendee
+    if len(meeting.attendees) >= features["Attendee"]["MaxCount"]:
+        raise ChimeFault(
+            "LimitExceededException", f"The meeting has {features['Attendee']['MaxCount']} attendees already"
+        )
+    attendee_id = str(uuid.uuid4())
+    join_token = base64.b64encode(f"{attendee_id}:{secrets.token_urlsafe(24)}".encode()).decode()
+    attendee = Attendee(attendee_id, external_user_id, join_token, wanted)
+    meeting.attendees[attendee_id] = attendee
+    return attendee
+
+
+def _meeting_document(meeting: Meeting) -> dict[str, Any]:
+    placement = rules.media_placement(meeting.id, meeting.request["MediaRegion"])
+    return {
+        "MeetingId": meeting.id, "MeetingArn": meeting.arn, "TenantIds": [], "MediaPlacement": placement, **meeting.request,
+    }  # fmt: skip
+
+
+def _attendee_document(attendee: Attendee) -> dict[str, Any]:
+    return {
+        "AttendeeId": attendee.id,
+        "ExternalUserId": attendee.external_user_id,
+        "JoinToken": attendee.join_token,
+        "Capabilities": attendee.capabilities,
+    }
+
+
+def _page_token(last: Attendee) -> str:
+    return base64.urlsafe_b64encode(last.id.encode()).decode()
+
+
+def _page_start(token: str | None, attendees: list[Attendee]) -> int:
+    """Index after the attendee that ended the page before. Raises BadRequestException for a token of no page."""
+    if token is None:
+        return 0
+    for index, attendee in enumerate(attendees, start=1):
+        if _page_token(attendee) == token:
+            return index
+    raise bad_request("NextToken is not valid")

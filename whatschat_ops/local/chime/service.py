@@ -1,0 +1,117 @@
+"""The service: signed HTTP request in, HTTP answer out.
+
+In this order, as on AWS: is there such an operation, may the caller do it, is the caller too fast, are the
+parameters well formed, what does the operation say. A change is on disk before its answer leaves.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from whatschat_ops.local.chime import rules
+from whatschat_ops.local.chime.fault import ChimeFault
+from whatschat_ops.local.chime.operations import MUTATING, MeetingOperations
+from whatschat_ops.local.chime.protocol import Call, MeetingsProtocol
+from whatschat_ops.local.chime.state import MeetingStore
+from whatschat_ops.local.chime.throttle import ApiRate
+from whatschat_ops.local.chime.validation import validate
+from whatschat_ops.local.interfaces import ControlPlane, Denial, HttpRequest, HttpResponse
+from whatschat_ops.local.layout import ACCOUNT_ID
+
+SIGNING_NAME = "chime"
+"""The SigV4 service name by which such a request is recognised."""
+
+_ANY_MEETING = frozenset({
+    "CreateMeeting", "CreateMeetingWithAttendees", "StartMeetingTranscription", "StopMeetingTranscription",
+})  # fmt: skip
+"""Operations without resource-level permissions (Service Authorization Reference, Amazon Chime)."""
+
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "ForbiddenException"})
+_SCOPE = re.compile(rf"Credential=[^/,\s&]+/\d{{8}}/([a-z0-9-]+)/{SIGNING_NAME}/aws4_request")
+"""In the Authorization header, or in the query of a presigned request."""
+
+
+class ChimeMeetings:
+    """Amazon Chime SDK Meetings for one account.
+
+    `state_path` is the JSON file that holds the meetings between two runs; `clock` gives seconds since the epoch.
+    Raises LocalError when that file exists and cannot be read.
+    """
+
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        state_path: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        account_id: str = ACCOUNT_ID,
+    ) -> None:
+        self._control_plane = control_plane
+        self._store = MeetingStore(state_path)
+        self._operations = MeetingOperations(self._store, account_id, clock)
+        self._protocol = MeetingsProtocol()
+        self._rate = ApiRate(clock)
+
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request. Never awaits, so that calls do not interleave. Every refusal is an answer."""
+        request_id = str(uuid.uuid4())
+        try:
+            call = self._protocol.read(request)
+            return self._protocol.answer(call, self._carry_out(call, request), request_id)
+        except ChimeFault as fault:
+            return self._protocol.refuse(fault, request_id)
+
+    def save(self) -> None:
+        """Write the meetings to the state file (each change has done so already). Raises OSError."""
+        self._store.save()
+
+    def _carry_out(self, call: Call, request: HttpRequest) -> dict[str, Any]:
+        region = _signed_region(request)
+        self._authorize(call, request, region)
+        rules.check_control_region(region)
+        self._rate.take(region, call.name)
+        validate(call.operation.input_shape, call.parameters)
+        output = self._operations.call(call.name, region, call.parameters)
+        if call.name in MUTATING:
+            self._save_or_fail()
+        return output
+
+    def _authorize(self, call: Call, request: HttpRequest, region: str) -> None:
+        resource = self._resource(call, region)
+        denial = self._control_plane.authorize(request, SIGNING_NAME, f"chime:{call.name}", resource)
+        if denial is not None:
+            raise _refusal(denial)
+
+    def _resource(self, call: Call, region: str) -> str:
+        if call.name in _ANY_MEETING:
+            return "*"
+        arn = call.parameters.get("ResourceARN")  # the tag operations
+        return str(arn) if arn else self._operations.arn(region, call.parameters.get("MeetingId", "*"))
+
+    def _save_or_fail(self) -> None:
+        try:
+            self._store.save()
+        except OSError as error:
+            raise ChimeFault(
+                "ServiceFailureException", f"The meetings cannot be written to disk: {error}"
+            ) from error
+
+
+def _signed_region(request: HttpRequest) -> str:
+    match = _SCOPE.search(request.header("authorization") or unquote(request.query_string))
+    if match is None:
+        raise ChimeFault("MissingAuthenticationTokenException", "Missing Authentication Token", status=403)
+    return match[1]
+
+
+def _refusal(denial: Denial) -> ChimeFault:
+    """A policy's refusal is Chime's ForbiddenException; a bad signature keeps the code that every service uses."""
+    if denial.code in _DENIED:
+        return ChimeFault("ForbiddenException", denial.message)
+    return ChimeFault(denial.code, denial.message, status=denial.status)
