@@ -1,0 +1,107 @@
+"""The seam: clients that fail with our errors, on moto and against ports where nobody is."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from moto import mock_aws
+
+from whatschat_ops.aws import Aws, AwsTarget, connect
+from whatschat_ops.errors import Conflict, CredentialsError, NotFound, Rejected, Unavailable
+from whatschat_ops.redaction import Secret
+
+KEYS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": Secret("wJalrXUtnFEMI")}
+TABLE = {
+    "TableName": "t",
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+
+@pytest.fixture
+def aws() -> Iterator[Aws]:
+    with mock_aws():
+        yield connect(
+            AwsTarget(region="eu-west-1", access_key_id="AKIDEXAMPLE", secret_access_key=Secret("x"))
+        )
+
+
+def test_absent_resource_is_not_found_with_operation_and_code(aws: Aws) -> None:
+    with pytest.raises(NotFound) as caught:
+        aws.client("dynamodb").describe_table(TableName="absent")
+
+    assert (caught.value.operation, caught.value.aws_code) == ("DescribeTable", "ResourceNotFoundException")
+
+
+def test_creating_twice_is_a_conflict(aws: Aws) -> None:
+    aws.client("dynamodb").create_table(**TABLE)
+
+    with pytest.raises(Conflict):
+        aws.client("dynamodb").create_table(**TABLE)
+
+
+def test_failed_condition_is_a_conflict(aws: Aws) -> None:
+    client = aws.client("dynamodb")
+    client.create_table(**TABLE)
+    client.put_item(TableName="t", Item={"id": {"S": "1"}})
+
+    with pytest.raises(Conflict):
+        client.put_item(
+            TableName="t", Item={"id": {"S": "1"}}, ConditionExpression="attribute_not_exists(id)"
+        )
+
+
+def test_paginators_fail_with_our_errors_too(aws: Aws) -> None:
+    with pytest.raises(NotFound):
+        list(aws.client("dynamodb").get_paginator("scan").paginate(TableName="absent"))
+
+
+def test_iam_codes_are_translated(aws: Aws) -> None:
+    with pytest.raises(NotFound) as caught:
+        aws.client("iam").get_role(RoleName="absent")
+
+    assert caught.value.aws_code == "NoSuchEntity"
+
+
+def test_clients_are_made_once_per_service_and_region(aws: Aws) -> None:
+    assert aws.client("dynamodb") is aws.client("dynamodb")
+    assert aws.client("dynamodb") is not aws.client("dynamodb", region="us-east-1")
+    assert aws.client("dynamodb").meta.region_name == "eu-west-1"
+
+
+def test_account_id_is_the_callers(aws: Aws) -> None:
+    assert aws.account_id == "123456789012"
+
+
+def test_endpoint_where_nobody_listens_is_unavailable() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    target = AwsTarget(region="us-east-1", endpoint_url=f"http://127.0.0.1:{port}", **KEYS)  # type: ignore[arg-type]
+
+    with pytest.raises(Unavailable) as caught:
+        connect(target).client("sts", region="us-east-1").get_caller_identity()
+
+    assert f"127.0.0.1:{port}" in caught.value.message
+
+
+def test_no_credentials_at_all_says_what_to_do() -> None:
+    with pytest.raises(CredentialsError) as caught:
+        connect(AwsTarget(region="us-east-1")).client("sts").get_caller_identity()
+
+    assert caught.value.hint is not None and "--profile" in caught.value.hint
+
+
+def test_unknown_profile_is_a_credentials_error() -> None:
+    with pytest.raises(CredentialsError, match="nobody"):
+        connect(AwsTarget(region="us-east-1", profile="nobody")).client("sts")
+
+
+def test_malformed_endpoint_url_is_rejected() -> None:
+    target = AwsTarget(region="us-east-1", endpoint_url="nonsense", **KEYS)  # type: ignore[arg-type]
+
+    with pytest.raises(Rejected, match="nonsense"):
+        connect(target).client("sts")

@@ -1,0 +1,65 @@
+"""`doctor`: what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whatschat_ops.cli.command import Run, command
+from whatschat_ops.errors import ChecksFailed
+
+if TYPE_CHECKING:
+    from whatschat_ops.doctor import CheckResult
+
+
+class Area(StrEnum):
+    """What to look at."""
+
+    WEBSOCKET = "websocket"
+    CHIME = "chime"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app)(doctor)
+
+
+def doctor(
+    run: Run, area: Annotated[Area | None, typer.Argument(help="Look at one area only.")] = None
+) -> None:
+    """Say what is wrong with the stack, and how to mend it.
+
+    Goes through the guide's eight troubleshooting items. Changes nothing. Exit code 3 if a check fails.
+    """
+    from whatschat_ops.doctor import Status, guide_checks, run_checks
+
+    checks = guide_checks(run.settings, run.aws, area=area)
+    with run.out.status("Examining the stack"):
+        results = run_checks(checks)
+    run.out.result(results, _render)
+    failed = [result.name for result in results if result.status is Status.FAIL]
+    if failed and not run.out.as_json:
+        raise ChecksFailed(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}.")
+    if failed:
+        raise typer.Exit(ChecksFailed.exit_code)
+
+
+def _render(results: list[CheckResult]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    marks = {
+        "ok": ("ok", "green"),
+        "warn": ("warn", "yellow"),
+        "fail": ("FAIL", "red"),
+        "skip": ("skip", "dim"),
+    }
+    table = Table.grid(padding=(0, 2))
+    for result in results:
+        text, style = marks[result.status]
+        table.add_row(Text(text, style=style), result.name, Text(result.detail))
+        if result.fix:
+            table.add_row("", "", Text(f"Fix: {result.fix}", style="bold"))
+    return table
