@@ -1,0 +1,100 @@
+"""The progress of an apply: a spinner for each running step on a terminal, one line for each finished step elsewhere."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from whatschat_ops.cli.output import Output
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from whatschat_ops.provision import Event
+
+_DOING: Final[Mapping[str, str]] = {
+    "create": "Creating",
+    "update": "Updating",
+    "replace": "Replacing",
+    "delete": "Deleting",
+}
+_DONE: Final[Mapping[str, str]] = {
+    "create": "Created",
+    "update": "Updated",
+    "replace": "Replaced",
+    "delete": "Deleted",
+}
+
+
+class ProgressLines:
+    """Shows events. `say` and `on_event` may be called from any thread."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._spinners: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def shown(self) -> Iterator[threading.Event]:
+        """While the steps run. The event is set by Ctrl-C: what runs is finished, nothing new is started."""
+        with self._spinning(), _stop_on_interrupt(self) as stop:
+            yield stop
+
+    def say(self, text: str) -> None:
+        """Tell the user something in between."""
+        with self._lock:
+            if self._spinners is None:
+                self._out.note(text)
+            else:
+                self._spinners.console.print(text, markup=False)
+
+    def on_event(self, event: Event) -> None:
+        """Show one event."""
+        address, action = event.step.address, event.step.action.value
+        if event.type == "started":
+            if self._spinners is not None:
+                self._tasks[address] = self._spinners.add_task(f"{_DOING[action]} {address}")
+            return
+        if self._spinners is not None and address in self._tasks:
+            self._spinners.remove_task(self._tasks.pop(address))
+        if event.type == "finished":
+            self.say(f"{_DONE[action]} {address} ({event.seconds:.1f} s)")
+        else:
+            self.say(f"Failed: {address} ({event.seconds:.1f} s)")
+
+    @contextmanager
+    def _spinning(self) -> Iterator[None]:
+        if not self._out.interactive:
+            yield
+            return
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
+        with Progress(*columns, console=self._out.error_console(), transient=True) as spinners:
+            self._spinners = spinners
+            try:
+                yield
+            finally:
+                self._spinners = None
+
+
+@contextmanager
+def _stop_on_interrupt(lines: ProgressLines) -> Iterator[threading.Event]:
+    """Ctrl-C sets the event; a second one interrupts as usual."""
+    stop = threading.Event()
+
+    def on_interrupt(_signal: int, _frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        lines.say("Interrupted: finishing the steps that are running.")
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

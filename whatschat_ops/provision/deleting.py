@@ -1,0 +1,63 @@
+"""Steps that delete what is not wanted: ours only, dependents first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from whatschat_ops.provision.comparing import removed
+from whatschat_ops.provision.kind import Kind, Live
+from whatschat_ops.provision.steps import Action, Ownership, Resource, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """What is not wanted any more, and what of it is there."""
+
+    resources: Mapping[str, Resource]
+    lives: Mapping[str, Live | None]
+    kinds: Mapping[str, Kind]
+    ownership: Ownership
+
+    def steps(self, first: frozenset[str]) -> list[Step]:
+        """One step per resource; those that delete come after the steps in `first`."""
+        return [self._step(resource, first) for resource in self.resources.values()]
+
+    def _step(self, resource: Resource, first: frozenset[str]) -> Step:
+        kind, live = self.kinds[resource.kind], self.lives[resource.address]
+        if live is None:
+            return Step(Action.NO_OP, resource, note="absent")
+        if (reason := self._kept(resource)) is not None:
+            return Step(Action.NO_OP, resource, live, note=f"kept: {reason}")
+        if live.protected and not self.ownership.delete_data:
+            return protected(resource, live)
+        dependents = {a for a, other in self.resources.items() if resource.address in other.dependencies}
+        return Step(
+            Action.DELETE,
+            resource,
+            live,
+            changes=removed(kind, live),
+            note="its data is lost" if kind.holds_data else None,
+            after=first | dependents,
+        )
+
+    def _kept(self, resource: Resource) -> str | None:
+        """Why it stays, if it does: what is in something that stays, stays."""
+        kind, live = self.kinds[resource.kind], self.lives[resource.address]
+        if kind.kept is not None:
+            return kind.kept
+        if kind.tagged and live is not None and live.owner != self.ownership.owner:
+            return "it does not carry our tag"
+        containers = resource.containers(kind.identity) & self.resources.keys()
+        return next((why for a in containers if (why := self._kept(self.resources[a]))), None)
+
+
+def protected(resource: Resource, live: Live) -> Step:
+    """The step of something that must not be deleted lightly."""
+    return Step(
+        Action.BLOCKED,
+        resource,
+        live,
+        reason=f"{live.id} is not deleted: {live.protected}",
+        hint="Add --delete-data to delete it with everything in it.",
+    )

@@ -1,0 +1,93 @@
+"""The contract of a resource kind: facts about its fields, and four verbs.
+
+A kind never decides: it does not compare, order or retry as a whole. It reads what is there, and creates, updates
+or deletes one thing when it is told to. Every verb may be repeated after a crash.
+"""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def contains(live: Any, desired: Any) -> bool:
+    """Whether every key of `desired` is in `live` with the same value; others may add keys of their own."""
+    return isinstance(live, Mapping) and all(
+        key in live and live[key] == value for key, value in desired.items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What is true of one field of a kind.
+
+    `replaces`: a change cannot be made in place, and why. `sensitive`: never shown. `input_only`: handed to create
+    and update but not compared (the bytes of a zip, next to their hash). `matches(live, desired)` decides whether a
+    change is needed.
+    """
+
+    replaces: str | None = None
+    sensitive: bool = False
+    input_only: bool = False
+    matches: Callable[[Any, Any], bool] = operator.eq
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A thing as it is in the world.
+
+    `id` is what a person would look for (an ARN, an id). `fields` are comparable with the desired ones, `outputs`
+    are what only the world knows. `owner` is the value of the owner's tag, None when there is none. `protected` says
+    why it must not be deleted lightly.
+    """
+
+    id: str
+    fields: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    outputs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    owner: str | None = None
+    protected: str | None = None
+
+
+class Kind(ABC):
+    """One kind of resource. Instances must be safe to use from several threads."""
+
+    name: ClassVar[str]
+    """Short name, the first half of every address: `table`, `route`."""
+    identity: ClassVar[tuple[str, ...]]
+    """The fields that find it. What they refer to contains it: inside something new, it is new."""
+    fields: ClassVar[Mapping[str, Field]]
+    """Every field, in the order in which a plan shows them."""
+    volatile: ClassVar[frozenset[str]] = frozenset()
+    """Outputs that an update may change."""
+    tagged: ClassVar[bool] = True
+    """Whether it carries its owner's tag. If not, it belongs to whoever owns what contains it."""
+    kept: ClassVar[str | None] = None
+    """Why it is never deleted, if so."""
+    note: ClassVar[str | None] = None
+    """What a person should know before it is created."""
+    holds_data: ClassVar[bool] = False
+    """Whether deleting it loses data."""
+
+    @abstractmethod
+    def read(self, identity: Mapping[str, Any]) -> Live | None:
+        """The thing with that identity, or None. A refusal (403) is an error, never None."""
+
+    @abstractmethod
+    def create(self, desired: Mapping[str, Any]) -> Live:
+        """Make it, with its owner's tag in the same call, and return when it can be used."""
+
+    def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
+        """Change the fields named in `changed`, and return when it can be used."""
+        raise NotImplementedError(
+            f"{self.name}: {sorted(changed)} of {live.id} cannot change to {sorted(desired)}"
+        )
+
+    def delete(self, live: Live) -> None:
+        """Delete it and return when it is gone. Already gone is no error."""
+        raise NotImplementedError(f"{self.name}: {live.id} cannot be deleted")

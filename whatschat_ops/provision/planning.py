@@ -1,0 +1,193 @@
+"""From what is wanted and what is there to a plan. Reads, never writes.
+
+1. Read every resource, several at once. A resource whose identity refers to another (a route to its API) is read
+   after that one; inside something that does not exist nothing exists, so nothing is asked.
+2. Compare, in dependency order, and pick the verb. No call is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from graphlib import TopologicalSorter
+from typing import Any
+
+from whatschat_ops.errors import NotFound
+from whatschat_ops.provision.comparing import added, changed
+from whatschat_ops.provision.deleting import Leaving, protected
+from whatschat_ops.provision.kind import Kind, Live
+from whatschat_ops.provision.schedule import walk
+from whatschat_ops.provision.steps import CHANGING, Action, Ownership, Plan, Resource, Step
+from whatschat_ops.provision.values import UNKNOWN, Reference, is_known, resolve
+
+READ_CONCURRENCY = 16
+
+
+def plan(
+    wanted: Iterable[Resource],
+    kinds: Mapping[str, Kind],
+    ownership: Ownership,
+    *,
+    unwanted: Iterable[Resource] = (),
+    only: Collection[str] | None = None,
+    provision_hint: str | None = None,
+) -> Plan:
+    """What has to be done so that `wanted` is there and `unwanted` (of ours) is not.
+
+    With `only`, steps are made for those addresses alone; what they refer to must exist already, else NotFound with
+    `provision_hint`. Raises what a read raises.
+    """
+    resources = {resource.address: resource for resource in wanted}
+    leaving = {resource.address: resource for resource in unwanted}
+    if only is not None:
+        resources = _closure(resources, only)
+    everything = {**leaving, **resources}
+    lives = _read_all(everything, kinds)
+    order = _in_order(everything)
+    planner = _Planner(kinds, ownership, lives)
+    for address in order:
+        if address in resources:
+            planner.want(resources[address], frozen=only is not None and address not in only)
+    steps = planner.steps if only is None else _only(planner.steps, only, provision_hint)
+    first = frozenset(step.address for step in steps)
+    deletions = Leaving(leaving, lives, kinds, ownership).steps(first)
+    return Plan(_sorted([*steps, *deletions]), planner.outputs, ownership.owner)
+
+
+def _sorted(steps: Iterable[Step]) -> tuple[Step, ...]:
+    by_address = {step.address: step for step in steps}
+    graph = {address: sorted(step.after & by_address.keys()) for address, step in by_address.items()}
+    return tuple(by_address[address] for address in TopologicalSorter(graph).static_order())
+
+
+def _closure(resources: Mapping[str, Resource], only: Collection[str]) -> dict[str, Resource]:
+    """The resources named by `only` and everything that they depend on."""
+    found: dict[str, Resource] = {}
+    pending = list(only)
+    while pending:
+        address = pending.pop()
+        if address not in found:
+            found[address] = resources[address]
+            pending.extend(found[address].dependencies)
+    return {address: resource for address, resource in resources.items() if address in found}
+
+
+def _in_order(resources: Mapping[str, Resource]) -> list[str]:
+    graph = {address: sorted(r.dependencies & resources.keys()) for address, r in resources.items()}
+    return list(TopologicalSorter(graph).static_order())
+
+
+def _read_all(resources: Mapping[str, Resource], kinds: Mapping[str, Kind]) -> Mapping[str, Live | None]:
+    """Read every resource; the first error (in the order of the resources) is raised."""
+    lives: dict[str, Live | None] = {}
+
+    def lookup(reference: Reference) -> Any:
+        live = lives.get(reference.address)
+        if live is None:
+            return UNKNOWN
+        if reference.attribute in live.outputs:
+            return live.outputs[reference.attribute]
+        return resolve(resources[reference.address].fields[reference.attribute], lookup)
+
+    def read(address: str) -> None:
+        resource = resources[address]
+        kind = kinds[resource.kind]
+        identity = resolve({name: resource.fields[name] for name in kind.identity}, lookup)
+        inside_nothing = any(lives[a] is None for a in resource.containers(kind.identity))
+        lives[address] = None if inside_nothing or not is_known(identity) else kind.read(identity)
+
+    containers = {a: r.containers(kinds[r.kind].identity) for a, r in resources.items()}
+    outcome = walk(containers, read, concurrency=READ_CONCURRENCY)
+    for address in resources:
+        if address in outcome.errors:
+            raise outcome.errors[address]
+    return lives
+
+
+class _Planner:
+    """Makes one step after the other, in dependency order, and knows which values are known by then."""
+
+    def __init__(
+        self, kinds: Mapping[str, Kind], ownership: Ownership, lives: Mapping[str, Live | None]
+    ) -> None:
+        self._kinds = kinds
+        self._ownership = ownership
+        self._lives = lives
+        self.outputs: dict[str, dict[str, Any]] = {}
+        self._new: set[str] = set()
+        self.steps: list[Step] = []
+
+    def want(self, resource: Resource, *, frozen: bool = False) -> None:
+        """Plan a wanted resource. `frozen`: it is only referred to, and stays as it is."""
+        kind = self._kinds[resource.kind]
+        in_new = bool(resource.containers(kind.identity) & self._new)
+        live = None if in_new else self._lives[resource.address]
+        desired = resolve(dict(resource.fields), self._lookup)
+        step = self._step(kind, resource, live, desired)
+        step = replace(step, after=resource.dependencies)
+        if frozen and step.action in (Action.UPDATE, Action.REPLACE):
+            step = replace(step, action=Action.NO_OP, changes=())
+        self.steps.append(step)
+        self.outputs[resource.address] = self._known_after(kind, step, desired)
+        if step.action in (Action.CREATE, Action.REPLACE):
+            self._new.add(resource.address)
+
+    def _step(self, kind: Kind, resource: Resource, live: Live | None, desired: Mapping[str, Any]) -> Step:
+        if live is None:
+            return Step(Action.CREATE, resource, changes=added(kind, desired), note=kind.note)
+        if kind.tagged and (blocked := self._foreign(resource, live)):
+            return blocked
+        changes = changed(kind, live, desired)
+        if not changes:
+            return Step(Action.NO_OP, resource, live)
+        reasons = [f"{change.field}: {change.replaces}" for change in changes if change.replaces]
+        if not reasons:
+            return Step(Action.UPDATE, resource, live, changes)
+        if live.protected and not self._ownership.delete_data:
+            return replace(protected(resource, live), changes=changes)
+        note = "its data is lost" if kind.holds_data else None
+        return Step(Action.REPLACE, resource, live, changes, reason="; ".join(reasons), note=note)
+
+    def _foreign(self, resource: Resource, live: Live) -> Step | None:
+        if live.owner == self._ownership.owner or (live.owner is None and self._ownership.adopt):
+            return None
+        if live.owner is not None:
+            return Step(
+                Action.BLOCKED,
+                resource,
+                live,
+                reason=f"{live.id} belongs to the stack {live.owner}, not to {self._ownership.owner}",
+                hint="Give this environment a prefix of its own: prefix in its configuration file, or WHATSCHAT_PREFIX.",
+            )
+        return Step(
+            Action.BLOCKED,
+            resource,
+            live,
+            reason=f"{live.id} exists already and does not carry the tag of the stack {self._ownership.owner}",
+            hint="Take it over with --adopt (it is tagged and changed to fit), or choose other names with prefix.",
+        )
+
+    def _lookup(self, reference: Reference) -> Any:
+        return self.outputs[reference.address].get(reference.attribute, UNKNOWN)
+
+    def _known_after(self, kind: Kind, step: Step, desired: Mapping[str, Any]) -> dict[str, Any]:
+        outputs = dict(desired)
+        if step.live is None or step.action in (Action.CREATE, Action.REPLACE):
+            return outputs
+        outputs.update(step.live.outputs)
+        if step.action is Action.UPDATE:
+            outputs.update(dict.fromkeys(kind.volatile, UNKNOWN))
+        return outputs
+
+
+def _only(steps: Iterable[Step], only: Collection[str], hint: str | None) -> list[Step]:
+    """The steps of `only`. Everything else is needed, so it must exist."""
+    chosen = []
+    for step in steps:
+        if step.address in only or step.action is Action.BLOCKED:
+            chosen.append(replace(step, after=step.after & frozenset(only)))
+        elif step.action in CHANGING:
+            raise NotFound(
+                f"{step.address} does not exist yet, and {', '.join(sorted(only))} need it.", hint=hint
+            )
+    return chosen

@@ -1,0 +1,28 @@
+"""Every kind of AWS resource in the stack, one module each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from whatschat_ops.provision import Kind
+from whatschat_ops.stack.kinds.api import Api
+from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.kinds.function import Alias, Function
+from whatschat_ops.stack.kinds.log_group import LogGroup
+from whatschat_ops.stack.kinds.log_role import ApiGatewayLogRole
+from whatschat_ops.stack.kinds.permission import Permission
+from whatschat_ops.stack.kinds.role import Role, RolePolicy
+from whatschat_ops.stack.kinds.route import Integration, Route
+from whatschat_ops.stack.kinds.secret import SecretParameter
+from whatschat_ops.stack.kinds.stage import Deployment, Stage
+from whatschat_ops.stack.kinds.table import Table
+
+ALL = (
+    Table, LogGroup, Role, RolePolicy, SecretParameter, Api, Function, Alias, Permission, Integration, Route,
+    Deployment, ApiGatewayLogRole, Stage,
+)  # fmt: skip
+
+
+def kinds_of(context: Context) -> Mapping[str, Kind]:
+    """Name -> kind, ready to use."""
+    return {kind.name: kind(context) for kind in ALL}

@@ -1,0 +1,102 @@
+"""A WebSocket API in API Gateway. Its name is not unique in AWS: the stack's tag tells ours from others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from whatschat_ops.config.names import STACK_TAG
+from whatschat_ops.errors import NotFound
+from whatschat_ops.provision import Field, Kind, Live, contains
+from whatschat_ops.stack.kinds.context import Context
+
+
+class Api(Kind):
+    """Outputs: `id`, and `callback_base`, the https (or http) URL that a stage's name is appended to."""
+
+    name = "api"
+    identity = ("api_name", "stack")
+    fields: ClassVar[Mapping[str, Field]] = {
+        "api_name": Field(),
+        "stack": Field(),
+        "protocol": Field(replaces="an API keeps the protocol it was made with"),
+        "route_selection_expression": Field(),
+        "tags": Field(matches=contains),
+    }
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def _gateway(self) -> Any:
+        return self._context.client("apigatewayv2")
+
+    def read(self, identity: Mapping[str, Any]) -> Live | None:
+        found = list(find_apis(self._context, identity["api_name"]))
+        ours = [live for live in found if live.owner == identity["stack"]]
+        return next(iter([*ours, *found]), None)
+
+    def create(self, desired: Mapping[str, Any]) -> Live:
+        api = self._gateway.create_api(
+            Name=desired["api_name"],
+            ProtocolType=desired["protocol"],
+            RouteSelectionExpression=desired["route_selection_expression"],
+            Tags=desired["tags"],
+        )
+        return _live(api, desired["tags"])
+
+    def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
+        if "tags" in changed:
+            arn = self._context.place.api(live.outputs["id"])
+            self._gateway.tag_resource(ResourceArn=arn, Tags=desired["tags"])
+        if "route_selection_expression" in changed:
+            self._gateway.update_api(
+                ApiId=live.outputs["id"], RouteSelectionExpression=desired["route_selection_expression"]
+            )
+        return Live(live.id, {**live.fields, **desired}, live.outputs, live.owner)
+
+    def delete(self, live: Live) -> None:
+        """Deletes its stages, deployments, routes and integrations too.
+
+        CreateApi is not idempotent: if its answer was lost and the call repeated, there are two. All of ours go.
+        """
+        twins = [api for api in find_apis(self._context, live.fields["api_name"]) if api.owner == live.owner]
+        for api_id in dict.fromkeys([live.outputs["id"], *(twin.outputs["id"] for twin in twins)]):
+            try:
+                self._gateway.delete_api(ApiId=api_id)
+            except NotFound:
+                continue
+
+
+def find_apis(context: Context, name: str) -> Iterator[Live]:
+    """Every API of that name, the oldest first."""
+    gateway = context.client("apigatewayv2")
+    found = [
+        api
+        for page in gateway.get_paginator("get_apis").paginate()
+        for api in page["Items"]
+        if api["Name"] == name
+    ]
+    for api in sorted(found, key=lambda api: (api["CreatedDate"], api["ApiId"])):
+        tags = api.get("Tags", {})
+        if STACK_TAG not in tags:  # GetApis may lag behind TagResource
+            tags = gateway.get_tags(ResourceArn=context.place.api(api["ApiId"])).get("Tags", {})
+        yield _live(api, tags)
+
+
+def _live(api: Mapping[str, Any], tags: Mapping[str, str]) -> Live:
+    return Live(
+        id=api["ApiId"],
+        fields={
+            "api_name": api["Name"],
+            "protocol": api["ProtocolType"],
+            "route_selection_expression": api["RouteSelectionExpression"],
+            "tags": tags,
+        },
+        outputs={
+            "id": api["ApiId"],
+            "endpoint": api["ApiEndpoint"],
+            "callback_base": api["ApiEndpoint"].replace("ws", "http", 1),  # wss -> https, ws -> http
+        },
+        owner=tags.get(STACK_TAG),
+    )

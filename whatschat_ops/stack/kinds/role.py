@@ -1,0 +1,133 @@
+"""An IAM role and its inline policies. IAM is global and slow to agree: what was made is read back until it is there."""
+
+# ruff: noqa: ARG002 - a verb is given the whole request, whatever it needs of it
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from whatschat_ops.config.names import STACK_TAG
+from whatschat_ops.errors import NotFound
+from whatschat_ops.provision import Field, Kind, Live, contains
+from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
+
+
+class Role(Kind):
+    """A role. `trust_policy` is the document that says who may assume it."""
+
+    name = "role"
+    identity = ("role_name",)
+    fields: ClassVar[Mapping[str, Field]] = {
+        "role_name": Field(),
+        "path": Field(replaces="IAM cannot move a role to another path"),
+        "trust_policy": Field(),
+        "tags": Field(matches=contains),
+    }
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def _iam(self) -> Any:
+        return self._context.client("iam")
+
+    def read(self, identity: Mapping[str, Any]) -> Live | None:
+        try:
+            role = self._iam.get_role(RoleName=identity["role_name"])["Role"]
+        except NotFound:
+            return None
+        tags = tag_map(role.get("Tags", []))
+        return Live(
+            id=role["Arn"],
+            fields={
+                "role_name": role["RoleName"],
+                "path": role["Path"],
+                "trust_policy": role["AssumeRolePolicyDocument"],
+                "tags": tags,
+            },
+            outputs={"arn": role["Arn"]},
+            owner=tags.get(STACK_TAG),
+        )
+
+    def create(self, desired: Mapping[str, Any]) -> Live:
+        self._iam.create_role(
+            RoleName=desired["role_name"],
+            Path=desired["path"],
+            AssumeRolePolicyDocument=json.dumps(desired["trust_policy"]),
+            Tags=tag_list(desired["tags"]),
+        )
+        return self._context.waiting.until(
+            f"the role {desired['role_name']} does not appear", lambda: self.read(desired), timeout_s=60
+        )
+
+    def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
+        name = desired["role_name"]
+        if "tags" in changed:
+            self._iam.tag_role(RoleName=name, Tags=tag_list(desired["tags"]))
+        if "trust_policy" in changed:
+            self._iam.update_assume_role_policy(
+                RoleName=name, PolicyDocument=json.dumps(desired["trust_policy"])
+            )
+        return Live(live.id, {**live.fields, **desired}, live.outputs, live.owner)
+
+    def delete(self, live: Live) -> None:
+        """DeleteRole refuses a role that still has policies: they go first."""
+        name = live.fields["role_name"]
+        try:
+            for page in self._iam.get_paginator("list_role_policies").paginate(RoleName=name):
+                for policy in page["PolicyNames"]:
+                    self._iam.delete_role_policy(RoleName=name, PolicyName=policy)
+            for page in self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=name):
+                for attached in page["AttachedPolicies"]:
+                    self._iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
+            self._iam.delete_role(RoleName=name)
+        except NotFound:
+            return
+
+
+class RolePolicy(Kind):
+    """An inline policy of a role."""
+
+    name = "role_policy"
+    identity = ("role_name", "policy_name")
+    fields: ClassVar[Mapping[str, Field]] = {
+        "role_name": Field(),
+        "policy_name": Field(),
+        "document": Field(),
+    }
+    tagged = False
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def _iam(self) -> Any:
+        return self._context.client("iam")
+
+    def read(self, identity: Mapping[str, Any]) -> Live | None:
+        role, policy = identity["role_name"], identity["policy_name"]
+        try:
+            answer = self._iam.get_role_policy(RoleName=role, PolicyName=policy)
+        except NotFound:
+            return None
+        fields = {"role_name": role, "policy_name": policy, "document": answer["PolicyDocument"]}
+        return Live(id=f"{role}/{policy}", fields=fields)
+
+    def create(self, desired: Mapping[str, Any]) -> Live:
+        role, policy = desired["role_name"], desired["policy_name"]
+        self._iam.put_role_policy(
+            RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(desired["document"])
+        )
+        return Live(id=f"{role}/{policy}", fields=dict(desired))
+
+    def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
+        return self.create(desired)
+
+    def delete(self, live: Live) -> None:
+        try:
+            self._iam.delete_role_policy(
+                RoleName=live.fields["role_name"], PolicyName=live.fields["policy_name"]
+            )
+        except NotFound:
+            return

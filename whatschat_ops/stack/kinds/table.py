@@ -1,0 +1,219 @@
+"""A DynamoDB table: on demand, with a TTL attribute and at most some string-keyed indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from whatschat_ops.config.names import STACK_TAG
+from whatschat_ops.errors import AwsError, Conflict, NotFound
+from whatschat_ops.provision import Field, Kind, Live, contains
+from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
+
+ACTIVE_TIMEOUT_S = 600.0
+
+
+class Table(Kind):
+    """`indexes` maps an index name to its (string) partition key; the projection is ALL."""
+
+    name = "table"
+    identity = ("table_name",)
+    fields: ClassVar[Mapping[str, Field]] = {
+        "table_name": Field(),
+        "key": Field(replaces="DynamoDB cannot change the key of a table"),
+        "indexes": Field(matches=contains),
+        "billing_mode": Field(),
+        "ttl_attribute": Field(),
+        "point_in_time_recovery": Field(),
+        "deletion_protection": Field(),
+        "tags": Field(matches=contains),
+    }
+    holds_data = True
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def _dynamodb(self) -> Any:
+        return self._context.client("dynamodb")
+
+    def read(self, identity: Mapping[str, Any]) -> Live | None:
+        name = identity["table_name"]
+        table = self._describe(name)
+        if table is None or table["TableStatus"] == "DELETING":
+            return None
+        try:
+            return self._live(name, table)
+        except NotFound:  # deleted in the meantime
+            return None
+
+    def create(self, desired: Mapping[str, Any]) -> Live:
+        name, indexes = desired["table_name"], desired["indexes"]
+        self._until_gone(name)  # a deletion may still be going on
+        self._dynamodb.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": desired["key"], "KeyType": "HASH"}],
+            AttributeDefinitions=_attributes(desired["key"], *indexes.values()),
+            BillingMode=desired["billing_mode"],
+            DeletionProtectionEnabled=desired["deletion_protection"],
+            Tags=tag_list(desired["tags"]),
+            **(
+                {"GlobalSecondaryIndexes": [_index(name, key) for name, key in indexes.items()]}
+                if indexes
+                else {}
+            ),
+        )
+        self._until_active(name)
+        self._set_ttl(name, desired["ttl_attribute"])
+        if desired["point_in_time_recovery"]:
+            self._set_recovery(name, True)
+        return self._require(name)
+
+    def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
+        name = desired["table_name"]
+        if "tags" in changed:
+            self._dynamodb.tag_resource(ResourceArn=live.id, Tags=tag_list(desired["tags"]))
+        settings: dict[str, Any] = {}
+        if "deletion_protection" in changed:
+            settings["DeletionProtectionEnabled"] = desired["deletion_protection"]
+        if "billing_mode" in changed:
+            settings["BillingMode"] = desired["billing_mode"]
+        if settings:
+            self._dynamodb.update_table(TableName=name, **settings)
+            self._until_active(name)
+        if "indexes" in changed:
+            self._update_indexes(name, live.fields["key"], live.fields["indexes"], desired["indexes"])
+        if "ttl_attribute" in changed:
+            self._set_ttl(name, desired["ttl_attribute"])
+        if "point_in_time_recovery" in changed:
+            self._set_recovery(name, desired["point_in_time_recovery"])
+        return self._require(name)
+
+    def delete(self, live: Live) -> None:
+        name = live.fields["table_name"]
+        try:
+            if live.fields["deletion_protection"]:
+                self._dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
+                self._until_active(name)
+            self._context.waiting.repeat(
+                lambda: self._dynamodb.delete_table(TableName=name),
+                while_=lambda error: isinstance(error, Conflict),
+                why=f"The table {name} is being changed; waiting for it before it is deleted.",
+                timeout_s=ACTIVE_TIMEOUT_S,
+            )
+        except NotFound:
+            return
+        self._until_gone(name)
+
+    def _describe(self, name: str) -> Any:
+        try:
+            return self._dynamodb.describe_table(TableName=name)["Table"]
+        except NotFound:
+            return None
+
+    def _live(self, name: str, table: Mapping[str, Any]) -> Live:
+        arn = table["TableArn"]
+        ttl = self._dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        backups = self._dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+        recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
+        tags = tag_map(self._dynamodb.list_tags_of_resource(ResourceArn=arn).get("Tags", []))
+        protected = bool(table.get("DeletionProtectionEnabled"))
+        return Live(
+            id=arn,
+            fields={
+                "table_name": name,
+                "key": _key(table["KeySchema"]),
+                "indexes": {
+                    index["IndexName"]: _key(index["KeySchema"])
+                    for index in table.get("GlobalSecondaryIndexes", [])
+                },
+                "billing_mode": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
+                "ttl_attribute": ttl.get("AttributeName")
+                if ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING")
+                else None,
+                "point_in_time_recovery": recovery == "ENABLED",
+                "deletion_protection": protected,
+                "tags": tags,
+            },
+            outputs={"arn": arn},
+            owner=tags.get(STACK_TAG),
+            protected="its deletion protection is on" if protected else None,
+        )
+
+    def _require(self, name: str) -> Live:
+        return self._live(name, self._dynamodb.describe_table(TableName=name)["Table"])
+
+    def _until_active(self, name: str) -> None:
+        def probe() -> bool | None:
+            table = self._describe(name)  # right after CreateTable AWS may not know it yet
+            if table is None:
+                return None
+            states = [table["TableStatus"]]
+            states += [
+                index.get("IndexStatus", "ACTIVE") for index in table.get("GlobalSecondaryIndexes", [])
+            ]
+            return True if all(state == "ACTIVE" for state in states) else None
+
+        self._context.waiting.until(f"the table {name} is not active", probe, timeout_s=ACTIVE_TIMEOUT_S)
+
+    def _until_gone(self, name: str) -> None:
+        def probe() -> bool | None:
+            table = self._describe(name)
+            return True if table is None or table["TableStatus"] != "DELETING" else None
+
+        self._context.waiting.until(f"the table {name} is being deleted", probe, timeout_s=ACTIVE_TIMEOUT_S)
+
+    def _set_ttl(self, name: str, attribute: str) -> None:
+        """UpdateTimeToLive answers ValidationException to a second call within an hour."""
+        self._dynamodb.update_time_to_live(
+            TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
+        )
+
+    def _set_recovery(self, name: str, enabled: bool) -> None:
+        self._context.waiting.repeat(
+            lambda: self._dynamodb.update_continuous_backups(
+                TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": enabled}
+            ),
+            while_=_backups_not_ready,
+            why=f"Waiting until {name} can have continuous backups.",
+            timeout_s=120,
+        )
+
+    def _update_indexes(
+        self, name: str, table_key: str, live: Mapping[str, str], desired: Mapping[str, str]
+    ) -> None:
+        """DynamoDB makes or deletes one index at a time. Indexes that we did not ask for stay."""
+        for index, key in desired.items():
+            if live.get(index) == key:
+                continue
+            if index in live:
+                self._change_index(name, {"Delete": {"IndexName": index}})
+            self._change_index(name, {"Create": _index(index, key)}, _attributes(table_key, key))
+
+    def _change_index(
+        self, name: str, change: Mapping[str, Any], attributes: list[dict[str, str]] | None = None
+    ) -> None:
+        extra = {"AttributeDefinitions": attributes} if attributes else {}
+        self._dynamodb.update_table(TableName=name, GlobalSecondaryIndexUpdates=[change], **extra)
+        self._until_active(name)
+
+
+def _backups_not_ready(error: AwsError) -> bool:
+    return error.aws_code == "ContinuousBackupsUnavailableException"
+
+
+def _attributes(*names: str) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "AttributeType": "S"} for name in dict.fromkeys(names)]
+
+
+def _index(name: str, key: str) -> dict[str, Any]:
+    return {
+        "IndexName": name,
+        "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+
+
+def _key(schema: list[dict[str, str]]) -> str:
+    """`userId`, or `userId, connectedAt` when there is a sort key that we did not ask for."""
+    return ", ".join(element["AttributeName"] for element in schema)

@@ -1,0 +1,76 @@
+"""What a provisioned stack tells the rest of the program: its endpoint, ids and names. Only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.config import Names, Settings
+from whatschat_ops.config.names import ROUTE_FUNCTIONS, STACK_TAG
+from whatschat_ops.endpoint import normalise
+from whatschat_ops.errors import NotFound
+
+PROVISION_HINT = "whatschat-ops provision"
+
+
+@dataclass(frozen=True, slots=True)
+class StackOutputs:
+    """A provisioned stack.
+
+    `websocket_url` is for clients (wss or ws), `callback_url` for @connections (https or http); neither ends in a
+    slash. `api_id` is "" when `websocket.endpoint` names an API that is not ours and not in the URL.
+    """
+
+    api_id: str
+    stage: str
+    websocket_url: str
+    callback_url: str
+    connections_table: str
+    ledger_table: str
+    function_names: tuple[str, ...]
+    region: str
+    account_id: str
+
+
+def read_outputs(settings: Settings, aws: Aws) -> StackOutputs:
+    """The outputs of the stack of `settings`, found by the API's name and our tag.
+
+    `websocket.endpoint` takes the place of the API's own URLs. Raises NotFound when the API does not exist.
+    """
+    names = Names(settings)
+    endpoint = settings.websocket.endpoint
+    if endpoint:
+        urls = normalise(endpoint, stage=settings.websocket.stage)
+        api_id = urls.api_id or str((_find_api(names, aws) or {}).get("ApiId", ""))
+    else:
+        api = _find_api(names, aws)
+        if api is None:
+            raise NotFound(
+                f"The stack {names.stack} is not provisioned: there is no WebSocket API {names.api} "
+                f"with its tag in {aws.region}.",
+                hint=PROVISION_HINT,
+            )
+        urls = normalise(api["ApiEndpoint"], stage=settings.websocket.stage)
+        api_id = api["ApiId"]
+    return StackOutputs(
+        api_id=api_id,
+        stage=settings.websocket.stage,
+        websocket_url=urls.websocket_url,
+        callback_url=urls.callback_url,
+        connections_table=names.connections_table,
+        ledger_table=names.ledger_table,
+        function_names=tuple(names.function(short) for short in ROUTE_FUNCTIONS.values()),
+        region=aws.region,
+        account_id=aws.account_id,
+    )
+
+
+def _find_api(names: Names, aws: Aws) -> Mapping[str, Any] | None:
+    for page in aws.client("apigatewayv2").get_paginator("get_apis").paginate():
+        for api in page["Items"]:
+            if api["Name"] == names.api and api.get("Tags", {}).get(STACK_TAG) == names.stack:
+                found: Mapping[str, Any] = api
+                return found
+    return None
