@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from whatschat_ops.cli.command import Run, command
+from whatschat_ops.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
     command(group)(show)
     command(group)(validate)
     command(group)(schema)
+    command(group)(reference)
     app.add_typer(group, name="config")
 
 
@@ -59,18 +61,31 @@ def validate(run: Run) -> None:
     )
 
 
-def schema(
-    run: Run,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")] = None,
-) -> None:
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")]
+
+
+def schema(run: Run, output: OutputOption = None) -> None:
     """Print the JSON Schema of the configuration files, for editors."""
     from whatschat_ops.config.schema import json_schema
 
-    text = json.dumps(json_schema(), indent=2) + "\n"
+    _write(run, json.dumps(json_schema(), indent=2) + "\n", output)
+
+
+def reference(run: Run, output: OutputOption = None) -> None:
+    """Print what every setting means and may be, as a Markdown page."""
+    from whatschat_ops.config.reference import reference as page
+
+    _write(run, page(), output)
+
+
+def _write(run: Run, text: str, output: Path | None) -> None:
     if output is None:
         run.out.text(text)
         return
-    output.write_text(text, encoding="utf-8")
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
     run.out.note(f"Wrote {output}.")
 
 

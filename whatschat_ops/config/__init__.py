@@ -4,7 +4,8 @@
 `names` derives every AWS resource name.
 """
 
-from whatschat_ops.config.loading import LoadedSettings, Origin, load_settings
+from whatschat_ops.config.loading import LoadedSettings, load_settings
+from whatschat_ops.config.located import Origin
 from whatschat_ops.config.names import Names
 from whatschat_ops.config.settings import Settings
 

@@ -1,0 +1,58 @@
+"""Numbers as people write them, and as they are shown. All arithmetic of this package is Decimal."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+LARGEST = 10**15
+"""More than anyone can use in a month; keeps every product exact."""
+
+_SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
+_NUMBER = re.compile(
+    r"(?P<whole>-?\d{1,3}(?:,\d{3})+|-?\d+(?:_\d+)*)(?P<rest>(?:\.\d+)?(?:[eE][+-]?\d{1,2})?)\s*(?P<suffix>[kmbg]?)",
+    re.IGNORECASE,
+)
+
+
+def parse_amount(value: Any) -> Decimal:
+    """`10000000`, `10_000_000`, `10,000,000`, `10M`, `1.5k` or `1e7` as a Decimal. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
+        raise ValueError(f"expected a number (got {value!r})")
+    match = _NUMBER.fullmatch(str(value).strip())
+    if match is None:
+        raise ValueError(f"expected a number such as 10000000, 10_000_000 or 10M (got {value!r})")
+    digits = re.sub("[,_]", "", match["whole"]) + match["rest"]
+    return Decimal(digits) * _SUFFIXES[match["suffix"].lower()]
+
+
+Amount = Annotated[Decimal, BeforeValidator(parse_amount), Field(ge=0, le=LARGEST, decimal_places=12)]
+"""A quantity in a model: zero or more, finite, and short enough that sums of it stay exact."""
+
+
+def plain(value: Decimal) -> Decimal:
+    """The same number without exponent and trailing zeros: 1E+7 becomes 10000000, 0.500 becomes 0.5."""
+    digits = format(value, "f")  # exact, whatever the context's precision
+    return Decimal(digits.rstrip("0").rstrip(".") if "." in digits else digits)
+
+
+def show_amount(value: Decimal) -> str:
+    """A quantity for a table: thousands separated, at most three decimals."""
+    rounded = plain(value.quantize(Decimal("0.001"), ROUND_HALF_UP))
+    return "<0.001" if value and not rounded else f"{rounded:,f}"
+
+
+def show_money(value: Decimal) -> str:
+    """Dollars for a table, rounded half up to cents; what is less than half a cent is not shown as nothing."""
+    cents = abs(value).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    sign = "-" if value < 0 else ""
+    return f"{sign}<$0.01" if value and not cents else f"{sign if cents else ''}${cents:,f}"
+
+
+def show_price(value: Decimal) -> str:
+    """A unit price: at least two decimals, as many as it has."""
+    digits = plain(value)
+    return f"${digits:,f}" if -int(digits.as_tuple().exponent) > 2 else f"${digits:,.2f}"

@@ -1,0 +1,234 @@
+"""From a month's usage to billable quantities. What the user did not say is derived where it follows, and said so.
+
+Input: `Usage` and the facts of the deployed stack. Output: rate key -> `Quantity`, unknown where nothing follows.
+No prices here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+
+from whatschat_ops.cost.amounts import plain, show_amount
+from whatschat_ops.cost.usage import Usage, WebSocketUsage
+
+KB_PER_GB = Decimal(1024 * 1024)
+MINUTES_PER_HOUR = Decimal(60)
+DAYS_PER_MONTH = Decimal(30)
+
+LONGEST_CONNECTION_HOURS = Decimal(2)
+"""API Gateway closes a connection after two hours (quota "Connection duration for WebSocket API")."""
+
+KEEP_ALIVE_MINUTES = Decimal(9)
+"""A client that is otherwise silent pings this often: API Gateway closes a connection idle for 10 minutes."""
+
+MESSAGES_PER_INBOUND = Decimal(3)
+"""One chat message is sent, acknowledged and delivered: three messages, of which one runs a function."""
+
+WRITES_PER_CONNECTION = Decimal(4)
+"""Put and delete of a row under 1 KB, each once in the table and once in the user index."""
+
+READS_PER_INBOUND = Decimal("1.5")
+"""A consistent read of the sender's row, and an eventually consistent query of the recipient's connections."""
+
+ROW_KB = Decimal("0.5")
+"""A connection's row, its index entry and DynamoDB's 100 bytes of overhead for each."""
+
+LOG_KB_PER_REQUEST = Decimal(1)
+"""START, END and REPORT, the handler's own line and the stage's access log, with CloudWatch's 26 bytes for each."""
+
+SMALLEST = Decimal("1e-9")
+"""Derived quantities are rounded to this: no meter is finer."""
+
+DEFAULT_MESSAGE_KB = Decimal(1)
+DEFAULT_DURATION_MS = Decimal(50)
+
+
+@dataclass(frozen=True, slots=True)
+class StackFacts:
+    """What the settings of the environment say about what runs there."""
+
+    region: str
+    memory_mb: int
+    architecture: str
+    log_retention_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """How much. `amount` None: unknown. `basis`: how it was derived; empty when the user said it."""
+
+    amount: Decimal | None
+    basis: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantities:
+    """The billable quantities of a month, in the units of the rate cards."""
+
+    by_rate: dict[str, Quantity]
+    message_kb: Decimal
+    message_kb_assumed: bool
+    keep_alive_messages: Decimal | None
+    """Pings and pongs if every connection is otherwise silent; not part of `by_rate`."""
+
+
+def quantities(usage: Usage, stack: StackFacts) -> Quantities:
+    """Every quantity that is known or follows from what is known."""
+    socket = usage.websocket
+    message_kb = socket.message_size_kb if socket.message_size_kb is not None else DEFAULT_MESSAGE_KB
+    messages, minutes = Quantity(socket.messages), _connection_minutes(socket)
+    inbound, connections = _inbound(socket), _connections(socket, minutes)
+    requests = _given_or(
+        usage.lambda_.requests,
+        "client messages, and $connect and $disconnect of every connection",
+        lambda sent, opened: sent + 2 * opened,
+        inbound,
+        connections,
+    )
+    logs = _logs_ingested(usage, requests)
+    architecture = usage.lambda_.architecture or stack.architecture
+    by_rate = {
+        "websocket_messages": messages,
+        "websocket_connection_minutes": minutes,
+        "data_transfer_out": _data_out(usage, messages, inbound, message_kb),
+        "chime_audio": Quantity(usage.chime.audio_attendee_minutes),
+        "chime_video": Quantity(usage.chime.video_attendee_minutes),
+        "lambda_requests": requests,
+        f"lambda_duration_{architecture}": _gb_seconds(usage, stack, requests, architecture),
+        **_dynamodb(usage, inbound, connections, minutes),
+        "logs_ingested": logs,
+        "logs_stored": _logs_stored(usage, stack, logs),
+    }
+    return Quantities(
+        by_rate,
+        message_kb=message_kb,
+        message_kb_assumed=socket.message_size_kb is None,
+        keep_alive_messages=_keep_alive(minutes),
+    )
+
+
+def _given_or(
+    given: Decimal | None, basis: str, formula: Callable[..., Decimal], *inputs: Quantity
+) -> Quantity:
+    """What the user said, else the formula, else (an input is unknown) unknown."""
+    if given is not None:
+        return Quantity(given)
+    amounts = [quantity.amount for quantity in inputs]
+    if any(amount is None for amount in amounts):
+        return Quantity(None)
+    return Quantity(plain(formula(*amounts).quantize(SMALLEST)), basis)
+
+
+def _connection_minutes(socket: WebSocketUsage) -> Quantity:
+    days = socket.days if socket.days is not None else DAYS_PER_MONTH
+    return _given_or(
+        socket.connection_minutes,
+        f"users × hours a day × {show_amount(days)} days",
+        lambda users, hours: users * hours * MINUTES_PER_HOUR * days,
+        Quantity(socket.users),
+        Quantity(socket.hours_per_day),
+    )
+
+
+def _inbound(socket: WebSocketUsage) -> Quantity:
+    return _given_or(
+        socket.inbound_messages,
+        "a third of all messages",
+        lambda messages: _round_up(messages / MESSAGES_PER_INBOUND),
+        Quantity(socket.messages),
+    )
+
+
+def _connections(socket: WebSocketUsage, minutes: Quantity) -> Quantity:
+    """API Gateway cuts every connection after two hours, so long days take several."""
+    if socket.users is None or socket.hours_per_day is None:
+        longest = LONGEST_CONNECTION_HOURS * MINUTES_PER_HOUR
+        return _given_or(
+            socket.connections, "two hours each", lambda total: _round_up(total / longest), minutes
+        )
+    days = socket.days if socket.days is not None else DAYS_PER_MONTH
+    return _given_or(
+        socket.connections,
+        "two hours each",
+        lambda users, hours: users * days * _round_up(hours / LONGEST_CONNECTION_HOURS),
+        Quantity(socket.users),
+        Quantity(socket.hours_per_day),
+    )
+
+
+def _data_out(usage: Usage, messages: Quantity, inbound: Quantity, message_kb: Decimal) -> Quantity:
+    return _given_or(
+        usage.data_transfer.out_gb,
+        f"messages to clients × {show_amount(message_kb)} KB",
+        lambda every, sent: (every - sent) * message_kb / KB_PER_GB,
+        messages,
+        inbound,
+    )
+
+
+def _gb_seconds(usage: Usage, stack: StackFacts, requests: Quantity, architecture: str) -> Quantity:
+    given = usage.lambda_
+    memory_mb = given.memory_mb if given.memory_mb is not None else Decimal(stack.memory_mb)
+    duration_ms = given.duration_ms if given.duration_ms is not None else DEFAULT_DURATION_MS
+    return _given_or(
+        None,
+        f"requests × {show_amount(duration_ms)} ms × {show_amount(memory_mb)} MB, on {architecture}",
+        lambda count: count * duration_ms / 1000 * memory_mb / 1024,
+        requests,
+    )
+
+
+def _dynamodb(
+    usage: Usage, inbound: Quantity, connections: Quantity, minutes: Quantity
+) -> dict[str, Quantity]:
+    given = usage.dynamodb
+    month_minutes = DAYS_PER_MONTH * 24 * MINUTES_PER_HOUR
+    return {
+        "dynamodb_writes": _given_or(
+            given.write_request_units,
+            "4 for every connection: put and delete, in table and index",
+            lambda opened: opened * WRITES_PER_CONNECTION,
+            connections,
+        ),
+        "dynamodb_reads": _given_or(
+            given.read_request_units,
+            "1.5 for every client message: who sends, and where the recipient is",
+            lambda sent: sent * READS_PER_INBOUND,
+            inbound,
+        ),
+        "dynamodb_storage": _given_or(
+            given.storage_gb,
+            "rows of the connections open on average",
+            lambda total: total / month_minutes * ROW_KB / KB_PER_GB,
+            minutes,
+        ),
+    }
+
+
+def _logs_ingested(usage: Usage, requests: Quantity) -> Quantity:
+    return _given_or(
+        usage.logs.ingested_gb,
+        f"requests × {show_amount(LOG_KB_PER_REQUEST)} KB of log lines",
+        lambda count: count * LOG_KB_PER_REQUEST / KB_PER_GB,
+        requests,
+    )
+
+
+def _logs_stored(usage: Usage, stack: StackFacts, ingested: Quantity) -> Quantity:
+    days = Decimal(stack.log_retention_days)
+    return _given_or(
+        usage.logs.stored_gb,
+        f"kept for {show_amount(days)} {'day' if days == 1 else 'days'}, not compressed",
+        lambda written: written * days / DAYS_PER_MONTH,
+        ingested,
+    )
+
+
+def _keep_alive(minutes: Quantity) -> Decimal | None:
+    return None if minutes.amount is None else _round_up(minutes.amount / KEEP_ALIVE_MINUTES) * 2
+
+
+def _round_up(value: Decimal) -> Decimal:
+    return value.to_integral_value(ROUND_CEILING)

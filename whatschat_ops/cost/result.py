@@ -1,0 +1,128 @@
+"""What an estimate says: the types behind `cost estimate --json`. Money and quantities are exact; nothing is rounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from whatschat_ops.cost.amounts import plain
+from whatschat_ops.cost.pricing import Charge
+from whatschat_ops.cost.rates import Rate, RateCard, RateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Which prices were used."""
+
+    title: str
+    region: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The first tier's price, for a line whose quantity is unknown."""
+
+    amount: Decimal
+    per: Decimal
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that is billed. `quantity` None: unknown, see `guide_price` and `aws_price` instead."""
+
+    rate: RateKey
+    service: str
+    item: str
+    unit: str
+    quantity: Decimal | None
+    basis: str
+    """How the quantity was derived; empty when it was given."""
+    guide: Charge | None
+    """None when the quantity is unknown or the guide has no price."""
+    aws: Charge | None
+    difference: Decimal | None
+    """AWS minus guide, where both are known."""
+    guide_price: Price | None
+    aws_price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums of the known lines."""
+
+    guide: Decimal
+    aws: Decimal
+    aws_on_guide_lines: Decimal
+    """AWS's price of only those lines that the guide prices too."""
+    difference: Decimal
+    """`aws_on_guide_lines` minus `guide`: like with like."""
+    guide_free_tier: Decimal
+    """What the free units took off."""
+    aws_free_tier: Decimal
+    unknown_lines: int
+    """Lines without a quantity, in no sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One month, in US dollars."""
+
+    period: str
+    currency: str
+    free_tiers: str
+    guide_card: Card
+    aws_card: Card
+    lines: tuple[Line, ...]
+    totals: Totals
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RateRow:
+    """One price on both cards, for `cost rates`."""
+
+    rate: str
+    unit: str
+    per: Decimal
+    guide: tuple[Tier, ...] | None
+    aws: tuple[Tier, ...]
+    free: Decimal | None
+    """AWS's free units a month."""
+    free_kind: str | None
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A price up to a quantity; None for all the rest."""
+
+    price: Decimal
+    up_to: Decimal | None
+
+
+def rate_rows(guide: RateCard, aws: RateCard) -> list[RateRow]:
+    """Both cards, rate by rate."""
+    return [
+        RateRow(
+            rate=key,
+            unit=rate.unit,
+            per=plain(rate.per),
+            guide=_tiers(guide.rates[key]) if key in guide.rates else None,
+            aws=_tiers(rate),
+            free=plain(rate.free.quantity) if rate.free else None,
+            free_kind=rate.free.kind if rate.free else None,
+            source=rate.source,
+            as_of=rate.as_of or aws.as_of,
+        )
+        for key, rate in aws.rates.items()
+    ]
+
+
+def _tiers(rate: Rate) -> tuple[Tier, ...]:
+    return tuple(
+        Tier(plain(tier.price), None if tier.up_to is None else plain(tier.up_to)) for tier in rate.tiers
+    )

@@ -1,0 +1,98 @@
+"""`env render`: read what the stack is, make the variables, write them or show them.
+
+Input: settings, `Aws`. Output: `EnvironmentFile` or `WrittenFile`. Secrets are read only when asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.config import Settings
+from whatschat_ops.environment.dotenv import merge, render, write_file
+from whatschat_ops.environment.variables import (
+    BackendSecrets,
+    Variable,
+    backend_variables,
+    frontend_variables,
+)
+from whatschat_ops.errors import UsageError
+from whatschat_ops.stack.jwt_secret import read_jwt_secret
+from whatschat_ops.stack.outputs import read_outputs
+
+
+class Side(StrEnum):
+    """Which half of the application."""
+
+    BACKEND = "backend"
+    FRONTEND = "frontend"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentFile:
+    """The variables of one side of the application."""
+
+    side: Side
+    environment: str
+    variables: tuple[Variable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """What writing them to a file did to it."""
+
+    path: Path
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+
+
+def read_environment(
+    side: Side, settings: Settings, aws: Aws, *, with_secrets: bool = False
+) -> EnvironmentFile:
+    """The variables for the provisioned stack. Raises NotFound when there is none."""
+    outputs = read_outputs(settings, aws)
+    if side is Side.FRONTEND:
+        variables = frontend_variables(settings, outputs)
+    else:
+        secrets = _read_secrets(settings, aws) if with_secrets else BackendSecrets()
+        variables = backend_variables(settings, outputs, secrets, endpoint_url=aws.target.endpoint_url)
+    return EnvironmentFile(side, settings.environment, variables)
+
+
+def to_text(file: EnvironmentFile) -> str:
+    """The variables as a .env file."""
+    return render(file.variables, title=f"WhatsChat {file.side}, environment {file.environment}")
+
+
+def write_environment(file: EnvironmentFile, path: Path, *, replace: bool = False) -> WrittenFile:
+    """Write the variables to `path`: into what stands there, or (`replace`) instead of it.
+
+    Raises UsageError when the path cannot be read or written.
+    """
+    try:
+        existing = path.read_bytes().decode("utf-8") if path.exists() and not replace else ""
+        merged = merge(existing, file.variables)
+        text = merged.text if existing else to_text(file)
+        if text != existing:
+            write_file(path, text)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path} is not UTF-8 text: {error.reason}.", hint="Choose another --output."
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}.", hint="Choose another --output."
+        ) from error
+    return WrittenFile(path, merged.added, merged.changed, merged.unchanged)
+
+
+def _read_secrets(settings: Settings, aws: Aws) -> BackendSecrets:
+    """The JWT secret, and the keys if the target has keys of its own (a profile's are not ours to copy)."""
+    return BackendSecrets(
+        access_key_id=aws.target.access_key_id,
+        secret_access_key=aws.target.secret_access_key,
+        jwt_secret=read_jwt_secret(settings, aws),
+    )
