@@ -1,0 +1,309 @@
+"""`ws` and `token` as a user runs them: processes, real sockets, a real terminal, the embedded AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.local.conftest import EmbeddedAws
+
+pytestmark = pytest.mark.local
+
+PROGRAM = [sys.executable, "-m", "whatschat_ops"]
+
+
+class Stack:
+    """A provisioned stack and the program that operates it."""
+
+    def __init__(self, aws: EmbeddedAws) -> None:
+        self.aws = aws
+        self.environment = {**aws.environment(), "WHATSCHAT_PREFIX": "ws-"}
+
+    def run(
+        self, *arguments: str, text: str | None = None, code: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            env=self.environment,
+            input=text if text is not None else "",
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "--json", code=code).stdout)
+
+    @contextmanager
+    def connected(self, user: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+        """`ws connect` with its input kept open; its messages come as JSON lines."""
+        with subprocess.Popen(
+            [*PROGRAM, "ws", "connect", "--user", user, "--json", *options],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert process.stderr is not None
+                assert process.stderr.readline() == "Connected.\n"
+                yield process
+                assert process.stdin is not None
+                process.stdin.close()
+                process.wait(20)
+            finally:
+                process.kill()
+
+
+@pytest.fixture(scope="module")
+def stack(embedded_aws: EmbeddedAws) -> Iterator[Stack]:
+    found = Stack(embedded_aws)
+    found.run("provision", "--yes")
+    yield found
+    found.run("destroy", "--yes")
+
+
+def received(process: subprocess.Popen[str]) -> Mapping[str, Any]:
+    """The next message of a `connected` process."""
+    assert process.stdout is not None
+    line = json.loads(process.stdout.readline())
+    assert line["direction"] == "in"
+    message: Mapping[str, Any] = json.loads(line["body"])
+    return message
+
+
+def eventually(check: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := check()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+    return found
+
+
+def test_two_users_talk_and_the_operator_broadcasts_and_disconnects(stack: Stack) -> None:
+    with stack.connected("alice") as alice, stack.connected("bob", "--token-via", "subprotocol") as bob:
+        rows = stack.json("ws", "connections", "list")
+        assert sorted(row["user_id"] for row in rows) == ["alice", "bob"]
+        assert not any(row["expired"] for row in rows)
+
+        receipt = stack.json("ws", "send", "--user", "carol", "--to", "bob", "--to", "nobody", "Hello, bob")
+        assert (receipt["recipients"], receipt["delivered"], receipt["offline"]) == (2, 1, 1)
+        message = received(bob)
+        assert (message["type"], message["from"], message["content"]) == (
+            "message:received",
+            "carol",
+            "Hello, bob",
+        )
+
+        planned = stack.json("ws", "broadcast", "--dry-run", '{"type":"notice"}')
+        assert planned["connections"] == 2
+        report = stack.json("ws", "broadcast", '{"type":"notice"}')
+        assert (report["delivered"], report["gone"], report["failed"]) == (2, 0, 0)
+        assert received(alice) == received(bob) == {"type": "notice"}
+
+        assert stack.json("ws", "broadcast", "--user", "bob", '{"type":"only"}')["connections"] == 1
+        assert received(bob) == {"type": "only"}
+
+        (row,) = stack.json("ws", "connections", "list", "--user", "bob")
+        details = stack.json("ws", "connections", "get", row["connection_id"])
+        assert details["row"]["user_id"] == "bob"
+        assert details["live"]["user_agent"].startswith("whatschat-ops/")
+        stack.run(
+            "ws",
+            "send",
+            "--connection",
+            row["connection_id"],
+            "--file",
+            "/dev/stdin",
+            text='{"type":"direct"}\n',
+        )
+        assert received(bob) == {"type": "direct"}
+
+        deleted = stack.json("ws", "connections", "delete", row["connection_id"], "--yes")
+        assert deleted["socket_closed"] and deleted["row_deleted"]
+        assert bob.wait(20) == 0
+        gone = stack.json("ws", "send", "--connection", row["connection_id"], "too late", code=1)
+        assert gone["error"]["code"] == "gone"
+        error = stack.json("ws", "connections", "get", row["connection_id"], code=1)
+        assert error["error"]["code"] == "not_found"
+    assert alice.returncode == 0
+    eventually(lambda: stack.json("ws", "connections", "list") == [])
+
+
+def test_a_row_whose_socket_is_gone_is_pruned_by_a_broadcast(stack: Stack) -> None:
+    item = {
+        "connectionId": {"S": "Zm9yZ290dGVu"},
+        "userId": {"S": "ghost"},
+        "connectedAt": {"S": "2026-01-01T00:00:00Z"},
+    }
+    stack.aws.client("dynamodb").put_item(TableName="ws-websocket-connections", Item=item)
+
+    report = stack.json("ws", "broadcast", "--user", "ghost", "anybody?")
+
+    assert (report["connections"], report["gone"], report["pruned"]) == (1, 1, 1)
+    assert stack.json("ws", "connections", "list", "--user", "ghost") == []
+
+
+def test_piped_lines_are_sent_and_their_answers_printed(stack: Stack) -> None:
+    done = stack.run(
+        "ws", "connect", "--user", "alice", "--wait", "3", text='{"type":"ping","id":7}\nnot json'
+    )
+
+    assert '"type":"pong"' in done.stdout
+    assert '"id":7' in done.stdout
+    assert "bad_json" in done.stdout
+    assert done.stderr.startswith("Connected.\n")
+
+
+@pytest.mark.parametrize("via", ["header", "query", "subprotocol"])
+def test_a_minted_token_opens_the_socket_whichever_way_it_travels(stack: Stack, via: str) -> None:
+    token = stack.run("token", "mint", "--user", "dora").stdout.strip()
+
+    stack.run("ws", "connect", "--token", token, "--token-via", via, "--wait", "0")
+
+
+def test_an_expired_token_is_refused_with_its_age_and_never_shown(stack: Stack) -> None:
+    token = stack.run("token", "mint", "--user", "dora", "--ttl-minutes", "0.001").stdout.strip()
+    time.sleep(1.1)
+
+    done = stack.run("ws", "connect", "--token", token, "--wait", "0", code=1)
+
+    assert "HTTP 401" in done.stderr
+    assert "It expired" in done.stderr
+    assert "whatschat-ops token mint" in done.stderr
+    assert token not in done.stdout + done.stderr
+
+
+def test_another_stage_is_refused_with_a_hint(stack: Stack) -> None:
+    url = stack.run("ws", "endpoint").stdout.strip().replace("/production", "/beta")
+
+    done = stack.run("ws", "connect", "--user", "dora", "--endpoint", url, code=1)
+
+    assert "HTTP 403" in done.stderr
+    assert "ws endpoint --explain" in done.stderr
+
+
+def test_a_token_is_inspected_against_the_secret_of_the_stack(stack: Stack) -> None:
+    token = stack.run("token", "mint", "--user", "dora", "--claim", 'roles=["a","b"]').stdout
+
+    good = json.loads(stack.run("token", "inspect", "--verify", "--json", text=token).stdout)
+    assert good["signature_valid"] is True
+    assert good["claims"]["roles"] == ["a", "b"]
+
+    head, payload, _ = token.strip().split(".")
+    forged = json.loads(
+        stack.run("token", "inspect", "--verify", "--json", f"{head}.{payload}.AAAA", code=3).stdout
+    )
+    assert forged["signature_valid"] is False
+
+
+def test_without_a_stack_the_way_out_is_named(embedded_aws: EmbeddedAws) -> None:
+    nowhere = Stack(embedded_aws)
+    nowhere.environment["WHATSCHAT_PREFIX"] = "nowhere-"
+
+    for arguments in (
+        ("token", "mint", "--user", "a"),
+        ("ws", "endpoint"),
+        ("ws", "connect", "--user", "a"),
+        ("ws", "broadcast", "x"),
+        ("ws", "connections", "list"),
+    ):
+        assert nowhere.json(*arguments, code=1)["error"]["hint"] == "whatschat-ops provision", arguments
+
+
+class Terminal:
+    """A person at a terminal."""
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
+        self.controller, self._terminal = pty.openpty()
+        self.mode = termios.tcgetattr(self._terminal)
+        self.process = subprocess.Popen(
+            arguments,
+            env={**environment, "TERM": "xterm"},
+            stdin=self._terminal,
+            stdout=self._terminal,
+            stderr=self._terminal,
+            start_new_session=True,
+            preexec_fn=lambda: _take_terminal(),
+        )
+        self.shown = ""
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait(20)
+        os.close(self.controller)
+        os.close(self._terminal)
+
+    def type(self, text: str) -> None:
+        os.write(self.controller, text.encode())
+
+    def read_until(self, text: str, timeout_s: float = 20.0) -> str:
+        """What is shown up to `text`, from where the last call ended."""
+        deadline = time.monotonic() + timeout_s
+        while text not in self.shown:
+            left_s = deadline - time.monotonic()
+            assert left_s > 0, f"{text!r} is not in {self.shown!r}"
+            if select.select([self.controller], [], [], left_s)[0]:
+                self.shown += os.read(self.controller, 65536).decode()
+        before, _, self.shown = self.shown.partition(text)
+        return before
+
+    def leave(self, code: int) -> None:
+        """Wait for the end; the terminal must be as it was."""
+        assert self.process.wait(20) == code
+        assert termios.tcgetattr(self._terminal) == self.mode
+
+
+def _take_terminal() -> None:
+    """Make standard input the terminal of this session, so that Ctrl-C reaches it."""
+    import fcntl
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_a_message_that_arrives_while_typing_leaves_the_typed_text_in_place(stack: Stack) -> None:
+    with Terminal([*PROGRAM, "ws", "connect", "--user", "erna"], stack.environment) as terminal:
+        terminal.read_until("Connected.")
+        terminal.read_until("> ")
+        terminal.type('{"type":"pi')
+        terminal.read_until('{"type":"pi')
+
+        stack.run("ws", "broadcast", "--user", "erna", "surprise")
+
+        assert "\r\x1b[K" in terminal.read_until("surprise")
+        terminal.read_until('> {"type":"pi')
+        terminal.type('ng"}\n')
+        terminal.read_until('"type":"pong"')
+        terminal.type("\x04")
+        terminal.read_until("Disconnected: 1000")
+        terminal.leave(0)
+
+
+def test_an_interrupt_closes_the_socket_and_restores_the_terminal(stack: Stack) -> None:
+    with Terminal([*PROGRAM, "ws", "connect", "--user", "frida"], stack.environment) as terminal:
+        terminal.read_until("Connected.")
+        terminal.read_until("> ")
+        eventually(lambda: stack.json("ws", "connections", "list", "--user", "frida"))
+
+        terminal.type("half\x03")
+
+        terminal.leave(130)
+        eventually(lambda: stack.json("ws", "connections", "list", "--user", "frida") == [])

@@ -1,0 +1,264 @@
+"""`ws`: the WebSocket side of the stack: endpoint, clients, broadcast."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whatschat_ops.cli import ws_connections
+from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.ws_options import (
+    EndpointOption,
+    FileOption,
+    MessageArgument,
+    TokenOption,
+    TokenVia,
+    TokenViaOption,
+    UserOption,
+    opener,
+    read_message,
+    stage_endpoint,
+)
+from whatschat_ops.errors import Gone, OpsError, PartlyDone, UsageError
+
+if TYPE_CHECKING:
+    from whatschat_ops.websocket.broadcast import BroadcastPlan, BroadcastReport
+    from whatschat_ops.websocket.sending import Receipt
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Posted:
+    """A message that was posted to one connection."""
+
+    connection_id: str
+    size_bytes: int
+    metered_messages: int
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the program."""
+    group = typer.Typer(no_args_is_help=True, help="Talk through the WebSocket API.")
+    command(group)(endpoint)
+    command(group)(connect)
+    command(group)(send)
+    command(group)(broadcast)
+    ws_connections.register(group)
+    app.add_typer(group, name="ws")
+
+
+def endpoint(
+    run: Run,
+    url: Annotated[
+        str | None,
+        typer.Argument(help="Normalise this URL instead of looking at the stack.", show_default=False),
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say how the URLs are made.")] = False,
+) -> None:
+    """Print the URL that clients connect to.
+
+    Example: whatschat-ops ws endpoint https://abc123.execute-api.us-east-1.amazonaws.com/production/@connections
+    """
+    from whatschat_ops.endpoint import explain as reasons
+
+    found = stage_endpoint(run, url)
+    if run.out.as_json:
+        run.out.result(found, str)
+        return
+    run.out.text(found.websocket_url)
+    if explain:
+        for sentence in reasons(found):
+            run.out.note(sentence)
+
+
+def connect(
+    run: Run,
+    user: UserOption = None,
+    token: TokenOption = None,
+    token_via: TokenViaOption = TokenVia.HEADER,
+    url: EndpointOption = None,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, help="Seconds to listen after the end of piped input.")
+    ] = 2.0,
+    reconnect: Annotated[
+        bool, typer.Option("--reconnect/--no-reconnect", help="Connect again when the connection is cut.")
+    ] = True,
+) -> None:
+    """Connect as a user: type messages, see what arrives.
+
+    Every line is sent as it is. /ping sends a ping, /quit or Ctrl-D leaves, /help helps. When lines are piped in, they
+    are sent one by one and the answers are awaited for --wait seconds.
+
+    Example: echo '{"type":"ping"}' | whatschat-ops ws connect --user alice --json
+    """
+    import asyncio
+
+    from whatschat_ops.cli.ws_conversation import converse
+
+    make_socket = opener(run, user, token, token_via, url)
+    report = asyncio.run(converse(run.out, make_socket, wait_s=wait, reconnect=reconnect))
+    run.out.detail(f"Sent {report.sent}, received {report.received}.")
+    if report.not_sent:
+        raise PartlyDone(f"{report.not_sent} of {report.sent + report.not_sent} messages were not sent.")
+
+
+def send(
+    run: Run,
+    message: MessageArgument = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="Id of a recipient; may be repeated.")] = None,
+    connection: Annotated[
+        str | None, typer.Option("--connection", help="Post to this connection instead, as the backend does.")
+    ] = None,
+    file: FileOption = None,
+    user: UserOption = None,
+    token: TokenOption = None,
+    token_via: TokenViaOption = TokenVia.HEADER,
+    url: EndpointOption = None,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the receipt.")
+    ] = 35.0,
+) -> None:
+    """Send one message: from a user to users, or from the backend to one connection.
+
+    Example: whatschat-ops ws send --user alice --to bob "Hello"
+    """
+    text = read_message(message, file)
+    if connection is not None:
+        if to or user or token:
+            raise UsageError("--connection posts as the backend: it goes without --user, --token and --to.")
+        _post(run, connection, text, url)
+        return
+    if not to:
+        raise UsageError(
+            "There is nobody to send to.", hint='whatschat-ops ws send --user alice --to bob "Hello"'
+        )
+    receipt = _send_as_user(opener(run, user, token, token_via, url), to, text, timeout_s)
+    run.out.result(receipt, _render_receipt)
+    if receipt.failed:
+        raise PartlyDone(f"{receipt.failed} of {receipt.recipients} recipients could not be reached.")
+
+
+def broadcast(
+    run: Run,
+    message: MessageArgument = None,
+    user: Annotated[
+        list[str] | None, typer.Option("--user", "-u", help="Only this user's connections; may be repeated.")
+    ] = None,
+    file: FileOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many connections would get it.")
+    ] = False,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=32, help="Posts at once.")] = 32,
+) -> None:
+    """Send one message to all connections, or to those of some users.
+
+    Connections that are gone lose their row. Exit code 4 if some posts failed, 1 if all did.
+
+    Example: whatschat-ops ws broadcast '{"type":"notice","text":"Back in 5 minutes"}'
+    """
+    from whatschat_ops.stack.outputs import read_outputs
+    from whatschat_ops.websocket import broadcast as feature
+    from whatschat_ops.websocket.management import check_size
+    from whatschat_ops.websocket.store import ConnectionStore
+
+    data = read_message(message, file).encode()
+    check_size(data)
+    outputs = read_outputs(run.settings, run.aws)
+    store = ConnectionStore(run.aws, outputs.connections_table)
+    targets = store.of_users(tuple(user or ()))
+    if dry_run:
+        run.out.result(feature.plan(targets, data), _render_plan)
+        return
+    report = _broadcast(run, store, outputs.callback_url, data, targets, concurrency)
+    run.out.result(report, _render_report)
+    if report.failed:
+        _fail(report)
+
+
+def _broadcast(
+    run: Run, store: Any, callback_url: str, data: bytes, targets: Any, concurrency: int
+) -> BroadcastReport:
+    import time
+
+    from whatschat_ops.websocket.broadcast import broadcast
+    from whatschat_ops.websocket.management import ConnectionsApi
+
+    api = ConnectionsApi(run.aws, callback_url)
+    with run.out.status("Broadcasting"):
+        return broadcast(
+            targets,
+            data,
+            post=api.post,
+            prune=store.prune,
+            clock_s=time.monotonic,
+            concurrency=concurrency,
+        )
+
+
+def _fail(report: BroadcastReport) -> None:
+    reasons = {failure.reason for failure in report.failures}
+    why = f"{report.failed:,} of {report.connections:,} connections did not get the message: {min(reasons)}"
+    more = len(reasons) - 1
+    if more:
+        why += f" (and {more} other reason{'s' if more > 1 else ''}: see --json)"
+    hint = "whatschat-ops doctor websocket"
+    raise PartlyDone(why, hint=hint) if report.delivered else OpsError(why, hint=hint)
+
+
+def _send_as_user(make_socket: Any, to: list[str], text: str, timeout_s: float) -> Receipt:
+    import asyncio
+    import uuid
+
+    from whatschat_ops.websocket.sending import send_message
+
+    async def run_once() -> Receipt:
+        async with make_socket.opened() as connection:
+            return await send_message(connection, to, text, message_id=uuid.uuid4().hex, timeout_s=timeout_s)
+
+    return asyncio.run(run_once())
+
+
+def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
+    from whatschat_ops.websocket.management import ConnectionsApi, metered_messages
+
+    data = text.encode()
+    try:
+        ConnectionsApi(run.aws, stage_endpoint(run, url).callback_url).post(connection_id, data)
+    except Gone as error:
+        raise Gone(
+            f"The connection {connection_id} no longer exists.",
+            hint="whatschat-ops ws connections list",
+            aws_code=error.aws_code,
+            operation=error.operation,
+        ) from error
+    posted = Posted(connection_id, len(data), metered_messages(len(data)))
+    run.out.result(posted, lambda it: f"Posted {it.size_bytes:,} bytes to {it.connection_id}.")
+
+
+def _render_receipt(receipt: Receipt) -> str:
+    if receipt.delivered is None:
+        return "Acknowledged."
+    users, connections = f"{receipt.delivered} of {receipt.recipients}", receipt.connections
+    words = f"Delivered to {users} users on {connections} connection{'' if connections == 1 else 's'}."
+    return words + (f" {receipt.offline} offline." if receipt.offline else "")
+
+
+def _render_plan(plan: BroadcastPlan) -> str:
+    return (
+        f"Would send {plan.size_bytes:,} bytes to {plan.connections:,} connections of {plan.users:,} users: "
+        f"{plan.metered_messages:,} messages as AWS meters them (32 KB each)."
+    )
+
+
+def _render_report(report: BroadcastReport) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("Connections", "Delivered", "Gone", "Failed", "Pruned rows", "Metered messages", "Seconds"):
+        table.add_column(name, justify="right")
+    counts = (report.connections, report.delivered, report.gone, report.failed, report.pruned)
+    table.add_row(
+        *(f"{count:,}" for count in (*counts, report.metered_messages)), f"{report.duration_s:,.2f}"
+    )
+    return table

@@ -1,0 +1,124 @@
+"""The HTTP request that becomes a WebSocket: where the token travels in it, and what a refusal means.
+
+Pure: `build_handshake` makes the request, `refusal` turns a failed one into an OpsError that names one cause and the
+command to run next. `client` does the sending.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import quote, urlsplit
+
+from websockets.exceptions import InvalidStatus
+
+from whatschat_ops.errors import (
+    AwsError,
+    NotFound,
+    PermissionDenied,
+    Rejected,
+    Throttled,
+    Unavailable,
+    UsageError,
+)
+from whatschat_ops.redaction import Secret, redact
+
+SUBPROTOCOL = "whatschat"
+"""Offered before the token, so that the server has a name to accept that is not the token."""
+
+_TOKEN = re.compile(r"[!-~]+")
+_SUBPROTOCOL_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""The token characters of RFC 9110 section 5.6.2; every JWT is made of them."""
+
+
+class TokenVia(StrEnum):
+    """Where the token travels. A header stays out of access logs; browsers cannot set one and use the others."""
+
+    HEADER = "header"
+    QUERY = "query"
+    SUBPROTOCOL = "subprotocol"
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What is sent to open a socket."""
+
+    url: str
+    headers: Mapping[str, str]
+    subprotocols: tuple[str, ...]
+
+
+def build_handshake(websocket_url: str, token: Secret, via: TokenVia) -> Handshake:
+    """The handshake that carries `token` in the chosen place. `websocket_url` has no query.
+
+    Raises UsageError for a token that cannot travel there.
+    """
+    allowed = _SUBPROTOCOL_TOKEN if via is TokenVia.SUBPROTOCOL else _TOKEN
+    if not allowed.fullmatch(token.reveal()):
+        raise UsageError(f"The token has characters that cannot be sent in a {via.value}.")
+    if via is TokenVia.QUERY:
+        return Handshake(f"{websocket_url}?token={quote(token.reveal(), safe='')}", {}, ())
+    if via is TokenVia.SUBPROTOCOL:
+        return Handshake(websocket_url, {}, (SUBPROTOCOL, token.reveal()))
+    return Handshake(websocket_url, {"Authorization": f"Bearer {token.reveal()}"}, ())
+
+
+def refusal(error: Exception, url: str) -> AwsError:
+    """Why the handshake failed, for the person who must mend it."""
+    address = redact(url.partition("?")[0])
+    if isinstance(error, InvalidStatus):
+        return _refused(error.response.status_code, bytes(error.response.body or b""), address)
+    if isinstance(error, TimeoutError):
+        return Unavailable(
+            f"The handshake with {address} was not answered in time.", hint="whatschat-ops doctor websocket"
+        )
+    if isinstance(error, socket.gaierror):
+        return NotFound(
+            f"There is no host {urlsplit(url).hostname}: the API was deleted, or the endpoint is mistyped.",
+            hint="whatschat-ops ws endpoint",
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return Unavailable(f"Nobody listens at {address}.", hint="whatschat-ops status")
+    if isinstance(error, ssl.SSLError) or (isinstance(error, ConnectionResetError) and url.startswith("wss")):
+        return Unavailable(
+            f"{address} broke off the TLS handshake: {getattr(error, 'reason', None) or type(error).__name__}.",
+            hint="Check the scheme: wss:// is encrypted, ws:// is not. whatschat-ops ws endpoint --explain",
+        )
+    return Unavailable(
+        f"The handshake with {address} failed: {redact(str(error)) or type(error).__name__}.",
+        hint="whatschat-ops doctor websocket",
+    )
+
+
+def _refused(status: int, body: bytes, address: str) -> AwsError:
+    said = redact(body.decode("utf-8", "replace").strip())[:200]
+    answer = f"HTTP {status}{f' {said}' if said else ''}"
+    kinds: Mapping[int, tuple[type[AwsError], str, str]] = {
+        401: (
+            PermissionDenied,
+            "the token is not accepted: expired, or signed with the secret of another stack",
+            "whatschat-ops token inspect --verify TOKEN",
+        ),
+        403: (
+            PermissionDenied,
+            "the token is not accepted, or there is no such stage or API at this endpoint",
+            "whatschat-ops ws endpoint --explain",
+        ),
+        404: (NotFound, "there is nothing at this address", "whatschat-ops ws endpoint --explain"),
+        429: (
+            Throttled,
+            "too many new connections (500 a second and account, unless raised)",
+            "Wait a moment and run the same command again.",
+        ),
+    }
+    default: tuple[type[AwsError], str, str] = (
+        (Unavailable, "the $connect function failed or could not be called", "whatschat-ops doctor websocket")
+        if status >= 500
+        else (Rejected, "it is not a WebSocket endpoint", "whatschat-ops ws endpoint --explain")
+    )
+    kind, why, hint = kinds.get(status, default)
+    return kind(f"{address} refused the connection: {why} ({answer}).", hint=hint, aws_code=str(status))

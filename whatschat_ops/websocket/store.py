@@ -1,0 +1,157 @@
+"""The connections table: who is connected, through which connection.
+
+Rows are written by the `$connect` function and expire by TTL. DynamoDB removes an expired row within days, not at
+once, so every read here leaves expired rows out unless asked (DynamoDB developer guide, "Time to Live").
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.config.names import USER_INDEX
+from whatschat_ops.errors import Conflict, NotFound
+
+_MILLISECONDS_FROM = 100_000_000_000
+"""A number above this is a time in ms (as seconds it would lie after the year 5000)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One row. `ttl` is when it expires; `connected_at` is None in a row that does not say.
+
+    `connected_at_attribute` is the attribute as stored: whoever deletes the row can make sure that it is still the
+    same one.
+    """
+
+    connection_id: str
+    user_id: str
+    connected_at: datetime | None
+    ttl: datetime | None
+    connected_at_attribute: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    def expired(self, now_s: float) -> bool:
+        """Whether the row should be gone already (`now_s` in epoch seconds)."""
+        return self.ttl is not None and self.ttl.timestamp() <= now_s
+
+
+class ConnectionStore:
+    """Reads and deletes rows of one connections table. Thread-safe."""
+
+    def __init__(self, aws: Aws, table: str, *, now_s: Callable[[], float] = time.time) -> None:
+        self._client = aws.client("dynamodb")
+        self._table = table
+        self._now_s = now_s
+
+    def scan(self, *, include_expired: bool = False) -> Iterator[Connection]:
+        """Every connection, page by page as they are read. Raises NotFound when there is no table."""
+        yield from self._pages("scan", {}, include_expired)
+
+    def of_user(self, user_id: str, *, include_expired: bool = False) -> Iterator[Connection]:
+        """The connections of one user. The index is eventually consistent: a row of this very moment may be missing."""
+        condition = {
+            "IndexName": USER_INDEX,
+            "KeyConditionExpression": "userId = :user",
+            "ExpressionAttributeValues": {":user": {"S": user_id}},
+        }
+        yield from self._pages("query", condition, include_expired)
+
+    def of_users(self, user_ids: tuple[str, ...], *, include_expired: bool = False) -> Iterator[Connection]:
+        """The connections of these users, each user asked once; of everybody when there are no names."""
+        if not user_ids:
+            yield from self.scan(include_expired=include_expired)
+        for user_id in dict.fromkeys(user_ids):
+            yield from self.of_user(user_id, include_expired=include_expired)
+
+    def get(self, connection_id: str) -> Connection | None:
+        """One row as it is now (strongly consistent), expired or not; None when there is none."""
+        with self._explaining():
+            answer = self._client.get_item(
+                TableName=self._table, Key=_key(connection_id), ConsistentRead=True
+            )
+        return _connection(answer["Item"]) if "Item" in answer else None
+
+    def delete(self, connection_id: str) -> bool:
+        """Delete a row. Returns whether there was one."""
+        with self._explaining():
+            answer = self._client.delete_item(
+                TableName=self._table, Key=_key(connection_id), ReturnValues="ALL_OLD"
+            )
+        return bool(answer.get("Attributes"))
+
+    def prune(self, connection: Connection) -> bool:
+        """Delete a row only if it is still the one that was read. Returns whether it was deleted.
+
+        Between reading a row and learning that its socket is gone, the id may have been written anew.
+        """
+        condition: dict[str, Any] = {
+            "ConditionExpression": "attribute_exists(connectionId) AND attribute_not_exists(connectedAt)"
+        }
+        if connection.connected_at_attribute is not None:
+            condition = {
+                "ConditionExpression": "connectedAt = :read",
+                "ExpressionAttributeValues": {":read": connection.connected_at_attribute},
+            }
+        try:
+            with self._explaining():
+                self._client.delete_item(
+                    TableName=self._table, Key=_key(connection.connection_id), **condition
+                )
+        except Conflict:
+            return False
+        return True
+
+    def _pages(
+        self, operation: str, request: Mapping[str, Any], include_expired: bool
+    ) -> Iterator[Connection]:
+        now_s = self._now_s()
+        with self._explaining():
+            for page in self._client.get_paginator(operation).paginate(TableName=self._table, **request):
+                rows = map(_connection, page["Items"])
+                yield from (row for row in rows if include_expired or not row.expired(now_s))
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except NotFound as error:
+            raise NotFound(
+                f"There is no connections table {self._table}: {error.message}",
+                hint="whatschat-ops provision",
+                aws_code=error.aws_code,
+                operation=error.operation,
+            ) from error
+
+
+def _key(connection_id: str) -> dict[str, Any]:
+    return {"connectionId": {"S": connection_id}}
+
+
+def _connection(item: Mapping[str, Any]) -> Connection:
+    connected_at = item.get("connectedAt")
+    return Connection(
+        connection_id=item["connectionId"]["S"],
+        user_id=item.get("userId", {}).get("S", ""),
+        connected_at=_time(connected_at),
+        ttl=_time(item.get("ttl")),
+        connected_at_attribute=connected_at,
+    )
+
+
+def _time(attribute: Mapping[str, Any] | None) -> datetime | None:
+    """A time as applications store it: a number of seconds or milliseconds, or ISO 8601 text."""
+    try:
+        if attribute and "N" in attribute:
+            number = float(attribute["N"])
+            return datetime.fromtimestamp(number / 1000 if number > _MILLISECONDS_FROM else number, UTC)
+        if attribute and "S" in attribute:
+            moment = datetime.fromisoformat(attribute["S"])
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None

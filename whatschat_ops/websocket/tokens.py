@@ -1,0 +1,248 @@
+"""The tokens that `$connect` accepts: JWTs signed with HS256, the user's id in the claim `userId`.
+
+`mint` makes one; `inspect` reads one without trusting it and says everything that is wrong with it, by the rules of
+the `$connect` function (a test holds the two together), so that a refused handshake can be explained on this side.
+Pure: the clock, the secret and the id come in.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import warnings
+from base64 import urlsafe_b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from whatschat_ops.errors import ConfigError, UsageError
+from whatschat_ops.redaction import Secret
+
+ALGORITHM = "HS256"
+USER_CLAIMS = ("userId", "sub")
+"""Where the `$connect` function looks for the user, in this order."""
+
+RESERVED_CLAIMS = ("userId", "sub", "iat", "exp", "jti")
+LONGEST_TOKEN = 8 * 1024
+"""Characters; the `$connect` function refuses a longer one."""
+
+LONGEST_USER_ID = 256
+CLOCK_SKEW = timedelta(seconds=5)
+"""How far ahead of ours the issuer's clock may be."""
+
+_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class MintedToken:
+    """A token that was just made."""
+
+    token: Secret
+    user_id: str
+    token_id: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is in a token, and what is wrong with it.
+
+    `expires_in_s` is negative once the token has expired. `signature_valid` is None when no secret was given.
+    """
+
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    user_id: str | None
+    issued_at: datetime | None
+    not_before: datetime | None
+    expires_at: datetime | None
+    expires_in_s: int | None
+    signature_valid: bool | None
+    problems: tuple[str, ...]
+
+
+def mint(
+    user_id: str,
+    secret: Secret,
+    *,
+    ttl: timedelta,
+    now: datetime,
+    token_id: str,
+    claims: Mapping[str, Any] | None = None,
+) -> MintedToken:
+    """A token for `user_id` that is valid from `now` for `ttl`. Raises UsageError for values that no token may have, ConfigError
+    for an empty secret.
+    """
+    extra = dict(claims or {})
+    if not _is_user_id(user_id):
+        raise UsageError(
+            f"A user id has 1 to {LONGEST_USER_ID} printable characters.",
+            hint="whatschat-ops token mint --user alice",
+        )
+    if not secret:
+        raise ConfigError("The JWT secret of this stack is empty.", hint="whatschat-ops provision")
+    if ttl <= timedelta(0):
+        raise UsageError("A token must live longer than 0 minutes.")
+    if taken := sorted(set(extra) & set(RESERVED_CLAIMS)):
+        raise UsageError(f"The claim {taken[0]} is set by the program: it cannot be given as an extra claim.")
+    issued_at = now.astimezone(UTC).replace(microsecond=0)
+    expires_at = issued_at + ttl
+    payload = {
+        **extra,
+        "userId": user_id,
+        "sub": user_id,
+        "iat": int(issued_at.timestamp()),
+        "exp": int(expires_at.timestamp()),
+        "jti": token_id,
+    }
+    return MintedToken(Secret(_sign(payload, secret)), user_id, token_id, issued_at, expires_at)
+
+
+def inspect(token: str, *, now: datetime, secret: Secret | None = None) -> Inspection:
+    """Read a token without believing it; with `secret`, also check its signature.
+
+    Raises UsageError when it is not a JWT at all. The token never appears in the message.
+    """
+    token = token.strip()
+    if not _JWT.fullmatch(token):
+        raise _not_a_token("it is not three base64url texts with dots between them")
+    parts = token.split(".")
+    header, claims = _decode(parts[0], "header"), _decode(parts[1], "payload")
+    times = {name: _time(claims.get(name)) for name in ("iat", "nbf", "exp")}
+    expires_at = times["exp"]
+    valid = None if secret is None else _signature_matches(token, secret)
+    return Inspection(
+        header=header,
+        claims=claims,
+        user_id=_user(claims),
+        issued_at=times["iat"],
+        not_before=times["nbf"],
+        expires_at=expires_at,
+        expires_in_s=None if expires_at is None else int((expires_at - now).total_seconds()),
+        signature_valid=valid,
+        problems=tuple(
+            problem
+            for part in (_form_problems(token, header, claims, valid), _time_problems(claims, times, now))
+            for problem in part
+        ),
+    )
+
+
+def _sign(payload: Mapping[str, Any], secret: Secret) -> str:
+    import jwt
+
+    with warnings.catch_warnings():
+        # PyJWT warns through Python's warnings about a short key; the caller hears of it in our words.
+        warnings.simplefilter("ignore", UserWarning)
+        return jwt.encode(dict(payload), secret.reveal(), algorithm=ALGORITHM)
+
+
+def _signature_matches(token: str, secret: Secret) -> bool:
+    import jwt
+
+    unchecked = dict.fromkeys(("exp", "nbf", "iat", "aud", "iss", "sub", "jti"), False)
+    options: Any = {f"verify_{claim}": value for claim, value in unchecked.items()}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            jwt.decode(token, secret.reveal(), algorithms=[ALGORITHM], options=options)
+    except jwt.PyJWTError:
+        return False
+    return True
+
+
+def _form_problems(
+    token: str, header: Mapping[str, Any], claims: Mapping[str, Any], signature_valid: bool | None
+) -> list[str]:
+    algorithm = header.get("alg")
+    unsigned = str(algorithm).lower() == "none"
+    found = [
+        (unsigned, "It is not signed: alg is none."),
+        (
+            not unsigned and algorithm != ALGORITHM,
+            f"It is signed with {algorithm}; only {ALGORITHM} is accepted.",
+        ),
+        (signature_valid is False, "Its signature does not match the secret of this stack."),
+        (
+            _user(claims) is None,
+            f"It names no user: {' or '.join(USER_CLAIMS)} must be a text of 1 to {LONGEST_USER_ID} characters.",
+        ),
+        (claims.get("aud") is not None, "It is meant for somebody else: it has an audience (aud)."),
+        (
+            len(token) > LONGEST_TOKEN,
+            f"It is too long: {len(token):,} characters, at most {LONGEST_TOKEN:,}.",
+        ),
+    ]
+    return [text for applies, text in found if applies]
+
+
+def _time_problems(
+    claims: Mapping[str, Any], times: Mapping[str, datetime | None], now: datetime
+) -> list[str]:
+    found = [
+        f"Its claim {name} is not a time."
+        for name in times
+        if claims.get(name) is not None and times[name] is None
+    ]
+    if claims.get("exp") is None:
+        found.append("It never expires: there is no claim exp.")
+    expires_at = times["exp"]
+    if expires_at is not None and expires_at <= now:
+        found.append(f"It expired {_ago(now - expires_at)} ago.")
+    begins_at = max((time for name in ("nbf", "iat") if (time := times[name])), default=now)
+    if begins_at > now + CLOCK_SKEW:
+        found.append(f"It is not valid yet: it will be in {_ago(begins_at - now)}. Compare the clocks.")
+    return found
+
+
+def _user(claims: Mapping[str, Any]) -> str | None:
+    value = next((claims[name] for name in USER_CLAIMS if claims.get(name) is not None), None)
+    return value if _is_user_id(value) else None
+
+
+def _is_user_id(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_USER_ID and value.isprintable()
+
+
+def _time(value: Any) -> datetime | None:
+    """A NumericDate of RFC 7519, or None when the value is none. One beyond the calendar is its first or last day."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (OverflowError, ValueError, OSError):
+        return (datetime.max if value > 0 else datetime.min).replace(tzinfo=UTC)
+
+
+def _decode(part: str, what: str) -> Mapping[str, Any]:
+    try:
+        document = json.loads(_base64url(part))
+    except (ValueError, RecursionError) as error:  # bad base64, bad UTF-8 and bad JSON are all ValueErrors
+        raise _not_a_token(f"its {what} is not base64url-encoded JSON") from error
+    if not isinstance(document, dict):
+        raise _not_a_token(f"its {what} is not a JSON object")
+    return document
+
+
+def _base64url(part: str) -> bytes:
+    try:
+        return urlsafe_b64decode(part.encode("ascii") + b"=" * (-len(part) % 4))
+    except (UnicodeEncodeError, Base64Error) as error:
+        raise ValueError("not base64url") from error
+
+
+def _not_a_token(why: str) -> UsageError:
+    return UsageError(f"This is not a JWT: {why}.", hint="whatschat-ops token mint --user alice")
+
+
+def _ago(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
