@@ -105,3 +105,11 @@ def test_malformed_endpoint_url_is_rejected() -> None:
 
     with pytest.raises(Rejected, match="nonsense"):
         connect(target).client("sts")
+
+
+def test_exported_profile_does_not_matter_to_a_target_with_keys(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    assert aws.account_id == "123456789012"

@@ -164,24 +164,10 @@ def test_aws_cli_works_unmodified(embedded_aws: EmbeddedAws) -> None:
 # The JavaScript SDK
 
 
-@pytest.fixture(scope="module")
-def javascript_sdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which @aws-sdk/client-chime-sdk-meetings can be imported."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("Node.js or npm is not installed")
-    folder = tmp_path_factory.mktemp("javascript-sdk")
-    command = [npm, "install", "--no-audit", "--no-fund", "--silent", "@aws-sdk/client-chime-sdk-meetings@3"]
-    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=150, check=False)
-    if installed.returncode != 0:
-        pytest.skip(f"npm cannot install the JavaScript SDK: {installed.stderr.strip()[-200:]}")
-    return folder
-
-
-def test_javascript_sdk_works_unmodified(embedded_aws: EmbeddedAws, javascript_sdk: Path) -> None:
-    script = javascript_sdk / "meeting.mjs"
+def test_javascript_sdk_works_unmodified(embedded_aws: EmbeddedAws, node_clients: Path) -> None:
+    script = node_clients / "meeting.mjs"
     script.write_text(JAVASCRIPT, encoding="utf-8")
-    done = run(["node", str(script), "call-js-1"], embedded_aws.aws_environment(), javascript_sdk)
+    done = run(["node", str(script), "call-js-1"], embedded_aws.aws_environment(), node_clients)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["meeting"]["ExternalMeetingId"] == "call-js-1"

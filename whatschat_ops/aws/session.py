@@ -58,7 +58,7 @@ class Aws:
         from botocore.exceptions import BotoCoreError
 
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": 6},
+            retries={"mode": "standard", "total_max_attempts": 5},
             connect_timeout=5,
             read_timeout=60,
             max_pool_connections=32,
@@ -73,17 +73,23 @@ class Aws:
             )
         except BotoCoreError as error:
             raise _translate_transport("", error) from error
+        except ValueError as error:  # botocore's way to refuse an endpoint URL
+            raise Rejected(f"{error}.", hint="Check AWS_ENDPOINT_URL and aws.endpoint_url.") from error
         _translate_failures(client)
         return client
 
     def _boto3_session(self) -> Any:
         if self._session is None:
             import boto3
+            import botocore.session
             from botocore.exceptions import BotoCoreError
 
             secret = self.target.secret_access_key
+            # With keys of its own a target needs no profile, not even one that AWS_PROFILE names.
+            variables: dict[str, tuple[Any, ...]] = {"profile": (None, [], None, None)} if secret else {}
             try:
                 self._session = boto3.Session(
+                    botocore_session=botocore.session.Session(session_vars=variables),
                     profile_name=self.target.profile,
                     aws_access_key_id=self.target.access_key_id,
                     aws_secret_access_key=secret.reveal() if secret else None,
@@ -129,7 +135,7 @@ def _translate_transport(operation: str, error: Exception) -> Exception:
             ),
         ),
         (
-            (exceptions.HTTPClientError,),
+            (exceptions.HTTPClientError, exceptions.ConnectionError),
             lambda: Unavailable(f"{what}{text}", hint="Check the network and the endpoint URL.", operation=operation),
         ),
         (

@@ -57,14 +57,14 @@ _ANNOTATIONS: dict[str, Any] = {
             "--env",
             "-e",
             envvar="WHATSCHAT_ENV",
-            help="Environment. [default: local]",
+            help="Environment (default: local).",
             rich_help_panel=_PANEL,
         ),
     ],
     "config": Annotated[
         Path | None,
         typer.Option(
-            "--config", help="Configuration file. [default: configs/<env>.yaml]", rich_help_panel=_PANEL
+            "--config", help="Configuration file (default: configs/<env>.yaml).", rich_help_panel=_PANEL
         ),
     ],
     "profile": Annotated[str | None, typer.Option("--profile", help="AWS profile.", rich_help_panel=_PANEL)],
@@ -112,7 +112,7 @@ class Run:
                 "aws.profile": ("--profile", self.options.profile),
             }
             self._loaded = load_settings(
-                self.options.env or "local",
+                self.options.env,
                 path=self.options.config,
                 flags={key: item for key, item in flags.items() if item[1] is not None},
             )
@@ -137,7 +137,7 @@ class Run:
             from whatschat_ops.aws import connect
             from whatschat_ops.cli.target import aws_target
 
-            self._aws = connect(aws_target(self.settings, self.out))
+            self._aws = connect(aws_target(self.loaded, self.out))
         return self._aws
 
 
@@ -189,3 +189,8 @@ def make_run(options: CommonOptions, *, show_secrets: bool = False) -> Run:
 def current_run() -> Run | None:
     """The run that is going on, if options were parsed at all."""
     return _current[-1] if _current else None
+
+
+def forget_runs() -> None:
+    """Begin anew: one process may run many command lines (tests do)."""
+    _current.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import os
 import sys
@@ -13,7 +12,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from whatschat_ops import __version__
-from whatschat_ops.cli.command import COMMON, COMMON_PARAMETERS, CommonOptions, current_run, make_run
+from whatschat_ops.cli.command import (
+    COMMON,
+    COMMON_PARAMETERS,
+    CommonOptions,
+    current_run,
+    forget_runs,
+    make_run,
+)
 from whatschat_ops.errors import ExitCode, Interrupted, OpsError, UsageError
 
 GROUPS: tuple[str, ...] = (
@@ -51,8 +57,6 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_root())
     for group in GROUPS:
-        if importlib.util.find_spec(f"whatschat_ops.cli.{group}") is None:  # TODO remove
-            continue
         importlib.import_module(f"whatschat_ops.cli.{group}").register(app)
     return app
 
@@ -89,6 +93,7 @@ def run() -> NoReturn:
 
 def main(arguments: list[str]) -> int:
     """Run one command line. Returns the exit code; prints what failed."""
+    forget_runs()
     try:
         result = typer.main.get_command(build_app()).main(
             args=arguments, prog_name="whatschat-ops", standalone_mode=False
@@ -106,6 +111,8 @@ def main(arguments: list[str]) -> int:
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug
         return _fail(_as_bug(error))
+    if result == ExitCode.INTERRUPTED:  # newer versions of Typer turn Ctrl-C into this
+        return _fail(Interrupted("Interrupted."))
     return result if isinstance(result, int) else ExitCode.DONE
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -46,14 +46,28 @@ class Output:
         self.show_secrets = show_secrets
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
+        self._result_printed = False
 
     def result(self, model: T, render: Callable[[T], RenderableType]) -> None:
         """Print the result: as JSON, or as whatever Rich object `render` makes of it."""
+        self._result_printed = True
         if self.as_json:
             self.stdout.write(json.dumps(self.encode(model), indent=2, ensure_ascii=False) + "\n")
             self.stdout.flush()
         else:
-            self._console(self.stdout).print(render(model))
+            from rich.text import Text
+
+            rendered = render(model)
+            # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
+            self._console(self.stdout).print(rendered, soft_wrap=isinstance(rendered, (str, Text)))
+
+    def stream(self, model: T, render: Callable[[T], RenderableType]) -> None:
+        """Print one of many results as it comes: a JSON object on one line, or one line that is never cut."""
+        self._result_printed = True
+        if self.as_json:
+            self.text(json.dumps(self.encode(model), ensure_ascii=False))
+        else:
+            self._console(self.stdout).print(render(model), soft_wrap=True)
 
     def text(self, text: str) -> None:
         """Print raw text on stdout, unwrapped and unstyled: an endpoint, a token, a file."""
@@ -72,16 +86,20 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Say on stderr what the user should look at, even with --quiet."""
-        self._line(f"Warning: {redact(text)}", "yellow")
+        self._line(f"Warning: {text}", "yellow")
 
     def fail(self, error: OpsError) -> None:
-        """Print an error: on stdout as JSON with --json, else two lines on stderr."""
-        if self.as_json:
-            document = {"error": {"code": error.code, "message": redact(error.message), "hint": error.hint}}
+        """Print an error: on stdout as JSON with --json, else two lines on stderr.
+
+        After a result (partly done, a check failed) stdout already holds its one JSON document.
+        """
+        if self.as_json and not self._result_printed:
+            hint = redact(error.hint) if error.hint else None
+            document = {"error": {"code": error.code, "message": redact(error.message), "hint": hint}}
             self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
             self.stdout.flush()
             return
-        self._line(f"Error: {redact(error.message)}", "red")
+        self._line(f"Error: {error.message}", "red")
         if error.hint:
             self._line(f"  Try: {error.hint}", "")
 
@@ -134,14 +152,15 @@ class Output:
         return secret.reveal() if self.show_secrets else str(secret)
 
     def _line(self, text: str, style: str) -> None:
-        self._console(self.stderr).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        self._console(self.stderr).print(redact(text), style=style, soft_wrap=True)
 
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console
 
         # A pipe has no width; tables written there must not be cut at 80 columns.
         width = None if stream.isatty() or "COLUMNS" in os.environ else 200
-        return Console(file=stream, width=width, highlight=False, emoji=False)
+        # Texts come from elsewhere (AWS, users): square brackets in them are not markup.
+        return Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
 
 
 def _encode_scalar(value: Any) -> Any:
@@ -149,6 +168,10 @@ def _encode_scalar(value: Any) -> Any:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, (Decimal, Path)):
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")  # str() would say 1E+7
+    if isinstance(value, Path):
         return str(value)
     return value

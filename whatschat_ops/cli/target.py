@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from whatschat_ops.aws import AwsTarget
 from whatschat_ops.cli.output import Output
-from whatschat_ops.config import Settings
+from whatschat_ops.config import LoadedSettings
 from whatschat_ops.errors import UsageError
 
 
-def aws_target(settings: Settings, out: Output) -> AwsTarget:
-    """Where the AWS of `settings` is. Starts the embedded AWS when it is meant and does not run, and says so."""
+def aws_target(loaded: LoadedSettings, out: Output) -> AwsTarget:
+    """Where the AWS of the settings is. Starts the embedded AWS when it is meant and does not run, and says so."""
+    settings = loaded.settings
     if not settings.local.enabled:
         return AwsTarget(
             region=settings.aws.region, profile=settings.aws.profile, endpoint_url=settings.aws.endpoint_url
         )
-    if settings.aws.profile:
+    # A profile that was asked for means an account. One that is merely exported in the shell does not.
+    if settings.aws.profile and not str(loaded.origins["aws.profile"]).startswith("environment"):
         raise UsageError(
             f"The profile {settings.aws.profile!r} means an AWS account, but the environment "
             f"{settings.environment!r} runs on the embedded AWS.",
-            hint="Name an environment with -e staging, or unset AWS_PROFILE.",
+            hint="Name an environment with -e staging, or leave the profile out.",
         )
     from whatschat_ops.local.service import ensure_running
 

@@ -163,7 +163,10 @@ class LogWriter(Protocol):
     """Where log lines go."""
 
     def write(self, group: str, stream: str, messages: Sequence[tuple[int, str]]) -> None:
-        """Append (timestamp in ms, message) events. Never blocks; makes group and stream when absent."""
+        """Append (timestamp in ms, message) events. Never blocks; makes group and stream when absent.
+
+        `group` is a log group's name, or its ARN, which says the Region too.
+        """
         ...
 
 

@@ -47,7 +47,9 @@ class Acceptance:
 async def connect(plane: DataPlane, handshake: Handshake) -> Acceptance | HttpResponse:
     """Decide on a handshake; `$connect` has run when this returns. An `HttpResponse` is a refusal."""
     if len(handshake.target) > MAX_URL_LENGTH:
-        return refusal(403)  # AWS states the limit but not the answer; like any handshake that reaches no route
+        return refusal(
+            403
+        )  # AWS states the limit but not the answer; like any handshake that reaches no route
     if not plane.throttles.admit_connection(plane.clock()):
         return refusal(429)
     address = handshake.address()

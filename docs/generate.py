@@ -1,0 +1,118 @@
+"""Write the generated pages: `python docs/generate.py` (add `--check` to compare only).
+
+docs/commands.md comes from the very objects that `--help` prints; a test holds it fresh.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from whatschat_ops.cli.command import COMMON
+from whatschat_ops.cli.main import build_app
+from whatschat_ops.errors import ExitCode
+
+PAGE = Path(__file__).parent / "commands.md"
+HEADER = """\
+# Commands
+
+Generated from `--help` by `python docs/generate.py`.
+
+Every command takes the options of the first table, before or after its name. Results go to stdout, everything else to
+stderr; with `--json` an error is `{"error": {"code", "message", "hint"}}` on stdout.
+"""
+EXIT_CODES = {
+    ExitCode.DONE: "done, or nothing to do",
+    ExitCode.FAILED: "failed",
+    ExitCode.USAGE: "wrong usage or bad configuration",
+    ExitCode.CHANGES: "the plan has changes (`--detailed-exitcode`), or a check failed",
+    ExitCode.PARTLY_DONE: "partly done",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+
+
+def commands_page() -> str:
+    """The whole page as Markdown."""
+    root = typer.main.get_command(build_app())
+    common = [parameter for parameter in root.params if parameter.name in COMMON]
+    parts = [HEADER, "## Options of every command\n", *_option_table(common), "\n## Exit codes\n"]
+    parts += [
+        "| code | meaning |",
+        "|---|---|",
+        *(f"| {code.value} | {text} |" for code, text in EXIT_CODES.items()),
+    ]
+    for path, command in _walk(root, "whatschat-ops"):
+        parts += ["", *_section(path, command)]
+    return "\n".join(parts) + "\n"
+
+
+def _walk(group: Any, path: str) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if command.hidden:
+            continue
+        if hasattr(command, "commands"):
+            yield from _walk(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _section(path: str, command: Any) -> list[str]:
+    own = [parameter for parameter in command.params if parameter.name not in {*COMMON, "help"}]
+    arguments = [parameter for parameter in own if parameter.param_type_name == "argument"]
+    options = [parameter for parameter in own if parameter.param_type_name == "option"]
+    usage = " ".join(
+        [path, *(_argument_usage(argument) for argument in arguments), *(["[OPTIONS]"] if options else [])]
+    )
+    lines = [f"## `{path}`\n", f"`{usage}`\n", (command.help or "").strip()]
+    if arguments or options:
+        lines += ["", *_option_table(own)]
+    return lines
+
+
+def _argument_usage(argument: Any) -> str:
+    name = f"{argument.name.upper()}{'...' if argument.nargs == -1 else ''}"
+    return name if argument.required else f"[{name}]"
+
+
+def _option_table(parameters: list[Any]) -> list[str]:
+    rows = [f"| {_names(parameter)} | {_help(parameter)} |" for parameter in parameters]
+    return ["| option | meaning |", "|---|---|", *rows]
+
+
+def _names(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.name.upper()}`"
+    names = ", ".join(
+        f"`{name}`" for name in sorted((*parameter.opts, *parameter.secondary_opts), key=len, reverse=True)
+    )
+    return names if parameter.is_flag else f"{names} `{parameter.metavar or parameter.name.upper()}`"
+
+
+def _help(parameter: Any) -> str:
+    text = (getattr(parameter, "help", None) or "").replace("|", "\\|").replace("\n", " ")
+    if parameter.param_type_name == "option" and parameter.required:
+        text += " Required."
+    default = parameter.default
+    shown = default is not None and not callable(default) and default not in (False, (), [], "")
+    return (
+        f"{text} Default: `{getattr(default, 'value', default)}`."
+        if shown and not isinstance(default, bool)
+        else text
+    )
+
+
+def main() -> int:
+    """Write or check the page."""
+    page = commands_page()
+    if "--check" in sys.argv:
+        return 0 if PAGE.read_text(encoding="utf-8") == page else 1
+    PAGE.write_text(page, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""What a user who types something wrong sees: one sentence, the way out, an exit code; never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from whatschat_ops.cli import main as program
+from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.main import GROUPS, main
+from whatschat_ops.errors import (
+    ChecksFailed,
+    ConfigError,
+    CredentialsError,
+    ExitCode,
+    Interrupted,
+    LocalError,
+    NotFound,
+    OpsError,
+    PartlyDone,
+    UsageError,
+)
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory without configs/."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("--bogus", "No such option: --bogus", "whatschat-ops --help"),
+        ("nonsense", "No such command 'nonsense'", "whatschat-ops --help"),
+        ("cost nonsense", "No such command 'nonsense'", "whatschat-ops cost --help"),
+        ("cost estimate --bogus", "No such option: --bogus", "whatschat-ops cost estimate --help"),
+        ("cost estimate --messages", "requires an argument", "whatschat-ops"),
+        ("cost estimate too many", "unexpected extra argument", "whatschat-ops cost estimate --help"),
+        ("config show -e staging", "There is no environment 'staging'", "Make configs/staging.yaml"),
+        ("config show --config no.yaml", "There is no configuration file no.yaml", "--config"),
+        ("config show --region moon", "flag --region: aws.region", "whatschat-ops config reference"),
+        ("config schema -o no/where.json", "cannot be written", ""),
+        ("env render frontend --replace", "--replace needs --output", ""),
+        ("cost estimate --messages -1", "flag --messages: websocket.messages: must be at least 0", ""),
+        ("cost estimate --no-free-tier --first-year", "contradict each other", ""),
+        ("cost estimate --usage no.yaml", "no.yaml cannot be read", ""),
+        ("cost rates --rates no.yaml", "no.yaml cannot be read", ""),
+    ],
+)
+def test_wrong_usage_is_explained_on_stderr_with_exit_code_2(
+    capsys: Capture, line: str, message: str, hint: str
+) -> None:
+    assert main(line.split()) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("Error: ")
+    assert message in captured.err
+    assert hint in captured.err
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("--json config show -e staging", "config"),
+        ("config show -e staging --json", "config"),
+        ("config show --json --bogus", "usage"),
+        ("--json nonsense", "usage"),
+        ("cost estimate --json --messages nan", "config"),
+    ],
+)
+def test_with_json_the_error_is_the_one_document_on_stdout(capsys: Capture, line: str, code: str) -> None:
+    assert main(line.split()) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["error"]["code"] == code
+    assert captured.err == ""
+
+
+def test_debug_adds_the_traceback(capsys: Capture) -> None:
+    assert main(["config", "show", "-e", "staging", "--debug"]) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert "Traceback" in captured.err
+    assert captured.err.splitlines()[-2].startswith("Error: There is no environment")
+
+
+@pytest.mark.parametrize("group", ["cost", "config", "env", "env render"])
+def test_a_bare_group_shows_its_help(capsys: Capture, group: str) -> None:
+    assert main(group.split()) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert f"Usage: whatschat-ops {group}" in captured.out + captured.err
+    assert "Error" not in captured.err
+
+
+def test_version_and_help_are_done(capsys: Capture) -> None:
+    assert main(["--version"]) == ExitCode.DONE
+    assert capsys.readouterr().out.startswith("whatschat-ops ")
+    for line in (["--help"], ["-h"], ["cost", "estimate", "--help"]):
+        assert main(line) == ExitCode.DONE
+        assert "Usage: whatschat-ops" in capsys.readouterr().out
+
+
+class _Failing:
+    """A command group whose one command fails as told; stands in `sys.modules` for a module."""
+
+    __spec__ = ModuleSpec("whatschat_ops.cli.failing", None)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def register(self, app: typer.Typer) -> None:
+        def fail(run: Run) -> None:
+            """Fail."""
+            raise self.error
+
+        command(app)(fail)
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make `whatschat-ops fail` raise an error, and run it."""
+
+    def run(error: BaseException, *options: str) -> int:
+        monkeypatch.setattr(program, "GROUPS", ("config", "failing"))
+        monkeypatch.setitem(sys.modules, "whatschat_ops.cli.failing", _Failing(error))
+        return main(["fail", *options])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OpsError("x"), 1),
+        (LocalError("x"), 1),
+        (NotFound("x"), 1),
+        (CredentialsError("x"), 1),
+        (UsageError("x"), 2),
+        (ConfigError("x"), 2),
+        (ChecksFailed("x"), 3),
+        (PartlyDone("x"), 4),
+        (Interrupted("x"), 130),
+        (KeyboardInterrupt(), 130),
+        (typer.Abort(), 130),
+        (typer.Exit(3), 3),
+        (ZeroDivisionError("a bug"), 1),
+    ],
+)
+def test_every_failure_has_its_exit_code(failing: Any, error: BaseException, code: int) -> None:
+    assert failing(error) == code
+
+
+def test_a_bug_is_one_sentence_that_asks_for_a_report(failing: Any, capsys: Capture) -> None:
+    failing(ZeroDivisionError("by nothing"))
+    assert capsys.readouterr().err.splitlines() == [
+        "Error: Something went wrong inside whatschat-ops: ZeroDivisionError: by nothing",
+        "  Try: Run it again with --debug and report what it prints.",
+    ]
+
+
+def test_a_secret_in_a_bug_is_redacted(failing: Any, capsys: Capture) -> None:
+    failing(ValueError("bad url wss://h/s?token=opaque"))
+    assert "opaque" not in capsys.readouterr().err
+
+
+def test_a_run_leaves_nothing_behind_for_the_next(failing: Any, capsys: Capture) -> None:
+    failing(OpsError("x"), "--json")
+    capsys.readouterr()
+    assert main(["--bogus"]) == ExitCode.USAGE
+    assert capsys.readouterr().err.startswith("Error: ")
+
+
+def run_process(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The program as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "whatschat_ops", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environ},
+    )
+
+
+def test_the_process_has_the_exit_code_and_keeps_the_streams_apart() -> None:
+    wrong = run_process("config", "show", "-e", "staging")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("Error: There is no environment 'staging'")
+    right = run_process("config", "show", "--json")
+    assert (right.returncode, right.stderr) == (0, "")
+    assert {row["key"] for row in json.loads(right.stdout)} > {"aws.region", "local.enabled"}
+
+
+def test_the_environment_variable_chooses_the_environment() -> None:
+    assert "'staging'" in run_process("config", "show", WHATSCHAT_ENV="staging").stderr
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    script = f"{sys.executable} -m whatschat_ops config schema | head -n 1"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def test_every_group_exists() -> None:
+    """A group that is listed and absent would silently be missing from the program."""
+    for group in GROUPS:
+        __import__(f"whatschat_ops.cli.{group}")

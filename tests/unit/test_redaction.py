@@ -1,0 +1,109 @@
+"""What must never be read by a person, whatever text it stands in."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import pickle
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatschat_ops.redaction import REDACTED, Secret, redact
+
+TOKEN = jwt.encode({"userId": "u"}, "k" * 32, algorithm="HS256")
+KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"connect to wss://h/production?token={TOKEN} failed",
+        f"wss://h/production?token={TOKEN}&x=1",
+        "wss://h/s?a=1&access_token=opaque-secret",
+        f"Authorization: Bearer {TOKEN}",
+        "authorization: bearer opaque-secret",
+        f"Sec-WebSocket-Protocol: whatschat, {TOKEN}",
+        f"unsigned {TOKEN.rpartition('.')[0]}.",
+        f'{{"jwt_secret": "{KEY}"}}',
+        f"JWT_SECRET={KEY}",
+        f"AWS_SECRET_ACCESS_KEY='{KEY}'",
+        f"aws_secret_access_key = {KEY}",
+        f"secret_access_key: {KEY}",
+        "AWS_SESSION_TOKEN=opaque-secret==",
+        '"SessionToken": "opaque-secret"',
+        '"SecretAccessKey": "opaque-secret"',
+        '{"JoinToken": "opaque-secret"}',
+        "join_token=opaque-secret",
+        "http://user:opaque-secret@127.0.0.1:4566/",
+        "https://s3/x?X-Amz-Signature=opaque-secret&X-Amz-Security-Token=opaque-secret",
+    ],
+)
+def test_no_secret_survives(text: str) -> None:
+    shown = redact(text)
+    assert REDACTED in shown
+    for secret in (TOKEN, TOKEN.rpartition(".")[0], KEY, "opaque-secret"):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PutItem: the table websocket-connections does not exist (ResourceNotFoundException)",
+        "wss://abc.execute-api.us-east-1.amazonaws.com/production?room=5",
+        "whatschat-ops token mint --user alice",
+        "the secret of the stack is in SSM",
+        "AKIAIOSFODNN7EXAMPLE",
+    ],
+)
+def test_plain_words_stay(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_what_stands_around_a_secret_stays() -> None:
+    assert redact(f"wss://h/s?token={TOKEN}&room=5") == f"wss://h/s?token={REDACTED}&room=5"
+
+
+@given(st.text())
+def test_redacting_twice_is_redacting_once(text: str) -> None:
+    assert redact(redact(text)) == redact(text)
+
+
+@dataclasses.dataclass
+class Holder:
+    """Something with a secret in it."""
+
+    secret: Secret
+
+
+def test_a_secret_does_not_show_itself() -> None:
+    secret = Secret(KEY)
+    for shown in (
+        str(secret),
+        repr(secret),
+        f"{secret}",
+        f"{secret!r:>60}",
+        repr(Holder(secret)),
+    ):
+        assert KEY not in shown
+        assert REDACTED in shown
+    with pytest.raises(TypeError):
+        json.dumps({"secret": secret})
+
+
+def test_a_secret_is_its_value_to_those_who_ask() -> None:
+    assert Secret(KEY).reveal() == KEY
+    assert Secret("a") == Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a")}) == 1
+    assert not Secret("")
+    assert Secret("a")
+
+
+def test_a_copied_secret_is_still_one() -> None:
+    assert copy.deepcopy(Holder(Secret(KEY))).secret.reveal() == KEY
+    assert dataclasses.asdict(Holder(Secret(KEY)))["secret"] == Secret(KEY)
+    assert pickle.loads(pickle.dumps(Secret(KEY))) == Secret(KEY)

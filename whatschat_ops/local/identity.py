@@ -1,0 +1,83 @@
+"""Who the user is on the embedded AWS: a real IAM user with a real access key, never ministack's root bypass.
+
+The user `operator` has the AWS managed policy AdministratorAccess. Its key is made at the first start, kept in a file
+that only the user can read, and valid until `local reset`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from whatschat_ops.errors import LocalError
+from whatschat_ops.local.layout import write_private
+from whatschat_ops.redaction import Secret
+
+USER_NAME = "operator"
+POLICY_ARN = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+IamCall = Callable[[str, Mapping[str, str]], Awaitable[tuple[int, bytes]]]
+"""IAM action and its parameters -> HTTP status and XML body, as the account's root."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An access key of the embedded AWS."""
+
+    access_key_id: str
+    secret_access_key: Secret
+
+
+def read_access_key(path: Path) -> AccessKey | None:
+    """The operator's key as saved, or None. Raises LocalError if the file is damaged."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return AccessKey(document["access_key_id"], Secret(document["secret_access_key"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise LocalError(
+            f"The access key of the embedded AWS cannot be read: {path} is damaged.",
+            hint="whatschat-ops local reset",
+        ) from error
+
+
+async def ensure_operator(iam: IamCall, path: Path) -> AccessKey:
+    """The operator's key: the saved one if IAM still knows it, else a new one. Raises LocalError if IAM refuses."""
+    saved = read_access_key(path)
+    if saved and saved.access_key_id in await _key_ids(iam):
+        return saved
+    await _call(iam, "CreateUser", {"UserName": USER_NAME}, accept="EntityAlreadyExists")
+    await _call(iam, "AttachUserPolicy", {"UserName": USER_NAME, "PolicyArn": POLICY_ARN})
+    for key_id in await _key_ids(iam):  # a user has at most two keys
+        await _call(iam, "DeleteAccessKey", {"UserName": USER_NAME, "AccessKeyId": key_id})
+    created = await _call(iam, "CreateAccessKey", {"UserName": USER_NAME})
+    key = AccessKey(_texts(created, "AccessKeyId")[0], Secret(_texts(created, "SecretAccessKey")[0]))
+    document = {
+        "access_key_id": key.access_key_id,
+        "secret_access_key": key.secret_access_key.reveal(),
+    }
+    write_private(path, json.dumps(document, indent=2) + "\n")
+    return key
+
+
+async def _key_ids(iam: IamCall) -> list[str]:
+    return _texts(
+        await _call(iam, "ListAccessKeys", {"UserName": USER_NAME}, accept="NoSuchEntity"), "AccessKeyId"
+    )
+
+
+async def _call(iam: IamCall, action: str, parameters: Mapping[str, str], *, accept: str = "") -> bytes:
+    status, body = await iam(action, parameters)
+    if status >= 300 and not (accept and re.search(rb"<Code>%b" % accept.encode(), body)):
+        raise LocalError(f"IAM of the embedded AWS refuses {action}: {body.decode('utf-8', 'replace')}")
+    return body
+
+
+def _texts(body: bytes, tag: str) -> list[str]:
+    elements = ElementTree.fromstring(body).iter()  # our own process wrote this XML
+    return [element.text or "" for element in elements if element.tag.rpartition("}")[2] == tag]

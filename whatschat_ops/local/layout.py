@@ -1,0 +1,147 @@
+"""Where the embedded AWS keeps its things, and the environment that its process runs in.
+
+    <state directory>/local/
+        service.json        the running process (pid, its creation time, port)
+        service.lock        held while a process is started or stopped
+        service.log(.1)     what the process says
+        credentials.json    the access key of the IAM user `operator` (mode 0600)
+        aws/                the state of every AWS service
+        objects/            S3 objects
+        chime.json          Chime SDK meetings
+        work/               unpacked functions and temporary files; emptied at every start
+
+Imports neither ministack nor uvicorn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from whatschat_ops.state_directory import state_directory
+
+HOST = "127.0.0.1"
+ACCOUNT_ID = "000000000000"
+"""The account of the embedded AWS. No AWS account has this number."""
+DEFAULT_REGION = "us-east-1"
+"""The Region of what names none, such as a CloudWatch metric of no known resource."""
+
+# What a Python program may need of its environment to run at all. Nothing of the user's (AWS keys, tokens, JWT
+# secrets) may reach the service, because ministack starts programs with the environment that it has itself.
+_KEPT_VARIABLES = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "SYSTEMROOT",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of one embedded AWS."""
+
+    root: Path
+
+    @classmethod
+    def of_user(cls) -> Layout:
+        """The embedded AWS of this user (WHATSCHAT_OPS_STATE_DIR overrides where it is)."""
+        return cls(state_directory() / "local")
+
+    @property
+    def process_file(self) -> Path:
+        """Which process runs."""
+        return self.root / "service.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held while a process is started or stopped."""
+        return self.root / "service.lock"
+
+    @property
+    def log_file(self) -> Path:
+        """What the process says."""
+        return self.root / "service.log"
+
+    @property
+    def credentials_file(self) -> Path:
+        """The operator's access key."""
+        return self.root / "credentials.json"
+
+    @property
+    def services(self) -> Path:
+        """The state of every AWS service."""
+        return self.root / "aws"
+
+    @property
+    def objects(self) -> Path:
+        """S3 objects."""
+        return self.root / "objects"
+
+    @property
+    def chime_file(self) -> Path:
+        """Chime SDK meetings."""
+        return self.root / "chime.json"
+
+    @property
+    def work(self) -> Path:
+        """Temporary files of the process and its workers."""
+        return self.root / "work"
+
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR of the process, so that nothing it forgets outlives the next start."""
+        return self.work / "tmp"
+
+
+def process_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of the user's environment the service process inherits."""
+    return {name: environment[name] for name in _KEPT_VARIABLES if name in environment}
+
+
+def ministack_environment(layout: Layout, port: int) -> dict[str, str]:
+    """The variables that ministack reads when it is imported."""
+    return {
+        "AUTH": "true",
+        "BIND_HOST": HOST,
+        "MINISTACK_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
+        "MINISTACK_REGION": DEFAULT_REGION,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(layout.services),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(layout.objects),
+        "LAMBDA_EXECUTOR": "local",
+        "IOT_MTLS_ENABLED": "0",  # else it listens on port 8883
+        "SFTP_ENABLED": "0",
+        # It removes containers that it takes for its own; what runs in the user's Docker is none of our business.
+        "DOCKER_HOST": f"unix://{layout.work / 'no-docker.sock'}",
+        "LOG_LEVEL": "WARNING",
+        "TMPDIR": str(layout.temporary),
+    }
+
+
+def clear_directory(directory: Path) -> None:
+    """Make `directory` exist and be empty."""
+    import shutil
+
+    if directory.exists():
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True, mode=0o700)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step; only its owner can read it (mode 0600)."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.replace(path)

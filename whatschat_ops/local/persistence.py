@@ -1,0 +1,91 @@
+"""Saves what changed while the service runs, so that a kill -9 loses at most the last moments.
+
+ministack itself saves only when it is shut down. `Autosave` is told which service changed, takes a snapshot of it in
+a thread, and writes it; a service whose save took long waits ten times that long before the next one, so that saving
+never takes more than a tenth of the time. It knows nothing of ministack: it is given `snapshot` and `write`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+_log = logging.getLogger(__name__)
+
+TICK_S = 0.5
+SHARE_OF_TIME = 0.1
+LAZY_DELAY_S = 10.0
+_SNAPSHOT_ATTEMPTS = 3
+
+Snapshot = Callable[[str], Any]
+"""Name of a service -> a copy of its state, or None when it has none to save."""
+Write = Callable[[str, Any], bool]
+"""Name and state -> whether it is on the disk now."""
+
+
+class Autosave:
+    """The changed services, and when each of them is due."""
+
+    def __init__(
+        self, snapshot: Snapshot, write: Write, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._snapshot = snapshot
+        self._write = write
+        self._clock = clock
+        self._due: dict[str, float] = {}
+        self._not_before: dict[str, float] = {}
+
+    def changed(self, service: str, *, lazily: bool = False) -> None:
+        """Note that `service` changed. From any thread. `lazily`: what changes all the time and may wait (logs)."""
+        due = self._clock() + (LAZY_DELAY_S if lazily else 0.0)
+        self._due[service] = min(due, self._due.get(service, due))
+
+    async def run(self) -> None:
+        """Save what is due, for ever."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            for service in self.due():
+                await self.save(service)
+
+    def due(self) -> list[str]:
+        """The services to save now."""
+        now = self._clock()
+        return [
+            name for name, due in list(self._due.items()) if max(due, self._not_before.get(name, 0)) <= now
+        ]
+
+    async def flush(self) -> None:
+        """Save everything that changed, however recently."""
+        for service in list(self._due):
+            await self.save(service)
+
+    async def save(self, service: str) -> None:
+        """Save one service now. A failure is logged, and the service stays due."""
+        started = self._clock()
+        self._due.pop(service, None)  # before the snapshot: what changes meanwhile is saved next time
+        try:
+            saved = await self._save(service)
+        except Exception:  # noqa: BLE001 - a bug in the state of one service must not end the saving of all others
+            _log.exception("Saving %s failed.", service)
+            saved = False
+        now = self._clock()
+        self._not_before[service] = now + max(2 * TICK_S, (now - started) / SHARE_OF_TIME)
+        if not saved:
+            self.changed(service)
+
+    async def _save(self, service: str) -> bool:
+        state = await self._consistent_snapshot(service)
+        return state is None or await asyncio.to_thread(self._write, service, state)
+
+    async def _consistent_snapshot(self, service: str) -> Any:
+        # The services change their state on the event loop. Copying it in a thread keeps the loop free but may meet a
+        # dictionary that grows under it ("changed size during iteration"); the last resort is to copy on the loop.
+        for _ in range(_SNAPSHOT_ATTEMPTS):
+            try:
+                return await asyncio.to_thread(self._snapshot, service)
+            except RuntimeError:
+                continue
+        return self._snapshot(service)

@@ -1,0 +1,181 @@
+"""The background process seen from outside: which one it is, starting it, ending it.
+
+A process is known by its pid and its creation time, so that a pid file left by a kill -9 never points at a stranger
+that got the same pid later. Everything here works on one `Layout`; it needs psutil, which the extra `local` brings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from whatschat_ops.errors import LocalError
+from whatschat_ops.local.layout import HOST, Layout, process_environment
+
+SERVER_MODULE = "whatschat_ops.local.server"
+CREATE_TIME_TOLERANCE_S = 2.0  # the boot time, from which it is computed, may be corrected
+POLL_S = 0.03
+KEPT_LOG_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceProcess:
+    """A process that runs, as it wrote itself down in `service.json`."""
+
+    pid: int
+    port: int
+    started_at: float
+
+
+def find(layout: Layout) -> ServiceProcess | None:
+    """The running process of this layout, or None."""
+    try:
+        document = json.loads(layout.process_file.read_text(encoding="utf-8"))
+        process = ServiceProcess(int(document["pid"]), int(document["port"]), float(document["started_at"]))
+        create_time = float(document["create_time"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return process if _is_alive(process.pid, create_time) else None
+
+
+def _is_alive(pid: int, create_time: float) -> bool:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return (
+            abs(process.create_time() - create_time) < CREATE_TIME_TOLERANCE_S
+            and process.status() != psutil.STATUS_ZOMBIE
+            and SERVER_MODULE in process.cmdline()
+        )
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:  # somebody else's: not ours
+        return False
+
+
+@contextlib.contextmanager
+def locked(layout: Layout) -> Iterator[None]:
+    """Let only one caller at a time start, stop or wipe the process. The lock ends with its holder."""
+    layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with layout.lock_file.open("a") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def spawn(layout: Layout, port: int) -> subprocess.Popen[bytes]:
+    """Start the process in a session of its own, so that no terminal takes it along."""
+    _shorten_log(layout)
+    with layout.log_file.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", SERVER_MODULE, "--port", str(port), "--root", str(layout.root.absolute())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=layout.root,
+            env=process_environment(os.environ),
+        )
+
+
+def _shorten_log(layout: Layout) -> None:
+    if layout.log_file.exists() and layout.log_file.stat().st_size > KEPT_LOG_BYTES:
+        layout.log_file.replace(layout.log_file.with_name("service.log.1"))
+
+
+def wait_until_healthy(child: subprocess.Popen[bytes], layout: Layout, port: int, timeout_s: float) -> None:
+    """Wait until the process answers. Raises LocalError with its last words when it dies or does not answer."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            raise LocalError(
+                f"The embedded AWS ended at once (exit code {child.returncode}): {last_words(layout)}",
+                hint="whatschat-ops local logs",
+            )
+        health = ask_health(port)
+        if health is not None and health.get("pid") == child.pid:
+            return
+        time.sleep(POLL_S)
+    child.kill()
+    child.wait()
+    raise LocalError(
+        f"The embedded AWS did not answer within {timeout_s:.0f} s: {last_words(layout)}",
+        hint="whatschat-ops local logs",
+    )
+
+
+def ask_health(port: int, timeout_s: float = 2.0) -> Mapping[str, Any] | None:
+    """What the process on that port says of itself, or None if none of ours answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{HOST}:{port}/_whatschat/health", timeout=timeout_s) as answer:
+            document = json.load(answer)
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def last_words(layout: Layout, lines: int = 5) -> str:
+    """The last lines of the log, to be shown when the process failed."""
+    found = [line for line in tail(layout, lines) if line.strip()]
+    return "\n    ".join(["", *found]) if found else "it said nothing."
+
+
+def tail(layout: Layout, lines: int) -> list[str]:
+    """The last lines of the log."""
+    if not layout.log_file.exists():
+        return []
+    return layout.log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+
+
+def end(process: ServiceProcess, layout: Layout, timeout_s: float) -> bool:
+    """End the process and its workers. Returns False if it had to be killed because it did not end in time."""
+    import psutil
+
+    try:
+        service = psutil.Process(process.pid)
+        workers = service.children(recursive=True)
+        service.terminate()
+    except psutil.NoSuchProcess:
+        return True
+    _, alive = psutil.wait_procs([service], timeout=timeout_s)
+    leftover = [*alive, *(worker for worker in workers if worker.is_running())]
+    for straggler in leftover:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            straggler.kill()
+    psutil.wait_procs(leftover, timeout=5)
+    if alive:
+        layout.process_file.unlink(missing_ok=True)
+    return not alive
+
+
+def owner_of_port(port: int) -> str | None:
+    """Who listens on that port, or None where the operating system does not tell."""
+    import psutil
+
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:  # macOS tells only root
+        return None
+    for connection in connections:
+        listens = connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", None) == port
+        if listens and connection.pid is not None:
+            with contextlib.suppress(psutil.Error):
+                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+    return None

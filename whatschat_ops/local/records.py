@@ -1,0 +1,216 @@
+"""From ministack's records (plain dictionaries) to the types of `interfaces`.
+
+Pure functions: they take the dictionaries that the API Gateway and Lambda control planes keep and give what the
+gateway and the executor work with. They import nothing of ministack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from whatschat_ops.local.interfaces import Integration, LambdaFunction, Route, Stage, Throttle, WebSocketApi
+
+MAX_INTEGRATION_TIMEOUT_MS = 29_000
+"""API Gateway waits no longer for a WebSocket integration (quota "Integration timeout")."""
+
+Record = Mapping[str, Any]
+
+
+def websocket_api(
+    account_id: str,
+    region: str,
+    api: Record,
+    *,
+    routes: Iterable[Record],
+    integrations: Mapping[str, Record],
+    stages: Iterable[Record],
+    route_responses: Mapping[str, Record],
+) -> WebSocketApi:
+    """A WebSocket API with its routes and stages. `route_responses` is keyed by route id."""
+    built = [
+        _route(route, integrations, bool(route_responses.get(str(route.get("routeId"))))) for route in routes
+    ]
+    return WebSocketApi(
+        id=str(api["apiId"]),
+        account_id=account_id,
+        region=region,
+        route_selection_expression=str(api.get("routeSelectionExpression", "$request.body.action")),
+        routes={route.key: route for route in built},
+        stages={str(stage["stageName"]): _stage(stage) for stage in stages},
+    )
+
+
+def _route(record: Record, integrations: Mapping[str, Record], has_response: bool) -> Route:
+    integration_id = str(record.get("target") or "").rpartition("/")[2]
+    integration = integrations.get(integration_id)
+    return Route(
+        key=str(record["routeKey"]),
+        integration=_integration(integration) if integration is not None else None,
+        authorization_type=str(record.get("authorizationType") or "NONE"),
+        has_route_response=has_response,
+    )
+
+
+def _integration(record: Record) -> Integration:
+    timeout_ms = int(record.get("timeoutInMillis") or MAX_INTEGRATION_TIMEOUT_MS)
+    return Integration(
+        id=str(record["integrationId"]),
+        type=str(record.get("integrationType") or "AWS_PROXY"),
+        function_arn=integration_function_arn(str(record.get("integrationUri") or "")),
+        timeout_ms=min(timeout_ms, MAX_INTEGRATION_TIMEOUT_MS),
+    )
+
+
+def integration_function_arn(uri: str) -> str | None:
+    """The function in an integration's URI, which is its ARN or API Gateway's wrapper around it.
+
+    >>> integration_function_arn("arn:aws:apigateway:r:lambda:path/2015-03-31/functions/arn:aws:lambda:r:1:function:f:live/invocations")
+    'arn:aws:lambda:r:1:function:f:live'
+    """
+    wrapped = re.search(r"/functions/(.+)/invocations$", uri)
+    arn = wrapped.group(1) if wrapped else uri
+    return arn if ":lambda:" in arn and ":function:" in arn else None
+
+
+def _stage(record: Record) -> Stage:
+    defaults: Record = record.get("defaultRouteSettings") or {}
+    access_logs: Record = record.get("accessLogSettings") or {}
+    per_route = {
+        str(key): throttle
+        for key, settings in (record.get("routeSettings") or {}).items()
+        if (throttle := _throttle(settings)) is not None
+    }
+    return Stage(
+        name=str(record["stageName"]),
+        throttle=_throttle(defaults),
+        route_throttles=per_route,
+        access_log_group_arn=access_logs.get("destinationArn") or None,
+        access_log_format=access_logs.get("format") or None,
+        detailed_metrics=bool(defaults.get("detailedMetricsEnabled")),
+    )
+
+
+def _throttle(settings: Record) -> Throttle | None:
+    rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
+    if rate is None and burst is None:
+        return None
+    # A limit that is not set is the account's (10,000 messages per second, burst 5,000).
+    return Throttle(10_000 if rate is None else float(rate), 5_000 if burst is None else int(burst))
+
+
+def log_group(config: Record) -> str:
+    """Where a function's log goes."""
+    return str((config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}")
+
+
+def lambda_function(
+    invoked_arn: str,
+    region: str,
+    config: Record,
+    code_zip: bytes,
+    credentials: Mapping[str, str],
+    reserved_concurrency: int | None,
+) -> LambdaFunction:
+    """One version of a function, under the ARN that it is invoked by."""
+    return LambdaFunction(
+        arn=invoked_arn,
+        name=str(config["FunctionName"]),
+        version=str(config.get("Version") or "$LATEST"),
+        runtime=str(config.get("Runtime") or ""),
+        handler=str(config.get("Handler") or ""),
+        code_sha256=str(config.get("CodeSha256") or ""),
+        code_zip=code_zip,
+        environment=dict((config.get("Environment") or {}).get("Variables") or {}),
+        timeout_s=float(config.get("Timeout") or 3),
+        memory_mb=int(config.get("MemorySize") or 128),
+        credentials=credentials,
+        log_group=log_group(config),
+        region=region,
+        reserved_concurrency=reserved_concurrency,
+    )
+
+
+def versions_by_weight(function: Record, qualifier: str | None) -> list[tuple[str, float]]:
+    """The versions that an invocation of `qualifier` may run, with their probability; empty if it does not exist.
+
+    A weighted alias gives each additional version its share and the rest to its main version
+    (AWS Lambda developer guide, "Implement Lambda canary deployments using a weighted alias").
+    """
+    if qualifier in (None, "", "$LATEST"):
+        return [("$LATEST", 1.0)]
+    alias = (function.get("aliases") or {}).get(qualifier)
+    if alias is None:
+        return [(str(qualifier), 1.0)] if qualifier in (function.get("versions") or {}) else []
+    weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    additional = [(str(version), float(weight)) for version, weight in weights.items()]
+    main = str(alias.get("FunctionVersion") or "$LATEST")
+    return [(main, 1.0 - sum(weight for _, weight in additional)), *additional]
+
+
+def policy_allows(statements: Iterable[Record], function_arn: str, source_arn: str) -> bool:
+    """Whether a function's resource policy lets API Gateway invoke it for `source_arn`.
+
+    Evaluated as IAM does for a service principal: one Allow that matches wholly, and no Deny that does.
+    """
+    matching = [s for s in statements if _statement_matches(s, function_arn, source_arn)]
+    return bool(matching) and all(statement.get("Effect") == "Allow" for statement in matching)
+
+
+def _statement_matches(statement: Record, function_arn: str, source_arn: str) -> bool:
+    return (
+        _principal_matches(statement.get("Principal"))
+        and any(_like(action.lower(), "lambda:invokefunction") for action in _listed(statement.get("Action")))
+        and any(_like(resource, function_arn) for resource in _listed(statement.get("Resource")))
+        and _conditions_match(statement.get("Condition") or {}, source_arn)
+    )
+
+
+def _principal_matches(principal: Any) -> bool:
+    if isinstance(principal, Mapping):
+        return "apigateway.amazonaws.com" in _listed(principal.get("Service")) or "*" in _listed(
+            principal.get("AWS")
+        )
+    return bool(principal == "*")
+
+
+def _conditions_match(conditions: Record, source_arn: str) -> bool:
+    known = {"aws:sourcearn": source_arn, "aws:sourceaccount": source_arn.split(":")[4]}
+    return all(
+        _condition_matches(operator.lower(), _listed(expected), known.get(key.lower()))
+        for operator, block in conditions.items()
+        for key, expected in block.items()
+    )
+
+
+def _condition_matches(operator: str, expected: list[str], actual: str | None) -> bool:
+    if actual is None:  # API Gateway sends no such key
+        return operator.endswith("ifexists")
+    operator = operator.removesuffix("ifexists")
+    if operator in ("arnlike", "arnequals"):
+        return any(_arn_like(pattern, actual) for pattern in expected)
+    if operator == "stringlike":
+        return any(_like(pattern, actual) for pattern in expected)
+    if operator == "stringequals":
+        return actual in expected
+    if operator == "stringequalsignorecase":
+        return actual.lower() in [value.lower() for value in expected]
+    return False
+
+
+def _arn_like(pattern: str, arn: str) -> bool:
+    """ArnLike: each of the six parts is compared by itself, so that a wildcard does not cross a colon."""
+    patterns, parts = pattern.split(":", 5), arn.split(":", 5)
+    return len(patterns) == len(parts) and all(map(_like, patterns, parts))
+
+
+def _like(pattern: str, value: str) -> bool:
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, value, re.DOTALL) is not None
+
+
+def _listed(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]

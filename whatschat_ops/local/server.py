@@ -1,0 +1,276 @@
+"""The process of the embedded AWS: puts its parts together and serves them on one port of 127.0.0.1.
+
+    python -m whatschat_ops.local.server --port 4566 --root <state directory>/local
+
+`service.start` runs it in the background; it ends on SIGTERM, and by itself when its state directory is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from whatschat_ops import __version__
+from whatschat_ops.local.interfaces import (
+    ControlPlane,
+    Executor,
+    Invocation,
+    InvocationThrottled,
+    LambdaFunction,
+)
+from whatschat_ops.local.layout import (
+    ACCOUNT_ID,
+    HOST,
+    Layout,
+    clear_directory,
+    ministack_environment,
+    process_environment,
+    write_private,
+)
+
+MAX_LOG_BYTES = 5 * 1024 * 1024
+HOUSEKEEPING_S = 2.0
+MAX_OPEN_FILES = 65_536
+
+_log = logging.getLogger("whatschat_ops.local")
+
+
+class MeteredExecutor:
+    """An executor that puts the metrics of AWS/Lambda; for callers other than ministack, which does so itself."""
+
+    def __init__(self, executor: Executor, control_plane: ControlPlane) -> None:
+        self._executor = executor
+        self._control_plane = control_plane
+
+    async def invoke(self, function: LambdaFunction, payload: bytes) -> Invocation:
+        """Run the function once. Raises InvocationThrottled."""
+        try:
+            invocation = await self._executor.invoke(function, payload)
+        except InvocationThrottled:
+            self._put(function, "Throttles", 1)
+            raise
+        self._put(function, "Invocations", 1)
+        self._put(function, "Errors", 1 if invocation.function_error else 0)
+        self._put(function, "Throttles", 0)
+        self._put(function, "Duration", invocation.duration_ms, "Milliseconds")
+        return invocation
+
+    async def close(self) -> None:
+        """End every worker."""
+        await self._executor.close()
+
+    def _put(self, function: LambdaFunction, name: str, value: float, unit: str = "Count") -> None:
+        self._control_plane.record_metric("AWS/Lambda", name, value, unit, {"FunctionName": function.name})
+
+
+def main(arguments: list[str]) -> int:
+    """Run the process until it is told to stop. Returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m whatschat_ops.local.server")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--root", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    layout = Layout(options.root)
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("whatschat_ops").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    prepare(layout, options.port)
+    try:
+        asyncio.run(serve(layout, options.port))
+    except OSError as error:
+        _log.error("%s", error)
+        return 1
+    return 0
+
+
+def prepare(layout: Layout, port: int) -> None:
+    """Sweep what a killed process left, and make the environment that ministack reads when it is imported."""
+    os.umask(0o077)  # the state holds secrets: IAM keys, SSM parameters
+    clear_directory(layout.work)
+    layout.temporary.mkdir()
+    kept = process_environment(os.environ)
+    os.environ.clear()
+    os.environ.update({**kept, **ministack_environment(layout, port)})
+    tempfile.tempdir = None  # it remembers the TMPDIR it has seen first
+    _raise_open_files_limit()
+
+
+def _raise_open_files_limit() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def serve(layout: Layout, port: int) -> None:
+    """Serve until SIGTERM or SIGINT. Raises OSError when the port is taken."""
+    with listening(port) as listener:
+        await _serve_on(listener, layout, port)
+
+
+@contextlib.contextmanager
+def listening(port: int) -> Iterator[socket.socket]:
+    """A socket bound to the port. Raises OSError when it is taken."""
+    # asyncio switches Nagle's algorithm off only for sockets that name TCP as their protocol; with it on, an answer
+    # written in two parts waits 40 ms for the client's delayed acknowledgement.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        yield listener
+
+
+async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
+    from whatschat_ops.local.chime import ChimeMeetings
+    from whatschat_ops.local.control_plane import Ministack
+    from whatschat_ops.local.executor import LambdaExecutor
+    from whatschat_ops.local.front import FrontDoor
+    from whatschat_ops.local.gateway import Gateway
+    from whatschat_ops.local.identity import ensure_operator
+
+    started_at = time.time()
+    control_plane = Ministack(port)
+    await control_plane.start()
+    await ensure_operator(control_plane.call_iam, layout.credentials_file)
+    executor = LambdaExecutor(control_plane, f"http://{HOST}:{port}", layout.work / "functions")
+    control_plane.run_functions_on(executor)
+    gateway = Gateway(control_plane, MeteredExecutor(executor, control_plane))
+    meetings = ChimeMeetings(control_plane, layout.chime_file, account_id=ACCOUNT_ID)
+
+    def health() -> dict[str, Any]:
+        counts = {**control_plane.counts(), "connections": len(gateway.connections)}
+        return {
+            "pid": os.getpid(),
+            "port": port,
+            "version": __version__,
+            "started_at": started_at,
+            "counts": counts,
+        }
+
+    server = _make_server(FrontDoor(control_plane, gateway, meetings, health), gateway)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    tasks = [
+        asyncio.create_task(control_plane.autosave.run()),
+        asyncio.create_task(_keep_house(layout, stopping)),
+    ]
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        _write_process_file(layout, port, started_at)
+        _log.info("The embedded AWS %s listens on http://%s:%d.", __version__, HOST, port)
+        await _first_of(serving, stopping)
+        await gateway.close()  # while we still serve: $disconnect handlers call us
+        server.should_exit = True
+        await serving
+    finally:
+        for task in tasks:
+            task.cancel()
+        await executor.close()
+        await control_plane.close()
+        _remove_process_file(layout)
+        shutil.rmtree(layout.work, ignore_errors=True)
+        _log.info("The embedded AWS has stopped.")
+
+
+def _make_server(app: Any, gateway: Any) -> Any:
+    import uvicorn
+
+    from whatschat_ops.local.gateway import HttpProtocol, websocket_protocol
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield  # the gateway has to be closed first: `_serve_on` handles the signals
+
+    return Server(
+        uvicorn.Config(
+            app,
+            http=HttpProtocol,
+            ws=websocket_protocol(gateway),
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            backlog=2048,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=3,
+        )
+    )
+
+
+async def _first_of(serving: asyncio.Task[None], stopping: asyncio.Event) -> None:
+    """Wait until the server fails or somebody wants it to stop."""
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if serving.done():
+        await serving
+
+
+async def _keep_house(layout: Layout, stopping: asyncio.Event) -> None:
+    """Keep the log small, and stop when the state directory is gone or belongs to another process."""
+    while True:
+        await asyncio.sleep(HOUSEKEEPING_S)
+        if layout.log_file.exists() and layout.log_file.stat().st_size > MAX_LOG_BYTES:
+            rotate_log(layout)
+        if not _is_ours(layout):
+            _log.error("%s is not ours any more: stopping.", layout.process_file)
+            stopping.set()
+            return
+
+
+def rotate_log(layout: Layout) -> None:
+    """Keep the log as `service.log.1` and empty it. It is open for appending, so writers go on at its start."""
+    shutil.copyfile(layout.log_file, layout.log_file.with_name("service.log.1"))
+    os.truncate(layout.log_file, 0)
+
+
+def _write_process_file(layout: Layout, port: int, started_at: float) -> None:
+    import psutil
+
+    document = {
+        "pid": os.getpid(),
+        "create_time": psutil.Process().create_time(),
+        "port": port,
+        "version": __version__,
+        "started_at": started_at,
+    }
+    write_private(layout.process_file, json.dumps(document, indent=2) + "\n")
+
+
+def _is_ours(layout: Layout) -> bool:
+    try:
+        return bool(json.loads(layout.process_file.read_text(encoding="utf-8"))["pid"] == os.getpid())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _remove_process_file(layout: Layout) -> None:
+    if _is_ours(layout):
+        layout.process_file.unlink()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

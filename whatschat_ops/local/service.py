@@ -1,0 +1,287 @@
+"""The embedded AWS as a background service of the user: started, stopped, looked at and wiped.
+
+Takes a port and the user's state directory; gives where the service is and with which access key. It imports neither
+ministack nor uvicorn: those live in the process that it starts (`server`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from whatschat_ops.errors import LocalError
+from whatschat_ops.local import process
+from whatschat_ops.local.identity import read_access_key
+from whatschat_ops.local.layout import HOST, Layout
+from whatschat_ops.redaction import Secret
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 15.0
+HEALTH_TIMEOUT_S = 2.0
+PORT_TIMEOUT_S = 2.0
+FOLLOW_INTERVAL_S = 0.2
+_NEEDED = ("ministack", "uvicorn", "httptools", "awslambdaric", "psutil")
+
+Say = Callable[[str], None]
+"""Tells the user what happens, one sentence at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalService:
+    """A running embedded AWS and the key to it."""
+
+    endpoint_url: str
+    access_key_id: str
+    secret_access_key: Secret
+    pid: int
+    port: int
+    started: bool
+    """Whether this call started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStatus:
+    """What `local status` shows. The fields from `pid` to `memory_mb` are None when nothing runs."""
+
+    running: bool
+    state_directory: str
+    pid: int | None = None
+    port: int | None = None
+    endpoint_url: str | None = None
+    uptime_s: int | None = None
+    memory_mb: int | None = None
+    """Memory of the service and its Lambda workers."""
+    workers: int = 0
+    """Lambda worker processes."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StopResult:
+    """What `local stop` did."""
+
+    stopped: bool
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResetResult:
+    """What `local reset` did."""
+
+    state_directory: str
+    restarted: bool
+
+
+def ensure_running(*, port: int, say: Say, exact_port: bool = False) -> LocalService:
+    """The embedded AWS; started first, on `port`, if it does not run. Raises LocalError.
+
+    One state directory is one AWS, so one that runs already is used wherever it listens, unless `exact_port`.
+    """
+    _check_installed()
+    layout = Layout.of_user()
+    if found := process.find(layout):
+        return _service(layout, found, port if exact_port else found.port, started=False)
+    with process.locked(layout):
+        if found := process.find(layout):  # somebody else was faster
+            return _service(layout, found, port if exact_port else found.port, started=False)
+        return _service(layout, _start(layout, port, say), port, started=True)
+
+
+def _start(layout: Layout, port: int, say: Say) -> process.ServiceProcess:
+    _check_port(port)
+    say(f"Starting the embedded AWS on http://{HOST}:{port} ...")
+    child = process.spawn(layout, port)
+    try:
+        process.wait_until_healthy(child, layout, port, START_TIMEOUT_S)
+    except KeyboardInterrupt:
+        child.terminate()
+        raise
+    finally:
+        # It outlives us, and that is meant: without a return code, Popen warns of a process left behind.
+        child.returncode = child.returncode or 0
+    found = process.find(layout)
+    if found is None:
+        raise LocalError(
+            f"The embedded AWS ended after its start: {process.last_words(layout)}",
+            hint="whatschat-ops local logs",
+        )
+    return found
+
+
+def _service(layout: Layout, found: process.ServiceProcess, port: int, *, started: bool) -> LocalService:
+    if found.port != port:
+        raise LocalError(
+            f"The embedded AWS of {layout.root} runs on port {found.port} already, not on {port}.",
+            hint=f"whatschat-ops local stop, or use --port {found.port}. "
+            "Another WHATSCHAT_OPS_STATE_DIR gives a second one.",
+        )
+    key = read_access_key(layout.credentials_file)
+    if key is None:
+        raise LocalError(
+            f"The access key of the embedded AWS is gone: {layout.credentials_file} does not exist.",
+            hint="whatschat-ops local stop && whatschat-ops local start",
+        )
+    return LocalService(
+        endpoint_url=f"http://{HOST}:{found.port}",
+        access_key_id=key.access_key_id,
+        secret_access_key=key.secret_access_key,
+        pid=found.pid,
+        port=found.port,
+        started=started,
+    )
+
+
+def stop() -> StopResult:
+    """End the service and its workers. Nothing to do is no error. Raises LocalError."""
+    _check_installed()
+    layout = Layout.of_user()
+    if process.find(layout) is None:
+        return StopResult(stopped=False)
+    with process.locked(layout):
+        return _stop(layout)
+
+
+def _stop(layout: Layout) -> StopResult:
+    found = process.find(layout)
+    if found is None:
+        return StopResult(stopped=False)
+    process.end(found, layout, STOP_TIMEOUT_S)
+    if process.find(layout) is not None:
+        raise LocalError(f"The embedded AWS (process {found.pid}) does not end.", hint=f"kill -9 {found.pid}")
+    return StopResult(stopped=True, pid=found.pid)
+
+
+def reset(*, say: Say) -> ResetResult:
+    """Forget everything the embedded AWS holds, its access key too; start it again if it was running."""
+    _check_installed()
+    layout = Layout.of_user()
+    with process.locked(layout):
+        found = process.find(layout)
+        _stop(layout)
+        for path in sorted(layout.root.iterdir()):
+            if path == layout.lock_file:
+                continue
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if found:
+            _start(layout, found.port, say)
+    return ResetResult(str(layout.root), restarted=found is not None)
+
+
+def status() -> LocalStatus:
+    """Whether the service runs, and how it is."""
+    _check_installed()
+    layout = Layout.of_user()
+    found, health = _look(layout)
+    if found is None:
+        return LocalStatus(running=False, state_directory=str(layout.root))
+    memory_bytes, workers = _usage(found.pid)
+    return LocalStatus(
+        running=True,
+        state_directory=str(layout.root),
+        pid=found.pid,
+        port=found.port,
+        endpoint_url=f"http://{HOST}:{found.port}",
+        uptime_s=int(time.time() - found.started_at),
+        memory_mb=round(memory_bytes / 1024 / 1024),
+        workers=workers,
+        counts=health["counts"],
+    )
+
+
+def _look(layout: Layout) -> tuple[process.ServiceProcess | None, Mapping[str, Any]]:
+    """The process and what it says of itself. Raises LocalError when it keeps silent."""
+    deadline = time.monotonic() + HEALTH_TIMEOUT_S
+    while (found := process.find(layout)) is not None:
+        if health := process.ask_health(found.port):
+            return found, health
+        if time.monotonic() > deadline:
+            raise LocalError(
+                f"The embedded AWS (process {found.pid}) runs but does not answer on port {found.port}.",
+                hint="whatschat-ops local stop && whatschat-ops local start",
+            )
+        time.sleep(process.POLL_S)  # a process that has just been killed is there for a moment
+    return None, {}
+
+
+def _usage(pid: int) -> tuple[int, int]:
+    import psutil
+
+    memory_bytes, workers = 0, -1
+    try:
+        service = psutil.Process(pid)
+        for each in (service, *service.children(recursive=True)):
+            memory_bytes += each.memory_info().rss
+            workers += 1
+    except psutil.NoSuchProcess:  # one that ended while we looked
+        pass
+    return memory_bytes, max(workers, 0)
+
+
+def log_lines(*, lines: int, follow: bool) -> Iterator[str]:
+    """The last `lines` lines of the service's log; with `follow`, then every new one as it comes, for ever."""
+    layout = Layout.of_user()
+    yield from process.tail(layout, lines)
+    if follow:
+        yield from _follow(layout)
+
+
+def _follow(layout: Layout) -> Iterator[str]:
+    position = layout.log_file.stat().st_size if layout.log_file.exists() else 0
+    rest = b""
+    while True:
+        size = layout.log_file.stat().st_size if layout.log_file.exists() else 0
+        if size < position:  # rotated
+            position, rest = 0, b""
+        if size > position:
+            with layout.log_file.open("rb") as log:
+                log.seek(position)
+                *complete, rest = (rest + log.read()).split(b"\n")
+                position = log.tell()
+            yield from (line.decode("utf-8", "replace") for line in complete)
+        time.sleep(FOLLOW_INTERVAL_S)
+
+
+def _check_installed() -> None:
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise LocalError(
+            f"The embedded AWS is not installed: {', '.join(missing)} missing in {sys.prefix}.",
+            hint="pip install 'whatschat-ops[local]'",
+        )
+
+
+def _check_port(port: int) -> None:
+    """Raises LocalError unless the port is free, or soon is: a killed process keeps its port for a moment."""
+    deadline = time.monotonic() + PORT_TIMEOUT_S
+    while (error := _bind_error(port)) is not None:
+        if isinstance(error, PermissionError):
+            raise LocalError(
+                f"Port {port} may not be used by this user: {error.strerror}.", hint=_other_port(port)
+            ) from error
+        owner = process.owner_of_port(port)
+        if owner is not None or time.monotonic() > deadline:
+            raise LocalError(
+                f"Port {port} on {HOST} is taken by {owner or 'another process'}.", hint=_other_port(port)
+            ) from error
+        time.sleep(process.POLL_S)
+
+
+def _bind_error(port: int) -> OSError | None:
+    with socket.socket() as probe:
+        if sys.platform != "win32":  # there it would let two processes share the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            return error
+    return None
+
+
+def _other_port(port: int) -> str:
+    return f"Choose another one: WHATSCHAT_LOCAL_PORT={port + 1 if port < 65_535 else 4567}, local.port in the configuration file, or local start --port."

@@ -1,0 +1,133 @@
+"""Log lines and metrics of the embedded AWS, kept bounded in memory.
+
+They are appended to the stores of ministack's CloudWatch Logs and CloudWatch modules directly (it has no faster way
+in), so that FilterLogEvents and GetMetricStatistics find them at once. Both calls are quick and may come from any
+thread. The modules are handed in: this one imports nothing of ministack.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
+
+MAX_EVENTS_PER_STREAM = 20_000
+MAX_STREAMS_PER_GROUP = 100
+METRIC_RESOLUTION_S = 10
+"""Equal values within this time are one weighted point. CloudWatch's own periods are 60 s or a multiple of 10 s."""
+
+
+class Telemetry:
+    """Writes to CloudWatch Logs and CloudWatch. `changed` is told the name of the service that was written to."""
+
+    def __init__(
+        self,
+        logs: Any,
+        cloudwatch: Any,
+        scope: Callable[[str, str], Any],
+        regions_of: Callable[[str, str], Iterable[str]],
+        changed: Callable[[str], None],
+    ) -> None:
+        """`scope(account, region)` is a context manager; `regions_of(kind, name)` the Regions of an API or function."""
+        self._logs = logs
+        self._cloudwatch = cloudwatch
+        self._scope = scope
+        self._regions_of = regions_of
+        self._changed = changed
+        self._points: dict[tuple[int, str, float], tuple[Any, dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+        self._points_since = 0
+
+    def write(self, group: str, stream: str, messages: Sequence[tuple[int, str]]) -> None:
+        """Append (timestamp in ms, message) events. `group` is a name, or an ARN, which says the Region too."""
+        name, region = self._locate(group)
+        now_ms = int(time.time() * 1000)
+        events = [
+            {"timestamp": timestamp, "message": message, "ingestionTime": now_ms, "eventId": uuid.uuid4().hex}
+            for timestamp, message in messages
+        ]
+        with self._scope(ACCOUNT_ID, region):
+            record = self._stream(name, stream, now_ms)
+            self._logs._append_log_events(record, events)
+            if len(record["events"]) > MAX_EVENTS_PER_STREAM * 1.1:
+                del record["events"][:-MAX_EVENTS_PER_STREAM]
+            self._logs._fanout_to_subscription_filters(name, stream, events)
+            self._logs._fanout_to_live_tail_sessions(name, stream, events)
+        self._changed("cloudwatch_logs")
+
+    def _locate(self, group: str) -> tuple[str, str]:
+        if group.startswith("arn:"):
+            parts = group.split(":")
+            return parts[6], parts[3]
+        groups = [region for (_, region, name), _ in self._logs._log_groups.all_items() if name == group]
+        if groups:
+            return group, groups[0]
+        function = group.rpartition("/")[2]
+        return group, next(iter(self._regions_of("FunctionName", function)), DEFAULT_REGION)
+
+    def _stream(self, group: str, stream: str, now_ms: int) -> dict[str, Any]:
+        if group not in self._logs._log_groups:
+            self._logs._create_log_group({"logGroupName": group})
+        streams: dict[str, dict[str, Any]] = self._logs._log_groups[group]["streams"]
+        if stream not in streams:
+            for oldest in list(streams)[: max(0, len(streams) - MAX_STREAMS_PER_GROUP + 1)]:
+                del streams[oldest]
+            streams[stream] = {
+                "events": [],
+                "uploadSequenceToken": "1",
+                "creationTime": now_ms,
+                "firstEventTimestamp": None,
+                "lastEventTimestamp": None,
+                "lastIngestionTime": None,
+            }
+        return streams[stream]
+
+    def record_metric(
+        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+    ) -> None:
+        """Put one datum into the Region of the API or function that the dimensions name."""
+        named = next((key for key in ("ApiId", "FunctionName") if key in dimensions), "")
+        regions = self._regions_of(named, dimensions[named]) if named else ()
+        with self._scope(ACCOUNT_ID, next(iter(regions), DEFAULT_REGION)):
+            self.add_point(namespace, name, value, unit, dimensions)
+
+    def add_point(
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str = "None",
+        dimensions: Mapping[str, str] | None = None,
+    ) -> None:
+        """Put one datum into the current Region. Replaces ministack's `record_metric`, which keeps every value."""
+        pairs = dict(dimensions or {})
+        with self._lock:
+            bucket = self._cloudwatch._metric_bucket((namespace, name, self._cloudwatch._dims_key(pairs)))
+            self._point(bucket, _rounded(value), unit, pairs)["Count"] += 1
+        self._changed("cloudwatch")
+
+    def _point(
+        self, bucket: list[Any], value: float, unit: str, dimensions: dict[str, str]
+    ) -> dict[str, Any]:
+        now = time.time()
+        slot = int(now // METRIC_RESOLUTION_S)
+        if slot != self._points_since:
+            self._points.clear()
+            self._points_since = slot
+        key = (id(bucket), unit, value)
+        if key not in self._points:
+            point = {"Timestamp": now, "Value": value, "Count": 0.0, "Unit": unit, "Dimensions": dimensions}
+            bucket.append(point)
+            self._points[key] = (bucket, point)  # holds the bucket, so that its id stays its own
+        return self._points[key][1]
+
+
+def _rounded(value: float) -> float:
+    if not value or not math.isfinite(value) or value == int(value):
+        return float(value)
+    return round(value, min(2, 2 - math.floor(math.log10(abs(value)))))

@@ -1,0 +1,96 @@
+"""What can be read off an AWS request or answer without knowing the service: pure functions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from whatschat_ops.local.layout import HOST
+
+Response = tuple[int, dict[str, Any], Any]
+"""HTTP status, headers, body."""
+
+EXECUTE_API = "/_aws/execute-api/"
+"""Path of the data plane of API Gateway on this port; what follows is API id / stage / path."""
+
+_READ_VERBS = (
+    "Get",
+    "List",
+    "Describe",
+    "Query",
+    "Scan",
+    "BatchGet",
+    "Filter",
+    "Simulate",
+    "Lookup",
+    "Search",
+    "Test",
+)
+_INVOCATIONS = ("/invocations", "/response-streaming-invocations", "/invoke-async")
+
+
+def signed_service(authorization: str, query_string: str) -> str | None:
+    """The service in the SigV4 credential scope (header or presigned URL), for example `chime`."""
+    credential = re.search(r"Credential=([^,\s]+)", authorization)
+    scope = credential.group(1) if credential else parse_qs(query_string).get("X-Amz-Credential", [""])[0]
+    parts = unquote(scope).split("/")
+    return parts[-2] if len(parts) >= 5 else None
+
+
+def operation(path: str, headers: Mapping[str, str], body: bytes) -> str | None:
+    """The operation's name, where the protocol says it (JSON, query and RPC v2 protocols), else None (REST)."""
+    if target := headers.get("x-amz-target"):
+        return target.rpartition(".")[2]
+    if rpc := re.fullmatch(r"/service/[^/]+/operation/([^/]+)", path):
+        return rpc.group(1)
+    if action := re.match(rb"(?:.*&)?Action=(\w+)", body[:4096]):
+        return action.group(1).decode()
+    return None
+
+
+def is_read_only(method: str, path: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether the request surely changes nothing in the service that it goes to."""
+    if method in ("GET", "HEAD", "OPTIONS") or path.endswith(_INVOCATIONS):
+        return True
+    name = operation(path, headers, body)
+    return name is not None and name.startswith(_READ_VERBS)
+
+
+def connection_path(raw_path: str, host: str) -> tuple[str, str, str] | None:
+    """API id, stage and connection id of a call of the @connections API, by path or by AWS's own host name."""
+    by_host = re.match(r"([a-z0-9]+)\.execute-api\.", host)
+    if raw_path.startswith(EXECUTE_API):
+        segments = raw_path[len(EXECUTE_API) :].split("/", 3)
+    elif by_host:
+        segments = [by_host.group(1), *raw_path.lstrip("/").split("/", 2)]
+    else:
+        return None
+    if len(segments) != 4 or unquote(segments[2]) != "@connections":
+        return None
+    return segments[0], unquote(segments[1]), unquote(segments[3])
+
+
+def with_reachable_endpoints(response: Response, path: str, port: int) -> Response:
+    """GetApi, GetApis, CreateApi and UpdateApi with an `apiEndpoint` that leads here.
+
+    AWS's own form is `wss://{api}.execute-api.{region}.amazonaws.com`. Here it is `ws://127.0.0.1:{port}/_aws/…`, so that
+    a client makes its URLs of it just as it does on AWS: the socket is `{endpoint}/{stage}`, the @connections API the
+    same with http for ws.
+    """
+    status, headers, body = response
+    if (
+        status >= 300
+        or not path.startswith("/v2/apis")
+        or not isinstance(body, bytes)
+        or b"apiEndpoint" not in body
+    ):
+        return response
+    document = json.loads(body)
+    for api in document.get("items", [document]):
+        if "apiEndpoint" in api:
+            scheme = "ws" if api.get("protocolType") == "WEBSOCKET" else "http"
+            api["apiEndpoint"] = f"{scheme}://{HOST}:{port}{EXECUTE_API}{api['apiId']}"
+    return status, headers, json.dumps(document).encode()
