@@ -49,13 +49,14 @@ def render_records(records: list[MeetingRecord]) -> RenderableType:
         return "No meetings."
     table = Table(
         Column("Meeting", no_wrap=True, min_width=36),  # an id that is cut cannot be copied
-        "External id", "User", "Control Region", "Media Region", "Created (UTC)", "Status",
+        Column("External id", overflow="fold"), "User", "Region", "Created (UTC)", "Status",
         box=None, header_style="bold", pad_edge=False,
     )  # fmt: skip
     for record in records:
         created = f"{record.created_at:%Y-%m-%d %H:%M:%S}"
-        cells = (record.meeting_id, record.external_meeting_id, record.created_by, record.control_region)
-        table.add_row(*map(Text, (*cells, record.media_region, created, record.status.value)))
+        regions = dict.fromkeys((record.control_region, record.media_region))  # usually one and the same
+        cells = (record.meeting_id, record.external_meeting_id, record.created_by, " / ".join(regions))
+        table.add_row(*map(Text, (*cells, created, record.status.value)))
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import re
 import sys
 import traceback
 from typing import Annotated, Any, NoReturn
@@ -103,7 +104,7 @@ def main(arguments: list[str]) -> int:
     except _CliUsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a bare group: its help is printed already
             return ExitCode.USAGE
-        return _fail(_as_usage_error(error), arguments)
+        return _fail(_as_usage_error(error, arguments), arguments)
     except OpsError as error:
         return _fail(error)
     except BrokenPipeError:  # the reader of a pipe has gone, for example `| head`
@@ -116,8 +117,11 @@ def main(arguments: list[str]) -> int:
     return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _as_usage_error(error: Any) -> UsageError:
+def _as_usage_error(error: Any, arguments: list[str]) -> UsageError:
     path = error.ctx.command_path if error.ctx else "whatschat-ops"
+    ids = [argument for argument in arguments if re.fullmatch(r"-[\w-]{14}=", argument)]
+    if ids and "--" not in arguments:  # API Gateway's ids may begin with a dash, as options do
+        return UsageError(f"{ids[0]} looks like an option.", hint=f"{path} -- {ids[0]}")
     return UsageError(error.format_message(), hint=f"{path} --help")
 
 
