@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import psutil
 import websockets
 
@@ -113,20 +114,34 @@ def ministack() -> Iterator[Target]:
             wait_for_port(port)
             run_cli(environment, "provision", "--yes", "--quiet")
             api_id = json.loads(run_cli(environment, "ws", "endpoint", "--json"))["api_id"]
-            # Its own endpoint is a host below .localhost, which not every resolver knows.
-            environment["AWS_API_GATEWAY_WEBSOCKET_ENDPOINT"] = (
-                f"http://127.0.0.1:{port}/_aws/execute-api/{api_id}/production"
-            )
-            run_cli(environment, "provision", "--yes", "--quiet")
-            url = f"ws://127.0.0.1:{port}/_aws/execute-api/{api_id}/production"
+            base = f"http://127.0.0.1:{port}/_aws/execute-api/{api_id}/production"
+            post_back_to(base, environment)
+            url = base.replace("http", "ws", 1)
             yield Target(
                 "ministack alone", url, run_cli(environment, "token", "mint", "--user", "bench"), server.pid
             )
         finally:
-            for child in psutil.Process(server.pid).children(recursive=True):
-                child.kill()
-            server.terminate()
+            for process in (*psutil.Process(server.pid).children(recursive=True), server):
+                process.kill()
             server.wait(20)
+
+
+def post_back_to(endpoint: str, environment: dict[str, str]) -> None:
+    """Give the `default` function an endpoint that every resolver knows; ministack's own is below .localhost."""
+    client = boto3.client(
+        "lambda",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    name = "websocket-default"
+    variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    variables["API_GATEWAY_ENDPOINT"] = endpoint
+    client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    client.get_waiter("function_updated_v2").wait(FunctionName=name)
+    version = client.publish_version(FunctionName=name)["Version"]
+    client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
 
 
 def wait_for_port(port: int) -> None:
