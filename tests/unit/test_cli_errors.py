@@ -45,7 +45,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("nonsense", "No such command 'nonsense'", "whatschat-ops --help"),
         ("cost nonsense", "No such command 'nonsense'", "whatschat-ops cost --help"),
         ("cost estimate --bogus", "No such option: --bogus", "whatschat-ops cost estimate --help"),
-        ("ws connections get -geFSt04bTMTm9k=", "looks like an option", "ws connections get -- -geFSt04bTMTm9k="),
+        (
+            "ws connections get -geFSt04bTMTm9k=",
+            "looks like an option",
+            "ws connections get -- -geFSt04bTMTm9k=",
+        ),
         ("cost estimate --messages", "requires an argument", "whatschat-ops"),
         ("cost estimate too many", "unexpected extra argument", "whatschat-ops cost estimate --help"),
         ("config show -e staging", "There is no environment 'staging'", "Make configs/staging.yaml"),
