@@ -484,7 +484,7 @@ def test_new_code_replaces_the_worker_and_lets_the_old_one_finish(play: Any) -> 
         assert await bench.ask(make_function("def handler(event, context): return 'new'")) == "new"
         old_pid = await running
         await until(lambda: not alive(old_pid))
-        assert bench.executor.worker_count() == 1
+        await until(lambda: bench.executor.worker_count() == 1)
 
     play(scenario)
 

@@ -190,7 +190,8 @@ class Pool:
         limits = self._limits
         ready = [worker for worker in self._workers if worker.was_ready]
         starting = len(self._workers) - len(ready)
-        if waited_s < limits.spawn_after_s or starting >= limits.processors:
+        # One worker that is starting already serves one waiting call.
+        if waited_s < limits.spawn_after_s or starting >= min(limits.processors, len(self._waiting)):
             return False
         if len(self._workers) >= limits.max_workers:
             return False
