@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from whatschat_ops.errors import OpsError, UsageError
 from whatschat_ops.packaging import FunctionPackage, build_function_zip
-from whatschat_ops.packaging.archive import SizeLimits, build_zip, check_size
+from whatschat_ops.packaging.archive import SizeLimits, build_zip, check_size, pack
 from whatschat_ops.packaging.vendored import normalise_newlines, vendored_files
 
 FUNCTIONS = ("connect", "disconnect", "default")
@@ -137,6 +137,26 @@ def test_code_too_large_zipped_says_so() -> None:
     files = {"a.py": b"x" * 2_000_000}
     with pytest.raises(OpsError, match=r"zipped, and Lambda accepts 1\.0 MB"):
         check_size("default", files, build_zip(files), SizeLimits(1024 * 1024, 250_000_000))
+
+
+def test_code_too_large_names_npm_packages_by_their_names() -> None:
+    files = {
+        "node_modules/@aws-sdk/client-s3/dist/index.js": b"x" * 3_000_000,
+        "node_modules/moment/moment.js": b"x" * 2_000_000,
+        "dist/connect.js": b"x",
+    }
+    with pytest.raises(OpsError) as caught:
+        pack("connect", files, limits=SizeLimits(zipped_bytes=50_000_000, unzipped_bytes=1_000_000))
+    assert caught.value.hint is not None
+    assert "node_modules/@aws-sdk/client-s3 (2.9 MB), node_modules/moment (1.9 MB)" in caught.value.hint
+
+
+def test_code_is_deflated_only_when_it_is_too_large_otherwise() -> None:
+    files = {"a.js": b"x" * 2_000_000}
+    assert pack("connect", files) == build_zip(files)
+    deflated = pack("connect", files, limits=SizeLimits(1_000_000, 250_000_000))
+    assert len(deflated) < 10_000
+    assert zipfile.ZipFile(io.BytesIO(deflated)).read("a.js") == files["a.js"]
 
 
 @pytest.mark.parametrize(

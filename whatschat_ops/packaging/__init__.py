@@ -1,5 +1,7 @@
-"""Code for Lambda as byte-reproducible zips."""
+"""Code for Lambda as byte-reproducible zips, from the built-in handlers or the application's own folder."""
 
-from whatschat_ops.packaging.builtin import FunctionPackage, build_function_zip
+from whatschat_ops.packaging.builtin import build_function_zip
+from whatschat_ops.packaging.package import FunctionPackage
+from whatschat_ops.packaging.sources import build_packages
 
-__all__ = ["FunctionPackage", "build_function_zip"]
+__all__ = ["FunctionPackage", "build_function_zip", "build_packages"]

@@ -11,6 +11,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from whatschat_ops.errors import OpsError
@@ -21,7 +22,9 @@ EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
 UNIX: Final = 3
 """`create_system` of every entry; the standard library would write the building machine's own."""
 
-REGULAR_FILE_0644: Final = 0o100644 << 16
+REGULAR_FILE_0644: Final = 0o100644
+PROGRAM_0755: Final = 0o100755
+SYMBOLIC_LINK: Final = 0o120777
 """Lambda runs the code as another user: it must be readable by all."""
 
 MEGABYTE: Final = 1024 * 1024
@@ -39,16 +42,40 @@ LAMBDA_LIMITS: Final = SizeLimits(zipped_bytes=50 * MEGABYTE, unzipped_bytes=250
 """A direct upload, and its contents with all layers (docs.aws.amazon.com/lambda, "Lambda quotas")."""
 
 
-def build_zip(files: Mapping[str, bytes]) -> bytes:
-    """A zip of `files` (path with forward slashes -> content), sorted by path."""
+def build_zip(
+    files: Mapping[str, bytes], modes: Mapping[str, int] = MappingProxyType({}), *, compress: bool = False
+) -> bytes:
+    """A zip of `files` (path with forward slashes -> content), sorted by path.
+
+    `modes` has the `st_mode` of what is not a plain file that all may read: programs and symbolic links.
+    """
+    method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(buffer, "w", method, compresslevel=9) as archive:
         for path in sorted(files):
             entry = zipfile.ZipInfo(path, EARLIEST)
             entry.create_system = UNIX
-            entry.external_attr = REGULAR_FILE_0644
+            entry.external_attr = modes.get(path, REGULAR_FILE_0644) << 16
+            entry.compress_type = method
             archive.writestr(entry, files[path])
     return buffer.getvalue()
+
+
+def pack(
+    function: str,
+    files: Mapping[str, bytes],
+    modes: Mapping[str, int] = MappingProxyType({}),
+    limits: SizeLimits = LAMBDA_LIMITS,
+) -> bytes:
+    """The zip that is uploaded. Raises OpsError, naming the largest parts, when Lambda would refuse its size.
+
+    It is deflated only when it is too large otherwise: then equal files have equal bytes where zlib is the same.
+    """
+    zip_bytes = build_zip(files, modes)
+    if len(zip_bytes) > limits.zipped_bytes:
+        zip_bytes = build_zip(files, modes, compress=True)
+    check_size(function, files, zip_bytes, limits)
+    return zip_bytes
 
 
 def check_size(
@@ -69,13 +96,21 @@ def check_size(
 
 
 def _largest_parts(files: Mapping[str, bytes], count: int = 3) -> str:
-    """The largest top-level folders and files, largest first."""
+    """The largest packages, top-level folders and files, largest first."""
     size_by_part: dict[str, int] = {}
     for path, content in files.items():
-        part = path.split("/", 1)[0]
+        part = _part(path)
         size_by_part[part] = size_by_part.get(part, 0) + len(content)
     largest = sorted(size_by_part.items(), key=lambda item: (-item[1], item[0]))[:count]
     return ", ".join(f"{part} ({_megabytes(size_bytes)})" for part, size_bytes in largest)
+
+
+def _part(path: str) -> str:
+    """`node_modules/@scope/name` and `node_modules/name`, else the top-level folder or file."""
+    top, *rest = path.split("/")
+    if top != "node_modules" or not rest:
+        return top
+    return "/".join([top, *rest[: 2 if rest[0].startswith("@") else 1]])
 
 
 def _megabytes(size_bytes: int) -> str:

@@ -2,69 +2,63 @@
 
 Takes the function's short name and where it will run; gives the zip with everything that is not part of the
 Lambda runtime: the handler's module, the modules it imports, and PyJWT for `connect`. A zip holds no module
-that its function does not import, so that a change to one handler deploys one function. The same sources and
-the same PyJWT give the same bytes on every machine.
+that its function does not import, so that a change to one handler deploys one function. The same sources give
+the same bytes on every machine: PyJWT's version is pinned, whatever version is installed here.
 """
 
 from __future__ import annotations
 
 import ast
-import base64
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from importlib.resources import files as package_files
+from types import MappingProxyType
 from typing import Final
 
-from whatschat_ops.errors import UsageError
-from whatschat_ops.packaging.archive import build_zip, check_size
-from whatschat_ops.packaging.vendored import normalise_newlines, vendored_files
+from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.packaging.archive import pack
+from whatschat_ops.packaging.package import FunctionPackage, function_package
+from whatschat_ops.packaging.pins import PYJWT, Pin
+from whatschat_ops.packaging.vendored import normalise_newlines, pinned_files
 
 SOURCE_PACKAGE: Final = "whatschat_ops.handlers"
 PACKAGE_IN_ZIP: Final = "whatschat_handlers"
 
-VENDORED: Final[Mapping[str, tuple[str, ...]]] = {"connect": ("PyJWT",), "disconnect": (), "default": ()}
+VENDORED: Final[Mapping[str, tuple[Pin, ...]]] = {"connect": (PYJWT,), "disconnect": (), "default": ()}
 """Function -> the distributions it needs beside boto3 (which every Python runtime of Lambda has)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionPackage:
-    """The code of one function, ready for CreateFunction and UpdateFunctionCode."""
-
-    function: str
-    """`connect`, `disconnect` or `default`."""
-    handler: str
-    """Lambda's `Handler`, for example `whatschat_handlers.connect.handler`."""
-    zip_bytes: bytes = field(repr=False)
-    sha256_base64: str
-    """Lambda's `CodeSha256`: the base64 of the zip's SHA-256."""
-    file_names: tuple[str, ...]
-    size_bytes: int
-    unzipped_size_bytes: int
-
-
-def build_function_zip(function: str, architecture: str, runtime: str) -> FunctionPackage:
+def build_function_zip(
+    function: str,
+    architecture: str,
+    runtime: str,
+    *,
+    extra: Mapping[str, bytes] = MappingProxyType({}),
+    say: Callable[[str], None] = lambda _line: None,
+) -> FunctionPackage:
     """Package the built-in handler of `function` (`connect`, `disconnect`, `default`).
 
     `architecture` (`arm64`, `x86_64`) and `runtime` (`python3.x`) do not change the bytes, since everything
-    in the zip is pure Python; another language's runtime is refused. Raises UsageError for an unknown function
-    or runtime, OpsError when PyJWT cannot be vendored or Lambda would refuse the size.
+    of ours is pure Python; another language's runtime is refused. `extra` are files of more packages. Raises
+    UsageError for an unknown function or runtime, OpsError when PyJWT cannot be had, when `extra` has another
+    version of one of our files, or when Lambda would refuse the size.
     """
     _check_target(function, architecture, runtime)
     files = _handler_files(function)
-    for distribution_name in VENDORED[function]:
-        files |= vendored_files(distribution_name)
-    zip_bytes = build_zip(files)
-    check_size(function, files, zip_bytes)
-    return FunctionPackage(
-        function=function,
-        handler=f"{PACKAGE_IN_ZIP}.{function}.handler",
-        zip_bytes=zip_bytes,
-        sha256_base64=base64.b64encode(hashlib.sha256(zip_bytes).digest()).decode("ascii"),
-        file_names=tuple(sorted(files)),
-        size_bytes=len(zip_bytes),
-        unzipped_size_bytes=sum(len(content) for content in files.values()),
-    )
+    for pin in VENDORED[function]:
+        files |= pinned_files(pin, say)
+    _require_agreement(files, extra)
+    files |= extra
+    return function_package(function, f"{PACKAGE_IN_ZIP}.{function}.handler", pack(function, files))
+
+
+def _require_agreement(files: Mapping[str, bytes], extra: Mapping[str, bytes]) -> None:
+    differing = sorted(path for path in files.keys() & extra.keys() if files[path] != extra[path])
+    if differing:
+        ours = ", ".join(f"{pin.name}=={pin.version}" for pins in VENDORED.values() for pin in pins)
+        raise OpsError(
+            f"The additional packages have another {differing[0]} than the built-in handlers, which use {ours}.",
+            hint="Take that package out of the file that lambda.requirements names, or pin this very version there.",
+        )
 
 
 def _check_target(function: str, architecture: str, runtime: str) -> None:

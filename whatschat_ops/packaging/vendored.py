@@ -1,16 +1,47 @@
-"""An installed pure-Python distribution -> the files of it that a function needs.
+"""A pinned pure-Python distribution -> the files of it that a function needs, the same on every machine.
 
-Takes the name of a distribution; gives its `.py` files and its licence as they are listed in its RECORD, so
-that nothing is downloaded and nothing that happens to lie beside it comes along. Refuses what could differ
-from machine to machine: compiled code, and installations without a RECORD.
+Takes them from the installation when that is exactly the pinned one (so that no network is needed), else from the
+wheel that pip downloads. Gives `.py` files and licences only, verified against the pin's digest. Refuses what could
+differ from machine to machine: compiled code, installations without a RECORD, changed files.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
 
 from whatschat_ops.errors import OpsError
+from whatschat_ops.packaging.archive import build_zip
+from whatschat_ops.packaging.pins import Pin
+from whatschat_ops.packaging.wheels import downloaded_wheels, unpacked
+
+
+def pinned_files(pin: Pin, say: Callable[[str], None] = lambda _line: None) -> dict[str, bytes]:
+    """Path -> content of the pinned version. Raises OpsError when it is neither installed nor to be downloaded."""
+    installed = _installed_files(pin)
+    if installed is not None and content_digest(installed) == pin.content_sha256:
+        return installed
+    try:
+        wheels = downloaded_wheels(pin.requirement, ("--no-deps", "--require-hashes"), say)
+    except OpsError as error:
+        hint = f"Check the network, or run: python -m pip install {pin.name}=={pin.version}"
+        raise OpsError(error.message, hint=hint) from error
+    files = {
+        path: normalise_newlines(content)
+        for wheel in wheels
+        for path, content in unpacked(wheel).items()
+        if _is_needed(PurePath(path))
+    }
+    if content_digest(files) != pin.content_sha256:
+        raise OpsError(f"The wheel of {pin.name} {pin.version} has other files than its pin says.")
+    return files
+
+
+def content_digest(files: Mapping[str, bytes]) -> str:
+    """One SHA-256 (hexadecimal) over paths and contents."""
+    return hashlib.sha256(build_zip(files)).hexdigest()
 
 
 def vendored_files(distribution_name: str) -> dict[str, bytes]:
@@ -31,12 +62,24 @@ def normalise_newlines(source: bytes) -> bytes:
     return source.replace(b"\r\n", b"\n")
 
 
+def _installed_files(pin: Pin) -> dict[str, bytes] | None:
+    """The installed files, if the pinned version is installed in a way that can be read."""
+    try:
+        if importlib.metadata.version(pin.name) != pin.version:
+            return None
+        return vendored_files(pin.name)
+    except (importlib.metadata.PackageNotFoundError, OpsError, OSError):
+        return None  # the wheel has the same files
+
+
 def _needed(distribution: importlib.metadata.Distribution) -> Iterator[importlib.metadata.PackagePath]:
     for path in distribution.files or ():
-        outside = path.is_absolute() or ".." in path.parts
-        is_licence = path.name.upper().startswith(("LICENSE", "LICENCE"))
-        if not outside and (path.suffix == ".py" or is_licence):
+        if not (path.is_absolute() or ".." in path.parts) and _is_needed(path):
             yield path
+
+
+def _is_needed(path: PurePath) -> bool:
+    return path.suffix == ".py" or path.name.upper().startswith(("LICENSE", "LICENCE"))
 
 
 def _require_pure_python(distribution: importlib.metadata.Distribution, name: str) -> None:

@@ -1,0 +1,137 @@
+"""The application's own Node folder as the functions' code: built, deployed and talked to, by the real command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tests.local.conftest import EmbeddedAws
+
+pytestmark = pytest.mark.local
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "node_functions"
+PREFIX = "nodesource-"
+CONFIGURATION = f"""\
+environment: local
+prefix: {PREFIX}
+lambda:
+  source:
+    path: app
+    runtime: nodejs20.x
+    handlers:
+      default: dist/default.routeMessage
+"""
+
+
+class Application:
+    """A copy of the fixture, with a configuration beside it."""
+
+    def __init__(self, folder: Path, aws: EmbeddedAws) -> None:
+        self.folder, self.aws = folder, aws
+        shutil.copytree(FIXTURE, folder / "app")
+        self.configure()
+
+    def configure(self, more: str = "") -> None:
+        (self.folder / "local.yaml").write_text(CONFIGURATION + more)
+
+    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "whatschat_ops", *arguments, "--config", str(self.folder / "local.yaml")],
+            env=self.aws.environment(),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=170,
+            check=False,
+        )
+        assert done.returncode == code, f"{arguments} -> {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def rows(self) -> list[tuple[str, int]]:
+        table = f"{PREFIX}websocket-connections"
+        return [
+            (row["userId"]["S"], len(row))
+            for row in self.aws.client("dynamodb").scan(TableName=table)["Items"]
+        ]
+
+
+@pytest.fixture(scope="module")
+def application(
+    embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Application, str]]:
+    """A provisioned application, and what `provision` said on stderr."""
+    for program in ("npm", "node", "zip"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    mine = Application(tmp_path_factory.mktemp("application"), embedded_aws)
+    probe = subprocess.run(
+        ["npm", "view", "@aws-sdk/client-dynamodb", "version"], capture_output=True, check=False, timeout=60
+    )
+    if probe.returncode != 0:
+        pytest.skip("no npm registry can be reached")
+    said = mine.run("provision", "--yes").stderr
+    yield mine, said
+    mine.run("destroy", "--yes")
+
+
+def ask(url: str, message: dict[str, Any], user: str = "alice") -> Any:
+    with connect(f"{url}?token={user}", open_timeout=30) as socket:
+        socket.send(json.dumps(message))
+        return json.loads(socket.recv(timeout=30))
+
+
+def test_every_step_is_seen_and_the_sdk_is_bundled(application: tuple[Application, str]) -> None:
+    _, said = application
+    steps = ("npm install", "npm run build", "npm run package")
+    assert all(f"{step}: done in " in said for step in steps)
+    assert "Adding the production dependencies, which the zip lacks: @aws-sdk/client-apigateway" in said
+
+
+def test_socket_connects_pings_and_sends(application: tuple[Application, str]) -> None:
+    mine, _ = application
+    url = mine.run("ws", "endpoint").stdout.strip()
+    with connect(f"{url}?token=alice", open_timeout=30) as socket:
+        socket.send(json.dumps({"type": "ping"}))
+        assert json.loads(socket.recv(timeout=30)) == {"type": "pong"}
+        socket.send(json.dumps({"type": "message:send", "content": "hi"}))
+        assert json.loads(socket.recv(timeout=30)) == {
+            "type": "message:sent",
+            "from": "alice",
+            "content": "hi",
+        }
+        assert mine.rows() == [("alice", 3)]
+    with pytest.raises(InvalidStatus) as refused, connect(url):
+        pass
+    assert refused.value.response.status_code == 401
+
+
+def test_plan_without_a_change_runs_no_npm(application: tuple[Application, str]) -> None:
+    mine, _ = application
+    planned = mine.run("plan", "--detailed-exitcode")
+    assert "No changes" in planned.stdout
+    assert "npm" not in planned.stderr
+
+
+def test_build_errors_stop_until_they_are_ignored_and_the_change_is_deployed(
+    application: tuple[Application, str],
+) -> None:
+    mine, _ = application
+    source = mine.folder / "app" / "default.ts"
+    source.write_text(source.read_text().replace("'pong' }", "'pong', new: true /* TS2339 */ }"))
+    stopped = mine.run("lambda", "deploy", "--yes", code=1)
+    assert "`npm run build` failed" in stopped.stderr
+    assert "default.ts(1,1): error TS2339" in stopped.stderr
+    mine.configure("    ignore_build_errors: true\n")
+    deployed = mine.run("lambda", "deploy", "--yes")
+    assert "Going on, because lambda.source.ignore_build_errors is set" in deployed.stderr
+    url = mine.run("ws", "endpoint").stdout.strip()
+    assert ask(url, {"type": "ping"}) == {"type": "pong", "new": True}

@@ -1,0 +1,150 @@
+"""Runs a Node folder's npm steps, and finds what they made.
+
+Takes a folder and the names of steps. Each step is told to `say` when it begins and ends; a failed one raises
+OpsError with the end of its own output and its exit code. Nothing is written except by npm and the folder's scripts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from whatschat_ops.errors import OpsError
+
+Say = Callable[[str], None]
+
+COMMANDS: Final = {
+    # Development dependencies too, also under NODE_ENV=production: the compiler is one of them.
+    "install": ("install", "--include=dev", "--no-audit", "--no-fund"),
+    "build": ("run", "build"),
+    "package": ("run", "package"),
+}
+NOT_SOURCES: Final = frozenset({"node_modules", ".git"})
+BUILT: Final = frozenset({"dist"})
+"""Folders that `npm run build` makes."""
+
+OUTPUT_LINES: Final = 30
+"""Of a failed step's output that an error shows."""
+
+NOT_FOUND: Final = 127
+"""A shell's exit code for a program that is not there."""
+
+
+def run_steps(folder: Path, steps: Sequence[str], ignore_build_errors: bool, say: Say) -> int:
+    """Run the steps in order. Gives the time when the last one began (nanoseconds since 1970)."""
+    started_ns = time.time_ns()
+    for step in steps:
+        started_ns = time.time_ns()
+        _run_step(folder, step, ignore_build_errors and step == "build", say)
+    return started_ns
+
+
+def built_zip(folder: Path, pattern: str | None, since_ns: int) -> Path:
+    """The newest zip in the folder that was written since then. Raises OpsError when there is none."""
+    # A file system may round times down to a whole second or two.
+    since_ns = since_ns // 1_000_000_000 * 1_000_000_000 - 2_000_000_000
+    found = [path for path in _zips(folder, pattern) if path.stat().st_mtime_ns >= since_ns]
+    if not found:
+        raise OpsError(
+            f"`npm run package` made no zip: nothing new matches {pattern or '*.zip'} in {folder}.",
+            hint="Set lambda.source.zip to the path of the zip, or leave `package` out of lambda.source.steps.",
+        )
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def source_digest(folder: Path, *, builds: bool) -> str:
+    """One SHA-256 over the names and contents of the folder's sources: no node_modules, .git or zips.
+
+    `builds`: the folder makes its `dist` itself, so that is no source either.
+    """
+    digest = hashlib.sha256()
+    for path in _files(folder, NOT_SOURCES | BUILT if builds else NOT_SOURCES):
+        if path.suffix == ".zip":
+            continue
+        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+        name = path.relative_to(folder).as_posix().encode()
+        digest.update(b"%d %s %d " % (len(name), name, len(content)) + content)
+    return digest.hexdigest()
+
+
+def npm_command(*arguments: str) -> list[str]:
+    """npm with arguments. Raises OpsError when it is not installed."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise OpsError(
+            "The application's Lambda folder cannot be built: npm is not on the PATH.",
+            hint="Install Node.js from nodejs.org, or leave lambda.source.path empty to deploy the built-in handlers.",
+        )
+    return [npm, *arguments]
+
+
+def tail(output: str, lines: int = OUTPUT_LINES) -> str:
+    """The last lines of a program's output."""
+    return "\n".join(output.strip().splitlines()[-lines:])
+
+
+def _run_step(folder: Path, step: str, go_on: bool, say: Say) -> None:
+    arguments = COMMANDS[step]
+    shown = f"npm {' '.join(arguments[: 2 if arguments[0] == 'run' else 1])}"
+    command = npm_command(*arguments)
+    say(f"{shown}: in {folder}")
+    started_s, started_ns = time.monotonic(), time.time_ns()
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    if done.returncode == 0:
+        say(f"{shown}: done in {time.monotonic() - started_s:.1f} s")
+        return
+    written = step == "build" and _wrote_javascript(folder, started_ns)
+    message = f"`{shown}` failed in {folder} (exit code {done.returncode}):\n{tail(done.stdout)}"
+    if not (go_on and written):
+        raise OpsError(message, hint=_hint(folder, step, done.returncode, written))
+    say(
+        f"Warning: {message}\nGoing on, because lambda.source.ignore_build_errors is set and JavaScript was written."
+    )
+
+
+def _hint(folder: Path, step: str, exit_code: int, written: bool) -> str:
+    if written:
+        return (
+            "It wrote JavaScript all the same, as tsc does. Mend the errors, or go on in spite of them with "
+            "ignore_build_errors: true below lambda: source: in the configuration."
+        )
+    if exit_code == NOT_FOUND:
+        return "A program that this script calls is not installed: the output names it."
+    return f"cd {folder} && npm {' '.join(COMMANDS[step])}"
+
+
+def _wrote_javascript(folder: Path, since_ns: int) -> bool:
+    since_ns -= 2_000_000_000
+    return any(
+        path.suffix in {".js", ".mjs", ".cjs"} and path.stat().st_mtime_ns >= since_ns
+        for path in _files(folder, NOT_SOURCES)
+    )
+
+
+def _zips(folder: Path, pattern: str | None) -> Iterator[Path]:
+    if pattern is not None:
+        yield from (path for path in folder.glob(pattern) if path.is_file())
+        return
+    yield from (path for path in _files(folder, NOT_SOURCES) if path.suffix == ".zip")
+
+
+def _files(folder: Path, without: frozenset[str]) -> Iterator[Path]:
+    """Every file below the folder, sorted by name, without the folders of these names and without dead links."""
+    for directory, folders, names in os.walk(folder):
+        folders[:] = sorted(set(folders) - without)
+        yield from (path for name in sorted(names) if (path := Path(directory, name)).is_file())
