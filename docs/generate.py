@@ -1,10 +1,12 @@
 """Write the generated pages: `python docs/generate.py` (add `--check` to compare only).
 
-docs/commands.md comes from the very objects that `--help` prints; a test holds it fresh.
+docs/commands.md comes from the very objects that `--help` prints, docs/plan-schema.json from the class that `plan --json`
+prints; a test holds them fresh.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +17,10 @@ import typer
 from whatschat_ops.cli.command import COMMON
 from whatschat_ops.cli.main import build_app
 from whatschat_ops.errors import ExitCode
+from whatschat_ops.provision import plan_schema
 
 PAGE = Path(__file__).parent / "commands.md"
+PLAN_SCHEMA = PAGE.with_name("plan-schema.json")
 HEADER = """\
 # Commands
 
@@ -106,11 +110,12 @@ def _help(parameter: Any) -> str:
 
 
 def main() -> int:
-    """Write or check the page."""
-    page = commands_page()
+    """Write or check the pages."""
+    pages = {PAGE: commands_page(), PLAN_SCHEMA: f"{json.dumps(plan_schema(), indent=2)}\n"}
     if "--check" in sys.argv:
-        return 0 if PAGE.read_text(encoding="utf-8") == page else 1
-    PAGE.write_text(page, encoding="utf-8")
+        return 0 if all(page.read_text(encoding="utf-8") == text for page, text in pages.items()) else 1
+    for page, text in pages.items():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -52,6 +52,9 @@ LOG_FORMAT = json.dumps(
         "unknown": "$context.httpMethod",
     }
 )
+BASIC_EXECUTION = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+"""Writing logs."""
+
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -185,6 +188,7 @@ def create_function(
 def create_role(aws: EmbeddedAws, name: str, *statements: dict[str, Any]) -> str:
     """A role for functions with that policy. Returns its ARN."""
     role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    aws.client("iam").attach_role_policy(RoleName=name, PolicyArn=BASIC_EXECUTION)
     if statements:
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
         aws.client("iam").put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=document)

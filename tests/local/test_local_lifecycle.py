@@ -29,6 +29,9 @@ from whatschat_ops.local import service
 
 pytestmark = pytest.mark.local
 
+BASIC_EXECUTION = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+"""Writing logs."""
+
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -69,6 +72,7 @@ def zipped(source: str) -> bytes:
 def create_function(aws: EmbeddedAws, name: str, source: str) -> str:
     """A function of its own role. Returns its ARN."""
     role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    aws.client("iam").attach_role_policy(RoleName=name, PolicyArn=BASIC_EXECUTION)
     created = aws.client("lambda").create_function(
         FunctionName=name,
         Runtime="python3.12",
@@ -77,6 +81,12 @@ def create_function(aws: EmbeddedAws, name: str, source: str) -> str:
         Code={"ZipFile": zipped(source)},
     )
     return str(created["FunctionArn"])
+
+
+def until_updated(aws: EmbeddedAws, name: str) -> None:
+    """Wait until a function may be changed."""
+    waiter: Any = aws.client("lambda").get_waiter("function_updated_v2")
+    waiter.wait(FunctionName=name, WaiterConfig={"Delay": 0.1})
 
 
 def create_api(aws: EmbeddedAws) -> str:
@@ -367,6 +377,7 @@ def test_function_sees_its_role_and_nothing_of_this_machine(embedded_aws: Embedd
 def test_dry_run_of_update_function_code_changes_nothing(embedded_aws: EmbeddedAws) -> None:
     create_function(embedded_aws, "dry", "def handler(event, context): return 'old'")
     client = embedded_aws.client("lambda")
+    until_updated(embedded_aws, "dry")
     before = client.get_function_configuration(FunctionName="dry")
     other = zipped("def handler(event, context): return 'new'")
     answer = client.update_function_code(FunctionName="dry", ZipFile=other, DryRun=True)
@@ -378,10 +389,12 @@ def test_dry_run_of_update_function_code_changes_nothing(embedded_aws: EmbeddedA
 def test_weighted_alias_splits_the_traffic(embedded_aws: EmbeddedAws) -> None:
     create_function(embedded_aws, "split", "def handler(event, context): return 'one'")
     client = embedded_aws.client("lambda")
+    until_updated(embedded_aws, "split")
     client.publish_version(FunctionName="split")
     client.update_function_code(
         FunctionName="split", ZipFile=zipped("def handler(event, context): return 'two'")
     )
+    until_updated(embedded_aws, "split")
     client.publish_version(FunctionName="split")
     client.create_alias(
         FunctionName="split",

@@ -25,7 +25,8 @@ VARIABLE = (
     (r"call-alice-\d+", "call-alice-MS"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE TIME"),
     (r"\b\d\d:\d\d:\d\d\b", "TIME"),
-    (r"\b\d+\.\d+( s\.|$)", r"SECONDS\1"),
+    (r"\b\d+\.\d+( s,|$)", r"SECONDS\1"),
+    (r"\b\d+ requests", "N requests"),
     (r"[ \t]+", " "),
 )
 

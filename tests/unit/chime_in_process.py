@@ -62,7 +62,9 @@ class FakeControlPlane:
     ) -> None:
         raise NotImplementedError
 
-    def write(self, group: str, stream: str, messages: Sequence[tuple[int, str]]) -> None:
+    def write(
+        self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None
+    ) -> None:
         raise NotImplementedError
 
 

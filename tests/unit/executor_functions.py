@@ -25,7 +25,9 @@ class RecordedLogs:
 
     events: list[tuple[str, str, int, str]] = field(default_factory=list)
 
-    def write(self, group: str, stream: str, messages: Sequence[tuple[int, str]]) -> None:
+    def write(
+        self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None
+    ) -> None:
         self.events += [(group, stream, timestamp_ms, message) for timestamp_ms, message in messages]
 
     @property

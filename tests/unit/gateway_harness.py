@@ -133,7 +133,9 @@ class FakeControlPlane:
         self.authorized.append((service, action, resource_arn, request))
         return self.denial
 
-    def write(self, group: str, stream: str, messages: Sequence[tuple[int, str]]) -> None:
+    def write(
+        self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None
+    ) -> None:
         self.logs.extend((group, stream, message) for _, message in messages)
 
     def record_metric(

@@ -187,6 +187,11 @@ def test_unwanted_waits_for_what_is_wanted() -> None:
     assert world.writes == ["update box.user link", "delete box.old"]
 
 
+def test_resource_cannot_be_wanted_and_unwanted() -> None:
+    with pytest.raises(ValueError, match=r"at once: box\.a"):
+        planned(World(), [box("a")], unwanted=[box("a"), box("b")])
+
+
 def test_destroy_leaves_foreign_and_shared_things() -> None:
     world = World()
     shared = Resource("shared", "s", {"name": "s", "tags": TAGS})

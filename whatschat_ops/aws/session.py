@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whatschat_ops.aws.errors import translate
+from whatschat_ops.aws.pacing import Pacing
 from whatschat_ops.errors import AwsError, CredentialsError, Rejected, Unavailable
 from whatschat_ops.redaction import Secret, redact
 
@@ -32,6 +33,13 @@ class Aws:
     _clients: dict[tuple[str, str, str | None], Any] = field(default_factory=dict, repr=False)
     _session: Any = field(default=None, repr=False)
     _account_id: str | None = field(default=None, repr=False)
+    _pacing: Pacing = field(default_factory=Pacing, repr=False)
+    _requests: int = field(default=0, repr=False)
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far, repeated ones included."""
+        return self._requests
 
     @property
     def region(self) -> str:
@@ -76,7 +84,13 @@ class Aws:
         except ValueError as error:  # botocore's way to refuse an endpoint URL
             raise Rejected(f"{error}.", hint="Check AWS_ENDPOINT_URL and aws.endpoint_url.") from error
         _translate_failures(client)
+        client.meta.events.register("before-send", self._count)
+        self._pacing.attach(client)
         return client
+
+    def _count(self, **_: Any) -> None:
+        with self._lock:
+            self._requests += 1
 
     def _boto3_session(self) -> Any:
         if self._session is None:

@@ -98,6 +98,8 @@ class Run:
 
     options: CommonOptions
     out: Output
+    command_path: str = ""
+    """The command as it was called, for example `whatschat-ops table create`."""
     _loaded: LoadedSettings | None = field(default=None, repr=False)
     _aws: Aws | None = field(default=None, repr=False)
 
@@ -162,7 +164,9 @@ def _with_common_options(function: Callable[..., None]) -> Callable[..., None]:
         options = CommonOptions(**{key: values.pop(key) for key in COMMON})
         outer = ctx.find_root().obj
         options = options.over(outer) if isinstance(outer, CommonOptions) else options
-        function(make_run(options, show_secrets=values.get("show_secrets", False)), **values)
+        run = make_run(options, show_secrets=values.get("show_secrets", False))
+        run.command_path = ctx.command_path
+        function(run, **values)
 
     parameters = [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *COMMON_PARAMETERS]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whatschat_ops.cli.command import Run, YesOption, command
-from whatschat_ops.errors import UsageError
+from whatschat_ops.errors import ChecksFailed, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.attachments import Attachment, Principal
+    from whatschat_ops.stack.iam_check import PermissionCheck
 
 
 class Component(StrEnum):
@@ -23,25 +24,19 @@ class Component(StrEnum):
     OPERATOR = "operator"
 
 
-class Attachable(StrEnum):
-    """What can be attached to an identity of the account."""
-
-    LAMBDA = "lambda"
-    CHIME = "chime"
-
-
 RoleOption = Annotated[str | None, typer.Option("--role", help="Name of an IAM role.")]
 UserOption = Annotated[str | None, typer.Option("--user", help="Name of an IAM user.")]
 GroupOption = Annotated[str | None, typer.Option("--group", help="Name of an IAM group.")]
-ComponentArgument = Annotated[Attachable, typer.Argument(help="Whose policy: lambda or chime.")]
+ComponentArgument = Annotated[Component, typer.Argument(help="Whose policy: lambda, chime or operator.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="The IAM policies: print, attach, detach.")
+    group = typer.Typer(no_args_is_help=True, help="The IAM policies: print, attach, detach, check.")
     command(group)(policies)
     command(group)(attach)
     command(group)(detach)
+    command(group)(check)
     app.add_typer(group, name="iam")
 
 
@@ -79,15 +74,10 @@ def attach(
 
     Example: whatschat-ops iam attach chime --role whatschat-backend
     """
-    from whatschat_ops.stack.arns import Place
     from whatschat_ops.stack.attachments import attach_policy
-    from whatschat_ops.stack.outputs import read_outputs
-    from whatschat_ops.stack.policies import policy_of
 
-    principal = _principal(role, user, group)
-    api_id = (read_outputs(run.settings, run.aws).api_id or "*") if component is Attachable.LAMBDA else "*"
-    place = Place(run.aws.region, run.aws.account_id)
-    document = policy_of(component.value, run.settings, place, api_id)
+    principal = _principal("attach", role, user, group)
+    document = _document_of(run, component)
     question = f"Attach the {component.value} policy to the {principal.type} {principal.name}?"
     if not run.out.confirm(question, yes=yes):
         run.out.note("Nothing was done.")
@@ -110,7 +100,7 @@ def detach(
     """
     from whatschat_ops.stack.attachments import detach_policy
 
-    principal = _principal(role, user, group)
+    principal = _principal("detach", role, user, group)
     question = f"Detach the {component.value} policy from the {principal.type} {principal.name}?"
     if not run.out.confirm(question, yes=yes):
         run.out.note("Nothing was done.")
@@ -118,7 +108,50 @@ def detach(
     run.out.result(detach_policy(run.aws, principal, _policy_name(run, component)), _render_attachment)
 
 
-def _principal(role: str | None, user: str | None, group: str | None) -> Principal:
+def check(
+    run: Run,
+    component: Annotated[
+        Component | None, typer.Argument(help="lambda, chime or operator (default: all three).")
+    ] = None,
+    role: RoleOption = None,
+    user: UserOption = None,
+    group: GroupOption = None,
+) -> None:
+    """Say which permissions are missing and which are superfluous. Exit code 3 if any is missing.
+
+    Asks IAM where you may (iam:SimulatePrincipalPolicy), and reads the attached policies otherwise. Without --role,
+    --user or --group: the functions' role for lambda, and you for chime and operator.
+
+    Example: whatschat-ops iam check chime --role whatschat-backend
+    """
+    from whatschat_ops.stack.iam_check import check_permissions
+
+    named = _principal("check", role, user, group) if role or user or group else None
+    results = []
+    for item in [component] if component else list(Component):
+        principal = named or _default_principal(run, item)
+        with run.out.status(f"Checking what {item.value} needs"):
+            results.append(check_permissions(run.aws, item.value, principal, _document_of(run, item)))
+    run.out.result(results, _render_checks)
+    lacking = [result.component for result in results if result.missing]
+    if lacking and not run.out.as_json:
+        raise ChecksFailed(f"Permissions are missing: {', '.join(lacking)}.", hint=_attach_hint(results))
+    if lacking:
+        raise typer.Exit(ChecksFailed.exit_code)
+
+
+def _document_of(run: Run, component: Component) -> dict[str, Any]:
+    """The component's policy in this account. An operator may have to make an API, whose id nobody knows yet."""
+    from whatschat_ops.stack.arns import Place
+    from whatschat_ops.stack.outputs import read_outputs
+    from whatschat_ops.stack.policies import policy_of
+
+    api_id = (read_outputs(run.settings, run.aws).api_id or "*") if component is Component.LAMBDA else "*"
+    place = Place(run.aws.region, run.aws.account_id)
+    return policy_of(component.value, run.settings, place, api_id)
+
+
+def _principal(verb: str, role: str | None, user: str | None, group: str | None) -> Principal:
     from whatschat_ops.stack.attachments import Principal
 
     if role and not (user or group):
@@ -128,11 +161,20 @@ def _principal(role: str | None, user: str | None, group: str | None) -> Princip
     if group and not (role or user):
         return Principal("group", group)
     raise UsageError(
-        "Name exactly one of --role, --user and --group.", hint="whatschat-ops iam attach --help"
+        "Name exactly one of --role, --user and --group.", hint=f"whatschat-ops iam {verb} --help"
     )
 
 
-def _policy_name(run: Run, component: Attachable) -> str:
+def _default_principal(run: Run, component: Component) -> Principal:
+    from whatschat_ops.stack.attachments import Principal
+    from whatschat_ops.stack.iam_check.attached import principal_of
+
+    if component is Component.LAMBDA:
+        return Principal("role", run.names.lambda_role)
+    return principal_of(run.aws.client("sts").get_caller_identity()["Arn"])
+
+
+def _policy_name(run: Run, component: Component) -> str:
     return f"{run.names.stack}-{component.value}"
 
 
@@ -147,3 +189,47 @@ def _render_attachment(attachment: Attachment) -> str:
     if not attachment.changed:
         return f"{attachment.policy} was not attached to {place}."
     return f"{attachment.policy} is detached from {place}."
+
+
+def _attach_hint(results: list[PermissionCheck]) -> str:
+    lacking = next(result for result in results if result.missing)
+    return f"whatschat-ops iam attach {lacking.component} --{lacking.principal_type} {lacking.principal}"
+
+
+def _render_checks(results: list[PermissionCheck]) -> Any:
+    from rich.console import Group
+
+    return Group(*(part for result in results for part in _render_check(result)))
+
+
+def _render_check(result: PermissionCheck) -> list[Any]:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for (mark, style, action, why), resources in _findings(result).items():
+        place = Text("\n".join(resources), overflow="fold")
+        table.add_row(Text(mark, style=style), action, place, Text(why, overflow="fold"))
+    held = result.needed - len(result.missing) - len(result.unknown)
+    by = "IAM says" if result.decided_by == "iam" else "its policies say"
+    line = (
+        f"{result.component}: the {result.principal_type} {result.principal} has {held} of {result.needed} "
+        f"permissions ({by})"
+    )
+    if result.superfluous is None:
+        line += "; what is superfluous is unknown, because you may not read its policies"
+    return [Text(f"{line}.", style="bold"), table]
+
+
+def _findings(result: PermissionCheck) -> dict[tuple[str, str, str, str], list[str]]:
+    """Mark, style, action and reason -> the resources that it is about."""
+    found: dict[tuple[str, str, str, str], list[str]] = {}
+    for item in result.missing:
+        found.setdefault(("MISSING", "red", item.action, item.decision.value), []).append(item.resource)
+    for item in result.unknown:
+        why = "depends on the request, or is partly allowed"
+        found.setdefault(("unknown", "yellow", item.action, why), []).append(item.resource)
+    for extra in result.superfluous or ():
+        key = ("superfluous", "yellow", extra.action, f"{extra.reason}; {extra.policy}")
+        found.setdefault(key, []).append(extra.resource)
+    return found

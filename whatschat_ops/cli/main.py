@@ -36,6 +36,7 @@ GROUPS: tuple[str, ...] = (
     "cost",
     "env",
     "doctor",
+    "export",
 )
 """Modules of `whatschat_ops.cli` in the order of `--help`; each has `register(app)`."""
 

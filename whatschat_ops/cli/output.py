@@ -47,6 +47,7 @@ class Output:
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self._result_printed = False
+        self._spinning: Console | None = None
 
     def result(self, model: T, render: Callable[[T], RenderableType]) -> None:
         """Print the result: as JSON, or as whatever Rich object `render` makes of it."""
@@ -121,8 +122,12 @@ class Output:
         if self.quiet or not self.stderr.isatty():
             yield
             return
-        with self._console(self.stderr).status(text):
-            yield
+        self._spinning = self._console(self.stderr)
+        try:
+            with self._spinning.status(text):
+                yield
+        finally:
+            self._spinning = None
 
     @property
     def interactive(self) -> bool:
@@ -152,7 +157,9 @@ class Output:
         return secret.reveal() if self.show_secrets else str(secret)
 
     def _line(self, text: str, style: str) -> None:
-        self._console(self.stderr).print(redact(text), style=style, soft_wrap=True)
+        # Above the spinner, if there is one: its own console knows how.
+        console = self._spinning or self._console(self.stderr)
+        console.print(redact(text), style=style, soft_wrap=True)
 
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from whatschat_ops.provision import PlanReport, StepReport
     from whatschat_ops.provision.report import ChangeReport
-    from whatschat_ops.stack.status import StackStatus
+    from whatschat_ops.stack.status import StackStatus, StatusChange
 
 MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "create": ("  +", "green"),
@@ -23,7 +23,7 @@ MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "blocked": ("  !", "red"),
 }
 UP_TO_DATE = "No changes. Infrastructure is up to date."
-LONGEST_VALUE = 100
+LONGEST_VALUE = 200
 
 
 def render_plan(plan: PlanReport, *, everything: bool = False) -> Text:
@@ -73,11 +73,18 @@ def render_status(status: StackStatus) -> RenderableType:
             Text(resource.state, styles[resource.state]),
             Text(resource.id or "", overflow="fold"),
         )
-        for change in resource.drift:
-            table.add_row("", Text("~", "yellow"), Text(_change_line(change), overflow="fold"))
+        for line in (line for change in resource.drift for line in _change_lines(change)):
+            table.add_row("", Text("~", "yellow"), Text(line, overflow="fold"))
     in_sync = sum(resource.state == "in sync" for resource in status.resources)
     count = f"{in_sync} of {len(status.resources)} resources of {status.stack} are in sync."
     return Group(table, Text(count))
+
+
+def render_status_change(change: StatusChange) -> str:
+    """`12:00:01Z table.connections: in sync -> drifted (ttl_attribute: ttl -> expires)`."""
+    states = [state for state in (change.old_state, change.state or "gone") if state]
+    drift = "; ".join(line for field in change.drift for line in _change_lines(field))
+    return f"{change.at:%H:%M:%S}Z {change.address}: {' -> '.join(states)}{f' ({drift})' if drift else ''}"
 
 
 def _step_lines(step: StepReport, everything: bool) -> Iterator[tuple[str, str]]:
@@ -93,25 +100,34 @@ def _step_lines(step: StepReport, everything: bool) -> Iterator[tuple[str, str]]
         yield f"      because {step.reason}", style
     if everything or step.action in ("update", "replace", "blocked"):
         for change in step.changes:
-            yield f"      {_change_line(change)}", ""
+            for line in _change_lines(change):
+                yield f"      {line}", ""
 
 
-def _change_line(change: ChangeReport) -> str:
-    if change.old is None:
-        return f"{change.field}: {_value(change.new)}"
-    if change.new is None and not change.known_after_apply:
-        return f"{change.field}: {_value(change.old)} -> (none)"
-    old, new = _differing(change.old, change.new)
-    return f"{change.field}: {_value(old)} -> {_value(new)}"
+def _change_lines(change: ChangeReport) -> Iterator[str]:
+    """A line for the field, or one for each part of it that differs."""
+    forced = "  (forces replacement)" if change.replaces else ""
+    for name, old, new in _differences(change.field, change.old, change.new):
+        if old is None:
+            yield f"{name}: {_value(new)}{forced}"
+        elif new is None:
+            yield f"{name}: {_value(old)} -> (none){forced}"
+        else:
+            yield f"{name}: {_value(old)} -> {_value(new)}{forced}"
 
 
-def _differing(old: Any, new: Any) -> tuple[Any, Any]:
-    """Of two dictionaries, only the keys whose values differ."""
-    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        return old, new
-    keys = [key for key in new if old.get(key) != new[key]]
-    keys += [key for key in old if key not in new]
-    return {k: old[k] for k in keys if k in old}, {k: new[k] for k in keys if k in new}
+def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The parts in which two values differ: keys of dictionaries, places in lists of the same length."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*new, *(key for key in old if key not in new)]:
+            if old.get(key) != new.get(key):
+                yield from _differences(f"{name}.{key}", old.get(key), new.get(key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for place, (one, other) in enumerate(zip(old, new, strict=True)):
+            if one != other:
+                yield from _differences(f"{name}[{place}]", one, other)
+    else:
+        yield name, old, new
 
 
 def _value(value: Any) -> str:

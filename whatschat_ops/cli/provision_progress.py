@@ -32,10 +32,14 @@ _DONE: Final[Mapping[str, str]] = {
 class ProgressLines:
     """Shows events. `say` and `on_event` may be called from any thread."""
 
-    def __init__(self, out: Output) -> None:
+    def __init__(self, out: Output, *, total: int) -> None:
+        """`total`: how many steps there are."""
         self._out = out
+        self._total = total
+        self._ended = 0
         self._spinners: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._all: Any = None
         self._lock = threading.Lock()
 
     @contextmanager
@@ -61,10 +65,17 @@ class ProgressLines:
             return
         if self._spinners is not None and address in self._tasks:
             self._spinners.remove_task(self._tasks.pop(address))
+        self._ended += 1
+        self._advance()
         if event.type == "finished":
             self.say(f"{_DONE[action]} {address} ({event.seconds:.1f} s)")
         else:
             self.say(f"Failed: {address} ({event.seconds:.1f} s)")
+
+    def _advance(self) -> None:
+        """Say on the first line how far it is."""
+        if self._spinners is not None:
+            self._spinners.update(self._all, description=f"{self._ended} of {self._total} steps")
 
     @contextmanager
     def _spinning(self) -> Iterator[None]:
@@ -76,6 +87,8 @@ class ProgressLines:
         columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
         with Progress(*columns, console=self._out.error_console(), transient=True) as spinners:
             self._spinners = spinners
+            self._all = spinners.add_task("")
+            self._advance()
             try:
                 yield
             finally:

@@ -1,18 +1,20 @@
-"""`provision`, `plan`, `status`, `destroy`: the whole stack at once."""
+"""`provision`, `plan`, `destroy`, `unlock`: the whole stack at once. (`status` is in `stack_status.py`.)"""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whatschat_ops.cli.command import Run, YesOption, command
-from whatschat_ops.errors import ExitCode
+from whatschat_ops.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from whatschat_ops.provision import Applied, Plan, PlanReport
+    from whatschat_ops.provision import Applied, Plan, PlanFile, PlanReport
+    from whatschat_ops.stack.lease import LockHolder
     from whatschat_ops.stack.outputs import StackOutputs
     from whatschat_ops.stack.stack import Stack
 
@@ -32,12 +34,16 @@ NEXT_COMMANDS = (
 
 @dataclass(frozen=True, slots=True)
 class ProvisionResult:
-    """What `provision` did: `done` are the addresses of the changed resources."""
+    """What `provision` did: `done` are the addresses of the changed resources, `seconds` the time of applying.
+
+    `requests` were sent to AWS in all, repeated ones included.
+    """
 
     stack: str
     changes: bool
     done: tuple[str, ...]
     seconds: float
+    requests: int
     plan: PlanReport
     outputs: StackOutputs
     next_commands: tuple[str, ...]
@@ -60,45 +66,77 @@ class DestroyResult:
     deleted: tuple[str, ...]
     kept: tuple[Kept, ...]
     seconds: float
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockResult:
+    """Whose lock was taken away, if anybody held it."""
+
+    stack: str
+    held: LockHolder | None
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
+    from whatschat_ops.cli.stack_status import status
+
     command(app)(provision)
     command(app)(plan)
     command(app)(status)
     command(app)(destroy)
+    command(app)(unlock)
 
 
 def provision(
-    run: Run, yes: YesOption = False, adopt: AdoptOption = False, delete_data: DeleteDataOption = False
+    run: Run,
+    plan_file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]", help="A plan of `plan --out`: applied without asking, if it still holds."
+        ),
+    ] = None,
+    yes: YesOption = False,
+    adopt: AdoptOption = False,
+    delete_data: DeleteDataOption = False,
 ) -> None:
     """Create or update the whole stack, after showing what will be done.
 
     It may be run again at any time, also after a failure or a kill: it reads what is there and does what is missing.
-    JWT_SECRET, if set, becomes the secret that signs tokens; else one is generated.
+    What carries the stack's tag and is not wanted any more is deleted. With a FILE exactly the plan in it is applied,
+    or nothing. JWT_SECRET, if set, becomes the secret that signs tokens; else one is generated.
 
     Example: whatschat-ops provision --yes
     """
+    from whatschat_ops.provision import PlanOptions
     from whatschat_ops.stack.outputs import read_outputs
 
+    saved = _load(plan_file, adopt or delete_data) if plan_file else None
     stack = open_stack(run)
+    options = saved.options if saved else PlanOptions(adopt, delete_data)
     with run.out.status("Reading what is there"):
-        made = stack.plan(adopt=adopt, delete_data=delete_data)
-    applied = show_and_apply(run, stack, made, f"Apply this to {stack.name}?", yes=yes)
+        made = stack.plan(adopt=options.adopt, delete_data=options.delete_data)
+    if saved:
+        saved.require_same(made, stack.place, f"whatschat-ops plan --out {plan_file}{_environment(run)}")
+    question = f"Apply this to {stack.name}{_data_loss(made)}?"
+    applied = show_and_apply(run, stack, made, question, yes=yes or saved is not None)
     if applied is None:
         return
     outputs = read_outputs(run.settings, run.aws)
-    again = () if run.settings.environment == "local" else ("-e", run.settings.environment)
-    commands = tuple(" ".join((line, *again)) for line in NEXT_COMMANDS)
+    commands = tuple(f"{line}{_environment(run)}" for line in NEXT_COMMANDS)
+    shown, requests = stack.report(made), run.aws.requests
     result = ProvisionResult(
-        stack.name, bool(applied.done), applied.done, applied.seconds, stack.report(made), outputs, commands
+        stack.name, bool(applied.done), applied.done, applied.seconds, requests, shown, outputs, commands
     )
     run.out.result(result, _render_provisioned)
 
 
 def plan(
     run: Run,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Save the plan, to be applied by `provision FILE`."),
+    ] = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 3 when there are changes.")
     ] = False,
@@ -107,34 +145,26 @@ def plan(
 ) -> None:
     """Show what provision would do, without doing it.
 
+    The JSON of --json is described by docs/plan-schema.json.
+
     Example: whatschat-ops plan --detailed-exitcode && echo nothing to do
     """
     from whatschat_ops.cli.plan_view import render_plan
+    from whatschat_ops.provision import PlanOptions, save_plan
 
-    stack = open_stack(run)
+    stack = open_stack(run, reading=True)
     with run.out.status("Reading what is there"):
         made = stack.plan(adopt=adopt, delete_data=delete_data)
     if not run.out.as_json:  # with --json the error below is the only document
         run.out.result(stack.report(made), lambda result: render_plan(result, everything=run.out.verbose))
     made.require_possible()
+    if out is not None:
+        save_plan(made, out, place=stack.place, options=PlanOptions(adopt, delete_data))
+        run.out.note(f"Saved. Apply exactly this with: whatschat-ops provision {out}{_environment(run)}")
     if run.out.as_json:
         run.out.result(stack.report(made), render_plan)
     if detailed_exitcode and made.changing:
         raise typer.Exit(ExitCode.CHANGES)
-
-
-def status(run: Run) -> None:
-    """Show every resource of the stack: in sync, drifted or missing, and its identity in AWS."""
-    from whatschat_ops.cli.plan_view import render_status
-    from whatschat_ops.stack.status import status_of
-
-    stack = open_stack(run)
-    with run.out.status("Reading what is there"):
-        made = stack.plan()
-    found = status_of(made, stack.name)
-    run.out.result(found, render_status)
-    if not found.provisioned:
-        run.out.note(f"The stack {stack.name} is not provisioned. Start with: whatschat-ops provision")
 
 
 def destroy(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = False) -> None:
@@ -145,27 +175,51 @@ def destroy(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = Fa
     stack = open_stack(run)
     with run.out.status("Reading what is there"):
         made = stack.plan_destroy(delete_data=delete_data)
-    destroy_planned(run, stack, made, yes=yes)
+    destroy_planned(run, stack, made, yes=yes, last=True)
 
 
-def open_stack(run: Run) -> Stack:
-    """The stack of this run's settings, with the JWT secret of the environment."""
+def unlock(run: Run, yes: YesOption = False) -> None:
+    """Take the lock away from the run that is changing the stack. That run stops before its next step.
+
+    Needed only when a run was killed on another machine and its lock must not be waited for (at most half a minute).
+    """
+    stack = open_stack(run, reading=True)
+    if not run.out.confirm(f"Take the lock of {stack.name} away from whoever holds it?", yes=yes):
+        run.out.note("Nothing was done.")
+        return
+    held = stack.unlock()
+    run.out.result(UnlockResult(stack.name, held), _render_unlocked)
+
+
+def open_stack(run: Run, *, reading: bool = False) -> Stack:
+    """The stack of this run's settings, with the JWT secret of the environment.
+
+    Unless it is for `reading` only, nobody else may be changing the stack now (OpsError), nor until it is applied.
+    """
     from whatschat_ops.redaction import Secret
     from whatschat_ops.stack.stack import Stack
+    from whatschat_ops.stack.waiting import Waiting
 
     secret = os.environ.get("JWT_SECRET")
     if secret and len(secret.encode()) < 32:
         run.out.warn("JWT_SECRET is shorter than 32 bytes, which is too short for HS256 (RFC 7518, 3.2).")
-    return Stack(run.settings, run.aws, Secret(secret) if secret else None)
+    jwt_secret = Secret(secret) if secret else None
+    stack = Stack(run.settings, run.aws, jwt_secret, Waiting(say=run.out.note), say=run.out.note)
+    if not reading:
+        stack.guard(run.command_path)
+    return stack
 
 
-def show_and_apply(run: Run, stack: Stack, made: Plan, question: str, *, yes: bool) -> Applied | None:
-    """Show a plan, ask, and do it. None when the user says no."""
+def show_and_apply(
+    run: Run, stack: Stack, made: Plan, question: str, *, yes: bool, last: bool = False
+) -> Applied | None:
+    """Show a plan, ask, and do it. None when the user says no. `last`: see `Stack.apply`."""
     from whatschat_ops.cli.plan_view import render_plan
     from whatschat_ops.cli.provision_progress import ProgressLines
     from whatschat_ops.stack.waiting import Waiting
 
-    if made.changing or made.blocked:
+    held = any(step.live is not None and step.live.held for step in made)  # left alone, which should be seen
+    if made.changing or made.blocked or held:
         shown = render_plan(stack.report(made), everything=run.out.verbose)
         if not (run.out.quiet or run.out.as_json):
             run.out.error_console().print(shown, soft_wrap=True)
@@ -173,18 +227,16 @@ def show_and_apply(run: Run, stack: Stack, made: Plan, question: str, *, yes: bo
     if made.changing and not run.out.confirm(question, yes=yes):
         run.out.note("Nothing was done.")
         return None
-    lines = ProgressLines(run.out)
+    lines = ProgressLines(run.out, total=len(made.changing))
     stack.waiting = Waiting(say=lines.say)
     with lines.shown() as stop:
-        return stack.apply(made, lines.on_event, stop=stop)
+        return stack.apply(made, lines.on_event, stop=stop, last=last)
 
 
-def destroy_planned(run: Run, stack: Stack, made: Plan, *, yes: bool) -> None:
-    """Show a plan of deletions, ask, do it, and say what stays."""
-    question = f"Delete {len(made.changing)} resources of {stack.name}?"
-    if any(step.note == "its data is lost" for step in made.changing):
-        question = f"Delete {len(made.changing)} resources of {stack.name}, with all rows of its tables?"
-    applied = show_and_apply(run, stack, made, question, yes=yes)
+def destroy_planned(run: Run, stack: Stack, made: Plan, *, yes: bool, last: bool = False) -> None:
+    """Show a plan of deletions, ask, do it, and say what stays. `last`: see `Stack.apply`."""
+    question = f"Delete {len(made.changing)} resources of {stack.name}{_data_loss(made)}?"
+    applied = show_and_apply(run, stack, made, question, yes=yes, last=last)
     if applied is None:
         return
     kept = tuple(
@@ -192,14 +244,37 @@ def destroy_planned(run: Run, stack: Stack, made: Plan, *, yes: bool) -> None:
         for step in made
         if step.live is not None and step.note is not None and step.note.startswith("kept: ")
     )
-    run.out.result(DestroyResult(stack.name, applied.done, kept, applied.seconds), _render_destroyed)
+    result = DestroyResult(stack.name, applied.done, kept, applied.seconds, run.aws.requests)
+    run.out.result(result, _render_destroyed)
+
+
+def _load(path: Path, has_options: bool) -> PlanFile:
+    from whatschat_ops.provision import load_plan
+
+    if has_options:
+        raise UsageError(
+            "--adopt and --delete-data are part of the plan in the file.",
+            hint=f"whatschat-ops plan --adopt --delete-data --out {path}",
+        )
+    return load_plan(path)
+
+
+def _environment(run: Run) -> str:
+    """The option that a suggested command needs to mean the same environment."""
+    return "" if run.settings.environment == "local" else f" -e {run.settings.environment}"
+
+
+def _data_loss(made: Plan) -> str:
+    """The end of a question: which tables lose their rows."""
+    losing = [step.live.id.rpartition("/")[2] for step in made.changing if step.loses_data and step.live]
+    return f", with all rows of {', '.join(losing)}" if losing else ""
 
 
 def _render_provisioned(result: ProvisionResult) -> str:
     from whatschat_ops.cli.plan_view import UP_TO_DATE
 
     outputs = result.outputs
-    done = f"{result.stack} is provisioned: {len(result.done)} changes in {result.seconds:.1f} s."
+    done = f"{result.stack} is provisioned: {len(result.done)} changes in {result.seconds:.1f} s, {result.requests} requests to AWS."
     lines = [done if result.changes else UP_TO_DATE]
     lines += [f"Endpoint: {outputs.websocket_url}", "", "Try next:"]
     lines += [f"  {line}" for line in result.next_commands]
@@ -209,7 +284,15 @@ def _render_provisioned(result: ProvisionResult) -> str:
 def _render_destroyed(result: DestroyResult) -> str:
     lines = [f"Kept {kept.address} ({kept.id}): {kept.reason}." for kept in result.kept]
     if result.deleted:
-        lines.append(f"Deleted {len(result.deleted)} resources of {result.stack} in {result.seconds:.1f} s.")
+        figures = f"in {result.seconds:.1f} s, {result.requests} requests to AWS"
+        lines.append(f"Deleted {len(result.deleted)} resources of {result.stack} {figures}.")
     else:
         lines.append(f"Nothing of {result.stack} is there.")
     return "\n".join(lines)
+
+
+def _render_unlocked(result: UnlockResult) -> str:
+    if result.held is None:
+        return f"Nobody holds the lock of {result.stack}."
+    held = result.held
+    return f"Took the lock of {result.stack} from {held.holder} ({held.host}, {held.command}, since {held.since})."

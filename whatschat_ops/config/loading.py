@@ -40,6 +40,9 @@ ENVIRONMENT_VARIABLES: Mapping[str, str] = {
 
 CONFIG_DIRECTORY = Path("configs")
 
+PATH_KEYS = ("lambda.requirements", "lambda.source.path")
+"""Settings that name a file or folder. In a configuration file they are relative to that file."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
@@ -65,7 +68,7 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     path = _find_file(environment or "local", path, directory)
-    values = read_yaml(path) if path is not None else {}
+    values = _beside_file(read_yaml(path), path) if path is not None else {}
     values.update(_read_environment(environ, prefix=_prefix(values, environ)))
     for key, (flag, value) in (flags or {}).items():
         values[key] = Located(value, Origin(f"flag {flag}"))
@@ -109,6 +112,16 @@ def _find_file(environment: str, path: Path | None, directory: Path) -> Path | N
         f"There is no environment {environment!r}: {candidate} does not exist. Known here: {', '.join(known)}.",
         hint=f"Make {candidate}, or name a file with --config.",
     )
+
+
+def _beside_file(values: dict[str, Located], path: Path) -> dict[str, Located]:
+    """The file's values, with absolute paths: the working directory must not decide what is deployed."""
+    for key in PATH_KEYS:
+        given = values.get(key)
+        if given is not None and isinstance(given.value, str) and given.value:
+            absolute = (path.parent / Path(given.value).expanduser()).resolve()
+            values[key] = Located(str(absolute), given.origin)
+    return values
 
 
 def _read_environment(environ: Mapping[str, str], *, prefix: str) -> dict[str, Located]:

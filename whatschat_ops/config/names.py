@@ -51,6 +51,11 @@ class Names:
         """Name of the table of Chime meetings."""
         return f"{self._prefix}{self._settings.chime.ledger_table_name}"
 
+    @property
+    def lock_table(self) -> str:
+        """Name of the table that holds the stack's lock while it is changed."""
+        return f"{self.stack}-ops-lock"
+
     def function(self, short: str) -> str:
         """Name of the function `connect`, `disconnect` or `default`."""
         return f"{self._prefix}websocket-{short}"

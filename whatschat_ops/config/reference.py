@@ -33,14 +33,19 @@ _LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less tha
 
 def reference() -> str:
     """The page."""
-    parts = [_INTRODUCTION, "## Top level\n", _table(Settings, ""), ""]
-    for name, field in Settings.model_fields.items():
-        section = _section(field)
-        if section is not None:
-            key = field.alias or name
-            parts += [f"## {key}\n", f"{section.__doc__}\n", _table(section, f"{key}."), ""]
+    parts = [_INTRODUCTION, "## Top level\n", _table(Settings, ""), "", *_sections(Settings, "")]
     parts += ["## Environment variables\n", _variables()]
     return "\n".join(parts) + "\n"
+
+
+def _sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Heading, meaning and table of every section of `model`, and then of the sections in it."""
+    for name, field in model.model_fields.items():
+        section = _section(field)
+        if section is not None:
+            key = f"{prefix}{field.alias or name}"
+            yield from (f"## {key}\n", f"{section.__doc__}\n", _table(section, f"{key}."), "")
+            yield from _sections(section, f"{key}.")
 
 
 def _table(model: type[BaseModel], prefix: str) -> str:
@@ -72,6 +77,8 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
 def _default(value: Any) -> str:
     if value is None or value == "":
         return ""
+    if isinstance(value, tuple):
+        return f"`[{', '.join(value)}]`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
@@ -80,6 +87,8 @@ def _allowed(field: FieldInfo) -> Iterator[str]:
         yield ", ".join(f"`{value}`" for value in get_args(field.annotation))
     elif field.annotation is bool:
         yield "`true`, `false`"
+    elif get_origin(field.annotation) is tuple:
+        yield "a list of " + ", ".join(f"`{value}`" for value in get_args(get_args(field.annotation)[0]))
     for limit in field.metadata:
         for attribute, words in _LIMITS.items():
             if hasattr(limit, attribute):

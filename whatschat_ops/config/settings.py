@@ -5,7 +5,7 @@ Every field has a default, so that no file at all means: the embedded AWS with t
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,8 @@ LogRetentionDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
 PythonRuntime = Literal["python3.12", "python3.13", "python3.14"]
+NodeRuntime = Literal["nodejs20.x", "nodejs22.x", "nodejs24.x"]
+NodeStep = Literal["install", "build", "package"]
 Architecture = Literal["arm64", "x86_64"]
 
 CHIME_CONTROL_REGIONS = (
@@ -37,6 +39,14 @@ CHIME_MEDIA_REGIONS = (
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def _handler(function: str) -> Any:
+    return Field(
+        None,
+        pattern=r"^[^\s.]([^\s]*[^\s.])?\.[^\s./]+$",
+        description=f"Handler of `{function}`. Empty: the file {function}.js of the zip, export `handler`.",
+    )
 
 
 class AwsSettings(_Section):
@@ -97,6 +107,44 @@ class ConnectionsSettings(_Section):
     deletion_protection: bool = Field(False, description="Refuse DeleteTable.")
 
 
+class HandlerSettings(_Section):
+    """Lambda's handler names in the application's package, for example `dist/connect.handler`."""
+
+    connect: str | None = _handler("connect")
+    disconnect: str | None = _handler("disconnect")
+    default: str | None = _handler("default")
+
+
+class SourceSettings(_Section):
+    """The application's own Node.js folder as the code of the functions. Without `path` the built-in handlers run."""
+
+    path: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder with a package.json, relative to the configuration file. Empty: the built-in Python handlers.",
+    )
+    runtime: NodeRuntime = Field("nodejs22.x", description="Runtime of the folder's functions.")
+    handlers: HandlerSettings = HandlerSettings()
+    steps: tuple[NodeStep, ...] = Field(
+        ("install", "build", "package"),
+        description="What is run there, in this order: `npm install`, `npm run build`, `npm run package`. "
+        "A script that package.json does not have is skipped.",
+    )
+    zip: str | None = Field(
+        None,
+        min_length=1,
+        description="The zip that `package` makes, as a glob pattern. Empty: the newest *.zip in the folder.",
+    )
+    dependencies: Literal["auto", "bundle", "runtime"] = Field(
+        "auto",
+        description="Production dependencies that the zip lacks. `bundle` adds them, `runtime` leaves them to "
+        "Lambda's runtime (which has the AWS SDK v3), `auto` adds those that the code imports.",
+    )
+    ignore_build_errors: bool = Field(
+        False, description="Go on after a failed build that wrote JavaScript all the same, as tsc does."
+    )
+
+
 class LambdaSettings(_Section):
     """The three functions behind the WebSocket API."""
 
@@ -108,6 +156,23 @@ class LambdaSettings(_Section):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="LOG_LEVEL of the functions."
     )
+    keep_versions: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="Published versions of each function that a deployment leaves; those behind an alias always stay.",
+    )
+    requirements: str | None = Field(
+        None,
+        min_length=1,
+        description="File with more packages for the built-in handlers (pip's format), relative to the configuration file.",
+    )
+    source: SourceSettings = SourceSettings()
+
+    @property
+    def function_runtime(self) -> PythonRuntime | NodeRuntime:
+        """The runtime of what is deployed: the built-in handlers' or the application's."""
+        return self.source.runtime if self.source.path else self.runtime
 
 
 class AuthSettings(_Section):

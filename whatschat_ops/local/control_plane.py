@@ -18,17 +18,18 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar, copy_context
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlencode
 
 from ministack import app as ministack
-from ministack.core import iam_evaluator, persistence, responses, router, sigv4
-from ministack.services import apigateway, cloudwatch, cloudwatch_logs, dynamodb, lambda_svc, sts
+from ministack.core import iam_actions, iam_evaluator, persistence, responses, router, sigv4
+from ministack.services import apigateway, cloudwatch, cloudwatch_logs, dynamodb, iam, lambda_svc, sts
 
-from whatschat_ops.local import asgi, denials, lambda_bridge, records, simulation, strictness
+from whatschat_ops.local import asgi, cloudformation, denials, lambda_bridge, records, simulation, strictness
+from whatschat_ops.local.authorization import Authorization, Call, Need
 from whatschat_ops.local.interfaces import Denial, Executor, HttpRequest, LambdaFunction, WebSocketApi
 from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
 from whatschat_ops.local.persistence import Autosave
@@ -63,8 +64,8 @@ class Ministack:
             self._regions_of,
             lambda service: self.autosave.changed(service, lazily=True),
         )
-        self.write = self._telemetry.write
         self.record_metric = self._telemetry.record_metric
+        self._authorization = Authorization(iam_actions, iam_evaluator, router, responses, iam)
         self._prune_code: Callable[[], None] = lambda: None
         self._lifespan: asyncio.Task[None] | None = None
 
@@ -116,8 +117,14 @@ class Ministack:
         )  # start-up scripts of container images: none of them is ours
         lambda_bridge.install_dry_run(lambda_svc)
         strictness.install(apigateway)
+        ministack.SERVICE_HANDLERS["cloudformation"] = cloudformation.completed(
+            ministack.SERVICE_HANDLERS["cloudformation"], apigateway, dynamodb, self._port
+        )
         simulation.install_principal_paths(iam_evaluator)
+        self._authorization.install()
         self._prune_code = lambda_bridge.install_blob_pruning(lambda_svc)
+        invoking = lambda_bridge.name_executed_version(ministack.SERVICE_HANDLERS["lambda"])
+        ministack.SERVICE_HANDLERS["lambda"] = strictness.guard_changes(lambda_svc, invoking)
         for service, handler in ministack.SERVICE_HANDLERS.items():
             ministack.SERVICE_HANDLERS[service] = self._observed(service, handler)
 
@@ -154,7 +161,12 @@ class Ministack:
         """The handler of a service, after which we know what changed."""
 
         async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
-            response = await handler(method, path, headers, body, query_params)
+            call = Call(service, method, path, headers, body, query_params)
+            if (refused := self._authorization.refusal(call)) is not None:
+                return refused
+            response = self._authorization.visible(
+                call, await handler(method, path, headers, body, query_params)
+            )
             if service in _MAKERS:
                 self._changed(*ministack._build_persistence_save_dict())
             elif not is_read_only(method, path, headers, body):
@@ -183,6 +195,24 @@ class Ministack:
         """Check the SigV4 signature and the caller's IAM policies; None means allowed."""
         # In a context of its own: ministack keeps the request that it works on in context variables.
         return copy_context().run(self._authorize, request, service, action, resource_arn)
+
+    def write(
+        self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None
+    ) -> None:
+        """Append log events, if the role in whose name that happens may; see `interfaces.LogWriter`."""
+        if role_arn is None or self._may_write(group, stream, role_arn):
+            self._telemetry.write(group, stream, messages)
+
+    def _may_write(self, group: str, stream: str, role_arn: str) -> bool:
+        region, arn, actions = self._telemetry.needs(group, stream)
+
+        def allowed(_key: str) -> bool:
+            return all(
+                self._authorization.role_allows(ACCOUNT_ID, region, role_arn, Need(action, arn))
+                for action in actions
+            )
+
+        return self._cached("log", f"{role_arn} {arn} {len(actions)}", allowed)
 
     def counts(self) -> dict[str, int]:
         """How much of what exists, for `local status`."""

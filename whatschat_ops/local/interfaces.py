@@ -125,6 +125,8 @@ class LambdaFunction:
     log_group: str
     region: str
     reserved_concurrency: int | None = None
+    role_arn: str | None = None
+    """The execution role, in whose name the log is written; None (in tests) writes it in nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +164,13 @@ class Executor(Protocol):
 class LogWriter(Protocol):
     """Where log lines go."""
 
-    def write(self, group: str, stream: str, messages: Sequence[tuple[int, str]]) -> None:
+    def write(
+        self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None
+    ) -> None:
         """Append (timestamp in ms, message) events. Never blocks; makes group and stream when absent.
 
-        `group` is a log group's name, or its ARN, which says the Region too.
+        `group` is a log group's name, or its ARN, which says the Region too. With a role, events that the role may
+        not write are dropped, as Lambda drops them.
         """
         ...
 

@@ -15,13 +15,18 @@ import base64
 import copy
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from whatschat_ops.local.interfaces import Executor, Invocation, InvocationThrottled, LambdaFunction
 
 Resolve = Callable[[str], LambdaFunction | None]
 """Function ARN (with qualifier) -> the version to run."""
+Handler = Callable[..., Awaitable[Any]]
+
+_ran: ContextVar[list[str] | None] = ContextVar("whatschat_ran", default=None)
+"""Filled with the versions that this request ran."""
 
 
 def install_executor(lambda_svc: Any, executor: Executor, resolve: Resolve) -> None:
@@ -34,6 +39,8 @@ def install_executor(lambda_svc: Any, executor: Executor, resolve: Resolve) -> N
         if function is None or _on_loop(loop):
             result: dict[str, Any] = original(func, config, event, request_id, started)
             return result
+        if (ran := _ran.get()) is not None:
+            ran.append(function.version)
         try:
             running = executor.invoke(function, json.dumps(event).encode())
             return _as_result(asyncio.run_coroutine_threadsafe(running, loop).result())
@@ -45,6 +52,23 @@ def install_executor(lambda_svc: Any, executor: Executor, resolve: Resolve) -> N
             return throttled
 
     lambda_svc._execute_function_dispatch = dispatch
+
+
+def name_executed_version(handler: Handler) -> Handler:
+    """Make Invoke name the version that ran; ministack names the main one of a weighted alias."""
+
+    async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
+        ran: list[str] = []
+        token = _ran.set(ran)
+        try:
+            status, answered, payload = await handler(method, path, headers, body, query_params)
+        finally:
+            _ran.reset(token)
+        if ran and "X-Amz-Executed-Version" in answered:
+            answered = {**answered, "X-Amz-Executed-Version": ran[0]}
+        return status, answered, payload
+
+    return handle
 
 
 def _is_foreign(config: Any) -> bool:

@@ -129,6 +129,7 @@ def lambda_function(
         log_group=log_group(config),
         region=region,
         reserved_concurrency=reserved_concurrency,
+        role_arn=str(config["Role"]) if config.get("Role") else None,
     )
 
 

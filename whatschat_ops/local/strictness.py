@@ -1,13 +1,15 @@
-"""Refusals of the API Gateway control plane that ministack 1.5.33 forgets.
+"""Refusals of the API Gateway and Lambda control planes that ministack 1.5.33 forgets.
 
 A deployment that works here and is refused by AWS is worse than none, so these come before ministack's own functions.
-The wording of the messages is ours where AWS does not document it; the codes are in the API Gateway V2 API reference.
+The wording of the messages is ours where AWS does not document it; the codes are in the API references.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 MAX_TIMEOUT_MS = 29_000
 MIN_TIMEOUT_MS = 50
@@ -15,7 +17,13 @@ MIN_TIMEOUT_MS = 50
 Check = Callable[..., tuple[str, str] | None]
 """The arguments of the operation -> AWS's error code and message, or None."""
 
-_STATUS = {"ConflictException": 409, "NotFoundException": 404, "BadRequestException": 400}
+_STATUS = {
+    "ConflictException": 409,
+    "ResourceConflictException": 409,
+    "NotFoundException": 404,
+    "BadRequestException": 400,
+    "InvalidParameterValueException": 400,
+}
 
 
 def install(apigateway: Any) -> None:
@@ -95,3 +103,70 @@ def _integration_is_unused(routes: Mapping[str, Any] | None, integration_id: str
                 f"Cannot delete Integration '{integration_id}' that is being used by Route '{route.get('routeId')}'",
             )
     return None
+
+
+Handler = Callable[..., Awaitable[Any]]
+"""(method, path, headers, body, query_params) -> (status, headers, body), as ministack's services have it."""
+
+_CHANGES = {("PUT", "code"), ("PUT", "configuration"), ("POST", "versions")}
+
+
+def guard_changes(lambda_svc: Any, handler: Handler) -> Handler:
+    """Refuse UpdateFunctionCode, UpdateFunctionConfiguration and PublishVersion where AWS does.
+
+    An update leaves State at Active, as AWS does (a function is Pending only until it can be used at first).
+
+    It stands before the HTTP interface alone: ministack's CloudFormation calls what is behind it without waiting.
+    """
+
+    async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
+        parts = unquote(path).rstrip("/").split("/")  # /2015-03-31/functions/NAME/code
+        if len(parts) == 5 and parts[2] == "functions" and (method, parts[4]) in _CHANGES:
+            name = lambda_svc._resolve_request_scoped_name(parts[3])
+            config = (lambda_svc._functions.get(name) or {}).get("config") or {}
+            refusal = _function_is_idle(config) or (
+                _code_is_the_expected(config, body) if parts[4] == "versions" else None
+            )
+            if refusal is not None:
+                code, message = refusal
+                return lambda_svc.error_response_json(code, message, _STATUS[code])
+            answer = await handler(method, path, headers, body, query_params)
+            return _stays_active(config, answer) if method == "PUT" else answer
+        return await handler(method, path, headers, body, query_params)
+
+    return handle
+
+
+def _stays_active(config: dict[str, Any], answer: tuple[int, Any, bytes]) -> tuple[int, Any, bytes]:
+    status, headers, body = answer
+    if status != 200:
+        return answer
+    active = {"State": "Active", "StateReason": "", "StateReasonCode": ""}
+    config.update(active)
+    return status, headers, json.dumps({**json.loads(body), **active}).encode()
+
+
+def _function_is_idle(config: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Lambda developer guide, "Lambda function states"."""
+    if config.get("State") != "Pending" and config.get("LastUpdateStatus") != "InProgress":
+        return None
+    return (
+        "ResourceConflictException",
+        "The operation cannot be performed at this time. An update is in progress for resource: "
+        f"{config.get('FunctionArn')}",
+    )
+
+
+def _code_is_the_expected(config: Mapping[str, Any], body: bytes) -> tuple[str, str] | None:
+    """PublishVersion with CodeSha256 publishes only if the code in $LATEST has that hash."""
+    try:
+        expected = json.loads(body or b"{}").get("CodeSha256")
+    except ValueError:  # ministack takes such a body for an empty one
+        return None
+    actual = config.get("CodeSha256")
+    if not expected or expected == actual:
+        return None
+    return (
+        "InvalidParameterValueException",
+        f"CodeSHA256 ({expected}) is different from current CodeSHA256 in $LATEST ({actual}).",
+    )

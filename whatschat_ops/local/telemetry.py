@@ -60,6 +60,18 @@ class Telemetry:
             self._logs._fanout_to_live_tail_sessions(name, stream, events)
         self._changed("cloudwatch_logs")
 
+    def needs(self, group: str, stream: str) -> tuple[str, str, list[str]]:
+        """The Region, the stream's ARN, and the IAM actions that its next line takes."""
+        name, region = self._locate(group)
+        with self._scope(ACCOUNT_ID, region):
+            record = self._logs._log_groups.get(name)
+            there = record is not None and stream in record["streams"]
+        actions = [] if there else ["logs:CreateLogStream"]
+        if record is None:
+            actions.insert(0, "logs:CreateLogGroup")
+        arn = f"arn:aws:logs:{region}:{ACCOUNT_ID}:log-group:{name}:log-stream:{stream}"
+        return region, arn, [*actions, "logs:PutLogEvents"]
+
     def _locate(self, group: str) -> tuple[str, str]:
         if group.startswith("arn:"):
             parts = group.split(":")

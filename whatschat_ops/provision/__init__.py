@@ -10,8 +10,9 @@ one. A `Kind` says facts about its fields and makes the calls; the engine alone 
 
 from whatschat_ops.provision.applying import Applied, Event, EventType, apply
 from whatschat_ops.provision.kind import Field, Kind, Live, contains
+from whatschat_ops.provision.planfile import PlanFile, PlanOptions, load_plan, save_plan
 from whatschat_ops.provision.planning import plan
-from whatschat_ops.provision.report import PlanReport, StepReport, report
+from whatschat_ops.provision.report import PlanReport, StepReport, plan_schema, report
 from whatschat_ops.provision.steps import Action, FieldChange, Ownership, Plan, Resource, Step
 from whatschat_ops.provision.values import UNKNOWN, Digest, Reference, Text, Unknown, text
 
@@ -28,6 +29,8 @@ __all__ = [
     "Live",
     "Ownership",
     "Plan",
+    "PlanFile",
+    "PlanOptions",
     "PlanReport",
     "Reference",
     "Resource",
@@ -37,7 +40,10 @@ __all__ = [
     "Unknown",
     "apply",
     "contains",
+    "load_plan",
     "plan",
+    "plan_schema",
     "report",
+    "save_plan",
     "text",
 ]

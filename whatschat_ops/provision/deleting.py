@@ -39,6 +39,7 @@ class Leaving:
             changes=removed(kind, live),
             note="its data is lost" if kind.holds_data else None,
             after=first | dependents,
+            loses_data=kind.holds_data,
         )
 
     def _kept(self, resource: Resource) -> str | None:

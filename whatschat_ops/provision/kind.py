@@ -29,13 +29,14 @@ class Field:
 
     `replaces`: a change cannot be made in place, and why. `sensitive`: never shown. `input_only`: handed to create
     and update but not compared (the bytes of a zip, next to their hash). `matches(live, desired)` decides whether a
-    change is needed.
+    change is needed. `steady`: a change leaves the kind's volatile outputs as they are.
     """
 
     replaces: str | None = None
     sensitive: bool = False
     input_only: bool = False
     matches: Callable[[Any, Any], bool] = operator.eq
+    steady: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Live:
 
     `id` is what a person would look for (an ARN, an id). `fields` are comparable with the desired ones, `outputs`
     are what only the world knows. `owner` is the value of the owner's tag, None when there is none. `protected` says
-    why it must not be deleted lightly.
+    why it must not be deleted lightly. `held` says why a person's hand is on it: while that is so a change is refused,
+    and `release` is the way out. `note` is what a person should know before it is changed.
     """
 
     id: str
@@ -52,6 +54,9 @@ class Live:
     outputs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     owner: str | None = None
     protected: str | None = None
+    held: str | None = None
+    release: str | None = None
+    note: str | None = None
 
 
 class Kind(ABC):

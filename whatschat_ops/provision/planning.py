@@ -39,6 +39,8 @@ def plan(
     """
     resources = {resource.address: resource for resource in wanted}
     leaving = {resource.address: resource for resource in unwanted}
+    if both := resources.keys() & leaving.keys():
+        raise ValueError(f"wanted and unwanted at once: {', '.join(sorted(both))}")
     if only is not None:
         resources = _closure(resources, only)
     everything = {**leaving, **resources}
@@ -139,14 +141,19 @@ class _Planner:
             return blocked
         changes = changed(kind, live, desired)
         if not changes:
-            return Step(Action.NO_OP, resource, live)
+            return Step(Action.NO_OP, resource, live, note=live.held)
+        if live.held:
+            return Step(Action.BLOCKED, resource, live, changes, reason=live.held, hint=live.release)
         reasons = [f"{change.field}: {change.replaces}" for change in changes if change.replaces]
         if not reasons:
-            return Step(Action.UPDATE, resource, live, changes)
+            return Step(Action.UPDATE, resource, live, changes, note=live.note)
         if live.protected and not self._ownership.delete_data:
             return replace(protected(resource, live), changes=changes)
         note = "its data is lost" if kind.holds_data else None
-        return Step(Action.REPLACE, resource, live, changes, reason="; ".join(reasons), note=note)
+        reason = "; ".join(reasons)
+        return Step(
+            Action.REPLACE, resource, live, changes, reason=reason, note=note, loses_data=kind.holds_data
+        )
 
     def _foreign(self, resource: Resource, live: Live) -> Step | None:
         if live.owner == self._ownership.owner or (live.owner is None and self._ownership.adopt):
@@ -175,7 +182,7 @@ class _Planner:
         if step.live is None or step.action in (Action.CREATE, Action.REPLACE):
             return outputs
         outputs.update(step.live.outputs)
-        if step.action is Action.UPDATE:
+        if not all(kind.fields[change.field].steady for change in step.changes):
             outputs.update(dict.fromkeys(kind.volatile, UNKNOWN))
         return outputs
 

@@ -1,50 +1,78 @@
-"""The plan as people and scripts see it: JSON-ready, with secrets and unknown values replaced by words."""
+"""The plan as people and scripts see it: JSON-ready, with secrets and unknown values replaced by words.
+
+`docs/plan-schema.json` is made from these classes; what is written below a field becomes its description there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from whatschat_ops.provision.steps import Action, FieldChange, Plan, Step
 from whatschat_ops.provision.values import Unknown, is_known
 
 SENSITIVE = "(sensitive)"
 KNOWN_AFTER_APPLY = "(known after apply)"
+SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeReport:
     """One field: `old` -> `new`. A secret reads "(sensitive)"; what is not known yet "(known after apply)"."""
 
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+
     field: str
+    """Name of the field, as its kind names it."""
     old: Any
+    """Its value in AWS; null when there is none."""
     new: Any
+    """Its value after apply; null when it goes."""
     sensitive: bool
+    """Whether the values are secret and therefore not shown."""
     known_after_apply: bool
+    """Whether `new`, or a part of it, is known only after apply."""
     replaces: str | None
+    """Why a change of this field cannot be made in place; null when it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """One resource: what will be done (`create`, `update`, `replace`, `delete`, `no-op`, `blocked`) and why."""
+    """One resource: what will be done and why."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
 
     address: str
-    action: str
+    """KIND.NAME, for example `table.connections`."""
+    action: Action
+    """What will be done; `blocked` means that nothing of the plan can be applied."""
     id: str | None
+    """ARN or id of what is there; null when nothing is."""
     changes: tuple[ChangeReport, ...]
+    """The fields that change; of something that is created or deleted, all of them."""
     reason: str | None
+    """Why it is replaced or blocked."""
     note: str | None
+    """What a person should know about it."""
+    destructive: bool
+    """Whether something that is there is deleted (also to be made anew)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
-    """A whole plan of the stack `stack`, with the number of steps by action."""
+    """A whole plan, as `whatschat-ops plan --json` prints it."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
 
     stack: str
+    """Value of the stack's tag, for example `whatschat-production`."""
     changes: bool
+    """Whether applying the plan would write anything."""
     summary: Mapping[str, int]
+    """The number of steps by action: create, update, replace, delete, no-op, blocked."""
     steps: tuple[StepReport, ...]
+    """Every resource, in an order in which the steps may be done one after the other."""
 
 
 def report(plan: Plan, stack: str) -> PlanReport:
@@ -61,12 +89,20 @@ def step_report(step: Step) -> StepReport:
     """The report of a step."""
     return StepReport(
         address=step.address,
-        action=step.action.value,
+        action=step.action,
         id=step.live.id if step.live else None,
         changes=tuple(_change(change) for change in step.changes),
         reason=step.reason,
         note=step.note,
+        destructive=step.action in (Action.DELETE, Action.REPLACE),
     )
+
+
+def plan_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a `PlanReport`."""
+    from pydantic import TypeAdapter
+
+    return {"$schema": SCHEMA_ID, **TypeAdapter(PlanReport).json_schema(mode="serialization")}
 
 
 def _change(change: FieldChange) -> ChangeReport:

@@ -90,6 +90,8 @@ class Step:
     after: frozenset[str] = frozenset()
     hint: str | None = None
     """For a blocked step: the way out."""
+    loses_data: bool = False
+    """Whether what is in it is lost."""
 
     @property
     def address(self) -> str:

@@ -48,6 +48,10 @@ class Place:
         """An IAM role; `path` begins and ends with a slash."""
         return f"arn:{self.partition}:iam::{self.account_id}:role{path}{name}"
 
+    def user(self, path: str, name: str) -> str:
+        """An IAM user; `path` begins and ends with a slash."""
+        return f"arn:{self.partition}:iam::{self.account_id}:user{path}{name}"
+
     def managed_policy(self, path_and_name: str) -> str:
         """A policy managed by AWS, for example `service-role/AWSLambdaBasicExecutionRole`."""
         return f"arn:{self.partition}:iam::aws:policy/{path_and_name}"
@@ -61,18 +65,12 @@ class Place:
 
     def api(self, api_id: str) -> str:
         """An API in API Gateway's control plane (tags use it; there is no account in it)."""
-        return f"arn:{self.partition}:apigateway:{self.region}::/apis/{api_id}"
+        return f"{self.api_gateway}/apis/{api_id}"
 
-    def api_gateway_paths(self, api_id: str) -> list[str]:
-        """All of one API in the control plane, the list of APIs, tags, and the Region's account setting."""
-        root = f"arn:{self.partition}:apigateway:{self.region}::"
-        return [
-            f"{root}/apis",
-            f"{root}/apis/{api_id}",
-            f"{root}/apis/{api_id}/*",
-            f"{root}/tags/*",
-            f"{root}/account",
-        ]
+    @property
+    def api_gateway(self) -> str:
+        """The root of API Gateway's control plane in the Region; paths of its HTTP API follow."""
+        return f"arn:{self.partition}:apigateway:{self.region}::"
 
     def route(self, api_id: str | Reference, stage: str, route_key: str) -> str | Text:
         """A route of a stage, as the caller of a function: API/STAGE/ROUTEKEY."""

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.errors import NotFound
+from whatschat_ops.errors import NotFound, UsageError
 from whatschat_ops.stack.policies import Document
 
 PrincipalType = Literal["role", "user", "group"]
 
-_NAME_ARGUMENT: Final[Mapping[PrincipalType, str]] = {
+NAME_ARGUMENT: Final[Mapping[PrincipalType, str]] = {
     "role": "RoleName",
     "user": "UserName",
     "group": "GroupName",
 }
+INLINE_LIMITS: Final[Mapping[PrincipalType, int]] = {"user": 2_048, "group": 5_120, "role": 10_240}
+"""Characters of all inline policies together, white space not counted (IAM user guide, "IAM and AWS STS quotas")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +42,62 @@ class Attachment:
 
 
 def attach_policy(aws: Aws, principal: Principal, policy: str, document: Document) -> Attachment:
-    """Put the inline policy there, replacing one of that name. Raises NotFound if the principal does not exist."""
+    """Put the inline policy there, replacing one of that name.
+
+    Raises NotFound if the principal does not exist, UsageError if IAM takes no inline policy as long as this.
+    """
+    text = json.dumps(document, separators=(",", ":"))
+    _require_room(principal, len(text))
     changed = _current(aws, principal, policy) != document
     if changed:
-        _call(aws, "put", principal, policy, PolicyDocument=json.dumps(document))
+        _call(aws, "put", principal, policy, PolicyDocument=text)
     return Attachment(principal.type, principal.name, policy, attached=True, changed=changed)
 
 
 def detach_policy(aws: Aws, principal: Principal, policy: str) -> Attachment:
-    """Take the inline policy off. It is no error if it is not there."""
+    """Take the inline policy off. It is no error if it is not there; NotFound if there is no such principal."""
     try:
         _call(aws, "delete", principal, policy)
     except NotFound:
+        describe_principal(aws, principal)
         return Attachment(principal.type, principal.name, policy, attached=False, changed=False)
     return Attachment(principal.type, principal.name, policy, attached=False, changed=True)
+
+
+def describe_principal(aws: Aws, principal: Principal) -> Any:
+    """What IAM's GetRole, GetUser or GetGroup says of it. Raises NotFound."""
+    name = {NAME_ARGUMENT[principal.type]: principal.name}
+    try:
+        answer = getattr(aws.client("iam"), f"get_{principal.type}")(**name)
+    except NotFound as error:
+        raise NotFound(
+            f"There is no {principal.type} {principal.name} in the account {aws.account_id}.",
+            hint=f"aws iam list-{principal.type}s",
+            aws_code=error.aws_code,
+            operation=error.operation,
+        ) from error
+    return answer[principal.type.capitalize()]
+
+
+def _require_room(principal: Principal, size: int) -> None:
+    limit = INLINE_LIMITS[principal.type]
+    if size > limit:
+        raise UsageError(
+            f"The policy has {size} characters, and IAM takes {limit} inline for a {principal.type}.",
+            hint="Attach it to a role, or make a managed policy of it: "
+            "whatschat-ops iam policies operator > operator.json; "
+            "aws iam create-policy --policy-name whatschat-operator --policy-document file://operator.json",
+        )
 
 
 def _current(aws: Aws, principal: Principal, policy: str) -> Any:
     try:
         return _call(aws, "get", principal, policy)["PolicyDocument"]
-    except NotFound:  # the policy or the principal: put_*_policy tells
+    except NotFound:
+        describe_principal(aws, principal)
         return None
 
 
 def _call(aws: Aws, verb: str, principal: Principal, policy: str, **arguments: Any) -> Any:
     operation: Callable[..., Any] = getattr(aws.client("iam"), f"{verb}_{principal.type}_policy")
-    return operation(**{_NAME_ARGUMENT[principal.type]: principal.name}, PolicyName=policy, **arguments)
+    return operation(**{NAME_ARGUMENT[principal.type]: principal.name}, PolicyName=policy, **arguments)

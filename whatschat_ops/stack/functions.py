@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS, ROUTE_FUNCTIONS
 from whatschat_ops.errors import NotFound, UsageError
 from whatschat_ops.packaging import FunctionPackage
+from whatschat_ops.stack.live_alias import Canary, live_alias
+from whatschat_ops.stack.versions import list_aliases, list_configurations, weights
 
 LOG_TAIL_BYTES = 4096
 """Invoke returns at most the last 4 KB of the log."""
@@ -32,8 +34,24 @@ class WrittenZip:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionVersion:
+    """A published version. `weights`: alias -> the share of its calls that this version gets (0 to 1)."""
+
+    version: str
+    weights: dict[str, float]
+    runtime: str
+    memory_mb: int
+    code_sha256: str
+    code_size_bytes: int
+    last_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DeployedFunction:
-    """A function: what `$LATEST` is, and the version that the alias `live` points to (None: no alias)."""
+    """A function: what `$LATEST` is, and the version that the alias `live` points to (None: no alias).
+
+    `canary` is the version that gets a part of the calls, if one is running; `versions` are the newest first.
+    """
 
     function: str
     runtime: str
@@ -41,9 +59,11 @@ class DeployedFunction:
     memory_mb: int
     alias: str
     version: str | None
+    canary: Canary | None
     code_sha256: str
     code_size_bytes: int
     last_modified: datetime
+    versions: tuple[FunctionVersion, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +115,12 @@ def write_zips(
     return written
 
 
-def list_functions(settings: Settings, aws: Aws) -> list[DeployedFunction]:
-    """The deployed ones among the three functions. Raises NotFound when there is none."""
+def list_functions(
+    settings: Settings, aws: Aws, shorts: Iterable[str] = tuple(ROUTE_FUNCTIONS.values())
+) -> list[DeployedFunction]:
+    """The deployed ones among these functions. Raises NotFound when there is none."""
     names = Names(settings)
-    found = [_describe(aws, names.function(short)) for short in ROUTE_FUNCTIONS.values()]
+    found = [_describe(aws, names.function(short)) for short in shorts]
     deployed = [function for function in found if function is not None]
     if not deployed:
         raise NotFound(f"No function of {names.stack} is deployed.", hint="whatschat-ops provision")
@@ -134,27 +156,47 @@ def invoke_function(
 def _describe(aws: Aws, function: str) -> DeployedFunction | None:
     client = aws.client("lambda")
     try:
-        configuration = client.get_function_configuration(FunctionName=function)
+        configurations = list_configurations(client, function)
+        aliases = list_aliases(client, function)
     except NotFound:
         return None
-    try:
-        version = str(client.get_alias(FunctionName=function, Name=LIVE_ALIAS)["FunctionVersion"])
-    except NotFound:
-        version = None
+    latest = next(c for c in configurations if c["Version"] == "$LATEST")
+    live = next((live_alias(function, alias) for alias in aliases if alias["Name"] == LIVE_ALIAS), None)
+    published = sorted(
+        (c for c in configurations if c["Version"].isdigit()), key=lambda c: int(c["Version"]), reverse=True
+    )
     return DeployedFunction(
         function=function,
-        runtime=configuration["Runtime"],
-        architecture=(configuration.get("Architectures") or ["x86_64"])[0],
-        memory_mb=configuration["MemorySize"],
+        runtime=latest["Runtime"],
+        architecture=(latest.get("Architectures") or ["x86_64"])[0],
+        memory_mb=latest["MemorySize"],
         alias=LIVE_ALIAS,
+        version=live.routing.version if live else None,
+        canary=live.routing.canary if live else None,
+        code_sha256=latest["CodeSha256"],
+        code_size_bytes=latest["CodeSize"],
+        last_modified=_time(latest["LastModified"]),
+        versions=tuple(_version(configuration, aliases) for configuration in published),
+    )
+
+
+def _version(configuration: Mapping[str, Any], aliases: Iterable[Mapping[str, Any]]) -> FunctionVersion:
+    version = configuration["Version"]
+    shares = {alias["Name"]: weights(alias).get(version) for alias in aliases}
+    return FunctionVersion(
         version=version,
+        weights={name: share for name, share in shares.items() if share is not None},
+        runtime=configuration["Runtime"],
+        memory_mb=configuration["MemorySize"],
         code_sha256=configuration["CodeSha256"],
         code_size_bytes=configuration["CodeSize"],
-        # 2026-11-23T07:20:52.000+0000: the offset has no colon
-        last_modified=datetime.strptime(configuration["LastModified"], "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(
-            UTC
-        ),
+        last_modified=_time(configuration["LastModified"]),
     )
+
+
+def _time(text: str) -> datetime:
+    """2026-11-23T07:20:52.000+0000: the offset has no colon."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC)
 
 
 def _parse(payload: bytes) -> Any:

@@ -7,7 +7,7 @@ function -> role, its log group      its environment holds the stage's callback 
 alias -> function                    points to the newest version
 permission -> alias, API             lets exactly one route of one stage call it
 integration -> alias, API;  route -> integration
-deployment -> routes                 a digest of routes and integrations decides when to redeploy
+deployment -> routes, integrations   a digest of routes and the integrations' ids decide when to redeploy
 stage -> deployment, permissions, role policy, access log group, the Region's log role
 """
 
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS, ROUTE_FUNCTIONS, USER_INDEX
-from whatschat_ops.provision import Digest, Reference, Resource, text
+from whatschat_ops.provision import Reference, Resource, text
+from whatschat_ops.provision.values import digest
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.access_log import ACCESS_LOG_FORMAT
 from whatschat_ops.stack.arns import Place
@@ -186,6 +187,7 @@ class _Builder:
                 "protocol": "WEBSOCKET",
                 "route_selection_expression": self._settings.websocket.route_selection_expression,
                 "tags": self._names.tags,
+                "surplus": None,
             },
         )
 
@@ -193,7 +195,7 @@ class _Builder:
         settings = self._settings.lambda_
         fields: dict[str, Any] = {
             "function_name": self._names.function(short),
-            "runtime": settings.runtime,
+            "runtime": settings.function_runtime,
             "architecture": settings.architecture,
             "memory_mb": settings.memory_mb,
             "timeout_s": settings.timeout_s,
@@ -232,6 +234,7 @@ class _Builder:
                 "function_name": Reference(function, "function_name"),
                 "alias_name": LIVE_ALIAS,
                 "version": Reference(function, "version"),
+                "keep_versions": self._settings.lambda_.keep_versions,
             },
         )
 
@@ -259,6 +262,7 @@ class _Builder:
                 "uri": self._place.integration_uri(alias_arn),
                 "type": "AWS_PROXY",
                 "timeout_ms": self._settings.websocket.integration_timeout_ms,
+                "surplus": None,
             },
             frozenset({f"alias.{short}"}),
         )
@@ -276,20 +280,31 @@ class _Builder:
         )
 
     def _deployment(self) -> Resource:
+        """Its content names all that is deployed: a digest of what the settings say, and the integrations' ids.
+
+        An integration made anew (its URI is its identity) has another id. No account or Region goes into the digest,
+        so that an exported template can carry the same content.
+        """
+        websocket = self._settings.websocket
         routes = {
             route_key: {
-                "integration": Reference(f"integration.{short}", "id"),
-                "uri": Reference(f"integration.{short}", "uri"),
-                "timeout_ms": Reference(f"integration.{short}", "timeout_ms"),
-                "authorization_type": Reference(f"route.{short}", "authorization_type"),
+                "function": f"{self._names.function(short)}:{LIVE_ALIAS}",
+                "timeout_ms": websocket.integration_timeout_ms,
+                "authorization_type": "NONE",
             }
             for route_key, short in ROUTE_FUNCTIONS.items()
         }
-        selection = Reference(API, "route_selection_expression")
+        wanted = digest({"selection": websocket.route_selection_expression, "routes": routes})
+        ids = (Reference(f"integration.{short}", "id") for short in ROUTE_FUNCTIONS.values())
         return Resource(
             "deployment",
             "live",
-            {"api_id": self._api_id, "content": Digest({"selection": selection, "routes": routes})},
+            {
+                "api_id": self._api_id,
+                "content": text(wanted, *(part for id_ in ids for part in (" ", id_))),
+                "surplus": None,
+            },
+            frozenset(f"route.{short}" for short in ROUTE_FUNCTIONS.values()),
         )
 
     def _stage(self) -> Resource:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from whatschat_ops.provision import Action, Plan, report
-from whatschat_ops.provision.report import ChangeReport
+from whatschat_ops.provision.report import ChangeReport, StepReport
 
 _STATES: Final[Mapping[str, str]] = {
     Action.CREATE: "missing",
@@ -40,13 +41,46 @@ class StackStatus:
     resources: tuple[ResourceStatus, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """One resource whose state, identity or drift is not what it was. `at` is a time in UTC; None: it was not there."""
+
+    at: datetime
+    address: str
+    old_state: str | None
+    state: str | None
+    id: str | None
+    drift: tuple[ChangeReport, ...]
+
+
+def changes_between(old: StackStatus, new: StackStatus, at: datetime) -> tuple[StatusChange, ...]:
+    """What happened between two looks at a stack, in the order of the newer one."""
+    before = {resource.address: resource for resource in old.resources}
+    after = {resource.address: resource for resource in new.resources}
+    changed = [address for address in after | before if before.get(address) != after.get(address)]
+    return tuple(_change(at, address, before.get(address), after.get(address)) for address in changed)
+
+
+def _change(
+    at: datetime, address: str, old: ResourceStatus | None, new: ResourceStatus | None
+) -> StatusChange:
+    return StatusChange(
+        at,
+        address,
+        old.state if old else None,
+        new.state if new else None,
+        new.id if new else None,
+        new.drift if new else (),
+    )
+
+
 def status_of(plan: Plan, stack: str) -> StackStatus:
     """The status that a plan implies."""
     steps = report(plan, stack).steps
     resources = tuple(
         ResourceStatus(
             address=step.address,
-            state=_STATES[Action(step.action)],
+            state=_state(step),
             id=step.id,
             drift=step.changes if step.action in (Action.UPDATE, Action.REPLACE) else (),
             reason=step.reason or step.note,
@@ -56,3 +90,8 @@ def status_of(plan: Plan, stack: str) -> StackStatus:
     )
     states = {resource.state for resource in resources}
     return StackStatus(stack, states != {"missing"}, states <= {"in sync"}, resources)
+
+
+def _state(step: StepReport) -> str:
+    """Blocked with changes: it is ours and not as wanted, but must not be changed now."""
+    return "drifted" if step.action == Action.BLOCKED and step.changes else _STATES[Action(step.action)]

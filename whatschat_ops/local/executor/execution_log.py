@@ -111,5 +111,6 @@ class ExecutionLog:
 
     def _write(self) -> None:
         if self._unwritten:
-            self._logs.write(self._function.log_group, self.stream, self._unwritten)
+            function = self._function
+            self._logs.write(function.log_group, self.stream, self._unwritten, function.role_arn)
             self._unwritten = []

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from whatschat_ops.provision import Kind
+from whatschat_ops.stack.kinds.alias import Alias
 from whatschat_ops.stack.kinds.api import Api
 from whatschat_ops.stack.kinds.context import Context
-from whatschat_ops.stack.kinds.function import Alias, Function
+from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.log_group import LogGroup
 from whatschat_ops.stack.kinds.log_role import ApiGatewayLogRole
 from whatschat_ops.stack.kinds.permission import Permission

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotFound
 from whatschat_ops.provision import Field, Kind, Live, contains
-from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.kinds.context import Context, was_repeated
 
 
 class Api(Kind):
-    """Outputs: `id`, and `callback_base`, the https (or http) URL that a stage's name is appended to."""
+    """Outputs: `id`, and `callback_base`, the https (or http) URL that a stage's name is appended to.
+
+    CreateApi is not idempotent: if its answer is lost and the call repeated, there are two. `surplus` names those of
+    ours beside the oldest; it is wanted to be None.
+    """
 
     name = "api"
     identity = ("api_name", "stack")
@@ -22,6 +28,7 @@ class Api(Kind):
         "protocol": Field(replaces="an API keeps the protocol it was made with"),
         "route_selection_expression": Field(),
         "tags": Field(matches=contains),
+        "surplus": Field(),
     }
 
     def __init__(self, context: Context) -> None:
@@ -34,6 +41,9 @@ class Api(Kind):
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         found = list(find_apis(self._context, identity["api_name"]))
         ours = [live for live in found if live.owner == identity["stack"]]
+        if len(ours) > 1:
+            surplus = ", ".join(live.id for live in ours[1:])
+            return replace(ours[0], fields={**ours[0].fields, "surplus": surplus})
         return next(iter([*ours, *found]), None)
 
     def create(self, desired: Mapping[str, Any]) -> Live:
@@ -43,9 +53,14 @@ class Api(Kind):
             RouteSelectionExpression=desired["route_selection_expression"],
             Tags=desired["tags"],
         )
-        return _live(api, desired["tags"])
+        live = _live(api, desired["tags"])
+        if was_repeated(api):
+            self._delete_twins(live)
+        return live
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
+        if "surplus" in changed:
+            self._delete_twins(live)
         if "tags" in changed:
             arn = self._context.place.api(live.outputs["id"])
             self._gateway.tag_resource(ResourceArn=arn, Tags=desired["tags"])
@@ -56,16 +71,18 @@ class Api(Kind):
         return Live(live.id, {**live.fields, **desired}, live.outputs, live.owner)
 
     def delete(self, live: Live) -> None:
-        """Deletes its stages, deployments, routes and integrations too.
+        """Deletes its stages, deployments, routes and integrations too, and every twin of ours."""
+        self._delete_twins(live)
+        self._delete(live.id)
 
-        CreateApi is not idempotent: if its answer was lost and the call repeated, there are two. All of ours go.
-        """
-        twins = [api for api in find_apis(self._context, live.fields["api_name"]) if api.owner == live.owner]
-        for api_id in dict.fromkeys([live.outputs["id"], *(twin.outputs["id"] for twin in twins)]):
-            try:
-                self._gateway.delete_api(ApiId=api_id)
-            except NotFound:
-                continue
+    def _delete_twins(self, keep: Live) -> None:
+        for api in list(find_apis(self._context, keep.fields["api_name"])):
+            if api.owner == keep.owner and api.id != keep.id:
+                self._delete(api.id)
+
+    def _delete(self, api_id: str) -> None:
+        with suppress(NotFound):
+            self._gateway.delete_api(ApiId=api_id)
 
 
 def find_apis(context: Context, name: str) -> Iterator[Live]:

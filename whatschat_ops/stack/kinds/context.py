@@ -28,6 +28,11 @@ class Context:
         return self.aws.client(service)
 
 
+def was_repeated(answer: Mapping[str, Any]) -> bool:
+    """Whether botocore sent the call more than once: one whose answer was lost may have had its effect, too."""
+    return bool(answer.get("ResponseMetadata", {}).get("RetryAttempts", 0))
+
+
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Tags as DynamoDB, IAM and SSM take them."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -4,7 +4,6 @@ Order of an update: code, wait, configuration, wait, publish. An update while an
 with 409 (ResourceConflictException) and repeated.
 """
 
-# ruff: noqa: ARG002 - a verb is given the whole request, whatever it needs of it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import AwsError, Conflict, NotFound, Rejected
 from whatschat_ops.provision import Field, Kind, Live, contains
 from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.versions import list_configurations
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Function(Kind):
         "code_sha256": Field(),
         "zip": Field(input_only=True),
         "published": Field(),
-        "tags": Field(matches=contains),
+        "tags": Field(matches=contains, steady=True),
     }
     volatile = frozenset({"version"})
 
@@ -114,7 +114,7 @@ class Function(Kind):
                 ),
             )
             self._until_ready(name)
-        if changed & (CODE | CONFIGURATION | {"published"}):
+        if changed & (CODE | CONFIGURATION) or ("published" in changed and not self._is_published(name)):
             self._publish(name, desired["code_sha256"])
         return self._require(name)
 
@@ -129,6 +129,11 @@ class Function(Kind):
         """Publish what was uploaded: AWS refuses if somebody else's code came in between."""
         self._when_idle(name, lambda: self._lambda.publish_version(FunctionName=name, CodeSha256=code_sha256))
 
+    def _is_published(self, name: str) -> bool:
+        """A function that was not ready when it was read (a run was killed) may have its version by now."""
+        live = self.read({"function_name": name})
+        return live is not None and bool(live.fields["published"])
+
     def _require(self, name: str) -> Live:
         return self._context.waiting.until(
             f"the function {name} does not appear", lambda: self.read({"function_name": name}), timeout_s=60
@@ -136,8 +141,7 @@ class Function(Kind):
 
     def _published_version(self, name: str, latest: Mapping[str, Any]) -> str | None:
         """The newest version, if it is the same as $LATEST."""
-        pages = self._lambda.get_paginator("list_versions_by_function").paginate(FunctionName=name)
-        versions = [v for page in pages for v in page["Versions"] if v["Version"].isdigit()]
+        versions = [v for v in list_configurations(self._lambda, name) if v["Version"].isdigit()]
         newest = max(versions, key=lambda version: int(version["Version"]), default=None)
         if newest is None or _comparable(newest) != _comparable(latest):
             return None
@@ -185,76 +189,6 @@ class Function(Kind):
                 f"Lambda cannot assume the role {name}: its trust policy does not name lambda.amazonaws.com.",
                 hint="whatschat-ops provision  # repairs the trust policy of our own role",
             )
-
-
-class Alias(Kind):
-    """A name that points to a version of a function."""
-
-    name = "alias"
-    identity = ("function_name", "alias_name")
-    fields: ClassVar[Mapping[str, Field]] = {
-        "function_name": Field(),
-        "alias_name": Field(),
-        "version": Field(),
-    }
-    tagged = False
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _lambda(self) -> Any:
-        return self._context.client("lambda")
-
-    def read(self, identity: Mapping[str, Any]) -> Live | None:
-        try:
-            alias = self._lambda.get_alias(
-                FunctionName=identity["function_name"], Name=identity["alias_name"]
-            )
-        except NotFound:
-            return None
-        return _live_alias(identity["function_name"], alias)
-
-    def create(self, desired: Mapping[str, Any]) -> Live:
-        alias = self._lambda.create_alias(
-            FunctionName=desired["function_name"],
-            Name=desired["alias_name"],
-            FunctionVersion=desired["version"],
-        )
-        return _live_alias(desired["function_name"], alias)
-
-    def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
-        alias = self._context.waiting.repeat(
-            lambda: self._lambda.update_alias(
-                FunctionName=desired["function_name"],
-                Name=desired["alias_name"],
-                FunctionVersion=desired["version"],
-            ),
-            while_=lambda error: isinstance(error, Conflict),
-            why=f"The function {desired['function_name']} is being changed; waiting for it.",
-            timeout_s=READY_TIMEOUT_S,
-        )
-        return _live_alias(desired["function_name"], alias)
-
-    def delete(self, live: Live) -> None:
-        try:
-            self._lambda.delete_alias(
-                FunctionName=live.fields["function_name"], Name=live.fields["alias_name"]
-            )
-        except NotFound:
-            return
-
-
-def _live_alias(function_name: str, alias: Mapping[str, Any]) -> Live:
-    return Live(
-        id=alias["AliasArn"],
-        fields={
-            "function_name": function_name,
-            "alias_name": alias["Name"],
-            "version": alias["FunctionVersion"],
-        },
-        outputs={"arn": alias["AliasArn"]},
-    )
 
 
 def _comparable(configuration: Mapping[str, Any]) -> dict[str, Any]:

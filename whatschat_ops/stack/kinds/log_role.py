@@ -65,8 +65,7 @@ class ApiGatewayLogRole(Kind):
         try:
             role = iam.get_role(RoleName=name)["Role"]
         except NotFound:
-            document = json.dumps(trust_policy)
-            role = iam.create_role(RoleName=name, Path=ROLE_PATH, AssumeRolePolicyDocument=document)["Role"]
+            role = self._create_role(name, json.dumps(trust_policy))
         if role["Path"] != ROLE_PATH:
             raise Conflict(
                 f"The role {role['Arn']} exists and is not ours (its path is not {ROLE_PATH}).",
@@ -75,6 +74,15 @@ class ApiGatewayLogRole(Kind):
         arn = self._context.place.managed_policy(MANAGED_POLICY)
         iam.attach_role_policy(RoleName=name, PolicyArn=arn)
         return str(role["Arn"])
+
+    def _create_role(self, name: str, trust_policy: str) -> Mapping[str, Any]:
+        iam = self._context.client("iam")
+        try:
+            made = iam.create_role(RoleName=name, Path=ROLE_PATH, AssumeRolePolicyDocument=trust_policy)
+        except Conflict:  # the answer to our own call was lost, or another Region's run was faster
+            made = iam.get_role(RoleName=name)
+        role: Mapping[str, Any] = made["Role"]
+        return role
 
 
 def _role_not_ready(error: AwsError) -> bool:

@@ -1,4 +1,7 @@
-"""A statement in the resource policy of a function's alias: who may invoke it."""
+"""A statement in the resource policy of a function's alias: who may invoke it.
+
+It is known by what it allows, whatever its id: CloudFormation makes ids up, and a second statement would say nothing new.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from whatschat_ops.errors import NotFound
+from whatschat_ops.errors import Conflict, NotFound
 from whatschat_ops.provision import Field, Kind, Live
 from whatschat_ops.stack.kinds.context import Context
 
@@ -14,17 +17,17 @@ _FIXED = "Lambda cannot change a permission in place"
 
 
 class Permission(Kind):
-    """Allows `principal` (a service) to invoke, called from `source_arn`."""
+    """Allows `principal` (a service) to invoke, called from `source_arn`. `statement_id` is for a statement of ours."""
 
     name = "permission"
-    identity = ("function_name", "qualifier", "statement_id")
+    identity = ("function_name", "qualifier", "source_arn")
     fields: ClassVar[Mapping[str, Field]] = {
         "function_name": Field(),
         "qualifier": Field(),
-        "statement_id": Field(),
+        "statement_id": Field(input_only=True),
         "principal": Field(replaces=_FIXED),
         "action": Field(replaces=_FIXED),
-        "source_arn": Field(replaces=_FIXED),
+        "source_arn": Field(),
     }
     tagged = False
 
@@ -36,18 +39,38 @@ class Permission(Kind):
         return self._context.client("lambda")
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
+        for statement in self._statements(identity):
+            if _source_arn(statement.get("Condition", {})) == identity["source_arn"]:
+                return _live(identity, statement)
+        return None
+
+    def create(self, desired: Mapping[str, Any]) -> Live:
+        try:
+            self._add(desired)
+        except (
+            Conflict
+        ):  # our id is taken: by this very statement, or by one for an API or stage that was before
+            if (live := self.read(desired)) is not None:
+                return live
+            self._remove(desired, desired["statement_id"])
+            self._add(desired)
+        return Live(
+            _id(desired, desired["statement_id"]), dict(desired), {"statement_id": desired["statement_id"]}
+        )
+
+    def delete(self, live: Live) -> None:
+        self._remove(live.fields, live.outputs["statement_id"])
+
+    def _statements(self, identity: Mapping[str, Any]) -> list[Any]:
         try:
             answer = self._lambda.get_policy(
                 FunctionName=identity["function_name"], Qualifier=identity["qualifier"]
             )
         except NotFound:  # no policy, or no such function or alias
-            return None
-        for statement in json.loads(answer["Policy"])["Statement"]:
-            if statement.get("Sid") == identity["statement_id"]:
-                return self._live(identity, statement)
-        return None
+            return []
+        return list(json.loads(answer["Policy"])["Statement"])
 
-    def create(self, desired: Mapping[str, Any]) -> Live:
+    def _add(self, desired: Mapping[str, Any]) -> None:
         self._lambda.add_permission(
             FunctionName=desired["function_name"],
             Qualifier=desired["qualifier"],
@@ -56,33 +79,34 @@ class Permission(Kind):
             Principal=desired["principal"],
             SourceArn=desired["source_arn"],
         )
-        return Live(id=_id(desired), fields=dict(desired))
 
-    def delete(self, live: Live) -> None:
+    def _remove(self, fields: Mapping[str, Any], statement_id: str) -> None:
         try:
             self._lambda.remove_permission(
-                FunctionName=live.fields["function_name"],
-                Qualifier=live.fields["qualifier"],
-                StatementId=live.fields["statement_id"],
+                FunctionName=fields["function_name"],
+                Qualifier=fields["qualifier"],
+                StatementId=statement_id,
             )
         except NotFound:
             return
 
-    def _live(self, identity: Mapping[str, Any], statement: Mapping[str, Any]) -> Live:
-        principal = statement.get("Principal")
-        fields = {
-            "function_name": identity["function_name"],
-            "qualifier": identity["qualifier"],
-            "statement_id": identity["statement_id"],
-            "principal": principal.get("Service") if isinstance(principal, Mapping) else principal,
-            "action": statement.get("Action"),
-            "source_arn": _source_arn(statement.get("Condition", {})),
-        }
-        return Live(id=_id(identity), fields=fields)
+
+def _live(identity: Mapping[str, Any], statement: Mapping[str, Any]) -> Live:
+    principal = statement.get("Principal")
+    sid = statement.get("Sid", "")
+    fields = {
+        "function_name": identity["function_name"],
+        "qualifier": identity["qualifier"],
+        "statement_id": sid,
+        "principal": principal.get("Service") if isinstance(principal, Mapping) else principal,
+        "action": statement.get("Action"),
+        "source_arn": identity["source_arn"],
+    }
+    return Live(_id(identity, sid), fields, {"statement_id": sid})
 
 
-def _id(identity: Mapping[str, Any]) -> str:
-    return f"{identity['function_name']}:{identity['qualifier']}/{identity['statement_id']}"
+def _id(identity: Mapping[str, Any], statement_id: str) -> str:
+    return f"{identity['function_name']}:{identity['qualifier']}/{statement_id}"
 
 
 def _source_arn(condition: Mapping[str, Any]) -> str | None:

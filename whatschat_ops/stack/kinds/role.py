@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from whatschat_ops.config.names import STACK_TAG
@@ -75,15 +76,18 @@ class Role(Kind):
         """DeleteRole refuses a role that still has policies: they go first."""
         name = live.fields["role_name"]
         try:
-            for page in self._iam.get_paginator("list_role_policies").paginate(RoleName=name):
-                for policy in page["PolicyNames"]:
-                    self._iam.delete_role_policy(RoleName=name, PolicyName=policy)
-            for page in self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=name):
-                for attached in page["AttachedPolicies"]:
-                    self._iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
-            self._iam.delete_role(RoleName=name)
+            inline = list(self._iam.get_paginator("list_role_policies").paginate(RoleName=name))
+            attached = list(self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=name))
         except NotFound:
             return
+        for policy in (policy for page in inline for policy in page["PolicyNames"]):
+            with suppress(NotFound):  # also the answer to a repeated call whose first answer was lost
+                self._iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        for policy in (policy for page in attached for policy in page["AttachedPolicies"]):
+            with suppress(NotFound):
+                self._iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+        with suppress(NotFound):
+            self._iam.delete_role(RoleName=name)
 
 
 class RolePolicy(Kind):

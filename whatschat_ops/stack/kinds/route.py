@@ -7,16 +7,21 @@ route by its key.
 # ruff: noqa: ARG002 - a verb is given the whole request, whatever it needs of it
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from whatschat_ops.errors import NotFound
 from whatschat_ops.provision import Field, Kind, Live
-from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.kinds.context import Context, was_repeated
 
 
 class Integration(Kind):
-    """An AWS_PROXY integration to the function behind `uri`."""
+    """An AWS_PROXY integration to the function behind `uri`.
+
+    CreateIntegration is not idempotent: if its answer is lost and the call repeated, there are two. `surplus` names those
+    beside the one that is used; it is wanted to be None.
+    """
 
     name = "integration"
     identity = ("api_id", "uri")
@@ -25,6 +30,7 @@ class Integration(Kind):
         "uri": Field(),
         "type": Field(replaces="an integration keeps its type"),
         "timeout_ms": Field(),
+        "surplus": Field(),
     }
     tagged = False
 
@@ -38,12 +44,12 @@ class Integration(Kind):
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         api_id = identity["api_id"]
         try:
-            pages = list(self._gateway.get_paginator("get_integrations").paginate(ApiId=api_id))
+            found = self._find(api_id, identity["uri"])
+            if len(found) > 1:
+                found = self._used_first(api_id, found)
         except NotFound:
             return None
-        found = [i for page in pages for i in page["Items"] if i.get("IntegrationUri") == identity["uri"]]
-        first = min(found, key=lambda item: str(item["IntegrationId"]), default=None)
-        return _live_integration(api_id, first) if first else None
+        return _live_integration(api_id, found[0], found[1:]) if found else None
 
     def create(self, desired: Mapping[str, Any]) -> Live:
         integration = self._gateway.create_integration(
@@ -53,9 +59,14 @@ class Integration(Kind):
             IntegrationUri=desired["uri"],
             TimeoutInMillis=desired["timeout_ms"],
         )
-        return _live_integration(desired["api_id"], integration)
+        live = _live_integration(desired["api_id"], integration)
+        if was_repeated(integration):
+            self._delete_twins(live)
+        return live
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
+        if "surplus" in changed:
+            self._delete_twins(live)
         integration = self._gateway.update_integration(
             ApiId=desired["api_id"],
             IntegrationId=live.outputs["id"],
@@ -64,10 +75,28 @@ class Integration(Kind):
         return _live_integration(desired["api_id"], integration)
 
     def delete(self, live: Live) -> None:
-        try:
-            self._gateway.delete_integration(ApiId=live.fields["api_id"], IntegrationId=live.outputs["id"])
-        except NotFound:
-            return
+        self._delete(live.fields["api_id"], live.outputs["id"])
+
+    def _delete_twins(self, keep: Live) -> None:
+        api_id = keep.fields["api_id"]
+        for twin in self._find(api_id, keep.fields["uri"]):
+            if twin["IntegrationId"] != keep.outputs["id"]:
+                self._delete(api_id, twin["IntegrationId"])
+
+    def _delete(self, api_id: str, integration_id: str) -> None:
+        with suppress(NotFound):
+            self._gateway.delete_integration(ApiId=api_id, IntegrationId=integration_id)
+
+    def _find(self, api_id: str, uri: str) -> list[Any]:
+        pages = self._gateway.get_paginator("get_integrations").paginate(ApiId=api_id)
+        found = [item for page in pages for item in page["Items"] if item.get("IntegrationUri") == uri]
+        return sorted(found, key=lambda item: str(item["IntegrationId"]))
+
+    def _used_first(self, api_id: str, found: Sequence[Any]) -> list[Any]:
+        """API Gateway does not delete an integration that a route uses: that one is kept."""
+        pages = self._gateway.get_paginator("get_routes").paginate(ApiId=api_id)
+        used = {str(route.get("Target")) for page in pages for route in page["Items"]}
+        return sorted(found, key=lambda item: f"integrations/{item['IntegrationId']}" not in used)
 
 
 class Route(Kind):
@@ -125,7 +154,9 @@ class Route(Kind):
             return
 
 
-def _live_integration(api_id: str, integration: Mapping[str, Any]) -> Live:
+def _live_integration(
+    api_id: str, integration: Mapping[str, Any], surplus: Sequence[Mapping[str, Any]] = ()
+) -> Live:
     return Live(
         id=f"{api_id}/integrations/{integration['IntegrationId']}",
         fields={
@@ -133,6 +164,7 @@ def _live_integration(api_id: str, integration: Mapping[str, Any]) -> Live:
             "uri": integration["IntegrationUri"],
             "type": integration["IntegrationType"],
             "timeout_ms": integration.get("TimeoutInMillis"),
+            "surplus": ", ".join(str(twin["IntegrationId"]) for twin in surplus) or None,
         },
         outputs={"id": integration["IntegrationId"]},
     )

@@ -4,25 +4,32 @@ A deployment's description carries a digest of the routes and integrations that 
 forgotten redeployment shows in the plan.
 """
 
-# ruff: noqa: ARG002 - a verb is given the whole request, whatever it needs of it
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from whatschat_ops.errors import NotFound, Rejected
 from whatschat_ops.provision import Field, Kind, Live, contains
-from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.kinds.context import Context, was_repeated
 
 DESCRIPTION_PREFIX = "whatschat-ops content="
 
 
 class Deployment(Kind):
-    """The newest deployment of ours. A change of `content` makes a new one; older ones that no stage uses are deleted."""
+    """The newest deployment of ours. A change of `content` makes a new one; the stage that moves to it deletes the old.
+
+    `surplus` names those that no stage uses, left by a lost answer or a kill; it is wanted to be None.
+    """
 
     name = "deployment"
     identity = ("api_id",)
-    fields: ClassVar[Mapping[str, Field]] = {"api_id": Field(), "content": Field()}
+    fields: ClassVar[Mapping[str, Field]] = {
+        "api_id": Field(),
+        "content": Field(),
+        "surplus": Field(steady=True),
+    }
     volatile = frozenset({"id"})
     tagged = False
 
@@ -34,11 +41,13 @@ class Deployment(Kind):
         return self._context.client("apigatewayv2")
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
+        api_id = identity["api_id"]
         try:
-            ours = self._ours(identity["api_id"])
+            ours = _our_deployments(self._gateway, api_id)
+            unused = _unused(self._gateway, api_id, ours[:-1]) if len(ours) > 1 else []
         except NotFound:
             return None
-        return _live_deployment(identity["api_id"], ours[-1]) if ours else None
+        return _live_deployment(api_id, ours[-1], unused) if ours else None
 
     def create(self, desired: Mapping[str, Any]) -> Live:
         """API Gateway allows one CreateDeployment in 5 seconds; the client repeats a throttled call by itself."""
@@ -47,29 +56,19 @@ class Deployment(Kind):
             ApiId=api_id, Description=f"{DESCRIPTION_PREFIX}{desired['content']}"
         )
         self._until_deployed(api_id, made["DeploymentId"])
+        if was_repeated(made):  # CreateDeployment is not idempotent
+            delete_unused(self._gateway, api_id, keep=made["DeploymentId"])
         return _live_deployment(api_id, made)
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
-        made = self.create(desired)
-        self._prune(desired["api_id"], keep=made.outputs["id"])
-        return made
+        made = self.create(desired) if "content" in changed else live
+        if "surplus" in changed:
+            delete_unused(self._gateway, desired["api_id"], keep=made.outputs["id"])
+        return Live(made.id, {**made.fields, "surplus": None}, made.outputs)
 
     def delete(self, live: Live) -> None:
-        try:
+        with suppress(NotFound):
             self._gateway.delete_deployment(ApiId=live.fields["api_id"], DeploymentId=live.outputs["id"])
-        except NotFound:
-            return
-
-    def _ours(self, api_id: str) -> list[Any]:
-        """Our deployments, the oldest first."""
-        pages = self._gateway.get_paginator("get_deployments").paginate(ApiId=api_id)
-        ours = [
-            deployment
-            for page in pages
-            for deployment in page["Items"]
-            if deployment.get("Description", "").startswith(DESCRIPTION_PREFIX)
-        ]
-        return sorted(ours, key=lambda deployment: deployment["CreatedDate"])
 
     def _until_deployed(self, api_id: str, deployment_id: str) -> None:
         def probe() -> bool | None:
@@ -83,13 +82,32 @@ class Deployment(Kind):
 
         self._context.waiting.until(f"{api_id} is not deployed", probe, timeout_s=120)
 
-    def _prune(self, api_id: str, keep: str) -> None:
-        """Delete our old deployments, except those that a stage still points to."""
-        pages = self._gateway.get_paginator("get_stages").paginate(ApiId=api_id)
-        used = {stage.get("DeploymentId") for page in pages for stage in page["Items"]}
-        for deployment in self._ours(api_id):
-            if deployment["DeploymentId"] not in used | {keep}:
-                self.delete(_live_deployment(api_id, deployment))
+
+def delete_unused(gateway: Any, api_id: str, *, keep: str) -> None:
+    """Delete our deployments, except `keep` and those that a stage points to."""
+    for deployment_id in _unused(gateway, api_id, _our_deployments(gateway, api_id)):
+        if deployment_id != keep:
+            with suppress(NotFound):
+                gateway.delete_deployment(ApiId=api_id, DeploymentId=deployment_id)
+
+
+def _our_deployments(gateway: Any, api_id: str) -> list[Any]:
+    """Our deployments, the oldest first."""
+    pages = gateway.get_paginator("get_deployments").paginate(ApiId=api_id)
+    ours = [
+        deployment
+        for page in pages
+        for deployment in page["Items"]
+        if deployment.get("Description", "").startswith(DESCRIPTION_PREFIX)
+    ]
+    return sorted(ours, key=lambda deployment: deployment["CreatedDate"])
+
+
+def _unused(gateway: Any, api_id: str, deployments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The ids of those that no stage points to."""
+    pages = gateway.get_paginator("get_stages").paginate(ApiId=api_id)
+    used = {stage.get("DeploymentId") for page in pages for stage in page["Items"]}
+    return [str(each["DeploymentId"]) for each in deployments if each["DeploymentId"] not in used]
 
 
 class Stage(Kind):
@@ -145,9 +163,15 @@ class Stage(Kind):
             arn = f"{self._context.place.api(api_id)}/stages/{name}"
             self._gateway.tag_resource(ResourceArn=arn, Tags=desired["tags"])
         if "access_log_group_arn" in changed and desired["access_log_group_arn"] is None:
-            self._gateway.delete_access_log_settings(**place)
-        if self.read(desired) is None:
-            return self.create(desired)
+            with suppress(NotFound):  # a repeated call finds nothing to delete
+                self._gateway.delete_access_log_settings(**place)
+        moved = self.create(desired) if self.read(desired) is None else self._change(live, desired, changed)
+        if "deployment_id" in changed:
+            delete_unused(self._gateway, api_id, keep=desired["deployment_id"])
+        return moved
+
+    def _change(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
+        place = {"ApiId": desired["api_id"], "StageName": desired["stage_name"]}
         changes: dict[str, Any] = {}
         if "deployment_id" in changed:
             changes["DeploymentId"] = desired["deployment_id"]
@@ -158,7 +182,7 @@ class Stage(Kind):
             changes |= _access_logs(desired)
         if changes:
             self._gateway.update_stage(**place, **changes)
-        return _live_stage(api_id, self._gateway.get_stage(**place))
+        return _live_stage(desired["api_id"], self._gateway.get_stage(**place))
 
     def delete(self, live: Live) -> None:
         try:
@@ -181,12 +205,13 @@ def _access_logs(desired: Mapping[str, Any]) -> dict[str, Any]:
     return {"AccessLogSettings": {"DestinationArn": arn, "Format": desired["access_log_format"]}}
 
 
-def _live_deployment(api_id: str, deployment: Mapping[str, Any]) -> Live:
+def _live_deployment(api_id: str, deployment: Mapping[str, Any], surplus: Sequence[str] = ()) -> Live:
     return Live(
         id=f"{api_id}/deployments/{deployment['DeploymentId']}",
         fields={
             "api_id": api_id,
             "content": deployment.get("Description", "").removeprefix(DESCRIPTION_PREFIX),
+            "surplus": ", ".join(surplus) or None,
         },
         outputs={"id": deployment["DeploymentId"]},
     )

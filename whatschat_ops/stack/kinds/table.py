@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from whatschat_ops.config.names import STACK_TAG
-from whatschat_ops.errors import AwsError, Conflict, NotFound
+from whatschat_ops.errors import AwsError, Conflict, NotFound, Rejected
 from whatschat_ops.provision import Field, Kind, Live, contains
 from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
 
@@ -78,9 +78,9 @@ class Table(Kind):
             settings["DeletionProtectionEnabled"] = desired["deletion_protection"]
         if "billing_mode" in changed:
             settings["BillingMode"] = desired["billing_mode"]
+        self._until_active(name)  # a run that was killed may have left it CREATING or UPDATING
         if settings:
-            self._dynamodb.update_table(TableName=name, **settings)
-            self._until_active(name)
+            self._change(name, settings)
         if "indexes" in changed:
             self._update_indexes(name, live.fields["key"], live.fields["indexes"], desired["indexes"])
         if "ttl_attribute" in changed:
@@ -93,8 +93,7 @@ class Table(Kind):
         name = live.fields["table_name"]
         try:
             if live.fields["deletion_protection"]:
-                self._dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
-                self._until_active(name)
+                self._change(name, {"DeletionProtectionEnabled": False})
             self._context.waiting.repeat(
                 lambda: self._dynamodb.delete_table(TableName=name),
                 while_=lambda error: isinstance(error, Conflict),
@@ -113,7 +112,6 @@ class Table(Kind):
 
     def _live(self, name: str, table: Mapping[str, Any]) -> Live:
         arn = table["TableArn"]
-        ttl = self._dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
         backups = self._dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
         recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
         tags = tag_map(self._dynamodb.list_tags_of_resource(ResourceArn=arn).get("Tags", []))
@@ -128,9 +126,7 @@ class Table(Kind):
                     for index in table.get("GlobalSecondaryIndexes", [])
                 },
                 "billing_mode": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
-                "ttl_attribute": ttl.get("AttributeName")
-                if ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING")
-                else None,
+                "ttl_attribute": self._ttl_attribute(name),
                 "point_in_time_recovery": recovery == "ENABLED",
                 "deletion_protection": protected,
                 "tags": tags,
@@ -165,9 +161,27 @@ class Table(Kind):
 
     def _set_ttl(self, name: str, attribute: str) -> None:
         """UpdateTimeToLive answers ValidationException to a second call within an hour."""
-        self._dynamodb.update_time_to_live(
-            TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
+        try:
+            self._dynamodb.update_time_to_live(
+                TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
+            )
+        except Rejected:  # the first answer was lost: "TimeToLive is already enabled"
+            if self._ttl_attribute(name) != attribute:
+                raise
+
+    def _ttl_attribute(self, name: str) -> str | None:
+        ttl = self._dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        return ttl.get("AttributeName") if ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING") else None
+
+    def _change(self, name: str, settings: Mapping[str, Any]) -> None:
+        """UpdateTable; 409 (ResourceInUseException) while another change, or this one sent before, goes on."""
+        self._context.waiting.repeat(
+            lambda: self._dynamodb.update_table(TableName=name, **settings),
+            while_=lambda error: isinstance(error, Conflict),
+            why=f"The table {name} is being changed; waiting for it.",
+            timeout_s=ACTIVE_TIMEOUT_S,
         )
+        self._until_active(name)
 
     def _set_recovery(self, name: str, enabled: bool) -> None:
         self._context.waiting.repeat(

@@ -1,0 +1,210 @@
+"""What is in an AWS, asked from it directly: ours by prefix, and what somebody else put beside it.
+
+Random ids are replaced by what they stand for, so that two stacks built the same way are equal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Client = Callable[[str], Any]
+"""Service name -> a boto3 client of the operator, past the proxy."""
+Things = dict[str, Any]
+"""What a thing is called -> what it is like."""
+
+LOG_ROLE = "whatschat-ops-apigateway-logs"
+
+
+def ours(client: Client, prefix: str) -> Things:
+    """Everything whose name starts with the prefix, except `foreign` things."""
+    found = {
+        **_tables(client, prefix),
+        **_apis(client, prefix),
+        **_functions(client, prefix),
+        **_log_groups(client, prefix),
+        **_roles(client, prefix),
+        **_parameters(client, prefix),
+    }
+    return {name: thing for name, thing in sorted(found.items()) if "foreign" not in name}
+
+
+def _tables(client: Client, prefix: str) -> Things:
+    dynamodb = client("dynamodb")
+    found = {}
+    for name in dynamodb.list_tables()["TableNames"]:
+        if name.startswith(prefix):
+            table = dynamodb.describe_table(TableName=name)["Table"]
+            ttl = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+            backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+            found[f"table {name}"] = {
+                "keys": table["KeySchema"],
+                "indexes": sorted(i["IndexName"] for i in table.get("GlobalSecondaryIndexes", [])),
+                "protected": table.get("DeletionProtectionEnabled", False),
+                "ttl": ttl.get("AttributeName") if ttl["TimeToLiveStatus"] == "ENABLED" else None,
+                "recovery": backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"],
+                "tags": dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"],
+            }
+    return found
+
+
+def _apis(client: Client, prefix: str) -> Things:
+    gateway = client("apigatewayv2")
+    named = [api for api in gateway.get_apis()["Items"] if api["Name"].startswith(prefix)]
+    return {f"api {api['Name']} {n}": _api(gateway, api) for n, api in enumerate(named)}
+
+
+def _api(gateway: Any, api: Mapping[str, Any]) -> Things:
+    place = {"ApiId": api["ApiId"]}
+    integrations = {i["IntegrationId"]: i for i in gateway.get_integrations(**place)["Items"]}
+    deployments = {d["DeploymentId"]: d for d in gateway.get_deployments(**place)["Items"]}
+    return {
+        "selection": api["RouteSelectionExpression"],
+        "tags": api.get("Tags"),
+        "integrations": sorted((i["IntegrationUri"], i["TimeoutInMillis"]) for i in integrations.values()),
+        "routes": sorted(
+            (
+                route["RouteKey"],
+                route["AuthorizationType"],
+                integrations[route["Target"].partition("/")[2]]["IntegrationUri"],
+            )
+            for route in gateway.get_routes(**place)["Items"]
+        ),
+        "deployments": len(deployments),
+        "stages": [
+            {
+                "name": stage["StageName"],
+                # The digest in the description holds random ids: only whether it is ours is compared.
+                "deployment": deployments[stage["DeploymentId"]].get("Description", "").partition("=")[0],
+                "settings": stage.get("DefaultRouteSettings"),
+                "logs": stage.get("AccessLogSettings"),
+                "tags": stage.get("Tags"),
+            }
+            for stage in gateway.get_stages(**place)["Items"]
+        ],
+    }
+
+
+def _functions(client: Client, prefix: str) -> Things:
+    lambda_ = client("lambda")
+    found = {}
+    for function in lambda_.list_functions()["Functions"]:
+        name = function["FunctionName"]
+        if name.startswith(prefix):
+            versions = lambda_.list_versions_by_function(FunctionName=name)["Versions"]
+            policy = json.loads(lambda_.get_policy(FunctionName=name, Qualifier="live")["Policy"])
+            environment = dict(function["Environment"]["Variables"])
+            environment.pop("API_GATEWAY_ENDPOINT")  # holds the API's random id
+            found[f"function {name}"] = {
+                **{
+                    key: function[key]
+                    for key in ("Runtime", "Handler", "MemorySize", "Timeout", "CodeSha256")
+                },
+                "architectures": function["Architectures"],
+                "environment": environment,
+                "versions": [version["Version"] for version in versions],
+                "aliases": {
+                    alias["Name"]: alias["FunctionVersion"]
+                    for alias in lambda_.list_aliases(FunctionName=name)["Aliases"]
+                },
+                "statements": [(s["Sid"], s["Principal"]) for s in policy["Statement"]],
+                "tags": lambda_.list_tags(Resource=function["FunctionArn"])["Tags"],
+            }
+    return found
+
+
+def _log_groups(client: Client, prefix: str) -> Things:
+    logs = client("logs")
+    return {
+        f"log group {group['logGroupName']}": {
+            "retention": group.get("retentionInDays"),
+            "tags": logs.list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))["tags"],
+        }
+        for group in logs.describe_log_groups()["logGroups"]
+        if prefix in group["logGroupName"]
+    }
+
+
+def _roles(client: Client, prefix: str) -> Things:
+    iam = client("iam")
+    found = {}
+    for role in iam.list_roles()["Roles"]:
+        name = role["RoleName"]
+        if name.startswith(prefix) or name == LOG_ROLE:
+            found[f"role {name}"] = {
+                "path": role["Path"],
+                "trust": role["AssumeRolePolicyDocument"],
+                "inline": iam.list_role_policies(RoleName=name)["PolicyNames"],
+                "attached": [
+                    policy["PolicyName"]
+                    for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+                ],
+                "tags": iam.list_role_tags(RoleName=name)["Tags"],
+            }
+    return found
+
+
+def _parameters(client: Client, prefix: str) -> Things:
+    """The value of a generated secret is random: its length is compared."""
+    ssm = client("ssm")
+    found = {}
+    for parameter in ssm.describe_parameters()["Parameters"]:
+        name = parameter["Name"]
+        if prefix in name:
+            value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+            tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+            found[f"parameter {name}"] = {"size": len(value), "type": parameter["Type"], "tags": tags}
+    return found
+
+
+def place_foreign(client: Client, prefix: str) -> None:
+    """Somebody else's things, with names as near to ours as they can be."""
+    client("dynamodb").create_table(
+        TableName=f"{prefix}websocket-connections-foreign",
+        KeySchema=[{"AttributeName": "connectionId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "connectionId", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client("dynamodb").put_item(
+        TableName=f"{prefix}websocket-connections-foreign", Item={"connectionId": {"S": "theirs"}}
+    )
+    api = client("apigatewayv2").create_api(
+        Name=f"{prefix}whatschat-websocket-foreign",
+        ProtocolType="WEBSOCKET",
+        RouteSelectionExpression="$request.body.action",
+    )
+    client("apigatewayv2").create_integration(
+        ApiId=api["ApiId"], IntegrationType="MOCK", TimeoutInMillis=1000
+    )
+    trust = {"Version": "2012-10-17", "Statement": []}
+    client("iam").create_role(
+        RoleName=f"{prefix}whatschat-websocket-lambda-local-foreign",
+        AssumeRolePolicyDocument=json.dumps(trust),
+    )
+    client("logs").create_log_group(logGroupName=f"/aws/lambda/{prefix}websocket-connect-foreign")
+    client("ssm").put_parameter(
+        Name=f"/whatschat-ops/{prefix}whatschat-local/jwt-secret-foreign", Type="String", Value="theirs"
+    )
+
+
+def foreign(client: Client, prefix: str) -> str:
+    """Somebody else's things, whole, as one comparable text."""
+    dynamodb, gateway, table = (
+        client("dynamodb"),
+        client("apigatewayv2"),
+        f"{prefix}websocket-connections-foreign",
+    )
+    apis = [api for api in gateway.get_apis()["Items"] if api["Name"].endswith("-foreign")]
+    parameter = f"/whatschat-ops/{prefix}whatschat-local/jwt-secret-foreign"
+    group = f"/aws/lambda/{prefix}websocket-connect-foreign"
+    things = {
+        "table": dynamodb.describe_table(TableName=table)["Table"],
+        "rows": dynamodb.scan(TableName=table)["Items"],
+        "apis": apis,
+        "integrations": [gateway.get_integrations(ApiId=api["ApiId"])["Items"] for api in apis],
+        "role": client("iam").get_role(RoleName=f"{prefix}whatschat-websocket-lambda-local-foreign")["Role"],
+        "group": client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"],
+        "parameter": client("ssm").get_parameter(Name=parameter)["Parameter"],
+    }
+    return json.dumps(things, sort_keys=True, default=str)

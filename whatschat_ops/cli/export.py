@@ -1,0 +1,81 @@
+"""`export`: the stack for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from whatschat_ops.cli.command import Run, command
+from whatschat_ops.errors import UsageError
+
+if TYPE_CHECKING:
+    from whatschat_ops.stack.cloudformation import ExportedTemplate
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the program."""
+    group = typer.Typer(no_args_is_help=True, help="The stack for other tools.")
+    group.callback()(lambda: None)  # one command alone would lose its name
+    command(group)(cloudformation)
+    app.add_typer(group, name="export")
+
+
+def cloudformation(
+    run: Run,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File for the template. [default: standard output]")
+    ] = None,
+    format_: Annotated[
+        Literal["yaml", "json"], typer.Option("--format", help="Language of the template.")
+    ] = "yaml",
+    code_bucket: Annotated[
+        str | None, typer.Option("--code-bucket", help="S3 bucket for the zips of the functions.")
+    ] = None,
+    code_prefix: Annotated[str, typer.Option("--code-prefix", help="Begins the keys of the zips.")] = "",
+    upload: Annotated[bool, typer.Option("--upload", help="Put the zips into the bucket.")] = False,
+) -> None:
+    """Write a CloudFormation template of the stack, and say how to deploy it. Needs AWS only with --upload.
+
+    Example: whatschat-ops export cloudformation -o stack.yaml --code-bucket my-bucket --upload
+    """
+    from whatschat_ops.stack.cloudformation import export_template, template_text, upload_code
+    from whatschat_ops.stack.stack import function_packages
+
+    if upload and not code_bucket:
+        raise UsageError("--upload needs a bucket.", hint="Add --code-bucket BUCKET.")
+    packages = function_packages(run.settings, run.out.note)
+    made = export_template(run.settings, packages, bucket=code_bucket, prefix=code_prefix, output=output)
+    if upload:
+        made = upload_code(made, packages, run.names, run.aws)
+    text = template_text(made.template, format_)
+    if output is not None:
+        _write(output, text)
+    if output is not None or run.out.as_json:
+        run.out.result(made, _render)
+    else:
+        run.out.text(text)
+        run.out.note(_next(made))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"The template cannot be written: {error}.") from error
+
+
+def _render(made: ExportedTemplate) -> str:
+    size_bytes = made.output.stat().st_size if made.output else 0
+    lines = [f"Wrote {made.output}: {len(made.template['Resources'])} resources, {size_bytes:,} bytes."]
+    lines += [
+        f"{'Uploaded' if each.uploaded else 'Already there:'} s3://{each.bucket}/{each.key} ({each.function})"
+        for each in made.code
+        if each.uploaded is not None
+    ]
+    return "\n".join([*lines, "", _next(made)])
+
+
+def _next(made: ExportedTemplate) -> str:
+    return "\n".join(["Deploy it with:", *(f"  {line}" for line in made.next_commands)])

@@ -1,0 +1,297 @@
+"""Which IAM actions a request needs and on which resource, where ministack 1.5.33 judges otherwise than AWS.
+
+ministack decides; this says what about. Four differences are closed (AWS: the Service Authorization Reference, one
+page per service, columns "Resource types" and "Dependent actions"):
+
+- an action taken for another one: GetAlias, UpdateAlias and DeleteAlias for ListAliases;
+- a resource not recognised: CreateFunction (its name is in the body), DynamoDB's tag operations (they name an ARN),
+  IAM's paths, and the qualifier of an invocation;
+- a policy variable: `${aws:username}` in a resource, which ministack takes literally;
+- an operation that needs a second action, which ministack does not ask for: tags given at creation, a role passed on,
+  and `lambda:ListTags` to see tags in the answer of GetFunction (API reference, GetFunction, "Tags").
+
+API Gateway's page does not list `apigateway:TagResource`, but the service refuses CreateApi and CreateStage with tags
+without it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+FUNCTION_SEGMENTS = 3
+"""The path of GetFunction: date, `functions`, name."""
+HTTP_OK = 200
+USERNAME = "${aws:username}"
+
+Lookup = Callable[[str, str], str | None]
+"""`role`, `user` or `group` and a name -> its ARN, or None when it does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the control plane. `headers` have lower-case names."""
+
+    service: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    query: Mapping[str, Any]
+
+    @property
+    def operation(self) -> str:
+        """The operation of a JSON or query protocol; "" of a REST one."""
+        target = self.headers.get("x-amz-target", "").rpartition(".")[2]
+        return target or self.form("Action")
+
+    @property
+    def json(self) -> Mapping[str, Any]:
+        """The body as a JSON object; empty when it is none (the service refuses it)."""
+        try:
+            found = json.loads(self.body or b"{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def form(self, name: str) -> str:
+        """A parameter of the query protocol; "" when it is absent."""
+        if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return parse_qs(self.body.decode("utf-8", "replace")).get(name, [""])[0]
+        return self.query_value(name)
+
+    def query_value(self, name: str) -> str:
+        """A parameter of the query string; "" when it is absent."""
+        found = self.query.get(name, "")
+        return str(found[0] if isinstance(found, list) and found else found or "")
+
+    @property
+    def segments(self) -> list[str]:
+        """The path's parts."""
+        return [unquote(part) for part in self.path.split("/") if part]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """An action on a resource."""
+
+    action: str
+    resource_arn: str
+
+
+def corrected_action(call: Call) -> str | None:
+    """The IAM action where ministack takes it for another one, else None."""
+    match call.service, call.segments[1:]:
+        case "lambda", ["functions", _, "aliases", _]:
+            verb = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}.get(call.method)
+            return f"lambda:{verb}Alias" if verb else None
+    return None
+
+
+def corrected_resource(call: Call, region: str, account_id: str, lookup: Lookup) -> str | None:
+    """The resource ARN where ministack does not recognise it, else None."""
+    if call.service == "lambda":
+        return _function_arn(call, region, account_id)
+    if call.service == "dynamodb":
+        arn = call.json.get("ResourceArn")
+        return arn if isinstance(arn, str) and arn else None
+    if call.service == "iam":
+        return _identity_arn(call, account_id, lookup)
+    return None
+
+
+def _function_arn(call: Call, region: str, account_id: str) -> str | None:
+    prefix = f"arn:aws:lambda:{region}:{account_id}:function:"
+    match call.segments[1:]:
+        case ["functions"] if call.method == "POST" and (name := call.json.get("FunctionName")):
+            return str(name) if str(name).startswith("arn:") else f"{prefix}{name}"
+        case ["functions", name, "invocations"] if qualifier := call.query_value("Qualifier"):
+            return f"{name if name.startswith('arn:') else prefix + name}:{qualifier}"
+    return None
+
+
+def _identity_arn(call: Call, account_id: str, lookup: Lookup) -> str | None:
+    if call.operation == "SimulatePrincipalPolicy":
+        return call.form("PolicySourceArn") or None
+    for kind in ("role", "user", "group"):
+        if name := call.form(f"{kind.capitalize()}Name"):
+            if call.operation == f"Create{kind.capitalize()}":
+                return f"arn:aws:iam::{account_id}:{kind}{call.form('Path') or '/'}{name}"
+            return lookup(kind, name)
+    return None
+
+
+def dependent_needs(call: Call, resource_arn: str) -> list[Need]:
+    """What AWS asks for beside the operation's own action; `resource_arn` is the operation's own resource."""
+    if call.service == "lambda":
+        return _needs_of_lambda(call, resource_arn)
+    if call.service == "apigateway":
+        return _needs_of_api_gateway(call, resource_arn)
+    action = _TAGGING.get((call.service, call.operation))
+    tagged = call.form("Tags.member.1.Key") or call.json.get("Tags") or call.json.get("tags")
+    return [Need(action, resource_arn)] if action and tagged else []
+
+
+_TAGGING = {
+    ("dynamodb", "CreateTable"): "dynamodb:TagResource",
+    ("logs", "CreateLogGroup"): "logs:TagResource",
+    ("iam", "CreateRole"): "iam:TagRole",
+    ("iam", "CreateUser"): "iam:TagUser",
+    ("ssm", "PutParameter"): "ssm:AddTagsToResource",
+}
+
+
+def _needs_of_lambda(call: Call, resource_arn: str) -> list[Need]:
+    creates = call.method == "POST" and call.segments[1:] == ["functions"]
+    configures = call.method == "PUT" and call.segments[3:] == ["configuration"]
+    needs = []
+    if (creates or configures) and (role := call.json.get("Role")):
+        needs.append(Need("iam:PassRole", str(role)))
+    if creates and call.json.get("Tags"):
+        needs.append(Need("lambda:TagResource", resource_arn))
+    return needs
+
+
+def _needs_of_api_gateway(call: Call, resource_arn: str) -> list[Need]:
+    if call.method == "PATCH" and call.segments == ["account"]:
+        operations = call.json.get("patchOperations") or []
+        return [
+            Need("iam:PassRole", str(operation["value"]))
+            for operation in operations
+            if operation.get("path") == "/cloudwatchRoleArn" and operation.get("value")
+        ]
+    creates = call.method == "POST" and call.segments[-1:] in (["apis"], ["stages"])
+    return [Need("apigateway:TagResource", resource_arn)] if creates and call.json.get("tags") else []
+
+
+def resolved(policies: list[list[Any]], user: str) -> list[list[Any]]:
+    """ministack's parsed statements with the policy variable of a user's name replaced by it."""
+    return [
+        [
+            replace(statement, resources=[item.replace(USERNAME, user) for item in statement.resources])
+            if any(USERNAME in item for item in statement.resources or ())
+            else statement
+            for statement in policy
+        ]
+        for policy in policies
+    ]
+
+
+class Authorization:
+    """The corrections, put into ministack; its modules are handed in."""
+
+    def __init__(self, iam_actions: Any, iam_evaluator: Any, router: Any, responses: Any, iam: Any) -> None:
+        self._iam_actions = iam_actions
+        self._iam_evaluator = iam_evaluator
+        self._router = router
+        self._responses = responses
+        self._iam = iam
+
+    def install(self) -> None:
+        """Correct what ministack reads from a request."""
+        extract_action = self._iam_actions.extract_iam_action
+        extract_resource = self._iam_actions.extract_resource_arn
+
+        def action_of(service: str, method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
+            call = Call(service, method, path, headers, body, query)
+            return corrected_action(call) or extract_action(service, method, path, headers, body, query)
+
+        def resource_of(
+            service: str,
+            method: str,
+            path: str,
+            headers: Any,
+            body: bytes,
+            query: Any,
+            region: str,
+            account_id: str,
+        ) -> Any:
+            call = Call(service, method, path, headers, body, query)
+            found = corrected_resource(call, region, account_id, lambda *named: self._arn(account_id, *named))
+            return found or extract_resource(service, method, path, headers, body, query, region, account_id)
+
+        evaluate = self._iam_evaluator.evaluate
+
+        def evaluate_for_user(context: Any, policies: Any, *limits: Any) -> Any:
+            user = context.principal_arn.rpartition("/")[2] if ":user/" in context.principal_arn else None
+            return evaluate(context, resolved(policies, user) if user else policies, *limits)
+
+        self._iam_evaluator.evaluate = evaluate_for_user
+        self._iam_actions.extract_iam_action = action_of
+        self._iam_actions.extract_resource_arn = resource_of
+
+    def refusal(self, call: Call) -> Any:
+        """ministack's response to a caller who lacks a dependent action; None when nothing is lacking.
+
+        Called after ministack has authorised the operation itself.
+        """
+        if not dependent_needs(call, ""):
+            return None
+        for need in dependent_needs(call, self._resource(call)):
+            denied = self._denial(call, need)
+            if denied is not None:
+                return self._iam_actions.access_denied_response(
+                    call.service,
+                    need.action,
+                    denied.principal_arn,
+                    "",
+                    headers=call.headers,
+                    resource_arn=need.resource_arn,
+                    explicit_deny=denied.decision == "Deny",
+                )
+        return None
+
+    def visible(self, call: Call, response: Any) -> Any:
+        """The response without what its caller may not see."""
+        if call.service != "lambda" or call.method != "GET" or len(call.segments) != FUNCTION_SEGMENTS:
+            return response
+        status, headers, body = response
+        answer = json.loads(body) if status == HTTP_OK else {}
+        if "Tags" not in answer or self._denial(call, Need("lambda:ListTags", self._resource(call))) is None:
+            return response
+        del answer["Tags"]
+        answer["TagsError"] = {
+            "ErrorCode": "AccessDeniedException",
+            "Message": "You are not authorized to perform: lambda:ListTags",
+        }
+        return status, headers, json.dumps(answer).encode()
+
+    def _denial(self, call: Call, need: Need) -> Any:
+        """Why ministack refuses an action to the caller; None when it does not. Calls from inside have no user's key."""
+        key = self._router.extract_access_key_id(call.headers, call.query)
+        if not key or key.isdecimal():
+            return None
+        region = self._responses.get_region()
+        return self._iam_evaluator.enforce(
+            key, need.action, call.service, region, resource_arn=need.resource_arn
+        )
+
+    def _resource(self, call: Call) -> str:
+        region, account_id = self._responses.get_region(), self._responses.get_account_id()
+        found: str = self._iam_actions.extract_resource_arn(
+            call.service, call.method, call.path, call.headers, call.body, call.query, region, account_id
+        )
+        return found
+
+    def role_allows(self, account_id: str, region: str, role_arn: str, need: Need) -> bool:
+        """Whether the role's own policies allow it, asked by a service that works for the role."""
+        name = role_arn.rpartition("/")[2]
+        context = self._iam_evaluator.EvalContext(
+            principal_arn=role_arn,
+            principal_type="AssumedRole",
+            principal_account=account_id,
+            action=need.action,
+            resource_arn=need.resource_arn,
+            region=region,
+        )
+        with self._responses.request_scope(account_id, region):
+            policies = self._iam_evaluator._gather_role_policies(name, account_id)
+            return bool(self._iam_evaluator.evaluate(context, policies).decision == "Allow")
+
+    def _arn(self, account_id: str, kind: str, name: str) -> str | None:
+        store = {"role": self._iam._roles, "user": self._iam._users, "group": self._iam._groups}[kind]
+        record = store.get_scoped(account_id, None, name)
+        return str(record["Arn"]) if record else None

@@ -1,0 +1,167 @@
+"""A plan in a file: what was shown, and a fingerprint of all that it was made from.
+
+The file is not what is applied. Whoever applies it reads the world anew, makes the plan again and checks that it is the
+very same: then what is done is what was shown, and nothing secret needs to be in the file. The fingerprint covers every
+wanted field (packages by their hash) and everything that was read. It is salted and slow to compute (PBKDF2), so that a
+secret cannot be guessed from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+from whatschat_ops import __version__
+from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.provision.report import PlanReport, report
+from whatschat_ops.provision.steps import Plan, Resource
+from whatschat_ops.redaction import Secret
+
+FORMAT: Final = "whatschat-ops plan 1"
+PBKDF2_ITERATIONS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What the plan was made with; it is made again with the same."""
+
+    adopt: bool = False
+    delete_data: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """A saved plan. `place` is account and Region; `made_at` is ISO 8601 in UTC."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+
+    format: Literal["whatschat-ops plan 1"]
+    version: str
+    made_at: str
+    place: str
+    options: PlanOptions
+    salt: str
+    fingerprint: str
+    plan: PlanReport
+
+    def require_same(self, made: Plan, place: str, again: str) -> None:
+        """Raise OpsError, with the command `again` as its hint, unless `made` is this very plan."""
+        stack = made.owner
+        if (self.plan.stack, self.place) != (stack, place):
+            raise OpsError(
+                f"The plan is for {self.plan.stack} in {self.place}, not for {stack} in {place}.", hint=again
+            )
+        if fingerprint(made, self.salt) == self.fingerprint:
+            return
+        raise OpsError(f"The plan of {self.made_at} is stale: {self._difference(made)}.", hint=again)
+
+    def _difference(self, made: Plan) -> str:
+        then = {step.address: _as_json(step) for step in self.plan.steps}
+        now = {step.address: _as_json(step) for step in report(made, made.owner).steps}
+        other = sorted(address for address in then | now if then.get(address) != now.get(address))
+        if other:
+            more = f" and {len(other) - 5} more" if len(other) > 5 else ""
+            return f"since then what it would do has changed for {', '.join(other[:5])}{more}"
+        if self.version != __version__:
+            return f"it was made by version {self.version}, this is {__version__}"
+        return "since then something has changed that a plan does not show (a value that is not compared, or a secret)"
+
+
+def save_plan(made: Plan, path: Path, *, place: str, options: PlanOptions) -> PlanFile:
+    """Write the plan to `path`, all of it or nothing. Raises UsageError when it cannot be written."""
+    salt = secrets.token_hex(16)
+    saved = PlanFile(
+        format=FORMAT,
+        version=__version__,
+        made_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        place=place,
+        options=options,
+        salt=salt,
+        fingerprint=fingerprint(made, salt),
+        plan=report(made, made.owner),
+    )
+    try:
+        _write(path, f"{_as_json(saved, indent=2)}\n")
+    except OSError as error:
+        raise UsageError(f"The plan cannot be written to {path}: {error.strerror}.") from error
+    return saved
+
+
+def load_plan(path: Path) -> PlanFile:
+    """The plan in a file. Raises UsageError when there is none."""
+    from pydantic import TypeAdapter, ValidationError
+
+    hint = f"whatschat-ops plan --out {path}"
+    try:
+        return TypeAdapter(PlanFile).validate_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"The plan {path} cannot be read: {error.strerror}.", hint=hint) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        why = f"{where}: {first['msg']}" if where else first["msg"]
+        raise UsageError(f"{path} is not a plan that this version can read: {why}.", hint=hint) from error
+
+
+def fingerprint(made: Plan, salt: str) -> str:
+    """A digest of everything that a plan was made from."""
+    steps = [
+        {
+            "action": step.action.value,
+            "resource": _canonical(_comparable(step.resource)),
+            "live": _canonical(step.live),
+        }
+        for step in sorted(made, key=lambda step: step.address)
+    ]
+    tree = json.dumps({"owner": made.owner, "steps": steps}, sort_keys=True, separators=(",", ":"))
+    return hashlib.pbkdf2_hmac("sha256", tree.encode(), bytes.fromhex(salt), PBKDF2_ITERATIONS).hex()
+
+
+def _comparable(resource: Resource) -> dict[str, Any]:
+    return {"address": resource.address, "fields": resource.fields, "after": resource.after}
+
+
+def _canonical(value: Any) -> Any:
+    """`value` as JSON whose text is the same whenever the value is."""
+    if isinstance(value, Secret):
+        return {"secret": value.reveal()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {type(value).__name__: _canonical(fields)}
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(_canonical(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item) for item in value]
+    if isinstance(value, bytes):
+        return {"sha256": hashlib.sha256(value).hexdigest()}
+    if isinstance(value, date):
+        return value.isoformat()
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise TypeError(f"a {type(value).__name__} cannot be part of a plan's fingerprint")
+
+
+def _as_json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(dataclasses.asdict(value), indent=indent, default=str, ensure_ascii=False)
+
+
+def _write(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,159 @@
+"""Holds what is attached to a principal against what a component needs.
+
+IAM itself is asked (SimulatePrincipalPolicy) where the caller may; otherwise the attached policies are read and
+evaluated here. What is superfluous is always read from the policies: IAM has no call for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.errors import PermissionDenied
+from whatschat_ops.stack.attachments import Principal
+from whatschat_ops.stack.iam_check.attached import Attached, attached_policies, principal_arn
+from whatschat_ops.stack.iam_check.evaluator import USERNAME, Decision, Need, decide, statements
+from whatschat_ops.stack.iam_check.superfluous import SuperfluousPermission, superfluous_permissions
+
+SAMPLE: Final = "example"
+"""What IAM is asked about where a need says `*`: something that has no name of its own in any policy."""
+ACTIONS_PER_CALL: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPermission:
+    """A needed action that is not allowed on a resource; `decision` says how (explicitDeny, implicitDeny, unknown)."""
+
+    action: str
+    resource: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionCheck:
+    """What a component needs and what its principal has.
+
+    `decided_by` is `iam` (SimulatePrincipalPolicy) or `policies` (our reading). `unknown` are needs that a condition
+    decides. `superfluous` and `policies` are None when the caller may not read the policies.
+    """
+
+    component: str
+    principal_type: str
+    principal: str
+    decided_by: str
+    needed: int
+    missing: tuple[MissingPermission, ...]
+    unknown: tuple[MissingPermission, ...]
+    superfluous: tuple[SuperfluousPermission, ...] | None
+    policies: tuple[str, ...] | None
+
+
+def needs_of(document: Mapping[str, Any], principal: Principal) -> tuple[Need, ...]:
+    """The needs that a policy of ours (`policies.policy_of`) grants: one for each action on each resource.
+
+    What it grants on the user itself is no need of a role or a group.
+    """
+    user = principal.name if principal.type == "user" else None
+    needs = [
+        Need(action, resource)
+        for statement in statements("", document, user)
+        for action in statement.actions
+        for resource in statement.resources
+        if USERNAME not in resource
+    ]
+    return tuple(dict.fromkeys(needs))
+
+
+def check_permissions(
+    aws: Aws, component: str, principal: Principal, document: Mapping[str, Any]
+) -> PermissionCheck:
+    """Hold the principal's permissions against those of `document`, the component's policy.
+
+    Raises NotFound when there is no such principal, PermissionDenied when the caller may neither ask nor read.
+    """
+    needs = needs_of(document, principal)
+    attached = _readable(aws, principal)
+    simulated = _simulated(aws, principal, needs)
+    if simulated is None and attached is None:
+        raise PermissionDenied(
+            f"The permissions of the {principal.type} {principal.name} cannot be checked: you may neither ask IAM "
+            "(iam:SimulatePrincipalPolicy) nor read its policies.",
+            hint="Ask for iam:SimulatePrincipalPolicy on it.",
+        )
+    decisions = simulated or _evaluated(attached, needs)
+    lacking = [
+        MissingPermission(need.action, need.resource, decision)
+        for need, decision in decisions.items()
+        if decision is not Decision.ALLOWED
+    ]
+    return PermissionCheck(
+        component=component,
+        principal_type=principal.type,
+        principal=principal.name,
+        decided_by="policies" if simulated is None else "iam",
+        needed=len(needs),
+        missing=tuple(item for item in lacking if item.decision is not Decision.UNKNOWN),
+        unknown=tuple(item for item in lacking if item.decision is Decision.UNKNOWN),
+        superfluous=superfluous_permissions(attached.statements, needs) if attached else None,
+        policies=attached.policies if attached else None,
+    )
+
+
+def _readable(aws: Aws, principal: Principal) -> Attached | None:
+    try:
+        return attached_policies(aws, principal)
+    except PermissionDenied:
+        return None
+
+
+def _evaluated(attached: Attached | None, needs: Iterable[Need]) -> dict[Need, Decision]:
+    if attached is None:
+        return {}
+    return {need: _limited(attached, need) for need in needs}
+
+
+def _limited(attached: Attached, need: Need) -> Decision:
+    decision = decide(attached.statements, need)
+    if attached.boundary is None or decision not in (Decision.ALLOWED, Decision.UNKNOWN):
+        return decision
+    limit = decide(attached.boundary, need)
+    return decision if limit is Decision.ALLOWED else limit
+
+
+def _simulated(aws: Aws, principal: Principal, needs: Sequence[Need]) -> dict[Need, Decision] | None:
+    """What IAM says about each need; None when the caller may not ask it."""
+    by_resource: dict[str, list[str]] = {}
+    for need in needs:
+        by_resource.setdefault(need.resource, []).append(need.action)
+    try:
+        arn = principal_arn(aws, principal)
+        answers = {
+            (result["EvalActionName"], resource): _decision(result)
+            for resource, actions in by_resource.items()
+            for result in _ask(aws, arn, actions, _sample(resource))
+        }
+    except PermissionDenied:
+        return None
+    return {need: answers[need.action, need.resource] for need in needs}
+
+
+def _ask(aws: Aws, arn: str, actions: Sequence[str], resource: str) -> Iterable[Any]:
+    # One resource per call: with several, the answer for each one is hidden in ResourceSpecificResults.
+    pages = aws.client("iam").get_paginator("simulate_principal_policy")
+    for start in range(0, len(actions), ACTIONS_PER_CALL):
+        chosen = list(actions[start : start + ACTIONS_PER_CALL])
+        for page in pages.paginate(PolicySourceArn=arn, ActionNames=chosen, ResourceArns=[resource]):
+            yield from page["EvaluationResults"]
+
+
+def _sample(resource: str) -> str:
+    return resource if resource == "*" else resource.replace("*", SAMPLE)
+
+
+def _decision(result: Mapping[str, Any]) -> Decision:
+    decision = Decision(result["EvalDecision"])
+    if decision is Decision.IMPLICIT_DENY and result.get("MissingContextValues"):
+        return Decision.UNKNOWN
+    return decision

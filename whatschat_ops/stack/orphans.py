@@ -1,0 +1,129 @@
+"""What carries the stack's tag and is not wanted any more: a renamed table, a stage of another name.
+
+One listing per service, all at once, however much there is in the account: the tagging service (it knows nothing of
+IAM, and in some emulators not every service), stages (their listing shows tags), roles by path, parameters by tag, log
+groups by our names. Whatever a listing brings is read like any resource of its kind and is an orphan only if its own
+tag says that it is ours. A refused listing (403) is an error: "no orphans" would be a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from whatschat_ops.config import Names, Settings
+from whatschat_ops.config.names import STACK_TAG
+from whatschat_ops.provision import Kind, Resource
+from whatschat_ops.stack.kinds.api import find_apis
+from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.resources import API
+
+_BY_ARN: Mapping[str, tuple[str, str]] = {
+    "dynamodb": ("table", "table_name"),
+    "lambda": ("function", "function_name"),
+    "logs": ("log_group", "group_name"),
+}
+"""Service in an ARN -> kind, and the field that is its name."""
+
+
+def _orphan(kind: str, name: str, fields: Mapping[str, Any], after: Iterable[str] = ()) -> Resource:
+    """A logical name of its own kind: a table called `connections` is not `table.connections`, the wanted one."""
+    return Resource(kind, f"orphan/{name}", fields, frozenset(after))
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """Searches for what is left of one stack. `kinds` read what the listings bring."""
+
+    settings: Settings
+    context: Context
+    kinds: Mapping[str, Kind]
+
+    def find(self, known: Iterable[Resource]) -> tuple[Resource, ...]:
+        """Everything of ours that is not among `known` resources, as resources to be unwanted."""
+        names = self._names_of(known)
+        listings: Sequence[Callable[[], Iterable[Resource]]] = (
+            self._tagged, self._stages, self._roles, self._parameters, self._log_groups,
+        )  # fmt: skip
+        with ThreadPoolExecutor(max_workers=len(listings), thread_name_prefix="orphans") as pool:
+            found = [
+                resource for listed in pool.map(lambda one: list(one()), listings) for resource in listed
+            ]
+        candidates = {r.address: r for r in found if (r.kind, self._identity(r)) not in names}
+        return tuple(resource for resource in candidates.values() if self._is_ours(resource))
+
+    @property
+    def _names(self) -> Names:
+        return Names(self.settings)
+
+    def _names_of(self, known: Iterable[Resource]) -> set[tuple[str, Any]]:
+        lock = Resource("table", "lock", {"table_name": self._names.lock_table})
+        simple = [r for r in (*known, lock) if len(self.kinds[r.kind].identity) == 1]
+        return {(resource.kind, self._identity(resource)) for resource in simple}
+
+    def _identity(self, resource: Resource) -> Any:
+        return tuple(str(resource.fields[name]) for name in self.kinds[resource.kind].identity)
+
+    def _is_ours(self, resource: Resource) -> bool:
+        kind = self.kinds[resource.kind]
+        if not kind.tagged:
+            return True  # its listing showed the tag
+        live = kind.read(resource.fields)
+        return live is not None and live.owner == self._names.stack
+
+    def _tagged(self) -> Iterator[Resource]:
+        client = self.context.client("resourcegroupstaggingapi")
+        tags = [{"Key": STACK_TAG, "Values": [self._names.stack]}]
+        for page in client.get_paginator("get_resources").paginate(TagFilters=tags):
+            for item in page["ResourceTagMappingList"]:
+                yield from _resource_of(item["ResourceARN"])
+
+    def _stages(self) -> Iterator[Resource]:
+        """Stages of our API but the wanted one. (A second API of ours is the kind's own affair: `surplus`.)"""
+        name, stack = self._names.api, self._names.stack
+        api_id = next((api.id for api in find_apis(self.context, name) if api.owner == stack), None)
+        if api_id is None:
+            return
+        pages = self.context.client("apigatewayv2").get_paginator("get_stages").paginate(ApiId=api_id)
+        for stage in (stage for page in pages for stage in page["Items"]):
+            name = stage["StageName"]
+            if name != self.settings.websocket.stage and stage.get("Tags", {}).get(STACK_TAG) == stack:
+                yield _orphan("stage", name, {"api_id": api_id, "stage_name": name}, {API})
+
+    def _roles(self) -> Iterator[Resource]:
+        """Roles have a path of ours; their tags are not in a listing."""
+        pages = (
+            self.context.client("iam").get_paginator("list_roles").paginate(PathPrefix=self._names.iam_path)
+        )
+        for role in (role for page in pages for role in page["Roles"]):
+            yield _orphan("role", role["RoleName"], {"role_name": role["RoleName"]})
+
+    def _parameters(self) -> Iterator[Resource]:
+        filters = [{"Key": f"tag:{STACK_TAG}", "Option": "Equals", "Values": [self._names.stack]}]
+        pages = (
+            self.context.client("ssm").get_paginator("describe_parameters").paginate(ParameterFilters=filters)
+        )
+        for parameter in (parameter for page in pages for parameter in page["Parameters"]):
+            yield _orphan("secret", parameter["Name"], {"parameter_name": parameter["Name"]})
+
+    def _log_groups(self) -> Iterator[Resource]:
+        """Log groups of functions that are named like ours."""
+        prefix = self._names.function_log_group("")
+        pages = self.context.client("logs").get_paginator("describe_log_groups")
+        for page in pages.paginate(logGroupNamePrefix=prefix):
+            for group in page["logGroups"]:
+                yield _orphan("log_group", group["logGroupName"], {"group_name": group["logGroupName"]})
+
+
+def _resource_of(arn: str) -> Iterator[Resource]:
+    """A resource of a kind that we know: `table/NAME`, `function:NAME`, `log-group:NAME:*`."""
+    _arn, _partition, service, _region, _account, rest = arn.split(":", 5)
+    if service not in _BY_ARN:
+        return
+    kind, field = _BY_ARN[service]
+    name = rest.removeprefix("table/") if service == "dynamodb" else rest.partition(":")[2].removesuffix(":*")
+    # A function that still runs would make its log group again: the group goes last.
+    after = {f"log_group.orphan//aws/lambda/{name}"} if kind == "function" else set()
+    yield _orphan(kind, name, {field: name}, after)
