@@ -36,7 +36,9 @@ COLD_STARTS = 7
 class NoLogs:
     """Log lines are made and thrown away."""
 
-    def write(self, group: str, stream: str, messages: Sequence[tuple[int, str]]) -> None:
+    def write(
+        self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None
+    ) -> None:
         """See `interfaces.LogWriter`."""
 
 
