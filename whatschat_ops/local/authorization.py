@@ -10,8 +10,8 @@ page per service, columns "Resource types" and "Dependent actions"):
 - an operation that needs a second action, which ministack does not ask for: tags given at creation, a role passed on,
   and `lambda:ListTags` to see tags in the answer of GetFunction (API reference, GetFunction, "Tags").
 
-API Gateway's page does not list `apigateway:TagResource`, but the service refuses CreateApi and CreateStage with tags
-without it.
+API Gateway's page does not list `apigateway:TagResource`; public reports say that CreateStage with tags is refused
+without it. That CreateApi is too, and that UpdateAccount asks for `iam:PassRole`, is assumed.
 """
 
 from __future__ import annotations
