@@ -499,3 +499,19 @@ def test_commands_without_a_running_service_say_so(tmp_path: Path) -> None:
     asked = cli(environment, "local", "reset")
     assert asked.returncode == 2
     assert "--yes" in asked.stderr
+
+
+@pytest.mark.parametrize("name", ["aws/apigateway.json", "credentials.json"])
+def test_damaged_state_is_named_and_not_overwritten(own_aws: EmbeddedAws, name: str) -> None:
+    own_aws.client("apigatewayv2").create_api(
+        Name="x", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.type"
+    )
+    service.stop()
+    [file] = own_aws.state_directory.rglob(name)
+    file.write_text("garbage", encoding="utf-8")
+
+    with pytest.raises(LocalError, match="damaged") as caught:
+        service.ensure_running(port=own_aws.port, say=lambda _: None)
+
+    assert "Traceback" not in caught.value.message and "local reset" in str(caught.value.hint)
+    assert file.read_text(encoding="utf-8") == "garbage"

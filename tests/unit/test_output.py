@@ -245,3 +245,11 @@ def test_no_colour_in_a_pipe_and_none_with_no_color(monkeypatch: pytest.MonkeyPa
     terminal = Terminal()
     Output(stderr=terminal).warn("w")
     assert "\x1b[33m" in terminal.getvalue()
+
+
+def test_infinity_is_a_string_in_json() -> None:
+    assert Output().encode({"exp": float("inf"), "x": float("nan"), "y": 1.5}) == {
+        "exp": "inf",
+        "x": "nan",
+        "y": 1.5,
+    }

@@ -15,7 +15,7 @@ import typer
 
 from whatschat_ops.cli import chime_tables as tables
 from whatschat_ops.cli.command import Run, ShowSecretsOption, YesOption, command
-from whatschat_ops.errors import AwsError, Interrupted, PartlyDone, UsageError
+from whatschat_ops.errors import AwsError, Interrupted, OpsError, PartlyDone, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.chime import Attendee, AttendeeBatch, ChimeService, FailedAttendee, Meeting
@@ -136,7 +136,8 @@ def delete_meetings(
     run.out.result(results, tables.render_deleted)
     failed = [result.meeting for result in results if not result.deleted]
     if failed:
-        raise PartlyDone(
+        kind = OpsError if len(failed) == len(results) else PartlyDone
+        raise kind(
             f"{len(failed)} of {len(results)} meetings were not deleted: {', '.join(failed)}.",
             hint="whatschat-ops chime meeting list",
         )

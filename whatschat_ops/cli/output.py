@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -175,6 +176,8 @@ def _encode_scalar(value: Any) -> Any:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no Infinity and no NaN
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):

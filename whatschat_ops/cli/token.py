@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from whatschat_ops.websocket.tokens import Inspection
 
 
+MAX_TTL_MINUTES = 10 * 365 * 24 * 60
+
+
 def register(app: typer.Typer) -> None:
     """Add the group to the program."""
     group = typer.Typer(no_args_is_help=True, help="Make and inspect connection tokens.")
@@ -29,7 +32,12 @@ def mint(
     user: Annotated[str, typer.Option("--user", "-u", help="Id of the user who connects.")],
     ttl_minutes: Annotated[
         float | None,
-        typer.Option("--ttl-minutes", help="Life of the token. [default: auth.token_ttl_minutes]"),
+        typer.Option(
+            "--ttl-minutes",
+            min=-MAX_TTL_MINUTES,
+            max=MAX_TTL_MINUTES,
+            help="Life of the token; negative for one that has expired (default: auth.token_ttl_minutes).",
+        ),
     ] = None,
     claim: Annotated[
         list[str] | None, typer.Option("--claim", help="Another claim, KEY=VALUE; the value may be JSON.")
@@ -103,10 +111,14 @@ def _claims(pairs: list[str]) -> dict[str, Any]:
                 hint="whatschat-ops token mint --user alice --claim role=admin",
             )
         try:
-            claims[key] = json.loads(value)
+            claims[key] = json.loads(value, parse_constant=_not_json)
         except ValueError:
             claims[key] = value
     return claims
+
+
+def _not_json(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")  # Python reads NaN and Infinity, nobody else does
 
 
 def _token_text(token: str | None) -> str:

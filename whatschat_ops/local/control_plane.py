@@ -32,7 +32,7 @@ from whatschat_ops.local import asgi, cloudformation, denials, lambda_bridge, re
 from whatschat_ops.local.authorization import Authorization, Call, Need
 from whatschat_ops.local.interfaces import Denial, Executor, HttpRequest, LambdaFunction, WebSocketApi
 from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
-from whatschat_ops.local.persistence import Autosave
+from whatschat_ops.local.persistence import Autosave, require_whole
 from whatschat_ops.local.role_sessions import RoleSessions
 from whatschat_ops.local.telemetry import Telemetry
 from whatschat_ops.local.wire import is_read_only, with_reachable_endpoints
@@ -72,7 +72,8 @@ class Ministack:
     # --- life -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Load the saved state and start ministack's background threads."""
+        """Load the saved state and start ministack's background threads. Raises LocalError if a file is damaged."""
+        require_whole(Path(persistence.STATE_DIR))
         self._replace_parts()
         started = asyncio.Event()
         events: asyncio.Queue[dict[str, str]] = asyncio.Queue()

@@ -8,10 +8,14 @@ never takes more than a tenth of the time. It knows nothing of ministack: it is 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from whatschat_ops.errors import LocalError
 
 _log = logging.getLogger(__name__)
 
@@ -89,3 +93,17 @@ class Autosave:
             except RuntimeError:
                 continue
         return self._snapshot(service)
+
+
+def require_whole(directory: Path) -> None:
+    """Raise LocalError, naming the file, if a saved state is not JSON.
+
+    ministack would start without it and overwrite it at the next save: what it held would be lost without a word.
+    """
+    for file in sorted(directory.glob("*.json")):
+        try:
+            json.loads(file.read_bytes())
+        except ValueError as error:
+            raise LocalError(
+                f"The state of the embedded AWS is damaged: {file} is not JSON ({error})."
+            ) from error

@@ -106,7 +106,7 @@ def wait_until_healthy(child: subprocess.Popen[bytes], layout: Layout, port: int
         if child.poll() is not None:
             raise LocalError(
                 f"The embedded AWS ended at once (exit code {child.returncode}): {last_words(layout)}",
-                hint="whatschat-ops local logs",
+                hint="whatschat-ops local logs  # or, to lose all and start anew: whatschat-ops local reset",
             )
         health = ask_health(port)
         if health is not None and health.get("pid") == child.pid:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from whatschat_ops import __version__
+from whatschat_ops.errors import LocalError
 from whatschat_ops.local.interfaces import (
     ControlPlane,
     Executor,
@@ -91,7 +92,7 @@ def main(arguments: list[str]) -> int:
     prepare(layout, options.port)
     try:
         asyncio.run(serve(layout, options.port))
-    except OSError as error:
+    except (OSError, LocalError) as error:
         _log.error("%s", error)
         return 1
     return 0

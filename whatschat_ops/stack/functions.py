@@ -98,7 +98,13 @@ def write_zips(
 ) -> list[WrittenZip]:
     """Write `<function name>.zip` for every package into `directory`, which is made if needed."""
     names = Names(settings)
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"The zips cannot be written to {directory}: {error.strerror}.",
+            hint="Name a directory with --output.",
+        ) from error
     written = []
     for short, package in packages.items():
         path = directory / f"{names.function(short)}.zip"

@@ -9,6 +9,7 @@ from typing import Final
 
 from whatschat_ops.provision import Action, Plan, report
 from whatschat_ops.provision.report import ChangeReport, StepReport
+from whatschat_ops.stack.kinds import ALL
 
 _STATES: Final[Mapping[str, str]] = {
     Action.CREATE: "missing",
@@ -89,7 +90,13 @@ def status_of(plan: Plan, stack: str) -> StackStatus:
         if not (step.action == Action.NO_OP and step.id is None)  # unwanted and absent: as it should be
     )
     states = {resource.state for resource in resources}
-    return StackStatus(stack, states != {"missing"}, states <= {"in sync"}, resources)
+    # What destroy keeps (the Region-wide log role) is no sign of a stack.
+    provisioned = any(resource.state != "missing" for resource in resources if not _kept(resource.address))
+    return StackStatus(stack, provisioned, states <= {"in sync"}, resources)
+
+
+def _kept(address: str) -> bool:
+    return address.partition(".")[0] in {kind.name for kind in ALL if kind.kept}
 
 
 def _state(step: StepReport) -> str:
