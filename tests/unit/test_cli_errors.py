@@ -220,3 +220,8 @@ def test_every_group_exists() -> None:
     """A group that is listed and absent would silently be missing from the program."""
     for group in GROUPS:
         __import__(f"whatschat_ops.cli.{group}")
+
+
+def test_empty_message_is_refused(capsys: Capture) -> None:
+    assert main(["ws", "broadcast", ""]) == ExitCode.USAGE
+    assert "The message is empty." in capsys.readouterr().err

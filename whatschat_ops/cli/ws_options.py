@@ -106,7 +106,7 @@ def read_message(message: str | None, file: Path | None) -> str:
             hint='whatschat-ops ws broadcast "Hello"',
         )
     if file is None and message != "-":
-        return str(message)
+        return _not_empty(str(message))
     try:
         data = sys.stdin.buffer.read() if file is None else file.read_bytes()
         text = data.decode()
@@ -116,4 +116,10 @@ def read_message(message: str | None, file: Path | None) -> str:
         raise UsageError(
             f"The message is not UTF-8 text ({error.reason}): API Gateway carries text."
         ) from error
-    return text.removesuffix("\n").removesuffix("\r")
+    return _not_empty(text.removesuffix("\n").removesuffix("\r"))
+
+
+def _not_empty(text: str) -> str:
+    if not text:  # as a rule an unset shell variable
+        raise UsageError("The message is empty.", hint='whatschat-ops ws broadcast "Hello"')
+    return text

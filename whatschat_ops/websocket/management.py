@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.errors import Gone, UsageError
+from whatschat_ops.errors import Gone, Rejected, UsageError
 
 LARGEST_MESSAGE_BYTES = 128 * 1024
 LARGEST_FRAME_BYTES = 32 * 1024
@@ -44,7 +44,7 @@ class ConnectionsApi:
         """What is known of a connection; None when it no longer exists."""
         try:
             answer = self._client.get_connection(ConnectionId=connection_id)
-        except Gone:
+        except (Gone, Rejected):  # 400: no connection ever had such an id
             return None
         identity = answer.get("Identity", {})
         return ConnectionInfo(
@@ -59,7 +59,7 @@ class ConnectionsApi:
         """Close the socket. Returns False when it no longer existed."""
         try:
             self._client.delete_connection(ConnectionId=connection_id)
-        except Gone:
+        except (Gone, Rejected):
             return False
         return True
 
