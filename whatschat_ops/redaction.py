@@ -20,7 +20,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)(Bearer\s+)[A-Za-z0-9._~+/=-]+"), rf"\1{REDACTED}"),
     (
         re.compile(
-            r"(?i)((?:secret_?access_?key|jwt_?secret|session_?token|join_?token)[\"']?\s*[=:]\s*[\"']?)[^\s\"',}]+"
+            r"(?i)((?:secret_?access_?key|jwt_?secret|session_?token|security-token|join_?token)[\"']?\s*[=:]\s*[\"']?)[^\s\"',}]+"
         ),
         rf"\1{REDACTED}",
     ),

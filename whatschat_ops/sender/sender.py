@@ -1,0 +1,165 @@
+"""Posts one message to many connections of a WebSocket API, as fast as the account allows.
+
+    sender = Sender(
+        "https://abcdefghij.execute-api.eu-west-1.amazonaws.com/production",
+        "eu-west-1",
+        b'{"type":"notice","text":"Hello"}',
+        SendPolicy(rate_per_s=10_000, burst=5_000),
+        lambda: Credentials("AKIDEXAMPLE", Secret("the secret key")),
+    )
+    snapshot = sender.run(next_targets, on_results)
+
+Standard library only. docs/sender.md has the whole example, says how it works, how fast it is,
+and why it uses no HTTP library.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from selectors import DefaultSelector
+
+from whatschat_ops.errors import UsageError
+from whatschat_ops.sender.connection import Tls
+from whatschat_ops.sender.counts import Counts, Latencies
+from whatschat_ops.sender.keys import Keys
+from whatschat_ops.sender.loop import Clocks, Loop
+from whatschat_ops.sender.model import (
+    CredentialsSource,
+    NextTargets,
+    OnResults,
+    OnUnsure,
+    SendPolicy,
+    Snapshot,
+)
+from whatschat_ops.sender.pace import Pace
+from whatschat_ops.sender.pool import Pool
+from whatschat_ops.sender.route import Addresses, Route, route_to, tls_context
+from whatschat_ops.sender.signing import RequestShape, Signer
+from whatschat_ops.sender.troubles import Troubles
+from whatschat_ops.sender.work import Work
+
+MOST_TCP_CONNECTIONS = 500
+"""select() on Windows takes 512 sockets."""
+
+
+class Sender:
+    """One message, one endpoint. Runs once."""
+
+    def __init__(
+        self,
+        callback_url: str,
+        region: str,
+        message: bytes,
+        policy: SendPolicy,
+        credentials: CredentialsSource,
+        *,
+        ca_bundle: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`callback_url` is https://HOST/STAGE (`endpoint.normalise`); `ca_bundle` a file of PEM certificates.
+
+        Raises UsageError for another kind of URL or rate, ConfigError for an unusable proxy or CA bundle. Nothing is sent yet.
+        """
+        if policy.rate_per_s <= 0:
+            raise UsageError(f"A rate of {policy.rate_per_s:g} per second would never send anything.")
+        self._route = route_to(callback_url)
+        self._shape = _shape(self._route, region, message)
+        self._tls = Tls(tls_context(ca_bundle)) if self._route.tls else None
+        self._policy, self._credentials, self._jitter = policy, credentials, jitter
+        self._clocks = Clocks(clock, wall_clock)
+        self._counts, self._latencies = Counts(), Latencies()
+        self._pace = Pace(policy.rate_per_s, policy.burst, clock())
+        self._work: Work | None = None
+        self._loop: Loop | None = None
+
+    def run(
+        self,
+        next_targets: NextTargets,
+        on_results: OnResults,
+        should_stop: Callable[[], bool] = lambda: False,
+        on_unsure: OnUnsure = lambda _: None,
+    ) -> Snapshot:
+        """Send until there are no more targets; when `should_stop`, end what was begun and retry nothing.
+
+        All callbacks are called on this thread and hold up everything while they work. Every target gets one result,
+        but for those that still waited for another attempt when it stopped, or were in flight when it raised.
+
+        `on_unsure` is told of every attempt without an answer before its target is sent to again.
+
+        Raises PermissionDenied when AWS refuses from the first answer on (or always, later), NotFound when the URL is
+        none of a WebSocket API, CredentialsError for keys that have expired and are not renewed, Unavailable when the
+        endpoint cannot be reached.
+        """
+        keys = Keys(self._credentials, self._clocks.wall())
+        addresses = Addresses(*self._route.next_hop, self._clocks.monotonic)
+        pool = Pool(
+            self._route,
+            self._tls,
+            addresses,
+            DefaultSelector(),
+            limit=min(MOST_TCP_CONNECTIONS, max(1, self._policy.tcp_connections)),
+            give_up_after_s=self._policy.deadline_s,
+            jitter=self._jitter,
+        )
+        self._work = Work(next_targets)
+        self._loop = Loop(
+            policy=self._policy,
+            clocks=self._clocks,
+            pool=pool,
+            signer=Signer(self._shape, keys.current),
+            keys=keys,
+            pace=self._pace,
+            work=self._work,
+            on_results=on_results,
+            on_unsure=on_unsure,
+            should_stop=should_stop,
+            troubles=Troubles(
+                self._policy, self._counts, self._pace, keys, wall=self._clocks.wall, jitter=self._jitter
+            ),
+            counts=self._counts,
+            latencies=self._latencies,
+        )
+        try:
+            self._loop.run()
+        finally:
+            pool.close_all()
+        return self.snapshot()
+
+    def snapshot(self) -> Snapshot:
+        """Where it is; from any thread."""
+        counts = self._counts
+        p50_s, p95_s, p99_s = self._latencies.percentiles(0.5, 0.95, 0.99)
+        return Snapshot(
+            delivered=counts.delivered,
+            gone=counts.gone,
+            failed=counts.failed,
+            in_flight=self._loop.in_flight if self._loop else 0,
+            waiting_for_retry=self._work.waiting if self._work else 0,
+            attempts=counts.attempts,
+            account_throttled=counts.account_throttled,
+            client_buffer_full=counts.client_buffer_full,
+            server_errors=counts.server_errors,
+            transport_errors=counts.transport_errors,
+            rate_limit_per_s=self._pace.rate_per_s,
+            latency_p50_s=p50_s,
+            latency_p95_s=p95_s,
+            latency_p99_s=p99_s,
+            unsure=counts.unsure,
+        )
+
+
+def _shape(route: Route, region: str, message: bytes) -> RequestShape:
+    """With a proxy and without TLS, the proxy is told the whole URL in every request."""
+    forwarded = route.proxy is not None and not route.tls
+    return RequestShape(
+        host=route.host_header,
+        path=route.path,
+        region=region,
+        body=message,
+        before_path=f"http://{route.host_header}" if forwarded else "",
+        extra_headers=route.proxy.authorization.reveal() if route.proxy and forwarded else "",
+    )

@@ -1,0 +1,139 @@
+"""Answers that are no success, and connections that broke: counted, told to the pace, judged.
+
+Some concern not one connection but the run, and raise, at the start or when many come in a row: PermissionDenied for a
+refusal by IAM, NotFound for a URL that is no callback URL; CredentialsError for keys that have expired and are not renewed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from whatschat_ops.errors import NotFound, PermissionDenied
+from whatschat_ops.sender.answers import Answer, error_code, error_message
+from whatschat_ops.sender.counts import Counts
+from whatschat_ops.sender.keys import Keys
+from whatschat_ops.sender.model import NO_ANSWER, SendPolicy
+from whatschat_ops.sender.pace import Pace, Throttle, throttle_of
+from whatschat_ops.sender.pool import explain
+from whatschat_ops.sender.verdict import (
+    Done,
+    Failure,
+    Retry,
+    is_temporary,
+    judge,
+    reason_of,
+    says_expired,
+    says_skewed,
+)
+from whatschat_ops.sender.work import Job
+
+OF_THE_RUN: Final = frozenset({401, 403, 404, 405})
+"""Answers (and redirects) that are about the caller or the URL, not about one connection."""
+REFUSALS_IN_A_ROW: Final = 64
+"""After so many of them without an acceptance between them, all others would be refused, too."""
+SHORTEST_ID: Final = 8
+"""API Gateway's have 16 characters; replacing a shorter one could change other words."""
+SKEW_S: Final = 240.0
+"""AWS accepts a signature for five minutes."""
+
+
+class Troubles:
+    """Says what becomes of a target that was not delivered to."""
+
+    def __init__(
+        self,
+        policy: SendPolicy,
+        counts: Counts,
+        pace: Pace,
+        keys: Keys,
+        *,
+        wall: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._policy, self._counts, self._pace, self._keys = policy, counts, pace, keys
+        self._wall, self._jitter = wall, jitter
+        self._refused_in_a_row = 0
+        self._ever_accepted = False
+
+    def over(self) -> None:
+        """A message was accepted, or refused for a reason of its own: the keys are good."""
+        self._ever_accepted = True
+        self._refused_in_a_row = 0
+        self._keys.accepted()
+
+    def has_new_keys(self, version: int) -> bool:
+        """Whether the keys have changed since `version`."""
+        return version != self._keys.version
+
+    def refused(self, answer: Answer, job: Job, elapsed_s: float, key_version: int) -> Done | Retry:
+        """An answer that is not 2xx. Raises PermissionDenied, NotFound, CredentialsError."""
+        code, message = error_code(answer), error_message(answer)
+        if answer.status == 403 and says_expired(code, message):
+            self._keys.renew_expired(key_version, self._wall())
+            job.attempts -= 1  # it said nothing about this target
+            return Retry(0.0)
+        if answer.status in OF_THE_RUN or 300 <= answer.status < 400:
+            self._refused(answer, code, message)
+        elif is_temporary(answer.status):
+            self._count(answer.status, code, message, job)
+        else:
+            self.over()
+        # Without the id, so that what went wrong for the same reason has the same reason.
+        if len(job.connection_id) >= SHORTEST_ID:
+            message = message.replace(job.connection_id, "ID")
+        reason = reason_of(answer.status, code, message)
+        return judge(Failure(answer.status, reason), job.attempts, elapsed_s, self._policy, self._jitter())
+
+    def broken(self, error: OSError, job: Job, elapsed_s: float) -> Done | Retry:
+        """The connection broke: the message may have arrived."""
+        self._counts.transport_errors += 1
+        failure = Failure(0, f"{NO_ANSWER}: {explain(error)}")
+        return judge(failure, job.attempts, elapsed_s, self._policy, self._jitter())
+
+    def _count(self, status: int, code: str, message: str, job: Job) -> None:
+        if status == 429:
+            taken_for = self._pace.throttled(throttle_of(code, message), first=job.attempts == 1)
+            if taken_for is Throttle.ACCOUNT:
+                self._counts.account_throttled += 1
+            else:
+                self._counts.client_buffer_full += 1
+        elif status >= 500:
+            self._counts.server_errors += 1
+
+    def _refused(self, answer: Answer, code: str, message: str) -> None:
+        self._refused_in_a_row += 1
+        if self._ever_accepted and self._refused_in_a_row < REFUSALS_IN_A_ROW:
+            return
+        why = reason_of(answer.status, code, message or "it gives no reason")
+        skew_s = self._skew_s(answer)
+        if answer.status not in (401, 403):
+            raise NotFound(
+                f"The endpoint is not the callback URL of a WebSocket API: {why}",
+                hint="whatschat-ops ws endpoint",
+                aws_code=code,
+                operation="PostToConnection",
+            )
+        if says_skewed(code, message) or abs(skew_s) > SKEW_S:
+            raise PermissionDenied(
+                f"AWS refuses the signature because this machine's clock is {abs(skew_s):.0f} s "
+                f"{'ahead' if skew_s > 0 else 'behind'}: {why}",
+                hint="Set the clock (for example: sudo timedatectl set-ntp true), then resume.",
+                aws_code=code,
+                operation="PostToConnection",
+            )
+        raise PermissionDenied(
+            f"API Gateway refuses to post to connections: {why}",
+            hint="The identity needs execute-api:ManageConnections on this API and stage. "
+            "See: whatschat-ops iam policies",
+            aws_code=code,
+            operation="PostToConnection",
+        )
+
+    def _skew_s(self, answer: Answer) -> float:
+        """How far this machine's clock is ahead of the answer's Date."""
+        try:
+            return self._wall() - parsedate_to_datetime(answer.headers["date"]).timestamp()
+        except (KeyError, ValueError):
+            return 0.0
