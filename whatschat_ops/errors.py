@@ -23,7 +23,10 @@ A message is `{what happened}: {why}`; a hint is the way out, if possible the co
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Final
+
+PROVISION_HINT: Final = "whatschat-ops provision"
+"""The way out when something of the stack is missing."""
 
 
 class ExitCode(IntEnum):

@@ -2,8 +2,9 @@
 
     python benchmarks/provision/run.py [--runs 3] [--venv DIR] [--write]
 
-Per row and tool: wall time, API calls (at a counting proxy that all of them go through) and peak memory, the median of N
-runs, the tools taking turns. Then what a no-op plan reads. `--write` puts the tables into docs/benchmarks.md. `--venv` is
+Per row and tool: wall time, processor time of the tool (the emulator's is not in it) and peak memory, the median of N runs, the
+tools taking turns; API calls, in one more run in which all of them go through a counting proxy (which takes time for every call,
+so that nothing is timed there). Then what a no-op plan reads. `--write` puts the tables into docs/benchmarks.md. `--venv` is
 where chalice is, or will be, installed; without it, in a directory that is deleted. Everything that is started is stopped.
 """
 
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,11 @@ from counting_proxy import CountingProxy, counting_proxy
 from tools import CLI, ROWS, Tool, chalice, cloudformation, ours
 
 BUCKET = "code"
+FORMS = {
+    "seconds": "{:.2f} s",
+    "processor_s": "{:.2f} s of processor",
+    "peak_mb": "{:.0f} MB",
+}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
@@ -38,7 +44,7 @@ class Figures:
     """One run of one row."""
 
     seconds: float
-    calls: int
+    processor_s: float
     peak_mb: float
 
 
@@ -64,11 +70,11 @@ def embedded(state: str) -> Iterator[dict[str, str]]:
         subprocess.run([*CLI, "local", "stop"], env=base, cwd=state, check=True, stdout=subprocess.DEVNULL)
 
 
-def measure(tool: Tool, row: str, variables: dict[str, str], proxy: CountingProxy) -> Figures:
+def measure(tool: Tool, row: str, variables: dict[str, str]) -> Figures:
     """Run one row. Exits with the tool's own words when it fails."""
     tool.prepare(row)
-    proxy.reset()
-    peak_kb = 0
+    time.sleep(1.1)  # `aws cloudformation deploy` names its change set after the second
+    peak_kb, processor_s = 0, 0.0
     started = time.perf_counter()
     for command in tool.commands[row]:
         with tempfile.TemporaryFile() as output:
@@ -78,38 +84,57 @@ def measure(tool: Tool, row: str, variables: dict[str, str], proxy: CountingProx
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             peak_kb = max(peak_kb, usage.ru_maxrss)
+            processor_s += usage.ru_utime + usage.ru_stime
             if process.returncode:
                 output.seek(0)
                 sys.exit(f"{tool.name} {row}: {' '.join(command)}\n{output.read().decode()}")
     seconds = time.perf_counter() - started
-    return Figures(seconds, sum(proxy.reset().values()), peak_kb / 1024)
+    return Figures(seconds, processor_s, peak_kb / 1024)
 
 
-def run_all(
-    tools: list[Tool], runs: int, variables: dict[str, str], proxy: CountingProxy
-) -> dict[tuple[str, str], list[Figures]]:
+def count_calls(
+    tools: list[Tool], variables: dict[str, str], proxy: CountingProxy
+) -> dict[tuple[str, str], int]:
+    """The calls of each tool and row; `variables` lead to the proxy."""
+    calls = {}
+    for tool in tools:
+        for row in ROWS:
+            proxy.reset()
+            measure(tool, row, variables)
+            calls[tool.name, row] = sum(proxy.reset().values())
+    return calls
+
+
+def run_all(tools: list[Tool], runs: int, variables: dict[str, str]) -> dict[tuple[str, str], list[Figures]]:
     found: dict[tuple[str, str], list[Figures]] = {(tool.name, row): [] for tool in tools for row in ROWS}
     for run in range(runs):
         for tool in (tool for tool in tools if run < tool.most_runs):
             for row in ROWS:
-                figures = measure(tool, row, variables, proxy)
+                figures = measure(tool, row, variables)
                 found[tool.name, row].append(figures)
-                print(f"run {run + 1}: {tool.name:20} {row:8} {figures.seconds:6.2f} s {figures.calls:4} calls {figures.peak_mb:5.0f} MB", file=sys.stderr)  # fmt: skip
+                print(f"run {run + 1}: {tool.name:20} {row:8} {figures.seconds:6.2f} s ({figures.processor_s:.2f} s processor) {figures.peak_mb:5.0f} MB", file=sys.stderr)  # fmt: skip
     return found
 
 
-def table(tools: list[Tool], found: dict[tuple[str, str], list[Figures]]) -> str:
+def table(
+    tools: list[Tool], found: dict[tuple[str, str], list[Figures]], calls: dict[tuple[str, str], int]
+) -> str:
     first, *others = tools
     lines = [f"| | {first.name} | {' | '.join(f'{other.name} | ratio' for other in others)} |"]
     lines.append("|---" * (2 + 2 * len(others)) + "|")
     for row in ROWS:
-        for what, form in (("seconds", "{:.2f} s"), ("calls", "{:.0f} calls"), ("peak_mb", "{:.0f} MB")):
+        for what, form in FORMS.items():
             medians = [statistics.median(getattr(f, what) for f in found[tool.name, row]) for tool in tools]
-            cells = [form.format(medians[0])]
-            for median in medians[1:]:
-                cells += [form.format(median), f"{median / medians[0]:.2f}×"]
-            lines.append(f"| {row} | {' | '.join(cells)} |")
+            lines.append(line(row, form, medians))
+        lines.append(line(row, "{:.0f} calls", [calls[tool.name, row] for tool in tools]))
     return "\n".join(lines)
+
+
+def line(row: str, form: str, figures: Sequence[float]) -> str:
+    cells = [form.format(figures[0])]
+    for figure in figures[1:]:
+        cells += [form.format(figure), f"{figure / figures[0]:.2f}×"]
+    return f"| {row} | {' | '.join(cells)} |"
 
 
 def no_op_reads(tool: Tool, variables: dict[str, str], proxy: CountingProxy) -> str:
@@ -151,8 +176,8 @@ def main() -> None:
         embedded(scratch) as direct,
         counting_proxy(int(direct["WHATSCHAT_LOCAL_PORT"])) as proxy,
     ):
-        variables = {**direct, "AWS_ENDPOINT_URL": proxy.url, "AWS_DEFAULT_REGION": direct["AWS_REGION"]}
-        text = compare(Path(scratch), arguments.venv, arguments.runs, variables, proxy)
+        direct["AWS_DEFAULT_REGION"] = direct["AWS_REGION"]
+        text = compare(Path(scratch), arguments.venv, arguments.runs, direct, proxy)
     print(text)
     if arguments.write:
         write(text)
@@ -171,17 +196,18 @@ def compare(
     }
     boto3.client("s3", **session).create_bucket(Bucket=BUCKET)
     for row in ("create", "destroy"):  # leaves the Region's log role behind, which all runs then find
-        measure(mine, row, variables, proxy)
+        measure(mine, row, variables)
     peers = [
         cloudformation(scratch / "cloudformation", variables, mine.directory, BUCKET),
         chalice(scratch / "chalice", (venv or scratch / "venv").resolve()),
     ]
     tools = [mine, *(peer for peer in peers if peer is not None)]
-    reads = no_op_reads(mine, variables, proxy)
-    found = run_all(tools, runs, variables, proxy)
+    counted = {**variables, "AWS_ENDPOINT_URL": proxy.url}
+    reads = no_op_reads(mine, counted, proxy)
+    found, calls = run_all(tools, runs, variables), count_calls(tools, counted, proxy)
     counts = ", ".join(f"{tool.name} {min(runs, tool.most_runs)}" for tool in tools)
     header = f"Medians; runs: {counts}. The ratio is the peer's figure divided by ours."
-    return "\n\n".join([header, table(tools, found), reads])
+    return "\n\n".join([header, table(tools, found, calls), reads])
 
 
 if __name__ == "__main__":

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
+import botocore.loaders
+import botocore.session
 import pytest
 from moto import mock_aws
 
 from whatschat_ops.aws import Aws, AwsTarget, connect
+from whatschat_ops.aws.loading import direct_loader
 from whatschat_ops.errors import Conflict, CredentialsError, NotFound, Rejected, Unavailable
 from whatschat_ops.redaction import Secret
 
@@ -113,3 +117,13 @@ def test_exported_profile_does_not_matter_to_a_target_with_keys(
     monkeypatch.setenv("AWS_PROFILE", "nobody")
 
     assert aws.account_id == "123456789012"
+
+
+def test_service_models_are_looked_for_where_and_in_the_order_that_botocore_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    session = botocore.session.Session()
+    usual = botocore.loaders.create_loader(str(tmp_path)).search_paths
+    assert direct_loader(session).search_paths == usual
+    assert usual[0] == str(tmp_path)

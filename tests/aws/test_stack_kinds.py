@@ -18,6 +18,7 @@ from whatschat_ops.stack.kinds import kinds_of
 from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.kinds.secret import Generated
 from whatschat_ops.stack.policies import trust_policy
+from whatschat_ops.stack.shared_reads import SharedReads
 from whatschat_ops.stack.waiting import Waiting
 
 OWNER = "whatschat-test"
@@ -134,6 +135,22 @@ def test_somebody_elses_is_refused_kept_and_can_be_adopted(account: Account, mak
     assert account.plan(make()).changing == ()
     live = account.plan(make()).steps[0].live
     assert live is not None and live.fields["tags"] == {"team": "theirs", **TAGS}
+
+
+def test_plan_takes_tags_from_one_listing_and_asks_for_what_it_lacks(account: Account) -> None:
+    account.provision(table())
+    account.provision(table(table_name="untagged", tags={"team": "theirs"}))
+    asked: list[str] = []
+    dynamodb = account.aws.client("dynamodb")
+    dynamodb.meta.events.register(
+        "before-call.dynamodb.ListTagsOfResource", lambda params, **_: asked.append(params["body"])
+    )
+    kinds = kinds_of(Context(account.aws, shared=SharedReads(), stack=OWNER))
+    ours = kinds["table"].read({"table_name": "connections"})
+    assert ours is not None and (ours.owner, ours.fields["tags"], asked) == (OWNER, TAGS, [])
+    theirs = kinds["table"].read({"table_name": "untagged"})
+    assert theirs is not None and (theirs.owner, theirs.fields["tags"]) == (None, {"team": "theirs"})
+    assert len(asked) == 1
 
 
 def test_crash_between_table_and_ttl_is_repaired(account: Account) -> None:

@@ -7,9 +7,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from moto import mock_aws
+from moto.dynamodb.models import DynamoDBBackend
 
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Settings
@@ -133,6 +135,19 @@ def test_process_that_died_on_this_machine_frees_the_lock_at_once(
     assert clock.seconds == 1_000_000.0 and "was killed" in clock.said[0]
 
 
+@pytest.fixture
+def atomic_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DynamoDB checks a condition and writes in one step; moto's threads can come between the two."""
+    one_at_a_time, put_item = threading.Lock(), DynamoDBBackend.put_item
+
+    def put_alone(self: DynamoDBBackend, *args: Any, **kwargs: Any) -> Any:
+        with one_at_a_time:
+            return put_item(self, *args, **kwargs)
+
+    monkeypatch.setattr(DynamoDBBackend, "put_item", put_alone)
+
+
+@pytest.mark.usefixtures("atomic_writes")
 def test_of_many_operators_at_once_one_gets_the_lock(aws: Aws) -> None:
     seen, gate = operator(aws).look(), threading.Barrier(6)
     holding: list[int] = []
@@ -243,3 +258,18 @@ def test_holder_that_cannot_renew_stops_before_its_lease_ends(aws: Aws) -> None:
     with lock.hold(lock.look(), on_lost=lambda why: lost.set()):
         aws.client("dynamodb").meta.events.register("before-call.dynamodb.UpdateItem", refuse)
         assert lost.wait(5)
+
+
+@pytest.mark.parametrize("error", [KeyError, OSError])
+def test_user_whose_number_has_no_name_can_hold_the_lock(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def nameless() -> str:
+        raise error("uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    lock = operator(aws)
+    with lock.hold(lock.look()):
+        held = lock.read().held
+    assert held is not None
+    assert held.host.startswith("unknown@")

@@ -87,15 +87,15 @@ def _receive(stream: IO[str]) -> dict[str, Any]:
 
 def _warm_up() -> None:
     """Make one plan, so that everything is imported and every service model parsed before the first fork."""
-    import botocore.loaders
     import botocore.retries.standard as retries
     import botocore.session
     import typer.main
 
+    from whatschat_ops.aws import loading
     from whatschat_ops.cli import main as command_line
 
-    loader = botocore.loaders.create_loader()
-    botocore.session.create_loader = lambda _path=None: loader
+    loader = loading.direct_loader(botocore.session.get_session())
+    loading.direct_loader = lambda session: loader
     pause = retries.ExponentialBackoff.delay_amount
 
     def shorter(self: Any, context: Any) -> float:
@@ -103,7 +103,7 @@ def _warm_up() -> None:
 
     retries.ExponentialBackoff.delay_amount = shorter
     app = command_line.build_app()
-    command_line.build_app = lambda: app
+    command_line.build_app = lambda *_: app
     built = typer.main.get_command(app)
     typer.main.get_command = lambda typer_instance: built
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):

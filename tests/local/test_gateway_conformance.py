@@ -208,6 +208,9 @@ def create_api(aws: EmbeddedAws, name: str, expression: str = "$request.body.typ
     gateway = aws.client("apigatewayv2")
     api = gateway.create_api(Name=name, ProtocolType="WEBSOCKET", RouteSelectionExpression=expression)
     api_id = str(api["ApiId"])
+    logs = aws.client("logs")
+    if not logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP)["logGroups"]:
+        logs.create_log_group(logGroupName=LOG_GROUP)  # API Gateway makes none by itself
     for stage in (STAGE, "other"):
         gateway.create_stage(
             ApiId=api_id,

@@ -148,6 +148,18 @@ def test_plan_and_provision_leave_a_canary_alone_or_refuse(operator: Operator) -
     function = operator.embedded.client("lambda").get_function_configuration(FunctionName=CONNECT)
     assert function["MemorySize"] == 512, "a plan that is refused does nothing at all"
 
+    planned = operator.run("plan", "--detailed-exitcode", config=operator.settings())
+    assert planned.returncode == 3, planned.stderr
+    assert "! alias.connect" in planned.stdout and "because a canary is running" in planned.stdout
+    assert "lambda promote versions-websocket-connect" in planned.stdout
+    document = operator.json("plan", config=operator.settings())
+    [blocked] = [step for step in document["steps"] if step["action"] == "blocked"]
+    assert (blocked["address"], document["changes"]) == ("alias.connect", True)
+    assert "whatschat-ops lambda rollback" in blocked["hint"]
+    unsaved = operator.run("plan", "--out", "plan.json", config=operator.settings())
+    assert (unsaved.returncode, Path("plan.json").exists()) == (1, False)
+    assert operator.alias() == ("1", {"2": 0.1})
+
     promoted = operator.json("lambda", "promote", "--yes")
     assert [(one["function"], one["new"]["version"]) for one in promoted] == [(CONNECT, "2")]
     assert operator.alias() == ("2", {})

@@ -153,7 +153,7 @@ def test_broadcast_to_one_user_leaves_the_others_alone(
 ) -> None:
     alice, bob = open_as("alice"), open_as("bob")
 
-    assert operator.json("ws", "broadcast", "for bob", "--user", "bob")["delivered"] == 1
+    assert operator.json("ws", "broadcast", "--text", "for bob", "--user", "bob")["delivered"] == 1
 
     assert bob.recv(timeout=10) == "for bob"
     with pytest.raises(TimeoutError):

@@ -114,9 +114,9 @@ def test_two_users_talk_and_the_operator_broadcasts_and_disconnects(stack: Stack
         assert planned["connections"] == 2
         report = stack.json("ws", "broadcast", '{"type":"notice"}')
         assert (report["delivered"], report["gone"], report["failed"]) == (2, 0, 0)
-        assert received(alice) == received(bob) == {"type": "notice"}
+        assert received(alice) == received(bob) == {"type": "notice", "id": report["run_id"]}
 
-        assert stack.json("ws", "broadcast", "--user", "bob", '{"type":"only"}')["connections"] == 1
+        assert stack.json("ws", "broadcast", "--user", "bob", "--no-id", '{"type":"only"}')["delivered"] == 1
         assert received(bob) == {"type": "only"}
 
         (row,) = stack.json("ws", "connections", "list", "--user", "bob")
@@ -153,7 +153,7 @@ def test_a_row_whose_socket_is_gone_is_pruned_by_a_broadcast(stack: Stack) -> No
     }
     stack.aws.client("dynamodb").put_item(TableName="ws-websocket-connections", Item=item)
 
-    report = stack.json("ws", "broadcast", "--user", "ghost", "anybody?")
+    report = stack.json("ws", "broadcast", "--user", "ghost", "--text", "anybody?")
 
     assert (report["connections"], report["gone"], report["pruned"]) == (1, 1, 1)
     assert stack.json("ws", "connections", "list", "--user", "ghost") == []
@@ -168,6 +168,17 @@ def test_piped_lines_are_sent_and_their_answers_printed(stack: Stack) -> None:
     assert '"id":7' in done.stdout
     assert "bad_json" in done.stdout
     assert done.stderr.startswith("Connected.\n")
+
+
+@pytest.mark.parametrize(("lines", "code"), [(["{long}"], 1), (['{"type":"ping"}', "{long}"], 4)])
+def test_piped_lines_that_cannot_be_sent_fail_wholly_or_in_part(
+    stack: Stack, lines: list[str], code: int
+) -> None:
+    text = "\n".join(lines).replace("{long}", "x" * 200_000)
+
+    done = stack.run("ws", "connect", "--user", "alice", "--wait", "0.5", text=text, code=code)
+
+    assert f"1 of {len(lines)} messages were not sent." in done.stderr
 
 
 @pytest.mark.parametrize("via", ["header", "query", "subprotocol"])
@@ -220,7 +231,7 @@ def test_without_a_stack_the_way_out_is_named(embedded_aws: EmbeddedAws) -> None
         ("token", "mint", "--user", "a"),
         ("ws", "endpoint"),
         ("ws", "connect", "--user", "a"),
-        ("ws", "broadcast", "x"),
+        ("ws", "broadcast", "{}"),
         ("ws", "connections", "list"),
     ):
         assert nowhere.json(*arguments, code=1)["error"]["hint"] == "whatschat-ops provision", arguments
@@ -297,7 +308,7 @@ def test_a_message_that_arrives_while_typing_leaves_the_typed_text_in_place(stac
         terminal.type('{"type":"pi')
         terminal.read_until('{"type":"pi')
 
-        stack.run("ws", "broadcast", "--user", "erna", "surprise")
+        stack.run("ws", "broadcast", "--user", "erna", "--text", "surprise")
 
         assert "\r\x1b[K" in terminal.read_until("surprise")
         terminal.read_until('> {"type":"pi')

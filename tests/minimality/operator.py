@@ -13,12 +13,19 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from websockets.sync.client import connect
 
 from tests.minimality.removal import Broken
 from whatschat_ops.aws import Aws
+from whatschat_ops.broadcast.broadcasting import Broadcasting, Pace, send_policy
+from whatschat_ops.broadcast.message import compose
+from whatschat_ops.broadcast.record import new_run_id
+from whatschat_ops.broadcast.selection import select
+from whatschat_ops.broadcast.sources import Table
 from whatschat_ops.chime import ChimeService, MeetingLedger
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
@@ -30,12 +37,11 @@ from whatschat_ops.stack.functions import invoke_function, list_functions
 from whatschat_ops.stack.iam_check import check_permissions
 from whatschat_ops.stack.jwt_secret import read_jwt_secret
 from whatschat_ops.stack.lock import StackLock
-from whatschat_ops.stack.outputs import read_outputs
+from whatschat_ops.stack.outputs import StackOutputs, read_outputs
 from whatschat_ops.stack.policies import policy_of
 from whatschat_ops.stack.stack import Stack
 from whatschat_ops.stack.status import status_of
 from whatschat_ops.stack.tables import describe_connections_table
-from whatschat_ops.websocket.broadcast import broadcast
 from whatschat_ops.websocket.management import ConnectionsApi
 from whatschat_ops.websocket.store import ConnectionStore
 from whatschat_ops.websocket.tokens import mint
@@ -168,13 +174,28 @@ class OperatorScenario:
             (row,) = store.of_user("alice")
             _require(store.get(row.connection_id))
             _require(api.get(row.connection_id))
-            report = broadcast(
-                store.scan(), b"hello", post=api.post, prune=store.prune, clock_s=time.monotonic
-            )
-            _require(report.delivered == 1, f"{report.failed} failed")
+            self._broadcast(stack.aws, outputs)
             _require(socket.recv(timeout=5) == "hello")
             _require(api.delete(row.connection_id))
             store.delete(row.connection_id)
+
+    def _broadcast(self, aws: Aws, outputs: StackOutputs) -> None:
+        """To a user, to everybody, and to a connection that is gone, whose row is deleted."""
+        item = {"connectionId": {"S": "Zm9yZ290dGVu"}, "userId": {"S": "ghost"}}
+        self._admin("dynamodb").put_item(TableName=outputs.connections_table, Item=item)
+        message = compose("hello", None, text=True)
+        policy = send_policy(self._settings, aws.region, Pace())
+        with TemporaryDirectory() as directory:
+            work = Broadcasting(Path(directory), self._settings, aws, outputs)
+            for selection in (
+                select(users=["alice"], connections=["Zm9yZ290dGVu"]),
+                select(exclude_users=["alice"]),
+            ):
+                journal = work.begin(new_run_id(), message, selection, policy)
+                summary = work.carry_on(journal, policy)
+                _require(summary.pending == summary.failed == 0, f"{summary.failures}")
+                _require(summary.pruned == summary.gone, summary.not_pruned_because)
+        _require(Table(aws, outputs.connections_table).about_how_many() >= 0)
 
     def _meet(self, stack: Stack) -> None:
         chime = ChimeService(stack.aws, self._settings, MeetingLedger(stack.aws, self._names.ledger_table))

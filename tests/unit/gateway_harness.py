@@ -46,6 +46,24 @@ def function_arn(name: str) -> str:
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
 
 
+def source_arn(route_key: str) -> str:
+    """The ARN in whose name the gateway calls the function of a route."""
+    return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{route_key}"
+
+
+def place_and_time(port: int, connection_id: str, *, after_s: float = 0) -> Event:
+    """What every requestContext says of its API, its connection and its time (`after_s` seconds after the handshake)."""
+    return {
+        "apiId": API_ID,
+        "stage": STAGE,
+        "domainName": f"127.0.0.1:{port}",
+        "connectionId": connection_id,
+        "connectedAt": int(EPOCH_S * 1000),
+        "requestTimeEpoch": int((EPOCH_S + after_s) * 1000),
+        "messageDirection": "IN",
+    }
+
+
 def lambda_route(key: str, function: str, *, timeout_ms: int = 29_000, **fields: Any) -> Route:
     """A route to a function."""
     integration = Integration(f"i-{function}", "AWS_PROXY", function_arn(function), timeout_ms)

@@ -114,7 +114,7 @@ class Box(Kind):
         inside = [
             key
             for key, thing in self.world.things.items()
-            if key[0] == "slip" and thing["box"] == live.outputs["id"]
+            if key[0] in ("slip", "label") and thing["box"] == live.outputs["id"]
         ]
         for key in inside:
             del self.world.things[key]
@@ -140,6 +140,13 @@ class Slip(Box):
         return
 
 
+class Label(Slip):
+    """Something on a box that AWS deletes with the box."""
+
+    name = "label"
+    goes_with = "box"
+
+
 class Shared(Box):
     """Something that everyone uses: never deleted."""
 
@@ -149,11 +156,15 @@ class Shared(Box):
 
 
 def kinds(world: World) -> dict[str, Kind]:
-    return {kind.name: kind for kind in (Box(world), Slip(world), Shared(world))}
+    return {kind.name: kind for kind in (Box(world), Slip(world), Label(world), Shared(world))}
 
 
 def box(name: str, *, after: tuple[str, ...] = (), **fields: Any) -> Resource:
     return Resource("box", name, {"name": name, "tags": TAGS, **fields}, frozenset(after))
+
+
+def label(name: str, container: Any, *, after: tuple[str, ...] = ()) -> Resource:
+    return Resource("label", name, {"name": name, "box": container}, frozenset(after))
 
 
 def slip(name: str, container: Any, **fields: Any) -> Resource:

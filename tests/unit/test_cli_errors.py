@@ -15,7 +15,7 @@ import typer
 
 from whatschat_ops.cli import main as program
 from whatschat_ops.cli.command import Run, command
-from whatschat_ops.cli.main import GROUPS, main
+from whatschat_ops.cli.main import GROUPS, STACK_COMMANDS, build_app, main, modules_for
 from whatschat_ops.errors import (
     ChecksFailed,
     ConfigError,
@@ -28,6 +28,7 @@ from whatschat_ops.errors import (
     PartlyDone,
     UsageError,
 )
+from whatschat_ops.local.layout import Layout
 
 Capture = pytest.CaptureFixture[str]
 
@@ -222,6 +223,58 @@ def test_every_group_exists() -> None:
         __import__(f"whatschat_ops.cli.{group}")
 
 
+def test_every_module_registers_what_its_name_says() -> None:
+    """`modules_for` imports only the module of a command: it must find it by name."""
+    for group in GROUPS:
+        names = set(typer.main.get_command(build_app([group])).commands)  # type: ignore[attr-defined]
+        assert names == (set(STACK_COMMANDS) if group == "stack" else {group.rstrip("_")})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "modules"),
+    [
+        (["provision", "--yes"], ("stack",)),
+        (["-e", "local", "lambda", "list"], ("lambda_",)),  # `local` is a group, too, but here it is a value
+        (["--config", "x.yaml", "--json", "plan"], ("stack",)),
+        (["--help"], GROUPS),
+        ([], GROUPS),
+        (["stack"], GROUPS),
+        (["provison"], GROUPS),
+        (["-qe", "local", "ws"], GROUPS),
+    ],
+)
+def test_only_the_module_of_the_command_is_imported(arguments: list[str], modules: tuple[str, ...]) -> None:
+    assert modules_for(arguments) == modules
+
+
 def test_empty_message_is_refused(capsys: Capture) -> None:
     assert main(["ws", "broadcast", ""]) == ExitCode.USAGE
     assert "The message is empty." in capsys.readouterr().err
+
+
+def test_config_reference_as_json_is_a_list_of_settings(capsys: Capture) -> None:
+    assert main(["config", "reference", "--json"]) == 0
+    settings = {setting["key"]: setting for setting in json.loads(capsys.readouterr().out)}
+    assert settings["lambda.architecture"]["allowed"] == ["arm64, x86_64"]
+    assert settings["aws.region"]["environment_variable"] == "AWS_REGION"
+    assert all(setting["meaning"] for setting in settings.values())
+
+
+@pytest.mark.parametrize(
+    "account", ["12345678901", "1234567890123", "12345678901a", "１２３４５６７８９０１２", ""]
+)
+def test_account_id_that_is_none_is_wrong_usage(capsys: Capture, account: str) -> None:
+    assert main(["iam", "policies", "lambda", "--account-id", account]) == ExitCode.USAGE
+    assert "an account has 12 digits" in capsys.readouterr().err
+
+
+def test_log_of_the_embedded_aws_as_json_is_an_object_for_each_line(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WHATSCHAT_OPS_STATE_DIR", str(tmp_path))
+    log = Layout.of_user().log_file
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text('one\ntwo "quoted"\nthree\n', encoding="utf-8")
+    assert main(["local", "logs", "--lines", "2", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [{"line": 'two "quoted"'}, {"line": "three"}]

@@ -42,6 +42,7 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
     "default": {},
     "no access logs": {"websocket": {"access_logs": False}},
     "protected": {"connections": {"point_in_time_recovery": True, "deletion_protection": True}},
+    "distributed broadcasts": {"broadcast": {"distributed": {"enabled": True}}},
     "prefixed": {"prefix": "blue-", "websocket": {"route_selection_expression": "${request.body.action}"}},
 }
 
@@ -52,10 +53,11 @@ def package(short: str, content: bytes = b"zip") -> FunctionPackage:
 
 
 PACKAGES = {short: package(short) for short in ("connect", "disconnect", "default")}
+WITH_WORKER = {**PACKAGES, "broadcast-worker": package("broadcast-worker")}
 
 
 def template(
-    settings: Mapping[str, Any] | None = None, packages: Mapping[str, FunctionPackage] = PACKAGES
+    settings: Mapping[str, Any] | None = None, packages: Mapping[str, FunctionPackage] = WITH_WORKER
 ) -> Mapping[str, Any]:
     return export_template(Settings.model_validate(settings or {}), packages).template
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,9 +13,11 @@ from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Settings
 from whatschat_ops.doctor import Check, Status, chime_checks, guide_checks, run_checks, websocket_checks
 from whatschat_ops.doctor.check import Finding, ok
-from whatschat_ops.doctor.handshake import HandshakeAnswer
-from whatschat_ops.doctor.permissions import policy_source_arn
+from whatschat_ops.doctor.permissions import judge_permissions
 from whatschat_ops.errors import CredentialsError, NotFound, PermissionDenied
+from whatschat_ops.stack.iam_check import MissingPermission, PermissionCheck
+from whatschat_ops.stack.iam_check.evaluator import Decision
+from whatschat_ops.websocket.handshake import HandshakeAnswer
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -24,6 +27,9 @@ class FakeClient:
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
         self._answers = answers
+
+    def get_paginator(self, operation: str) -> FakePages:
+        return FakePages(self, operation)
 
     def __getattr__(self, operation: str) -> Any:
         answer = self._answers[operation]
@@ -35,6 +41,17 @@ class FakeClient:
             return result
 
         return call
+
+
+class FakePages:
+    """A listing of one page, which is the operation's answer."""
+
+    def __init__(self, client: FakeClient, operation: str) -> None:
+        self._client = client
+        self._operation = operation
+
+    def paginate(self, **parameters: Any) -> list[Any]:
+        return [getattr(self._client, self._operation)(**parameters)]
 
 
 class FakeAws(Aws):
@@ -173,33 +190,71 @@ def test_missing_table_says_provision() -> None:
     )
 
 
+ROLE_WITH_A_PATH = "arn:aws:iam::1:role/teams/blue/Admin"
+
+
+class Iam:
+    """IAM as a caller sees it who may simulate (unless `may_simulate` is off) and look up roles, but read no policy."""
+
+    def __init__(self, *, denied: str = "", may_simulate: bool = True) -> None:
+        self.asked: set[str] = set()
+        self._denied = denied
+        self._may_simulate = may_simulate
+
+    def aws(self, caller: str) -> FakeAws:
+        no = PermissionDenied("no")
+        answers = {
+            "get_user": no,
+            "get_role": {"Role": {"Arn": ROLE_WITH_A_PATH}},
+            "list_role_policies": no,
+            "simulate_principal_policy": self._simulate if self._may_simulate else no,
+        }
+        return FakeAws({"sts": {"get_caller_identity": {"Arn": caller, "Account": "1"}}, "iam": answers})
+
+    def _simulate(self, PolicySourceArn: str, ActionNames: list[str], ResourceArns: list[str]) -> Any:
+        self.asked.add(PolicySourceArn)
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalDecision": "implicitDeny" if action == self._denied else "allowed",
+            }
+            for action in ActionNames
+        ]
+        return {"EvaluationResults": results}
+
+
 @pytest.mark.parametrize(
     ("caller", "principal"),
     [
-        ("arn:aws:iam::123456789012:root", None),
-        ("arn:aws:iam::123456789012:user/ops", "arn:aws:iam::123456789012:user/ops"),
-        ("arn:aws:sts::123456789012:assumed-role/Admin/alice", "arn:aws:iam::123456789012:role/Admin"),
+        ("arn:aws:iam::1:user/ops", "arn:aws:iam::1:user/ops"),
+        ("arn:aws:iam::1:user/teams/ops", "arn:aws:iam::1:user/teams/ops"),
+        ("arn:aws:sts::1:assumed-role/Admin/alice", ROLE_WITH_A_PATH),
     ],
 )
-def test_policy_source_arn_is_what_iam_can_simulate(caller: str, principal: str | None) -> None:
-    assert policy_source_arn(caller) == principal
+def test_chime_iam_asks_about_the_principal_behind_the_caller_with_its_path(
+    caller: str, principal: str
+) -> None:
+    iam = Iam()
+
+    finding = chime_checks.iam(Settings(), iam.aws(caller))
+
+    assert (finding.status, iam.asked) == (Status.OK, {principal})
+    assert "all 8 permissions" in finding.detail
 
 
-def _simulation(decision: str) -> dict[str, Any]:
-    return {"EvaluationResults": [{"EvalDecision": decision}]}
+@pytest.mark.parametrize(
+    ("caller", "status"),
+    [
+        ("arn:aws:iam::1:root", Status.WARN),
+        ("arn:aws:sts::1:federated-user/bob", Status.SKIP),
+    ],
+)
+def test_chime_iam_of_a_caller_without_policies_is_undecided(caller: str, status: Status) -> None:
+    assert chime_checks.iam(Settings(), Iam().aws(caller)).status is status
 
 
 def test_chime_iam_names_the_denied_actions_and_the_command() -> None:
-    aws = FakeAws(
-        {
-            "sts": {"get_caller_identity": {"Arn": "arn:aws:iam::1:user/ops", "Account": "1"}},
-            "iam": {
-                "simulate_principal_policy": lambda **p: _simulation(
-                    "implicitDeny" if p["ActionNames"] == ["chime:DeleteMeeting"] else "allowed"
-                )
-            },
-        }
-    )
+    aws = Iam(denied="chime:DeleteMeeting").aws("arn:aws:iam::1:user/ops")
 
     finding = chime_checks.iam(Settings(), aws)
 
@@ -209,14 +264,34 @@ def test_chime_iam_names_the_denied_actions_and_the_command() -> None:
 
 
 def test_chime_iam_is_skipped_when_we_may_not_ask() -> None:
-    aws = FakeAws(
-        {
-            "sts": {"get_caller_identity": {"Arn": "arn:aws:iam::1:user/ops", "Account": "1"}},
-            "iam": {"simulate_principal_policy": PermissionDenied("SimulatePrincipalPolicy: no")},
-        }
-    )
+    aws = Iam(may_simulate=False).aws("arn:aws:iam::1:user/ops")
 
     assert chime_checks.iam(Settings(), aws).status is Status.SKIP
+
+
+def _permissions(**changes: Any) -> PermissionCheck:
+    sound = PermissionCheck("lambda", "role", "r", "iam", 8, (), (), None, None)
+    return dataclasses.replace(sound, **changes)
+
+
+LACKING = (MissingPermission("ssm:GetParameter", "arn", Decision.IMPLICIT_DENY),)
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "words"),
+    [
+        (_permissions(), Status.OK, "all 8 permissions"),
+        (_permissions(missing=LACKING), Status.FAIL, "may not: ssm:GetParameter on arn"),
+        (_permissions(unknown=LACKING), Status.WARN, "depends on the request"),
+        (_permissions(decided_by="policies"), Status.WARN, "IAM itself may not be asked"),
+    ],
+)
+def test_permissions_are_judged_by_what_is_missing_and_who_says_so(
+    found: PermissionCheck, status: Status, words: str
+) -> None:
+    finding = judge_permissions(found, "mend it")
+
+    assert (finding.status, words in finding.detail) == (status, True)
 
 
 def _row(meeting_id: str, age: timedelta) -> dict[str, Any]:

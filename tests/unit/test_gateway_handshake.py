@@ -13,10 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from tests.unit.gateway_harness import (
-    ACCOUNT,
     API_ID,
-    EPOCH_S,
-    REGION,
     STAGE,
     Event,
     FakeClock,
@@ -25,15 +22,17 @@ from tests.unit.gateway_harness import (
     asynchronous,
     failing,
     lambda_route,
+    place_and_time,
     returning_none,
     serving,
+    source_arn,
     throttled,
     websocket_api,
 )
 from whatschat_ops.local.interfaces import Denial, HttpRequest, Integration, Route, Stage, Throttle
 
 CONNECT_API = websocket_api(lambda_route("$connect", "connect"))
-SOURCE_ARN = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/$connect"
+SOURCE_ARN = source_arn("$connect")
 
 
 async def refusal(harness: Harness, url: str | None = None, **options: Any) -> tuple[int, bytes, Any]:
@@ -259,17 +258,11 @@ async def test_connect_event_has_the_keys_and_header_case_of_aws() -> None:
     assert len(base64.urlsafe_b64decode(context.pop("requestId"))) == 11
     del context["extendedRequestId"]
     assert context == {
+        **place_and_time(harness.port, connection_id),
         "routeKey": "$connect",
         "eventType": "CONNECT",
         "requestTime": "23/Nov/2026:07:00:00 +0000",
-        "messageDirection": "IN",
-        "stage": STAGE,
-        "connectedAt": int(EPOCH_S * 1000),
-        "requestTimeEpoch": int(EPOCH_S * 1000),
         "identity": {"userAgent": "Agent/1", "sourceIp": "127.0.0.1"},
-        "domainName": host,
-        "connectionId": connection_id,
-        "apiId": API_ID,
     }
     assert event["isBase64Encoded"] is False
 

@@ -283,6 +283,13 @@ def test_policy_too_long_for_a_user_is_refused_with_a_way_out() -> None:
     assert "iam create-policy" in str(caught.value.hint)
 
 
+def test_policy_too_long_for_a_managed_policy_is_not_sent_there() -> None:
+    document = {"Statement": [allow("dynamodb:GetItem", "x" * 6_144)]}
+    with pytest.raises(UsageError, match="2048 inline for a user") as caught:
+        attach_policy(Iam({}), ALICE, "p", document)  # type: ignore[arg-type]
+    assert "iam create-policy" not in str(caught.value.hint)
+
+
 @pytest.mark.parametrize(
     ("arn", "principal"),
     [

@@ -145,7 +145,7 @@ class Setting:
         identity = {"function_name": CONNECT, "alias_name": "live"}
         live = self.kind.read(identity)
         assert live is not None
-        desired = {**identity, "version": version, "keep_versions": keep}
+        desired = {**identity, "version": version, "content": "0a", "keep_versions": keep}
         self.kind.update(live, desired, frozenset({"version"}))
 
     def step(self, version: str) -> Any:
@@ -310,7 +310,13 @@ def test_canary_started_after_the_plan_is_not_broken_by_apply() -> None:
     live = setting.kind.read({"function_name": CONNECT, "alias_name": "live"})
     assert live is not None
     setting.lifecycle.make_moves(setting.lifecycle.canaries({"connect": "4"}, 10))
-    desired = {"function_name": CONNECT, "alias_name": "live", "version": "5", "keep_versions": 10}
+    desired = {
+        "function_name": CONNECT,
+        "alias_name": "live",
+        "version": "5",
+        "content": "0a",
+        "keep_versions": 10,
+    }
     with pytest.raises(Conflict, match="changed by somebody else meanwhile"):
         setting.kind.update(live, desired, frozenset({"version"}))
     assert setting.live() == Routing("3", Canary("4", 0.1))

@@ -83,6 +83,27 @@ def test_resource_is_the_one_that_is_named(call: Call, arn: str | None) -> None:
     assert resource(call) == arn
 
 
+def test_partiql_needs_what_its_statements_do_to_their_tables() -> None:
+    one = json_call("dynamodb", "ExecuteStatement", Statement="delete from t where k=1")
+    assert (corrected_action(one), resource(one)) == ("dynamodb:PartiQLDelete", TABLE)
+    assert dependent_needs(one, TABLE) == []
+    read = json_call("dynamodb", "ExecuteStatement", Statement='SELECT a\nFROM "t"."index" WHERE k=1')
+    assert (corrected_action(read), resource(read)) == ("dynamodb:PartiQLSelect", TABLE)
+    texts = [
+        'DELETE FROM "t" WHERE k=1',
+        'DELETE FROM "t" WHERE k=2',
+        "UPDATE u SET a=1",
+        "INSERT INTO t VALUE {}",
+    ]
+    many = json_call("dynamodb", "BatchExecuteStatement", Statements=[{"Statement": text} for text in texts])
+    assert (corrected_action(many), resource(many)) == ("dynamodb:PartiQLDelete", TABLE)
+    assert dependent_needs(many, TABLE) == [
+        Need("dynamodb:PartiQLUpdate", TABLE.replace("table/t", "table/u")),
+        Need("dynamodb:PartiQLInsert", TABLE),
+    ]
+    assert corrected_action(json_call("dynamodb", "ExecuteStatement", Statement="nonsense")) is None
+
+
 def gateway_call(method: str, path: str, **body: Any) -> Call:
     return Call("apigateway", method, path, {}, json.dumps(body).encode(), {})
 

@@ -317,6 +317,15 @@ def test_log_lines_go_to_the_region_of_their_group_function_or_arn() -> None:
     assert set(rig.changed) == {"cloudwatch_logs"}
 
 
+def test_a_line_that_makes_no_group_is_lost_without_one() -> None:
+    rig = TelemetryRig({})
+    rig.telemetry.write("/g", "s", [(1, "late")], make_group=False)
+    assert (rig.logs._log_groups, rig.changed) == ({}, [])
+    rig.telemetry.write("/g", "s", [(1, "a")])
+    rig.telemetry.write("/g", "t", [(2, "b")], make_group=False)
+    assert set(rig.logs._log_groups["/g"]["streams"]) == {"s", "t"}
+
+
 def test_a_stream_keeps_its_newest_events_only() -> None:
     rig = TelemetryRig({})
     for number in range(12):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import io
@@ -9,15 +10,18 @@ import os
 import subprocess
 import sys
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whatschat_ops import handlers
 from whatschat_ops.errors import OpsError, UsageError
 from whatschat_ops.packaging import FunctionPackage, build_function_zip
 from whatschat_ops.packaging.archive import SizeLimits, build_zip, check_size, pack
+from whatschat_ops.packaging.builtin import _sibling_imports
 from whatschat_ops.packaging.vendored import normalise_newlines, vendored_files
 
 FUNCTIONS = ("connect", "disconnect", "default")
@@ -227,3 +231,14 @@ def test_missing_distribution_says_how_to_install_it() -> None:
     with pytest.raises(OpsError) as caught:
         vendored_files("no-such-distribution")
     assert caught.value.hint == "Run: python -m pip install no-such-distribution"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(handlers.__file__).parent.glob("*.py")), ids=lambda path: path.stem
+)
+def test_imports_read_line_by_line_are_those_that_python_sees(path: Path) -> None:
+    nodes = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.ImportFrom)]
+    seen = [
+        [node.module] if node.module else [name.name for name in node.names] for node in nodes if node.level
+    ]
+    assert sorted(_sibling_imports(path.read_bytes())) == sorted(chain.from_iterable(seen))

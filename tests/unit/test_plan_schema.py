@@ -11,17 +11,19 @@ from pydantic import TypeAdapter, ValidationError
 
 from tests.unit.provision_fakes import OWNER, World, box, kinds, slip
 from whatschat_ops.cli.output import Output
-from whatschat_ops.provision import Ownership, PlanReport, Reference, apply, plan, plan_schema, report
+from whatschat_ops.provision import Action, Ownership, PlanReport, Reference, apply, plan, plan_schema, report
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "plan-schema.json"
 
 
 def printed() -> str:
-    """A plan with every action but `blocked`, as --json prints it."""
+    """A plan with every action, as --json prints it."""
     world = World()
     there = [box("grown", size=1), box("painted", colour="red"), box("gone"), box("same")]
     apply(plan(there, kinds(world), Ownership(OWNER)), kinds(world), lambda event: None)
+    world.things[("box", ("foreign",))] = {"name": "foreign", "id": "9", "revision": 1}
     wanted = [
+        box("foreign"),
         box("grown", size=2, secret="hush"),
         box("painted", colour="blue"),
         box("same"),
@@ -39,7 +41,8 @@ def test_written_schema_is_fresh() -> None:
 
 def test_printed_plan_is_as_the_schema_says() -> None:
     found = TypeAdapter(PlanReport).validate_json(printed())
-    assert {step.action for step in found.steps} == {"create", "update", "replace", "delete", "no-op"}
+    assert {step.action for step in found.steps} == set(Action)
+    assert [step.address for step in found.steps if step.hint] == ["box.foreign"]
     assert {step.address for step in found.steps if step.destructive} == {"box.painted", "box.gone"}
 
 

@@ -42,6 +42,18 @@ def test_every_action_has_its_mark_and_changes_stand_below() -> None:
     ]
 
 
+def test_blocked_step_says_why_and_what_to_run() -> None:
+    world = World()
+    world.things[("box", ("a",))] = {"name": "a", "id": "9", "revision": 1, "size": 5}
+    assert lines(world, [box("a", size=1), box("b")]) == [
+        "  ! box.a  box:9",
+        f"      because box:9 exists already and does not carry the tag of the stack {OWNER}",
+        "      Try: Take it over with --adopt (it is tagged and changed to fit), or choose other names with prefix.",
+        "  + box.b",
+        "Plan: 1 to create, 1 blocked. While a step is blocked, provision changes nothing.",
+    ]
+
+
 def test_nothing_to_do_is_said() -> None:
     assert lines(world_with(box("a")), [box("a")]) == ["No changes. Infrastructure is up to date."]
 

@@ -87,7 +87,7 @@ def test_operator_policy_has_few_actions_on_everything() -> None:
         for action, resources in allowed(operator_policy(SETTINGS, PLACE, "abc123")).items()
         if "*" in resources
     }
-    listings = {"iam:ListRoles", "logs:DescribeLogGroups", "ssm:DescribeParameters", "tag:GetResources"}
+    listings = {"iam:ListRoles", "logs:DescribeLogGroups", "tag:GetResources"}
     assert everywhere == {"chime:CreateMeeting", *listings}
 
 
@@ -106,6 +106,12 @@ def test_policies_fit_where_they_are_put(component: str, limit: int) -> None:
 
     document = policy_of(component, SETTINGS, PLACE, "a1b2c3d4e5")
     assert len(json.dumps(document, separators=(",", ":"))) <= limit
+
+
+def test_operators_policy_with_distributed_broadcasts_fits_a_role() -> None:
+    settings = Settings.model_validate({"broadcast": {"distributed": {"enabled": True}}})
+    document = operator_policy(settings, PLACE, "a1b2c3d4e5")
+    assert len(json.dumps(document, separators=(",", ":"))) <= 10_240
 
 
 @pytest.mark.parametrize(

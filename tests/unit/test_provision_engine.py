@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.provision_fakes import OWNER, TAGS, Box, World, box, kinds, slip
+from tests.unit.provision_fakes import OWNER, TAGS, Box, World, box, kinds, label, slip
 from whatschat_ops.errors import Conflict, Interrupted, NotFound, PartlyDone, Rejected
 from whatschat_ops.provision import (
     UNKNOWN,
@@ -177,6 +177,48 @@ def test_unwanted_resources_are_deleted_in_reverse_with_their_fields() -> None:
     assert world.writes[-1] == "delete box.a"
     assert sorted(world.writes[:-1]) == ["delete box.b", "delete slip.s"]
     assert world.things == {}
+
+
+def test_what_goes_with_its_container_takes_no_call_and_counts_once_that_is_gone() -> None:
+    world = World()
+    a, inside = box("a"), label("l", Reference("box.a", "id"))
+    user = box("user", after=("label.l",))  # uses the label, so it goes before the box that the label is on
+    applied(world, [a, inside, user])
+    world.writes.clear()
+    events = applied(world, [], unwanted=[a, inside, user])
+    assert world.writes == ["delete box.user", "delete box.a"] and not world.things
+    assert [e.step.address for e in events if e.type is EventType.FINISHED] == [
+        "box.user",
+        "box.a",
+        "label.l",
+    ]
+
+
+def test_two_containers_whose_contents_refer_to_each_other_are_deleted() -> None:
+    world = World()
+    a, b = box("a"), box("b", after=("box.a",))
+    on_a = label("on-a", Reference("box.a", "id"), after=("label.on-b",))
+    on_b = label("on-b", Reference("box.b", "id"))
+    applied(world, [a, b, on_b, on_a])
+    applied(world, [], unwanted=[a, b, on_b, on_a])
+    assert not world.things
+
+
+def test_what_would_go_with_a_container_that_is_wanted_is_deleted_itself() -> None:
+    world = World()
+    a, inside = box("a"), label("l", Reference("box.a", "id"))
+    applied(world, [a, inside])
+    box_id = next(iter(world.things.values()))["id"]
+    world.writes.clear()
+    applied(world, [a], unwanted=[label("l", box_id)])
+    assert world.writes == ["delete label.l"]
+
+
+def test_search_finds_more_that_is_unwanted() -> None:
+    world = World()
+    applied(world, [box("a"), box("old")])
+    made = planned(world, [box("a")], search=lambda: [box("old")])
+    assert actions(made) == {"box.a": "no-op", "box.old": "delete"}
 
 
 def test_unwanted_waits_for_what_is_wanted() -> None:

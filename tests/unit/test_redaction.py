@@ -38,6 +38,7 @@ KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
         '"SecretAccessKey": "opaque-secret"',
         '{"JoinToken": "opaque-secret"}',
         "join_token=opaque-secret",
+        "the canonical request should have been: x-amz-date:1 x-amz-security-token:opaque-secret",
         "http://user:opaque-secret@127.0.0.1:4566/",
         "https://s3/x?X-Amz-Signature=opaque-secret&X-Amz-Security-Token=opaque-secret",
     ],

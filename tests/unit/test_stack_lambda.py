@@ -12,7 +12,9 @@ from whatschat_ops.errors import Conflict, NotFound, Rejected, Unavailable
 from whatschat_ops.provision import Live
 from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.kinds.function import Function
+from whatschat_ops.stack.live_alias import History, described
 from whatschat_ops.stack.policies import trust_policy
+from whatschat_ops.stack.shared_reads import SharedReads
 from whatschat_ops.stack.waiting import Waiting
 
 NOT_YET = Rejected(
@@ -66,6 +68,7 @@ class FakeLambda:
     versions: list[dict[str, Any]] = field(default_factory=list)
     busy_until: float = 0.0
     tags: dict[str, str] = field(default_factory=dict)
+    alias: dict[str, Any] | None = None
 
     def _called(self, operation: str) -> None:
         self.calls.append(operation)
@@ -79,7 +82,7 @@ class FakeLambda:
         self.latest.update(changes)
         self.busy_until = self.clock.now + 2.0
 
-    def create_function(self, Publish: bool, Tags: dict[str, str], Code: Any, **configuration: Any) -> None:
+    def create_function(self, Publish: bool, Tags: dict[str, str], Code: Any, **configuration: Any) -> Any:
         self._called("create_function")
         arn = "arn:aws:lambda:us-east-1:1:function:f"
         self.latest = {**configuration, "CodeSha256": "sha-1", "FunctionArn": arn}
@@ -87,22 +90,26 @@ class FakeLambda:
         self.busy_until = self.clock.now + 2.0
         if Publish:
             self.versions.append({**self.latest, "Version": "1"})
+        return {**self.get_function_configuration("f"), "State": "Pending", "Version": "1"}
 
-    def update_function_code(self, FunctionName: str, ZipFile: bytes, Architectures: list[str]) -> None:
+    def update_function_code(self, FunctionName: str, ZipFile: bytes, Architectures: list[str]) -> Any:
         self._called("update_function_code")
         self._change(CodeSha256=f"sha of {ZipFile!r}", Architectures=Architectures)
+        return self.get_function_configuration("f")
 
-    def update_function_configuration(self, **configuration: Any) -> None:
+    def update_function_configuration(self, **configuration: Any) -> Any:
         self._called("update_function_configuration")
         self._change(**configuration)
+        return self.get_function_configuration("f")
 
-    def publish_version(self, FunctionName: str, CodeSha256: str) -> None:
+    def publish_version(self, FunctionName: str, CodeSha256: str) -> Any:
         self._called("publish_version")
         assert self.latest is not None
         if CodeSha256 != self.latest["CodeSha256"]:
             raise Rejected("PublishVersion: CodeSha256 is different from current CodeSha256 in $LATEST")
         self._change()
         self.versions.append({**self.latest, "Version": str(len(self.versions) + 1)})
+        return self.versions[-1]
 
     def get_function_configuration(self, FunctionName: str) -> dict[str, Any]:
         if self.latest is None:
@@ -113,7 +120,14 @@ class FakeLambda:
     def get_function(self, FunctionName: str) -> dict[str, Any]:
         return {"Configuration": self.get_function_configuration(FunctionName), "Tags": self.tags}
 
+    def get_alias(self, FunctionName: str, Name: str) -> dict[str, Any]:
+        self._called("get_alias")
+        if self.alias is None:
+            raise NotFound("GetAlias: no such alias")
+        return {"Name": Name, "AliasArn": f"arn:aws:lambda:us-east-1:1:function:f:{Name}", **self.alias}
+
     def get_paginator(self, operation: str) -> FakePages:
+        self._called(operation)
         assert operation == "list_versions_by_function"
         return FakePages({"Versions": [{**(self.latest or {}), "Version": "$LATEST"}, *self.versions]})
 
@@ -154,6 +168,7 @@ class Setting:
         waiting = Waiting(sleep=self.clock.sleep, clock=lambda: self.clock.now, say=self.said.append)
         clients = FakeAws({"lambda": self.aws, "iam": self.iam})
         self.kind = Function(Context(clients, waiting))  # type: ignore[arg-type]
+        self.planning = Function(Context(clients, waiting, SharedReads()))  # type: ignore[arg-type]
 
     def created(self) -> Live:
         return self.kind.create(DESIRED)
@@ -166,6 +181,44 @@ def test_create_publishes_and_waits_until_the_function_can_be_used() -> None:
     assert live.fields["published"] is True
     assert setting.clock.now >= 2.0
     assert setting.aws.calls == ["create_function"]
+
+
+def point_alias(setting: Setting, live: Live, **more: Any) -> None:
+    """Make the alias, as a deployment leaves it."""
+    version = live.outputs["version"]
+    description = described(version, History(content=live.outputs["content"]))
+    setting.aws.alias = {"FunctionVersion": version, "Description": description, **more}
+    setting.clock.sleep(10)
+    setting.aws.calls.clear()
+
+
+def test_plan_takes_the_version_from_the_alias_that_says_what_it_is() -> None:
+    setting = Setting()
+    made = setting.created()
+    point_alias(setting, made)
+    live = setting.planning.read({"function_name": "f"})
+    assert live == made
+    assert setting.aws.calls == ["get_alias"]
+
+
+@pytest.mark.parametrize("how", ["other configuration", "canary", "another version", "no alias"])
+def test_plan_lists_the_versions_when_the_alias_does_not_say_it(how: str) -> None:
+    setting = Setting()
+    made = setting.created()
+    point_alias(setting, made)
+    assert setting.aws.alias is not None
+    if how == "other configuration":
+        setting.aws.update_function_configuration(MemorySize=512)
+    elif how == "canary":
+        setting.aws.alias["RoutingConfig"] = {"AdditionalVersionWeights": {"2": 0.1}}
+    elif how == "another version":
+        setting.aws.alias["FunctionVersion"] = "7"
+    else:
+        setting.aws.alias = None
+    setting.clock.sleep(10)
+    live = setting.planning.read({"function_name": "f"})
+    assert live is not None and setting.aws.calls[-1] == "list_versions_by_function"
+    assert live.outputs["version"] == (None if how == "other configuration" else "1")
 
 
 def test_fresh_role_is_tried_again_and_the_user_is_told() -> None:
@@ -229,17 +282,17 @@ def test_crash_before_publishing_shows_as_not_published_and_only_publishes() -> 
     assert live.fields["published"] is False and live.outputs["version"] is None
     setting.aws.calls.clear()
     after = setting.kind.update(live, {**DESIRED, "memory_mb": 512}, frozenset({"published"}))
-    assert setting.aws.calls == ["publish_version"]
+    assert setting.aws.calls == ["list_versions_by_function", "publish_version"]
     assert after.outputs["version"] == "2"
 
 
 def test_code_of_somebody_else_in_between_is_not_published() -> None:
     setting = Setting()
     live = setting.created()
-    real: Callable[..., None] = setting.aws.update_function_configuration
+    real: Callable[..., Any] = setting.aws.update_function_configuration
 
-    def meddle(**configuration: Any) -> None:
-        real(**configuration, CodeSha256="theirs")
+    def meddle(**configuration: Any) -> Any:
+        return real(**configuration, CodeSha256="theirs")
 
     setting.aws.update_function_configuration = meddle  # type: ignore[method-assign]
     with pytest.raises(Rejected, match="CodeSha256 is different"):
@@ -249,8 +302,15 @@ def test_code_of_somebody_else_in_between_is_not_published() -> None:
 def test_failed_update_says_why() -> None:
     setting = Setting()
     live = setting.created()
-    assert setting.aws.latest is not None
-    setting.aws.latest |= {"LastUpdateStatus": "Failed", "LastUpdateStatusReason": "the image is gone"}
+    real: Callable[..., Any] = setting.aws.update_function_configuration
+
+    def fail(**configuration: Any) -> Any:
+        answer = real(**configuration)
+        assert setting.aws.latest is not None
+        setting.aws.latest |= {"LastUpdateStatus": "Failed", "LastUpdateStatusReason": "the image is gone"}
+        return answer
+
+    setting.aws.update_function_configuration = fail  # type: ignore[method-assign]
     with pytest.raises(Rejected, match="the image is gone"):
         setting.kind.update(live, DESIRED, frozenset({"memory_mb"}))
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from whatschat_ops.config import Settings
+from whatschat_ops.cli.ws_care import disconnect, prune
+from whatschat_ops.cli.ws_load import _checked_url as checked_url
+from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
-from whatschat_ops.errors import NotFound
+from whatschat_ops.errors import NotFound, UsageError
 from whatschat_ops.stack.jwt_secret import read_jwt_secret
-from whatschat_ops.stack.outputs import StackOutputs, read_outputs
+from whatschat_ops.stack.outputs import StackOutputs, endpoint_is_own, read_outputs
 
 
 @dataclass
@@ -77,7 +81,74 @@ def test_endpoint_of_the_settings_takes_the_place_of_the_apis() -> None:
     assert (named.api_id, aws.listed) == ("a1", 0)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "own"),
+    [
+        (None, True),
+        ("wss://ours3.execute-api.us-east-1.amazonaws.com/production", True),
+        ("https://ours3.execute-api.us-east-1.amazonaws.com", True),
+        ("https://ours3.execute-api.us-east-1.amazonaws.com/staging", False),
+        ("https://foreign1.execute-api.us-east-1.amazonaws.com/production", False),
+        ("https://chat.example.com/live", False),
+    ],
+)
+def test_endpoint_is_own_only_when_it_names_the_api_and_stage_of_the_stack(
+    endpoint: str | None, own: bool
+) -> None:
+    aws = FakeAws()
+    aws.add("foreign1")
+    aws.add("ours3", **{STACK_TAG: "whatschat-local"})
+    settings = Settings.model_validate({"websocket": {"endpoint": endpoint}})
+    assert endpoint_is_own(settings, aws) is own  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [lambda run: prune(run, probe=True, yes=True), lambda run: disconnect(run, everybody=True, yes=True)],
+)
+def test_no_row_is_deleted_because_of_an_endpoint_that_may_be_another_api(
+    command: Callable[[Any], None],
+) -> None:
+    settings = Settings.model_validate({"websocket": {"endpoint": "https://chat.example.com/live"}})
+    run = SimpleNamespace(settings=settings, aws=FakeAws(), names=Names(settings))
+    with pytest.raises(UsageError, match="rows of live ones would be deleted") as caught:
+        command(run)  # the fake knows no DynamoDB: nothing was read or deleted
+    assert "--trust-endpoint" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "allowed"),
+    [
+        ("https://chat.example.com/live", False),
+        ("https://foreign1.execute-api.us-east-1.amazonaws.com/production", False),
+        ("https://ours3.execute-api.us-east-1.amazonaws.com/production", True),
+        (None, True),
+    ],
+)
+def test_load_is_put_on_the_endpoint_of_the_settings_only_if_it_is_our_own(
+    endpoint: str | None, allowed: bool
+) -> None:
+    settings = Settings.model_validate({"websocket": {"endpoint": endpoint}})
+    aws = FakeAws()
+    aws.add("ours3", **{STACK_TAG: "whatschat-local"})
+    run: Any = SimpleNamespace(settings=settings, aws=aws, names=Names(settings))
+    if allowed:
+        assert "ours3" in checked_url(run, None, own=False)
+        return
+    with pytest.raises(UsageError, match="is an attack"):
+        checked_url(run, None, own=False)
+    assert checked_url(run, None, own=True).startswith("wss://")
+
+
 def test_missing_secret_names_the_parameter_and_the_way_out() -> None:
     with pytest.raises(NotFound, match="/whatschat-ops/whatschat-local/jwt-secret") as caught:
         read_jwt_secret(Settings(), FakeAws())  # type: ignore[arg-type]
     assert caught.value.hint == "whatschat-ops provision"
+
+
+def test_api_that_was_just_provisioned_is_not_read_again() -> None:
+    aws = FakeAws()
+    known = {"id": "abc", "endpoint": "wss://abc.execute-api.us-east-1.amazonaws.com", "api_name": "x"}
+    found = read_outputs(Settings(), aws, known)  # type: ignore[arg-type]
+    assert (found.api_id, aws.listed) == ("abc", 0)
+    assert found.websocket_url == "wss://abc.execute-api.us-east-1.amazonaws.com/production"

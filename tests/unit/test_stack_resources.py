@@ -55,7 +55,7 @@ def test_every_field_is_declared_by_its_kind() -> None:
 
 def test_every_reference_leads_to_a_field_or_output_and_there_is_no_cycle() -> None:
     resources = by_address(made())
-    outputs = {"id", "callback_base", "version"}
+    outputs = {"id", "callback_base", "version", "content"}
     for resource in resources.values():
         for reference in references(resource.fields):
             target = resources[reference.address]

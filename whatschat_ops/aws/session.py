@@ -1,4 +1,4 @@
-"""Sessions and clients. boto3 is imported on the first client, never at import time."""
+"""Sessions and clients. botocore is imported on the first client, never at import time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whatschat_ops.aws.errors import translate
+from whatschat_ops.aws.garbage import nothing_collected
 from whatschat_ops.aws.pacing import Pacing
 from whatschat_ops.errors import AwsError, CredentialsError, Rejected, Unavailable
 from whatschat_ops.redaction import Secret, redact
@@ -15,7 +16,7 @@ from whatschat_ops.redaction import Secret, redact
 
 @dataclass(frozen=True, slots=True)
 class AwsTarget:
-    """Which AWS to talk to, and as whom. None means: as boto3 finds it (variables, profile, instance role)."""
+    """Which AWS to talk to, and as whom. None means: as botocore finds it (variables, profile, instance role)."""
 
     region: str
     profile: str | None = None
@@ -34,6 +35,7 @@ class Aws:
     _session: Any = field(default=None, repr=False)
     _account_id: str | None = field(default=None, repr=False)
     _pacing: Pacing = field(default_factory=Pacing, repr=False)
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _requests: int = field(default=0, repr=False)
 
     @property
@@ -53,15 +55,30 @@ class Aws:
             self._account_id = str(self.client("sts").get_caller_identity()["Account"])
         return self._account_id
 
+    def learn_account(self, account_id: str) -> None:
+        """Told by an answer of AWS in which account the caller is; STS is not asked any more."""
+        self._account_id = account_id
+
     def client(self, service: str, *, region: str | None = None, endpoint_url: str | None = None) -> Any:
         """A boto3 client whose every failure is an `AwsError`. `endpoint_url` overrides the target's own."""
         key = (service, region or self.target.region, endpoint_url)
+        if (client := self._clients.get(key)) is not None:
+            return client
         with self._lock:
             if key not in self._clients:
                 self._clients[key] = self._make_client(*key)
             return self._clients[key]
 
+    def new_client(self, service: str) -> Any:
+        """A client that nobody else has, for who changes its hooks."""
+        with self._lock:
+            return self._make_client(service, self.target.region, None)
+
     def _make_client(self, service: str, region: str, endpoint_url: str | None) -> Any:
+        with nothing_collected():
+            return self._made(service, region, endpoint_url)
+
+    def _made(self, service: str, region: str, endpoint_url: str | None) -> Any:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
@@ -73,14 +90,14 @@ class Aws:
             user_agent_extra="whatschat-ops",
         )
         try:
-            client = self._boto3_session().client(
+            client = self.botocore_session().create_client(
                 service,
                 region_name=region,
                 endpoint_url=endpoint_url or self.target.endpoint_url,
                 config=config,
             )
         except BotoCoreError as error:
-            raise _translate_transport("", error) from error
+            raise translate_transport("", error) from error
         except ValueError as error:  # botocore's way to refuse an endpoint URL
             raise Rejected(f"{error}.", hint="Check AWS_ENDPOINT_URL and aws.endpoint_url.") from error
         _translate_failures(client)
@@ -89,28 +106,29 @@ class Aws:
         return client
 
     def _count(self, **_: Any) -> None:
-        with self._lock:
+        with self._counting:  # not the other one: while a client is made, those that are there go on
             self._requests += 1
 
-    def _boto3_session(self) -> Any:
+    def botocore_session(self) -> Any:
+        """The session, made on first use. For this package only."""
         if self._session is None:
-            import boto3
             import botocore.session
             from botocore.exceptions import BotoCoreError
+
+            from whatschat_ops.aws.loading import direct_loader
 
             secret = self.target.secret_access_key
             # With keys of its own a target needs no profile, not even one that AWS_PROFILE names.
             variables: dict[str, tuple[Any, ...]] = {"profile": (None, [], None, None)} if secret else {}
+            session = botocore.session.Session(session_vars=variables, profile=self.target.profile)
             try:
-                self._session = boto3.Session(
-                    botocore_session=botocore.session.Session(session_vars=variables),
-                    profile_name=self.target.profile,
-                    aws_access_key_id=self.target.access_key_id,
-                    aws_secret_access_key=secret.reveal() if secret else None,
-                    region_name=self.target.region,
-                )
+                session.get_scoped_config()  # a profile that does not exist is refused now
+                session.register_component("data_loader", direct_loader(session))
             except BotoCoreError as error:
-                raise _translate_transport("", error) from error
+                raise translate_transport("", error) from error
+            if secret:
+                session.set_credentials(self.target.access_key_id, secret.reveal())
+            self._session = session
         return self._session
 
 
@@ -127,13 +145,14 @@ def _translate_failures(client: Any) -> None:
             raise translate(model.name, http_response.status_code, parsed.get("Error", {}))
 
     def after_call_error(exception: Exception, event_name: str, **_: Any) -> None:
-        raise _translate_transport(event_name.rpartition(".")[2], exception) from exception
+        raise translate_transport(event_name.rpartition(".")[2], exception) from exception
 
     client.meta.events.register_last("after-call", after_call)
     client.meta.events.register("after-call-error", after_call_error)
 
 
-def _translate_transport(operation: str, error: Exception) -> Exception:
+def translate_transport(operation: str, error: Exception) -> Exception:
+    """Our error for one of botocore's that is no answer of AWS; any other exception as it is."""
     from botocore import exceptions
 
     what = f"{operation}: " if operation else ""

@@ -16,7 +16,7 @@ from typing import Any
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
-from whatschat_ops.errors import Conflict, NotFound
+from whatschat_ops.errors import PROVISION_HINT, Conflict, NotFound
 
 PENDING_PREFIX = "pending#"
 KEPT = timedelta(days=30)
@@ -113,7 +113,7 @@ class MeetingLedger:
         except NotFound as error:
             raise NotFound(
                 f"The ledger of meetings cannot be used: there is no table {self._table} in {self._aws.region}.",
-                hint="whatschat-ops provision",
+                hint=PROVISION_HINT,
                 aws_code=error.aws_code,
                 operation=error.operation,
             ) from error

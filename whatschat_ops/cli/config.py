@@ -72,9 +72,16 @@ def schema(run: Run, output: OutputOption = None) -> None:
 
 
 def reference(run: Run, output: OutputOption = None) -> None:
-    """Print what every setting means and may be, as a Markdown page."""
+    """Print what every setting means and may be, as a Markdown page; with --json as a list of settings.
+
+    Example: whatschat-ops config reference --json
+    """
+    from whatschat_ops.config.reference import described_settings
     from whatschat_ops.config.reference import reference as page
 
+    if run.out.as_json and output is None:
+        run.out.result(described_settings(), str)
+        return
     _write(run, page(), output)
 
 

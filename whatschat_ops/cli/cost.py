@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whatschat_ops.cli import cost_tables
 from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.cost_options import (
+    AudioMinutesOption,
+    ConnectionMinutesOption,
+    DataOutGbOption,
+    DaysOption,
+    FirstYearOption,
+    HoursPerDayOption,
+    InboundMessagesOption,
+    LambdaMemoryMbOption,
+    LambdaMsOption,
+    LambdaRequestsOption,
+    LogsGbOption,
+    MessageKbOption,
+    MessagesOption,
+    NoFreeTierOption,
+    UsageFileOption,
+    UsersOption,
+    VideoMinutesOption,
+    given,
+)
 
 if TYPE_CHECKING:
     from whatschat_ops.cost.pricing import FreeTiers
     from whatschat_ops.cost.quantities import StackFacts
-
-_USAGE = "Usage of one month"
 
 RatesOption = Annotated[
     Path | None,
@@ -30,63 +48,26 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="cost")
 
 
-def _amount(flag: str, text: str) -> Any:
-    return typer.Option(flag, metavar="N", help=text, rich_help_panel=_USAGE)
-
-
 def estimate(
     run: Run,
-    messages: Annotated[str | None, _amount("--messages", "WebSocket messages, both directions.")] = None,
-    inbound_messages: Annotated[
-        str | None, _amount("--inbound-messages", "Those sent by clients. [default: a third]")
-    ] = None,
-    message_kb: Annotated[str | None, _amount("--message-kb", "Size of a message. [default: 1]")] = None,
-    connection_minutes: Annotated[
-        str | None, _amount("--connection-minutes", "Minutes, summed over all connections.")
-    ] = None,
-    users: Annotated[
-        str | None, _amount("--users", "Users, instead of connection minutes; needs --hours-per-day.")
-    ] = None,
-    hours_per_day: Annotated[
-        str | None, _amount("--hours-per-day", "Hours a day that each user is connected.")
-    ] = None,
-    days: Annotated[str | None, _amount("--days", "Days of the month. [default: 30]")] = None,
-    audio_minutes: Annotated[
-        str | None, _amount("--audio-minutes", "Chime attendee-minutes without video.")
-    ] = None,
-    video_minutes: Annotated[
-        str | None, _amount("--video-minutes", "Chime attendee-minutes with video.")
-    ] = None,
-    lambda_requests: Annotated[
-        str | None, _amount("--lambda-requests", "Invocations. [default: from messages and connections]")
-    ] = None,
-    lambda_ms: Annotated[
-        str | None, _amount("--lambda-ms", "Milliseconds of an invocation. [default: 50]")
-    ] = None,
-    lambda_memory_mb: Annotated[
-        str | None, _amount("--lambda-memory-mb", "Memory of a function. [default: the environment's]")
-    ] = None,
-    data_out_gb: Annotated[
-        str | None, _amount("--data-out-gb", "GB to the internet. [default: from messages]")
-    ] = None,
-    logs_gb: Annotated[
-        str | None, _amount("--logs-gb", "GB written to logs. [default: from requests]")
-    ] = None,
-    usage: Annotated[
-        Path | None,
-        typer.Option(
-            "--usage", metavar="FILE", help="YAML file with the usage; flags win.", rich_help_panel=_USAGE
-        ),
-    ] = None,
+    messages: MessagesOption = None,
+    inbound_messages: InboundMessagesOption = None,
+    message_kb: MessageKbOption = None,
+    connection_minutes: ConnectionMinutesOption = None,
+    users: UsersOption = None,
+    hours_per_day: HoursPerDayOption = None,
+    days: DaysOption = None,
+    audio_minutes: AudioMinutesOption = None,
+    video_minutes: VideoMinutesOption = None,
+    lambda_requests: LambdaRequestsOption = None,
+    lambda_ms: LambdaMsOption = None,
+    lambda_memory_mb: LambdaMemoryMbOption = None,
+    data_out_gb: DataOutGbOption = None,
+    logs_gb: LogsGbOption = None,
+    usage: UsageFileOption = None,
     rates: RatesOption = None,
-    no_free_tier: Annotated[bool, typer.Option("--no-free-tier", help="Count no free units.")] = False,
-    first_year: Annotated[
-        bool,
-        typer.Option(
-            "--first-year",
-            help="Count AWS's 12-month free units too (accounts opened before 2025-07-15).",
-        ),
-    ] = False,
+    no_free_tier: NoFreeTierOption = False,
+    first_year: FirstYearOption = False,
 ) -> None:
     """Price a month of usage, line by line, with the guide's prices beside AWS's.
 
@@ -99,24 +80,15 @@ def estimate(
     from whatschat_ops.cost.rates import aws_card, guide_card
     from whatschat_ops.cost.usage import load_usage
 
-    flags = {
-        "websocket.messages": ("--messages", messages),
-        "websocket.inbound_messages": ("--inbound-messages", inbound_messages),
-        "websocket.message_size_kb": ("--message-kb", message_kb),
-        "websocket.connection_minutes": ("--connection-minutes", connection_minutes),
-        "websocket.users": ("--users", users),
-        "websocket.hours_per_day": ("--hours-per-day", hours_per_day),
-        "websocket.days": ("--days", days),
-        "chime.audio_attendee_minutes": ("--audio-minutes", audio_minutes),
-        "chime.video_attendee_minutes": ("--video-minutes", video_minutes),
-        "lambda.requests": ("--lambda-requests", lambda_requests),
-        "lambda.duration_ms": ("--lambda-ms", lambda_ms),
-        "lambda.memory_mb": ("--lambda-memory-mb", lambda_memory_mb),
-        "data_transfer.out_gb": ("--data-out-gb", data_out_gb),
-        "logs.ingested_gb": ("--logs-gb", logs_gb),
+    usage_flags = {
+        **given(messages=messages, inbound_messages=inbound_messages, message_kb=message_kb),
+        **given(connection_minutes=connection_minutes, users=users, hours_per_day=hours_per_day, days=days),
+        **given(audio_minutes=audio_minutes, video_minutes=video_minutes),
+        **given(lambda_requests=lambda_requests, lambda_ms=lambda_ms, lambda_memory_mb=lambda_memory_mb),
+        **given(data_out_gb=data_out_gb, logs_gb=logs_gb),
     }
     result = make_estimate(
-        load_usage(usage, {key: item for key, item in flags.items() if item[1] is not None}),
+        load_usage(usage, usage_flags),
         _stack_facts(run),
         guide=guide_card(),
         aws=aws_card(rates),

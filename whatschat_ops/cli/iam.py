@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whatschat_ops.cli.command import Run, YesOption, command
-from whatschat_ops.errors import ChecksFailed, UsageError
+from whatschat_ops.errors import ChecksFailed, NotFound, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.attachments import Attachment, Principal
     from whatschat_ops.stack.iam_check import PermissionCheck
+
+
+ACCOUNT_ID = re.compile("[0-9]{12}")
 
 
 class Component(StrEnum):
@@ -56,6 +61,11 @@ def policies(
     from whatschat_ops.stack.arns import Place
     from whatschat_ops.stack.policies import policy_of
 
+    if account_id != "*" and not ACCOUNT_ID.fullmatch(account_id):
+        raise UsageError(
+            f"{account_id!r} is no AWS account: an account has 12 digits.",
+            hint="aws sts get-caller-identity --query Account --output text",
+        )
     place = Place(run.settings.aws.region, account_id)
     chosen = [component] if component else list(Component)
     documents = {item.value: policy_of(item.value, run.settings, place, api_id) for item in chosen}
@@ -72,18 +82,11 @@ def attach(
 ) -> None:
     """Put a policy on a role, user or group of the account, as an inline policy with our name.
 
+    The stack must be provisioned, except for the operator's policy, which provisioning needs.
+
     Example: whatschat-ops iam attach chime --role whatschat-backend
     """
-    from whatschat_ops.stack.attachments import attach_policy
-
-    principal = _principal("attach", role, user, group)
-    document = _document_of(run, component)
-    question = f"Attach the {component.value} policy to the {principal.type} {principal.name}?"
-    if not run.out.confirm(question, yes=yes):
-        run.out.note("Nothing was done.")
-        return
-    attachment = attach_policy(run.aws, principal, _policy_name(run, component), document)
-    run.out.result(attachment, _render_attachment)
+    _change(run, "attach", component, _principal("attach", role, user, group), yes=yes)
 
 
 def detach(
@@ -98,14 +101,7 @@ def detach(
 
     Example: whatschat-ops iam detach chime --role whatschat-backend
     """
-    from whatschat_ops.stack.attachments import detach_policy
-
-    principal = _principal("detach", role, user, group)
-    question = f"Detach the {component.value} policy from the {principal.type} {principal.name}?"
-    if not run.out.confirm(question, yes=yes):
-        run.out.note("Nothing was done.")
-        return
-    run.out.result(detach_policy(run.aws, principal, _policy_name(run, component)), _render_attachment)
+    _change(run, "detach", component, _principal("detach", role, user, group), yes=yes)
 
 
 def check(
@@ -140,6 +136,41 @@ def check(
         raise typer.Exit(ChecksFailed.exit_code)
 
 
+def _change(run: Run, verb: str, component: Component, principal: Principal, *, yes: bool) -> None:
+    """Attach or detach the component's policy, under the stack's lock if there is a stack."""
+    from whatschat_ops.stack.attachments import attach_policy, detach_policy
+
+    lock = _lock(run, required=verb == "attach" and component is not Component.OPERATOR)
+    document = _document_of(run, component) if verb == "attach" else {}
+    preposition = "to" if verb == "attach" else "from"
+    question = f"{verb.capitalize()} the {component.value} policy {preposition} the {principal.type} {principal.name}?"
+    if not run.out.confirm(question, yes=yes):
+        run.out.note("Nothing was done.")
+        return
+    policy = f"{run.names.stack}-{component.value}"
+    with lock:
+        if verb == "attach":
+            attachment = attach_policy(run.aws, principal, policy, document)
+        else:
+            attachment = detach_policy(run.aws, principal, policy)
+    run.out.result(attachment, _render_attachment)
+
+
+def _lock(run: Run, *, required: bool) -> AbstractContextManager[None]:
+    """The lock of the stack, to be held during a change. Without a stack there is none: NotFound if it is `required`."""
+    from whatschat_ops.cli.stack import open_stack
+    from whatschat_ops.stack.outputs import read_outputs
+
+    stack = open_stack(run)
+    try:
+        read_outputs(run.settings, run.aws)
+    except NotFound:
+        if required:
+            raise
+        return nullcontext()
+    return stack.locked()
+
+
 def _document_of(run: Run, component: Component) -> dict[str, Any]:
     """The component's policy in this account. An operator may have to make an API, whose id nobody knows yet."""
     from whatschat_ops.stack.arns import Place
@@ -172,10 +203,6 @@ def _default_principal(run: Run, component: Component) -> Principal:
     if component is Component.LAMBDA:
         return Principal("role", run.names.lambda_role)
     return principal_of(run.aws.client("sts").get_caller_identity()["Arn"])
-
-
-def _policy_name(run: Run, component: Component) -> str:
-    return f"{run.names.stack}-{component.value}"
 
 
 def _render_document(document: Any) -> str:

@@ -17,6 +17,7 @@ from whatschat_ops.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from whatschat_ops.stack.functions import DeployedFunction, FunctionVersion, InvocationResult, WrittenZip
     from whatschat_ops.stack.lifecycle import Lifecycle, Move, Moved
+    from whatschat_ops.stack.stack import Stack
 
 NameArgument = Annotated[str | None, typer.Argument(help="connect, disconnect or default. [default: all]")]
 
@@ -79,7 +80,9 @@ def deploy(
         return
     versions = {short: str(applied.outputs[f"function.{short}"]["version"]) for short in shorts}
     started = (
-        [] if canary is None else _start_canaries(run, versions, canary, asked=bool(applied.done) or yes)
+        []
+        if canary is None
+        else _start_canaries(run, stack, versions, canary, asked=bool(applied.done) or yes)
     )
     if not applied.done and not started:
         run.out.note("No changes: this code and these settings are deployed.")
@@ -94,8 +97,8 @@ def promote(run: Run, name: NameArgument = None, yes: YesOption = False) -> None
 
     Example: whatschat-ops lambda promote connect
     """
-    lifecycle = _lifecycle(run)
-    _show_and_move(run, lifecycle.promotions(_shorts(run, name)), yes=yes)
+    stack = open_stack(run)
+    _show_and_move(run, stack, _lifecycle(run).promotions(_shorts(run, name)), yes=yes)
 
 
 def rollback(
@@ -117,14 +120,14 @@ def rollback(
             "--to needs the name of a function: each counts its versions by itself.",
             hint=f"whatschat-ops lambda rollback connect --to {to}",
         )
-    lifecycle = _lifecycle(run)
+    stack = open_stack(run)
     shorts = _shorts(run, name)
-    moves = lifecycle.rollbacks(shorts, to)
+    moves = _lifecycle(run).rollbacks(shorts, to)
     moving = {move.alias.function for move in moves}
     for function in (run.names.function(short) for short in shorts):
         if function not in moving:
             run.out.note(f"{function} stays as it is.")
-    _show_and_move(run, moves, yes=yes)
+    _show_and_move(run, stack, moves, yes=yes)
 
 
 def list_(run: Run) -> None:
@@ -169,20 +172,26 @@ def _lifecycle(run: Run) -> Lifecycle:
     return Lifecycle(run.settings, run.aws, Waiting(say=run.out.note))
 
 
-def _start_canaries(run: Run, versions: Mapping[str, str], percent: int, *, asked: bool) -> list[Moved]:
+def _start_canaries(
+    run: Run, stack: Stack, versions: Mapping[str, str], percent: int, *, asked: bool
+) -> list[Moved]:
     """Start them; ask first, unless the user has agreed to the deployment that they are a part of."""
+    stack.guard(run.command_path)  # the deployment's lock was given back with it
     lifecycle = _lifecycle(run)
     moves = lifecycle.canaries(versions, percent)
     if not moves or not (asked or run.out.confirm(_question(moves), yes=False)):
         return []
-    return lifecycle.make_moves(moves)
+    with stack.locked():
+        return lifecycle.make_moves(moves)
 
 
-def _show_and_move(run: Run, moves: list[Move], *, yes: bool) -> None:
+def _show_and_move(run: Run, stack: Stack, moves: list[Move], *, yes: bool) -> None:
     if not run.out.confirm(_question(moves), yes=yes):
         run.out.note("Nothing was done.")
         return
-    run.out.result(_lifecycle(run).make_moves(moves), _render_moved)
+    with stack.locked():
+        moved = _lifecycle(run).make_moves(moves)
+    run.out.result(moved, _render_moved)
 
 
 def _question(moves: list[Move]) -> str:

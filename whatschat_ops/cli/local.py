@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,13 @@ class Shell(StrEnum):
     bash = "bash"
     fish = "fish"
     powershell = "powershell"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the service's log."""
+
+    line: str
 
 
 PortOption = Annotated[
@@ -87,11 +95,17 @@ def logs(
     ] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines.")] = 50,
 ) -> None:
-    """Show what the process of the embedded AWS says (not the logs of your functions: those are in CloudWatch)."""
+    """Show what the process of the embedded AWS says (not the logs of your functions: those are in CloudWatch).
+
+    With --json every line is an object of its own.
+    """
     from whatschat_ops.local.service import log_lines
 
     for line in log_lines(lines=lines, follow=follow):
-        run.out.text(line)
+        if run.out.as_json:
+            run.out.stream(LogLine(line), str)
+        else:
+            run.out.text(line)
 
 
 def env(

@@ -8,7 +8,11 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
+
+# Typer and our settings are built on pydantic, which looks for plugins in the metadata of every installed package.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 import typer
 
@@ -40,13 +44,35 @@ GROUPS: tuple[str, ...] = (
 )
 """Modules of `whatschat_ops.cli` in the order of `--help`; each has `register(app)`."""
 
+STACK_COMMANDS = ("provision", "plan", "status", "destroy", "unlock")
+"""What `stack` registers; every other module registers one name, its own."""
+
+_WITH_VALUE = ("--env", "-e", "--config", "--profile", "--region")
+
 
 # Typer brings its own copy of Click since 0.2x and used the installed one before: this is the class of either.
 _CliUsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
-def build_app() -> typer.Typer:
-    """The whole command line."""
+def modules_for(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The modules that a command line needs: the one of its command, all of them when that is not plain.
+
+    >>> modules_for(["-e", "staging", "token", "mint"])
+    ('token',)
+    """
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in _WITH_VALUE:
+            next(rest, None)
+        elif argument in STACK_COMMANDS:
+            return ("stack",)
+        elif not argument.startswith("--"):
+            return tuple(group for group in GROUPS if group.rstrip("_") == argument != "stack") or GROUPS
+    return GROUPS
+
+
+def build_app(groups: Sequence[str] | None = None) -> typer.Typer:
+    """The command line, of all groups or of some."""
     app = typer.Typer(
         name="whatschat-ops",
         help="Provision, operate, test, price and diagnose the AWS side of WhatsChat: a WebSocket API with "
@@ -58,7 +84,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root())
-    for group in GROUPS:
+    for group in GROUPS if groups is None else groups:
         importlib.import_module(f"whatschat_ops.cli.{group}").register(app)
     return app
 
@@ -97,7 +123,7 @@ def main(arguments: list[str]) -> int:
     """Run one command line. Returns the exit code; prints what failed."""
     forget_runs()
     try:
-        result = typer.main.get_command(build_app()).main(
+        result = typer.main.get_command(build_app(modules_for(arguments))).main(
             args=arguments, prog_name="whatschat-ops", standalone_mode=False
         )
     except (typer.Abort, KeyboardInterrupt):

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_CONTROL_CODES: Mapping[int, None] = dict.fromkeys((7, 8, 11, 12, 13))
+"""Bell, backspace, vertical tab, form feed, carriage return: Rich drops them from a text, and so do we."""
+
 
 class Output:
     """Where a command's words go. `show_secrets` is switched on by the option of that name."""
@@ -56,12 +59,15 @@ class Output:
         if self.as_json:
             self.stdout.write(json.dumps(self.encode(model), indent=2, ensure_ascii=False) + "\n")
             self.stdout.flush()
+            return
+        rendered = render(model)
+        # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
+        if isinstance(rendered, str):  # plain: no need to import Rich
+            self.text(rendered.translate(_CONTROL_CODES))
         else:
             from rich.text import Text
 
-            rendered = render(model)
-            # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
-            self._console(self.stdout).print(rendered, soft_wrap=isinstance(rendered, (str, Text)))
+            self._console(self.stdout).print(rendered, soft_wrap=isinstance(rendered, Text))
 
     def stream(self, model: T, render: Callable[[T], RenderableType]) -> None:
         """Print one of many results as it comes: a JSON object on one line, or one line that is never cut."""

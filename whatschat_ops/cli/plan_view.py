@@ -49,8 +49,9 @@ def summary(plan: PlanReport) -> str:
         if plan.summary[action]
     ]
     blocked = plan.summary["blocked"]
-    counts += [f"{blocked} impossible"] if blocked else []
-    return f"Plan: {', '.join(counts)}." if counts else UP_TO_DATE
+    counts += [f"{blocked} blocked"] if blocked else []
+    nothing = " While a step is blocked, provision changes nothing." if blocked else ""
+    return f"Plan: {', '.join(counts)}.{nothing}" if counts else UP_TO_DATE
 
 
 def render_status(status: StackStatus) -> RenderableType:
@@ -98,6 +99,8 @@ def _step_lines(step: StepReport, everything: bool) -> Iterator[tuple[str, str]]
     yield f"{mark} {step.address}{identity}{note}", style
     if step.reason:
         yield f"      because {step.reason}", style
+    if step.hint:
+        yield f"      Try: {step.hint}", style
     if everything or step.action in ("update", "replace", "blocked"):
         for change in step.changes:
             for line in _change_lines(change):

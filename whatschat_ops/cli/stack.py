@@ -122,7 +122,7 @@ def provision(
     applied = show_and_apply(run, stack, made, question, yes=yes or saved is not None)
     if applied is None:
         return
-    outputs = read_outputs(run.settings, run.aws)
+    outputs = read_outputs(run.settings, run.aws, applied.outputs["api.websocket"])
     commands = tuple(f"{line}{_environment(run)}" for line in NEXT_COMMANDS)
     shown, requests = stack.report(made), run.aws.requests
     result = ProvisionResult(
@@ -138,14 +138,16 @@ def plan(
         typer.Option("--out", metavar="FILE", help="Save the plan, to be applied by `provision FILE`."),
     ] = None,
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit with 3 when there are changes.")
+        bool,
+        typer.Option("--detailed-exitcode", help="Exit with 3 when there are changes, also blocked ones."),
     ] = False,
     adopt: AdoptOption = False,
     delete_data: DeleteDataOption = False,
 ) -> None:
     """Show what provision would do, without doing it.
 
-    The JSON of --json is described by docs/plan-schema.json.
+    A step that cannot be done now (a canary is running, a name is taken) is marked as blocked, with the way out;
+    provision would refuse this plan before changing anything, so --out does not save it. The JSON of --json is described by docs/plan-schema.json.
 
     Example: whatschat-ops plan --detailed-exitcode && echo nothing to do
     """
@@ -155,15 +157,12 @@ def plan(
     stack = open_stack(run, reading=True)
     with run.out.status("Reading what is there"):
         made = stack.plan(adopt=adopt, delete_data=delete_data)
-    if not run.out.as_json:  # with --json the error below is the only document
-        run.out.result(stack.report(made), lambda result: render_plan(result, everything=run.out.verbose))
-    made.require_possible()
+    run.out.result(stack.report(made), lambda result: render_plan(result, everything=run.out.verbose))
     if out is not None:
+        made.require_possible()
         save_plan(made, out, place=stack.place, options=PlanOptions(adopt, delete_data))
         run.out.note(f"Saved. Apply exactly this with: whatschat-ops provision {out}{_environment(run)}")
-    if run.out.as_json:
-        run.out.result(stack.report(made), render_plan)
-    if detailed_exitcode and made.changing:
+    if detailed_exitcode and (made.changing or made.blocked):
         raise typer.Exit(ExitCode.CHANGES)
 
 

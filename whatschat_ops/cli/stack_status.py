@@ -10,6 +10,7 @@ import typer
 
 from whatschat_ops.cli.command import Run
 from whatschat_ops.cli.output import Output
+from whatschat_ops.errors import PROVISION_HINT
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.stack import Stack
@@ -41,7 +42,7 @@ def status(
         found = _look(stack)
     run.out.result(found, render_status)
     if not found.provisioned:
-        run.out.note(f"The stack {stack.name} is not provisioned. Start with: whatschat-ops provision")
+        run.out.note(f"The stack {stack.name} is not provisioned. Start with: {PROVISION_HINT}")
 
 
 def _look(stack: Stack) -> StackStatus:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli import ws_connections
+from whatschat_ops.cli import ws_broadcasts, ws_care, ws_connections, ws_load
 from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.ws_broadcast import broadcast
 from whatschat_ops.cli.ws_options import (
     EndpointOption,
     FileOption,
@@ -24,7 +25,6 @@ from whatschat_ops.cli.ws_options import (
 from whatschat_ops.errors import Gone, OpsError, PartlyDone, UsageError
 
 if TYPE_CHECKING:
-    from whatschat_ops.websocket.broadcast import BroadcastPlan, BroadcastReport
     from whatschat_ops.websocket.sending import Receipt
 
 
@@ -44,7 +44,10 @@ def register(app: typer.Typer) -> None:
     command(group)(connect)
     command(group)(send)
     command(group)(broadcast)
+    ws_broadcasts.register(group)
     ws_connections.register(group)
+    ws_care.register(group)
+    ws_load.register(group)
     app.add_typer(group, name="ws")
 
 
@@ -100,7 +103,8 @@ def connect(
     report = asyncio.run(converse(run.out, make_socket, wait_s=wait, reconnect=reconnect))
     run.out.detail(f"Sent {report.sent}, received {report.received}.")
     if report.not_sent:
-        raise PartlyDone(f"{report.not_sent} of {report.sent + report.not_sent} messages were not sent.")
+        failure = PartlyDone if report.sent else OpsError
+        raise failure(f"{report.not_sent} of {report.sent + report.not_sent} messages were not sent.")
 
 
 def send(
@@ -139,73 +143,6 @@ def send(
         raise PartlyDone(f"{receipt.failed} of {receipt.recipients} recipients could not be reached.")
 
 
-def broadcast(
-    run: Run,
-    message: MessageArgument = None,
-    user: Annotated[
-        list[str] | None, typer.Option("--user", "-u", help="Only this user's connections; may be repeated.")
-    ] = None,
-    file: FileOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how many connections would get it.")
-    ] = False,
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=32, help="Posts at once.")] = 32,
-) -> None:
-    """Send one message to all connections, or to those of some users.
-
-    Connections that are gone lose their row. Exit code 4 if some posts failed, 1 if all did.
-
-    Example: whatschat-ops ws broadcast '{"type":"notice","text":"Back in 5 minutes"}'
-    """
-    from whatschat_ops.stack.outputs import read_outputs
-    from whatschat_ops.websocket import broadcast as feature
-    from whatschat_ops.websocket.management import check_size
-    from whatschat_ops.websocket.store import ConnectionStore
-
-    data = read_message(message, file).encode()
-    check_size(data)
-    outputs = read_outputs(run.settings, run.aws)
-    store = ConnectionStore(run.aws, outputs.connections_table)
-    targets = store.of_users(tuple(user or ()))
-    if dry_run:
-        run.out.result(feature.plan(targets, data), _render_plan)
-        return
-    report = _broadcast(run, store, outputs.callback_url, data, targets, concurrency)
-    run.out.result(report, _render_report)
-    if report.failed:
-        _fail(report)
-
-
-def _broadcast(
-    run: Run, store: Any, callback_url: str, data: bytes, targets: Any, concurrency: int
-) -> BroadcastReport:
-    import time
-
-    from whatschat_ops.websocket.broadcast import broadcast
-    from whatschat_ops.websocket.management import ConnectionsApi
-
-    api = ConnectionsApi(run.aws, callback_url)
-    with run.out.status("Broadcasting"):
-        return broadcast(
-            targets,
-            data,
-            post=api.post,
-            prune=store.prune,
-            clock_s=time.monotonic,
-            concurrency=concurrency,
-        )
-
-
-def _fail(report: BroadcastReport) -> None:
-    reasons = {failure.reason for failure in report.failures}
-    why = f"{report.failed:,} of {report.connections:,} connections did not get the message: {min(reasons)}"
-    more = len(reasons) - 1
-    if more:
-        why += f" (and {more} other reason{'s' if more > 1 else ''}: see --json)"
-    hint = "whatschat-ops doctor websocket"
-    raise PartlyDone(why, hint=hint) if report.delivered else OpsError(why, hint=hint)
-
-
 def _send_as_user(make_socket: Any, to: list[str], text: str, timeout_s: float) -> Receipt:
     import asyncio
     import uuid
@@ -242,23 +179,3 @@ def _render_receipt(receipt: Receipt) -> str:
     users, connections = f"{receipt.delivered} of {receipt.recipients}", receipt.connections
     words = f"Delivered to {users} users on {connections} connection{'' if connections == 1 else 's'}."
     return words + (f" {receipt.offline} offline." if receipt.offline else "")
-
-
-def _render_plan(plan: BroadcastPlan) -> str:
-    return (
-        f"Would send {plan.size_bytes:,} bytes to {plan.connections:,} connections of {plan.users:,} users: "
-        f"{plan.metered_messages:,} messages as AWS meters them (32 KB each)."
-    )
-
-
-def _render_report(report: BroadcastReport) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("Connections", "Delivered", "Gone", "Failed", "Pruned rows", "Metered messages", "Seconds"):
-        table.add_column(name, justify="right")
-    counts = (report.connections, report.delivered, report.gone, report.failed, report.pruned)
-    table.add_row(
-        *(f"{count:,}" for count in (*counts, report.metered_messages)), f"{report.duration_s:,.2f}"
-    )
-    return table

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whatschat_ops.cli import ws_stats
 from whatschat_ops.cli.command import Run, YesOption, command
 from whatschat_ops.errors import NotFound
 
@@ -52,6 +53,7 @@ def register(parent: typer.Typer) -> None:
     command(group, "list")(list_connections)
     command(group)(get)
     command(group)(delete)
+    command(group)(ws_stats.stats)
     parent.add_typer(group, name="connections")
 
 

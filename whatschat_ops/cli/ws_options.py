@@ -103,7 +103,7 @@ def read_message(message: str | None, file: Path | None) -> str:
     if (message is None) == (file is None):
         raise UsageError(
             "Give one message: as an argument, with --file, or - for standard input.",
-            hint='whatschat-ops ws broadcast "Hello"',
+            hint='whatschat-ops ws broadcast --type notice "Hello"',
         )
     if file is None and message != "-":
         return _not_empty(str(message))
@@ -121,5 +121,5 @@ def read_message(message: str | None, file: Path | None) -> str:
 
 def _not_empty(text: str) -> str:
     if not text:  # as a rule an unset shell variable
-        raise UsageError("The message is empty.", hint='whatschat-ops ws broadcast "Hello"')
+        raise UsageError("The message is empty.", hint='whatschat-ops ws broadcast --type notice "Hello"')
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,7 +17,21 @@ ROUTE_FUNCTIONS: Final[Mapping[str, str]] = {
 
 STACK_TAG = "whatschat-ops:stack"
 LIVE_ALIAS = "live"
+BROADCAST_WORKER = "broadcast-worker"
+"""Short name of the function that sends one shard of a distributed broadcast."""
 USER_INDEX = "userId-index"
+
+BUCKET_NAME_LENGTH: Final = 63
+STATE_MACHINE_NAME_LENGTH: Final = 80
+ACCOUNT_ID_LENGTH: Final = 12
+
+
+def _within(name: str, length: int) -> str:
+    """`name`, or as much of it as fits with a digest of the whole."""
+    if len(name) <= length:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: length - 9].rstrip('-')}-{digest}"
 
 
 class Names:
@@ -60,6 +75,19 @@ class Names:
         """Name of the function `connect`, `disconnect` or `default`."""
         return f"{self._prefix}websocket-{short}"
 
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Short names of all functions: those behind the routes, and the worker of distributed broadcasts."""
+        distributed = self._settings.broadcast.distributed.enabled
+        return (*ROUTE_FUNCTIONS.values(), *((BROADCAST_WORKER,) if distributed else ()))
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Names of the roles that the stack makes for itself."""
+        distributed = self._settings.broadcast.distributed.enabled
+        extra = (self.broadcast_worker_role, self.broadcast_states_role) if distributed else ()
+        return (self.lambda_role, *extra)
+
     def function_log_group(self, short: str) -> str:
         """Log group of a function, fixed by Lambda to `/aws/lambda/<function>`."""
         return f"/aws/lambda/{self.function(short)}"
@@ -78,6 +106,26 @@ class Names:
     def lambda_role(self) -> str:
         """Name of the functions' execution role (unique in the account, not per Region)."""
         return f"{self._prefix}{self._settings.stack}-websocket-lambda-{self._settings.environment}"
+
+    @property
+    def broadcast_worker_role(self) -> str:
+        """Name of the role of the worker of distributed broadcasts."""
+        return f"{self._prefix}{self._settings.stack}-broadcast-worker-{self._settings.environment}"
+
+    @property
+    def broadcast_states_role(self) -> str:
+        """Name of the role of the state machine of distributed broadcasts."""
+        return f"{self._prefix}{self._settings.stack}-broadcast-states-{self._settings.environment}"
+
+    @property
+    def broadcast_state_machine(self) -> str:
+        """Name of the state machine of distributed broadcasts."""
+        return _within(f"{self.stack}-broadcast", STATE_MACHINE_NAME_LENGTH)
+
+    def broadcast_bucket(self, account_id: str) -> str:
+        """Name of the bucket of distributed broadcasts. Bucket names are everybody's, so the account is in it."""
+        room = BUCKET_NAME_LENGTH - 1 - ACCOUNT_ID_LENGTH
+        return f"{_within(f'{self.stack}-broadcast', room)}-{account_id}"
 
     @property
     def api_gateway_log_role(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -28,6 +29,21 @@ complete and check the files. Files in `configs/usage/` are no environments: `co
 This page is made by `whatschat-ops config reference`.
 """
 
+
+@dataclass(frozen=True, slots=True)
+class DescribedSetting:
+    """One setting: its dotted key, what it is by default, what it may be (in words), what it means.
+
+    `environment_variable` sets it, if there is one.
+    """
+
+    key: str
+    default: Any
+    allowed: tuple[str, ...]
+    meaning: str
+    environment_variable: str | None
+
+
 _LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
@@ -46,6 +62,25 @@ def _sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
             key = f"{prefix}{field.alias or name}"
             yield from (f"## {key}\n", f"{section.__doc__}\n", _table(section, f"{key}."), "")
             yield from _sections(section, f"{key}.")
+
+
+def described_settings() -> list[DescribedSetting]:
+    """Every setting, in the order of the page."""
+    return list(_described(Settings, ""))
+
+
+def _described(model: type[BaseModel], prefix: str) -> Iterator[DescribedSetting]:
+    variables = {key: name for name, key in ENVIRONMENT_VARIABLES.items()}
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        if _section(field) is None:
+            allowed = tuple(text.replace("`", "") for text in _allowed(field))
+            meaning = field.description or ""
+            yield DescribedSetting(key, field.default, allowed, meaning, variables.get(key))
+    for name, field in model.model_fields.items():
+        section = _section(field)
+        if section is not None:
+            yield from _described(section, f"{prefix}{field.alias or name}.")
 
 
 def _table(model: type[BaseModel], prefix: str) -> str:

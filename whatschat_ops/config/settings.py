@@ -203,6 +203,46 @@ class ChimeSettings(_Section):
     )
 
 
+class DistributedSettings(_Section):
+    """Broadcasting from Lambda functions under a Step Functions Distributed Map, for more than one machine can send."""
+
+    enabled: bool = Field(False, description="Provision the state machine, the worker and the bucket.")
+    shard_connections: int = Field(
+        25_000, ge=1, le=1_000_000, description="Connections in one shard, which one worker sends to."
+    )
+    workers: int = Field(10, ge=1, le=1_000, description="Workers at once; they share the rate evenly.")
+    memory_mb: int = Field(
+        1_024, ge=128, le=10_240, description="Memory of the worker (1,769 MB is one vCPU)."
+    )
+    tolerated_failure_percentage: float = Field(
+        0, ge=0, le=100, description="Shards that may fail before the state machine stops."
+    )
+
+
+class BroadcastSettings(_Section):
+    """`ws broadcast`: one message to many connections."""
+
+    rate_limit_per_s: float | None = Field(
+        None,
+        gt=0,
+        description="Posts per second. Empty: the account limit of the Region (10,000; 2,500 in newer Regions).",
+    )
+    burst_limit: int | None = Field(
+        None, gt=0, description="Posts at once after a pause. Empty: that of the Region (5,000 or 1,250)."
+    )
+    tcp_connections: int = Field(
+        256,
+        ge=1,
+        le=500,
+        description="Posts in flight at most. Each takes as long as API Gateway answers: 10,000 per second at 25 ms need 250.",
+    )
+    max_attempts: int = Field(8, ge=1, le=100, description="Attempts for one connection.")
+    deadline_s: float = Field(
+        30, gt=0, description="A connection is given up this long after its first attempt."
+    )
+    distributed: DistributedSettings = DistributedSettings()
+
+
 class FrontendSettings(_Section):
     """What the web application is told."""
 
@@ -235,4 +275,5 @@ class Settings(_Section):
     lambda_: LambdaSettings = Field(LambdaSettings(), alias="lambda")
     auth: AuthSettings = AuthSettings()
     chime: ChimeSettings = ChimeSettings()
+    broadcast: BroadcastSettings = BroadcastSettings()
     frontend: FrontendSettings = FrontendSettings()

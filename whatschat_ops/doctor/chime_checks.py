@@ -10,19 +10,11 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.settings import CHIME_CONTROL_REGIONS
 from whatschat_ops.doctor.check import Finding, fail, ok, skip, warn
-from whatschat_ops.doctor.permissions import denied_actions, policy_source_arn
-from whatschat_ops.errors import NotFound, PermissionDenied, Unavailable
-
-ACTIONS = (
-    "chime:CreateMeeting",
-    "chime:GetMeeting",
-    "chime:DeleteMeeting",
-    "chime:CreateAttendee",
-    "chime:DeleteAttendee",
-    "chime:BatchCreateAttendee",
-    "chime:ListAttendees",
-)
-"""What the guide's policy allows (its chapter "Chime SDK Setup", IAM Permissions)."""
+from whatschat_ops.doctor.permissions import judge_permissions
+from whatschat_ops.errors import PROVISION_HINT, NotFound, PermissionDenied, Unavailable, UsageError
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.iam_check import check_permissions, principal_of
+from whatschat_ops.stack.policies import policy_of
 
 NO_SUCH_MEETING = "00000000-0000-0000-0000-000000000000"
 PENDING_AFTER = timedelta(minutes=5)
@@ -38,32 +30,24 @@ def iam(settings: Settings, aws: Aws) -> Finding:
     """The caller's own policies allow what calls need."""
     if not settings.chime.enabled:
         return skip("Chime is switched off (chime.enabled, AWS_CHIME_ENABLED).")
-    identity = aws.client("sts").get_caller_identity()
-    principal = policy_source_arn(identity["Arn"])
-    if principal is None:
+    caller = str(aws.client("sts").get_caller_identity()["Arn"])
+    if caller.endswith(":root"):
         return warn(
             "We are the root of the account, which may do everything.", "Work as a user or a role instead."
         )
-    meeting = f"arn:aws:chime:{settings.chime.region}:{identity['Account']}:meeting/{NO_SUCH_MEETING}"
-    needs = {action: "*" if action == "chime:CreateMeeting" else meeting for action in ACTIONS}
+    document = policy_of("chime", settings, Place(aws.region, aws.account_id), "*")
     try:
-        denied = denied_actions(aws, principal, needs)
+        principal = principal_of(caller)
+        # GetCallerIdentity names a user in full; of a role it leaves the path out, which IAM has to be asked for.
+        arn = caller if principal.type == "user" else None
+        found = check_permissions(aws, "chime", principal, document, arn=arn)
+    except UsageError as error:
+        return skip(error.message)
     except PermissionDenied as error:
         return skip(
-            f"We may not ask IAM: {error.message}",
-            "Ask for iam:SimulatePrincipalPolicy, or read the policies in the console.",
+            error.message, "Ask for iam:SimulatePrincipalPolicy, or read the policies in the console."
         )
-    if denied:
-        return fail(
-            f"{principal} may not: {', '.join(denied)}.",
-            f"whatschat-ops iam attach chime --{_option(principal)}",
-        )
-    return ok(f"{principal} may use all {len(ACTIONS)} actions of the guide.")
-
-
-def _option(principal_arn: str) -> str:
-    kind, _, name = principal_arn.rpartition(":")[2].partition("/")
-    return f"{kind} {name.rpartition('/')[2]}"
+    return judge_permissions(found, f"whatschat-ops iam attach chime --{principal.type} {principal.name}")
 
 
 def region(settings: Settings, aws: Aws) -> Finding:
@@ -93,9 +77,7 @@ def meetings(settings: Settings, aws: Aws) -> Finding:
         pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=table)
         rows = [row for page in pages for row in page["Items"]]
     except NotFound:
-        return fail(
-            f"There is no ledger of meetings: the table {table} does not exist.", "whatschat-ops provision"
-        )
+        return fail(f"There is no ledger of meetings: the table {table} does not exist.", PROVISION_HINT)
     return judge_ledger(rows, datetime.now(UTC))
 
 

@@ -1,36 +1,28 @@
-"""Ask IAM what a principal may do, without doing it (SimulatePrincipalPolicy)."""
+"""What a check of permissions (`stack/iam_check`) means for a doctor. Pure."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
-from whatschat_ops.aws import Aws
+from whatschat_ops.doctor.check import Finding, fail, ok, warn
+from whatschat_ops.stack.iam_check import MissingPermission, PermissionCheck
 
 
-def denied_actions(aws: Aws, principal_arn: str, needs: Mapping[str, str]) -> list[str]:
-    """The actions of `needs` (action -> resource ARN) that IAM does not allow to a user, group or role.
-
-    Raises PermissionDenied when the caller may not ask (iam:SimulatePrincipalPolicy).
-    """
-    client = aws.client("iam")
-    denied = []
-    for action, resource in needs.items():
-        answer = client.simulate_principal_policy(
-            PolicySourceArn=principal_arn, ActionNames=[action], ResourceArns=[resource]
+def judge_permissions(found: PermissionCheck, fix: str) -> Finding:
+    """Whether a principal has all that its component needs; `fix` gives it what is missing."""
+    who = f"The {found.principal_type} {found.principal}"
+    if found.missing:
+        return fail(f"{who} may not: {_words(found.missing)}.", fix)
+    if found.unknown:
+        return warn(
+            f"{who}: it depends on the request whether it may: {_words(found.unknown)}.",
+            "Look at the conditions of its policies: whatschat-ops iam check",
         )
-        if any(result["EvalDecision"] != "allowed" for result in answer["EvaluationResults"]):
-            denied.append(f"{action} on {resource}")
-    return denied
+    if found.decided_by != "iam":
+        return warn(
+            f"{who} has all {found.needed} permissions, as far as its policies say: IAM itself may not be asked.",
+            "Ask for iam:SimulatePrincipalPolicy on it.",
+        )
+    return ok(f"{who} has all {found.needed} permissions that {found.component} needs.")
 
 
-def policy_source_arn(caller_arn: str) -> str | None:
-    """The ARN that SimulatePrincipalPolicy takes for a caller; None for the account's root, which may do all.
-
-    It does not take a session of a role: `arn:aws:sts::1:assumed-role/NAME/SESSION` becomes the role's own ARN.
-    """
-    if caller_arn.endswith(":root"):
-        return None
-    if match := re.fullmatch(r"arn:([\w-]+):sts::(\d+):assumed-role/([^/]+)/.+", caller_arn):
-        return f"arn:{match[1]}:iam::{match[2]}:role/{match[3]}"
-    return caller_arn
+def _words(lacking: tuple[MissingPermission, ...]) -> str:
+    return ", ".join(f"{item.action} on {item.resource}" for item in lacking)

@@ -9,12 +9,14 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS, ROUTE_FUNCTIONS, USER_INDEX
 from whatschat_ops.doctor.check import Finding, fail, ok, warn
-from whatschat_ops.doctor.handshake import HandshakeAnswer, probe_handshake
-from whatschat_ops.doctor.permissions import denied_actions
-from whatschat_ops.errors import NotFound
-from whatschat_ops.stack.outputs import StackOutputs, read_outputs
-
-PROVISION = "whatschat-ops provision"
+from whatschat_ops.doctor.permissions import judge_permissions
+from whatschat_ops.errors import PROVISION_HINT, NotFound
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.attachments import Principal
+from whatschat_ops.stack.iam_check import check_permissions
+from whatschat_ops.stack.outputs import read_outputs
+from whatschat_ops.stack.policies import policy_of
+from whatschat_ops.websocket.handshake import HandshakeAnswer, probe_handshake
 
 
 def endpoint(settings: Settings, aws: Aws) -> Finding:
@@ -32,7 +34,7 @@ def judge_handshake(url: str, answer: HandshakeAnswer) -> Finding:
     if answer.status is None:
         return fail(
             f"{url} does not answer: {answer.error}.",
-            f"Compare with: whatschat-ops ws endpoint; or {PROVISION}",
+            f"Compare with: whatschat-ops ws endpoint; or {PROVISION_HINT}",
         )
     if answer.status == 101:
         return fail(
@@ -42,7 +44,7 @@ def judge_handshake(url: str, answer: HandshakeAnswer) -> Finding:
     if answer.status == 403:
         return fail(
             f"{url} answers 403: no such stage, or an authorizer refuses.",
-            f"Compare the stage with: whatschat-ops status; or {PROVISION}",
+            f"Compare the stage with: whatschat-ops status; or {PROVISION_HINT}",
         )
     if answer.status == 429:
         return warn(
@@ -61,7 +63,9 @@ def functions(settings: Settings, aws: Aws) -> Finding:
         if (problem := _function_problem(aws, names.function(short))) is not None
     }
     if problems:
-        return fail("; ".join(f"{name}: {problem}" for name, problem in problems.items()) + ".", PROVISION)
+        return fail(
+            "; ".join(f"{name}: {problem}" for name, problem in problems.items()) + ".", PROVISION_HINT
+        )
     return ok(
         f"{len(ROUTE_FUNCTIONS)} functions are active, and API Gateway may invoke their alias {LIVE_ALIAS!r}."
     )
@@ -90,12 +94,13 @@ def table(settings: Settings, aws: Aws) -> Finding:
         description = client.describe_table(TableName=name)["Table"]
     except NotFound:
         return fail(
-            f"The table {name} does not exist in {aws.region}.", f"{PROVISION}, or check CONNECTIONS_TABLE"
+            f"The table {name} does not exist in {aws.region}.",
+            f"{PROVISION_HINT}, or check CONNECTIONS_TABLE",
         )
     ttl = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     problems = table_problems(description, ttl)
     if problems:
-        return fail(f"The table {name}: {'; '.join(problems)}.", PROVISION)
+        return fail(f"The table {name}: {'; '.join(problems)}.", PROVISION_HINT)
     return ok(
         f"The table {name} is active, with {USER_INDEX} and TTL; about {description.get('ItemCount', 0)} rows."
     )
@@ -123,30 +128,11 @@ def table_problems(description: Mapping[str, Any], ttl: Mapping[str, Any]) -> li
 def iam(settings: Settings, aws: Aws) -> Finding:
     """The functions' role allows what the handlers do."""
     names = Names(settings)
-    outputs = read_outputs(settings, aws)
+    api_id = read_outputs(settings, aws).api_id or "*"
+    document = policy_of("lambda", settings, Place(aws.region, aws.account_id), api_id)
     try:
-        role = aws.client("iam").get_role(RoleName=names.lambda_role)["Role"]
+        found = check_permissions(aws, "lambda", Principal("role", names.lambda_role), document)
     except NotFound:
-        return fail(f"The role {names.lambda_role} does not exist.", PROVISION)
-    denied = denied_actions(aws, role["Arn"], lambda_needs(settings, outputs))
-    if denied:
-        return fail(
-            f"The role {names.lambda_role} may not: {', '.join(denied)}.",
-            f"{PROVISION} (or: whatschat-ops iam attach lambda --role {names.lambda_role})",
-        )
-    return ok(f"The role {names.lambda_role} allows all that the handlers do.")
-
-
-def lambda_needs(settings: Settings, outputs: StackOutputs) -> dict[str, str]:
-    """IAM action -> the resource that the handlers use it on."""
-    names = Names(settings)
-    where = f"{outputs.region}:{outputs.account_id}"
-    table_arn = f"arn:aws:dynamodb:{where}:table/{names.connections_table}"
-    return {
-        "dynamodb:PutItem": table_arn,
-        "dynamodb:GetItem": table_arn,
-        "dynamodb:DeleteItem": table_arn,
-        "dynamodb:Query": f"{table_arn}/index/{USER_INDEX}",
-        "execute-api:ManageConnections": f"arn:aws:execute-api:{where}:{outputs.api_id}/{outputs.stage}/POST/@connections/any",
-        "ssm:GetParameter": f"arn:aws:ssm:{where}:parameter{names.jwt_secret_parameter}",
-    }
+        return fail(f"The role {names.lambda_role} does not exist.", PROVISION_HINT)
+    fix = f"{PROVISION_HINT} (or: whatschat-ops iam attach lambda --role {names.lambda_role})"
+    return judge_permissions(found, fix)

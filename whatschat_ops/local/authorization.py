@@ -3,9 +3,10 @@
 ministack decides; this says what about. Four differences are closed (AWS: the Service Authorization Reference, one
 page per service, columns "Resource types" and "Dependent actions"):
 
-- an action taken for another one: GetAlias, UpdateAlias and DeleteAlias for ListAliases;
-- a resource not recognised: CreateFunction (its name is in the body), DynamoDB's tag operations (they name an ARN),
-  IAM's paths, and the qualifier of an invocation;
+- an action taken for another one: GetAlias, UpdateAlias and DeleteAlias for ListAliases, PartiQL statements for an
+  action that does not exist (AWS asks for PartiQLSelect, PartiQLDelete and so on, on the table);
+- a resource not recognised: CreateFunction (its name is in the body), the tag operations of DynamoDB and Step
+  Functions (they name an ARN), Map Runs, IAM's paths, and the qualifier of an invocation;
 - a policy variable: `${aws:username}` in a resource, which ministack takes literally;
 - an operation that needs a second action, which ministack does not ask for: tags given at creation, a role passed on,
   and `lambda:ListTags` to see tags in the answer of GetFunction (API reference, GetFunction, "Tags").
@@ -17,6 +18,7 @@ without it. That CreateApi is too, and that UpdateAccount asks for `iam:PassRole
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -88,6 +90,8 @@ def corrected_action(call: Call) -> str | None:
         case "lambda", ["functions", _, "aliases", _]:
             verb = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}.get(call.method)
             return f"lambda:{verb}Alias" if verb else None
+    if call.service == "dynamodb" and (statements := _partiql(call)):
+        return statements[0][0]
     return None
 
 
@@ -96,11 +100,31 @@ def corrected_resource(call: Call, region: str, account_id: str, lookup: Lookup)
     if call.service == "lambda":
         return _function_arn(call, region, account_id)
     if call.service == "dynamodb":
+        if statements := _partiql(call):
+            return f"arn:aws:dynamodb:{region}:{account_id}:table/{statements[0][1]}"
         arn = call.json.get("ResourceArn")
         return arn if isinstance(arn, str) and arn else None
     if call.service == "iam":
         return _identity_arn(call, account_id, lookup)
+    if call.service == "states":
+        arn = call.json.get("mapRunArn") or call.json.get("resourceArn")
+        return str(arn) if arn else None
     return None
+
+
+_PARTIQL = re.compile(
+    r'\s*(?:(SELECT).*?FROM|(INSERT)\s+INTO|(UPDATE)|(DELETE)\s+FROM)\s+"?([\w.-]+)', re.I | re.S
+)
+
+
+def _partiql(call: Call) -> list[tuple[str, str]]:
+    """What PartiQL statements need, each (action, table) once. IAM knows no action of the name BatchExecuteStatement."""
+    if call.operation not in ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"):
+        return []
+    of_many = call.json.get("Statements") or call.json.get("TransactStatements") or [call.json]
+    found = (_PARTIQL.match(str(one.get("Statement"))) for one in of_many if isinstance(one, dict))
+    matches = ([group for group in match.groups() if group] for match in found if match)
+    return list(dict.fromkeys((f"dynamodb:PartiQL{verb.capitalize()}", table) for verb, table in matches))
 
 
 def _function_arn(call: Call, region: str, account_id: str) -> str | None:
@@ -130,6 +154,13 @@ def dependent_needs(call: Call, resource_arn: str) -> list[Need]:
         return _needs_of_lambda(call, resource_arn)
     if call.service == "apigateway":
         return _needs_of_api_gateway(call, resource_arn)
+    if call.service == "states":
+        return _needs_of_states(call, resource_arn)
+    if call.service == "dynamodb" and (statements := _partiql(call)):
+        tables = resource_arn.rpartition("/")[0]
+        return [Need(action, f"{tables}/{table}") for action, table in statements[1:]]
+    if call.service == "s3":
+        return _needs_of_s3(call, resource_arn)
     action = _TAGGING.get((call.service, call.operation))
     tagged = call.form("Tags.member.1.Key") or call.json.get("Tags") or call.json.get("tags")
     return [Need(action, resource_arn)] if action and tagged else []
@@ -153,6 +184,21 @@ def _needs_of_lambda(call: Call, resource_arn: str) -> list[Need]:
     if creates and call.json.get("Tags"):
         needs.append(Need("lambda:TagResource", resource_arn))
     return needs
+
+
+def _needs_of_states(call: Call, resource_arn: str) -> list[Need]:
+    needs = []
+    if call.operation in ("CreateStateMachine", "UpdateStateMachine") and (role := call.json.get("roleArn")):
+        needs.append(Need("iam:PassRole", str(role)))
+    if call.operation == "CreateStateMachine" and call.json.get("tags"):
+        needs.append(Need("states:TagResource", resource_arn))
+    return needs
+
+
+def _needs_of_s3(call: Call, resource_arn: str) -> list[Need]:
+    """CreateBucket with tags (API reference, CreateBucketConfiguration, "Tags")."""
+    creates = call.method == "PUT" and len(call.segments) == 1 and not call.query
+    return [Need("s3:TagResource", resource_arn)] if creates and b"<Tag>" in call.body else []
 
 
 def _needs_of_api_gateway(call: Call, resource_arn: str) -> list[Need]:

@@ -3,6 +3,7 @@
 - It knows no `AWS::ApiGatewayV2::Deployment` and refuses a template that has one.
 - It drops a table's `TimeToLiveSpecification` and `PointInTimeRecoverySpecification`.
 - It stores a stage's route settings under names that API Gateway's own answers do not have.
+- It drops a bucket's tags, encryption and expiration (cloudformation_bucket.py).
 - Its `ApiEndpoint` is a host name that does not resolve.
 
 The types are those of the CloudFormation resource reference. A handler is a mapping with `create`, `update` and `delete`;
@@ -15,6 +16,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from whatschat_ops.local.cloudformation_bucket import complete_bucket
 from whatschat_ops.local.layout import HOST
 from whatschat_ops.local.wire import EXECUTE_API
 
@@ -42,6 +44,10 @@ def completed(handler: Handler, apigateway: Any, dynamodb: Any, port: int) -> Ha
             from ministack.services.cloudformation import provisioners
 
             install(provisioners._RESOURCE_HANDLERS, apigateway, dynamodb, port)
+            _wrap(
+                provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"],
+                after=lambda made, props: _with_bucket_settings(made, props, provisioners._s3),
+            )
         return await handler(*request)
 
     return handle
@@ -130,6 +136,11 @@ def _with_endpoint(made: Made, props: Mapping[str, Any], port: int) -> Made:
     api_id, attributes = made
     scheme = "ws" if props.get("ProtocolType") == "WEBSOCKET" else "http"
     return api_id, {**attributes, "ApiEndpoint": f"{scheme}://{HOST}:{port}{EXECUTE_API}{api_id}"}
+
+
+def _with_bucket_settings(made: Made, props: Mapping[str, Any], s3: Any) -> Made:
+    complete_bucket(made[0], props, s3)
+    return made
 
 
 def _with_table_settings(made: Made, props: Mapping[str, Any], dynamodb: Any) -> Made:

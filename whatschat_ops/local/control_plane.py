@@ -27,8 +27,20 @@ from urllib.parse import parse_qs, urlencode
 from ministack import app as ministack
 from ministack.core import iam_actions, iam_evaluator, persistence, responses, router, sigv4
 from ministack.services import apigateway, cloudwatch, cloudwatch_logs, dynamodb, iam, lambda_svc, sts
+from ministack.services import stepfunctions as ministack_states
+from ministack.services import tagging as ministack_tagging
 
-from whatschat_ops.local import asgi, cloudformation, denials, lambda_bridge, records, simulation, strictness
+from whatschat_ops.local import (
+    asgi,
+    cloudformation,
+    denials,
+    lambda_bridge,
+    records,
+    simulation,
+    step_functions,
+    strictness,
+    tagging,
+)
 from whatschat_ops.local.authorization import Authorization, Call, Need
 from whatschat_ops.local.interfaces import Denial, Executor, HttpRequest, LambdaFunction, WebSocketApi
 from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
@@ -39,6 +51,8 @@ from whatschat_ops.local.wire import is_read_only, with_reachable_endpoints
 
 T = TypeVar("T")
 CACHE_S = 1.0
+FUNCTION_PENDING_S = 0.05
+"""How long a function is Pending after a change: AWS takes seconds, nobody gains by waiting for them here."""
 
 # Services that create things in other services, some of them long after the call.
 _MAKERS = frozenset(
@@ -118,11 +132,16 @@ class Ministack:
         )  # start-up scripts of container images: none of them is ours
         lambda_bridge.install_dry_run(lambda_svc)
         strictness.install(apigateway)
+        tagging.install(ministack_tagging, cloudwatch_logs)
+        lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = FUNCTION_PENDING_S
         ministack.SERVICE_HANDLERS["cloudformation"] = cloudformation.completed(
             ministack.SERVICE_HANDLERS["cloudformation"], apigateway, dynamodb, self._port
         )
         simulation.install_principal_paths(iam_evaluator)
         self._authorization.install()
+        states = step_functions.StepFunctions(ministack_states, self._role_may)
+        states.install(ministack_tagging)
+        ministack.SERVICE_HANDLERS["states"] = states.completed(ministack.SERVICE_HANDLERS["states"])
         self._prune_code = lambda_bridge.install_blob_pruning(lambda_svc)
         invoking = lambda_bridge.name_executed_version(ministack.SERVICE_HANDLERS["lambda"])
         ministack.SERVICE_HANDLERS["lambda"] = strictness.guard_changes(lambda_svc, invoking)
@@ -201,7 +220,10 @@ class Ministack:
         self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None
     ) -> None:
         """Append log events, if the role in whose name that happens may; see `interfaces.LogWriter`."""
-        if role_arn is None or self._may_write(group, stream, role_arn):
+        if role_arn is None:
+            # A late line of a socket must not bring back a group that was deleted with its stack.
+            self._telemetry.write(group, stream, messages, make_group=False)
+        elif self._may_write(group, stream, role_arn):
             self._telemetry.write(group, stream, messages)
 
     def _may_write(self, group: str, stream: str, role_arn: str) -> bool:
@@ -214,6 +236,10 @@ class Ministack:
             )
 
         return self._cached("log", f"{role_arn} {arn} {len(actions)}", allowed)
+
+    def _role_may(self, role_arn: str, action: str, resource_arn: str) -> bool:
+        region = responses.get_region()
+        return self._authorization.role_allows(ACCOUNT_ID, region, role_arn, Need(action, resource_arn))
 
     def counts(self) -> dict[str, int]:
         """How much of what exists, for `local status`."""

@@ -167,10 +167,11 @@ class LogWriter(Protocol):
     def write(
         self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None
     ) -> None:
-        """Append (timestamp in ms, message) events. Never blocks; makes group and stream when absent.
+        """Append (timestamp in ms, message) events. Never blocks; makes the stream when absent.
 
         `group` is a log group's name, or its ARN, which says the Region too. With a role, events that the role may
-        not write are dropped, as Lambda drops them.
+        not write are dropped, as Lambda drops them, and the group is made when absent. Without one (the access log
+        of API Gateway) what is written to a group that does not exist is lost.
         """
         ...
 

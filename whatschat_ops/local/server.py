@@ -20,8 +20,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whatschat_ops import __version__
 from whatschat_ops.errors import LocalError
@@ -41,6 +42,12 @@ from whatschat_ops.local.layout import (
     process_environment,
     write_private,
 )
+
+if TYPE_CHECKING:
+    from whatschat_ops.local.chime import ChimeMeetings
+    from whatschat_ops.local.control_plane import Ministack
+    from whatschat_ops.local.executor import LambdaExecutor
+    from whatschat_ops.local.gateway import Gateway
 
 MAX_LOG_BYTES = 5 * 1024 * 1024
 HOUSEKEEPING_S = 2.0
@@ -138,15 +145,32 @@ def listening(port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a service is made of."""
+
+    control_plane: Ministack
+    executor: LambdaExecutor
+    gateway: Gateway
+    meetings: ChimeMeetings
+
+    def counts(self) -> dict[str, Any]:
+        """How much of what is there."""
+        return {**self.control_plane.counts(), "connections": len(self.gateway.connections)}
+
+    async def close(self) -> None:
+        """End what runs, and save the state. The gateway is closed before, while functions can still be called."""
+        await self.executor.close()
+        await self.control_plane.close()
+
+
+async def _start_parts(layout: Layout, port: int) -> _Parts:
     from whatschat_ops.local.chime import ChimeMeetings
     from whatschat_ops.local.control_plane import Ministack
     from whatschat_ops.local.executor import LambdaExecutor
-    from whatschat_ops.local.front import FrontDoor
     from whatschat_ops.local.gateway import Gateway
     from whatschat_ops.local.identity import ensure_operator
 
-    started_at = time.time()
     control_plane = Ministack(port)
     await control_plane.start()
     await ensure_operator(control_plane.call_iam, layout.credentials_file)
@@ -154,24 +178,24 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
     control_plane.run_functions_on(executor)
     gateway = Gateway(control_plane, MeteredExecutor(executor, control_plane))
     meetings = ChimeMeetings(control_plane, layout.chime_file, account_id=ACCOUNT_ID)
+    return _Parts(control_plane, executor, gateway, meetings)
+
+
+async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
+    from whatschat_ops.local.front import FrontDoor
+
+    started_at = time.time()
+    parts = await _start_parts(layout, port)
 
     def health() -> dict[str, Any]:
-        counts = {**control_plane.counts(), "connections": len(gateway.connections)}
-        return {
-            "pid": os.getpid(),
-            "port": port,
-            "version": __version__,
-            "started_at": started_at,
-            "counts": counts,
-        }
+        me = {"pid": os.getpid(), "port": port, "version": __version__, "started_at": started_at}
+        return {**me, "counts": parts.counts()}
 
-    server = _make_server(FrontDoor(control_plane, gateway, meetings, health), gateway)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    front = FrontDoor(parts.control_plane, parts.gateway, parts.meetings, health)
+    server = _make_server(front, parts.gateway)
+    stopping = _stop_on_signals()
     tasks = [
-        asyncio.create_task(control_plane.autosave.run()),
+        asyncio.create_task(parts.control_plane.autosave.run()),
         asyncio.create_task(_keep_house(layout, stopping)),
     ]
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -179,17 +203,25 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
         _write_process_file(layout, port, started_at)
         _log.info("The embedded AWS %s listens on http://%s:%d.", __version__, HOST, port)
         await _first_of(serving, stopping)
-        await gateway.close()  # while we still serve: $disconnect handlers call us
+        await parts.gateway.close()  # while we still serve: $disconnect handlers call us
         server.should_exit = True
         await serving
     finally:
         for task in tasks:
             task.cancel()
-        await executor.close()
-        await control_plane.close()
+        await parts.close()
         _remove_process_file(layout)
         shutil.rmtree(layout.work, ignore_errors=True)
         _log.info("The embedded AWS has stopped.")
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
 
 
 def _make_server(app: Any, gateway: Any) -> Any:

@@ -43,8 +43,13 @@ class Telemetry:
         self._lock = threading.Lock()
         self._points_since = 0
 
-    def write(self, group: str, stream: str, messages: Sequence[tuple[int, str]]) -> None:
-        """Append (timestamp in ms, message) events. `group` is a name, or an ARN, which says the Region too."""
+    def write(
+        self, group: str, stream: str, messages: Sequence[tuple[int, str]], *, make_group: bool = True
+    ) -> None:
+        """Append (timestamp in ms, message) events. `group` is a name, or an ARN, which says the Region too.
+
+        Without `make_group`, what is written to a group that does not exist is lost.
+        """
         name, region = self._locate(group)
         now_ms = int(time.time() * 1000)
         events = [
@@ -52,6 +57,8 @@ class Telemetry:
             for timestamp, message in messages
         ]
         with self._scope(ACCOUNT_ID, region):
+            if not make_group and name not in self._logs._log_groups:
+                return
             record = self._stream(name, stream, now_ms)
             self._logs._append_log_events(record, events)
             if len(record["events"]) > MAX_EVENTS_PER_STREAM * 1.1:

@@ -8,7 +8,7 @@ the same bytes on every machine: PyJWT's version is pinned, whatever version is 
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Callable, Mapping
 from importlib.resources import files as package_files
 from types import MappingProxyType
@@ -88,10 +88,16 @@ def _handler_files(function: str) -> dict[str, bytes]:
     return {f"{PACKAGE_IN_ZIP}/{module}.py": source for module, source in sources.items()}
 
 
+_SIBLING_IMPORT: Final = re.compile(rb"^[ \t]*from \.(?:(\w+) import |[ \t]*import ([\w, ]+)$)", re.MULTILINE)
+
+
 def _sibling_imports(source: bytes) -> list[str]:
-    """Modules named in `from .module import name` and `from . import module`, wherever they stand."""
-    modules: list[str] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
-            modules.extend([node.module] if node.module else [name.name for name in node.names])
+    """Modules named in `from .module import name` and `from . import module`, wherever they stand.
+
+    Read line by line, because parsing our handlers takes longer than all the rest of packaging them. A test compares.
+    """
+    modules = []
+    for module, names in _SIBLING_IMPORT.findall(source):
+        found = module or names
+        modules += [name.strip().decode() for name in found.split(b",")]
     return modules

@@ -107,7 +107,7 @@ class _Worker:
     def _do(self, step: Step) -> None:
         kind = self._kinds[step.resource.kind]
         if step.action is Action.DELETE:
-            if step.live is not None:
+            if step.live is not None and step.goes_with is None:
                 kind.delete(step.live)
             return
         desired = resolve(dict(step.resource.fields), lambda ref: lookup_in(self.outputs, ref))

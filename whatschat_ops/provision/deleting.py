@@ -31,16 +31,37 @@ class Leaving:
             return Step(Action.NO_OP, resource, live, note=f"kept: {reason}")
         if live.protected and not self.ownership.delete_data:
             return protected(resource, live)
-        dependents = {a for a, other in self.resources.items() if resource.address in other.dependencies}
+        goes_with = self._goes_with(resource)
         return Step(
             Action.DELETE,
             resource,
             live,
             changes=removed(kind, live),
             note="its data is lost" if kind.holds_data else None,
-            after=first | dependents,
+            after=first | (self._dependents(resource) if goes_with is None else {goes_with}),
             loses_data=kind.holds_data,
+            goes_with=goes_with,
         )
+
+    def _goes_with(self, resource: Resource) -> str | None:
+        """The container that is deleted by a call of its own and takes this with it."""
+        kind = self.kinds[resource.kind]
+        containers = (self.resources.get(address) for address in resource.containers(kind.identity))
+        return next(
+            (c.address for c in containers if c and c.kind == kind.goes_with and self._is_deleted(c)), None
+        )
+
+    def _is_deleted(self, resource: Resource) -> bool:
+        live = self.lives[resource.address]
+        protected = live is not None and live.protected and not self.ownership.delete_data
+        return not (live is None or protected or self._kept(resource))
+
+    def _dependents(self, resource: Resource) -> frozenset[str]:
+        """What must be gone first. What goes with its container stands for those that depend on it."""
+        direct = [other for other in self.resources.values() if resource.address in other.dependencies]
+        alone = {other.address for other in direct if self._goes_with(other) is None}
+        carried = (self._dependents(other) for other in direct if other.address not in alone)
+        return frozenset(alone.union(*carried))
 
     def _kept(self, resource: Resource) -> str | None:
         """Why it stays, if it does: what is in something that stays, stays."""

@@ -72,6 +72,8 @@ class Kind(ABC):
     """Outputs that an update may change."""
     tagged: ClassVar[bool] = True
     """Whether it carries its owner's tag. If not, it belongs to whoever owns what contains it."""
+    goes_with: ClassVar[str | None] = None
+    """The kind of what contains it, if AWS deletes the one with the other: then no call of its own is made."""
     kept: ClassVar[str | None] = None
     """Why it is never deleted, if so."""
     note: ClassVar[str | None] = None

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any
@@ -29,10 +30,13 @@ def plan(
     ownership: Ownership,
     *,
     unwanted: Iterable[Resource] = (),
+    search: Callable[[], Iterable[Resource]] = tuple,
     only: Collection[str] | None = None,
     provision_hint: str | None = None,
 ) -> Plan:
     """What has to be done so that `wanted` is there and `unwanted` (of ours) is not.
+
+    `search` finds more that is unwanted, while the rest is read.
 
     With `only`, steps are made for those addresses alone; what they refer to must exist already, else NotFound with
     `provision_hint`. Raises what a read raises.
@@ -43,9 +47,13 @@ def plan(
         raise ValueError(f"wanted and unwanted at once: {', '.join(sorted(both))}")
     if only is not None:
         resources = _closure(resources, only)
-    everything = {**leaving, **resources}
-    lives = _read_all(everything, kinds)
-    order = _in_order(everything)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="search") as pool:
+        searched = pool.submit(lambda: {resource.address: resource for resource in search()})
+        lives = _read_all({**leaving, **resources}, kinds)
+        found = searched.result()
+    lives |= _read_all(found, kinds)
+    leaving |= found
+    order = _in_order({**leaving, **resources})
     planner = _Planner(kinds, ownership, lives)
     for address in order:
         if address in resources:
@@ -79,7 +87,7 @@ def _in_order(resources: Mapping[str, Resource]) -> list[str]:
     return list(TopologicalSorter(graph).static_order())
 
 
-def _read_all(resources: Mapping[str, Resource], kinds: Mapping[str, Kind]) -> Mapping[str, Live | None]:
+def _read_all(resources: Mapping[str, Resource], kinds: Mapping[str, Kind]) -> dict[str, Live | None]:
     """Read every resource; the first error (in the order of the resources) is raised."""
     lives: dict[str, Live | None] = {}
 

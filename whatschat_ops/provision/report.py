@@ -46,13 +46,15 @@ class StepReport:
     address: str
     """KIND.NAME, for example `table.connections`."""
     action: Action
-    """What will be done; `blocked` means that nothing of the plan can be applied."""
+    """What will be done; `blocked` means that nothing of the plan can be applied before `hint` is followed."""
     id: str | None
     """ARN or id of what is there; null when nothing is."""
     changes: tuple[ChangeReport, ...]
     """The fields that change; of something that is created or deleted, all of them."""
     reason: str | None
     """Why it is replaced or blocked."""
+    hint: str | None
+    """Of a blocked step: the way out, if possible the command to run; null for every other."""
     note: str | None
     """What a person should know about it."""
     destructive: bool
@@ -68,7 +70,7 @@ class PlanReport:
     stack: str
     """Value of the stack's tag, for example `whatschat-production`."""
     changes: bool
-    """Whether applying the plan would write anything."""
+    """Whether the stack is not as wanted: some step writes, or is blocked."""
     summary: Mapping[str, int]
     """The number of steps by action: create, update, replace, delete, no-op, blocked."""
     steps: tuple[StepReport, ...]
@@ -79,7 +81,7 @@ def report(plan: Plan, stack: str) -> PlanReport:
     """The report of a plan."""
     return PlanReport(
         stack=stack,
-        changes=bool(plan.changing),
+        changes=bool(plan.changing or plan.blocked),
         summary={action.value: plan.count(action) for action in Action},
         steps=tuple(step_report(step) for step in plan),
     )
@@ -93,6 +95,7 @@ def step_report(step: Step) -> StepReport:
         id=step.live.id if step.live else None,
         changes=tuple(_change(change) for change in step.changes),
         reason=step.reason,
+        hint=step.hint,
         note=step.note,
         destructive=step.action in (Action.DELETE, Action.REPLACE),
     )

@@ -92,6 +92,8 @@ class Step:
     """For a blocked step: the way out."""
     loses_data: bool = False
     """Whether what is in it is lost."""
+    goes_with: str | None = None
+    """For a step that deletes: the address of what contains it, whose own deletion is enough."""
 
     @property
     def address(self) -> str:

@@ -56,6 +56,22 @@ class Place:
         """A policy managed by AWS, for example `service-role/AWSLambdaBasicExecutionRole`."""
         return f"arn:{self.partition}:iam::aws:policy/{path_and_name}"
 
+    def bucket(self, name: str) -> str:
+        """An S3 bucket. Its objects are `bucket(name)/key`."""
+        return f"arn:{self.partition}:s3:::{name}"
+
+    def state_machine(self, name: str) -> str:
+        """A Step Functions state machine."""
+        return self._arn("states", f"stateMachine:{name}")
+
+    def execution(self, state_machine: str, name: str) -> str:
+        """An execution of a state machine. Those of a Distributed Map's items are of `machine/label`."""
+        return self._arn("states", f"execution:{state_machine}:{name}")
+
+    def map_run(self, state_machine: str, rest: str) -> str:
+        """A Map Run: `rest` is `label:id`."""
+        return self._arn("states", f"mapRun:{state_machine}/{rest}")
+
     def integration_uri(self, function_arn: str) -> str:
         """What an AWS_PROXY integration calls (API Gateway developer guide, websocket-api-stages)."""
         return (

@@ -20,6 +20,8 @@ NAME_ARGUMENT: Final[Mapping[PrincipalType, str]] = {
 }
 INLINE_LIMITS: Final[Mapping[PrincipalType, int]] = {"user": 2_048, "group": 5_120, "role": 10_240}
 """Characters of all inline policies together, white space not counted (IAM user guide, "IAM and AWS STS quotas")."""
+MANAGED_LIMIT: Final = 6_144
+"""Characters of a managed policy (the same page)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,10 @@ def _require_room(principal: Principal, size: int) -> None:
             f"The policy has {size} characters, and IAM takes {limit} inline for a {principal.type}.",
             hint="Attach it to a role, or make a managed policy of it: "
             "whatschat-ops iam policies operator > operator.json; "
-            "aws iam create-policy --policy-name whatschat-operator --policy-document file://operator.json",
+            "aws iam create-policy --policy-name whatschat-operator --policy-document file://operator.json"
+            if size <= MANAGED_LIMIT
+            else f"Attach it to a role that the {principal.type} may assume; it is too long for a managed policy "
+            f"({MANAGED_LIMIT}), too. A shorter prefix makes it shorter.",
         )
 
 

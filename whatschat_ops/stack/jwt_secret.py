@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import NotFound
+from whatschat_ops.errors import PROVISION_HINT, NotFound
 from whatschat_ops.redaction import Secret
 
 
@@ -16,7 +16,7 @@ def read_jwt_secret(settings: Settings, aws: Aws) -> Secret:
     except NotFound as error:
         raise NotFound(
             f"There is no JWT secret: the SSM parameter {name} does not exist in {aws.region}.",
-            hint="whatschat-ops provision",
+            hint=PROVISION_HINT,
             aws_code=error.aws_code,
             operation=error.operation,
         ) from error

@@ -13,7 +13,7 @@ from typing import Any
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS
-from whatschat_ops.errors import Conflict, NotFound, OpsError, PartlyDone, UsageError
+from whatschat_ops.errors import PROVISION_HINT, Conflict, NotFound, OpsError, PartlyDone, UsageError
 from whatschat_ops.stack.live_alias import Canary, History, LiveAlias, Routing, live_alias, move
 from whatschat_ops.stack.versions import list_configurations, numbers, prune
 from whatschat_ops.stack.waiting import Waiting
@@ -149,7 +149,7 @@ class Lifecycle:
         except NotFound as error:
             raise NotFound(
                 f"The function {function} has no alias {LIVE_ALIAS}: it is not deployed.",
-                hint="whatschat-ops provision",
+                hint=PROVISION_HINT,
             ) from error
         return live_alias(function, answer)
 

@@ -45,10 +45,14 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Where the alias stood: `before` is the version that was live last, `gave_up` the one that a person took away."""
+    """Where the alias stood: `before` is the version that was live last, `gave_up` the one that a person took away.
+
+    `content` is the digest of what the live version consists of, which never changes; None when it was not written down.
+    """
 
     before: str | None = None
     gave_up: str | None = None
+    content: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +96,20 @@ def described(version: str, history: History) -> str:
     parts = [f"version {version}"]
     parts += [f"before it {history.before}"] if history.before else []
     parts += [f"rolled back from {history.gave_up}"] if history.gave_up else []
+    parts += [f"content {history.content}"] if history.content else []
     return ", ".join(parts)
 
 
 def _parsed(description: str, version: str) -> History:
     """The history in a description; nothing if it is about another version, so that somebody else moved the alias."""
     found = re.fullmatch(
-        r"version (\d+)(?:, before it (?P<before>\d+))?(?:, rolled back from (?P<gave_up>\d+))?", description
+        r"version (\d+)(?:, before it (?P<before>\d+))?(?:, rolled back from (?P<gave_up>\d+))?"
+        r"(?:, content (?P<content>[0-9a-f]+))?",
+        description,
     )
     if found is None or found.group(1) != version:
         return History()
-    return History(found["before"], found["gave_up"])
+    return History(found["before"], found["gave_up"], found["content"])
 
 
 def move(client: Any, waiting: Waiting, alias: LiveAlias, to: Routing, history: History) -> LiveAlias:

@@ -29,7 +29,7 @@ from typing import Any
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import AwsError, Conflict, NotFound, OpsError
+from whatschat_ops.errors import AwsError, Conflict, NotFound
 from whatschat_ops.stack.lease import (
     LEASE_ATTRIBUTES,
     LockHolder,
@@ -77,7 +77,7 @@ class StackLock:
         return state(answer.get("Item", {}))
 
     def look(self) -> LockState:
-        """The lock, if it is free or its holder is dead. Raises OpsError naming the holder otherwise."""
+        """The lock, if it is free or its holder is dead. Raises Conflict naming the holder otherwise."""
         found = self.read()
         if found.held is not None:
             self._require_dead(found.held)
@@ -89,7 +89,7 @@ class StackLock:
     ) -> Iterator[None]:
         """Hold the lock, which must be as `seen`, and keep it alive. With `remove` its table goes when all went well.
 
-        `on_lost` is called from a thread if the lease is taken away or cannot be renewed. Raises OpsError when
+        `on_lost` is called from a thread if the lease is taken away or cannot be renewed. Raises Conflict when
         somebody holds the lock or has changed the stack since `seen`.
         """
         lease = self._acquire(seen)
@@ -155,7 +155,7 @@ class StackLock:
                 return lease_id  # the answer to our own write was lost and the write repeated
             if held is not None:
                 raise _locked(held, held.expires_at - self.now()) from None
-            raise OpsError(
+            raise Conflict(
                 f"{Names(self.settings).stack} was changed by somebody else after this plan was made.",
                 hint="Run the same command again: it makes a new plan.",
             ) from None
@@ -205,7 +205,7 @@ class StackLock:
     def _me(self, lease_id: str) -> LockHolder:
         caller = self.aws.client("sts").get_caller_identity()["Arn"]
         since = datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        host = f"{getpass.getuser()}@{socket.gethostname()}"
+        host = f"{_user()}@{socket.gethostname()}"
         expires_at = self.now() + self.lease_s
         return LockHolder(str(caller), host, this_process(), self.command, since, expires_at, lease_id, 0)
 
@@ -275,12 +275,20 @@ class StackLock:
             return
 
 
+def _user() -> str:
+    """The name of the user of this process. In a container the number of the user may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # which of them depends on the version of Python and the system
+        return "unknown"
+
+
 def _who(held: LockHolder) -> str:
     return f"{held.holder} ({held.host}, {held.command}, since {held.since})"
 
 
-def _locked(held: LockHolder, left_s: float) -> OpsError:
-    return OpsError(
+def _locked(held: LockHolder, left_s: float) -> Conflict:
+    return Conflict(
         f"The stack is being changed by {_who(held)}.",
         hint="Wait until that run has ended. If it was killed, its lock expires "
         f"{max(left_s, 0):.0f} s from now; whatschat-ops unlock takes it away at once.",

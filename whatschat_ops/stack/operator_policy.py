@@ -14,8 +14,9 @@ from typing import Final
 from urllib.parse import quote
 
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.config.names import ROUTE_FUNCTIONS, USER_INDEX
+from whatschat_ops.config.names import USER_INDEX
 from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.broadcast_policies import operator_statements
 from whatschat_ops.stack.policies import Document, allow, chime_policy, document
 
 LOG_ROLE_PATH: Final = "/whatschat-ops/"
@@ -33,7 +34,7 @@ def operator_policy(settings: Settings, place: Place, api_id: str) -> Document:
         allow("JwtSecret", SECRET_ACTIONS, place.parameter(names.jwt_secret_parameter)),
         *_api_gateway(place, api_id),
         # What carries our tag and is not wanted any more: listings, which know no resource.
-        allow("FindOrphans", ["tag:GetResources", "ssm:DescribeParameters", "iam:ListRoles"], "*"),
+        allow("FindOrphans", ["tag:GetResources", "iam:ListRoles"], "*"),
         allow(
             "Sockets",
             ["execute-api:ManageConnections"],
@@ -43,6 +44,7 @@ def operator_policy(settings: Settings, place: Place, api_id: str) -> Document:
             ],
         ),
         *chime_policy(settings, place)["Statement"],
+        *operator_statements(settings, place),
     )
 
 
@@ -65,7 +67,8 @@ def _tables(names: Names, place: Place) -> Iterator[Document]:
         _of(
             "dynamodb",
             "CreateTable DescribeTable UpdateTable DeleteTable DescribeTimeToLive UpdateTimeToLive "
-            "DescribeContinuousBackups UpdateContinuousBackups TagResource ListTagsOfResource Scan GetItem DeleteItem",
+            "DescribeContinuousBackups UpdateContinuousBackups TagResource ListTagsOfResource Scan GetItem DeleteItem "
+            "PartiQLDelete",  # a broadcast deletes gone rows 25 at a time
         ),
         [connections, ledger],
     )
@@ -83,21 +86,21 @@ def _tables(names: Names, place: Place) -> Iterator[Document]:
 
 
 def _functions(names: Names, place: Place) -> Iterator[Document]:
-    functions = [place.function(names.function(short)) for short in ROUTE_FUNCTIONS.values()]
+    functions = [place.function(names.function(short)) for short in names.functions]
     yield allow(
         "Functions",
         _of(
             "lambda",
             "CreateFunction GetFunction GetFunctionConfiguration UpdateFunctionCode UpdateFunctionConfiguration "
             "DeleteFunction PublishVersion ListVersionsByFunction CreateAlias GetAlias ListAliases UpdateAlias "
-            "DeleteAlias AddPermission RemovePermission GetPolicy TagResource ListTags InvokeFunction",
+            "AddPermission RemovePermission GetPolicy TagResource ListTags InvokeFunction",
         ),
         [*functions, *(f"{function}:*" for function in functions)],
     )
 
 
 def _logs(names: Names, place: Place) -> Iterator[Document]:
-    groups = [names.access_log_group, *(names.function_log_group(s) for s in ROUTE_FUNCTIONS.values())]
+    groups = [names.access_log_group, *(names.function_log_group(short) for short in names.functions)]
     yield allow(
         "LogGroups",
         _of("logs", "CreateLogGroup DeleteLogGroup PutRetentionPolicy TagResource ListTagsForResource"),
@@ -107,7 +110,7 @@ def _logs(names: Names, place: Place) -> Iterator[Document]:
 
 
 def _roles(names: Names, place: Place) -> Iterator[Document]:
-    role = place.role(names.iam_path, names.lambda_role)
+    roles = [place.role(names.iam_path, role) for role in names.roles]
     log_role = place.role(LOG_ROLE_PATH, names.api_gateway_log_role)
     yield allow(
         "Role",
@@ -116,16 +119,16 @@ def _roles(names: Names, place: Place) -> Iterator[Document]:
             "CreateRole GetRole DeleteRole UpdateAssumeRolePolicy TagRole PutRolePolicy GetRolePolicy "
             "DeleteRolePolicy ListRolePolicies ListAttachedRolePolicies DetachRolePolicy SimulatePrincipalPolicy",
         ),
-        role,
+        roles,
     )
     # A role that does not exist has no path yet: IAM then checks the bare name.
     yield allow(
         "FindRoles",
         ["iam:GetRole"],
-        [place.role("/", names.lambda_role), place.role("/", names.api_gateway_log_role)],
+        [place.role("/", role) for role in (*names.roles, names.api_gateway_log_role)],
     )
     yield allow("ApiGatewayLogRole", _of("iam", "CreateRole GetRole AttachRolePolicy"), log_role)
-    yield allow("PassRoles", ["iam:PassRole"], [role, log_role])
+    yield allow("PassRoles", ["iam:PassRole"], [*roles, log_role])
     # The doctor asks what its own caller may do.
     yield allow("OwnRights", ["iam:SimulatePrincipalPolicy"], place.user("/", "${aws:username}"))
 

@@ -1,8 +1,8 @@
 """What carries the stack's tag and is not wanted any more: a renamed table, a stage of another name.
 
 One listing per service, all at once, however much there is in the account: the tagging service (it knows nothing of
-IAM, and in some emulators not every service), stages (their listing shows tags), roles by path, parameters by tag, log
-groups by our names. Whatever a listing brings is read like any resource of its kind and is an orphan only if its own
+IAM), stages (their listing shows tags), roles by path, log groups by our names. A plan needs most of them anyway and shares
+them. Whatever a listing brings is read like any resource of its kind and is an orphan only if its own
 tag says that it is ours. A refused listing (403) is an error: "no orphans" would be a guess.
 """
 
@@ -15,17 +15,22 @@ from typing import Any
 
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
+from whatschat_ops.errors import PermissionDenied
 from whatschat_ops.provision import Kind, Resource
 from whatschat_ops.stack.kinds.api import find_apis
 from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.kinds.log_group import list_log_groups
 from whatschat_ops.stack.resources import API
 
-_BY_ARN: Mapping[str, tuple[str, str]] = {
-    "dynamodb": ("table", "table_name"),
-    "lambda": ("function", "function_name"),
-    "logs": ("log_group", "group_name"),
+_BY_ARN: Mapping[str, tuple[str, str, str]] = {
+    "dynamodb": ("table", "table_name", "table/"),
+    "lambda": ("function", "function_name", "function:"),
+    "logs": ("log_group", "group_name", "log-group:"),
+    "ssm": ("secret", "parameter_name", "parameter"),
+    "s3": ("bucket", "bucket_name", ""),
+    "states": ("state_machine", "state_machine_name", "stateMachine:"),
 }
-"""Service in an ARN -> kind, and the field that is its name."""
+"""Service in an ARN -> kind, the field that is its name, and what precedes the name in the ARN."""
 
 
 def _orphan(kind: str, name: str, fields: Mapping[str, Any], after: Iterable[str] = ()) -> Resource:
@@ -45,7 +50,7 @@ class Orphans:
         """Everything of ours that is not among `known` resources, as resources to be unwanted."""
         names = self._names_of(known)
         listings: Sequence[Callable[[], Iterable[Resource]]] = (
-            self._tagged, self._stages, self._roles, self._parameters, self._log_groups,
+            self._tagged, self._stages, self._roles, self._log_groups,
         )  # fmt: skip
         with ThreadPoolExecutor(max_workers=len(listings), thread_name_prefix="orphans") as pool:
             found = [
@@ -70,15 +75,21 @@ class Orphans:
         kind = self.kinds[resource.kind]
         if not kind.tagged:
             return True  # its listing showed the tag
-        live = kind.read(resource.fields)
+        try:
+            live = kind.read(resource.fields)
+        except PermissionDenied as error:
+            raise PermissionDenied(
+                f"{resource.address} seems to be left over of {self._names.stack}, and you may not look at it: "
+                f"{error.message}",
+                hint="Give it its name back in the settings, or let an administrator run: whatschat-ops provision",
+                aws_code=error.aws_code,
+                operation=error.operation,
+            ) from error
         return live is not None and live.owner == self._names.stack
 
     def _tagged(self) -> Iterator[Resource]:
-        client = self.context.client("resourcegroupstaggingapi")
-        tags = [{"Key": STACK_TAG, "Values": [self._names.stack]}]
-        for page in client.get_paginator("get_resources").paginate(TagFilters=tags):
-            for item in page["ResourceTagMappingList"]:
-                yield from _resource_of(item["ResourceARN"])
+        for arn in self.context.tagged(self._names.stack):
+            yield from _resource_of(arn)
 
     def _stages(self) -> Iterator[Resource]:
         """Stages of our API but the wanted one. (A second API of ours is the kind's own affair: `surplus`.)"""
@@ -86,7 +97,7 @@ class Orphans:
         api_id = next((api.id for api in find_apis(self.context, name) if api.owner == stack), None)
         if api_id is None:
             return
-        pages = self.context.client("apigatewayv2").get_paginator("get_stages").paginate(ApiId=api_id)
+        pages = self.context.pages("apigatewayv2", "get_stages", ApiId=api_id)
         for stage in (stage for page in pages for stage in page["Items"]):
             name = stage["StageName"]
             if name != self.settings.websocket.stage and stage.get("Tags", {}).get(STACK_TAG) == stack:
@@ -94,36 +105,28 @@ class Orphans:
 
     def _roles(self) -> Iterator[Resource]:
         """Roles have a path of ours; their tags are not in a listing."""
-        pages = (
-            self.context.client("iam").get_paginator("list_roles").paginate(PathPrefix=self._names.iam_path)
-        )
+        pages = self.context.pages("iam", "list_roles", PathPrefix=self._names.iam_path)
         for role in (role for page in pages for role in page["Roles"]):
             yield _orphan("role", role["RoleName"], {"role_name": role["RoleName"]})
-
-    def _parameters(self) -> Iterator[Resource]:
-        filters = [{"Key": f"tag:{STACK_TAG}", "Option": "Equals", "Values": [self._names.stack]}]
-        pages = (
-            self.context.client("ssm").get_paginator("describe_parameters").paginate(ParameterFilters=filters)
-        )
-        for parameter in (parameter for page in pages for parameter in page["Parameters"]):
-            yield _orphan("secret", parameter["Name"], {"parameter_name": parameter["Name"]})
 
     def _log_groups(self) -> Iterator[Resource]:
         """Log groups of functions that are named like ours."""
         prefix = self._names.function_log_group("")
-        pages = self.context.client("logs").get_paginator("describe_log_groups")
-        for page in pages.paginate(logGroupNamePrefix=prefix):
-            for group in page["logGroups"]:
-                yield _orphan("log_group", group["logGroupName"], {"group_name": group["logGroupName"]})
+        for group in list_log_groups(self.context, prefix):
+            yield _orphan("log_group", group["logGroupName"], {"group_name": group["logGroupName"]})
 
 
 def _resource_of(arn: str) -> Iterator[Resource]:
-    """A resource of a kind that we know: `table/NAME`, `function:NAME`, `log-group:NAME:*`."""
+    """A resource of a kind that we know; nothing for others of these services that carry our tag (an SSM document)."""
     _arn, _partition, service, _region, _account, rest = arn.split(":", 5)
     if service not in _BY_ARN:
         return
-    kind, field = _BY_ARN[service]
-    name = rest.removeprefix("table/") if service == "dynamodb" else rest.partition(":")[2].removesuffix(":*")
+    kind, field, before = _BY_ARN[service]
+    if not rest.startswith(before):
+        return
+    name = rest.removeprefix(before).removesuffix(":*")
+    if service == "ssm" and name.count("/") == 1:  # only a name with more slashes in it begins with one
+        name = name[1:]
     # A function that still runs would make its log group again: the group goes last.
     after = {f"log_group.orphan//aws/lambda/{name}"} if kind == "function" else set()
     yield _orphan(kind, name, {field: name}, after)

@@ -10,9 +10,7 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import ROUTE_FUNCTIONS, STACK_TAG
 from whatschat_ops.endpoint import normalise
-from whatschat_ops.errors import NotFound
-
-PROVISION_HINT = "whatschat-ops provision"
+from whatschat_ops.errors import PROVISION_HINT, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +32,20 @@ class StackOutputs:
     account_id: str
 
 
-def read_outputs(settings: Settings, aws: Aws) -> StackOutputs:
+def read_outputs(settings: Settings, aws: Aws, known: Mapping[str, Any] | None = None) -> StackOutputs:
     """The outputs of the stack of `settings`, found by the API's name and our tag.
 
+    `known` are the outputs of `api.websocket`, when it was just provisioned: then nothing is read.
     `websocket.endpoint` takes the place of the API's own URLs. Raises NotFound when the API does not exist.
     """
     names = Names(settings)
+    found = {"ApiId": known["id"], "ApiEndpoint": known["endpoint"]} if known else None
     endpoint = settings.websocket.endpoint
     if endpoint:
         urls = normalise(endpoint, stage=settings.websocket.stage)
-        api_id = urls.api_id or str((_find_api(names, aws) or {}).get("ApiId", ""))
+        api_id = urls.api_id or str((found or _find_api(names, aws) or {}).get("ApiId", ""))
     else:
-        api = _find_api(names, aws)
+        api = found or _find_api(names, aws)
         if api is None:
             raise NotFound(
                 f"The stack {names.stack} is not provisioned: there is no WebSocket API {names.api} "
@@ -65,6 +65,19 @@ def read_outputs(settings: Settings, aws: Aws) -> StackOutputs:
         region=aws.region,
         account_id=aws.account_id,
     )
+
+
+def endpoint_is_own(settings: Settings, aws: Aws) -> bool:
+    """Whether the endpoint of the stack is known to be its own API's.
+
+    Another API says of every connection of ours that it is gone. What a custom domain leads to is not known.
+    """
+    endpoint = settings.websocket.endpoint
+    if not endpoint:
+        return True
+    named = normalise(endpoint, stage=settings.websocket.stage)
+    own = _find_api(Names(settings), aws) if named.api_id else None
+    return own is not None and own["ApiId"] == named.api_id and named.stage == settings.websocket.stage
 
 
 def _find_api(names: Names, aws: Aws) -> Mapping[str, Any] | None:

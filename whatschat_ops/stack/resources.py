@@ -9,6 +9,8 @@ permission -> alias, API             lets exactly one route of one stage call it
 integration -> alias, API;  route -> integration
 deployment -> routes, integrations   a digest of routes and the integrations' ids decide when to redeploy
 stage -> deployment, permissions, role policy, access log group, the Region's log role
+
+What distributed broadcasts add, when they are enabled, is in broadcast.py.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.config.names import LIVE_ALIAS, ROUTE_FUNCTIONS, USER_INDEX
+from whatschat_ops.config.names import BROADCAST_WORKER, LIVE_ALIAS, ROUTE_FUNCTIONS, USER_INDEX
 from whatschat_ops.provision import Reference, Resource, text
 from whatschat_ops.provision.values import digest
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.access_log import ACCESS_LOG_FORMAT
 from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.broadcast import broadcast_resources
 from whatschat_ops.stack.kinds.secret import Generated
 from whatschat_ops.stack.policies import lambda_policy, trust_policy
 
@@ -92,8 +95,15 @@ class _Builder:
             *(self._route(key, short) for key, short in ROUTE_FUNCTIONS.items()),
             self._deployment(),
             self._stage(),
+            *self._distributed_broadcasts(),
         )
         return StackResources(wanted, () if with_logs else optional)
+
+    def _distributed_broadcasts(self) -> Iterator[Resource]:
+        """Nothing unless enabled; what an earlier setting left is found by its tag (orphans.py)."""
+        if self._settings.broadcast.distributed.enabled:
+            worker = self._inputs.packages.get(BROADCAST_WORKER)
+            yield from broadcast_resources(self._settings, self._place, self._api_id, worker)
 
     def _tables(self) -> Iterator[Resource]:
         connections = self._settings.connections
@@ -234,6 +244,7 @@ class _Builder:
                 "function_name": Reference(function, "function_name"),
                 "alias_name": LIVE_ALIAS,
                 "version": Reference(function, "version"),
+                "content": Reference(function, "content"),
                 "keep_versions": self._settings.lambda_.keep_versions,
             },
         )

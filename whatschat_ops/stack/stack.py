@@ -7,12 +7,16 @@ the engine (`whatschat_ops.provision`), the resources (`resources.py`) and the k
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.packaging import FunctionPackage, build_packages
+from whatschat_ops.config.names import BROADCAST_WORKER
+from whatschat_ops.errors import PROVISION_HINT
+from whatschat_ops.packaging import FunctionPackage, build_packages, build_worker_zip
 from whatschat_ops.provision import (
     Applied,
     Event,
@@ -32,9 +36,8 @@ from whatschat_ops.stack.lease import LockHolder, LockState
 from whatschat_ops.stack.lock import StackLock
 from whatschat_ops.stack.orphans import Orphans
 from whatschat_ops.stack.resources import Inputs, StackResources, stack_resources
+from whatschat_ops.stack.shared_reads import SharedReads
 from whatschat_ops.stack.waiting import Waiting
-
-PROVISION = "whatschat-ops provision"
 
 
 @dataclass(slots=True)
@@ -61,6 +64,10 @@ class Stack:
         """The kinds, on this stack's AWS."""
         return kinds_of(Context(self.aws, self.waiting))
 
+    def _planning(self, *, tags_listed: bool = False) -> Context:
+        """What the kinds of one plan read with."""
+        return Context(self.aws, self.waiting, SharedReads(), self.name if tags_listed else None)
+
     @property
     def place(self) -> str:
         """Account and Region, for people and plan files."""
@@ -69,10 +76,21 @@ class Stack:
     def guard(self, command: str) -> None:
         """Before planning a change: refuse if somebody else is changing the stack; `apply` will hold the lock.
 
-        `command` is what the others are told that this run does. Raises OpsError naming the holder of the lock.
+        `command` is what the others are told that this run does. Raises Conflict naming the holder of the lock.
         """
         self._lock = StackLock(self.settings, self.aws, command, self.waiting)
         self._seen = self._lock.look()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """After `guard`, hold the lock for a change that no plan makes (an alias moved by hand, a policy attached).
+
+        Such a change is too short to be stopped halfway: losing the lock is said. Raises Conflict when it is not free.
+        """
+        if self._lock is None:
+            raise ValueError("guard the stack before reading what is to be changed")
+        with self._lock.hold(self._seen, lambda why: self.waiting.say(f"{why}.")):
+            yield
 
     def unlock(self) -> LockHolder | None:
         """Take the lock away from whoever holds it, and say who that was."""
@@ -80,25 +98,44 @@ class Stack:
 
     def plan(self, *, adopt: bool = False, delete_data: bool = False) -> Plan:
         """What `provision` would do, also to what carries our tag and is not wanted any more. Only reads."""
-        resources = self._resources(self._built())
+        context = self._planning(tags_listed=True)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="account") as pool:
+            learnt = pool.submit(self._learn_account, context)
+            packages = self._built()
+            learnt.result()
+        resources = self._resources(packages)
         ownership = Ownership(self.name, adopt=adopt, delete_data=delete_data)
-        unwanted = (*resources.unwanted, *self._orphans(resources))
-        return plan(resources.wanted, self.kinds, ownership, unwanted=unwanted)
+        return plan(
+            resources.wanted,
+            kinds_of(context),
+            ownership,
+            unwanted=resources.unwanted,
+            search=lambda: self._orphans(resources, context),
+        )
 
     def plan_only(self, addresses: Collection[str], *, adopt: bool = False) -> Plan:
         """What `provision` would do to these resources alone. Raises NotFound when they need one that is missing."""
         wanted = self._resources(self._built()).wanted
         ownership = Ownership(self.name, adopt=adopt)
-        return plan(wanted, self.kinds, ownership, only=addresses, provision_hint=PROVISION)
+        kinds = kinds_of(self._planning())
+        return plan(wanted, kinds, ownership, only=addresses, provision_hint=PROVISION_HINT)
 
     def plan_destroy(self, *, delete_data: bool = False, addresses: Collection[str] | None = None) -> Plan:
         """What `destroy` would delete (of `addresses`, if given): ours, and never the Region-wide log role."""
+        context = self._planning()  # whose tag it carries is asked of each service: deleting rests on it
+        ownership = Ownership(self.name, delete_data=delete_data)
+        if addresses is not None:
+            unwanted = [one for one in self._resources({}).all if one.address in addresses]
+            return plan((), kinds_of(context), ownership, unwanted=unwanted)
+        self._learn_account(context)
         resources = self._resources({})
-        if addresses is None:
-            unwanted = (*resources.all, *self._orphans(resources))
-        else:
-            unwanted = tuple(resource for resource in resources.all if resource.address in addresses)
-        return plan((), self.kinds, Ownership(self.name, delete_data=delete_data), unwanted=unwanted)
+        return plan(
+            (),
+            kinds_of(context),
+            ownership,
+            unwanted=resources.all,
+            search=lambda: self._orphans(resources, context),
+        )
 
     def apply(
         self,
@@ -110,7 +147,7 @@ class Stack:
     ) -> Applied:
         """Do what the plan says; after `guard`, under the lock. `last`: nothing is left after it, also no lock.
 
-        Raises PartlyDone, Interrupted, Conflict, what a first step raises, or OpsError when the lock is not free.
+        Raises PartlyDone, Interrupted, Conflict, or what a first step raises; Conflict also when the lock is not free.
         """
         if self._lock is None or not plan.changing:
             if self._lock is not None and last:
@@ -136,9 +173,15 @@ class Stack:
             self._packages = function_packages(self.settings, self.say)
         return self._packages
 
-    def _orphans(self, resources: StackResources) -> tuple[Resource, ...]:
-        context = Context(self.aws, self.waiting)
+    def _orphans(self, resources: StackResources, context: Context) -> tuple[Resource, ...]:
         return Orphans(self.settings, context, self.kinds).find(resources.all)
+
+    def _learn_account(self, context: Context) -> None:
+        """What carries our tag says in which account it is: STS need not be asked."""
+        accounts = (arn.split(":")[4] for arn in context.tagged(self.name))
+        account_id = next(filter(None, accounts), None)
+        if account_id is not None:
+            self.aws.learn_account(account_id)
 
     def _resources(self, packages: Mapping[str, FunctionPackage]) -> StackResources:
         place = Context(self.aws).place
@@ -148,5 +191,11 @@ class Stack:
 def function_packages(
     settings: Settings, say: Callable[[str], None] = lambda _line: None
 ) -> dict[str, FunctionPackage]:
-    """Function (`connect`, `disconnect`, `default`) -> its code. Raises what packaging raises."""
-    return build_packages(settings.lambda_, say=say)
+    """Function (`connect`, `disconnect`, `default`; `broadcast-worker` if enabled) -> its code.
+
+    Raises what packaging raises.
+    """
+    packages = build_packages(settings.lambda_, say=say)
+    if settings.broadcast.distributed.enabled:
+        packages[BROADCAST_WORKER] = build_worker_zip(BROADCAST_WORKER)
+    return packages

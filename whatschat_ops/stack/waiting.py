@@ -11,7 +11,7 @@ from whatschat_ops.errors import AwsError, Unavailable
 
 T = TypeVar("T")
 
-FIRST_PAUSE_S = 0.1
+FIRST_PAUSE_S = 0.06
 LONGEST_PAUSE_S = 3.0
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
@@ -100,12 +101,15 @@ class Opener:
         )
 
 
-async def open_socket(handshake: Handshake, *, timeout_s: float = OPEN_TIMEOUT_S) -> Socket:
-    """A connected socket.
+async def open_socket(
+    handshake: Handshake, *, timeout_s: float = OPEN_TIMEOUT_S, tls: ssl.SSLContext | None = None
+) -> Socket:
+    """A connected socket. Who opens many hands in one TLS context for all of them.
 
     Raises PermissionDenied (401, 403), NotFound (404, no such host), Throttled (429), Unavailable (5xx, nobody
     answers) or Rejected (any other refusal).
     """
+    tls_options: dict[str, Any] = {} if tls is None else {"ssl": tls}
     try:
         connection: Socket = await connect(
             handshake.url,
@@ -117,6 +121,7 @@ async def open_socket(handshake: Handshake, *, timeout_s: float = OPEN_TIMEOUT_S
             compression=None,  # API Gateway does not negotiate permessage-deflate
             ping_interval=None,  # only messages count against the 10 idle minutes; `session` sends those
             proxy=None if _is_loopback(handshake.url) else True,
+            **tls_options,
         )
     except (InvalidHandshake, OSError, TimeoutError, EOFError) as error:
         raise refusal(error, handshake.url) from error

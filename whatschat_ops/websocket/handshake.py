@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote, urlsplit
 
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from whatschat_ops.errors import (
     AwsError,
@@ -92,6 +92,27 @@ def refusal(error: Exception, url: str) -> AwsError:
         f"The handshake with {address} failed: {redact(str(error)) or type(error).__name__}.",
         hint="whatschat-ops doctor websocket",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeAnswer:
+    """How a handshake without a token was answered: the HTTP status of the refusal; 101 if the handshake was accepted; None with `error` if nobody answered."""
+
+    status: int | None
+    error: str = ""
+
+
+def probe_handshake(url: str, *, timeout_s: float = 10) -> HandshakeAnswer:
+    """Try to open `url` (ws or wss) and say how it was refused."""
+    from websockets.sync.client import connect
+
+    try:
+        with connect(url, open_timeout=timeout_s, close_timeout=1):
+            return HandshakeAnswer(101)
+    except InvalidStatus as error:
+        return HandshakeAnswer(error.response.status_code)
+    except (InvalidHandshake, OSError, TimeoutError) as error:
+        return HandshakeAnswer(None, str(error) or type(error).__name__)
 
 
 def _refused(status: int, body: bytes, address: str) -> AwsError:

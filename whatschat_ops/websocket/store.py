@@ -15,7 +15,7 @@ from typing import Any
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config.names import USER_INDEX
-from whatschat_ops.errors import Conflict, NotFound
+from whatschat_ops.errors import PROVISION_HINT, Conflict, NotFound
 
 _MILLISECONDS_FROM = 100_000_000_000
 """A number above this is a time in ms (as seconds it would lie after the year 5000)."""
@@ -25,8 +25,8 @@ _MILLISECONDS_FROM = 100_000_000_000
 class Connection:
     """One row. `ttl` is when it expires; `connected_at` is None in a row that does not say.
 
-    `connected_at_attribute` is the attribute as stored: whoever deletes the row can make sure that it is still the
-    same one.
+    `connected_at_attribute` and `ttl_attribute` are the attributes as stored: whoever deletes the row can make sure that
+    it is still the same one.
     """
 
     connection_id: str
@@ -34,6 +34,7 @@ class Connection:
     connected_at: datetime | None
     ttl: datetime | None
     connected_at_attribute: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    ttl_attribute: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def expired(self, now_s: float) -> bool:
         """Whether the row should be gone already (`now_s` in epoch seconds)."""
@@ -89,14 +90,27 @@ class ConnectionStore:
 
         Between reading a row and learning that its socket is gone, the id may have been written anew.
         """
-        condition: dict[str, Any] = {
-            "ConditionExpression": "attribute_exists(connectionId) AND attribute_not_exists(connectedAt)"
+        return self._delete_if(connection, {"connectedAt": connection.connected_at_attribute})
+
+    def prune_expired(self, connection: Connection) -> bool:
+        """Delete an expired row only if it is still the one that was read and its life was not prolonged."""
+        read = {"connectedAt": connection.connected_at_attribute, "ttl": connection.ttl_attribute}
+        return self._delete_if(connection, read)
+
+    def _delete_if(self, connection: Connection, read: Mapping[str, Mapping[str, Any] | None]) -> bool:
+        """Delete the row if these attributes are still as they were read (None: absent)."""
+        tests, values = ["attribute_exists(connectionId)"], {}
+        for name, value in read.items():
+            if value is None:
+                tests.append(f"attribute_not_exists(#{name})")
+            else:
+                tests.append(f"#{name} = :{name}")
+                values[f":{name}"] = value
+        condition = {
+            "ConditionExpression": " AND ".join(tests),
+            "ExpressionAttributeNames": {f"#{name}": name for name in read},
+            **({"ExpressionAttributeValues": values} if values else {}),
         }
-        if connection.connected_at_attribute is not None:
-            condition = {
-                "ConditionExpression": "connectedAt = :read",
-                "ExpressionAttributeValues": {":read": connection.connected_at_attribute},
-            }
         try:
             with self._explaining():
                 self._client.delete_item(
@@ -122,7 +136,7 @@ class ConnectionStore:
         except NotFound as error:
             raise NotFound(
                 f"There is no connections table {self._table}: {error.message}",
-                hint="whatschat-ops provision",
+                hint=PROVISION_HINT,
                 aws_code=error.aws_code,
                 operation=error.operation,
             ) from error
@@ -137,13 +151,14 @@ def _connection(item: Mapping[str, Any]) -> Connection:
     return Connection(
         connection_id=item["connectionId"]["S"],
         user_id=item.get("userId", {}).get("S", ""),
-        connected_at=_time(connected_at),
-        ttl=_time(item.get("ttl")),
+        connected_at=stored_time(connected_at),
+        ttl=stored_time(item.get("ttl")),
         connected_at_attribute=connected_at,
+        ttl_attribute=item.get("ttl"),
     )
 
 
-def _time(attribute: Mapping[str, Any] | None) -> datetime | None:
+def stored_time(attribute: Mapping[str, Any] | None) -> datetime | None:
     """A time as applications store it: a number of seconds or milliseconds, or ISO 8601 text."""
     try:
         if attribute and "N" in attribute:

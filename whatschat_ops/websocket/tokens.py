@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from whatschat_ops.errors import ConfigError, UsageError
+from whatschat_ops.errors import PROVISION_HINT, ConfigError, UsageError
 from whatschat_ops.redaction import Secret
 
 ALGORITHM = "HS256"
@@ -84,7 +84,7 @@ def mint(
             hint="whatschat-ops token mint --user alice",
         )
     if not secret:
-        raise ConfigError("The JWT secret of this stack is empty.", hint="whatschat-ops provision")
+        raise ConfigError("The JWT secret of this stack is empty.", hint=PROVISION_HINT)
     if ttl <= timedelta(0):
         raise UsageError("A token must live longer than 0 minutes.")
     if taken := sorted(set(extra) & set(RESERVED_CLAIMS)):

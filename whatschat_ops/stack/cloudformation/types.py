@@ -15,6 +15,8 @@ from typing import Any, Final
 from whatschat_ops.provision import Reference, text
 from whatschat_ops.provision.kind import NOTHING
 from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.broadcast_policies import RUNS
+from whatschat_ops.stack.kinds.bucket import LIFECYCLE_RULE, PUBLIC_ACCESS_BLOCKS
 from whatschat_ops.stack.kinds.context import tag_list
 from whatschat_ops.stack.kinds.log_role import MANAGED_POLICY, ROLE_PATH
 from whatschat_ops.stack.kinds.stage import DESCRIPTION_PREFIX
@@ -250,6 +252,49 @@ _ACCOUNT = CloudFormationType(
     attributes=_region_wide,
 )
 
+_BUCKET = CloudFormationType(
+    "AWS::S3::Bucket",
+    {
+        "bucket_name": _as("BucketName"),
+        "public_access_blocked": lambda blocked: {
+            "PublicAccessBlockConfiguration": dict.fromkeys(PUBLIC_ACCESS_BLOCKS, blocked)
+        },
+        "encryption": lambda algorithm: {
+            "BucketEncryption": {
+                "ServerSideEncryptionConfiguration": [
+                    {"ServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}}
+                ]
+            }
+        },
+        "expiration_days": lambda days: {
+            "LifecycleConfiguration": {
+                "Rules": [
+                    {
+                        "Id": LIFECYCLE_RULE,
+                        "Status": "Enabled",
+                        "Prefix": f"{RUNS}/",
+                        "ExpirationInDays": days,
+                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+                    }
+                ]
+            }
+        },
+        "tags": _tag_list,
+    },
+    # CloudFormation deletes an empty bucket only: it stays when runs are in it.
+    attributes=lambda _fields: {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"},
+)
+_STATE_MACHINE = CloudFormationType(
+    "AWS::StepFunctions::StateMachine",
+    {
+        "state_machine_name": _as("StateMachineName"),
+        "type": _as("StateMachineType"),
+        "role_arn": _as("RoleArn"),
+        "definition": _as("Definition"),
+        "tags": _tag_list,
+    },
+)
+
 TYPES: Final[Mapping[str, tuple[CloudFormationType, ...]]] = {
     "table": (_TABLE,),
     "log_group": (_LOG_GROUP,),
@@ -264,6 +309,8 @@ TYPES: Final[Mapping[str, tuple[CloudFormationType, ...]]] = {
     "deployment": (_DEPLOYMENT,),
     "api_gateway_log_role": (_LOG_ROLE, _ACCOUNT),
     "stage": (_STAGE,),
+    "bucket": (_BUCKET,),
+    "state_machine": (_STATE_MACHINE,),
 }
 """Kind -> the types that it becomes; the first one is what other resources depend on."""
 
@@ -276,6 +323,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "api.surplus": _TWINS,
     "integration.surplus": _TWINS,
     "deployment.surplus": _TWINS,
+    "alias.content": "a note for the next plan; without it one more read tells the same",
     "alias.keep_versions": "versions of older templates are retained; `whatschat-ops provision` prunes them",
     "permission.function_name": "the ARN of the alias names its function, too",
     "permission.statement_id": "CloudFormation makes one up; AddPermission's statements are known by what they allow",

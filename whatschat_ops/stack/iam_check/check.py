@@ -67,15 +67,17 @@ def needs_of(document: Mapping[str, Any], principal: Principal) -> tuple[Need, .
 
 
 def check_permissions(
-    aws: Aws, component: str, principal: Principal, document: Mapping[str, Any]
+    aws: Aws, component: str, principal: Principal, document: Mapping[str, Any], *, arn: str | None = None
 ) -> PermissionCheck:
     """Hold the principal's permissions against those of `document`, the component's policy.
+
+    `arn` is the principal's, if the caller knows it: then it need not be looked up, which takes a permission.
 
     Raises NotFound when there is no such principal, PermissionDenied when the caller may neither ask nor read.
     """
     needs = needs_of(document, principal)
     attached = _readable(aws, principal)
-    simulated = _simulated(aws, principal, needs)
+    simulated = _simulated(aws, principal, needs, arn)
     if simulated is None and attached is None:
         raise PermissionDenied(
             f"The permissions of the {principal.type} {principal.name} cannot be checked: you may neither ask IAM "
@@ -122,13 +124,15 @@ def _limited(attached: Attached, need: Need) -> Decision:
     return decision if limit is Decision.ALLOWED else limit
 
 
-def _simulated(aws: Aws, principal: Principal, needs: Sequence[Need]) -> dict[Need, Decision] | None:
+def _simulated(
+    aws: Aws, principal: Principal, needs: Sequence[Need], arn: str | None
+) -> dict[Need, Decision] | None:
     """What IAM says about each need; None when the caller may not ask it."""
     by_resource: dict[str, list[str]] = {}
     for need in needs:
         by_resource.setdefault(need.resource, []).append(need.action)
     try:
-        arn = principal_arn(aws, principal)
+        arn = arn or principal_arn(aws, principal)
         answers = {
             (result["EvalActionName"], resource): _decision(result)
             for resource, actions in by_resource.items()

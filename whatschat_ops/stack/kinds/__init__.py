@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from whatschat_ops.provision import Kind
 from whatschat_ops.stack.kinds.alias import Alias
 from whatschat_ops.stack.kinds.api import Api
+from whatschat_ops.stack.kinds.bucket import Bucket
 from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.log_group import LogGroup
@@ -16,11 +17,12 @@ from whatschat_ops.stack.kinds.role import Role, RolePolicy
 from whatschat_ops.stack.kinds.route import Integration, Route
 from whatschat_ops.stack.kinds.secret import SecretParameter
 from whatschat_ops.stack.kinds.stage import Deployment, Stage
+from whatschat_ops.stack.kinds.state_machine import StateMachine
 from whatschat_ops.stack.kinds.table import Table
 
 ALL = (
     Table, LogGroup, Role, RolePolicy, SecretParameter, Api, Function, Alias, Permission, Integration, Route,
-    Deployment, ApiGatewayLogRole, Stage,
+    Deployment, ApiGatewayLogRole, Stage, Bucket, StateMachine,
 )  # fmt: skip
 
 

@@ -18,7 +18,10 @@ from whatschat_ops.stack.versions import prune
 
 
 class Alias(Kind):
-    """`version` is the version that is live; during a canary the canary's. `keep_versions`: how many are kept."""
+    """`version` is the version that is live; during a canary the canary's. `keep_versions`: how many are kept.
+
+    `content` is the digest of the version, kept in the alias's description for the next plan.
+    """
 
     name = "alias"
     identity = ("function_name", "alias_name")
@@ -26,9 +29,11 @@ class Alias(Kind):
         "function_name": Field(),
         "alias_name": Field(),
         "version": Field(),
+        "content": Field(input_only=True),
         "keep_versions": Field(input_only=True),
     }
     tagged = False
+    goes_with = "function"
     volatile = frozenset({"revision_id"})
 
     def __init__(self, context: Context) -> None:
@@ -41,10 +46,9 @@ class Alias(Kind):
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         function = identity["function_name"]
         try:
-            alias = self._lambda.get_alias(FunctionName=function, Name=identity["alias_name"])
+            return _live(read_alias(self._context, function, identity["alias_name"]))
         except NotFound:
             return None
-        return _live(live_alias(function, alias))
 
     def create(self, desired: Mapping[str, Any]) -> Live:
         function, version = desired["function_name"], desired["version"]
@@ -52,7 +56,7 @@ class Alias(Kind):
             FunctionName=function,
             Name=desired["alias_name"],
             FunctionVersion=version,
-            Description=described(version, History()),
+            Description=described(version, History(content=desired["content"])),
         )
         return _live(live_alias(function, alias))
 
@@ -62,7 +66,8 @@ class Alias(Kind):
         revision_id = live.outputs["revision_id"]
         alias = LiveAlias(function, desired["alias_name"], live.id, Routing(before), History(), revision_id)
         waiting = self._context.waiting
-        moved = move(self._lambda, waiting, alias, Routing(version), History(before=before))
+        history = History(before=before, content=desired["content"])
+        moved = move(self._lambda, waiting, alias, Routing(version), history)
         prune(self._lambda, waiting, function, newest=version, keep=desired["keep_versions"])
         return _live(moved)
 
@@ -73,6 +78,15 @@ class Alias(Kind):
             )
         except NotFound:
             return
+
+
+def read_alias(context: Context, function: str, name: str) -> LiveAlias:
+    """The alias as it is. Raises NotFound."""
+    answer = context.once(
+        ("alias", function, name),
+        lambda: context.client("lambda").get_alias(FunctionName=function, Name=name),
+    )
+    return live_alias(function, answer)
 
 
 def _live(alias: LiveAlias) -> Live:

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotFound
-from whatschat_ops.provision import Field, Kind, Live, contains
-from whatschat_ops.stack.kinds.context import Context, was_repeated
+from whatschat_ops.provision import Field, Live, contains
+from whatschat_ops.stack.kinds.context import Context, GatewayKind, was_repeated
 
 
-class Api(Kind):
+class Api(GatewayKind):
     """Outputs: `id`, and `callback_base`, the https (or http) URL that a stage's name is appended to.
 
     CreateApi is not idempotent: if its answer is lost and the call repeated, there are two. `surplus` names those of
@@ -30,13 +30,6 @@ class Api(Kind):
         "tags": Field(matches=contains),
         "surplus": Field(),
     }
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _gateway(self) -> Any:
-        return self._context.client("apigatewayv2")
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         found = list(find_apis(self._context, identity["api_name"]))
@@ -72,7 +65,8 @@ class Api(Kind):
 
     def delete(self, live: Live) -> None:
         """Deletes its stages, deployments, routes and integrations too, and every twin of ours."""
-        self._delete_twins(live)
+        if "surplus" in live.fields:
+            self._delete_twins(live)
         self._delete(live.id)
 
     def _delete_twins(self, keep: Live) -> None:
@@ -88,12 +82,8 @@ class Api(Kind):
 def find_apis(context: Context, name: str) -> Iterator[Live]:
     """Every API of that name, the oldest first."""
     gateway = context.client("apigatewayv2")
-    found = [
-        api
-        for page in gateway.get_paginator("get_apis").paginate()
-        for api in page["Items"]
-        if api["Name"] == name
-    ]
+    pages = context.pages("apigatewayv2", "get_apis")
+    found = [api for page in pages for api in page["Items"] if api["Name"] == name]
     for api in sorted(found, key=lambda api: (api["CreatedDate"], api["ApiId"])):
         tags = api.get("Tags", {})
         if STACK_TAG not in tags:  # GetApis may lag behind TagResource

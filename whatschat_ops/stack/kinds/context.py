@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from whatschat_ops.aws import Aws
+from whatschat_ops.config.names import STACK_TAG
+from whatschat_ops.provision import Kind
 from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.shared_reads import SharedReads
 from whatschat_ops.stack.waiting import Waiting
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The AWS to talk to, and how to wait for it."""
+    """The AWS to talk to, and how to wait for it.
+
+    With `shared` (while a plan is made) a read that several resources need is made once. With `stack`, too, the tags of
+    what carries that stack's tag come from one listing.
+    """
 
     aws: Aws
     waiting: Waiting = field(default_factory=Waiting)
+    shared: SharedReads | None = None
+    stack: str | None = None
 
     @property
     def place(self) -> Place:
@@ -26,6 +37,58 @@ class Context:
     def client(self, service: str) -> Any:
         """A boto3 client of the stack's Region."""
         return self.aws.client(service)
+
+    def once(self, key: tuple[str, ...], read: Callable[[], T]) -> T:
+        """The answer of `read`; while a plan is made, the first one that was read for this key."""
+        return read() if self.shared is None else self.shared.once(key, read)
+
+    def pages(self, service: str, operation: str, **request: str) -> list[Mapping[str, Any]]:
+        """All pages of a listing (`get_routes`), shared as above."""
+        return self.once(
+            (service, operation, *(f"{name}={value}" for name, value in request.items())),
+            lambda: list(self.client(service).get_paginator(operation).paginate(**request)),
+        )
+
+    def tagged(self, stack: str) -> Mapping[str, Mapping[str, str]]:
+        """ARN -> tags of everything that carries the tag of `stack` (but what the tagging service does not know: IAM)."""
+        return self.once(("tagged", stack), lambda: self._list_tagged(stack))
+
+    def _list_tagged(self, stack: str) -> Mapping[str, Mapping[str, str]]:
+        client = self.client("resourcegroupstaggingapi")
+        filters = [{"Key": STACK_TAG, "Values": [stack]}]
+        pages = client.get_paginator("get_resources").paginate(TagFilters=filters)
+        return {
+            item["ResourceARN"].removesuffix(":*"): tag_map(item.get("Tags", []))
+            for page in pages
+            for item in page["ResourceTagMappingList"]
+        }
+
+    def tags_of(self, arn: str, read: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+        """The tags of `arn`: from the listing of our stack, else by `read`, which asks the service itself.
+
+        The listing lags by seconds, so what is missing from it is asked for.
+        """
+        listed = self.tagged(self.stack).get(arn) if self.stack and self.shared else None
+        return read() if listed is None else listed
+
+
+class GatewayKind(Kind):
+    """A kind of resource in API Gateway."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def _gateway(self) -> Any:
+        return self._context.client("apigatewayv2")
+
+    def _items(self, operation: str, api_id: str) -> list[Mapping[str, Any]]:
+        """Everything that a listing of an API (`get_routes`) brings. Raises NotFound without the API."""
+        return [
+            item
+            for page in self._context.pages("apigatewayv2", operation, ApiId=api_id)
+            for item in page["Items"]
+        ]
 
 
 def was_repeated(answer: Mapping[str, Any]) -> bool:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from whatschat_ops.config.names import STACK_TAG
+from whatschat_ops.config.names import LIVE_ALIAS, STACK_TAG
 from whatschat_ops.errors import AwsError, Conflict, NotFound, Rejected
 from whatschat_ops.provision import Field, Kind, Live, contains
+from whatschat_ops.provision.values import digest
+from whatschat_ops.stack.kinds.alias import read_alias
 from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.versions import list_configurations
 
@@ -23,6 +25,8 @@ ROLE_TIMEOUT_S = 60.0
 
 CODE = frozenset({"code_sha256", "architecture"})
 CONFIGURATION = frozenset({"runtime", "handler", "role_arn", "memory_mb", "timeout_s", "environment"})
+COMPARABLE = CODE | CONFIGURATION
+"""What a version consists of, as far as we set it."""
 
 
 class Function(Kind):
@@ -44,7 +48,7 @@ class Function(Kind):
         "published": Field(),
         "tags": Field(matches=contains, steady=True),
     }
-    volatile = frozenset({"version"})
+    volatile = frozenset({"version", "content"})
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -70,13 +74,13 @@ class Function(Kind):
                 "published": version is not None and _is_ready(latest),
                 "tags": tags,
             },
-            outputs={"arn": latest["FunctionArn"], "version": version},
+            outputs=_outputs(latest["FunctionArn"], version, _comparable(latest)),
             owner=tags.get(STACK_TAG),
         )
 
     def create(self, desired: Mapping[str, Any]) -> Live:
         name = desired["function_name"]
-        self._with_role(
+        made = self._with_role(
             desired["role_arn"],
             lambda: self._lambda.create_function(
                 FunctionName=name,
@@ -87,24 +91,26 @@ class Function(Kind):
                 **_configuration(desired),
             ),
         )
-        self._until_ready(name)
-        return self._require(name)
+        self._until_ready(name, made)
+        arn = self._context.place.function(name)
+        return _as_published(arn, desired, made["Version"])
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         name = desired["function_name"]
         if "tags" in changed:
             self._lambda.tag_resource(Resource=live.id, Tags=desired["tags"])
-        self._until_ready(name)
+        if not live.fields["published"]:  # else it was ready
+            self._until_ready(name)
         if changed & CODE:
-            self._when_idle(
+            answer = self._when_idle(
                 name,
                 lambda: self._lambda.update_function_code(
                     FunctionName=name, ZipFile=desired["zip"], Architectures=[desired["architecture"]]
                 ),
             )
-            self._until_ready(name)
+            self._until_ready(name, answer)
         if changed & CONFIGURATION:
-            self._with_role(
+            answer = self._with_role(
                 desired["role_arn"],
                 lambda: self._when_idle(
                     name,
@@ -113,9 +119,10 @@ class Function(Kind):
                     ),
                 ),
             )
-            self._until_ready(name)
+            self._until_ready(name, answer)
         if changed & (CODE | CONFIGURATION) or ("published" in changed and not self._is_published(name)):
-            self._publish(name, desired["code_sha256"])
+            version = self._publish(name, desired["code_sha256"])
+            return _as_published(live.id, {**live.fields, **desired}, version)
         return self._require(name)
 
     def delete(self, live: Live) -> None:
@@ -125,9 +132,12 @@ class Function(Kind):
         except NotFound:
             return
 
-    def _publish(self, name: str, code_sha256: str) -> None:
-        """Publish what was uploaded: AWS refuses if somebody else's code came in between."""
-        self._when_idle(name, lambda: self._lambda.publish_version(FunctionName=name, CodeSha256=code_sha256))
+    def _publish(self, name: str, code_sha256: str) -> str:
+        """Publish what was uploaded, and give the version: AWS refuses if somebody else's code came in between."""
+        made = self._when_idle(
+            name, lambda: self._lambda.publish_version(FunctionName=name, CodeSha256=code_sha256)
+        )
+        return str(made["Version"])
 
     def _is_published(self, name: str) -> bool:
         """A function that was not ready when it was read (a run was killed) may have its version by now."""
@@ -140,16 +150,33 @@ class Function(Kind):
         )
 
     def _published_version(self, name: str, latest: Mapping[str, Any]) -> str | None:
-        """The newest version, if it is the same as $LATEST."""
+        """The newest version, if it is the same as $LATEST.
+
+        While a plan is made, what the alias says of the version that it points to is enough if it is true of $LATEST:
+        the alias is read anyway, and a version never changes.
+        """
+        if self._context.shared and (live := self._live_version(name, latest)) is not None:
+            return live
         versions = [v for v in list_configurations(self._lambda, name) if v["Version"].isdigit()]
         newest = max(versions, key=lambda version: int(version["Version"]), default=None)
         if newest is None or _comparable(newest) != _comparable(latest):
             return None
         return str(newest["Version"])
 
-    def _until_ready(self, name: str) -> None:
+    def _live_version(self, name: str, latest: Mapping[str, Any]) -> str | None:
+        try:
+            alias = read_alias(self._context, name, LIVE_ALIAS)
+        except NotFound:
+            return None
+        same = alias.history.content == digest(_comparable(latest))
+        return alias.routing.version if same and alias.routing.canary is None else None
+
+    def _until_ready(self, name: str, answer: Mapping[str, Any] | None = None) -> None:
+        """Wait until the function can be used. `answer`: what a change just said of it, which may be enough."""
+        answers = iter([answer] if answer else [])
+
         def probe() -> bool | None:
-            configuration = self._lambda.get_function_configuration(FunctionName=name)
+            configuration = next(answers, None) or self._lambda.get_function_configuration(FunctionName=name)
             if "Failed" in (configuration.get("State"), configuration.get("LastUpdateStatus")):
                 reason = configuration.get("LastUpdateStatusReason") or configuration.get("StateReason")
                 raise Rejected(f"The function {name} cannot be used: {reason or 'Lambda gives no reason'}.")
@@ -202,6 +229,17 @@ def _comparable(configuration: Mapping[str, Any]) -> dict[str, Any]:
         "environment": configuration.get("Environment", {}).get("Variables", {}),
         "code_sha256": configuration["CodeSha256"],
     }
+
+
+def _outputs(arn: str, version: str | None, comparable: Mapping[str, Any]) -> dict[str, Any]:
+    return {"arn": arn, "version": version, "content": digest(comparable) if version else None}
+
+
+def _as_published(arn: str, fields: Mapping[str, Any], version: str) -> Live:
+    """The function right after a change: its newest version is what was wanted."""
+    comparable = {name: fields[name] for name in COMPARABLE}
+    live = {"function_name": fields["function_name"], **comparable, "published": True, "tags": fields["tags"]}
+    return Live(arn, live, _outputs(arn, version, comparable), fields["tags"].get(STACK_TAG))
 
 
 def _configuration(desired: Mapping[str, Any]) -> dict[str, Any]:

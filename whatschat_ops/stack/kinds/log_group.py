@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotFound
 from whatschat_ops.provision import Field, Kind, Live, contains
 from whatschat_ops.stack.kinds.context import Context
+
+FUNCTION_GROUPS = "/aws/lambda/"
 
 
 class LogGroup(Kind):
@@ -36,7 +38,7 @@ class LogGroup(Kind):
             return None
         arn = group["arn"].removesuffix(":*")
         try:
-            tags = self._logs.list_tags_for_resource(resourceArn=arn).get("tags", {})
+            tags = self._context.tags_of(arn, lambda: self._tags(arn))
         except NotFound:  # deleted in the meantime
             return None
         return Live(
@@ -48,10 +50,9 @@ class LogGroup(Kind):
 
     def create(self, desired: Mapping[str, Any]) -> Live:
         self._logs.create_log_group(logGroupName=desired["group_name"], tags=desired["tags"])
-        self._set_retention(desired)
-        return self._context.waiting.until(
-            f"the log group {desired['group_name']} does not appear", lambda: self.read(desired), timeout_s=60
-        )
+        self._set_retention(desired)  # which CloudWatch does only for a group that it knows
+        arn = self._context.place.log_group(desired["group_name"])
+        return Live(arn, dict(desired), {"arn": arn}, desired["tags"].get(STACK_TAG))
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         if "tags" in changed:
@@ -71,9 +72,22 @@ class LogGroup(Kind):
             logGroupName=desired["group_name"], retentionInDays=desired["retention_days"]
         )
 
+    def _tags(self, arn: str) -> Mapping[str, str]:
+        found: Mapping[str, str] = self._logs.list_tags_for_resource(resourceArn=arn).get("tags", {})
+        return found
+
     def _find(self, name: str) -> Any:
-        for page in self._logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name):
-            for group in page["logGroups"]:
-                if group["logGroupName"] == name:
-                    return group
-        return None
+        groups = list_log_groups(self._context, _listed_with(name))
+        return next((group for group in groups if group["logGroupName"] == name), None)
+
+
+def list_log_groups(context: Context, prefix: str) -> Iterator[Mapping[str, Any]]:
+    """Every log group whose name begins so."""
+    for page in context.pages("logs", "describe_log_groups", logGroupNamePrefix=prefix):
+        yield from page["logGroups"]
+
+
+def _listed_with(name: str) -> str:
+    """The prefix to list a group by: those of functions that are named alike (`websocket-connect`) come together."""
+    alike, dash, _ = name.rpartition("-")
+    return f"{alike}-" if dash and name.startswith(FUNCTION_GROUPS) else name

@@ -30,6 +30,7 @@ class Permission(Kind):
         "source_arn": Field(),
     }
     tagged = False
+    goes_with = "function"
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from whatschat_ops.config.names import STACK_TAG
-from whatschat_ops.errors import NotFound
+from whatschat_ops.errors import Conflict, NotFound
 from whatschat_ops.provision import Field, Kind, Live, contains
 from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
 
@@ -73,8 +73,17 @@ class Role(Kind):
         return Live(live.id, {**live.fields, **desired}, live.outputs, live.owner)
 
     def delete(self, live: Live) -> None:
-        """DeleteRole refuses a role that still has policies: they go first."""
+        """DeleteRole refuses a role that still has policies: then they go first."""
         name = live.fields["role_name"]
+        try:
+            with suppress(NotFound):
+                self._iam.delete_role(RoleName=name)
+        except Conflict:
+            self._delete_policies(name)
+            with suppress(NotFound):
+                self._iam.delete_role(RoleName=name)
+
+    def _delete_policies(self, name: str) -> None:
         try:
             inline = list(self._iam.get_paginator("list_role_policies").paginate(RoleName=name))
             attached = list(self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=name))
@@ -86,8 +95,6 @@ class Role(Kind):
         for policy in (policy for page in attached for policy in page["AttachedPolicies"]):
             with suppress(NotFound):
                 self._iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
-        with suppress(NotFound):
-            self._iam.delete_role(RoleName=name)
 
 
 class RolePolicy(Kind):

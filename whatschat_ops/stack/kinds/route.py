@@ -12,11 +12,11 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from whatschat_ops.errors import NotFound
-from whatschat_ops.provision import Field, Kind, Live
-from whatschat_ops.stack.kinds.context import Context, was_repeated
+from whatschat_ops.provision import Field, Live
+from whatschat_ops.stack.kinds.context import GatewayKind, was_repeated
 
 
-class Integration(Kind):
+class Integration(GatewayKind):
     """An AWS_PROXY integration to the function behind `uri`.
 
     CreateIntegration is not idempotent: if its answer is lost and the call repeated, there are two. `surplus` names those
@@ -33,13 +33,7 @@ class Integration(Kind):
         "surplus": Field(),
     }
     tagged = False
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _gateway(self) -> Any:
-        return self._context.client("apigatewayv2")
+    goes_with = "api"
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         api_id = identity["api_id"]
@@ -88,18 +82,18 @@ class Integration(Kind):
             self._gateway.delete_integration(ApiId=api_id, IntegrationId=integration_id)
 
     def _find(self, api_id: str, uri: str) -> list[Any]:
-        pages = self._gateway.get_paginator("get_integrations").paginate(ApiId=api_id)
-        found = [item for page in pages for item in page["Items"] if item.get("IntegrationUri") == uri]
+        found = [
+            item for item in self._items("get_integrations", api_id) if item.get("IntegrationUri") == uri
+        ]
         return sorted(found, key=lambda item: str(item["IntegrationId"]))
 
     def _used_first(self, api_id: str, found: Sequence[Any]) -> list[Any]:
         """API Gateway does not delete an integration that a route uses: that one is kept."""
-        pages = self._gateway.get_paginator("get_routes").paginate(ApiId=api_id)
-        used = {str(route.get("Target")) for page in pages for route in page["Items"]}
+        used = {str(route.get("Target")) for route in self._items("get_routes", api_id)}
         return sorted(found, key=lambda item: f"integrations/{item['IntegrationId']}" not in used)
 
 
-class Route(Kind):
+class Route(GatewayKind):
     """A route. `target` is `integrations/ID`. It has no route response: a function's answer is not sent to clients."""
 
     name = "route"
@@ -111,21 +105,15 @@ class Route(Kind):
         "authorization_type": Field(),
     }
     tagged = False
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _gateway(self) -> Any:
-        return self._context.client("apigatewayv2")
+    goes_with = "api"
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         api_id = identity["api_id"]
         try:
-            pages = list(self._gateway.get_paginator("get_routes").paginate(ApiId=api_id))
+            routes = self._items("get_routes", api_id)
         except NotFound:
             return None
-        found = [r for page in pages for r in page["Items"] if r["RouteKey"] == identity["route_key"]]
+        found = [route for route in routes if route["RouteKey"] == identity["route_key"]]
         first = min(found, key=lambda item: str(item["RouteId"]), default=None)
         return _live_route(api_id, first) if first else None
 

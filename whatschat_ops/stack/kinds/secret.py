@@ -48,10 +48,9 @@ class SecretParameter(Kind):
         name = identity["parameter_name"]
         try:
             parameter = self._ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]
-            answer = self._ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)
+            tags = self._context.tags_of(parameter["ARN"], lambda: self._tags(name))
         except NotFound:
             return None
-        tags = tag_map(answer.get("TagList", []))
         return Live(
             id=parameter["ARN"],
             fields={
@@ -73,11 +72,8 @@ class SecretParameter(Kind):
             Value=secret.reveal(),
             Tags=tag_list(desired["tags"]),
         )
-        return self._context.waiting.until(
-            f"the parameter {desired['parameter_name']} does not appear",
-            lambda: self.read(desired),
-            timeout_s=60,
-        )
+        arn = self._context.place.parameter(desired["parameter_name"])
+        return Live(arn, {**desired, "value": secret}, {"arn": arn}, desired["tags"].get(STACK_TAG))
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         name = desired["parameter_name"]
@@ -91,6 +87,10 @@ class SecretParameter(Kind):
                 Name=name, Type=desired["type"], Value=desired["value"].reveal(), Overwrite=True
             )
         return Live(live.id, {**live.fields, **desired}, live.outputs, live.owner)
+
+    def _tags(self, name: str) -> Mapping[str, str]:
+        answer = self._ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)
+        return tag_map(answer.get("TagList", []))
 
     def delete(self, live: Live) -> None:
         try:

@@ -11,13 +11,38 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from whatschat_ops.errors import NotFound, Rejected
-from whatschat_ops.provision import Field, Kind, Live, contains
-from whatschat_ops.stack.kinds.context import Context, was_repeated
+from whatschat_ops.provision import Field, Live, contains
+from whatschat_ops.stack.kinds.context import GatewayKind, was_repeated
 
 DESCRIPTION_PREFIX = "whatschat-ops content="
 
 
-class Deployment(Kind):
+class _InStages(GatewayKind):
+    """What knows an API's deployments and the stages that point to them."""
+
+    def _ours(self, api_id: str) -> list[Mapping[str, Any]]:
+        """Our deployments, the oldest first."""
+        ours = [
+            deployment
+            for deployment in self._items("get_deployments", api_id)
+            if deployment.get("Description", "").startswith(DESCRIPTION_PREFIX)
+        ]
+        return sorted(ours, key=lambda deployment: deployment["CreatedDate"])
+
+    def _unused(self, api_id: str, deployments: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The ids of those that no stage points to."""
+        used = {stage.get("DeploymentId") for stage in self._items("get_stages", api_id)}
+        return [str(each["DeploymentId"]) for each in deployments if each["DeploymentId"] not in used]
+
+    def _delete_unused(self, api_id: str, *, keep: str) -> None:
+        """Delete our deployments, except `keep` and those that a stage points to."""
+        for deployment_id in self._unused(api_id, self._ours(api_id)):
+            if deployment_id != keep:
+                with suppress(NotFound):
+                    self._gateway.delete_deployment(ApiId=api_id, DeploymentId=deployment_id)
+
+
+class Deployment(_InStages):
     """The newest deployment of ours. A change of `content` makes a new one; the stage that moves to it deletes the old.
 
     `surplus` names those that no stage uses, left by a lost answer or a kill; it is wanted to be None.
@@ -32,19 +57,13 @@ class Deployment(Kind):
     }
     volatile = frozenset({"id"})
     tagged = False
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _gateway(self) -> Any:
-        return self._context.client("apigatewayv2")
+    goes_with = "api"
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         api_id = identity["api_id"]
         try:
-            ours = _our_deployments(self._gateway, api_id)
-            unused = _unused(self._gateway, api_id, ours[:-1]) if len(ours) > 1 else []
+            ours = self._ours(api_id)
+            unused = self._unused(api_id, ours[:-1]) if len(ours) > 1 else []
         except NotFound:
             return None
         return _live_deployment(api_id, ours[-1], unused) if ours else None
@@ -55,15 +74,16 @@ class Deployment(Kind):
         made = self._gateway.create_deployment(
             ApiId=api_id, Description=f"{DESCRIPTION_PREFIX}{desired['content']}"
         )
-        self._until_deployed(api_id, made["DeploymentId"])
+        if made.get("DeploymentStatus") != "DEPLOYED":
+            self._until_deployed(api_id, made["DeploymentId"])
         if was_repeated(made):  # CreateDeployment is not idempotent
-            delete_unused(self._gateway, api_id, keep=made["DeploymentId"])
+            self._delete_unused(api_id, keep=made["DeploymentId"])
         return _live_deployment(api_id, made)
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         made = self.create(desired) if "content" in changed else live
         if "surplus" in changed:
-            delete_unused(self._gateway, desired["api_id"], keep=made.outputs["id"])
+            self._delete_unused(desired["api_id"], keep=made.outputs["id"])
         return Live(made.id, {**made.fields, "surplus": None}, made.outputs)
 
     def delete(self, live: Live) -> None:
@@ -83,34 +103,7 @@ class Deployment(Kind):
         self._context.waiting.until(f"{api_id} is not deployed", probe, timeout_s=120)
 
 
-def delete_unused(gateway: Any, api_id: str, *, keep: str) -> None:
-    """Delete our deployments, except `keep` and those that a stage points to."""
-    for deployment_id in _unused(gateway, api_id, _our_deployments(gateway, api_id)):
-        if deployment_id != keep:
-            with suppress(NotFound):
-                gateway.delete_deployment(ApiId=api_id, DeploymentId=deployment_id)
-
-
-def _our_deployments(gateway: Any, api_id: str) -> list[Any]:
-    """Our deployments, the oldest first."""
-    pages = gateway.get_paginator("get_deployments").paginate(ApiId=api_id)
-    ours = [
-        deployment
-        for page in pages
-        for deployment in page["Items"]
-        if deployment.get("Description", "").startswith(DESCRIPTION_PREFIX)
-    ]
-    return sorted(ours, key=lambda deployment: deployment["CreatedDate"])
-
-
-def _unused(gateway: Any, api_id: str, deployments: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The ids of those that no stage points to."""
-    pages = gateway.get_paginator("get_stages").paginate(ApiId=api_id)
-    used = {stage.get("DeploymentId") for page in pages for stage in page["Items"]}
-    return [str(each["DeploymentId"]) for each in deployments if each["DeploymentId"] not in used]
-
-
-class Stage(Kind):
+class Stage(_InStages):
     """A stage. It depends on all that its traffic needs, so that it comes last and is deleted first.
 
     `access_log_group_arn` and `access_log_format` are None when it writes no access logs.
@@ -130,20 +123,14 @@ class Stage(Kind):
     }
     tagged = False
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _gateway(self) -> Any:
-        return self._context.client("apigatewayv2")
-
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         api_id, name = identity["api_id"], identity["stage_name"]
         try:
-            stage = self._gateway.get_stage(ApiId=api_id, StageName=name)
+            stages = self._items("get_stages", api_id)
         except NotFound:
             return None
-        return _live_stage(api_id, stage)
+        stage = next((stage for stage in stages if stage["StageName"] == name), None)
+        return _live_stage(api_id, stage) if stage else None
 
     def create(self, desired: Mapping[str, Any]) -> Live:
         stage = self._gateway.create_stage(
@@ -165,9 +152,12 @@ class Stage(Kind):
         if "access_log_group_arn" in changed and desired["access_log_group_arn"] is None:
             with suppress(NotFound):  # a repeated call finds nothing to delete
                 self._gateway.delete_access_log_settings(**place)
-        moved = self.create(desired) if self.read(desired) is None else self._change(live, desired, changed)
+        try:
+            moved = self._change(live, desired, changed)
+        except NotFound:  # it went with the deployment that it pointed to, or by another hand
+            moved = self.create(desired)
         if "deployment_id" in changed:
-            delete_unused(self._gateway, api_id, keep=desired["deployment_id"])
+            self._delete_unused(api_id, keep=desired["deployment_id"])
         return moved
 
     def _change(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
@@ -180,9 +170,12 @@ class Stage(Kind):
             changes["DefaultRouteSettings"] = {**live.outputs["route_settings"], **_throttling(desired)}
         if changed & {"access_log_group_arn", "access_log_format"}:
             changes |= _access_logs(desired)
-        if changes:
-            self._gateway.update_stage(**place, **changes)
-        return _live_stage(desired["api_id"], self._gateway.get_stage(**place))
+        if not changes:
+            return _live_stage(desired["api_id"], self._gateway.get_stage(**place))
+        tags = {**live.fields["tags"], **desired["tags"]}
+        return _live_stage(
+            desired["api_id"], {"Tags": tags, **self._gateway.update_stage(**place, **changes)}
+        )
 
     def delete(self, live: Live) -> None:
         try:

@@ -49,8 +49,7 @@ class Table(Kind):
 
     def create(self, desired: Mapping[str, Any]) -> Live:
         name, indexes = desired["table_name"], desired["indexes"]
-        self._until_gone(name)  # a deletion may still be going on
-        self._dynamodb.create_table(
+        table = self._create(
             TableName=name,
             KeySchema=[{"AttributeName": desired["key"], "KeyType": "HASH"}],
             AttributeDefinitions=_attributes(desired["key"], *indexes.values()),
@@ -63,11 +62,28 @@ class Table(Kind):
                 else {}
             ),
         )
-        self._until_active(name)
+        if not _is_active(table):
+            self._until_active(name)
         self._set_ttl(name, desired["ttl_attribute"])
         if desired["point_in_time_recovery"]:
             self._set_recovery(name, True)
-        return self._require(name)
+        arn, protected = table["TableArn"], desired["deletion_protection"]
+        return Live(
+            arn, dict(desired), {"arn": arn}, desired["tags"].get(STACK_TAG), _why_protected(protected)
+        )
+
+    def _create(self, **request: Any) -> Mapping[str, Any]:
+        """The table, as CreateTable describes it. A deletion of one of that name is waited for."""
+        try:
+            made = self._dynamodb.create_table(**request)
+        except Conflict:
+            table = self._describe(request["TableName"])
+            if table is not None and table["TableStatus"] != "DELETING":
+                raise
+            self._until_gone(request["TableName"])
+            made = self._dynamodb.create_table(**request)
+        description: Mapping[str, Any] = made["TableDescription"]
+        return description
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         name = desired["table_name"]
@@ -114,7 +130,7 @@ class Table(Kind):
         arn = table["TableArn"]
         backups = self._dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
         recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
-        tags = tag_map(self._dynamodb.list_tags_of_resource(ResourceArn=arn).get("Tags", []))
+        tags = self._context.tags_of(arn, lambda: self._tags(arn))
         protected = bool(table.get("DeletionProtectionEnabled"))
         return Live(
             id=arn,
@@ -133,8 +149,11 @@ class Table(Kind):
             },
             outputs={"arn": arn},
             owner=tags.get(STACK_TAG),
-            protected="its deletion protection is on" if protected else None,
+            protected=_why_protected(protected),
         )
+
+    def _tags(self, arn: str) -> Mapping[str, str]:
+        return tag_map(self._dynamodb.list_tags_of_resource(ResourceArn=arn).get("Tags", []))
 
     def _require(self, name: str) -> Live:
         return self._live(name, self._dynamodb.describe_table(TableName=name)["Table"])
@@ -142,13 +161,7 @@ class Table(Kind):
     def _until_active(self, name: str) -> None:
         def probe() -> bool | None:
             table = self._describe(name)  # right after CreateTable AWS may not know it yet
-            if table is None:
-                return None
-            states = [table["TableStatus"]]
-            states += [
-                index.get("IndexStatus", "ACTIVE") for index in table.get("GlobalSecondaryIndexes", [])
-            ]
-            return True if all(state == "ACTIVE" for state in states) else None
+            return True if table is not None and _is_active(table) else None
 
         self._context.waiting.until(f"the table {name} is not active", probe, timeout_s=ACTIVE_TIMEOUT_S)
 
@@ -210,6 +223,16 @@ class Table(Kind):
         extra = {"AttributeDefinitions": attributes} if attributes else {}
         self._dynamodb.update_table(TableName=name, GlobalSecondaryIndexUpdates=[change], **extra)
         self._until_active(name)
+
+
+def _is_active(table: Mapping[str, Any]) -> bool:
+    states = [table["TableStatus"]]
+    states += [index.get("IndexStatus", "ACTIVE") for index in table.get("GlobalSecondaryIndexes", [])]
+    return all(state == "ACTIVE" for state in states)
+
+
+def _why_protected(protected: bool) -> str | None:
+    return "its deletion protection is on" if protected else None
 
 
 def _backups_not_ready(error: AwsError) -> bool:

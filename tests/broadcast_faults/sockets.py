@@ -1,0 +1,215 @@
+"""The same through real sockets: clients on the embedded AWS, each of which keeps what it received."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import websockets
+
+from tests.broadcast_faults import rows
+from tests.broadcast_faults.program import PACKAGE_ROOT, Broadcast
+from tests.broadcast_faults.scenario import Finding, Say
+from tests.broadcast_faults.world import TABLE, client, program_environment
+from tests.faults.world import embedded_aws
+from whatschat_ops.local.service import LocalService
+from whatschat_ops.redaction import Secret
+from whatschat_ops.websocket.tokens import mint
+
+JWT_SECRET = "a-secret-of-the-broadcast-sockets-" + "x" * 16
+HANDSHAKES_AT_ONCE = 32
+GHOST_SHARE = 0.05
+"""Rows whose socket is gone, for this share of the sockets."""
+LAST_MESSAGES_S = 10.0
+
+
+@dataclass
+class Fleet:
+    """Open sockets, in an event loop of a thread of its own. `received` is by client, the messages as parsed."""
+
+    url: str
+    received: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop, repr=False)
+    _sockets: list[websockets.ClientConnection] = field(default_factory=list, repr=False)
+    _readers: list[asyncio.Task[None]] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fleet", daemon=True)
+
+    def reached(self) -> int:
+        """Clients that have received something."""
+        return sum(map(bool, list(self.received.values())))
+
+    def open(self, number: int) -> None:
+        """Connect `number` clients, each as a user of its own."""
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._open(number), self._loop).result(timeout=300)
+
+    def close(self) -> None:
+        """Close every socket and end the thread."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=60)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+        self._loop.close()
+
+    async def _open(self, number: int) -> None:
+        gate = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
+        await asyncio.gather(*(self._connect(index, gate) for index in range(number)))
+
+    async def _connect(self, index: int, gate: asyncio.Semaphore) -> None:
+        token = mint(
+            f"user-{index}",
+            Secret(JWT_SECRET),
+            ttl=timedelta(hours=1),
+            now=datetime.now(UTC),
+            token_id=str(index),
+        ).token.reveal()
+        async with gate:
+            socket = await websockets.connect(
+                f"{self.url}?token={token}", open_timeout=120, compression=None, ping_interval=None
+            )
+        self.received[index] = []
+        self._sockets.append(socket)
+        self._readers.append(asyncio.create_task(self._read(index, socket)))
+
+    async def _read(self, index: int, socket: websockets.ClientConnection) -> None:
+        async for text in socket:
+            self.received[index].append(json.loads(text))
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(socket.close() for socket in self._sockets))
+        await asyncio.gather(*self._readers)
+
+
+@dataclass(frozen=True)
+class SocketEvidence:
+    """What the promises are judged by."""
+
+    clients: int
+    kills: int
+    received: Mapping[int, Sequence[Mapping[str, Any]]]
+    ghosts: rows.Items
+    before: rows.Items
+    after: rows.Items
+    summary: Mapping[str, Any]
+    exit_code: int
+
+
+@contextmanager
+def open_fleet(aws: LocalService, directory: Path, clients: int) -> Iterator[Fleet]:
+    """A provisioned stack and its connected clients."""
+    run_program(aws, directory, "provision", "--yes", "--quiet")
+    fleet = Fleet(run_program(aws, directory, "ws", "endpoint").strip())
+    try:
+        fleet.open(clients)
+        yield fleet
+    finally:
+        fleet.close()
+
+
+def run_program(aws: LocalService, directory: Path, *arguments: str) -> str:
+    """Run one command to its end; its standard output."""
+    environment = {
+        **program_environment(aws, directory),
+        "JWT_SECRET": JWT_SECRET,
+        "PYTHONPATH": str(PACKAGE_ROOT),
+    }
+    command = [sys.executable, "-m", "whatschat_ops", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        raise AssertionError(f"{' '.join(arguments)} failed: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def run_sockets(
+    directory: Path, clients: int, kills: int, seed: int, rate_per_s: int, say: Say
+) -> SocketEvidence:
+    """Open the sockets, broadcast with kills, resume, and wait for the last messages."""
+    state_directory = directory / "program"
+    state_directory.mkdir(parents=True)
+    with embedded_aws(directory / "aws") as aws, open_fleet(aws, directory, clients) as fleet:
+        dynamodb = client(aws, "dynamodb")
+        ghosts = rows.make_ghosts(max(1, int(clients * GHOST_SHARE)), seed)
+        rows.write_rows(dynamodb, TABLE, ghosts)
+        before = rows.read_rows(dynamodb, TABLE)
+        say(f"{clients:,} sockets open, {len(ghosts):,} rows without one")
+        broadcast = Broadcast(
+            program_environment(aws, directory), state_directory, ["--rate", str(rate_per_s)]
+        )
+        for share in kill_points(seed, kills):
+            wanted = int(clients * share)
+            broadcast.run_and_kill(lambda wanted=wanted: fleet.reached() >= wanted)  # type: ignore[misc]
+            say(f"kill -9 after {wanted:,} clients had it")
+        exit_code, summary = broadcast.run_to_end()
+        _until_received(fleet, clients)
+        after = rows.read_rows(dynamodb, TABLE)
+        received = {index: list(messages) for index, messages in fleet.received.items()}
+    return SocketEvidence(clients, kills, received, ghosts, before, after, summary, exit_code)
+
+
+def kill_points(seed: int, kills: int) -> list[float]:
+    """Shares of the clients that have the message when the program is killed."""
+    source = random.Random(seed)
+    return [(number + source.uniform(0.2, 0.8)) / kills for number in range(kills)]
+
+
+def _until_received(fleet: Fleet, clients: int) -> None:
+    """Wait for messages that are on their way; who has none then did not get it."""
+    pause = threading.Event()
+    for _ in range(int(LAST_MESSAGES_S / 0.1)):
+        if fleet.reached() == clients:
+            break
+        pause.wait(0.1)
+    pause.wait(0.5)  # a second copy may come right after the first
+
+
+def judge_sockets(evidence: SocketEvidence) -> Iterator[Finding]:
+    """Every promise, kept or not."""
+    summary, copies = evidence.summary, Counter(map(len, evidence.received.values()))
+    reached = sum(number for size, number in copies.items() if size)
+    yield Finding(
+        "Every client received the message",
+        f"{reached:,} of {evidence.clients:,}",
+        reached == evidence.clients == len(evidence.received),
+    )
+    twice = sum((size - 1) * number for size, number in copies.items() if size)
+    in_doubt = int(summary["in_doubt"])
+    yield Finding(
+        "A second copy only after a kill, within what the journal counts as in doubt",
+        f"{twice:,} of at most {in_doubt:,} in doubt",
+        twice <= in_doubt and (evidence.kills > 0 or twice == 0),
+    )
+    ids = {str(message["id"]) for messages in evidence.received.values() for message in messages}
+    yield Finding("Every copy has the same id", ", ".join(sorted(ids)), ids == {str(summary["message_id"])})
+    expected = {name: row for name, row in evidence.before.items() if name not in evidence.ghosts}
+    yield Finding(
+        "Rows without a socket are deleted, all others are what they were",
+        f"{len(evidence.before):,} before, {len(evidence.after):,} after",
+        evidence.after == expected,
+    )
+    wanted = {
+        "connections": evidence.clients + len(evidence.ghosts),
+        "delivered": evidence.clients,
+        "gone": len(evidence.ghosts),
+        "failed": 0,
+        "pending": 0,
+        "pruned": len(evidence.ghosts),
+    }
+    found = {name: summary[name] for name in wanted}
+    yield Finding(
+        "Each connection has exactly one outcome",
+        ", ".join(f"{name} {value:,}" for name, value in found.items()),
+        found == wanted,
+    )
+    yield Finding("The exit code says that nothing failed", str(evidence.exit_code), evidence.exit_code == 0)

@@ -1,0 +1,307 @@
+"""`ws broadcast` as a user runs it: processes, real sockets, kill -9 and Ctrl-C, the embedded AWS."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.local.conftest import EmbeddedAws
+from tests.local.test_ws import Terminal
+
+pytestmark = pytest.mark.local
+
+PROGRAM = [sys.executable, "-m", "whatschat_ops"]
+TABLE = "bc-websocket-connections"
+
+
+def connection_id(name: str) -> str:
+    """An id that looks like API Gateway's: others are refused as no ids."""
+    return base64.b64encode(f"{name:-<11}".encode()).decode()
+
+
+class Stack:
+    """A provisioned stack, the program that operates it, and rows without sockets."""
+
+    def __init__(self, aws: EmbeddedAws) -> None:
+        self.aws = aws
+        self.environment = {**aws.environment(), "WHATSCHAT_PREFIX": "bc-"}
+
+    def run(
+        self, *arguments: str, text: str | None = None, code: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            env=self.environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, (
+            f"{done.args} ended with {done.returncode}: {done.stdout}{done.stderr}"
+        )
+        return done
+
+    def json(self, *arguments: str, text: str | None = None, code: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "--json", text=text, code=code).stdout)
+
+    def begun(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*PROGRAM, "ws", "broadcast", *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def leave_behind(self, prefix: str, number: int, user: str = "ghost") -> None:
+        """Rows of connections that are gone."""
+        client = self.aws.client("dynamodb")
+        items = [
+            {
+                "connectionId": {"S": connection_id(f"{prefix}{each}")},
+                "userId": {"S": user},
+                "connectedAt": {"S": "2026-01-01T00:00:00Z"},
+            }
+            for each in range(number)
+        ]
+        for start in range(0, number, 25):
+            requests = [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]
+            client.batch_write_item(RequestItems={TABLE: requests})
+
+    def rows(self) -> list[str]:
+        pages = self.aws.client("dynamodb").get_paginator("scan").paginate(TableName=TABLE)
+        return sorted(item["connectionId"]["S"] for page in pages for item in page["Items"])
+
+    def has_fewer_rows_than(self, number: int) -> bool:
+        return len(self.rows()) < number
+
+    def url(self, user: str) -> str:
+        token = self.run("token", "mint", "--user", user).stdout.strip()
+        return f"{self.run('ws', 'endpoint').stdout.strip()}?token={token}"
+
+
+@pytest.fixture(scope="module")
+def stack(embedded_aws: EmbeddedAws) -> Iterator[Stack]:
+    found = Stack(embedded_aws)
+    found.run("provision", "--yes")
+    yield found
+    found.run("destroy", "--yes")
+
+
+@pytest.fixture(autouse=True)
+def empty_table(stack: Stack) -> Iterator[None]:
+    yield
+    for name in stack.rows():
+        stack.aws.client("dynamodb").delete_item(TableName=TABLE, Key={"connectionId": {"S": name}})
+
+
+async def listen(
+    urls: Sequence[str], during: Callable[[], Any], quiet_s: float = 0.5
+) -> tuple[Any, list[list[Any]]]:
+    """What `during` gives, run in a thread while a socket is open at each URL; and what each socket received."""
+    sockets = await asyncio.gather(*map(connect, urls))
+    try:
+        result = await asyncio.to_thread(during)
+        return result, await asyncio.gather(*(messages(socket, quiet_s) for socket in sockets))
+    finally:
+        await asyncio.gather(*(socket.close() for socket in sockets))
+
+
+async def messages(socket: ClientConnection, quiet_s: float) -> list[Any]:
+    """What a socket has received, until nothing comes any more."""
+    received = []
+    with contextlib.suppress(TimeoutError):
+        while True:
+            received.append(json.loads(await asyncio.wait_for(socket.recv(), quiet_s)))
+    return received
+
+
+def eventually(check: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := check()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return found
+
+
+def test_every_socket_gets_the_message_once_and_gone_rows_are_deleted(stack: Stack) -> None:
+    stack.leave_behind("gone", 30)
+    url = stack.url("alice")
+
+    report, received = asyncio.run(
+        listen([url] * 10, lambda: stack.json("ws", "broadcast", "--type", "notice", "Back soon"))
+    )
+
+    assert received == [[{"type": "notice", "content": "Back soon", "id": report["run_id"]}]] * 10
+    assert (report["connections"], report["delivered"], report["gone"], report["failed"]) == (40, 10, 30, 0)
+    assert (report["pruned"], report["in_doubt"], report["state"]) == (30, 0, "finished")
+    assert not any(connection_id(f"gone{number}") in stack.rows() for number in range(300))
+    details = stack.json("ws", "broadcasts", "show", report["run_id"])
+    assert details["summary"]["delivered"] == 10
+    assert json.loads(details["message"])["content"] == "Back soon"
+    assert report["run_id"] in [run["run_id"] for run in stack.json("ws", "broadcasts", "list")]
+
+
+def test_users_from_a_pipe_and_connections_add_up_and_exclusion_takes_away(stack: Stack) -> None:
+    for user in ("ann", "ben", "cid", "dan"):
+        stack.leave_behind(user, 2, user)
+
+    report = stack.json(
+        "ws", "broadcast", "{}", "--users-file", "-", "--user", "ann", "--connection", connection_id("cid1"),
+        "--connection", connection_id("ann0"), "--exclude-user", "ben", text="# people\nann\nben\n\ndan\n",
+    )  # fmt: skip
+
+    assert report["gone"] == report["pruned"] == 5
+    assert stack.rows() == sorted(map(connection_id, ["ben0", "ben1", "cid0"]))
+    kept = stack.aws.state_directory / "broadcasts" / f"{report['run_id']}.users"
+    assert kept.exists()
+    stack.run("ws", "broadcasts", "delete", report["run_id"], "--yes")
+    assert not kept.exists()
+
+
+def test_a_dry_run_counts_and_prices_and_sends_nothing(stack: Stack) -> None:
+    stack.leave_behind("gone", 40)
+    stack.leave_behind("other", 10, "someone")
+    before = stack.json("ws", "broadcasts", "list")
+
+    planned = stack.json(
+        "ws",
+        "broadcast",
+        '{"type":"notice"}',
+        "--dry-run",
+        "--rate",
+        "2",
+        "--users-file",
+        "-",
+        text="ghost\nsomeone",
+    )
+
+    assert (planned["connections"], planned["users"]) == (50, 2)
+    assert planned["duration_s"] == 24.5  # one at once, then two a second
+    assert planned["metered_messages"] == 50
+    assert [line["item"] for line in planned["cost"]][:2] == ["Messages", "Data transfer"]
+    assert len(stack.rows()) == 50
+    assert stack.json("ws", "broadcasts", "list") == before
+    assert not list((stack.aws.state_directory / "broadcasts").glob("*.users"))
+    shown = stack.run("ws", "broadcast", '{"type":"notice"}', "--dry-run").stdout
+    assert "every connection: 50 connections of 2 users" in shown
+
+
+def test_a_sample_reaches_exactly_so_many(stack: Stack) -> None:
+    stack.leave_behind("gone", 60)
+
+    assert stack.json("ws", "broadcast", "{}", "--sample", "25")["gone"] == 25
+    assert len(stack.rows()) == 35
+    assert stack.json("ws", "broadcast", "{}", "--sample", "100%")["gone"] == 35
+
+
+def test_a_run_that_was_killed_goes_on_and_nobody_is_left_out(stack: Stack) -> None:
+    stack.leave_behind("gone", 300)
+    url = stack.url("bob")
+
+    def killed_twice() -> Any:
+        arguments: tuple[str, ...] = ('{"type":"notice"}', "--rate", "200")
+        for wanted in (250, 150):
+            process = stack.begun(*arguments)
+            eventually(partial(stack.has_fewer_rows_than, wanted))
+            process.send_signal(signal.SIGKILL)
+            assert process.wait(20) == -signal.SIGKILL
+            process.communicate()
+            arguments = ("--resume", "latest")
+        assert stack.json("ws", "broadcasts", "list")[0]["state"] == "interrupted"
+        return stack.json("ws", "broadcast", "--resume", "latest", "--rate", "10000")
+
+    report, received = asyncio.run(listen([url] * 5, killed_twice))
+
+    assert (report["state"], report["resumes"]) == ("finished", 2)
+    assert (report["connections"], report["delivered"], report["gone"]) == (305, 5, 300)
+    assert report["pending"] == report["failed"] == 0
+    assert all(messages for messages in received)
+    assert sum(len(messages) - 1 for messages in received) <= report["in_doubt"]
+    assert {message["id"] for messages in received for message in messages} == {report["run_id"]}
+    assert not any(connection_id(f"gone{number}") in stack.rows() for number in range(300))
+    assert "nothing to do" in stack.run("ws", "broadcast", "--resume", report["run_id"]).stderr
+
+
+def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(stack: Stack) -> None:
+    stack.leave_behind("gone", 300)
+    process = stack.begun('{"type":"notice"}', "--rate", "50", "--json")
+    eventually(lambda: len(stack.rows()) < 290)
+
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    report = json.loads(stdout)
+    assert 0 < report["pending"] < 300
+    assert report["pending"] + report["gone"] == 300
+    assert f"ws broadcast --resume {report['run_id']}" in stderr
+    done = stack.json("ws", "broadcast", "--resume", report["run_id"], "--rate", "10000")
+    assert (done["gone"], done["in_doubt"], done["state"]) == (300, 0, "finished")
+
+
+def test_a_terminal_shows_where_it_is_and_is_left_as_it_was(stack: Stack) -> None:
+    stack.leave_behind("gone", 250)
+    arguments = [*PROGRAM, "ws", "broadcast", "--type", "notice", "Hello", "--rate", "100"]
+
+    with Terminal(arguments, {**stack.environment, "COLUMNS": "100"}) as terminal:
+        terminal.read_until("bytes to every connection.")
+        terminal.read_until("at most 100/s")
+        terminal.type("\x03")
+        terminal.read_until("Interrupted: finishing the posts that are in flight")
+        terminal.read_until("ws broadcast --resume")
+        terminal.leave(130)
+
+
+def test_failures_are_told_by_reason_and_one_by_one(stack: Stack) -> None:
+    stack.run(
+        "ws", "broadcast", "{}", "--connection", "neither-is-that", "--connection", "nor-is-this-one", code=1
+    )
+
+    done = stack.json("ws", "broadcast", "--resume", "latest", "--retry-failed", code=1)
+    assert [(it["connections"], it["examples"]) for it in done["failures"]] == [
+        (2, ["neither-is-that", "nor-is-this-one"])
+    ]
+    assert done["attempts"] == 4
+    lines = stack.run("ws", "broadcasts", "show", "latest", "--failures", "--json").stdout.splitlines()
+    assert [json.loads(line)["connection_id"] for line in lines] == ["neither-is-that", "nor-is-this-one"]
+    stack.run("ws", "broadcast", "{}", "--connection", "neither-is-that", "--tolerate-failures", "1")
+
+
+def test_a_run_or_an_engine_that_is_not_there_is_refused(stack: Stack) -> None:
+    done = stack.run("ws", "broadcast", "--resume", "20200101-000000-dead", code=2)
+    assert "20200101-000000-dead" in done.stderr
+    assert "not enabled" in stack.run("ws", "broadcast", "{}", "--engine", "distributed", code=2).stderr
+
+
+def test_counts_add_up_over_all_runs(stack: Stack) -> None:
+    states = Counter(run["state"] for run in stack.json("ws", "broadcasts", "list"))
+
+    for run in stack.json("ws", "broadcasts", "list"):
+        assert run["connections"] == run["delivered"] + run["gone"] + run["failed"] + run["pending"]
+    assert set(states) <= {"finished", "interrupted"}
+
+
+def test_journals_are_for_their_owner_only(stack: Stack) -> None:
+    directory: Path = stack.aws.state_directory / "broadcasts"
+    stack.run("ws", "broadcast", "{}")
+
+    assert directory.stat().st_mode & 0o077 == 0
+    for path in directory.iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path

@@ -1,0 +1,289 @@
+"""A distributed broadcast on the embedded AWS: S3, Step Functions and Lambda workers, real sockets, kills and failures."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+import psutil
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from tests.local.conftest import EmbeddedAws
+from whatschat_ops.sender.model import Target
+from whatschat_ops.worker.bucket import Bucket
+from whatschat_ops.worker.objects import Keys, Part, RunSpec, shard_bytes, shard_item
+
+pytestmark = pytest.mark.local
+
+SOCKETS = 40
+GONE = 300
+CONFIGURATION = """\
+prefix: dist-
+broadcast:
+  distributed: {enabled: true, shard_connections: 50, workers: 4}
+"""
+TABLE = "dist-websocket-connections"
+BUCKET = "dist-whatschat-local-broadcast-000000000000"
+WORKER = "dist-websocket-broadcast-worker"
+WORKER_ROLE = "dist-whatschat-broadcast-worker-local"
+MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:dist-whatschat-local-broadcast"
+
+
+@dataclass
+class Site:
+    """A stack with distributed broadcasts, and its command line."""
+
+    embedded: EmbeddedAws
+    configuration: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "whatschat_ops", "--config", str(self.configuration), *arguments]
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.embedded.environment(),
+            cwd=self.configuration.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == code, out + err
+        return out
+
+    def broadcast(self, *arguments: str, code: int = 0) -> Any:
+        return json.loads(self.run("ws", "broadcast", *arguments, "--json", code=code))
+
+    def client(self, name: str) -> Any:
+        return self.embedded.client(name)
+
+    def rows(self) -> int:
+        return int(self.client("dynamodb").scan(TableName=TABLE, Select="COUNT")["Count"])
+
+    def add_gone(self, count: int) -> None:
+        """Rows whose connection does not exist."""
+        for at in range(0, count, 25):
+            rows = [{"PutRequest": {"Item": _gone_row()}} for _ in range(min(25, count - at))]
+            self.client("dynamodb").batch_write_item(RequestItems={TABLE: rows})
+
+    def executions(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.client("stepfunctions").list_executions(stateMachineArn=MACHINE)[
+            "executions"
+        ]
+        return found
+
+    def run_ids(self) -> list[str]:
+        return sorted(execution["name"] for execution in self.executions())
+
+
+def _gone_row() -> dict[str, Any]:
+    return {
+        "connectionId": {"S": base64.b64encode(random.randbytes(11)).decode()},
+        "userId": {"S": "ghost"},
+        "connectedAt": {"S": "2026-01-01T00:00:00.000Z"},
+        "ttl": {"N": str(int(time.time()) + 3600)},
+    }
+
+
+@pytest.fixture(scope="module")
+def site(embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    configuration = tmp_path_factory.mktemp("distributed") / "whatschat.yaml"
+    configuration.write_text(CONFIGURATION)
+    made = Site(embedded_aws, configuration)
+    made.run("provision", "--yes")
+    yield made
+    made.run("destroy", "--yes", "--delete-data")
+    buckets = embedded_aws.client("s3").list_buckets()["Buckets"]
+    assert BUCKET not in [bucket["Name"] for bucket in buckets]
+
+
+@pytest.fixture(scope="module")
+def sockets(site: Site) -> Iterator[list[ClientConnection]]:
+    url = site.run("ws", "endpoint").strip()
+    parameter = "/whatschat-ops/dist-whatschat-local/jwt-secret"
+    answer = site.client("ssm").get_parameter(Name=parameter, WithDecryption=True)
+    secret = answer["Parameter"]["Value"]
+    with ExitStack() as opened:
+        clients = []
+        for number in range(SOCKETS):
+            claims = {"userId": f"user-{number}", "exp": int(time.time()) + 600}
+            token = jwt.encode(claims, secret, algorithm="HS256")
+            clients.append(opened.enter_context(connect(f"{url}?token={token}", open_timeout=30)))
+        yield clients
+
+
+def received(clients: list[ClientConnection]) -> list[list[str]]:
+    """The ids of the messages that each client has got."""
+    return [_ids(client) for client in clients]
+
+
+def _ids(client: ClientConnection) -> list[str]:
+    ids = []
+    while True:
+        try:
+            ids.append(json.loads(client.recv(timeout=0.02))["id"])
+        except TimeoutError:
+            return ids
+
+
+def test_everybody_gets_it_once_and_gone_rows_are_pruned(site: Site, sockets: list[ClientConnection]) -> None:
+    site.add_gone(GONE)
+    summary = site.broadcast("--engine", "distributed", '{"type": "notice", "id": "first"}')
+    assert received(sockets) == [["first"]] * SOCKETS
+    counted = {
+        name: summary[name] for name in ("connections", "delivered", "gone", "failed", "pruned", "in_doubt")
+    }
+    assert counted == {
+        "connections": SOCKETS + GONE,
+        "delivered": SOCKETS,
+        "gone": GONE,
+        "failed": 0,
+        "pruned": GONE,
+        "in_doubt": 0,
+    }
+    assert site.rows() == SOCKETS
+    (execution,) = site.executions()
+    assert execution["status"] == "SUCCEEDED"
+    assert execution["name"] == summary["run_id"]
+    (map_run,) = site.client("stepfunctions").list_map_runs(executionArn=execution["executionArn"])["mapRuns"]
+    counts = site.client("stepfunctions").describe_map_run(mapRunArn=map_run["mapRunArn"])["itemCounts"]
+    assert counts["succeeded"] == counts["total"] == -(-(SOCKETS + GONE) // 50)
+
+
+def test_run_goes_on_without_its_command_and_is_merged_by_the_next_one(
+    site: Site, sockets: list[ClientConnection]
+) -> None:
+    site.add_gone(GONE)
+    before = set(site.run_ids())
+    command = site.start("ws", "broadcast", "--engine", "distributed", '{"type": "notice", "id": "second"}')
+    while not (begun := set(site.run_ids()) - before):
+        assert command.poll() is None
+        time.sleep(0.02)
+    os.kill(command.pid, signal.SIGKILL)
+    command.communicate()
+    (run_id,) = begun
+    summary = site.broadcast("--resume", run_id)
+    assert received(sockets) == [["second"]] * SOCKETS
+    assert (summary["delivered"], summary["gone"], summary["in_doubt"]) == (SOCKETS, GONE, 0)
+    assert (summary["pending"], summary["failed"], summary["resumes"]) == (0, 0, 1)
+    assert site.rows() == SOCKETS
+    assert len(set(site.run_ids()) - before) == 1
+
+
+def test_failed_shards_are_redriven_and_nobody_gets_it_twice(
+    site: Site, sockets: list[ClientConnection]
+) -> None:
+    iam = site.client("iam")
+    policy = iam.get_role_policy(RoleName=WORKER_ROLE, PolicyName="whatschat-ops-broadcast")["PolicyDocument"]
+    silent = [part for part in policy["Statement"] if part["Sid"] != "SendToConnections"]
+    put = {"RoleName": WORKER_ROLE, "PolicyName": "whatschat-ops-broadcast"}
+    iam.put_role_policy(**put, PolicyDocument=json.dumps({**policy, "Statement": silent}))
+    failed = site.start("ws", "broadcast", "--engine", "distributed", '{"type": "notice", "id": "third"}')
+    _, said = failed.communicate(timeout=60)
+    assert failed.returncode == 1
+    assert "The workers may not post" in said, said
+    assert "not authorized" in said
+    assert received(sockets) == [[]] * SOCKETS
+    run_id = site.run_ids()[-1]
+    assert run_id in said  # how to go on
+
+    iam.put_role_policy(**put, PolicyDocument=json.dumps(policy))
+    summary = site.broadcast("--resume", run_id)
+    assert received(sockets) == [["third"]] * SOCKETS
+    assert (summary["delivered"], summary["failed"], summary["pending"]) == (SOCKETS, 0, 0)
+    assert site.run_ids()[-1] == run_id  # the same execution, redriven
+
+
+def worker_processes(site: Site) -> list[int]:
+    """The process ids of the worker's execution environments."""
+    found = []
+    for process in psutil.Process(site.embedded.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            if process.environ().get("AWS_LAMBDA_FUNCTION_NAME") == WORKER:
+                found.append(process.pid)
+    return found
+
+
+def test_killed_worker_is_followed_by_one_that_sends_the_rest(
+    site: Site, sockets: list[ClientConnection]
+) -> None:
+    command = site.start(
+        "ws", "broadcast", "--engine", "distributed", "--rate", "15", "--json", '{"type": "x", "id": "4"}'
+    )
+    got: list[list[str]] = [[] for _ in sockets]
+    while sum(map(len, got)) < SOCKETS // 2:
+        assert command.poll() is None
+        for ids, more in zip(got, received(sockets), strict=True):
+            ids += more
+    for process_id in worker_processes(site):
+        os.kill(process_id, signal.SIGKILL)
+    out, err = command.communicate(timeout=60)
+    assert command.returncode == 0, err
+    for ids, more in zip(got, received(sockets), strict=True):
+        ids += more
+    summary = json.loads(out)
+    assert (summary["delivered"], summary["failed"], summary["pending"]) == (SOCKETS, 0, 0)
+    assert {ids[0] for ids in got} == {"4"}
+    twice = sum(len(ids) - 1 for ids in got)
+    assert twice <= summary["in_doubt"] <= SOCKETS
+    assert summary["in_doubt"] > 0
+
+
+def test_two_workers_on_one_shard_at_once_count_what_both_sent(
+    site: Site, sockets: list[ClientConnection]
+) -> None:
+    """As when Step Functions invokes again because an answer was lost: the second takes over, the first one fails."""
+    keys, bucket = Keys("20261123-000000-0000"), Bucket(site.client("s3"), BUCKET)
+    rows = site.client("dynamodb").scan(TableName=TABLE)["Items"]
+    targets = [Target(number, row["connectionId"]["S"]) for number, row in enumerate(rows, 1)]
+    bucket.put(keys.spec, RunSpec(8.0, 1, 4, 8, 30.0, 5.0).to_bytes())
+    bucket.put(keys.message, b'{"type": "x", "id": "5"}')
+    bucket.put(keys.shard(1), shard_bytes(targets))
+
+    def invoke() -> str:
+        payload = json.dumps(shard_item(keys.run, 1, len(targets)))
+        answer = site.client("lambda").invoke(FunctionName=WORKER, Payload=payload)
+        return str(json.loads(answer["Payload"].read()).get("errorType", ""))
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(invoke)
+        while not bucket.keys(keys.parts_of(1)):
+            time.sleep(0.02)
+        second = pool.submit(invoke)
+        assert (first.result(), second.result()) == ("Conflict", "")
+    parts = [Part.from_bytes(bucket.get(key)) for key in bucket.keys(keys.parts_of(1))]
+    numbers = [result.number for part in parts for result in part.results]
+    assert sorted(numbers) == [target.number for target in targets]
+    assert [part.final for part in parts].count(True) == 1
+    got = received(sockets)
+    assert {ids[0] for ids in got} == {"5"}
+    in_doubt = sum(part.in_doubt for part in parts)
+    assert in_doubt > 0
+    assert sum(len(ids) - 1 for ids in got) <= in_doubt <= SOCKETS
+
+
+def test_turned_off_everything_of_it_is_deleted_and_turned_on_made_again(site: Site) -> None:
+    off = site.configuration.with_name("off.yaml")
+    off.write_text("prefix: dist-\n")
+    steps = json.loads(site.run("--config", str(off), "plan", "--json"))["steps"]
+    deleted = {step["address"].partition(".")[0] for step in steps if step["action"] == "delete"}
+    assert deleted == {"bucket", "function", "log_group", "role", "state_machine"}
+    assert not [step for step in steps if step["action"] in ("create", "update", "replace")]

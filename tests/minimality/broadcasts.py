@@ -1,0 +1,235 @@
+"""A distributed broadcast from nothing to its accounts: sent, failed and redriven, its log lines; and its provisioning.
+
+`BroadcastScenario` runs it with a policy of ours on the worker's or the state machine's role; `BroadcastOperatorScenario`
+does what the operator does for it, as a user with a policy of ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.minimality.removal import Broken, Document
+from whatschat_ops.aws import Aws
+from whatschat_ops.broadcast.distributed.engine import DistributedEngine, distributed_engine
+from whatschat_ops.broadcast.journal import Journal
+from whatschat_ops.broadcast.record import RunRecord, new_run_id
+from whatschat_ops.broadcast.targets import Page, Row
+from whatschat_ops.config import Names, Settings
+from whatschat_ops.config.names import BROADCAST_WORKER, LIVE_ALIAS, STACK_TAG
+from whatschat_ops.errors import OpsError
+from whatschat_ops.sender.model import SendPolicy
+from whatschat_ops.stack.outputs import read_outputs
+from whatschat_ops.stack.stack import Stack
+
+POLICY_NAME = "whatschat-ops-broadcast"
+SETTINGS = Settings.model_validate(
+    {"broadcast": {"distributed": {"enabled": True, "shard_connections": 2, "workers": 2}}}
+)
+CHANGED = Settings.model_validate(
+    {"broadcast": {"distributed": {"enabled": True, "shard_connections": 2, "workers": 3, "memory_mb": 512}}}
+)
+CONNECTIONS = 3
+LATE_S = 3.0
+
+
+class BroadcastScenario:
+    """Broadcasts to connections that are gone, on a stack that is there."""
+
+    def __init__(self, admin: Callable[[str], Any], aws: Aws, role_name: str) -> None:
+        self._admin = admin
+        self._aws = aws
+        self._role_name = role_name
+        self._names = Names(SETTINGS)
+
+    @property
+    def document(self) -> Document:
+        """The policy that `provision` put on the role."""
+        return policy_on(self._admin, self._role_name)
+
+    def attempt(self, document: Document) -> None:
+        """Everything with this policy. Raises Broken at the first step that fails."""
+        put_policy(self._admin, self._role_name, document)
+        renew_worker(self._admin)
+        began_ms = int(time.time() * 1000)
+        broadcast_and_redrive(self._admin, self._aws)
+        group = self._names.function_log_group(BROADCAST_WORKER)
+        deadline = time.monotonic() + LATE_S
+        while not self._admin("logs").filter_log_events(logGroupName=group, startTime=began_ms)["events"]:
+            if time.monotonic() > deadline:
+                raise Broken("logs", f"nothing in {group}")
+            time.sleep(0.05)
+
+
+class BroadcastOperatorScenario:
+    """Provision, broadcast, redrive, mend, update, adopt, turn off."""
+
+    def __init__(self, admin: Callable[[str], Any], administrator: Aws) -> None:
+        self._admin = admin
+        self._administrator = administrator
+        self._names = Names(SETTINGS)
+
+    def attempt(self, aws: Aws) -> None:
+        """All of it. Raises Broken at the first step that fails."""
+        steps: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("provision", lambda: self._apply(aws, SETTINGS)),
+            ("provision again", lambda: self._settle(aws, SETTINGS)),
+            ("broadcast", lambda: broadcast_and_redrive(self._admin, aws)),
+            ("mend", lambda: self._mend(aws)),
+            ("update", lambda: self._apply(aws, CHANGED)),
+            ("turn off", lambda: self._turn_off(aws)),
+        )
+        for name, step in steps:
+            try:
+                step()
+            except OpsError as error:
+                raise Broken(name, error.message) from error
+
+    def clear(self) -> None:
+        """Back to a stack without distributed broadcasts."""
+        self._tag_all()
+        self._apply(self._administrator, Settings())
+
+    def _apply(self, aws: Aws, settings: Settings, *, adopt: bool = False) -> None:
+        stack = Stack(settings, aws)
+        stack.apply(stack.plan(adopt=adopt))
+
+    def _settle(self, aws: Aws, settings: Settings) -> None:
+        changing = [step.address for step in Stack(settings, aws).plan().changing]
+        if changing:
+            raise Broken("provision again", f"changes again: {', '.join(changing)}")
+
+    def _mend(self, aws: Aws) -> None:
+        """Somebody took the tags away, allowed public access, encryption and expiration."""
+        s3, bucket = self._admin("s3"), self._bucket(aws)
+        s3.delete_bucket_tagging(Bucket=bucket)
+        s3.delete_public_access_block(Bucket=bucket)
+        s3.delete_bucket_encryption(Bucket=bucket)
+        s3.delete_bucket_lifecycle(Bucket=bucket)
+        arn = self._machine_arn(aws)
+        self._admin("stepfunctions").untag_resource(resourceArn=arn, tagKeys=[STACK_TAG])
+        self._apply(aws, SETTINGS, adopt=True)
+        self._settle(aws, SETTINGS)
+
+    def _turn_off(self, aws: Aws) -> None:
+        self._apply(aws, Settings())
+        buckets = self._admin("s3").list_buckets()["Buckets"]
+        if self._bucket(aws) in [bucket["Name"] for bucket in buckets]:
+            raise Broken("turn off", "the bucket is still there")
+
+    def _tag_all(self) -> None:
+        """Give back what `_mend` took and a limited operator could not."""
+        tags = [{"Key": STACK_TAG, "Value": self._names.stack}]
+        bucket = self._bucket(self._administrator)
+        if bucket in [found["Name"] for found in self._admin("s3").list_buckets()["Buckets"]]:
+            self._admin("s3").put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+        machines = self._admin("stepfunctions").list_state_machines()["stateMachines"]
+        for machine in machines:
+            self._admin("stepfunctions").tag_resource(
+                resourceArn=machine["stateMachineArn"],
+                tags=[{"key": STACK_TAG, "value": self._names.stack}],
+            )
+
+    def _bucket(self, aws: Aws) -> str:
+        return self._names.broadcast_bucket(aws.account_id)
+
+    def _machine_arn(self, aws: Aws) -> str:
+        name = self._names.broadcast_state_machine
+        return f"arn:aws:states:{aws.region}:{aws.account_id}:stateMachine:{name}"
+
+
+def policy_on(admin: Callable[[str], Any], role_name: str) -> Document:
+    """The broadcasts' policy on a role."""
+    found: Document = admin("iam").get_role_policy(RoleName=role_name, PolicyName=POLICY_NAME)[
+        "PolicyDocument"
+    ]
+    return found
+
+
+def put_policy(admin: Callable[[str], Any], role_name: str, document: Document) -> None:
+    """Give a role this policy in the place of its own."""
+    admin("iam").put_role_policy(
+        RoleName=role_name, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(document)
+    )
+
+
+def renew_worker(admin: Callable[[str], Any]) -> None:
+    """A new version behind the alias: no execution environment, nothing kept from before."""
+    client, name = admin("lambda"), Names(SETTINGS).function(BROADCAST_WORKER)
+    variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    variables["MINIMALITY_RUN"] = str(time.time_ns())
+    client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    while client.get_function_configuration(FunctionName=name)["LastUpdateStatus"] == "InProgress":
+        time.sleep(0.05)
+    version = client.publish_version(FunctionName=name)["Version"]
+    client.update_alias(FunctionName=name, Name=LIVE_ALIAS, FunctionVersion=version)
+
+
+def broadcast_and_redrive(admin: Callable[[str], Any], aws: Aws) -> None:
+    """One run that works; one whose state machine could not invoke the worker at first. Raises Broken."""
+    with tempfile.TemporaryDirectory() as folder:
+        _finish("broadcast", _journal(Path(folder), aws), aws)
+        journal = _journal(Path(folder), aws)
+        role = Names(SETTINGS).broadcast_states_role
+        document = policy_on(admin, role)
+        without = [part for part in document["Statement"] if part["Sid"] != "Worker"]
+        put_policy(admin, role, {**document, "Statement": without})
+        try:
+            _engine(journal, aws).run(journal.claim, journal.record_results, lambda: False)
+        except OpsError as error:
+            if "lambda:InvokeFunction" not in error.message:  # it says why the shards failed
+                raise Broken("reason of a failure", error.message) from error
+        finally:
+            put_policy(admin, role, document)
+        _finish("redrive", journal, aws)
+
+
+def _finish(step: str, journal: Journal, aws: Aws) -> None:
+    said: list[str] = []
+    engine = _engine(journal, aws)
+    engine.say = said.append
+    try:
+        engine.run(journal.claim, journal.record_results, lambda: False)
+    except OpsError as error:
+        raise Broken(step, error.message) from error
+    counts = journal.counts()
+    if (counts.gone, counts.pending) != (CONNECTIONS, 0):
+        raise Broken(step, f"{counts}")
+    if step == "redrive" and not any(line.startswith("Redriving") for line in said):
+        raise Broken(step, "it was not redriven")
+
+
+def _engine(journal: Journal, aws: Aws) -> DistributedEngine:
+    engine = distributed_engine(journal, SETTINGS, aws, SendPolicy(rate_per_s=1_000, burst=100))
+    engine.poll_s = 0.2
+    return engine
+
+
+def _journal(folder: Path, aws: Aws) -> Journal:
+    names, outputs = Names(SETTINGS), read_outputs(SETTINGS, aws)
+    record = RunRecord(
+        run_id=new_run_id(),
+        created_at="2026-11-23T10:00:00+00:00",
+        environment="local",
+        stack=names.stack,
+        table_name=outputs.connections_table,
+        region=aws.region,
+        callback_url=outputs.callback_url,
+        message=b'{"type": "notice"}',
+        message_id="",
+        selection="{}",
+        policy="{}",
+        engine="distributed",
+        caller_arn="",
+    )
+    journal = Journal.create(folder, record)
+    ids = [base64.b64encode(random.randbytes(11)).decode() for _ in range(CONNECTIONS)]
+    journal.add(Page([Row(connection_id, "ghost", "") for connection_id in ids], "{}"))
+    journal.finish_listing()
+    return journal

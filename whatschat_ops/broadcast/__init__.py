@@ -1,0 +1,1 @@
+"""A broadcast: who gets it, the journal of who got it, and the run that can be resumed."""

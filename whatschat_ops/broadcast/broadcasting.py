@@ -1,0 +1,206 @@
+"""One broadcast from its beginning to its end: puts the journal, the table, the sender and the pruning together.
+
+begin()  ──▶ the journal of a new run ──┐
+                                        ├──▶ carry_on() ──▶ RunSummary
+resume() ──▶ that of an earlier one  ───┘
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.aws.signing_keys import signing_keys
+from whatschat_ops.broadcast import past_runs
+from whatschat_ops.broadcast.journal import Journal
+from whatschat_ops.broadcast.limits import send_limit
+from whatschat_ops.broadcast.message import Message
+from whatschat_ops.broadcast.named import ChainedSource
+from whatschat_ops.broadcast.pruning import RowPruner
+from whatschat_ops.broadcast.record import RunRecord, timestamp
+from whatschat_ops.broadcast.run import Engine, OnProgress, run_broadcast
+from whatschat_ops.broadcast.selection import Selection
+from whatschat_ops.broadcast.sources import Say, Table
+from whatschat_ops.broadcast.summary import RunState, RunSummary
+from whatschat_ops.broadcast.targets import Source
+from whatschat_ops.config import Names, Settings
+from whatschat_ops.errors import UsageError
+from whatschat_ops.sender.model import Credentials, SendPolicy
+from whatschat_ops.stack.outputs import StackOutputs, endpoint_is_own
+
+LOCAL_ENGINE = "local"
+DISTRIBUTED_ENGINE = "distributed"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What the command line says about speed; None: what the run or the settings say."""
+
+    rate_per_s: float | None = None
+    tcp_connections: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcasting:
+    """Broadcasts of one stack. `directory` is where the journals are."""
+
+    directory: Path
+    settings: Settings
+    aws: Aws
+    outputs: StackOutputs
+
+    def begin(
+        self,
+        run_id: str,
+        message: Message,
+        selection: Selection,
+        policy: SendPolicy,
+        *,
+        engine: str = LOCAL_ENGINE,
+    ) -> Journal:
+        """Write down a new run. Nothing is read or sent yet. Raises UsageError when the stack has not that engine."""
+        if engine == DISTRIBUTED_ENGINE:
+            from whatschat_ops.broadcast.distributed.engine import require_enabled
+
+            require_enabled(self.settings)
+        record = RunRecord(
+            run_id=run_id,
+            created_at=timestamp(),
+            environment=self.settings.environment,
+            stack=Names(self.settings).stack,
+            table_name=self.outputs.connections_table,
+            region=self.aws.region,
+            callback_url=self.outputs.callback_url,
+            message=message.data,
+            message_id=message.message_id,
+            selection=selection.to_json(),
+            policy=json.dumps(asdict(policy)),
+            engine=engine,
+            caller_arn=str(self.aws.client("sts").get_caller_identity()["Arn"]),
+        )
+        return Journal.create(self.directory, record)
+
+    def resume(self, run_id: str, *, retry_failed: bool = False) -> Journal | None:
+        """Take a run up again; None: it is finished. Raises as past_runs.resume."""
+        return past_runs.resume(
+            self.directory,
+            run_id,
+            environment=self.settings.environment,
+            stack=Names(self.settings).stack,
+            table=self.outputs.connections_table,
+            callback_url=self.outputs.callback_url,
+            retry_failed=retry_failed,
+        )
+
+    def carry_on(
+        self,
+        journal: Journal,
+        policy: SendPolicy,
+        *,
+        say: Say = lambda _: None,
+        progress: OnProgress = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> RunSummary:
+        """Work on a run until it is finished or should stop; the journal is closed then."""
+        record = journal.record
+        try:
+            source = self._source(journal, say)
+            engine = self._engine(journal, policy, say)
+        except BaseException:
+            journal.close(RunState.INTERRUPTED)
+            raise
+        own = endpoint_is_own(self.settings, self.aws)
+        summary = run_broadcast(
+            journal,
+            source,
+            engine,
+            RowPruner(self.aws, record.table_name),
+            # Another API says of every connection of ours that it is gone.
+            may_prune=lambda counts: own or counts.delivered > 0,
+            progress=progress,
+            should_stop=should_stop,
+        )
+        if not own and summary.not_pruned and not summary.delivered:
+            say(
+                f"The rows of gone connections stay: nothing was delivered through {self.outputs.callback_url}, "
+                "so it may not be this stack's API."
+            )
+        return summary
+
+    def _source(self, journal: Journal, say: Say) -> Source:
+        """What is still to be listed. A list that is complete needs no users file any more."""
+        if journal.list_complete:
+            return ChainedSource(())
+        selection = Selection.from_json(journal.record.selection)
+        return Table(self.aws, journal.record.table_name).source(selection, say)
+
+    def _engine(self, journal: Journal, policy: SendPolicy, say: Say) -> Engine:
+        record = journal.record
+        if record.engine == DISTRIBUTED_ENGINE:
+            from whatschat_ops.broadcast.distributed.engine import distributed_engine
+
+            return distributed_engine(journal, self.settings, self.aws, policy, say=say)
+        from whatschat_ops.sender.sender import Sender
+
+        url = self.outputs.callback_url
+        return Sender(url, record.region, record.message, policy, lambda: _credentials(self.aws))
+
+
+def send_policy(settings: Settings, region: str, pace: Pace) -> SendPolicy:
+    """How fast and how often, by the command line over the settings over the Region's limit."""
+    section = settings.broadcast
+    rate = section.rate_limit_per_s if pace.rate_per_s is None else pace.rate_per_s
+    limit = send_limit(region, rate, section.burst_limit if pace.rate_per_s is None else None)
+    return SendPolicy(
+        rate_per_s=limit.rate_per_s,
+        burst=limit.burst,
+        tcp_connections=pace.tcp_connections or section.tcp_connections,
+        max_attempts=section.max_attempts,
+        deadline_s=section.deadline_s,
+    )
+
+
+def resumed_policy(journal: Journal, pace: Pace) -> SendPolicy:
+    """How fast the run was to go, or what the command line says now."""
+    policy = SendPolicy(**json.loads(journal.record.policy))
+    if pace.rate_per_s is not None:
+        limit = send_limit(journal.record.region, pace.rate_per_s, None)
+        policy = replace(policy, rate_per_s=limit.rate_per_s, burst=limit.burst)
+    return replace(policy, tcp_connections=pace.tcp_connections or policy.tcp_connections)
+
+
+def latest_unfinished(directory: Path, environment: str, *, retry_failed: bool = False) -> str:
+    """The newest run of an environment that has something left to do. Raises UsageError when there is none."""
+    for run in past_runs.list_runs(directory)[0]:
+        left = run.state is not RunState.FINISHED or (retry_failed and run.failed)
+        if run.environment == environment and left:
+            return run.run_id
+    raise UsageError(
+        f"No broadcast of the environment {environment} is left to be resumed.",
+        hint="whatschat-ops ws broadcasts list",
+    )
+
+
+def users_copy(directory: Path, run_id: str) -> Path:
+    """Where the users of a run are kept when they came through a pipe."""
+    return directory / f"{run_id}.users"
+
+
+def forget(directory: Path, run_id: str) -> None:
+    """Delete a run and what belongs to it. Raises UsageError when there is none, OpsError while it is worked on."""
+    past_runs.delete_run(directory, run_id)
+    users_copy(directory, run_id).unlink(missing_ok=True)
+
+
+def forget_old(directory: Path) -> None:
+    """Delete finished runs but the newest."""
+    for run_id in past_runs.delete_old_runs(directory):
+        users_copy(directory, run_id).unlink(missing_ok=True)
+
+
+def _credentials(aws: Aws) -> Credentials:
+    keys = signing_keys(aws)
+    return Credentials(keys.access_key_id, keys.secret_access_key, keys.session_token, keys.expires_at)

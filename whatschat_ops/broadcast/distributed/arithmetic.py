@@ -1,0 +1,174 @@
+"""What a distributed broadcast of any size comes to: time, requests, money, and the quotas it runs into. Pure.
+
+Quotas: API Gateway developer guide, "Quotas for configuring and running a WebSocket API" and "Account-level throttling".
+Prices that the rate cards do not have (us-east-1, without free tiers): aws.amazon.com/step-functions/pricing and
+aws.amazon.com/s3/pricing, read on 2026-11-23.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from math import ceil
+from typing import Final, Literal, cast
+
+from whatschat_ops.broadcast.limits import STANDARD, RateLimit
+from whatschat_ops.cost.amounts import plain
+from whatschat_ops.cost.pricing import FreeTiers, charge
+from whatschat_ops.cost.rates import RateCard, RateKey
+from whatschat_ops.worker.shard import PART_INTERVAL_S
+
+STATE_TRANSITION: Final = Decimal("0.025") / 1_000
+S3_WRITE_OR_LIST: Final = Decimal("0.005") / 1_000
+S3_READ: Final = Decimal("0.0004") / 1_000
+
+TRANSITIONS_OF_A_SHARD: Final = 4
+"""Into Send, AllSent and Done, and out; two more each time that a worker hands on the rest of its shard."""
+TRANSITIONS_OF_A_RUN: Final = 2
+INVOCATION_S: Final = 880
+"""Of Lambda's 900 s, what a worker sends for."""
+START_S: Final = 2.0
+"""A worker's start and end: imports, reading its shard, the last part. An assumption."""
+
+NEW_CONNECTIONS_PER_S: Final = 500
+"""Quota L-9ED1E49A, adjustable."""
+LONGEST_CONNECTION_S: Final = 7_200
+"""Not adjustable: nobody can be connected for longer, so a broadcast must not take longer."""
+
+_KB: Final = 1024
+_GB: Final = 1024**3
+_UNIT_BYTES: Final = 8_192
+"""One eventually consistent read unit reads two times 4 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a broadcast is to run. `row_bytes` is the size of a row of the connections table."""
+
+    limit: RateLimit = STANDARD
+    workers: int = 10
+    shard_connections: int = 25_000
+    memory_mb: int = 1_024
+    architecture: Literal["arm64", "x86_64"] = "arm64"
+    size_bytes: int = 1_024
+    row_bytes: int = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that is billed, in US dollars."""
+
+    item: str
+    quantity: int
+    unit: str
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class DistributedEstimate:
+    """A broadcast that was not sent. `quotas` are those that it needs raised, in words; empty: none."""
+
+    connections: int
+    shards: int
+    workers: int
+    worker_rate_per_s: float
+    duration_s: float
+    lines: tuple[Line, ...]
+    total: Decimal
+    quotas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    connections: int
+    shape: Shape
+
+    @property
+    def shards(self) -> int:
+        return ceil(self.connections / self.shape.shard_connections)
+
+    @property
+    def workers(self) -> int:
+        return max(1, min(self.shape.workers, self.shards))
+
+    @property
+    def sending_s(self) -> float:
+        """The burst goes at once, the rest at the rate, in rounds of one shard for each worker."""
+        rounds = ceil(self.shards / self.workers)
+        at_the_rate = max(0.0, (self.connections - self.shape.limit.burst) / self.shape.limit.rate_per_s)
+        return at_the_rate + rounds * START_S
+
+    @property
+    def shard_s(self) -> float:
+        return self.shape.shard_connections / (self.shape.limit.rate_per_s / self.workers)
+
+    @property
+    def invocations(self) -> int:
+        return self.shards * max(1, ceil(self.shard_s / INVOCATION_S))
+
+    @property
+    def parts(self) -> int:
+        """One before it begins, one at its end, one a second."""
+        return 2 * self.invocations + ceil(self.sending_s / PART_INTERVAL_S) * self.workers
+
+
+def distributed_estimate(connections: int, shape: Shape, card: RateCard) -> DistributedEstimate:
+    """The arithmetic for so many connections with the prices of `card`."""
+    work = _Work(connections, shape)
+    lines = tuple(_lines(work, card)) if connections else ()
+    return DistributedEstimate(
+        connections=connections,
+        shards=work.shards,
+        workers=work.workers,
+        worker_rate_per_s=round(shape.limit.rate_per_s / work.workers, 1),
+        duration_s=round(work.sending_s, 1),
+        lines=lines,
+        total=plain(sum((line.cost for line in lines), Decimal(0))),
+        quotas=tuple(_quotas(work)) if connections else (),
+    )
+
+
+def _lines(work: _Work, card: RateCard) -> Iterator[Line]:
+    shape = work.shape
+    size_kb = Decimal(shape.size_bytes) / _KB
+    gb_s = ceil(work.sending_s * work.workers * shape.memory_mb / 1_024)
+    duration = cast(RateKey, f"lambda_duration_{shape.architecture}")
+    priced: tuple[tuple[RateKey, str, int], ...] = (
+        ("websocket_messages", "Messages", work.connections),
+        ("data_transfer_out", "Data transfer", ceil(work.connections * shape.size_bytes / _GB)),
+        ("dynamodb_reads", "Reading the table", ceil(work.connections * shape.row_bytes / _UNIT_BYTES)),
+        (duration, "Workers", gb_s),
+        ("lambda_requests", "Invocations of workers", work.invocations),
+    )
+    for key, item, quantity in priced:
+        made = charge(Decimal(quantity), card.rates[key], size_kb=size_kb, free_tiers=FreeTiers.NONE)
+        yield Line(item, int(made.billed), card.rates[key].unit, made.cost)
+    transitions = TRANSITIONS_OF_A_RUN + work.shards * TRANSITIONS_OF_A_SHARD
+    transitions += 2 * (work.invocations - work.shards)
+    writes = work.shards + work.parts + work.invocations + ceil(work.sending_s) + 3
+    reads = 3 * work.invocations + 2 * work.parts
+    yield Line("State transitions", transitions, "transition", plain(transitions * STATE_TRANSITION))
+    yield Line("S3 writes and listings", writes, "request", plain(writes * S3_WRITE_OR_LIST))
+    yield Line("S3 reads", reads, "request", plain(reads * S3_READ))
+
+
+def _quotas(work: _Work) -> Iterator[str]:
+    """What an account must ask for to have so many connections, and to reach all of them while they last."""
+    arriving = ceil(work.connections / LONGEST_CONNECTION_S)
+    if arriving > NEW_CONNECTIONS_PER_S:
+        yield (
+            f"New connections per second (L-9ED1E49A): {arriving:,} instead of {NEW_CONNECTIONS_PER_S:,}. "
+            "No connection lasts longer than 2 hours, so as many have to arrive."
+        )
+    if work.shape.limit.rate_per_s > STANDARD.rate_per_s:
+        yield (
+            f"Account throttle (L-8A5B8E43): {work.shape.limit.rate_per_s:,.0f} requests per second instead of "
+            f"{STANDARD.rate_per_s:,.0f}."
+        )
+    if work.sending_s > LONGEST_CONNECTION_S:
+        needed = ceil(work.connections / LONGEST_CONNECTION_S)
+        yield (
+            f"Account throttle (L-8A5B8E43): more than {needed:,} requests per second: at "
+            f"{work.shape.limit.rate_per_s:,.0f} the broadcast takes longer than any connection lasts (2 hours)."
+        )

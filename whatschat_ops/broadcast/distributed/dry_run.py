@@ -1,0 +1,40 @@
+"""What a broadcast would come to with the distributed engine: the estimate of any engine, and what the workers add. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from whatschat_ops.broadcast.distributed.arithmetic import Shape, distributed_estimate
+from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
+from whatschat_ops.broadcast.limits import RateLimit
+from whatschat_ops.config import Settings
+from whatschat_ops.cost.amounts import plain
+from whatschat_ops.cost.rates import RateCard
+
+
+def with_workers(found: BroadcastEstimate, settings: Settings, card: RateCard) -> BroadcastEstimate:
+    """`found` with the time and money of shards, workers and the state machine. The guide has no prices for them."""
+    section = settings.broadcast.distributed
+    shape = Shape(
+        limit=RateLimit(found.rate_limit_per_s, found.burst_limit),
+        workers=section.workers,
+        shard_connections=section.shard_connections,
+        memory_mb=section.memory_mb,
+        architecture=settings.lambda_.architecture,
+        size_bytes=found.size_bytes,
+    )
+    whole = distributed_estimate(found.connections, shape, card)
+    known = {line.item for line in found.cost}
+    added = tuple(
+        CostLine(line.item, Decimal(line.quantity), line.unit, None, line.cost)
+        for line in whole.lines
+        if line.item not in known and line.quantity
+    )
+    return replace(
+        found,
+        duration_s=max(found.duration_s, whole.duration_s),
+        cost=(*found.cost, *added),
+        aws_total=plain(found.aws_total + sum((line.aws for line in added), Decimal(0))),
+        distribution=Distribution(whole.shards, whole.workers, whole.worker_rate_per_s, whole.quotas),
+    )

@@ -1,0 +1,136 @@
+"""What a broadcast would come to: how many, how long, how much. Arithmetic on what was counted; sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from whatschat_ops.broadcast.limits import RateLimit
+from whatschat_ops.broadcast.message import Message
+from whatschat_ops.broadcast.targets import Page
+from whatschat_ops.cost.amounts import plain
+from whatschat_ops.cost.pricing import FreeTiers, charge
+from whatschat_ops.cost.rates import RateCard, RateKey
+
+MOST_USERS = 2_000_000
+"""Beyond so many, users are not counted one by one: it would take hundreds of MB."""
+
+_KB = 1024
+_GB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who would get it. `users` is None when there are more than two million."""
+
+    connections: int
+    users: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """One thing that is billed, in US dollars. `guide` is None where the guide has no price."""
+
+    item: str
+    quantity: Decimal
+    unit: str
+    guide: Decimal | None
+    aws: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """How the distributed engine would divide a broadcast. `quotas`: those that it needs raised, in words."""
+
+    shards: int
+    workers: int
+    worker_rate_per_s: float
+    quotas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastEstimate:
+    """A broadcast that was not sent. `duration_s` is the least that the rate allows; costs are without free tiers."""
+
+    selection: str
+    connections: int
+    users: int | None
+    size_bytes: int
+    metered_messages: int
+    message_id: str
+    rate_limit_per_s: float
+    burst_limit: int
+    duration_s: float
+    cost: tuple[CostLine, ...]
+    guide_total: Decimal
+    aws_total: Decimal
+    price_region: str
+    distribution: Distribution | None = None
+
+
+def audience(pages: Iterable[Page]) -> Audience:
+    """Count connections and users, holding a number (about 80 bytes) for each user."""
+    connections, users, too_many = 0, set[int](), False
+    for page in pages:
+        connections += len(page.rows)
+        if not too_many:
+            users.update(hash(row.user_id) for row in page.rows if row.user_id)
+            too_many = len(users) > MOST_USERS
+    return Audience(connections, None if too_many else len(users))
+
+
+def duration_s(connections: int, limit: RateLimit) -> float:
+    """The time that the rate allows at best: the burst goes at once, the rest at the rate."""
+    return max(0.0, (connections - limit.burst) / limit.rate_per_s)
+
+
+def estimate(
+    who: Audience,
+    message: Message,
+    limit: RateLimit,
+    *,
+    selection: str,
+    read_units: float,
+    guide: RateCard,
+    aws: RateCard,
+) -> BroadcastEstimate:
+    """Put the parts together. `read_units` is what finding the connections has consumed, and would again."""
+    cost = tuple(_cost(who.connections, message.size_bytes, read_units, guide, aws))
+    return BroadcastEstimate(
+        selection=selection,
+        connections=who.connections,
+        users=who.users,
+        size_bytes=message.size_bytes,
+        metered_messages=who.connections * message.metered,
+        message_id=message.message_id,
+        rate_limit_per_s=limit.rate_per_s,
+        burst_limit=limit.burst,
+        duration_s=round(duration_s(who.connections, limit), 3),
+        cost=cost,
+        guide_total=plain(sum((line.guide for line in cost if line.guide is not None), Decimal(0))),
+        aws_total=plain(sum((line.aws for line in cost), Decimal(0))),
+        price_region=aws.region,
+    )
+
+
+def _cost(
+    connections: int, size_bytes: int, read_units: float, guide: RateCard, aws: RateCard
+) -> Iterator[CostLine]:
+    size_kb = Decimal(size_bytes) / _KB
+    sent_gb = Decimal(connections * size_bytes) / _GB
+    lines: tuple[tuple[RateKey, str, Decimal], ...] = (
+        ("websocket_messages", "Messages", Decimal(connections)),
+        ("data_transfer_out", "Data transfer", sent_gb),
+        ("dynamodb_reads", "Reading the table", Decimal(str(read_units))),
+    )
+    for rate, item, quantity in lines:
+        if not quantity:
+            continue
+        on_aws = charge(quantity, aws.rates[rate], size_kb=size_kb, free_tiers=FreeTiers.NONE)
+        on_guide = (
+            charge(quantity, guide.rates[rate], size_kb=size_kb, free_tiers=FreeTiers.NONE).cost
+            if rate in guide.rates
+            else None
+        )
+        yield CostLine(item, on_aws.billed, aws.rates[rate].unit, on_guide, on_aws.cost)

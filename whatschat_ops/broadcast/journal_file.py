@@ -1,0 +1,231 @@
+"""The SQLite file of a journal: its tables, its lock, and what its errors mean to a user.
+
+    run      what it is; written once. What changes is elsewhere: to change a row is to write all of it, and the message
+             may have 128 KB
+    state, listing, claim   one row each: how far it is
+    target   who is to get it, in order: `number` is 1, 2, 3... without gaps, and never changes
+    result   how it ended, one row for a number; what is claimed and has no row is in flight, or was when we were killed
+    again    what is begun once more: in doubt after a kill, or failed and retried
+    gone     rows of the table to delete, and whether that was done
+    part     the processes that worked on the run, one after the other
+    mark     what a distributed run remembers
+
+Statements that touch many rows are made of many VALUES, or answer with one row of JSON: sqlite3 gives the interpreter
+lock away at every step, and each time another busy thread may keep it for 5 ms.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from whatschat_ops.errors import OpsError, UsageError
+
+FORMAT = 1
+SUFFIX = ".sqlite"
+LOCK_SUFFIX = ".lock"
+BUSY_TIMEOUT_S = 10.0
+LOCK_TIMEOUT_S = 1.0
+"""Somebody who reads the list of runs holds the lock for a moment, to learn whether it is held."""
+
+SCHEMA = """
+CREATE TABLE run (
+    format INTEGER NOT NULL, run_id TEXT NOT NULL, created_at TEXT NOT NULL, environment TEXT NOT NULL,
+    stack TEXT NOT NULL, table_name TEXT NOT NULL, region TEXT NOT NULL, callback_url TEXT NOT NULL,
+    message BLOB NOT NULL, message_id TEXT NOT NULL, selection TEXT NOT NULL, policy TEXT NOT NULL,
+    engine TEXT NOT NULL, caller_arn TEXT NOT NULL
+);
+CREATE TABLE state (state TEXT NOT NULL, ended_at TEXT, closing TEXT, earlier_attempts INTEGER NOT NULL);
+CREATE TABLE listing (position TEXT, complete INTEGER NOT NULL);
+CREATE TABLE claim (up_to INTEGER NOT NULL);
+INSERT INTO state VALUES ('running', NULL, NULL, 0);
+INSERT INTO listing VALUES (NULL, 0);
+INSERT INTO claim VALUES (0);
+CREATE TABLE target (
+    number INTEGER PRIMARY KEY, connection_id TEXT NOT NULL, user_id TEXT NOT NULL, connected_at TEXT NOT NULL
+);
+CREATE TABLE result (
+    number INTEGER PRIMARY KEY, outcome INTEGER NOT NULL, attempts INTEGER NOT NULL, latency_us INTEGER NOT NULL,
+    reason TEXT
+);
+CREATE TABLE again (number INTEGER PRIMARY KEY, begun INTEGER NOT NULL);
+CREATE TABLE gone (number INTEGER PRIMARY KEY, pruning INTEGER NOT NULL);
+CREATE INDEX to_prune ON gone (number) WHERE pruning = 0;
+CREATE TABLE part (
+    id INTEGER PRIMARY KEY, process_id INTEGER NOT NULL, host TEXT NOT NULL, started_at TEXT NOT NULL,
+    seen_at TEXT NOT NULL, in_doubt INTEGER NOT NULL DEFAULT 0, throttled INTEGER NOT NULL DEFAULT 0,
+    active_s REAL NOT NULL DEFAULT 0, not_pruned_because TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE mark (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+OUTCOMES = ("delivered", "gone", "failed")
+"""An outcome's number in `result` is its place here."""
+DELIVERED, GONE, FAILED = range(3)
+PRUNINGS = ("to_prune", "pruned", "rewritten", "prune_failed")
+"""Likewise `pruning` in `gone`."""
+TO_PRUNE, PRUNED, REWRITTEN, PRUNE_FAILED = range(4)
+
+_ROWS_OF_A_STATEMENT = (128, 16, 1)
+"""128 rows of 5 values stay below 999 variables, the limit of SQLite before 3.32."""
+
+
+def journal_path(directory: Path, run_id: str) -> Path:
+    """Where the journal of a run is. Raises UsageError for what cannot be the id of a run."""
+    if not run_id or not all(c.isascii() and (c.isalnum() or c == "-") for c in run_id):
+        raise UsageError(f"{run_id!r} is not the id of a run.", hint="whatschat-ops ws broadcasts list")
+    return directory / f"{run_id}{SUFFIX}"
+
+
+def create(path: Path, run: Mapping[str, Any]) -> sqlite3.Connection:
+    """A new file with empty tables and the row of its run, readable by its owner only."""
+    columns = ", ".join(("format", *run))
+    marks = ", ".join("?" * (1 + len(run)))
+    new = path.with_suffix(".new")
+    with explaining(path):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.chmod(0o700)
+        _touch(new)
+        with closing(sqlite3.connect(new, isolation_level=None)) as database, transaction(database):
+            for statement in SCHEMA.split(";")[:-1]:
+                database.execute(statement)
+            database.execute(f"INSERT INTO run ({columns}) VALUES ({marks})", (FORMAT, *run.values()))
+        new.rename(path)  # a kill leaves a whole journal or none
+    return open_to_write(path)
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """An existing file. Raises UsageError when there is none, OpsError when it is no journal."""
+    with explaining(path):
+        _require(path)
+        return _checked(_connect(path), path)
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """An existing file, for reading only: whoever writes to it is not disturbed."""
+    with explaining(path):
+        _require(path)
+        database = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+        )
+        return _checked(database, path)
+
+
+@contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system raise into an OpsError that says what to do."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise _explained(path, error) from error
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:  # SQLite itself has rolled back when the disk is full
+            database.execute("ROLLBACK")
+        raise
+
+
+def insert(database: sqlite3.Connection, table: str, columns: Sequence[str], values: Sequence[Any]) -> int:
+    """Insert rows whose `values` come one after the other, leaving rows that exist alone. Says how many were inserted."""
+    width, at, inserted = len(columns), 0, 0
+    for rows in _ROWS_OF_A_STATEMENT:
+        statement = _insert_statement(table, tuple(columns), rows)
+        while len(values) - at >= rows * width:
+            inserted += database.execute(statement, values[at : at + rows * width]).rowcount
+            at += rows * width
+    return inserted
+
+
+@cache
+def _insert_statement(table: str, columns: tuple[str, ...], rows: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
+
+
+def hold(path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> sqlite3.Connection | None:
+    """Hold a journal for this process until the answer is closed or the process ends; None when another one does.
+
+    The lock is SQLite's own, on a file beside the journal: it needs no code for each operating system.
+    """
+    lock_file = path.with_suffix(LOCK_SUFFIX)
+    with explaining(lock_file):
+        _touch(lock_file)
+        lock = sqlite3.connect(lock_file, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+        try:
+            lock.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            lock.close()
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return None
+    return lock
+
+
+def _touch(path: Path) -> None:
+    """Make the file, for its owner only. One that exists is not opened: closing it would end this process's locks on it."""
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=64
+    )
+    database.execute("PRAGMA journal_mode = WAL")
+    # A kill loses nothing, a power failure the last moments: no fsync for every batch.
+    database.execute("PRAGMA synchronous = NORMAL")
+    # `Journal.note_progress` moves the log to the file, beside the writing; this is for who does not call it.
+    database.execute("PRAGMA wal_autocheckpoint = 25000")
+    return database
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(
+            f"There is no broadcast {path.stem}: {path} does not exist.",
+            hint="whatschat-ops ws broadcasts list",
+        )
+
+
+def _checked(database: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    try:
+        (found,) = database.execute("SELECT format FROM run").fetchone()
+        if found != FORMAT:
+            raise OpsError(
+                f"The journal {path} was written in format {found}: this version reads format {FORMAT}.",
+                hint=f"whatschat-ops ws broadcasts delete {path.stem}",
+            )
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _explained(path: Path, error: sqlite3.Error | OSError) -> OpsError:
+    code = (
+        getattr(error, "sqlite_errorcode", None) or 0
+    ) & 0xFF  # the rest of the number says more than we need
+    if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+        return OpsError(
+            f"The journal {path} cannot be written: the disk is full.",
+            hint=f"Make room, then: whatschat-ops ws broadcast --resume {path.stem}",
+        )
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such table" in str(error):
+        return OpsError(
+            f"The journal {path} is damaged: {error}.", hint=f"whatschat-ops ws broadcasts delete {path.stem}"
+        )
+    return OpsError(f"The journal {path} cannot be used: {error}.", hint="Check the file and its directory.")

@@ -1,0 +1,34 @@
+"""Reading on when DynamoDB throttles: a table that is busy is no reason to end a broadcast."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from whatschat_ops.errors import NotFound, Throttled
+
+T = TypeVar("T")
+
+ATTEMPTS = 10
+PAUSE_S = 2.0
+
+
+def patiently(read: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
+    """What `read` gives. It is called again when it was throttled in spite of the client's own retries.
+
+    Raises what it raised last, and NotFound with the way out when there is no table.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return read()
+        except Throttled:
+            sleep(PAUSE_S)
+        except NotFound as error:
+            raise NotFound(
+                f"There is no connections table: {error.message}",
+                hint="whatschat-ops provision",
+                aws_code=error.aws_code,
+                operation=error.operation,
+            ) from error
+    return read()

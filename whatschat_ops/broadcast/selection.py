@@ -1,0 +1,181 @@
+"""Which connections are meant: what the options of `ws broadcast` say, as data that a journal keeps.
+
+Nothing said means everybody. Users, a file of users and connections add up (a connection that is named twice is one);
+`exclude_users` and `sample` apply to the sum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from whatschat_ops.errors import UsageError
+
+LARGEST_SAMPLE = 100_000
+"""A sample of so many connections is held in memory until the table has been read; a percentage is not."""
+
+LONGEST_USER_ID = 2048
+"""Bytes: the most that the key of an index can have (DynamoDB developer guide, "Service quotas")."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsersFile:
+    """A file with one user id in a line, as it was when the run began."""
+
+    path: str
+    sha256: str
+    lines: int
+    """Lines that name a user; a user who is named twice is counted twice here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Part of the connections: `count` of them, or `percent` (a decimal number). The same `seed` picks the same ones."""
+
+    count: int | None
+    percent: str | None
+    seed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which connections are meant."""
+
+    users: tuple[str, ...] = ()
+    users_file: UsersFile | None = None
+    connections: tuple[str, ...] = ()
+    exclude_users: tuple[str, ...] = ()
+    sample: Sample | None = None
+
+    @property
+    def whole_table(self) -> bool:
+        """Whether nobody is named: everybody is meant, or a part of everybody."""
+        return not (self.users or self.users_file or self.connections)
+
+    def to_json(self) -> str:
+        """This selection as text for the journal."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> Selection:
+        """The selection that `to_json` wrote."""
+        values = json.loads(text)
+        file, sample = values["users_file"], values["sample"]
+        return Selection(
+            users=tuple(values["users"]),
+            users_file=UsersFile(**file) if file else None,
+            connections=tuple(values["connections"]),
+            exclude_users=tuple(values["exclude_users"]),
+            sample=Sample(**sample) if sample else None,
+        )
+
+    def __str__(self) -> str:
+        """In words, for a table or a question: "every connection", "the connections of 2 users"."""
+        words = " and ".join(self._named()) or "every connection"
+        if self.exclude_users:
+            words += f" but those of {_count(len(self.exclude_users), 'user')}"
+        if self.sample:
+            size = f"{self.sample.percent}%" if self.sample.percent else f"{self.sample.count:,}"
+            words = f"a sample ({size}) of {words}"
+        return words
+
+    def _named(self) -> Iterator[str]:
+        if self.users:
+            yield f"the connections of {_count(len(self.users), 'user')}"
+        if self.users_file:
+            yield f"those of {_count(self.users_file.lines, 'user')} in {self.users_file.path}"
+        if self.connections:
+            yield _count(len(self.connections), "named connection")
+
+
+def select(
+    *,
+    users: Sequence[str] = (),
+    users_file: UsersFile | None = None,
+    connections: Sequence[str] = (),
+    exclude_users: Sequence[str] = (),
+    sample: Sample | None = None,
+) -> Selection:
+    """A selection without repetitions. Raises UsageError for an empty id."""
+    for option, ids in (("--user", users), ("--connection", connections), ("--exclude-user", exclude_users)):
+        if not all(name.strip() for name in ids):  # as a rule an unset shell variable
+            raise UsageError(f"{option} is empty: it needs an id.")
+    return Selection(
+        users=tuple(dict.fromkeys(users)),
+        users_file=users_file,
+        connections=tuple(dict.fromkeys(connections)),
+        exclude_users=tuple(dict.fromkeys(exclude_users)),
+        sample=sample,
+    )
+
+
+def parse_sample(text: str, seed: str) -> Sample:
+    """`500` or `2.5%` as a sample. Raises UsageError."""
+    try:
+        number = Decimal(text.strip().removesuffix("%").rstrip().replace("_", ""))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if text.strip().endswith("%"):
+        if number.is_finite() and 0 < number <= 100:
+            return Sample(None, f"{number.normalize():f}", seed)
+    elif number.is_finite() and number == number.to_integral_value() and 0 < number <= LARGEST_SAMPLE:
+        return Sample(int(number), None, seed)
+    raise UsageError(
+        f"--sample {text!r} is neither a number of connections (1 to {LARGEST_SAMPLE:,}) nor a percentage (up to 100%).",
+        hint="--sample 500 or --sample 2.5%",
+    )
+
+
+def examine_users_file(path: Path) -> UsersFile:
+    """Read a users file once, line by line: it is UTF-8, names somebody, and has this checksum. Raises UsageError."""
+    digest, count = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                digest.update(line)
+                count += _user_of(line, path, number) is not None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    if not count:
+        raise UsageError(
+            f"{path} names no user: it should have one user id in a line.",
+            hint="Empty lines and lines that begin with # are left out.",
+        )
+    return UsersFile(str(path.absolute()), digest.hexdigest(), count)
+
+
+def check_unchanged(file: UsersFile) -> None:
+    """Raise UsageError unless the file is still the one that was examined."""
+    if examine_users_file(Path(file.path)).sha256 != file.sha256:
+        raise UsageError(
+            f"{file.path} is not the file any more that the broadcast began with: it was changed.",
+            hint="Put the old file back, or begin a new broadcast.",
+        )
+
+
+def users_in(file: UsersFile) -> Iterator[str]:
+    """The user ids of a file, in its order, as they are named. Raises UsageError."""
+    path = Path(file.path)
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            user = _user_of(line, path, number)
+            if user is not None:
+                yield user
+
+
+def _user_of(line: bytes, path: Path, number: int) -> str | None:
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}, line {number}: it is not UTF-8 text ({error.reason}).") from error
+    if len(text.encode()) > LONGEST_USER_ID:
+        raise UsageError(f"{path}, line {number}: no user id is longer than {LONGEST_USER_ID:,} bytes.")
+    return None if not text or text.startswith("#") else text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,86 @@
+"""The options of `cost estimate`: the usage of one month, and which free units count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+_USAGE = "Usage of one month"
+
+
+def _amount(flag: str, text: str) -> Any:
+    return typer.Option(flag, metavar="N", help=text, rich_help_panel=_USAGE)
+
+
+MessagesOption = Annotated[str | None, _amount("--messages", "WebSocket messages, both directions.")]
+InboundMessagesOption = Annotated[
+    str | None, _amount("--inbound-messages", "Those sent by clients. [default: a third]")
+]
+MessageKbOption = Annotated[str | None, _amount("--message-kb", "Size of a message. [default: 1]")]
+ConnectionMinutesOption = Annotated[
+    str | None, _amount("--connection-minutes", "Minutes, summed over all connections.")
+]
+UsersOption = Annotated[
+    str | None, _amount("--users", "Users, instead of connection minutes; needs --hours-per-day.")
+]
+HoursPerDayOption = Annotated[
+    str | None, _amount("--hours-per-day", "Hours a day that each user is connected.")
+]
+DaysOption = Annotated[str | None, _amount("--days", "Days of the month. [default: 30]")]
+AudioMinutesOption = Annotated[
+    str | None, _amount("--audio-minutes", "Chime attendee-minutes without video.")
+]
+VideoMinutesOption = Annotated[str | None, _amount("--video-minutes", "Chime attendee-minutes with video.")]
+LambdaRequestsOption = Annotated[
+    str | None, _amount("--lambda-requests", "Invocations. [default: from messages and connections]")
+]
+LambdaMsOption = Annotated[str | None, _amount("--lambda-ms", "Milliseconds of an invocation. [default: 50]")]
+LambdaMemoryMbOption = Annotated[
+    str | None, _amount("--lambda-memory-mb", "Memory of a function. [default: the environment's]")
+]
+DataOutGbOption = Annotated[
+    str | None, _amount("--data-out-gb", "GB to the internet. [default: from messages]")
+]
+LogsGbOption = Annotated[str | None, _amount("--logs-gb", "GB written to logs. [default: from requests]")]
+UsageFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--usage", metavar="FILE", help="YAML file with the usage; flags win.", rich_help_panel=_USAGE
+    ),
+]
+NoFreeTierOption = Annotated[bool, typer.Option("--no-free-tier", help="Count no free units.")]
+FirstYearOption = Annotated[
+    bool,
+    typer.Option(
+        "--first-year", help="Count AWS's 12-month free units too (accounts opened before 2025-07-15)."
+    ),
+]
+
+_SETTINGS: Final = {
+    "messages": "websocket.messages",
+    "inbound_messages": "websocket.inbound_messages",
+    "message_kb": "websocket.message_size_kb",
+    "connection_minutes": "websocket.connection_minutes",
+    "users": "websocket.users",
+    "hours_per_day": "websocket.hours_per_day",
+    "days": "websocket.days",
+    "audio_minutes": "chime.audio_attendee_minutes",
+    "video_minutes": "chime.video_attendee_minutes",
+    "lambda_requests": "lambda.requests",
+    "lambda_ms": "lambda.duration_ms",
+    "lambda_memory_mb": "lambda.memory_mb",
+    "data_out_gb": "data_transfer.out_gb",
+    "logs_gb": "logs.ingested_gb",
+}
+"""Parameter -> the setting of the usage file that it stands for."""
+
+
+def given(**amounts: str | None) -> dict[str, tuple[str, str]]:
+    """The amounts that were given: setting -> (flag, text)."""
+    return {
+        _SETTINGS[name]: (f"--{name.replace('_', '-')}", text)
+        for name, text in amounts.items()
+        if text is not None
+    }

@@ -1,0 +1,152 @@
+"""Every message sent, until it has arrived everywhere it should: latency, loss and duplicates. Pure; times in seconds.
+
+Memory holds what is under way, plus the newest of what was given up: after `GIVE_UP_S` a message counts as lost, and if it
+arrives after all it counts as late instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from whatschat_ops.load.histogram import Histogram, Latency
+
+GIVE_UP_S: Final = 30.0
+"""API Gateway lets a function answer for at most 29 s."""
+
+_GIVEN_UP_KEPT: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """What became of one kind of message.
+
+    `expected` arrivals (a message to a user with two sockets must arrive twice) = `arrived` + `lost`. `late` ones arrived
+    after 30 s. `loss_percent` is of what was expected. `duplicates` came
+    again on the same socket.
+    """
+
+    sent: int
+    expected: int
+    arrived: int
+    late: int
+    lost: int
+    loss_percent: float
+    duplicates: int
+    latency: Latency
+
+
+@dataclass(slots=True)
+class Kind:
+    """The counts of one kind of message."""
+
+    sent: int = 0
+    expected: int = 0
+    arrived: int = 0
+    late: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    latency: Histogram = field(default_factory=Histogram)
+
+    def deliveries(self) -> Deliveries:
+        """The counts of this moment."""
+        return Deliveries(
+            sent=self.sent,
+            expected=self.expected,
+            arrived=self.arrived,
+            late=self.late,
+            lost=self.lost,
+            loss_percent=percent(self.lost, self.expected),
+            duplicates=self.duplicates,
+            latency=self.latency.latency(),
+        )
+
+
+def percent(part: int, whole: int) -> float:
+    """How many hundredths of `whole` are `part`; 0 of nothing."""
+    return 100 * part / whole if whole else 0.0
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    kind: Kind
+    sent_s: float
+    waiting: set[int]
+    """The sockets where it has not arrived."""
+
+
+class Ledger:
+    """Messages by number. Numbers are handed out here and travel as the messages' ids."""
+
+    def __init__(self) -> None:
+        self.pings = Kind()
+        self.messages = Kind()
+        self.strange = 0
+        """Arrivals of what was never sent here, or to that socket."""
+        self._next = 1
+        self._under_way: dict[int, _UnderWay] = {}
+        self._given_up: dict[int, _UnderWay] = {}
+
+    @property
+    def under_way(self) -> int:
+        """How many messages have not arrived everywhere."""
+        return len(self._under_way)
+
+    def begin(self, kind: Kind, expected: Iterable[int], now_s: float) -> int:
+        """A message is being sent that must arrive at these sockets. Returns its number."""
+        number, self._next = self._next, self._next + 1
+        waiting = set(expected)
+        kind.sent += 1
+        kind.expected += len(waiting)
+        if waiting:
+            self._under_way[number] = _UnderWay(kind, now_s, waiting)
+        return number
+
+    def withdraw(self, number: int) -> None:
+        """It was not sent after all."""
+        entry = self._under_way.pop(number, None)
+        if entry is not None:
+            entry.kind.sent -= 1
+            entry.kind.expected -= len(entry.waiting)
+
+    def arrive(self, kind: Kind, number: object, socket: int, now_s: float) -> float | None:
+        """A message of this kind and number arrived at a socket. Returns its latency if it was the first time."""
+        if not isinstance(number, int) or not 0 < number < self._next:
+            self.strange += 1
+            return None
+        entry = self._under_way.get(number) or self._given_up.get(number)
+        if entry is None or socket not in entry.waiting:
+            kind.duplicates += 1
+            return None
+        entry.waiting.discard(socket)
+        latency_s = now_s - entry.sent_s
+        entry.kind.arrived += 1
+        entry.kind.latency.record(latency_s)
+        if number in self._given_up:
+            entry.kind.late += 1
+            entry.kind.lost -= 1
+        if not entry.waiting:
+            self._under_way.pop(number, None)
+            self._given_up.pop(number, None)
+        return latency_s
+
+    def give_up_old(self, now_s: float) -> None:
+        """Count as lost what has been under way for too long."""
+        while self._under_way:
+            number, entry = next(iter(self._under_way.items()))
+            if now_s - entry.sent_s < GIVE_UP_S:
+                return
+            self._give_up(number, entry)
+
+    def finish(self) -> None:
+        """The test is over: what is under way is lost."""
+        for number, entry in list(self._under_way.items()):
+            self._give_up(number, entry)
+
+    def _give_up(self, number: int, entry: _UnderWay) -> None:
+        del self._under_way[number]
+        entry.kind.lost += len(entry.waiting)
+        self._given_up[number] = entry
+        if len(self._given_up) > _GIVEN_UP_KEPT:
+            del self._given_up[next(iter(self._given_up))]

@@ -1,0 +1,147 @@
+"""What a load test found: the contract of `--json`, and what the table and the HTML page show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from whatschat_ops.load.histogram import Column, Latency
+from whatschat_ops.load.ledger import Deliveries, percent
+from whatschat_ops.load.plan import Limits, LoadPlan
+from whatschat_ops.load.timeline import Point
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """`attempted` = opened + refused + abandoned (Ctrl-C while opening).
+
+    `refused` by HTTP status, or by what else happened. `cut`: closed by the other side before the end, by close code.
+    """
+
+    attempted: int
+    opened: int
+    refused: Mapping[str, int]
+    cut: Mapping[str, int]
+    first_refusal: str
+    opened_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """How hard the load generator itself had to work.
+
+    `send_delay` is how much later than scheduled messages were sent; `cpu_share` is processor time divided by time (1: one
+    core was busy all the time) of the busier of the phases ramp and steady. With either of them high, the figures are of this machine and not of the API.
+    """
+
+    send_delay: Latency
+    cpu_share: float
+    skipped: int
+    """Turns left out because the socket was still busy with the last message."""
+    not_sent: int
+    """Messages whose socket was closed at that moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """Distributions, for drawing."""
+
+    handshake: tuple[Column, ...]
+    ping: tuple[Column, ...]
+    message: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """One load test. `sent_per_s` and `arrived_per_s` are of the steady phase."""
+
+    started_at: datetime
+    interrupted: bool
+    plan: LoadPlan
+    ramp_s: float
+    steady_s: float
+    drain_s: float
+    sockets: Sockets
+    handshake: Latency
+    ping: Deliveries
+    message: Deliveries
+    receipts: int
+    errors: Mapping[str, int]
+    strange: int
+    sent_per_s: float
+    arrived_per_s: float
+    tool: Tool
+    timeline: tuple[Point, ...]
+    charts: Charts
+
+    @property
+    def loss_percent(self) -> float:
+        """Of all that was expected to arrive."""
+        return percent(self.ping.lost + self.message.lost, self.ping.expected + self.message.expected)
+
+
+def exceeded(report: LoadReport, limits: Limits) -> tuple[str, ...]:
+    """Which limits the test exceeded, in sentences. A test that measured nothing meets no limit."""
+    found: list[str] = []
+    if limits.max_loss_percent is not None:
+        if not report.ping.expected + report.message.expected:
+            found.append("No message was sent, so nothing is known of its loss.")
+        elif report.loss_percent > limits.max_loss_percent:
+            found.append(
+                f"{report.loss_percent:.3g} % were lost; the limit is {limits.max_loss_percent:g} %."
+            )
+    if limits.max_p95_ms is not None:
+        measured = [
+            (name, kind.latency.p95_ms)
+            for name, kind in (
+                ("round trip of a ping", report.ping),
+                ("delivery of a message", report.message),
+            )
+            if kind.latency.count
+        ]
+        if not measured:
+            found.append("Nothing arrived, so no 95th percentile is known.")
+        found += [
+            f"The 95th percentile of the {name} is {p95_ms:,.1f} ms; the limit is {limits.max_p95_ms:g} ms."
+            for name, p95_ms in measured
+            if p95_ms > limits.max_p95_ms
+        ]
+    return tuple(found)
+
+
+_BUSY_CPU_SHARE = 0.85
+_LATE_MS = 50.0
+
+
+def overload(report: LoadReport) -> str:
+    """A warning when this machine, not the API, may be what was measured; empty otherwise."""
+    tool = report.tool
+    if tool.cpu_share < _BUSY_CPU_SHARE and tool.send_delay.p99_ms < _LATE_MS:
+        return ""
+    return (
+        "This program itself was at its limit, so latencies may be its own: "
+        "use fewer sockets, a longer --interval, or several machines."
+    )
+
+
+def latencies(report: LoadReport) -> tuple[tuple[str, Latency], ...]:
+    """What was timed, by name; only what happened."""
+    every = (
+        ("Handshake", report.handshake),
+        ("Ping and answer", report.ping.latency),
+        ("Message to a user", report.message.latency),
+    )
+    return tuple((name, latency) for name, latency in every if latency.count)
+
+
+def deliveries(report: LoadReport) -> tuple[tuple[str, Deliveries], ...]:
+    """What was sent, by name; only what was."""
+    every = (("Pings", report.ping), ("Messages to users", report.message))
+    return tuple((name, kind) for name, kind in every if kind.sent)
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """`12 × 429, 3 × unavailable`, the most frequent first; empty when there is nothing."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count:,} × {name}" for name, count in ordered)

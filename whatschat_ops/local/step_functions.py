@@ -1,0 +1,162 @@
+"""Step Functions as AWS has it, where ministack 1.5.33 differs: the state machine's role, redriving, tags.
+
+- A state machine works with the rights of its role: to invoke a function (`lambda:InvokeFunction`), to read the items of
+  a Distributed Map (`s3:GetObject`), to run its children (`states:StartExecution` and others, which AWS's page "IAM
+  policies for using Distributed Map states" lists). ministack asks for none.
+- RedriveExecution runs the failed children of a Map Run again. Here that is a new Map Run of the same execution, and
+  only an execution that failed in a Distributed Map is redrivable, until the service is restarted.
+- State machines are in the answers of the tagging service.
+
+ministack's functions are replaced in its module; they run in the thread of their execution.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar, copy_context
+from typing import Any, Final
+
+Allows = Callable[[str, str, str], bool]
+"""(role ARN, action, resource ARN) -> whether the role's policies allow it."""
+
+MAP_ACTIONS: Final = ("states:DescribeExecution", "states:StopExecution")
+"""What the role needs on the children of a Distributed Map beside starting them."""
+
+_execution: ContextVar[dict[str, Any] | None] = ContextVar("whatschat_execution", default=None)
+
+
+class StepFunctions:
+    """The corrections. `module` is ministack's `services.stepfunctions`."""
+
+    def __init__(self, module: Any, allows: Allows) -> None:
+        self._module = module
+        self._allows = allows
+        self._failed: dict[str, frozenset[str] | None] = {}
+        """Execution that failed in a Distributed Map -> inputs of its failed children; None: none was begun."""
+        self._redriven: set[str] = set()
+
+    def install(self, tagging: Any) -> None:
+        """Put them in."""
+        self._know_the_execution()
+        self._guard_functions()
+        self._guard_items()
+        self._guard_children()
+        tagging._COLLECTORS["states"] = self._tagged
+
+    def completed(self, handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """The service's handler with RedriveExecution."""
+
+        async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
+            if headers.get("x-amz-target", "").endswith(".RedriveExecution"):
+                return self._redrive(json.loads(body or b"{}").get("executionArn", ""))
+            return await handler(method, path, headers, body, query_params)
+
+        return handle
+
+    def _redrive(self, arn: str) -> Any:
+        execution = self._module._executions.get(arn)
+        if execution is None:
+            return _error("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+        if execution["status"] != "FAILED" or arn not in self._failed:
+            return _error("ExecutionNotRedrivable", f"Execution '{arn}' is not redrivable")
+        execution.update(status="RUNNING", stopDate=None, output=None, error=None, cause=None)
+        self._redriven.add(arn)
+        thread = threading.Thread(
+            target=copy_context().run, args=(self._module._run_execution, arn), daemon=True
+        )
+        thread.start()
+        return (
+            200,
+            {"Content-Type": "application/x-amz-json-1.0"},
+            json.dumps({"redriveDate": time.time()}).encode(),
+        )
+
+    def _know_the_execution(self) -> None:
+        run = self._module._run_execution
+
+        def run_execution(arn: str) -> None:
+            _execution.set(self._module._executions.get(arn))
+            run(arn)
+
+        self._module._run_execution = run_execution
+
+    def _guard_functions(self) -> None:
+        call = self._module._call_lambda
+
+        def call_lambda(function: str, event: Any) -> Any:
+            self._require("lambda:InvokeFunction", function)
+            return call(function, event)
+
+        self._module._call_lambda = call_lambda
+
+    def _guard_items(self) -> None:
+        read_object, read_items = self._module._s3_object_text, self._module._read_map_items
+
+        def object_text(bucket: str, key: str) -> Any:
+            self._require("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", "States.ItemReaderFailed")
+            return read_object(bucket, key)
+
+        def map_items(reader: Any, effective: Any, context: Any) -> Any:
+            items = read_items(reader, effective, context)
+            arn = context["Execution"]["Id"]
+            failed = self._failed.get(arn) if arn in self._redriven else None
+            return items if failed is None else [item for item in items if json.dumps(item) in failed]
+
+        self._module._s3_object_text, self._module._read_map_items = object_text, map_items
+
+    def _guard_children(self) -> None:
+        run = self._module._run_distributed_map
+
+        def run_map(
+            state: Any, raw_input: Any, effective: Any, iterator: Any, execution: Any, context: Any
+        ) -> Any:
+            arn = execution["executionArn"]
+            try:
+                self._require_children(execution, state.get("Label", "*"), redriven=arn in self._redriven)
+                return run(state, raw_input, effective, iterator, execution, context)
+            except self._module._ExecutionError:
+                self._failed[arn] = self._failed_inputs(arn)
+                raise
+            finally:
+                self._redriven.discard(arn)
+
+        self._module._run_distributed_map = run_map
+
+    def _require_children(self, execution: Any, label: str, *, redriven: bool) -> None:
+        machine = execution["stateMachineArn"]
+        self._require("states:StartExecution", machine)
+        children = f"{machine.replace(':stateMachine:', ':execution:')}/{label}:*"
+        for action in (*MAP_ACTIONS, *(("states:RedriveExecution",) if redriven else ())):
+            self._require(action, children)
+
+    def _failed_inputs(self, arn: str) -> frozenset[str] | None:
+        runs = [run for run in self._module._map_runs.values() if run["executionArn"] == arn]
+        if not runs:
+            return None
+        newest = runs[-1]["mapRunArn"]
+        return frozenset(
+            child["input"]
+            for child in list(self._module._executions.values())
+            if child.get("mapRunArn") == newest and child["status"] == "FAILED"
+        )
+
+    def _require(self, action: str, resource: str, error: str = "AccessDeniedException") -> None:
+        execution = _execution.get()
+        machine = execution and self._module._state_machines.get(execution["stateMachineArn"])
+        if not machine or self._allows(machine["roleArn"], action, resource):
+            return
+        message = f"{machine['roleArn']} is not authorized to perform: {action} on resource: {resource}"
+        cause = json.dumps({"errorType": error, "errorMessage": message})
+        raise self._module._ExecutionError(error, cause)
+
+    def _tagged(self) -> Any:
+        for arn, tags in list(self._module._tags.items()):
+            yield arn, [{"Key": tag["key"], "Value": tag["value"]} for tag in tags]
+
+
+def _error(code: str, message: str) -> Any:
+    body = json.dumps({"__type": code, "message": message}).encode()
+    return 400, {"Content-Type": "application/x-amz-json-1.0"}, body

@@ -1,0 +1,208 @@
+"""A private S3 bucket whose objects expire: what a broadcast's workers share.
+
+Deleting it deletes our own objects (`runs/`) and then the bucket; S3 refuses when others' objects are in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from whatschat_ops.config.names import STACK_TAG
+from whatschat_ops.errors import AwsError, Conflict, NotFound, PermissionDenied
+from whatschat_ops.provision import Field, Kind, Live, contains
+from whatschat_ops.stack.broadcast_policies import RUNS
+from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
+
+NO_LOCATION: Final = "us-east-1"
+"""The one Region that CreateBucket does not take as a LocationConstraint."""
+PUBLIC_ACCESS_BLOCKS: Final = (
+    "BlockPublicAcls",
+    "IgnorePublicAcls",
+    "BlockPublicPolicy",
+    "RestrictPublicBuckets",
+)
+LIFECYCLE_RULE: Final = "whatschat-ops-runs"
+
+
+class Bucket(Kind):
+    """`expiration_days` is when the objects of a run are deleted by S3; `encryption` is the default one (`AES256`)."""
+
+    name = "bucket"
+    identity = ("bucket_name",)
+    fields: ClassVar[Mapping[str, Field]] = {
+        "bucket_name": Field(),
+        "public_access_blocked": Field(),
+        "encryption": Field(),
+        "expiration_days": Field(),
+        "tags": Field(matches=contains),
+    }
+    holds_data = True
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def _s3(self) -> Any:
+        return self._context.client("s3")
+
+    def read(self, identity: Mapping[str, Any]) -> Live | None:
+        name = identity["bucket_name"]
+        if not self._exists(name):
+            return None
+        tags = self._tags(name)
+        return Live(
+            id=self._context.place.bucket(name),
+            fields={
+                "bucket_name": name,
+                "public_access_blocked": self._public_access_blocked(name),
+                "encryption": self._encryption(name),
+                "expiration_days": self._expiration_days(name),
+                "tags": tags,
+            },
+            outputs={"arn": self._context.place.bucket(name)},
+            owner=tags.get(STACK_TAG),
+        )
+
+    def create(self, desired: Mapping[str, Any]) -> Live:
+        name = desired["bucket_name"]
+        region = self._context.aws.region
+        place = {} if region == NO_LOCATION else {"LocationConstraint": region}
+        self._s3.create_bucket(
+            Bucket=name, CreateBucketConfiguration={**place, "Tags": tag_list(desired["tags"])}
+        )
+        made = self._context.waiting.until(
+            f"the bucket {name} does not appear", lambda: self.read(desired), timeout_s=60
+        )
+        if not contains(made.fields["tags"], desired["tags"]):  # an emulator that takes no tags at creation
+            self._s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(desired["tags"])})
+        self._block_public_access(name)
+        self._encrypt(desired)
+        self._expire(desired)
+        return self._require(desired)
+
+    def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
+        name = desired["bucket_name"]
+        if "tags" in changed:  # PutBucketTagging replaces all of them
+            tags = {**live.fields["tags"], **desired["tags"]}
+            self._s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(tags)})
+        if "public_access_blocked" in changed:
+            self._block_public_access(name)
+        if "encryption" in changed:
+            self._encrypt(desired)
+        if "expiration_days" in changed:
+            self._expire(desired)
+        return self._require(desired)
+
+    def delete(self, live: Live) -> None:
+        name = live.fields["bucket_name"]
+        try:
+            self._delete_runs(name)
+            self._s3.delete_bucket(Bucket=name)
+        except NotFound:
+            return
+        except AwsError as error:
+            if error.aws_code != "BucketNotEmpty":
+                raise
+            raise Conflict(
+                f"The bucket {name} is not deleted: objects that are not of a broadcast are in it.",
+                hint=f"See them: aws s3 ls s3://{name} --recursive",
+            ) from error
+
+    def _delete_runs(self, name: str) -> None:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=f"{RUNS}/")
+        for page in pages:
+            keys = [{"Key": found["Key"]} for found in page.get("Contents", [])]
+            if keys:
+                answer = self._s3.delete_objects(Bucket=name, Delete={"Objects": keys, "Quiet": True})
+                _require_none_refused(name, answer.get("Errors", []))
+
+    def _exists(self, name: str) -> bool:
+        """All accounts share the names of buckets, and tags prove nothing in another one: S3 is told whose it must be."""
+        try:
+            self._s3.head_bucket(Bucket=name, ExpectedBucketOwner=self._context.place.account_id)
+        except NotFound:
+            return False
+        except PermissionDenied as error:  # HEAD has no body that would say why
+            raise PermissionDenied(
+                f"The bucket {name} is another account's, or you lack s3:ListBucket on it ({error.aws_code}).",
+                hint="If it is another account's, choose other names with prefix. See: whatschat-ops iam policies operator",
+                aws_code=error.aws_code,
+                operation=error.operation,
+            ) from error
+        return True
+
+    def _require(self, desired: Mapping[str, Any]) -> Live:
+        live = self.read(desired)
+        if live is None:
+            raise NotFound(f"The bucket {desired['bucket_name']} was deleted by somebody else.")
+        return live
+
+    def _tags(self, name: str) -> dict[str, str]:
+        answer = _unless_absent(lambda: self._s3.get_bucket_tagging(Bucket=name))
+        return tag_map(answer.get("TagSet", []))
+
+    def _public_access_blocked(self, name: str) -> bool:
+        answer = _unless_absent(lambda: self._s3.get_public_access_block(Bucket=name))
+        blocks = answer.get("PublicAccessBlockConfiguration", {})
+        return all(blocks.get(block) for block in PUBLIC_ACCESS_BLOCKS)
+
+    def _block_public_access(self, name: str) -> None:
+        self._s3.put_public_access_block(
+            Bucket=name, PublicAccessBlockConfiguration=dict.fromkeys(PUBLIC_ACCESS_BLOCKS, True)
+        )
+
+    def _encryption(self, name: str) -> str | None:
+        answer = _unless_absent(lambda: self._s3.get_bucket_encryption(Bucket=name))
+        rules = answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
+        return next((rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] for rule in rules), None)
+
+    def _encrypt(self, desired: Mapping[str, Any]) -> None:
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": desired["encryption"]}}
+        self._s3.put_bucket_encryption(
+            Bucket=desired["bucket_name"], ServerSideEncryptionConfiguration={"Rules": [rule]}
+        )
+
+    def _expiration_days(self, name: str) -> int | None:
+        answer = _unless_absent(lambda: self._s3.get_bucket_lifecycle_configuration(Bucket=name))
+        rules = [
+            rule
+            for rule in answer.get("Rules", [])
+            if rule.get("ID") == LIFECYCLE_RULE and rule["Status"] == "Enabled"
+        ]
+        return next((rule.get("Expiration", {}).get("Days") for rule in rules), None)
+
+    def _expire(self, desired: Mapping[str, Any]) -> None:
+        """PutBucketLifecycleConfiguration replaces all rules: others' stay as they are."""
+        name = desired["bucket_name"]
+        answer = _unless_absent(lambda: self._s3.get_bucket_lifecycle_configuration(Bucket=name))
+        others = [rule for rule in answer.get("Rules", []) if rule.get("ID") != LIFECYCLE_RULE]
+        ours = {
+            "ID": LIFECYCLE_RULE,
+            "Status": "Enabled",
+            "Filter": {"Prefix": f"{RUNS}/"},
+            "Expiration": {"Days": desired["expiration_days"]},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+        }
+        self._s3.put_bucket_lifecycle_configuration(
+            Bucket=name, LifecycleConfiguration={"Rules": [*others, ours]}
+        )
+
+
+def _require_none_refused(bucket: str, errors: Sequence[Mapping[str, str]]) -> None:
+    """DeleteObjects answers 200 and lists what it did not delete."""
+    for error in errors:
+        kind = PermissionDenied if error["Code"] == "AccessDenied" else Conflict
+        raise kind(
+            f"{len(errors):,} objects of {bucket} are not deleted: {error['Message']} ({error['Code']})",
+            aws_code=error["Code"],
+            operation="DeleteObjects",
+        )
+
+
+def _unless_absent(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """S3 answers 404 for a part of a bucket's configuration that was never set."""
+    try:
+        return call()
+    except NotFound:
+        return {}

@@ -1,0 +1,47 @@
+"""What became of each row, added up: counts by mark, and the first few failures in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from whatschat_ops.errors import AwsError
+
+_FAILURES_KEPT: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One row that could not be looked after, and why."""
+
+    connection_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one row: the counts that it adds one to, and why it failed if it did."""
+
+    connection_id: str
+    marks: tuple[str, ...]
+    error: AwsError | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts. Memory does not grow with the rows."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one row."""
+        self.count(outcome.marks)
+        if outcome.error is not None and len(self.failures) < _FAILURES_KEPT:
+            self.failures.append(Failure(outcome.connection_id, outcome.error.message))
+
+    def count(self, marks: Iterable[str]) -> None:
+        """Add one to each of these counts."""
+        self.counts.update(marks)
