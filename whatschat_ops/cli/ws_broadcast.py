@@ -300,7 +300,7 @@ def _conclude(run: Run, summary: RunSummary, tolerance: Tolerance, *, interrupte
         raise PartlyDone(left, hint=again) if summary.delivered else OpsError(left, hint=again)
     if summary.in_doubt:
         run.out.note(
-            f"It was interrupted: up to {summary.in_doubt:,} connections may have got the message twice."
+            f"Up to {summary.in_doubt:,} second copies may have arrived: after an interruption, or an attempt without an answer."
         )
     if summary.not_pruned_because and summary.not_pruned:
         run.out.warn(
