@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,6 +102,16 @@ def test_a_message_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> None:
         read_message(None, tmp_path / "binary")
     with pytest.raises(UsageError, match="cannot be read"):
         read_message(None, tmp_path / "missing")
+
+
+def test_no_more_is_read_than_a_message_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="131,072 bytes"):
+        read_message(None, Path("/dev/zero") if os.name == "posix" else Path(sys.executable))
+    held = io.BytesIO(b"x" * 1_000_000)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(held))
+    with pytest.raises(UsageError, match="131,072 bytes"):
+        read_message("-", None)
+    assert held.tell() < 200_000
 
 
 def test_a_message_cannot_steer_the_terminal() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -98,8 +99,11 @@ def _fresh_tokens(run: Run, user: str) -> Callable[[], Secret]:
 def read_message(message: str | None, file: Path | None) -> str:
     """The message of the command line, of a file or of standard input; one line end at its end is dropped.
 
-    Raises UsageError when there is none, more than one, or one that is not UTF-8 text.
+    Raises UsageError when there is none, more than one, or one that is too big or not UTF-8 text. No more is read than
+    API Gateway would carry.
     """
+    from whatschat_ops.websocket.management import LARGEST_MESSAGE_BYTES
+
     if (message is None) == (file is None):
         raise UsageError(
             "Give one message: as an argument, with --file, or - for standard input.",
@@ -108,7 +112,13 @@ def read_message(message: str | None, file: Path | None) -> str:
     if file is None and message != "-":
         return _not_empty(str(message))
     try:
-        data = sys.stdin.buffer.read() if file is None else file.read_bytes()
+        most = LARGEST_MESSAGE_BYTES + len("\r\n")
+        with nullcontext(sys.stdin.buffer) if file is None else file.open("rb") as source:
+            data = source.read(most + 1)
+        if len(data) > most:
+            raise UsageError(
+                f"The message is too big: API Gateway carries at most {LARGEST_MESSAGE_BYTES:,} bytes (128 KB)."
+            )
         text = data.decode()
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
