@@ -75,9 +75,13 @@ def lines(title: str, at_s: Sequence[float], series: Sequence[Series], unit: str
     return _figure(title, parts, series)
 
 
+SMALLEST_SCALE = 1e-6
+"""Less than this is nothing on a chart of seconds or counts (and ticks are rounded to ten places)."""
+
+
 def nice_ticks(largest: float) -> list[float]:
     """Round numbers from 0 to at least `largest`, four to seven of them."""
-    if largest <= 0:
+    if largest < SMALLEST_SCALE:
         return [0.0, 1.0]
     rough = largest / 5
     power = 10 ** math.floor(math.log10(rough))
