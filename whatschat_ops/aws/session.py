@@ -34,6 +34,7 @@ class Aws:
     _clients: dict[tuple[str, str, str | None], Any] = field(default_factory=dict, repr=False)
     _session: Any = field(default=None, repr=False)
     _account_id: str | None = field(default=None, repr=False)
+    _caller_arn: str | None = field(default=None, repr=False)
     _pacing: Pacing = field(default_factory=Pacing, repr=False)
     _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _requests: int = field(default=0, repr=False)
@@ -52,8 +53,19 @@ class Aws:
     def account_id(self) -> str:
         """The account of the caller (STS GetCallerIdentity, asked once)."""
         if self._account_id is None:
-            self._account_id = str(self.client("sts").get_caller_identity()["Account"])
-        return self._account_id
+            self._ask_who()
+        return str(self._account_id)
+
+    @property
+    def caller_arn(self) -> str:
+        """Who the caller is (STS GetCallerIdentity, asked once; needs no permission)."""
+        if self._caller_arn is None:
+            self._ask_who()
+        return str(self._caller_arn)
+
+    def _ask_who(self) -> None:
+        identity = self.client("sts").get_caller_identity()
+        self._account_id, self._caller_arn = str(identity["Account"]), str(identity["Arn"])
 
     def learn_account(self, account_id: str) -> None:
         """Told by an answer of AWS in which account the caller is; STS is not asked any more."""

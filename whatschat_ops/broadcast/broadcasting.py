@@ -79,7 +79,7 @@ class Broadcasting:
             selection=selection.to_json(),
             policy=json.dumps(asdict(policy)),
             engine=engine,
-            caller_arn=str(self.aws.client("sts").get_caller_identity()["Arn"]),
+            caller_arn=self.aws.caller_arn,
         )
         return Journal.create(self.directory, record)
 

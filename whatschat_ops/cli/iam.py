@@ -202,7 +202,7 @@ def _default_principal(run: Run, component: Component) -> Principal:
 
     if component is Component.LAMBDA:
         return Principal("role", run.names.lambda_role)
-    return principal_of(run.aws.client("sts").get_caller_identity()["Arn"])
+    return principal_of(run.aws.caller_arn)
 
 
 def _render_document(document: Any) -> str:

@@ -22,15 +22,14 @@ PENDING_AFTER = timedelta(minutes=5)
 
 def credentials(settings: Settings, aws: Aws) -> Finding:
     """Somebody accepts our credentials, and we know who we are."""
-    identity = aws.client("sts").get_caller_identity()
-    return ok(f"We are {identity['Arn']} in {settings.chime.region}.")
+    return ok(f"We are {aws.caller_arn} in {settings.chime.region}.")
 
 
 def iam(settings: Settings, aws: Aws) -> Finding:
     """The caller's own policies allow what calls need."""
     if not settings.chime.enabled:
         return skip("Chime is switched off (chime.enabled, AWS_CHIME_ENABLED).")
-    caller = str(aws.client("sts").get_caller_identity()["Arn"])
+    caller = aws.caller_arn
     if caller.endswith(":root"):
         return warn(
             "We are the root of the account, which may do everything.", "Work as a user or a role instead."

@@ -203,11 +203,12 @@ class StackLock:
             return None
 
     def _me(self, lease_id: str) -> LockHolder:
-        caller = self.aws.client("sts").get_caller_identity()["Arn"]
         since = datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         host = f"{_user()}@{socket.gethostname()}"
         expires_at = self.now() + self.lease_s
-        return LockHolder(str(caller), host, this_process(), self.command, since, expires_at, lease_id, 0)
+        return LockHolder(
+            self.aws.caller_arn, host, this_process(), self.command, since, expires_at, lease_id, 0
+        )
 
     @contextmanager
     def _beating(self, lease_id: str, on_lost: Callable[[str], None]) -> Iterator[None]:
