@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from tests.connections_table import create_table
 from whatschat_ops.aws import Aws, AwsTarget, connect
 from whatschat_ops.aws.item_pages import ItemPages, _parse_quickly
 from whatschat_ops.broadcast import sources
@@ -33,22 +34,7 @@ def aws() -> Iterator[Aws]:
     """A table with 100 rows of 50 users on several pages, and some that have expired."""
     with mock_aws():
         found = connect(AwsTarget("us-east-1", access_key_id="testing", secret_access_key=Secret("testing")))
-        found.client("dynamodb").create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "connectionId", "KeyType": "HASH"}],
-            AttributeDefinitions=[
-                {"AttributeName": "connectionId", "AttributeType": "S"},
-                {"AttributeName": "userId", "AttributeType": "S"},
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "userId-index",
-                    "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(found.client("dynamodb"), TABLE)
         for number in range(100):
             put(found, f"c{number}", f"u{number % 50}", padding={"S": MANY_BYTES})
         for number in range(30):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from tests.connections_table import create_table
 from whatschat_ops.aws import Aws, AwsTarget, connect
 from whatschat_ops.errors import NotFound
 from whatschat_ops.redaction import Secret
@@ -26,22 +27,7 @@ def aws() -> Iterator[Aws]:
 
 @pytest.fixture
 def store(aws: Aws) -> ConnectionStore:
-    aws.client("dynamodb").create_table(
-        TableName=TABLE,
-        KeySchema=[{"AttributeName": "connectionId", "KeyType": "HASH"}],
-        AttributeDefinitions=[
-            {"AttributeName": "connectionId", "AttributeType": "S"},
-            {"AttributeName": "userId", "AttributeType": "S"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "userId-index",
-                "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    create_table(aws.client("dynamodb"), TABLE)
     return ConnectionStore(aws, TABLE, now_s=lambda: NOW_S)
 
 

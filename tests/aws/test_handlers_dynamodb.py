@@ -20,6 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from tests.connections_table import create_table
 from whatschat_ops.handlers import connect, default, disconnect
 from whatschat_ops.handlers.aws_api import AwsApi, AwsCallFailed
 from whatschat_ops.handlers.connections_table import Connection, ConnectionsTable
@@ -137,22 +138,7 @@ def track_apis(monkeypatch: pytest.MonkeyPatch) -> list[AwsApi]:
 
 
 def make_table(dynamodb: Any) -> None:
-    dynamodb.create_table(
-        TableName=TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "connectionId", "AttributeType": "S"},
-            {"AttributeName": "userId", "AttributeType": "S"},
-        ],
-        KeySchema=[{"AttributeName": "connectionId", "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "userId-index",
-                "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
+    create_table(dynamodb, TABLE)
 
 
 def token(user_id: str, secret: str = SECRET) -> str:

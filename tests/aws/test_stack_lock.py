@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
-from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.responses import DynamoHandler
 
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Settings
@@ -44,7 +44,15 @@ class Clock:
 
 
 @pytest.fixture
-def aws() -> Iterator[Aws]:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """DynamoDB checks a condition and writes in one step. moto does not: here it takes one request at a time."""
+    one_at_a_time, call_action = threading.Lock(), DynamoHandler.call_action
+
+    def call_alone(self: DynamoHandler) -> Any:
+        with one_at_a_time:
+            return call_action(self)
+
+    monkeypatch.setattr(DynamoHandler, "call_action", call_alone)
     with mock_aws():
         yield Aws(AwsTarget("us-east-1", access_key_id="AKIDEXAMPLE", secret_access_key=Secret("secret")))
 
@@ -135,19 +143,6 @@ def test_process_that_died_on_this_machine_frees_the_lock_at_once(
     assert clock.seconds == 1_000_000.0 and "was killed" in clock.said[0]
 
 
-@pytest.fixture
-def atomic_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DynamoDB checks a condition and writes in one step; moto's threads can come between the two."""
-    one_at_a_time, put_item = threading.Lock(), DynamoDBBackend.put_item
-
-    def put_alone(self: DynamoDBBackend, *args: Any, **kwargs: Any) -> Any:
-        with one_at_a_time:
-            return put_item(self, *args, **kwargs)
-
-    monkeypatch.setattr(DynamoDBBackend, "put_item", put_alone)
-
-
-@pytest.mark.usefixtures("atomic_writes")
 def test_of_many_operators_at_once_one_gets_the_lock(aws: Aws) -> None:
     seen, gate = operator(aws).look(), threading.Barrier(6)
     holding: list[int] = []

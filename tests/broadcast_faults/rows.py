@@ -42,26 +42,6 @@ def is_live(row: Item) -> bool:
     return row["ttl"]["N"] == LIVE_TTL
 
 
-def create_table(dynamodb: Any, name: str) -> None:
-    """A connections table as `provision` makes it."""
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "connectionId", "KeyType": "HASH"}],
-        AttributeDefinitions=[
-            {"AttributeName": "connectionId", "AttributeType": "S"},
-            {"AttributeName": "userId", "AttributeType": "S"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "userId-index",
-                "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
-
-
 def write_rows(dynamodb: Any, table: str, rows: Items) -> None:
     """Write all of them, several batches at once."""
     with ThreadPoolExecutor(WRITERS) as pool:

@@ -19,6 +19,7 @@ from botocore.config import Config
 from tests.broadcast_faults import rows
 from tests.broadcast_faults.endpoint import Order, Report
 from tests.broadcast_faults.program import PACKAGE_ROOT
+from tests.connections_table import create_table
 from tests.faults.world import REGION, embedded_aws
 from whatschat_ops.local.service import LocalService
 
@@ -86,7 +87,7 @@ def faulty_world(directory: Path, connections: int, seed: int) -> Iterator[World
         dynamodb = client(aws, "dynamodb")
         own, foreign = rows.make_rows(connections, seed), rows.make_rows(rows.FOREIGN_ROWS, seed + 1)
         for table, items in ((TABLE, own), (FOREIGN_TABLE, foreign)):
-            rows.create_table(dynamodb, table)
+            create_table(dynamodb, table)
             rows.write_rows(dynamodb, table, items)
         with fault_endpoint(aws, seed) as endpoint:
             yield World(aws, directory, endpoint, own, foreign)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
@@ -21,6 +20,7 @@ from botocore.config import Config
 from tests.faults import inventory
 from tests.faults.program import Ended, Program
 from tests.faults.proxy import Fault, Point, Proxy, Recording
+from tests.ports import free_port
 from whatschat_ops.local import service
 from whatschat_ops.local.service import LocalService
 
@@ -49,11 +49,8 @@ class Operation(StrEnum):
 @contextmanager
 def embedded_aws(directory: Path) -> Iterator[LocalService]:
     """An embedded AWS with a state directory and a port of its own. Not from several threads at once."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
     with _state_directory(directory):
-        aws = service.ensure_running(port=port, say=lambda _: None)
+        aws = service.ensure_running(port=free_port(), say=lambda _: None)
     try:
         yield aws
     finally:

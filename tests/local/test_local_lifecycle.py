@@ -23,7 +23,8 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.conftest import EmbeddedAws, free_port
+from tests.local.conftest import EmbeddedAws
+from tests.ports import free_port
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local import service
 

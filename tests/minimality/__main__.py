@@ -19,12 +19,12 @@ from typing import Any
 
 import boto3
 
-from tests.local.conftest import free_port
 from tests.minimality.broadcasts import SETTINGS, BroadcastOperatorScenario, BroadcastScenario
 from tests.minimality.functions import FunctionsScenario
 from tests.minimality.meetings import attempt_meeting
 from tests.minimality.operator import OperatorScenario, stack_place
 from tests.minimality.removal import Broken, Document, Row, User, tried
+from tests.ports import free_port
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.local import service
