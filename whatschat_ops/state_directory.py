@@ -1,4 +1,4 @@
-"""Where we keep what must outlive a command: the embedded AWS and its state."""
+"""Where we keep what outlives a command: what must (the embedded AWS and its state), and what only saves time."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ def state_directory() -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("whatschat-ops", appauthor=False)
+
+
+def cache_directory() -> Path:
+    """The user's cache directory for this program (XDG_CACHE_HOME moves it on Linux). May be deleted at any time. Not created."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("whatschat-ops", appauthor=False)

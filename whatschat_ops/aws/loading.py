@@ -1,4 +1,7 @@
-"""botocore's loader of service models, without looking through the folders of all its 400 services before it opens one."""
+"""botocore's loader of service models, without looking through the folders of all its 400 services before it opens one.
+
+What it opens it keeps: `model_cache`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from typing import Any
 
 from botocore.exceptions import DataNotFoundError
 from botocore.loaders import Loader, create_loader
+
+from whatschat_ops.aws.model_cache import CachedFileLoader
+from whatschat_ops.state_directory import cache_directory
 
 
 class DirectLoader(Loader):  # type: ignore[misc]
@@ -37,8 +43,7 @@ class _Services:
 def direct_loader(session: Any) -> DirectLoader:
     """A loader with the search path that the session would use."""
     usual = create_loader(session.get_config_variable("data_path"))
-    loader = DirectLoader()
-    loader.search_paths[:] = (
-        usual.search_paths
-    )  # in their order: a model in AWS_DATA_PATH wins over botocore's own
+    loader = DirectLoader(file_loader=CachedFileLoader(cache_directory() / "models"))
+    # In their order: a model in AWS_DATA_PATH wins over botocore's own.
+    loader.search_paths[:] = usual.search_paths
     return loader

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whatschat_ops.aws.errors import translate
-from whatschat_ops.aws.garbage import nothing_collected
 from whatschat_ops.aws.pacing import Pacing
 from whatschat_ops.errors import AwsError, CredentialsError, Rejected, Unavailable
 from whatschat_ops.redaction import Secret, redact
@@ -87,10 +86,6 @@ class Aws:
             return self._make_client(service, self.target.region, None)
 
     def _make_client(self, service: str, region: str, endpoint_url: str | None) -> Any:
-        with nothing_collected():
-            return self._made(service, region, endpoint_url)
-
-    def _made(self, service: str, region: str, endpoint_url: str | None) -> Any:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 

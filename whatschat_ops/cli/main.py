@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 import os
@@ -10,9 +11,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
-
-# Typer and our settings are built on pydantic, which looks for plugins in the metadata of every installed package.
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 import typer
 
@@ -116,7 +114,9 @@ def _print_version(value: bool) -> None:
 
 def run() -> NoReturn:
     """Run the command line of this process and exit."""
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    gc.freeze()  # or Python would look through all of it twice before it lets go of it
+    sys.exit(code)
 
 
 def main(arguments: list[str]) -> int:
