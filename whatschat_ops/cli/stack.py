@@ -218,10 +218,9 @@ def show_and_apply(
     from whatschat_ops.stack.waiting import Waiting
 
     held = any(step.live is not None and step.live.held for step in made)  # left alone, which should be seen
-    if made.changing or made.blocked or held:
+    if (made.changing or made.blocked or held) and not (run.out.quiet or run.out.as_json):
         shown = render_plan(stack.report(made), everything=run.out.verbose)
-        if not (run.out.quiet or run.out.as_json):
-            run.out.error_console().print(shown, soft_wrap=True)
+        run.out.error_console().print(shown, soft_wrap=True)
     made.require_possible()
     if made.changing and not run.out.confirm(question, yes=yes):
         run.out.note("Nothing was done.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from whatschat_ops.errors import Conflict
@@ -37,11 +38,12 @@ class Ownership:
     """Whether something protected may be deleted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resource:
     """Something that is wanted: a kind (by name), a logical name, and its fields.
 
-    `after` adds dependencies that no reference expresses. The address is `kind.name`.
+    `after` adds dependencies that no reference expresses. The address is `kind.name`. No slots: what it depends on is asked
+    many times in a plan, and found out once.
     """
 
     kind: str
@@ -54,7 +56,7 @@ class Resource:
         """Its name in plans, references and events, for example `table.connections`."""
         return f"{self.kind}.{self.name}"
 
-    @property
+    @cached_property
     def dependencies(self) -> frozenset[str]:
         """Addresses of what must be there first."""
         return self.after | {reference.address for reference in references(self.fields)}
