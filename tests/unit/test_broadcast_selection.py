@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ from whatschat_ops.broadcast.selection import (
     select,
     users_in,
 )
-from whatschat_ops.broadcast.targets import Page, Row, live_rows
+from whatschat_ops.broadcast.targets import Page, Row, StoredConnection, live_rows
 from whatschat_ops.errors import UsageError
 from whatschat_ops.websocket.store import Connection, stored_time
 
@@ -242,7 +243,7 @@ def test_a_row_is_read_as_the_store_reads_it(
     if user is not None:
         item["userId"] = {"S": user}
 
-    found = live_rows([item], 1_800_000_000.0)
+    found = live_rows([msgspec.json.decode(json.dumps(item), type=StoredConnection)], 1_800_000_000.0)
 
     expected = Connection("c", user or "", None, stored_time(ttl))
     assert bool(found) != expected.expired(1_800_000_000.0)

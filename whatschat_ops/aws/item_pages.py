@@ -1,40 +1,58 @@
 """Pages of DynamoDB items, read many times faster than boto3 reads them.
 
-boto3 parses an answer attribute by attribute along the service model, 10 to 20 µs for a row of a connections table.
-Here the answer is read with `json.loads` (1 to 2 µs) in botocore's hook `before-parse`, and botocore's own parser gets an
-empty document. Where botocore has no such hook, its parser does the work and the items come out the same: DynamoDB
-JSON such as `{"connectionId": {"S": "abc="}}`. Only binary attributes differ (base64 text instead of bytes): do not ask
-for any.
+boto3 parses an answer attribute by attribute along the service model, 10 to 20 µs for a row of a connections table. Here
+msgspec reads it into the item's own type, in less than 1 µs, in botocore's hook `before-parse`; botocore's own parser gets an
+empty document. (The standard library's json takes 2 µs, for dictionaries that then have to be looked through.)
 """
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
 
 from whatschat_ops.aws.session import Aws
 
-Item = Mapping[str, Any]
-"""Attribute name -> value as DynamoDB JSON."""
+Key = Mapping[str, Any]
+"""Where a page ends: attribute name -> value as DynamoDB JSON."""
 
 
-class ItemPage(NamedTuple):
+class AttributeValue(msgspec.Struct, frozen=True, gc=False):
+    """The value of an attribute that is a text or a number; both are empty when it is something else."""
+
+    S: str = ""
+    N: str = ""
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class ItemPage(NamedTuple, Generic[T]):
     """Up to 1 MB of items; `next_key` is None after the last page."""
 
-    items: Sequence[Item]
-    next_key: Item | None
+    items: Sequence[T]
+    next_key: Key | None
 
 
-class ItemPages:
+class _Answer(msgspec.Struct, Generic[T]):
+    """What Scan and Query answer."""
+
+    Items: list[T] = msgspec.field(default_factory=list)
+    LastEvaluatedKey: dict[str, Any] | None = None
+    ConsumedCapacity: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class ItemPages(Generic[T]):
     """Reads a table page by page, eventually consistent. Thread-safe; has a client of its own."""
 
-    def __init__(self, aws: Aws, table: str, attributes: Sequence[str]) -> None:
-        """`attributes` is what is read of each item."""
+    def __init__(self, aws: Aws, table: str, item_type: type[T]) -> None:
+        """The fields of `item_type` are the attributes that are read of each item."""
         self._client = aws.new_client("dynamodb")
         for operation in ("Scan", "Query"):
-            self._client.meta.events.register(f"before-parse.dynamodb.{operation}", _parse_quickly)
+            self._client.meta.events.register(f"before-parse.dynamodb.{operation}", _parser(item_type))
+        attributes = (field.encode_name for field in msgspec.structs.fields(item_type))
         names = {f"#a{number}": name for number, name in enumerate(attributes)}
         self._request: dict[str, Any] = {
             "TableName": table,
@@ -50,11 +68,11 @@ class ItemPages:
         """The read request units that the pages so far have consumed, as DynamoDB says."""
         return self._read_units
 
-    def scan(self, segment: int, segments: int, start_key: Item | None = None) -> ItemPage:
+    def scan(self, segment: int, segments: int, start_key: Key | None = None) -> ItemPage[T]:
         """The next page of one of `segments` parts of the table."""
         return self._page(self._client.scan, {"Segment": segment, "TotalSegments": segments}, start_key)
 
-    def query(self, index: str, attribute: str, value: str, start_key: Item | None = None) -> ItemPage:
+    def query(self, index: str, attribute: str, value: str, start_key: Key | None = None) -> ItemPage[T]:
         """The next page of an index's items whose key `attribute` is the text `value`."""
         condition = {
             "IndexName": index,
@@ -64,15 +82,21 @@ class ItemPages:
         }
         return self._page(self._client.query, condition, start_key)
 
-    def _page(self, call: Any, request: Mapping[str, Any], start_key: Item | None) -> ItemPage:
+    def _page(self, call: Any, request: Mapping[str, Any], start_key: Key | None) -> ItemPage[T]:
         start = {} if start_key is None else {"ExclusiveStartKey": start_key}
-        answer = call(**{**self._request, **request, **start})
+        answer: _Answer[T] = call(**{**self._request, **request, **start})["Answer"]
         with self._lock:
-            self._read_units += float(answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0))
-        return ItemPage(answer.get("Items", ()), answer.get("LastEvaluatedKey"))
+            self._read_units += float(answer.ConsumedCapacity.get("CapacityUnits", 0))
+        return ItemPage(answer.Items, answer.LastEvaluatedKey)
 
 
-def _parse_quickly(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
-    if response_dict["status_code"] == 200:  # errors are for botocore to parse
-        customized_response_dict.update(json.loads(response_dict["body"]))
-        response_dict["body"] = b"{}"
+def _parser(item_type: type[T]) -> Callable[..., None]:
+    """A hook that reads an answer as our own type, and leaves botocore nothing to read."""
+    decoder = msgspec.json.Decoder(_Answer[item_type])  # type: ignore[valid-type]
+
+    def parse(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+        if response_dict["status_code"] == 200:  # errors are for botocore to parse
+            customized_response_dict["Answer"] = decoder.decode(response_dict["body"])
+            response_dict["body"] = b"{}"
+
+    return parse

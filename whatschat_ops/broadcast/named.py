@@ -10,9 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from whatschat_ops.aws.item_pages import ItemPage, ItemPages
 from whatschat_ops.broadcast.patience import patiently
-from whatschat_ops.broadcast.targets import Keep, Page, Row, Source, compact, live_rows
+from whatschat_ops.broadcast.targets import (
+    ConnectionPage,
+    ConnectionPages,
+    Keep,
+    Page,
+    Row,
+    Source,
+    live_rows,
+)
 from whatschat_ops.config.names import USER_INDEX
 from whatschat_ops.websocket.store import Connection
 
@@ -45,7 +52,7 @@ class UsersSource:
 
     def __init__(
         self,
-        items: ItemPages,
+        items: ConnectionPages,
         now_s: Callable[[], float],
         users: Callable[[], Iterable[str]],
         keep: Keep,
@@ -73,9 +80,9 @@ class UsersSource:
 
     def _asked(
         self, pool: ThreadPoolExecutor, users: Iterator[str], key: Any
-    ) -> Iterator[tuple[str, Future[ItemPage], bool]]:
+    ) -> Iterator[tuple[str, Future[ConnectionPage], bool]]:
         """(user, first page, whether one would have to wait for the next user's), always `AT_ONCE` ahead."""
-        waiting: deque[tuple[str, Future[ItemPage]]] = deque()
+        waiting: deque[tuple[str, Future[ConnectionPage]]] = deque()
         while True:
             for user in islice(users, AT_ONCE - len(waiting)):
                 waiting.append((user, pool.submit(self._query, user, key)))
@@ -86,7 +93,11 @@ class UsersSource:
             yield user, future, not waiting or not waiting[0][1].done()
 
     def _collected(
-        self, asked: Iterator[tuple[str, Future[ItemPage], bool]], first: int, key: Any, missing: Missing
+        self,
+        asked: Iterator[tuple[str, Future[ConnectionPage], bool]],
+        first: int,
+        key: Any,
+        missing: Missing,
     ) -> Iterator[Page]:
         rows: list[Row] = []
         for number, (user, future, idle) in enumerate(asked, first):
@@ -106,7 +117,7 @@ class UsersSource:
                 yield Page(rows, json.dumps({"user": number + 1, "key": None}))
                 rows = []
 
-    def _query(self, user: str, key: Any) -> ItemPage:
+    def _query(self, user: str, key: Any) -> ConnectionPage:
         return patiently(lambda: self._items.query(USER_INDEX, "userId", user, key))
 
 
@@ -177,4 +188,5 @@ class WantedUsers:
 def _row(connection_id: str, found: Connection | None) -> Row:
     if found is None:
         return Row(connection_id, "", "")
-    return Row(connection_id, found.user_id, compact(found.connected_at_attribute))
+    attribute = found.connected_at_attribute
+    return Row(connection_id, found.user_id, "" if attribute is None else json.dumps(attribute))

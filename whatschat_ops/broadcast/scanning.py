@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from whatschat_ops.aws.item_pages import ItemPage, ItemPages
 from whatschat_ops.broadcast.patience import patiently
-from whatschat_ops.broadcast.targets import Keep, Page, live_rows
+from whatschat_ops.broadcast.targets import ConnectionPage, ConnectionPages, Keep, Page, live_rows
 
 SEGMENTS = 4
 """One segment reads some 5,000 rows in 20 to 50 ms: four are faster than any account may post."""
@@ -26,7 +25,7 @@ class ScanSource:
 
     def __init__(
         self,
-        items: ItemPages,
+        items: ConnectionPages,
         now_s: Callable[[], float],
         *,
         keep: Keep | None = None,
@@ -52,7 +51,7 @@ class ScanSource:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _until_read(
-        self, pool: ThreadPoolExecutor, reading: dict[Future[ItemPage], int], places: list[Any]
+        self, pool: ThreadPoolExecutor, reading: dict[Future[ConnectionPage], int], places: list[Any]
     ) -> Iterator[Page]:
         while reading:
             for future in wait(reading, return_when=FIRST_COMPLETED).done:
@@ -64,5 +63,5 @@ class ScanSource:
                 rows = live_rows(page.items, self._now_s())
                 yield Page(rows if self._keep is None else list(filter(self._keep, rows)), json.dumps(places))
 
-    def _read(self, segment: int, segments: int, start_key: Mapping[str, Any] | None) -> ItemPage:
+    def _read(self, segment: int, segments: int, start_key: Mapping[str, Any] | None) -> ConnectionPage:
         return patiently(lambda: self._items.scan(segment, segments, start_key))

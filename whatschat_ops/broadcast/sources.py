@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.aws.item_pages import ItemPages
 from whatschat_ops.broadcast.named import ChainedSource, ConnectionsSource, UsersSource, WantedUsers
 from whatschat_ops.broadcast.sampling import SampledSource, percentage
 from whatschat_ops.broadcast.scanning import ScanSource
 from whatschat_ops.broadcast.selection import Selection, check_unchanged, users_in
-from whatschat_ops.broadcast.targets import ATTRIBUTES, Keep, Page, Row, Source
+from whatschat_ops.broadcast.targets import ConnectionPages, Keep, Page, Row, Source, StoredConnection
 from whatschat_ops.websocket.store import ConnectionStore
 
 FEW_USERS = 5_000
@@ -28,7 +27,7 @@ class Table:
         self._aws = aws
         self._name = name
         self._store = ConnectionStore(aws, name)
-        self._items = ItemPages(aws, name, ATTRIBUTES)
+        self._items = ConnectionPages(aws, name, StoredConnection)
         self._now_s = now_s
 
     @property
@@ -79,7 +78,7 @@ class _ScanForUsers:
     """The whole table is read, and the rows of very many users are kept."""
 
     def __init__(
-        self, items: ItemPages, now_s: Callable[[], float], selection: Selection, keep: Keep, say: Say
+        self, items: ConnectionPages, now_s: Callable[[], float], selection: Selection, keep: Keep, say: Say
     ) -> None:
         self._items = items
         self._now_s = now_s

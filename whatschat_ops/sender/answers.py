@@ -169,22 +169,6 @@ def _too_large() -> ConnectionError:
     return ConnectionError(f"its answer has more than {LARGEST_BODY_BYTES:,} bytes")
 
 
-def is_plain_success(received: bytes) -> bool:
-    """Whether this is, whole, a 200 without a body that keeps the connection: a short cut for nearly all answers.
-
-    False means that `read_answer` has to look, not that it is anything else.
-    """
-    if not received.startswith(b"HTTP/1.1 200 ") or received.find(b"\r\n\r\n") != len(received) - 4:
-        return False
-    lower = received.lower()
-    return (
-        b"\r\ncontent-length: 0\r\n" in lower
-        and lower.count(b"content-length") == 1
-        and b"transfer-encoding" not in lower
-        and b"close" not in lower
-    )
-
-
 def error_code(answer: Answer) -> str:
     """AWS's name for the error (`GoneException`), "" when the answer names none.
 

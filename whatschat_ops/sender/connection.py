@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Final
 
-from whatschat_ops.sender.answers import Answer, is_plain_success, read_answer
+from whatschat_ops.sender.answers import Answer, read_answer
 from whatschat_ops.sender.route import Address, Route
+from whatschat_ops.sender.successes import Successes
 from whatschat_ops.sender.work import Job
 
 READ_BYTES: Final = 16 * 1024
@@ -40,6 +41,7 @@ class Connection:
         "_recv",
         "_route",
         "_send",
+        "_successes",
         "_tls",
         "address",
         "answers",
@@ -54,9 +56,11 @@ class Connection:
         "waits_for",
     )
 
-    def __init__(self, route: Route, tls: Tls | None, address: Address, now_s: float) -> None:
+    def __init__(
+        self, route: Route, tls: Tls | None, address: Address, successes: Successes, now_s: float
+    ) -> None:
         """Begin to open it. Raises OSError when that fails at once."""
-        self._route, self._tls = route, tls
+        self._route, self._tls, self._successes = route, tls, successes
         self.address = address
         self._received = b""
         self._pending: memoryview | None = None
@@ -155,7 +159,7 @@ class Connection:
                 data = self._recv(READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return None
-            if not self._received and is_plain_success(data) and self._pending is None:
+            if not self._received and self._pending is None and self._successes.knows(data):
                 return SUCCESS
             answer = self._read(data)
             if answer is not None or not self._tls:
@@ -169,6 +173,7 @@ class Connection:
         answer = read_answer(self._received, ended=not data)
         if answer is None:
             return None
+        self._successes.learn(self._received, answer)
         self._received = b""
         return answer if self._pending is None else answer._replace(keep_alive=False)
 

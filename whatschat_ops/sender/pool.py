@@ -15,6 +15,7 @@ from typing import Final
 from whatschat_ops.errors import Unavailable
 from whatschat_ops.sender.connection import Connection, Tls
 from whatschat_ops.sender.route import Address, Addresses, Route
+from whatschat_ops.sender.successes import Successes
 
 CONNECT_TIMEOUT_S: Final = 5.0
 ROUNDS_AT_THE_START: Final = 3
@@ -41,6 +42,7 @@ class Pool:
         self.all: set[Connection] = set()
         self._route, self._tls, self._addresses, self._selector = route, tls, addresses, selector
         self._limit, self._give_up_after_s, self._jitter = limit, give_up_after_s, jitter
+        self._successes = Successes()
         self._failures = 0
         self._failing_since_s = 0.0
         self._ever_open = False
@@ -61,7 +63,7 @@ class Pool:
         """Begin to open one. Raises Unavailable."""
         address = self._addresses.next()
         try:
-            connection = Connection(self._route, self._tls, address, now_s)
+            connection = Connection(self._route, self._tls, address, self._successes, now_s)
         except OSError as error:
             self._failed(error, address, now_s, now_s)
             return

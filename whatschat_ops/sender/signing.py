@@ -1,4 +1,4 @@
-"""Signature Version 4 for `POST {prefix}/@connections/{id}`: a whole HTTP request as bytes, about 3 µs each.
+"""Signature Version 4 for `POST {prefix}/@connections/{id}`: a whole HTTP request as bytes, about 2 µs each.
 
 Takes the place to post to, the body and the keys; all but the id is put together once, what depends on the time once a
 second. Gives what botocore's SigV4Auth gives (a property test holds it to that): the path is URL-encoded twice in the
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
+import string
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,7 +21,7 @@ from whatschat_ops.errors import CredentialsError, UsageError
 from whatschat_ops.sender.model import Credentials
 
 SERVICE: Final = "execute-api"
-_AS_IT_IS: Final = re.compile(r"[A-Za-z0-9_.~-]+(=*)", re.ASCII)
+_UNRESERVED_OR_EQUALS: Final = f"{string.ascii_letters}{string.digits}-._~="
 _BLOCK_BYTES: Final = 64
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -52,7 +52,7 @@ class Signer:
         _refuse_line_breaks(shape)
         self._shape = shape
         self._start = f"POST {shape.before_path}{shape.path}/@connections/".encode()
-        self._canonical_start = f"POST\n{canonical_path(shape.path + '/@connections')}/"
+        self._canonical = hashlib.sha256(f"POST\n{canonical_path(shape.path + '/@connections')}/".encode())
         self._payload_hash = hashlib.sha256(shape.body).hexdigest()
         self._second = -1
         self._day = ""
@@ -78,20 +78,20 @@ class Signer:
     def request(self, connection_id: str) -> bytes:
         """The whole request for one connection."""
         encoded = encode_id(connection_id)
-        in_canonical = encoded.replace("%", "%25")
         if encoded in _DOTS:
-            canonical = self._canonical_dots(encoded)
+            canonical = self._canonical_dots(encoded.decode())
         else:
-            canonical = f"{self._canonical_start}{in_canonical}{self._canonical_end}"
+            canonical = self._canonical.copy()
+            canonical.update(encoded.replace(b"%", b"%25") + self._canonical_end)
         inner = self._inner.copy()
-        inner.update(self._to_sign + hashlib.sha256(canonical.encode()).hexdigest().encode())
+        inner.update(self._to_sign + canonical.hexdigest().encode())
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return b"".join((self._start, encoded.encode(), self._middle, outer.hexdigest().encode(), self._end))
+        return b"%b%b%b%b%b" % (self._start, encoded, self._middle, outer.hexdigest().encode(), self._end)
 
-    def _canonical_dots(self, encoded: str) -> str:
+    def _canonical_dots(self, encoded: str) -> hashlib._Hash:
         path = canonical_path(f"{self._shape.path}/@connections/{encoded}")
-        return f"POST\n{path}{self._canonical_end}"
+        return hashlib.sha256(f"POST\n{path}".encode() + self._canonical_end)
 
     def _renew(self, second: int) -> None:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
@@ -105,7 +105,7 @@ class Signer:
             headers["x-amz-security-token"] = self._token
         names = ";".join(headers)
         lines = "\n".join(f"{name}:{value}" for name, value in headers.items())
-        self._canonical_end = f"\n\n{lines}\n\n{names}\n{self._payload_hash}"
+        self._canonical_end = f"\n\n{lines}\n\n{names}\n{self._payload_hash}".encode()
         self._to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n".encode()
         token = f"X-Amz-Security-Token: {self._token}\r\n" if self._token is not None else ""
         self._middle = (
@@ -116,23 +116,24 @@ class Signer:
         self._end = b"\r\n\r\n" + self._shape.body
 
     def _use_key(self, key: bytes) -> None:
-        """HMAC with the key already mixed in: copying the two states is half the time of a new HMAC."""
+        """HMAC with the key already mixed in: copying the two states is half the time of a new HMAC.
+
+        (OpenSSL looks an algorithm up each time that a hash is made anew, but not when one is copied.)
+        """
         block = key.ljust(_BLOCK_BYTES, b"\0")
         self._inner = hashlib.sha256(block.translate(_INNER))
         self._outer = hashlib.sha256(block.translate(_OUTER))
 
 
-_DOTS: Final = frozenset({"", ".", ".."})
+_DOTS: Final = frozenset({b"", b".", b".."})
 """Ids that disappear when the path is normalised."""
 
 
-def encode_id(connection_id: str) -> str:
+def encode_id(connection_id: str) -> bytes:
     """An id as botocore puts it into the path: all but unreserved characters percent-encoded, `/` too."""
-    match = _AS_IT_IS.fullmatch(connection_id)
-    if match is None:
-        return quote(connection_id, safe="-._~")
-    padding = len(match[1])
-    return f"{connection_id[:-padding]}{'%3D' * padding}" if padding else connection_id
+    if connection_id.strip(_UNRESERVED_OR_EQUALS):  # something else is in it, at least in the middle
+        return quote(connection_id, safe="-._~").encode()
+    return connection_id.replace("=", "%3D").encode()
 
 
 def canonical_path(path: str) -> str:
