@@ -216,7 +216,7 @@ def test_a_run_that_was_killed_goes_on_and_nobody_is_left_out(stack: Stack) -> N
     url = stack.url("bob")
 
     def killed_twice() -> Any:
-        arguments: tuple[str, ...] = ('{"type":"notice"}', "--rate", "200")
+        arguments: tuple[str, ...] = ('{"type":"notice"}', "--rate", "60")
         for _ in range(2):
             rows_before = len(stack.rows())
             process = stack.begun(*arguments)
@@ -240,12 +240,15 @@ def test_a_run_that_was_killed_goes_on_and_nobody_is_left_out(stack: Stack) -> N
     assert "nothing to do" in stack.run("ws", "broadcast", "--resume", report["run_id"]).stderr
 
 
-def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(stack: Stack) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_finishes_what_is_in_flight_and_says_how_to_go_on(
+    stack: Stack, number: signal.Signals
+) -> None:
     stack.leave_behind("gone", 300)
     process = stack.begun('{"type":"notice"}', "--rate", "50", "--json")
     eventually(lambda: len(stack.rows()) < 290)
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     stdout, stderr = process.communicate(timeout=20)
 
     assert process.returncode == 130

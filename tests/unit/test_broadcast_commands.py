@@ -12,13 +12,13 @@ from whatschat_ops.broadcast.journal import Journal
 from whatschat_ops.broadcast.past_runs import read_run
 from whatschat_ops.broadcast.record import RunRecord
 from whatschat_ops.broadcast.selection import select
-from whatschat_ops.broadcast.summary import Pruning, RunState, Tolerance
+from whatschat_ops.broadcast.summary import Failure, Pruning, RunState, Tolerance
 from whatschat_ops.broadcast.targets import Page, Row
+from whatschat_ops.cli.broadcast_outcome import _left_words, conclude
 from whatschat_ops.cli.command import CommonOptions, Run
 from whatschat_ops.cli.main import main
 from whatschat_ops.cli.output import Output
-from whatschat_ops.cli.ws_broadcast import _conclude, _left_words
-from whatschat_ops.errors import ExitCode, OpsError
+from whatschat_ops.errors import ExitCode, OpsError, PartlyDone
 from whatschat_ops.sender.model import Outcome, Result
 
 
@@ -148,9 +148,33 @@ def test_run_with_shards_that_were_not_finished_ends_with_what_is_left_and_how_t
 ) -> None:
     summary = replace(read_run(directory, a_run(directory, finished=False)).summary, delivered=delivered)
     with pytest.raises(OpsError, match="1 of 4 connections have no outcome") as raised:
-        _conclude(Run(CommonOptions(), Output()), summary, Tolerance(), interrupted=False)
+        conclude(Run(CommonOptions(), Output()), summary, Tolerance(), interrupted=False)
     assert raised.value.exit_code is code
     assert f"--resume {summary.run_id}" in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("reasons", "way_out"),
+    [
+        (["HTTP 400 BadRequestException: Invalid connectionId"], "show {run} --failures"),
+        (["HTTP 413 PayloadTooLargeException"], "show {run} --failures"),
+        (
+            ["HTTP 400 BadRequestException", "HTTP 503 (the last of 8 attempts)"],
+            "--resume {run} --retry-failed",
+        ),
+        (["No answer: timed out"], "--resume {run} --retry-failed"),
+        (["HTTP 403 AccessDeniedException: not authorized"], "--resume {run} --retry-failed"),
+    ],
+)
+def test_failures_are_retried_only_when_that_can_help(
+    directory: Path, reasons: list[str], way_out: str
+) -> None:
+    failures = tuple(Failure(reason, 1, ()) for reason in reasons)
+    summary = read_run(directory, a_run(directory)).summary
+    summary = replace(summary, state=RunState.FINISHED, pending=0, failed=len(reasons), failures=failures)
+    with pytest.raises(PartlyDone) as raised:
+        conclude(Run(CommonOptions(), Output()), summary, Tolerance(), interrupted=False)
+    assert (raised.value.hint or "").endswith(way_out.format(run=summary.run_id))
 
 
 def test_failures_come_one_in_a_line(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

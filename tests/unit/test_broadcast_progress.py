@@ -153,18 +153,19 @@ def test_a_time_is_said_in_its_unit(seconds: float, words: str) -> None:
     assert time_words(seconds) == words
 
 
-def test_ctrl_c_asks_the_run_to_stop_and_leaves_the_signal_as_it_was() -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_asks_the_run_to_stop_and_leaves_the_signal_as_it_was(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
     stderr = io.StringIO()
     progress = BroadcastProgress(Output(stdout=io.StringIO(), stderr=stderr), "resume it")
 
     with progress.shown():
         stopped = [progress.stopped]
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         stopped.append(progress.stopped)
 
     assert stopped == [False, True]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
     assert "Press Ctrl-C again" in stderr.getvalue()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from whatschat_ops.cli.interrupts import interrupts_to
 from whatschat_ops.cli.output import Output
 from whatschat_ops.errors import ExitCode
 
@@ -152,18 +152,14 @@ class BroadcastProgress:
 
     @property
     def stopped(self) -> bool:
-        """Whether Ctrl-C was pressed."""
+        """Whether it was interrupted (Ctrl-C, SIGTERM)."""
         return self._stop.is_set()
 
     @contextmanager
     def shown(self) -> Iterator[None]:
         """While the run goes on. Ctrl-C asks it to stop; a second one ends the process at once."""
-        with self._displayed():
-            before = signal.signal(signal.SIGINT, self._on_interrupt)
-            try:
-                yield
-            finally:
-                signal.signal(signal.SIGINT, before)
+        with self._displayed(), interrupts_to(self._on_interrupt):
+            yield
 
     def say(self, text: str) -> None:
         """Tell the user something in between, above the display."""
@@ -202,7 +198,7 @@ class BroadcastProgress:
             finally:
                 self._live = None
 
-    def _on_interrupt(self, _signal: int, _frame: Any) -> None:
+    def _on_interrupt(self) -> None:
         if self._stop.is_set():  # the journal is made for a sudden end
             before = f"\r\n{_SHOW_CURSOR}" if self._out.stderr.isatty() else ""
             os.write(2, f"{before}Stopped. Go on with: {self._resume}\n".encode())

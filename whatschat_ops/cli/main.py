@@ -23,6 +23,7 @@ from whatschat_ops.cli.command import (
     forget_runs,
     make_run,
 )
+from whatschat_ops.cli.interrupts import terminate_as_interrupted
 from whatschat_ops.errors import ExitCode, Interrupted, OpsError, UsageError
 
 GROUPS: tuple[str, ...] = (
@@ -114,6 +115,7 @@ def _print_version(value: bool) -> None:
 
 def run() -> NoReturn:
     """Run the command line of this process and exit."""
+    terminate_as_interrupted()
     code = main(sys.argv[1:])
     gc.freeze()  # or Python would look through all of it twice before it lets go of it
     sys.exit(code)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from whatschat_ops.cli.interrupts import interrupts_to
 from whatschat_ops.cli.output import Output
 
 if TYPE_CHECKING:
@@ -44,8 +44,19 @@ class ProgressLines:
 
     @contextmanager
     def shown(self) -> Iterator[threading.Event]:
-        """While the steps run. The event is set by Ctrl-C: what runs is finished, nothing new is started."""
-        with self._spinning(), _stop_on_interrupt(self) as stop:
+        """While the steps run. The event is set by Ctrl-C: what runs is finished, nothing new is started.
+
+        A second Ctrl-C interrupts as usual.
+        """
+        stop = threading.Event()
+
+        def on_interrupt() -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            stop.set()
+            self.say("Interrupted: finishing the steps that are running.")
+
+        with self._spinning(), interrupts_to(on_interrupt):
             yield stop
 
     def say(self, text: str) -> None:
@@ -93,21 +104,3 @@ class ProgressLines:
                 yield
             finally:
                 self._spinners = None
-
-
-@contextmanager
-def _stop_on_interrupt(lines: ProgressLines) -> Iterator[threading.Event]:
-    """Ctrl-C sets the event; a second one interrupts as usual."""
-    stop = threading.Event()
-
-    def on_interrupt(_signal: int, _frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        lines.say("Interrupted: finishing the steps that are running.")
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

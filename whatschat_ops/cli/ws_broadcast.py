@@ -27,17 +27,18 @@ from whatschat_ops.cli.broadcast_options import (
     UsersFileOption,
     UsersOption,
 )
+from whatschat_ops.cli.broadcast_outcome import again_command, conclude
 from whatschat_ops.cli.broadcast_progress import BroadcastProgress
 from whatschat_ops.cli.command import Run, YesOption
 from whatschat_ops.cli.ws_options import FileOption, MessageArgument, read_message
-from whatschat_ops.errors import ExitCode, Interrupted, OpsError, PartlyDone, UsageError
+from whatschat_ops.errors import OpsError, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.broadcasting import Broadcasting, Pace
     from whatschat_ops.broadcast.journal import Journal
     from whatschat_ops.broadcast.message import Message
     from whatschat_ops.broadcast.selection import Selection
-    from whatschat_ops.broadcast.summary import RunSummary, Tolerance
+    from whatschat_ops.broadcast.summary import Tolerance
     from whatschat_ops.sender.model import SendPolicy
     from whatschat_ops.stack.outputs import StackOutputs
 
@@ -231,7 +232,7 @@ def _resume(run: Run, name: str, pace: Pace, tolerance: Tolerance, *, retry_fail
         run.out.note(f"The broadcast {run_id} is finished: there is nothing to do.")
         summary = read_run(directory, run_id).summary
         run.out.result(summary, render_summary)
-        _conclude(run, summary, tolerance, interrupted=False)
+        conclude(run, summary, tolerance, interrupted=False)
         return
     _carry_out(run, work, journal, resumed_policy(journal, pace), tolerance)
 
@@ -252,7 +253,7 @@ def _carry_out(
     record = journal.record
     words = Selection.from_json(record.selection)
     run.out.note(f"Run {record.run_id}: {len(record.message):,} bytes to {words}.")
-    again = _again(run, record.run_id)
+    again = again_command(run, record.run_id)
     progress = BroadcastProgress(run.out, again)
     _collect_rarely()
     try:
@@ -269,14 +270,7 @@ def _carry_out(
         raise
     run.out.result(summary, render_summary)
     forget_old(runs_directory())
-    _conclude(run, summary, tolerance, interrupted=progress.stopped)
-
-
-def _again(run: Run, run_id: str) -> str:
-    """The command that goes on with a run."""
-    environment = run.settings.environment
-    where = "" if environment == "local" else f" -e {environment}"
-    return f"whatschat-ops ws broadcast --resume {run_id}{where}"
+    conclude(run, summary, tolerance, interrupted=progress.stopped)
 
 
 def _collect_rarely() -> None:
@@ -286,48 +280,6 @@ def _collect_rarely() -> None:
 
     gc.freeze()
     gc.set_threshold(1_000_000, 20, 50)
-
-
-def _conclude(run: Run, summary: RunSummary, tolerance: Tolerance, *, interrupted: bool) -> None:
-    """The rest of what is to say, and the exit code. Raises unless all is well."""
-    from whatschat_ops.broadcast.summary import RunState, exit_code
-
-    again = _again(run, summary.run_id)
-    if interrupted and summary.state is not RunState.FINISHED:
-        raise Interrupted(_left_words(summary), hint=again)
-    if summary.state is not RunState.FINISHED:  # shards failed, no more than are tolerated
-        left = f"{summary.pending:,} of {summary.connections:,} connections have no outcome"
-        raise PartlyDone(left, hint=again) if summary.delivered else OpsError(left, hint=again)
-    if summary.in_doubt:
-        run.out.note(
-            f"Up to {summary.in_doubt:,} second copies may have arrived: after an interruption, or an attempt without an answer."
-        )
-    if summary.not_pruned_because and summary.not_pruned:
-        run.out.warn(
-            f"{summary.not_pruned:,} rows of gone connections were not deleted: "
-            f"{summary.not_pruned_because.rstrip('.')}. To try again: {again}"
-        )
-    if not summary.connections:
-        run.out.warn("Nobody is connected.")
-    code = exit_code(summary, tolerance)
-    if code is not ExitCode.DONE:
-        raise _failure(summary, code, f"{again} --retry-failed")
-
-
-def _left_words(summary: RunSummary) -> str:
-    some = f"{summary.pending:,} of {summary.connections:,} connections"
-    if summary.engine == EngineName.DISTRIBUTED and summary.list_complete:
-        return f"Interrupted: the outcome of {some} is not known yet; an execution that runs in AWS goes on."
-    found = "" if summary.list_complete else " that were found so far"
-    return f"Interrupted: {some}{found} are still to be sent to."
-
-
-def _failure(summary: RunSummary, code: ExitCode, hint: str) -> OpsError:
-    why = f"{summary.failed:,} of {summary.connections:,} connections did not get the message"
-    if summary.failures:
-        why += f": {summary.failures[0].reason}"
-        why += " (and other reasons)" if len(summary.failures) > 1 else ""
-    return PartlyDone(why, hint=hint) if code is ExitCode.PARTLY_DONE else OpsError(why, hint=hint)
 
 
 def _refuse(given: list[str], beside: str) -> None:

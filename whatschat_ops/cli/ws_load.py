@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.cli.interrupts import interrupts_to
 from whatschat_ops.cli.progress_line import ProgressLine
 from whatschat_ops.cli.ws_options import TokenVia, TokenViaOption, stage_endpoint
 from whatschat_ops.errors import ChecksFailed, Interrupted, OpsError, PartlyDone, UsageError
 
 if TYPE_CHECKING:
-    import asyncio
-
     from whatschat_ops.load.plan import Limits, LoadPlan
     from whatschat_ops.load.report import LoadReport
     from whatschat_ops.load.runner import Progress
@@ -173,8 +171,15 @@ def _run(run: Run, plan: LoadPlan, via: str) -> LoadReport:
     line = ProgressLine(run.out)
 
     async def test() -> LoadReport:
-        stop = asyncio.Event()
-        with _stop_on_interrupt(stop, line.say):
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def on_interrupt() -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            stop.set()
+            loop.call_soon_threadsafe(lambda: line.say("Interrupted: waiting for the last answers."))
+
+        with interrupts_to(on_interrupt):
             return await LoadTest(
                 plan, connect, name_of, stop=stop, progress=lambda it: line.update(lambda: _words(it, plan))
             ).run()
@@ -193,27 +198,6 @@ def _tokens(run: Run) -> Callable[[str], Secret]:
     secret = read_jwt_secret(run.settings, run.aws)
     ttl = timedelta(minutes=run.settings.auth.token_ttl_minutes)
     return lambda user: mint(user, secret, ttl=ttl, now=datetime.now(UTC), token_id=uuid.uuid4().hex).token
-
-
-@contextmanager
-def _stop_on_interrupt(stop: asyncio.Event, say: Callable[[str], None]) -> Iterator[None]:
-    """Ctrl-C sets the event; a second one interrupts as usual."""
-    import asyncio
-    import signal
-
-    loop = asyncio.get_running_loop()
-
-    def on_interrupt(_signal: int, _frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        loop.call_soon_threadsafe(lambda: say("Interrupted: waiting for the last answers."))
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _words(progress: Progress, plan: LoadPlan) -> str:
