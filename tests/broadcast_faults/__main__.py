@@ -16,7 +16,7 @@ from tests.broadcast_faults.fates import PER_MILLE, SLOW_ANSWER_S, SLOW_SHARDS
 from tests.broadcast_faults.scenario import Evidence, Finding
 from tests.broadcast_faults.world import faulty_world
 
-DEFAULTS = {"endpoint": (200_000, 3), "sockets": (1_000, 1)}
+DEFAULTS = {"endpoint": (200_000, 3), "sockets": (1_000, 1), "distributed": (1_000, 1)}
 SOCKET_RATE_PER_S = 400
 """Slow enough that the kill comes in the middle."""
 
@@ -30,9 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
     kills = kills if options.kills is None else options.kills
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="broadcast-faults-") as scratch:
-        if options.against == "sockets":
-            rate = options.rate or SOCKET_RATE_PER_S
-            found = sockets.run_sockets(Path(scratch), connections, kills, options.seed, rate, _say)
+        if options.against != "endpoint":
+            rate, distributed = options.rate or SOCKET_RATE_PER_S, options.against == "distributed"
+            found = sockets.run_sockets(
+                Path(scratch), connections, kills, options.seed, rate, _say, distributed=distributed
+            )
             findings = list(sockets.judge_sockets(found))
         else:
             with faulty_world(Path(scratch), connections, options.seed) as world:

@@ -23,11 +23,12 @@ class Missed(Exception):
 
 @dataclass(frozen=True)
 class Broadcast:
-    """Starts parts of one broadcast. `state_directory` is its own; `options` are added to the first command."""
+    """Starts parts of one broadcast. `state_directory` is its own; `options` are added to the first command, `common` to all."""
 
     environment: Mapping[str, str]
     state_directory: Path
     options: Sequence[str] = ()
+    common: Sequence[str] = ()
     time_limit_s: float = 900.0
 
     @property
@@ -47,7 +48,17 @@ class Broadcast:
         arguments = [MESSAGE, *self.options] if run_id is None else ["--resume", run_id]
         with self._stderr.open("ab") as stderr:
             return subprocess.Popen(
-                [sys.executable, "-m", "whatschat_ops", "ws", "broadcast", "--json", "--yes", *arguments],
+                [
+                    sys.executable,
+                    "-m",
+                    "whatschat_ops",
+                    "ws",
+                    "broadcast",
+                    "--json",
+                    "--yes",
+                    *self.common,
+                    *arguments,
+                ],
                 env={**self.environment, "PYTHONPATH": str(PACKAGE_ROOT)},
                 cwd=self.state_directory,
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,7 @@
-"""The same through real sockets: clients on the embedded AWS, each of which keeps what it received."""
+"""The same through real sockets: clients on the embedded AWS, each of which keeps what it received.
+
+With `distributed`, Lambda functions post, and every kill ends the command and one of them.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import websockets
 
 from tests.broadcast_faults import rows
@@ -32,6 +36,11 @@ HANDSHAKES_AT_ONCE = 32
 GHOST_SHARE = 0.05
 """Rows whose socket is gone, for this share of the sockets."""
 LAST_MESSAGES_S = 10.0
+CONFIGURATION = """\
+broadcast:
+  distributed: {{enabled: {distributed}, shard_connections: 100, workers: 4}}
+"""
+WORKER = "websocket-broadcast-worker"
 
 
 @dataclass
@@ -107,10 +116,10 @@ class SocketEvidence:
 
 
 @contextmanager
-def open_fleet(aws: LocalService, directory: Path, clients: int) -> Iterator[Fleet]:
+def open_fleet(aws: LocalService, directory: Path, clients: int, common: Sequence[str]) -> Iterator[Fleet]:
     """A provisioned stack and its connected clients."""
-    run_program(aws, directory, "provision", "--yes", "--quiet")
-    fleet = Fleet(run_program(aws, directory, "ws", "endpoint").strip())
+    run_program(aws, directory, "provision", "--yes", "--quiet", *common)
+    fleet = Fleet(run_program(aws, directory, "ws", "endpoint", *common).strip())
     try:
         fleet.open(clients)
         yield fleet
@@ -133,29 +142,52 @@ def run_program(aws: LocalService, directory: Path, *arguments: str) -> str:
 
 
 def run_sockets(
-    directory: Path, clients: int, kills: int, seed: int, rate_per_s: int, say: Say
+    directory: Path,
+    clients: int,
+    kills: int,
+    seed: int,
+    rate_per_s: int,
+    say: Say,
+    *,
+    distributed: bool = False,
 ) -> SocketEvidence:
     """Open the sockets, broadcast with kills, resume, and wait for the last messages."""
     state_directory = directory / "program"
     state_directory.mkdir(parents=True)
-    with embedded_aws(directory / "aws") as aws, open_fleet(aws, directory, clients) as fleet:
+    configuration = directory / "whatschat.yaml"
+    configuration.write_text(CONFIGURATION.format(distributed=str(distributed).lower()))
+    common = ["--config", str(configuration)]
+    engine = ["--engine", "distributed"] if distributed else []
+    with embedded_aws(directory / "aws") as aws, open_fleet(aws, directory, clients, common) as fleet:
         dynamodb = client(aws, "dynamodb")
         ghosts = rows.make_ghosts(max(1, int(clients * GHOST_SHARE)), seed)
         rows.write_rows(dynamodb, TABLE, ghosts)
         before = rows.read_rows(dynamodb, TABLE)
         say(f"{clients:,} sockets open, {len(ghosts):,} rows without one")
         broadcast = Broadcast(
-            program_environment(aws, directory), state_directory, ["--rate", str(rate_per_s)]
+            program_environment(aws, directory), state_directory, ["--rate", str(rate_per_s), *engine], common
         )
         for share in kill_points(seed, kills):
             wanted = int(clients * share)
             broadcast.run_and_kill(lambda wanted=wanted: fleet.reached() >= wanted)  # type: ignore[misc]
             say(f"kill -9 after {wanted:,} clients had it")
+            if distributed:
+                say(f"kill -9 of a worker, process {kill_worker(aws)}")
         exit_code, summary = broadcast.run_to_end()
         _until_received(fleet, clients)
         after = rows.read_rows(dynamodb, TABLE)
         received = {index: list(messages) for index, messages in fleet.received.items()}
     return SocketEvidence(clients, kills, received, ghosts, before, after, summary, exit_code)
+
+
+def kill_worker(aws: LocalService) -> int:
+    """Kill one of the functions that post, in the middle of its shard. Its process id."""
+    for process in psutil.Process(aws.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            if process.environ().get("AWS_LAMBDA_FUNCTION_NAME") == WORKER:
+                process.kill()
+                return process.pid
+    raise AssertionError("no worker is running")
 
 
 def kill_points(seed: int, kills: int) -> list[float]:

@@ -87,6 +87,9 @@ def test_broadcast_with_faults_and_two_kills_keeps_every_promise(tmp_path: Path)
 
 
 @pytest.mark.local
-def test_sockets_with_a_kill_keep_every_promise(tmp_path: Path) -> None:
-    evidence = sockets.run_sockets(tmp_path, clients=60, kills=1, seed=5, rate_per_s=60, say=print)
+@pytest.mark.parametrize("distributed", [False, True], ids=["local", "distributed"])
+def test_sockets_with_a_kill_keep_every_promise(tmp_path: Path, distributed: bool) -> None:
+    evidence = sockets.run_sockets(
+        tmp_path, clients=60, kills=1, seed=5, rate_per_s=60, say=print, distributed=distributed
+    )
     assert [finding for finding in sockets.judge_sockets(evidence) if not finding.kept] == []
