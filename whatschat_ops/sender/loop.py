@@ -169,15 +169,14 @@ class Loop:
             return
         self._signer.at(self._clocks.wall())
         while ready and pool.idle and not (self._probing and self.in_flight) and self._pace.take():
-            self._send(pool.idle.pop(), ready.popleft())
+            self._send(pool.idle.pop(), ready.popleft(), self._now())
         missing = len(ready) - pool.opening
         if not pool.idle and not (self._probing and self.in_flight):
             while missing > 0 and self._pace.tokens >= 1.0 and pool.may_open(now_s):
                 pool.open(now_s)
                 missing -= 1
 
-    def _send(self, connection: Connection, job: Job) -> None:
-        now_s = self._now()
+    def _send(self, connection: Connection, job: Job, now_s: float) -> None:
         if job.attempts == 0:
             job.began_s = now_s
         job.attempts += 1
@@ -233,7 +232,7 @@ class Loop:
         if answer is not SUCCESS and not answer.keep_alive:
             self._pool.close(connection)
         elif self._work.ready and self._pace.take():
-            self._send(connection, self._work.ready.popleft())
+            self._send(connection, self._work.ready.popleft(), now_s)
         else:
             self._pool.idle.append(connection)
 
