@@ -1,13 +1,13 @@
 """Work along a dependency graph, several at once. Knows nothing of resources.
 
-`graphlib` says what is ready, a thread pool does it. What depends on a failure is skipped; the rest goes on. Once
-`stop` is set nothing new is started, what runs is finished, and the outcome says what was not started.
+`graphlib` says what is ready, a thread pool does it; of what is ready, that comes first which the longest chain waits for. What
+depends on a failure is skipped; the rest goes on. Once `stop` is set nothing new is started, what runs is finished, and
+the outcome says what was not started.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -40,15 +40,19 @@ def walk(
     """
     sorter = TopologicalSorter(dependencies)
     sorter.prepare()
+    chains = chains_behind(dependencies)
     outcome: Walk[T] = Walk()
     running: dict[Future[T], str] = {}
     with ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="provision") as pool:
-        waiting: deque[str] = deque()
+        waiting: list[str] = []
         while True:
             waiting.extend(_ready(sorter, dependencies, outcome))
+            waiting.sort(
+                key=lambda node: -chains[node]
+            )  # equals stay in the order in which they became ready
             # What is handed to the pool cannot be held back any more: never more than can run.
             while waiting and len(running) < concurrency and not (stop and stop.is_set()):
-                node = waiting.popleft()
+                node = waiting.pop(0)
                 running[pool.submit(work, node)] = node
             if not running:
                 break
@@ -60,6 +64,20 @@ def walk(
     settled = outcome.results.keys() | outcome.errors.keys() | outcome.skipped.keys()
     outcome.not_started = tuple(node for node in dependencies if node not in settled)
     return outcome
+
+
+def chains_behind(dependencies: Mapping[str, Collection[str]]) -> dict[str, int]:
+    """Node -> the length of the longest chain of nodes that wait for it, directly or not.
+
+    >>> chains_behind({"role": (), "table": (), "function": ("role",), "stage": ("function", "table")})
+    {'stage': 0, 'function': 1, 'table': 1, 'role': 2}
+    """
+    last_first = reversed(tuple(TopologicalSorter(dependencies).static_order()))
+    lengths = dict.fromkeys(last_first, 0)
+    for node, length in lengths.items():
+        for dependency in dependencies[node]:
+            lengths[dependency] = max(lengths[dependency], length + 1)
+    return lengths
 
 
 def _ready(

@@ -6,7 +6,7 @@ role policy -> role, API             the policy names the API's @connections
 function -> role, its log group      its environment holds the stage's callback URL, so it needs the API's
 alias -> function                    points to the newest version
 permission -> alias, API             lets exactly one route of one stage call it
-integration -> alias, API;  route -> integration
+integration -> API;  route -> integration       an integration names the alias, which need not be there before the stage is
 deployment -> routes, integrations   a digest of routes and the integrations' ids decide when to redeploy
 stage -> deployment, permissions, role policy, access log group, the Region's log role
 
@@ -275,7 +275,6 @@ class _Builder:
                 "timeout_ms": self._settings.websocket.integration_timeout_ms,
                 "surplus": None,
             },
-            frozenset({f"alias.{short}"}),
         )
 
     def _route(self, route_key: str, short: str) -> Resource:
