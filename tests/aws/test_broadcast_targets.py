@@ -123,7 +123,7 @@ def as_stored(item: StoredConnection) -> dict[str, Any]:
 
 
 def plain(value: AttributeValue) -> dict[str, str]:
-    return {name: text for name, text in (("S", value.S), ("N", value.N)) if text}
+    return {"S": value.S} if value.S else {} if value.N is None else {"N": f"{value.N:.0f}"}
 
 
 def test_an_error_of_aws_is_still_ours(aws: Aws) -> None:

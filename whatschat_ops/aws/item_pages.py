@@ -20,10 +20,10 @@ Key = Mapping[str, Any]
 
 
 class AttributeValue(msgspec.Struct, frozen=True, gc=False):
-    """The value of an attribute that is a text or a number; both are empty when it is something else."""
+    """The value of an attribute that is a text or a number; if it is something else, neither is there."""
 
     S: str = ""
-    N: str = ""
+    N: float | None = None
 
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -92,7 +92,8 @@ class ItemPages(Generic[T]):
 
 def _parser(item_type: type[T]) -> Callable[..., None]:
     """A hook that reads an answer as our own type, and leaves botocore nothing to read."""
-    decoder = msgspec.json.Decoder(_Answer[item_type])  # type: ignore[valid-type]
+    # Not strict: DynamoDB writes numbers as texts.
+    decoder = msgspec.json.Decoder(_Answer[item_type], strict=False)  # type: ignore[valid-type]
 
     def parse(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
         if response_dict["status_code"] == 200:  # errors are for botocore to parse

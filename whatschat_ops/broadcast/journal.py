@@ -151,10 +151,13 @@ class Journal:
 
         With `mark` a (key, value) is remembered in the same transaction.
         """
-        values, gone, counts = _as_rows(results)
+        usual, others, gone, counts = _as_rows(results)
         with self._writing():
             inserted = file.insert(
-                self._db, "result", ("number", "outcome", "attempts", "latency_us", "reason"), values
+                self._db, "result", ("number", "latency_us"), usual, outcome=file.DELIVERED, attempts=1
+            )
+            inserted += file.insert(
+                self._db, "result", ("number", "outcome", "attempts", "latency_us", "reason"), others
             )
             if gone:
                 file.insert(self._db, "gone", ("number", "pruning"), gone)
@@ -296,21 +299,26 @@ class Journal:
         self._counts = replace(counts, **{name: getattr(counts, name) + more[name] for name in more})
 
 
-def _as_rows(results: Sequence[Result]) -> tuple[list[Any], list[int], dict[str, int]]:
-    """The values for `result`, those for `gone`, and what they add to the counts."""
+def _as_rows(results: Sequence[Result]) -> tuple[list[int], list[Any], list[int], dict[str, int]]:
+    """The values for `result` (of those that are delivered at the first attempt, as nearly all are, and of the others),
+    those for `gone`, and what they add to the counts."""
     delivered, gone, failed = Outcome.DELIVERED, Outcome.GONE, Outcome.FAILED
-    values: list[Any] = []
+    usual: list[int] = []
+    others: list[Any] = []
     gone_values: list[int] = []
     failures = tries = 0
     for number, outcome, reason, attempts, latency_s in results:
         tries += attempts
+        if outcome is delivered and attempts == 1:
+            usual += (number, int(latency_s * 1e6))
+            continue
         code = file.DELIVERED
         if outcome is not delivered:
             code = file.GONE if outcome is gone else file.FAILED
             failures += outcome is failed
             if outcome is gone:
                 gone_values += (number, file.TO_PRUNE)
-        values += (number, code, attempts, int(latency_s * 1e6), reason if code == file.FAILED else None)
+        others += (number, code, attempts, int(latency_s * 1e6), reason if code == file.FAILED else None)
     gone_count = len(gone_values) // 2
     counts = {
         "delivered": len(results) - gone_count - failures,
@@ -318,7 +326,7 @@ def _as_rows(results: Sequence[Result]) -> tuple[list[Any], list[int], dict[str,
         "failed": failures,
         "attempts": tries,
     }
-    return values, gone_values, counts
+    return usual, others, gone_values, counts
 
 
 def _held(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:

@@ -72,8 +72,8 @@ PRUNINGS = ("to_prune", "pruned", "rewritten", "prune_failed")
 """Likewise `pruning` in `gone`."""
 TO_PRUNE, PRUNED, REWRITTEN, PRUNE_FAILED = range(4)
 
-_ROWS_OF_A_STATEMENT = (128, 16, 1)
-"""128 rows of 5 values stay below 999 variables, the limit of SQLite before 3.32."""
+_MOST_VALUES = 640
+"""In one statement: SQLite before 3.32 takes 999, and longer ones gain nothing."""
 
 
 def journal_path(directory: Path, run_id: str) -> Path:
@@ -139,11 +139,16 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def insert(database: sqlite3.Connection, table: str, columns: Sequence[str], values: Sequence[Any]) -> int:
-    """Insert rows whose `values` come one after the other, leaving rows that exist alone. Says how many were inserted."""
+def insert(
+    database: sqlite3.Connection, table: str, columns: Sequence[str], values: Sequence[Any], **same: int
+) -> int:
+    """Insert rows whose `values` come one after the other, leaving rows that exist alone. Says how many were inserted.
+
+    `same` are columns that have one value in all of them.
+    """
     width, at, inserted = len(columns), 0, 0
-    for rows in _ROWS_OF_A_STATEMENT:
-        statement = _insert_statement(table, tuple(columns), rows)
+    for rows in (_MOST_VALUES // width, 16, 1):
+        statement = _insert_statement(table, tuple(columns), tuple(same.items()), rows)
         while len(values) - at >= rows * width:
             inserted += database.execute(statement, values[at : at + rows * width]).rowcount
             at += rows * width
@@ -151,9 +156,12 @@ def insert(database: sqlite3.Connection, table: str, columns: Sequence[str], val
 
 
 @cache
-def _insert_statement(table: str, columns: tuple[str, ...], rows: int) -> str:
-    row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
+def _insert_statement(
+    table: str, columns: tuple[str, ...], same: tuple[tuple[str, int], ...], rows: int
+) -> str:
+    names = ", ".join([*columns, *(name for name, _ in same)])
+    row = ", ".join([*("?" for _ in columns), *(str(value) for _, value in same)])
+    return f"INSERT OR IGNORE INTO {table} ({names}) VALUES {', '.join([f'({row})'] * rows)}"
 
 
 def hold(path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> sqlite3.Connection | None:
