@@ -16,9 +16,8 @@ from whatschat_ops.cli.output import Output
 from whatschat_ops.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rich.live import Live
-
     from whatschat_ops.broadcast.run import Progress
+    from whatschat_ops.cli.live_display import LiveDisplay
 
 LINE_EVERY_S = 5.0
 RATE_OVER_S = 5.0
@@ -146,7 +145,7 @@ class BroadcastProgress:
         self._clock_s = clock_s
         self._pace = Pace()
         self._line_at_s = clock_s() + LINE_EVERY_S
-        self._live: Live | None = None
+        self._display: LiveDisplay | None = None
         self._stop = threading.Event()
         self._told: set[str] = set()
 
@@ -163,18 +162,18 @@ class BroadcastProgress:
 
     def say(self, text: str) -> None:
         """Tell the user something in between, above the display."""
-        if self._live is None:
+        if self._display is None:
             self._out.note(text)
         else:
-            self._live.console.print(text, soft_wrap=True)
+            self._display.print(text)
 
     def on_progress(self, progress: Progress) -> None:
         """Show a state."""
         now_s = self._clock_s()
         counts = progress.counts
         it = view(progress, self._pace.at(now_s, counts.ended))
-        if self._live is not None:
-            self._live.update(render(it))
+        if self._display is not None:
+            self._display.show(render(it))
         elif now_s >= self._line_at_s:
             self._line_at_s = now_s + LINE_EVERY_S
             detail = f"; {it.detail}" if it.detail else ""
@@ -190,13 +189,13 @@ class BroadcastProgress:
         if not self._out.interactive:
             yield
             return
-        from rich.live import Live
+        from whatschat_ops.cli.live_display import LiveDisplay
 
-        with Live(console=self._out.error_console(), transient=True, refresh_per_second=4) as self._live:
+        with LiveDisplay(self._out.error_console(), "Reading the table") as self._display:
             try:
                 yield
             finally:
-                self._live = None
+                self._display = None
 
     def _on_interrupt(self) -> None:
         if self._stop.is_set():  # the journal is made for a sudden end

@@ -24,6 +24,9 @@ from whatschat_ops.redaction import Secret, redact
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.spinner import Spinner
+
+    from whatschat_ops.cli.live_display import LiveDisplay
 
 T = TypeVar("T")
 
@@ -51,7 +54,7 @@ class Output:
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self._result_printed = False
-        self._spinning: Console | None = None
+        self._display: LiveDisplay | None = None
 
     def result(self, model: T, render: Callable[[T], RenderableType]) -> None:
         """Print the result: as JSON, or as whatever Rich object `render` makes of it."""
@@ -129,12 +132,13 @@ class Output:
         if self.quiet or not self.stderr.isatty():
             yield
             return
-        self._spinning = self._console(self.stderr)
-        try:
-            with self._spinning.status(text):
+        from whatschat_ops.cli.live_display import LiveDisplay
+
+        with LiveDisplay(self.error_console(), spinner(text)) as self._display:
+            try:
                 yield
-        finally:
-            self._spinning = None
+            finally:
+                self._display = None
 
     @property
     def interactive(self) -> bool:
@@ -164,9 +168,10 @@ class Output:
         return secret.reveal() if self.show_secrets else str(secret)
 
     def _line(self, text: str, style: str) -> None:
-        # Above the spinner, if there is one: its own console knows how.
-        console = self._spinning or self._console(self.stderr)
-        console.print(redact(text), style=style, soft_wrap=True)
+        if self._display is not None:
+            self._display.print(redact(text), style)
+        else:
+            self._console(self.stderr).print(redact(text), style=style, soft_wrap=True)
 
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console
@@ -175,6 +180,14 @@ class Output:
         width = None if stream.isatty() or "COLUMNS" in os.environ else 200
         # Texts come from elsewhere (AWS, users): square brackets in them are not markup.
         return Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
+
+
+def spinner(text: str) -> Spinner:
+    """A spinner with words behind it."""
+    from rich.spinner import Spinner
+    from rich.text import Text
+
+    return Spinner("dots", text=Text(text))
 
 
 def _encode_scalar(value: Any) -> Any:

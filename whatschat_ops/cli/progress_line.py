@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from whatschat_ops.cli.output import Output
+from whatschat_ops.cli.output import Output, spinner
 
 if TYPE_CHECKING:
-    from rich.status import Status
+    from rich.spinner import Spinner
+
+    from whatschat_ops.cli.live_display import LiveDisplay
 
 REDRAW_S: Final = 0.2
 REPEAT_S: Final = 5.0
@@ -26,7 +28,8 @@ class ProgressLine:
         self._out = out
         self._every_s = REDRAW_S if out.interactive else repeat_s
         self._clock = clock
-        self._status: Status | None = None
+        self._display: LiveDisplay | None = None
+        self._spinner: Spinner | None = None
         self._due_s = clock() + self._every_s
 
     @contextmanager
@@ -35,30 +38,30 @@ class ProgressLine:
         if not self._out.interactive:
             yield self
             return
-        from rich.text import Text
+        from whatschat_ops.cli.live_display import LiveDisplay
 
-        with self._out.error_console().status(Text(title)) as status:
-            self._status = status
+        self._spinner = spinner(title)
+        with LiveDisplay(self._out.error_console(), self._spinner) as self._display:
             try:
                 yield self
             finally:
-                self._status = None
+                self._display = self._spinner = None
 
     def update(self, make_text: Callable[[], str]) -> None:
         """Show this text, if it is time to; cheap when it is not."""
         if self._clock() < self._due_s:
             return
         self._due_s = self._clock() + self._every_s
-        if self._status is None:
+        if self._spinner is None:
             self._out.note(make_text())
             return
         from rich.text import Text
 
-        self._status.update(Text(make_text()))
+        self._spinner.update(text=Text(make_text()))  # drawn when the display is drawn next
 
     def say(self, text: str) -> None:
         """Say something that stays, above the line."""
-        if self._status is None:
+        if self._display is None:
             self._out.note(text)
         else:
-            self._status.console.print(text, markup=False)
+            self._display.print(text)

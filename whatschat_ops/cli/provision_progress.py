@@ -13,6 +13,7 @@ from whatschat_ops.cli.output import Output
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from whatschat_ops.cli.live_display import LiveDisplay
     from whatschat_ops.provision import Event
 
 _DOING: Final[Mapping[str, str]] = {
@@ -30,17 +31,17 @@ _DONE: Final[Mapping[str, str]] = {
 
 
 class ProgressLines:
-    """Shows events. `say` and `on_event` may be called from any thread."""
+    """Shows events, one call at a time. `say` may be called from any thread."""
 
     def __init__(self, out: Output, *, total: int) -> None:
         """`total`: how many steps there are."""
         self._out = out
         self._total = total
         self._ended = 0
+        self._display: LiveDisplay | None = None
         self._spinners: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._all: Any = None
-        self._lock = threading.Lock()
 
     @contextmanager
     def shown(self) -> Iterator[threading.Event]:
@@ -61,11 +62,10 @@ class ProgressLines:
 
     def say(self, text: str) -> None:
         """Tell the user something in between."""
-        with self._lock:
-            if self._spinners is None:
-                self._out.note(text)
-            else:
-                self._spinners.console.print(text, markup=False)
+        if self._display is None:
+            self._out.note(text)
+        else:
+            self._display.print(text)
 
     def on_event(self, event: Event) -> None:
         """Show one event."""
@@ -95,12 +95,14 @@ class ProgressLines:
             return
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+        from whatschat_ops.cli.live_display import LiveDisplay
+
         columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
-        with Progress(*columns, console=self._out.error_console(), transient=True) as spinners:
-            self._spinners = spinners
-            self._all = spinners.add_task("")
-            self._advance()
+        self._spinners = Progress(*columns, auto_refresh=False)  # drawn by the display, never by itself
+        self._all = self._spinners.add_task("")
+        self._advance()
+        with LiveDisplay(self._out.error_console(), self._spinners) as self._display:
             try:
                 yield
             finally:
-                self._spinners = None
+                self._display = self._spinners = None
