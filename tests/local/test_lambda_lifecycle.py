@@ -155,7 +155,7 @@ def test_plan_and_provision_leave_a_canary_alone_or_refuse(operator: Operator) -
     document = operator.json("plan", config=operator.settings())
     [blocked] = [step for step in document["steps"] if step["action"] == "blocked"]
     assert (blocked["address"], document["changes"]) == ("alias.connect", True)
-    assert "whatschat-ops lambda rollback" in blocked["hint"]
+    assert "lambda rollback" in blocked["hint"] and blocked["hint"].count("--config") == 2
     unsaved = operator.run("plan", "--out", "plan.json", config=operator.settings())
     assert (unsaved.returncode, Path("plan.json").exists()) == (1, False)
     assert operator.alias() == ("1", {"2": 0.1})

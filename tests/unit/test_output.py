@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from rich.table import Table
 
-from whatschat_ops.cli.output import Output
+from whatschat_ops.cli.main import GROUPS, STACK_COMMANDS
+from whatschat_ops.cli.output import PLACED_COMMANDS, Output
 from whatschat_ops.errors import NotFound, OpsError, UsageError
 from whatschat_ops.redaction import REDACTED, Secret
 
@@ -253,3 +254,26 @@ def test_infinity_is_a_string_in_json() -> None:
         "x": "nan",
         "y": 1.5,
     }
+
+
+def test_every_command_but_local_means_an_environment() -> None:
+    known = {group.rstrip("_") for group in GROUPS if group != "stack"} | set(STACK_COMMANDS)
+    assert set(PLACED_COMMANDS) == known - {"local"}
+
+
+@pytest.mark.parametrize(
+    ("said", "placed"),
+    [
+        ("whatschat-ops provision", "whatschat-ops -e dev --config 'a b.yaml' provision"),
+        ("Mend it with whatschat-ops iam check; or whatschat-ops status", "Mend it with whatschat-ops -e dev --config 'a b.yaml' iam check; or whatschat-ops -e dev --config 'a b.yaml' status"),
+        ("whatschat-ops -e staging ws endpoint", "whatschat-ops -e staging ws endpoint"),
+        ("whatschat-ops local logs", "whatschat-ops local logs"),
+        ("the whatschat-ops authors", "the whatschat-ops authors"),
+    ],
+)  # fmt: skip
+def test_a_suggested_command_leads_to_the_environment_of_this_run(said: str, placed: str) -> None:
+    stderr = io.StringIO()
+    out = Output(place="-e dev --config 'a b.yaml'", stdout=io.StringIO(), stderr=stderr)
+    out.note(said)
+    out.fail(OpsError("It failed.", hint=said))
+    assert stderr.getvalue() == f"{placed}\nError: It failed.\n  Try: {placed}\n"

@@ -31,6 +31,7 @@ from whatschat_ops.redaction import Secret
 
 PLACE = "000000000000/us-east-1"
 AGAIN = "whatschat-ops plan --out p.json"
+SETTINGS = "digest-of-settings"
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def planned(world: World, *wanted: Resource, unwanted: tuple[Resource, ...] = ()
 
 
 def saved(made: Plan, folder: Path) -> Path:
-    save_plan(made, folder / "p.json", place=PLACE, options=PlanOptions(adopt=True))
+    save_plan(made, folder / "p.json", place=PLACE, options=PlanOptions(adopt=True, settings=SETTINGS))
     return folder / "p.json"
 
 
@@ -58,22 +59,51 @@ def example() -> tuple[Resource, ...]:
 def test_unchanged_world_gives_the_saved_plan(tmp_path: Path) -> None:
     world = World()
     file = load_plan(saved(planned(world, *example()), tmp_path))
-    assert file.options == PlanOptions(adopt=True)
+    assert file.options == PlanOptions(adopt=True, settings=SETTINGS)
     again = planned(world, *reversed(example()))
-    file.require_same(again, PLACE, AGAIN)
+    file.require_same(again, PLACE, SETTINGS, AGAIN)
     apply(again, kinds(world), lambda event: None)
     file = load_plan(saved(planned(world, *example()), tmp_path))
-    file.require_same(planned(world, *example()), PLACE, AGAIN)
+    file.require_same(planned(world, *example()), PLACE, SETTINGS, AGAIN)
 
 
-def test_what_was_applied_is_not_applied_twice(tmp_path: Path) -> None:
+def test_nothing_is_left_to_do_of_what_was_applied(tmp_path: Path) -> None:
     world = World()
     made = planned(world, *example())
     file = load_plan(saved(made, tmp_path))
+    assert file.require_same(made, PLACE, SETTINGS, AGAIN)
     apply(made, kinds(world), lambda event: None)
-    with pytest.raises(OpsError, match=r"stale: .* box.a, box.d, slip.s") as caught:
-        file.require_same(planned(world, *example()), PLACE, AGAIN)
+    assert not file.require_same(planned(world, *example()), PLACE, SETTINGS, AGAIN)
+
+
+def test_half_of_it_that_is_left_is_another_plan(tmp_path: Path) -> None:
+    world = World()
+    made = planned(world, *example())
+    file = load_plan(saved(made, tmp_path))
+    apply(planned(world, example()[0]), kinds(world), lambda event: None)
+    with pytest.raises(OpsError, match=r"stale: .* box.a") as caught:
+        file.require_same(planned(world, *example()), PLACE, SETTINGS, AGAIN)
     assert caught.value.hint == AGAIN and caught.value.exit_code == 1
+
+
+def test_plan_made_with_other_settings_says_with_which(tmp_path: Path) -> None:
+    made, path = planned(World(), box("a")), tmp_path / "p.json"
+    save_plan(
+        made, path, place=PLACE, options=PlanOptions(settings="others", given={"--config": "/x/big.yaml"})
+    )
+    with pytest.raises(OpsError, match=r"made with other settings \(with --config /x/big.yaml, or"):
+        load_plan(path).require_same(made, PLACE, SETTINGS, AGAIN)
+
+
+def test_file_that_is_no_plan_is_not_overwritten(tmp_path: Path) -> None:
+    settings_file = tmp_path / "production.yaml"
+    settings_file.write_text("lambda: {memory_mb: 512}\n")
+    with pytest.raises(UsageError, match="exists and is not a plan"):
+        save_plan(planned(World(), box("a")), settings_file, place=PLACE, options=PlanOptions())
+    assert settings_file.read_text() == "lambda: {memory_mb: 512}\n"
+    with pytest.raises(UsageError) as caught:
+        load_plan(settings_file)
+    assert caught.value.hint == f"whatschat-ops provision --config {settings_file}"
 
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -93,7 +123,7 @@ def test_other_wish_makes_it_stale(tmp_path: Path, change: dict[str, Any], appli
         apply(planned(world, box("a", size=0)), kinds(world), lambda event: None)
     file = load_plan(saved(planned(world, box("a", **wanted)), tmp_path))
     with pytest.raises(OpsError, match="stale"):
-        file.require_same(planned(world, box("a", **{**wanted, **change})), PLACE, AGAIN)
+        file.require_same(planned(world, box("a", **{**wanted, **change})), PLACE, SETTINGS, AGAIN)
 
 
 def test_drift_since_then_makes_it_stale_though_the_plan_looks_the_same(tmp_path: Path) -> None:
@@ -103,14 +133,14 @@ def test_drift_since_then_makes_it_stale_though_the_plan_looks_the_same(tmp_path
     file = load_plan(saved(planned(world, wanted), tmp_path))
     world.things[("box", ("a",))]["secret"] = Secret("two")
     with pytest.raises(OpsError, match="that a plan does not show"):
-        file.require_same(planned(world, wanted), PLACE, AGAIN)
+        file.require_same(planned(world, wanted), PLACE, SETTINGS, AGAIN)
 
 
 def test_plan_of_another_stack_or_place_is_refused(tmp_path: Path) -> None:
     made = planned(World(), box("a"))
     file = load_plan(saved(made, tmp_path))
     with pytest.raises(OpsError, match="not for whatschat-test in 000000000000/eu-west-1"):
-        file.require_same(made, "000000000000/eu-west-1", AGAIN)
+        file.require_same(made, "000000000000/eu-west-1", SETTINGS, AGAIN)
 
 
 @settings(max_examples=30, deadline=None)
@@ -132,7 +162,7 @@ def test_same_plan_has_another_fingerprint_in_every_file(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", b"[1]", b"\xff", b'{"format": "whatschat-ops plan 2"}'], ids=str
+    "content", [b"", b"{}", b"[1]", b"\xff", b'{"format": "whatschat-ops plan 1"}'], ids=str
 )
 def test_something_else_is_not_a_plan(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "p.json"

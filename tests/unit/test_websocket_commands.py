@@ -20,6 +20,7 @@ from whatschat_ops.errors import UsageError
 from whatschat_ops.websocket.events import Closed, Event, NotSent, Opened, Received, Reconnecting, Sent
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+EXAMPLE = 'whatschat-ops ws broadcast --type notice "Hello"'
 
 
 class Pipe(io.TextIOWrapper):
@@ -90,27 +91,27 @@ def test_a_message_is_an_argument_a_file_or_standard_input(
     (tmp_path / "message").write_bytes("héllo\r\n".encode())
     monkeypatch.setattr(sys, "stdin", Pipe(b"piped\n\n"))
 
-    assert read_message("hello", None) == "hello"
-    assert read_message(None, tmp_path / "message") == "héllo"
-    assert read_message("-", None) == "piped\n"
+    assert read_message("hello", None, EXAMPLE) == "hello"
+    assert read_message(None, tmp_path / "message", EXAMPLE) == "héllo"
+    assert read_message("-", None, EXAMPLE) == "piped\n"
 
 
 def test_a_message_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
 
     with pytest.raises(UsageError, match="not UTF-8"):
-        read_message(None, tmp_path / "binary")
+        read_message(None, tmp_path / "binary", EXAMPLE)
     with pytest.raises(UsageError, match="cannot be read"):
-        read_message(None, tmp_path / "missing")
+        read_message(None, tmp_path / "missing", EXAMPLE)
 
 
 def test_no_more_is_read_than_a_message_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="131,072 bytes"):
-        read_message(None, Path("/dev/zero") if os.name == "posix" else Path(sys.executable))
+        read_message(None, Path("/dev/zero") if os.name == "posix" else Path(sys.executable), EXAMPLE)
     held = io.BytesIO(b"x" * 1_000_000)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(held))
     with pytest.raises(UsageError, match="131,072 bytes"):
-        read_message("-", None)
+        read_message("-", None, EXAMPLE)
     assert held.tell() < 200_000
 
 

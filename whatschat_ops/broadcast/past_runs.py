@@ -86,13 +86,17 @@ def resume(
     return Journal.open(directory, run_id, retry_failed=retry_failed)
 
 
-def delete_run(directory: Path, run_id: str) -> None:
-    """Delete a run's journal, damaged or not. Raises UsageError when there is none, OpsError while it is worked on."""
+def require_run(directory: Path, run_id: str) -> Path:
+    """The file of a run. Raises UsageError when there is none."""
     path = file.journal_path(directory, run_id)
     if not path.exists():
-        raise UsageError(
-            f"There is no broadcast {run_id}: {path} does not exist.", hint="whatschat-ops ws broadcasts list"
-        )
+        raise UsageError(f"There is no broadcast {run_id}.", hint="whatschat-ops ws broadcasts list")
+    return path
+
+
+def delete_run(directory: Path, run_id: str) -> None:
+    """Delete a run's journal, damaged or not. Raises UsageError when there is none, OpsError while it is worked on."""
+    path = require_run(directory, run_id)
     lock = file.hold(path)
     if lock is None:
         raise OpsError(f"The broadcast {run_id} is being worked on.", hint="Wait until it has ended.")

@@ -13,18 +13,16 @@ if TYPE_CHECKING:
     from whatschat_ops.cli.command import Run
 
 
-def again_command(run: Run, run_id: str) -> str:
+def again_command(run_id: str) -> str:
     """The command that goes on with a run."""
-    environment = run.settings.environment
-    where = "" if environment == "local" else f" -e {environment}"
-    return f"whatschat-ops ws broadcast --resume {run_id}{where}"
+    return f"whatschat-ops ws broadcast --resume {run_id}"
 
 
 def conclude(run: Run, summary: RunSummary, tolerance: Tolerance, *, interrupted: bool) -> None:
     """The rest of what is to say, and the exit code. Raises unless all is well."""
     from whatschat_ops.broadcast.summary import RunState, exit_code
 
-    again = again_command(run, summary.run_id)
+    again = again_command(summary.run_id)
     if interrupted and summary.state is not RunState.FINISHED:
         raise Interrupted(_left_words(summary), hint=again)
     if summary.state is not RunState.FINISHED:  # shards failed, no more than are tolerated
@@ -43,7 +41,7 @@ def conclude(run: Run, summary: RunSummary, tolerance: Tolerance, *, interrupted
         run.out.warn("Nobody is connected.")
     code = exit_code(summary, tolerance)
     if code is not ExitCode.DONE:
-        raise _failure(summary, code, _way_out(run, summary))
+        raise _failure(summary, code, _way_out(summary))
 
 
 def _left_words(summary: RunSummary) -> str:
@@ -54,10 +52,10 @@ def _left_words(summary: RunSummary) -> str:
     return f"Interrupted: {some}{found} are still to be sent to."
 
 
-def _way_out(run: Run, summary: RunSummary) -> str:
+def _way_out(summary: RunSummary) -> str:
     """Another attempt, if one may end otherwise; else the list of those that failed."""
     if any(may_end_otherwise(failure.reason) for failure in summary.failures):
-        return f"{again_command(run, summary.run_id)} --retry-failed"
+        return f"{again_command(summary.run_id)} --retry-failed"
     return f"whatschat-ops ws broadcasts show {summary.run_id} --failures"
 
 

@@ -47,6 +47,13 @@ class View:
     server_errors: int
     transport_errors: int
     detail: str
+    gone_rows_left: int = 0
+    """Rows of gone connections that are still to be deleted."""
+
+    @property
+    def only_deletes(self) -> bool:
+        """Whether everybody was sent to, and only rows are left to be deleted."""
+        return self.total is not None and self.ended >= self.total and self.gone_rows_left > 0
 
     @property
     def ended(self) -> int:
@@ -90,6 +97,7 @@ def view(progress: Progress, rate_per_s: float) -> View:
         server_errors=sender.server_errors,
         transport_errors=sender.transport_errors,
         detail=sender.detail,
+        gone_rows_left=counts.gone - counts.pruned - counts.rewritten - counts.prune_failed,
     )
 
 
@@ -105,6 +113,8 @@ def of_words(it: View) -> str:
 
 def pace_words(it: View) -> str:
     """The rate, and how long it will take."""
+    if it.only_deletes:
+        return f"deleting the rows of gone connections, {it.gone_rows_left:,} left"
     left = "" if it.left_s is None else f", {time_words(it.left_s)} left"
     return f"{it.rate_per_s:,.0f}/s{left}"
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,6 +49,17 @@ class CommonOptions:
         """These options, filled up with those given before the command's name."""
         given = {name: getattr(self, name) for name in COMMON if getattr(self, name) is not None}
         return replace(outer, **given)
+
+    @property
+    def place(self) -> dict[str, str]:
+        """The options that say which environment is meant, as they were given."""
+        named = {"-e": self.env, "--config": self.config, "--profile": self.profile, "--region": self.region}
+        return {option: str(value) for option, value in named.items() if value is not None}
+
+    @property
+    def place_words(self) -> str:
+        """The same as they are typed."""
+        return " ".join(f"{option} {shlex.quote(value)}" for option, value in self.place.items())
 
 
 _ANNOTATIONS: dict[str, Any] = {
@@ -102,6 +114,22 @@ class Run:
     """The command as it was called, for example `whatschat-ops table create`."""
     _loaded: LoadedSettings | None = field(default=None, repr=False)
     _aws: Aws | None = field(default=None, repr=False)
+
+    def fill_place(self, given: Mapping[str, str]) -> None:
+        """Go where another run was (its `full_place`), as far as the options do not say otherwise. Before settings are loaded."""
+        wanted = CommonOptions(
+            env=given.get("-e"),
+            config=Path(given["--config"]) if "--config" in given else None,
+            profile=given.get("--profile"),
+            region=given.get("--region"),
+        )
+        self.options = self.options.over(wanted)
+        self.out.place = self.options.place_words
+
+    def full_place(self) -> dict[str, str]:
+        """What leads another run to these settings, from any directory."""
+        path = self.loaded.path
+        return self.options.place | ({"--config": str(path.absolute())} if path is not None else {})
 
     @property
     def loaded(self) -> LoadedSettings:
@@ -185,6 +213,7 @@ def make_run(options: CommonOptions, *, show_secrets: bool = False) -> Run:
         quiet=bool(options.quiet),
         verbose=bool(options.verbose or options.debug),
         show_secrets=show_secrets,
+        place=options.place_words,
     )
     _current.append(Run(options, output))
     return _current[-1]

@@ -96,12 +96,22 @@ def _write(run: Run, text: str, output: Path | None) -> None:
     run.out.note(f"Wrote {output}.")
 
 
+def _as_written(value: Any) -> str:
+    """A value as it would stand in a configuration file."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _render_settings(rows: list[SettingRow]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
     table = Table("Setting", "Value", "From", box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        value = "" if row.value is None else str(row.value)
-        table.add_row(row.key, Text(value), Text(row.origin, style="dim" if row.origin == "default" else ""))
+        table.add_row(
+            row.key,
+            Text(_as_written(row.value)),
+            Text(row.origin, style="dim" if row.origin == "default" else ""),
+        )
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,13 +38,17 @@ def doctor(
 
     checks = guide_checks(run.settings, run.aws, area=area)
     with run.out.status("Examining the stack"):
-        results = run_checks(checks)
+        results = [_placed(run, result) for result in run_checks(checks)]
     run.out.result(results, _render)
     failed = [result.name for result in results if result.status is Status.FAIL]
     if failed and not run.out.as_json:
         raise ChecksFailed(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}.")
     if failed:
         raise typer.Exit(ChecksFailed.exit_code)
+
+
+def _placed(run: Run, result: CheckResult) -> CheckResult:
+    return replace(result, fix=run.out.placed(result.fix)) if result.fix else result
 
 
 def _render(results: list[CheckResult]) -> Any:

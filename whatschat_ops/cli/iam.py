@@ -248,6 +248,14 @@ def _render_check(result: PermissionCheck) -> list[Any]:
     return [Text(f"{line}.", style="bold"), table]
 
 
+LONGEST_REASON = 120
+
+
+def _shortened(reason: str) -> str:
+    """What a policy for everything is wider than is long; --json has all of it."""
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON].rpartition(', ')[0]}, ...)"
+
+
 def _findings(result: PermissionCheck) -> dict[tuple[str, str, str, str], list[str]]:
     """Mark, style, action and reason -> the resources that it is about."""
     found: dict[tuple[str, str, str, str], list[str]] = {}
@@ -257,6 +265,6 @@ def _findings(result: PermissionCheck) -> dict[tuple[str, str, str, str], list[s
         why = "depends on the request, or is partly allowed"
         found.setdefault(("unknown", "yellow", item.action, why), []).append(item.resource)
     for extra in result.superfluous or ():
-        key = ("superfluous", "yellow", extra.action, f"{extra.reason}; {extra.policy}")
+        key = ("superfluous", "yellow", extra.action, f"{_shortened(extra.reason)}; {extra.policy}")
         found.setdefault(key, []).append(extra.resource)
     return found

@@ -75,7 +75,8 @@ def deploy(
     stack = open_stack(run)
     kinds = ("function", "alias") if canary is None else ("function",)
     made = stack.plan_only({f"{kind}.{short}" for kind in kinds for short in shorts})
-    applied = show_and_apply(run, stack, made, "Deploy this?", yes=yes)
+    question = "Deploy this?" if canary is None else f"Deploy this, and give it {canary}% of the calls?"
+    applied = show_and_apply(run, stack, made, question, yes=yes)
     if applied is None:
         return
     versions = {short: str(applied.outputs[f"function.{short}"]["version"]) for short in shorts}

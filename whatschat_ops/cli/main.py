@@ -151,7 +151,23 @@ def _as_usage_error(error: Any, arguments: list[str]) -> UsageError:
     ids = [argument for argument in arguments if re.fullmatch(r"-[\w-]{14}=", argument)]
     if ids and "--" not in arguments:  # API Gateway's ids may begin with a dash, as options do
         return UsageError(f"{ids[0]} looks like an option.", hint=f"{path} -- {ids[0]}")
-    return UsageError(error.format_message(), hint=f"{path} --help")
+    return UsageError(_in_plain_words(error.format_message()), hint=f"{path} --help")
+
+
+_VALIDATOR_WORDS = (
+    (r"Value error, ", ""),
+    (r"Input should be a valid integer, unable to parse string as an integer", "it is not a whole number"),
+    (r"Input should be a valid number, unable to parse string as a number", "it is not a number"),
+    (r"Input should be (greater|less) than or equal to", lambda found: f"it must be at {'least' if found[1] == 'greater' else 'most'}"),
+    (r"Input should be", "it must be"),
+)  # fmt: skip
+
+
+def _in_plain_words(message: str) -> str:
+    """Typer repeats what pydantic says of a value, which is meant for programmers."""
+    for pattern, words in _VALIDATOR_WORDS:
+        message = re.sub(pattern, words, message)
+    return message
 
 
 def _as_bug(error: Exception) -> OpsError:

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.errors import ConfigError, OpsError, UsageError
 from whatschat_ops.redaction import Secret, redact
 
 if TYPE_CHECKING:
@@ -34,8 +35,20 @@ _CONTROL_CODES: Mapping[int, None] = dict.fromkeys((7, 8, 11, 12, 13))
 """Bell, backspace, vertical tab, form feed, carriage return: Rich drops them from a text, and so do we."""
 
 
+PLACED_COMMANDS = (
+    "provision", "plan", "status", "destroy", "unlock", "config", "table", "lambda", "iam", "token", "ws", "chime", "cost",
+    "env", "doctor", "export",
+)  # fmt: skip
+"""Commands that mean an environment: all but `local`."""
+_OWN_COMMAND = re.compile(rf"\bwhatschat-ops (?=(?:{'|'.join(PLACED_COMMANDS)})\b)")
+
+
 class Output:
-    """Where a command's words go. `show_secrets` is switched on by the option of that name."""
+    """Where a command's words go. `show_secrets` is switched on by the option of that name.
+
+    `place` are the options that lead to this run's environment (`-e staging --config mine.yaml`): every command of ours
+    that is suggested gets them, so that it can be typed as it stands.
+    """
 
     def __init__(
         self,
@@ -44,6 +57,7 @@ class Output:
         quiet: bool = False,
         verbose: bool = False,
         show_secrets: bool = False,
+        place: str = "",
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
     ) -> None:
@@ -51,6 +65,7 @@ class Output:
         self.quiet = quiet
         self.verbose = verbose
         self.show_secrets = show_secrets
+        self.place = place
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self._result_printed = False
@@ -66,11 +81,18 @@ class Output:
         rendered = render(model)
         # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
         if isinstance(rendered, str):  # plain: no need to import Rich
-            self.text(rendered.translate(_CONTROL_CODES))
+            self.text(self.placed(rendered).translate(_CONTROL_CODES))
         else:
             from rich.text import Text
 
-            self._console(self.stdout).print(rendered, soft_wrap=isinstance(rendered, Text))
+            console = self._console(self.stdout)
+            if self.stdout.isatty():
+                console.print(rendered, soft_wrap=isinstance(rendered, Text))
+                return
+            with console.capture() as captured:
+                console.print(rendered, soft_wrap=isinstance(rendered, Text))
+            # Tables are filled up with blanks, which are in the way of whoever reads a pipe.
+            self.text("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     def stream(self, model: T, render: Callable[[T], RenderableType]) -> None:
         """Print one of many results as it comes: a JSON object on one line, or one line that is never cut."""
@@ -88,36 +110,45 @@ class Output:
     def note(self, text: str) -> None:
         """Say something on stderr, unless --quiet. The text is not markup."""
         if not self.quiet:
-            self._line(text, "")
+            self._line(self.placed(text), "")
 
     def detail(self, text: str) -> None:
         """Say something on stderr only with --verbose."""
         if self.verbose:
-            self._line(text, "dim")
+            self._line(self.placed(text), "dim")
 
     def warn(self, text: str) -> None:
         """Say on stderr what the user should look at, even with --quiet."""
-        self._line(f"Warning: {text}", "yellow")
+        self._line(self.placed(f"Warning: {text}"), "yellow")
 
     def fail(self, error: OpsError) -> None:
         """Print an error: on stdout as JSON with --json, else two lines on stderr.
 
         After a result (partly done, a check failed) stdout already holds its one JSON document.
         """
+        hint = error.hint
+        if hint and not isinstance(error, ConfigError):  # the very options may be what is wrong
+            hint = self.placed(hint)
         if self.as_json and not self._result_printed:
-            hint = redact(error.hint) if error.hint else None
-            document = {"error": {"code": error.code, "message": redact(error.message), "hint": hint}}
+            said = redact(hint) if hint else None
+            document = {"error": {"code": error.code, "message": redact(error.message), "hint": said}}
             self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
             self.stdout.flush()
             return
         self._line(f"Error: {error.message}", "red")
-        if error.hint:
-            self._line(f"  Try: {error.hint}", "")
+        if hint:
+            self._line(f"  Try: {hint}", "")
 
     def confirm(self, question: str, *, yes: bool) -> bool:
-        """Ask on the terminal. Without a terminal there is nobody to ask: UsageError unless `yes`."""
+        """Ask on the terminal, what the last line of `question` asks; the lines above say what it is about.
+
+        Without a terminal there is nobody to ask: UsageError unless `yes`.
+        """
         if yes:
             return True
+        about, _, question = question.rpartition("\n")
+        if about:
+            self._line(about, "")
         if not (sys.stdin.isatty() and self.stderr.isatty()):
             raise UsageError(
                 f"{question} Nobody is there to answer.", hint="Add --yes to go on without asking."
@@ -163,15 +194,20 @@ class Output:
             return [self.encode(item) for item in value]
         return _encode_scalar(value)
 
+    def placed(self, text: str) -> str:
+        """A text whose suggested commands lead to this run's environment."""
+        return _OWN_COMMAND.sub(lambda _: f"whatschat-ops {self.place} ", text) if self.place else text
+
     def shown(self, secret: Secret) -> str:
         """A secret as this output may show it."""
         return secret.reveal() if self.show_secrets else str(secret)
 
     def _line(self, text: str, style: str) -> None:
+        text = redact(text)
         if self._display is not None:
-            self._display.print(redact(text), style)
+            self._display.print(text, style)
         else:
-            self._console(self.stderr).print(redact(text), style=style, soft_wrap=True)
+            self._console(self.stderr).print(text, style=style, soft_wrap=True)
 
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console

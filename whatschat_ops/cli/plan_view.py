@@ -54,8 +54,8 @@ def summary(plan: PlanReport) -> str:
     return f"Plan: {', '.join(counts)}.{nothing}" if counts else UP_TO_DATE
 
 
-def render_status(status: StackStatus) -> RenderableType:
-    """A line for each resource: its state and its identity in AWS."""
+def render_status(status: StackStatus, *, lines: int | None = None) -> RenderableType:
+    """A line for each resource: its state and its identity in AWS. Only those that are not in sync, if not all fit into `lines`."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -68,12 +68,17 @@ def render_status(status: StackStatus) -> RenderableType:
         "not ours": "red",
     }
     table = Table("Resource", "State", "Identity", box=None, header_style="bold", pad_edge=False)
-    for resource in status.resources:
+    shown = status.resources
+    if lines is not None and sum(1 + len(one.drift) + bool(one.reason) for one in shown) + 3 > lines:
+        shown = tuple(one for one in shown if one.state != "in sync")
+    for resource in shown:
         table.add_row(
             resource.address,
             Text(resource.state, styles[resource.state]),
             Text(resource.id or "", overflow="fold"),
         )
+        if resource.reason:
+            table.add_row("", "", Text(resource.reason, "dim", overflow="fold"))
         for line in (line for change in resource.drift for line in _change_lines(change)):
             table.add_row("", Text("~", "yellow"), Text(line, overflow="fold"))
     in_sync = sum(resource.state == "in sync" for resource in status.resources)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -112,19 +113,22 @@ def provision(
     from whatschat_ops.stack.outputs import read_outputs
 
     saved = _load(plan_file, adopt or delete_data) if plan_file else None
-    stack = open_stack(run)
     options = saved.options if saved else PlanOptions(adopt, delete_data)
+    run.fill_place(options.given)
+    stack = open_stack(run)
     with run.out.status("Reading what is there"):
         made = stack.plan(adopt=options.adopt, delete_data=options.delete_data)
     if saved:
-        saved.require_same(made, stack.place, f"whatschat-ops plan --out {plan_file}{_environment(run)}")
+        again = f"whatschat-ops plan --out {plan_file}"
+        if not saved.require_same(made, stack.place, _settings_digest(run), again):
+            run.out.note(f"All that the plan of {saved.made_at} wanted is there.")
     question = f"Apply this to {stack.name}{_data_loss(made)}?"
     applied = show_and_apply(run, stack, made, question, yes=yes or saved is not None)
     if applied is None:
         return
     outputs = read_outputs(run.settings, run.aws, applied.outputs["api.websocket"])
-    commands = tuple(f"{line}{_environment(run)}" for line in NEXT_COMMANDS)
-    shown, requests = stack.report(made), run.aws.requests
+    commands = tuple(run.out.placed(line) for line in NEXT_COMMANDS)
+    shown, requests = _report(run, stack, made), run.aws.requests
     result = ProvisionResult(
         stack.name, bool(applied.done), applied.done, applied.seconds, requests, shown, outputs, commands
     )
@@ -152,16 +156,20 @@ def plan(
     Example: whatschat-ops plan --detailed-exitcode && echo nothing to do
     """
     from whatschat_ops.cli.plan_view import render_plan
-    from whatschat_ops.provision import PlanOptions, save_plan
+    from whatschat_ops.provision import PlanOptions, require_plan_or_nothing, save_plan
 
+    if out is not None:
+        require_plan_or_nothing(out)
     stack = open_stack(run, reading=True)
     with run.out.status("Reading what is there"):
         made = stack.plan(adopt=adopt, delete_data=delete_data)
-    run.out.result(stack.report(made), lambda result: render_plan(result, everything=run.out.verbose))
+    _note_defaults(run, made)
+    run.out.result(_report(run, stack, made), lambda result: render_plan(result, everything=run.out.verbose))
     if out is not None:
         made.require_possible()
-        save_plan(made, out, place=stack.place, options=PlanOptions(adopt, delete_data))
-        run.out.note(f"Saved. Apply exactly this with: whatschat-ops provision {out}{_environment(run)}")
+        options = PlanOptions(adopt, delete_data, _settings_digest(run), run.full_place())
+        save_plan(made, out, place=stack.place, options=options)
+        run.out.note(f"Saved. Apply exactly this with: whatschat-ops provision {out}")
     if detailed_exitcode and (made.changing or made.blocked):
         raise typer.Exit(ExitCode.CHANGES)
 
@@ -217,9 +225,10 @@ def show_and_apply(
     from whatschat_ops.cli.provision_progress import ProgressLines
     from whatschat_ops.stack.waiting import Waiting
 
+    _note_defaults(run, made)
     held = any(step.live is not None and step.live.held for step in made)  # left alone, which should be seen
     if (made.changing or made.blocked or held) and not (run.out.quiet or run.out.as_json):
-        shown = render_plan(stack.report(made), everything=run.out.verbose)
+        shown = render_plan(_report(run, stack, made), everything=run.out.verbose)
         run.out.error_console().print(shown, soft_wrap=True)
     made.require_possible()
     if made.changing and not run.out.confirm(question, yes=yes):
@@ -246,6 +255,30 @@ def destroy_planned(run: Run, stack: Stack, made: Plan, *, yes: bool, last: bool
     run.out.result(result, _render_destroyed)
 
 
+def _note_defaults(run: Run, made: Plan) -> None:
+    """Say that there is no configuration file here, before what is there is changed to the defaults."""
+    from whatschat_ops.provision import Action
+
+    if run.loaded.path is None and any(step.action in (Action.UPDATE, Action.REPLACE) for step in made):
+        run.out.note(
+            f"There is no configs/{run.settings.environment}.yaml in this directory: these are changes to the defaults."
+        )
+
+
+def _report(run: Run, stack: Stack, made: Plan) -> PlanReport:
+    """The plan as it is shown: its ways out lead to this run's environment."""
+    report = stack.report(made)
+    steps = tuple(
+        replace(step, hint=run.out.placed(step.hint)) if step.hint else step for step in report.steps
+    )
+    return replace(report, steps=steps)
+
+
+def _settings_digest(run: Run) -> str:
+    """The same for the same settings, wherever they come from."""
+    return hashlib.sha256(run.settings.model_dump_json().encode()).hexdigest()
+
+
 def _load(path: Path, has_options: bool) -> PlanFile:
     from whatschat_ops.provision import load_plan
 
@@ -255,11 +288,6 @@ def _load(path: Path, has_options: bool) -> PlanFile:
             hint=f"whatschat-ops plan --adopt --delete-data --out {path}",
         )
     return load_plan(path)
-
-
-def _environment(run: Run) -> str:
-    """The option that a suggested command needs to mean the same environment."""
-    return "" if run.settings.environment == "local" else f" -e {run.settings.environment}"
 
 
 def _data_loss(made: Plan) -> str:

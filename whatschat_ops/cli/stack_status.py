@@ -84,7 +84,7 @@ def _redraw(out: Output, stack: Stack, interval_s: float) -> None:
     with Live(Text("Reading what is there"), console=console, auto_refresh=False) as live:
         for found in _looks(out, stack, interval_s):
             seen = Text(f"{datetime.now():%H:%M:%S}, every {interval_s:g} s. Ctrl-C ends it.", "dim")
-            live.update(Group(render_status(found), seen), refresh=True)
+            live.update(Group(render_status(found, lines=console.height), seen), refresh=True)
 
 
 def _print_changes(out: Output, stack: Stack, interval_s: float) -> None:

@@ -22,7 +22,7 @@ from whatschat_ops.cli.ws_options import (
     read_message,
     stage_endpoint,
 )
-from whatschat_ops.errors import Gone, OpsError, PartlyDone, UsageError
+from whatschat_ops.errors import Gone, OpsError, PartlyDone, Rejected, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.websocket.sending import Receipt
@@ -35,6 +35,9 @@ class Posted:
     connection_id: str
     size_bytes: int
     metered_messages: int
+
+
+_SEND_EXAMPLE = 'whatschat-ops ws send --user alice --to bob "Hello"'
 
 
 def register(app: typer.Typer) -> None:
@@ -99,7 +102,7 @@ def connect(
 
     from whatschat_ops.cli.ws_conversation import converse
 
-    make_socket = opener(run, user, token, token_via, url)
+    make_socket = opener(run, user, token, token_via, url, "whatschat-ops ws connect --user alice")
     report = asyncio.run(converse(run.out, make_socket, wait_s=wait, reconnect=reconnect))
     run.out.detail(f"Sent {report.sent}, received {report.received}.")
     if report.not_sent:
@@ -125,19 +128,19 @@ def send(
 ) -> None:
     """Send one message: from a user to users, or from the backend to one connection.
 
+    Somebody who is offline is counted, and is no failure. Exit code 4 if somebody who is online could not be reached.
+
     Example: whatschat-ops ws send --user alice --to bob "Hello"
     """
-    text = read_message(message, file)
+    text = read_message(message, file, _SEND_EXAMPLE)
     if connection is not None:
         if to or user or token:
             raise UsageError("--connection posts as the backend: it goes without --user, --token and --to.")
         _post(run, connection, text, url)
         return
     if not to:
-        raise UsageError(
-            "There is nobody to send to.", hint='whatschat-ops ws send --user alice --to bob "Hello"'
-        )
-    receipt = _send_as_user(opener(run, user, token, token_via, url), to, text, timeout_s)
+        raise UsageError("There is nobody to send to.", hint=_SEND_EXAMPLE)
+    receipt = _send_as_user(opener(run, user, token, token_via, url, _SEND_EXAMPLE), to, text, timeout_s)
     run.out.result(receipt, _render_receipt)
     if receipt.failed:
         raise PartlyDone(f"{receipt.failed} of {receipt.recipients} recipients could not be reached.")
@@ -162,6 +165,13 @@ def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
     data = text.encode()
     try:
         ConnectionsApi(run.aws, stage_endpoint(run, url).callback_url).post(connection_id, data)
+    except Rejected as error:  # "Invalid connectionId": it was never one
+        raise Rejected(
+            error.message,
+            hint="whatschat-ops ws connections list",
+            aws_code=error.aws_code,
+            operation=error.operation,
+        ) from error
     except Gone as error:
         raise Gone(
             f"The connection {connection_id} no longer exists.",

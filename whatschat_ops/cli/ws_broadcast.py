@@ -67,7 +67,8 @@ def broadcast(
     """Send one message to all connections, or to some of them.
 
     Every connection ends as delivered, gone (its row is deleted) or failed, and a journal keeps which: a run that was
-    interrupted, even killed, goes on with --resume. Exit code 0 if nothing failed, 4 if some did, 1 if nothing arrived.
+    interrupted, even killed, goes on with --resume. Exit code 0 if nothing failed (that somebody is gone, or nobody there, is
+    no failure), 4 if some did, 1 if some did and nobody got it.
 
     Example: whatschat-ops ws broadcast --type notice "Back in 5 minutes" --dry-run
     """
@@ -87,7 +88,7 @@ def broadcast(
         raise UsageError(
             "The message and the users cannot both come from standard input.", hint="Use --file."
         )
-    given = read_message(message, file)
+    given = read_message(message, file, 'whatschat-ops ws broadcast --type notice "Hello"')
     order = _Order(run, engine, pace, tolerance)
     order.compose(given, kind=kind, text=text, no_id=no_id)
     with order.selected(user, users_file, connection, exclude_user, sample):
@@ -253,7 +254,7 @@ def _carry_out(
     record = journal.record
     words = Selection.from_json(record.selection)
     run.out.note(f"Run {record.run_id}: {len(record.message):,} bytes to {words}.")
-    again = again_command(run, record.run_id)
+    again = run.out.placed(again_command(record.run_id))
     progress = BroadcastProgress(run.out, again)
     _collect_rarely()
     try:

@@ -74,13 +74,17 @@ def delete(
 ) -> None:
     """Delete the journals of past broadcasts; they cannot be resumed or looked at any more."""
     from whatschat_ops.broadcast.broadcasting import forget
+    from whatschat_ops.broadcast.past_runs import require_run
 
-    if not run.out.confirm(f"Delete {', '.join(run_ids)}?", yes=yes):
+    chosen = tuple(dict.fromkeys(map(named_run, run_ids)))
+    for run_id in chosen:
+        require_run(runs_directory(), run_id)
+    if not run.out.confirm(f"Delete {', '.join(chosen)}?", yes=yes):
         run.out.note("Nothing was deleted.")
         return
-    for run_id in run_ids:
+    for run_id in chosen:
         forget(runs_directory(), run_id)
-    run.out.result(DeletedRuns(tuple(run_ids)), lambda it: f"Deleted {', '.join(it.deleted)}.")
+    run.out.result(DeletedRuns(chosen), lambda it: f"Deleted {', '.join(it.deleted)}.")
 
 
 def named_run(name: str) -> str:

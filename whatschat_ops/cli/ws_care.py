@@ -82,6 +82,11 @@ def prune(
             ),
         )
     run.out.result(report, _render_pruned)
+    if report.young:
+        run.out.note(
+            f"{report.young:,} rows without a connection are less than a minute old, as those of connections that are "
+            "just being opened are: they were left. Run it again in a minute."
+        )
     done = report.scanned - report.failed
     fail_if_any(report.failed, report.scanned, report.failures, "rows could not be looked after", done)
 
@@ -116,7 +121,7 @@ def disconnect(
     planned = None
     if dry_run or not yes:
         planned = disconnecting.would_disconnect(store.of_users(users, include_expired=True))
-    if dry_run and planned is not None:
+    if planned is not None and (dry_run or not planned.connections):
         run.out.result(planned, _render_disconnected)
         return
     if planned is not None and not run.out.confirm(_question(run, planned, everybody), yes=yes):
@@ -202,6 +207,8 @@ def _render_pruned(report: PruneReport) -> Any:
 
 
 def _render_disconnected(report: DisconnectReport) -> Any:
+    if report.dry_run and not report.connections:
+        return "Nobody of them is connected: there is nothing to close."
     if report.dry_run:
         return f"Would close {report.connections:,} connection{'' if report.connections == 1 else 's'}."
     return _counts(

@@ -25,7 +25,10 @@ from whatschat_ops.websocket.events import (
 )
 from whatschat_ops.websocket.session import Session, SessionPolicy, SessionReport
 
-_HELP = "Every line is sent as it is. /ping sends a ping, /quit or Ctrl-D leaves."
+_HELP = """\
+Every line is sent as it is; the functions read JSON (docs/protocol.md), for example:
+  {"type": "message:send", "recipients": ["bob"], "content": "Hello"}
+/ping sends a ping, /quit or Ctrl-D leaves."""
 _LINES_AHEAD = 100
 _LEFT_AS_THEY_ARE = frozenset("\n\t")
 _BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

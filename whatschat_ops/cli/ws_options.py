@@ -63,15 +63,18 @@ def stage_endpoint(run: Run, url: str | None) -> Endpoint:
     return replace(found, api_id=outputs.api_id or found.api_id, stage=found.stage or outputs.stage)
 
 
-def opener(run: Run, user: str | None, token: str | None, via: str, url: str | None) -> Opener:
-    """What opens sockets as `user` (a fresh token for each) or with `token`. Raises UsageError unless it is one of them."""
+def opener(run: Run, user: str | None, token: str | None, via: str, url: str | None, example: str) -> Opener:
+    """What opens sockets as `user` (a fresh token for each) or with `token`.
+
+    Raises UsageError unless it is one of them; the hint is `example`.
+    """
     from whatschat_ops.websocket.client import Opener
     from whatschat_ops.websocket.handshake import TokenVia as Via
 
     if (user is None) == (token is None):
         raise UsageError(
             "Say as whom to connect: either --user or --token (or WHATSCHAT_TOKEN).",
-            hint="whatschat-ops ws connect --user alice",
+            hint=example,
         )
     make_token = _given_token(token) if token is not None else _fresh_tokens(run, str(user))
     return Opener(stage_endpoint(run, url).websocket_url, make_token, Via(via))
@@ -96,28 +99,29 @@ def _fresh_tokens(run: Run, user: str) -> Callable[[], Secret]:
     return lambda: mint(user, secret, ttl=ttl, now=datetime.now(UTC), token_id=uuid.uuid4().hex).token
 
 
-def read_message(message: str | None, file: Path | None) -> str:
+def read_message(message: str | None, file: Path | None, example: str) -> str:
     """The message of the command line, of a file or of standard input; one line end at its end is dropped.
 
-    Raises UsageError when there is none, more than one, or one that is too big or not UTF-8 text. No more is read than
-    API Gateway would carry.
+    Raises UsageError, with `example` as its hint, when there is none, more than one, or one that is too big or not UTF-8
+    text. No more is read than API Gateway would carry.
     """
-    from whatschat_ops.websocket.management import LARGEST_MESSAGE_BYTES
+    from whatschat_ops.websocket.management import LARGEST_MESSAGE_BYTES, TOO_LARGE_HINT
 
     if (message is None) == (file is None):
         raise UsageError(
             "Give one message: as an argument, with --file, or - for standard input.",
-            hint='whatschat-ops ws broadcast --type notice "Hello"',
+            hint=example,
         )
     if file is None and message != "-":
-        return _not_empty(str(message))
+        return _not_empty(str(message), example)
     try:
         most = LARGEST_MESSAGE_BYTES + len("\r\n")
         with nullcontext(sys.stdin.buffer) if file is None else file.open("rb") as source:
             data = source.read(most + 1)
         if len(data) > most:
             raise UsageError(
-                f"The message is too big: API Gateway carries at most {LARGEST_MESSAGE_BYTES:,} bytes (128 KB)."
+                f"The message has more than {LARGEST_MESSAGE_BYTES:,} bytes (128 KB), the most that API Gateway carries.",
+                hint=TOO_LARGE_HINT,
             )
         text = data.decode()
     except OSError as error:
@@ -126,10 +130,10 @@ def read_message(message: str | None, file: Path | None) -> str:
         raise UsageError(
             f"The message is not UTF-8 text ({error.reason}): API Gateway carries text."
         ) from error
-    return _not_empty(text.removesuffix("\n").removesuffix("\r"))
+    return _not_empty(text.removesuffix("\n").removesuffix("\r"), example)
 
 
-def _not_empty(text: str) -> str:
+def _not_empty(text: str, example: str) -> str:
     if not text:  # as a rule an unset shell variable
-        raise UsageError("The message is empty.", hint='whatschat-ops ws broadcast --type notice "Hello"')
+        raise UsageError("The message is empty.", hint=example)
     return text

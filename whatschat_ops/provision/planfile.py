@@ -12,10 +12,11 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -26,16 +27,21 @@ from whatschat_ops.provision.report import PlanReport, report
 from whatschat_ops.provision.steps import Plan, Resource
 from whatschat_ops.redaction import Secret
 
-FORMAT: Final = "whatschat-ops plan 1"
+FORMAT: Final = "whatschat-ops plan 2"
 PBKDF2_ITERATIONS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What the plan was made with; it is made again with the same."""
+    """What the plan was made with; it is made again with the same.
+
+    `settings` is a digest of all settings, `given` the options of the command line that led to them.
+    """
 
     adopt: bool = False
     delete_data: bool = False
+    settings: str = ""
+    given: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class PlanFile:
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
-    format: Literal["whatschat-ops plan 1"]
+    format: Literal["whatschat-ops plan 2"]
     version: str
     made_at: str
     place: str
@@ -53,15 +59,24 @@ class PlanFile:
     fingerprint: str
     plan: PlanReport
 
-    def require_same(self, made: Plan, place: str, again: str) -> None:
-        """Raise OpsError, with the command `again` as its hint, unless `made` is this very plan."""
+    def require_same(self, made: Plan, place: str, settings: str, again: str) -> bool:
+        """Whether `made` is this very plan; False when nothing of it is left to do.
+
+        Raises OpsError, with the command `again` as its hint, when it would do something else.
+        """
         stack = made.owner
         if (self.plan.stack, self.place) != (stack, place):
             raise OpsError(
                 f"The plan is for {self.plan.stack} in {self.place}, not for {stack} in {place}.", hint=again
             )
+        if settings != self.options.settings:
+            given = " ".join(f"{option} {value}" for option, value in self.options.given.items())
+            words = f"with {given}, or those have changed since" if given else "or they have changed since"
+            raise OpsError(f"The plan of {self.made_at} was made with other settings ({words}).", hint=again)
         if fingerprint(made, self.salt) == self.fingerprint:
-            return
+            return True
+        if self.plan.changes and not made.changing and not made.blocked:
+            return False
         raise OpsError(f"The plan of {self.made_at} is stale: {self._difference(made)}.", hint=again)
 
     def _difference(self, made: Plan) -> str:
@@ -78,6 +93,7 @@ class PlanFile:
 
 def save_plan(made: Plan, path: Path, *, place: str, options: PlanOptions) -> PlanFile:
     """Write the plan to `path`, all of it or nothing. Raises UsageError when it cannot be written."""
+    require_plan_or_nothing(path)
     salt = secrets.token_hex(16)
     saved = PlanFile(
         format=FORMAT,
@@ -96,11 +112,26 @@ def save_plan(made: Plan, path: Path, *, place: str, options: PlanOptions) -> Pl
     return saved
 
 
+def require_plan_or_nothing(path: Path) -> None:
+    """Raise UsageError if there is a file that is no plan: somebody's settings, as a rule."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(200)
+    except OSError:  # there is none, or it cannot be written either, which writing says better
+        return
+    if not re.match(rb'\s*\{\s*"format": "whatschat-ops plan ', start):
+        raise UsageError(
+            f"{path} exists and is not a plan: it is left as it is.", hint="Choose another name for the plan."
+        )
+
+
 def load_plan(path: Path) -> PlanFile:
     """The plan in a file. Raises UsageError when there is none."""
     from pydantic import TypeAdapter, ValidationError
 
     hint = f"whatschat-ops plan --out {path}"
+    if path.suffix in (".yaml", ".yml"):
+        hint = f"whatschat-ops provision --config {path}"
     try:
         return TypeAdapter(PlanFile).validate_json(path.read_bytes())
     except OSError as error:

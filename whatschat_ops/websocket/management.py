@@ -64,12 +64,15 @@ class ConnectionsApi:
         return True
 
 
+TOO_LARGE_HINT = "Send it in parts, or put it in S3 and send its link."
+
+
 def check_size(data: bytes) -> None:
     """Raise UsageError when API Gateway would refuse the message for its size (413, or close code 1009)."""
     if len(data) > LARGEST_MESSAGE_BYTES:
         raise UsageError(
             f"The message has {len(data):,} bytes: API Gateway carries at most {LARGEST_MESSAGE_BYTES:,} (128 KB).",
-            hint="Send it in parts, or put it in S3 and send its link.",
+            hint=TOO_LARGE_HINT,
         )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -37,6 +38,8 @@ from whatschat_ops.websocket.events import (
 )
 
 PING = json.dumps({"type": "ping"})
+_COMMAND = re.compile(r"/[a-z]+( .*)?")
+"""What looks like a command of ours: JSON never begins with a slash."""
 """The `$default` function answers it with `{"type": "pong"}`."""
 
 _STABLE_AFTER_S = 60.0
@@ -174,15 +177,21 @@ class Session:
                 return
             case "/ping":
                 line = PING
+            case command if _COMMAND.fullmatch(command):
+                self._refuse(f"There is no {command.split()[0]}: /help says what there is.")
+                return
         try:
             await send_text(connection, line)
         except UsageError as error:  # too big: API Gateway would cut the socket for it
-            self._not_sent += 1
-            self.emit(NotSent(self.clock.now(), error.message))
+            self._refuse(error.message)
             return
         self._sent += 1
         self._spoke_s = self.clock.monotonic_s()
         self.emit(Sent(self.clock.now(), line))
+
+    def _refuse(self, why: str) -> None:
+        self._not_sent += 1
+        self.emit(NotSent(self.clock.now(), why))
 
     async def _keep_alive(self, connection: Socket) -> _Ending:
         try:
