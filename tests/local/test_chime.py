@@ -287,4 +287,4 @@ def test_commands_without_ledger_point_to_provision(embedded_aws: EmbeddedAws, t
     config.write_text("chime:\n  ledger_table_name: no-such-ledger\n", encoding="utf-8")
     ops = Commands(embedded_aws, config)
     error = ops.json("chime", "meeting", "list", code=ExitCode.FAILED)["error"]
-    assert (error["code"], error["hint"]) == ("not_found", "whatschat-ops provision")
+    assert (error["code"], error["hint"]) == ("not_found", f"whatschat-ops --config {config} provision")

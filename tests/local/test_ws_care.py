@@ -85,6 +85,10 @@ def stack(embedded_aws: EmbeddedAws) -> Iterator[Stack]:
     found = Stack(embedded_aws)
     found.run("provision", "--yes")
     found.url = found.run("ws", "endpoint").stdout.strip()
+    # DynamoDB deletes expired rows when it likes, the embedded one every minute: here they are to stay.
+    off = {"Enabled": False, "AttributeName": "ttl"}
+    aws = found.aws.client("dynamodb")
+    aws.update_time_to_live(TableName=TABLE, TimeToLiveSpecification=off)
     yield found
     found.run("destroy", "--yes", "--delete-data")
 

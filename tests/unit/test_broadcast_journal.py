@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.broadcast_fakes import new_journal, record, result, row
+from whatschat_ops.broadcast import journal_file as file
 from whatschat_ops.broadcast.claims import SMALLEST_BLOCK
 from whatschat_ops.broadcast.journal import Journal
 from whatschat_ops.broadcast.journal_file import hold, transaction
@@ -530,3 +531,25 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+def test_what_a_kill_in_the_middle_of_a_write_left_is_undone_by_who_only_reads(tmp_path: Path) -> None:
+    """SQLite's rollback journal: a reader may not undo, and would refuse the file for ever."""
+    path = tmp_path / "run.sqlite"
+    script = f"""
+import os, sqlite3
+database = sqlite3.connect({str(path)!r}, isolation_level=None)
+database.execute("CREATE TABLE run (format)")
+database.execute("INSERT INTO run VALUES ({file.FORMAT})")
+database.execute("PRAGMA cache_size = 5")
+database.execute("BEGIN IMMEDIATE")
+for number in range(1000):
+    database.execute("INSERT INTO run VALUES (?)", ("x" * 500,))
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert path.with_name("run.sqlite-journal").stat().st_size > 0
+    with closing(file.open_to_read(path)) as database:
+        assert database.execute("SELECT count(*) FROM run").fetchone() == (1,)
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            database.execute("DELETE FROM run")

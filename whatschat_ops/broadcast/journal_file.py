@@ -92,10 +92,13 @@ def create(path: Path, run: Mapping[str, Any]) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.parent.chmod(0o700)
         _touch(new)
-        with closing(sqlite3.connect(new, isolation_level=None)) as database, transaction(database):
-            for statement in SCHEMA.split(";")[:-1]:
-                database.execute(statement)
-            database.execute(f"INSERT INTO run ({columns}) VALUES ({marks})", (FORMAT, *run.values()))
+        with closing(sqlite3.connect(new, isolation_level=None)) as database:
+            with transaction(database):
+                for statement in SCHEMA.split(";")[:-1]:
+                    database.execute(statement)
+                database.execute(f"INSERT INTO run ({columns}) VALUES ({marks})", (FORMAT, *run.values()))
+            # While nobody knows the file: a kill in the middle of this would leave something to be undone.
+            database.execute("PRAGMA journal_mode = WAL")
         new.rename(path)  # a kill leaves a whole journal or none
     return open_to_write(path)
 
@@ -111,10 +114,20 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     """An existing file, for reading only: whoever writes to it is not disturbed."""
     with explaining(path):
         _require(path)
-        database = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
-        )
-        return _checked(database, path)
+        try:
+            return _checked(_connect_to_read(path), path)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                raise
+        # A kill in the middle of a write leaves something to be undone, which a reader may not: whoever may write does it.
+        _checked(_connect(path), path).close()
+        return _checked(_connect_to_read(path), path)
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+    )
 
 
 @contextmanager
