@@ -6,9 +6,10 @@ more; `begun` there is 0 until they are.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
+
+import msgspec
 
 from whatschat_ops.broadcast.journal_file import FAILED
 from whatschat_ops.sender.model import NO_ANSWER, Target
@@ -17,6 +18,7 @@ SMALLEST_BLOCK = 64
 """Targets claimed in one transaction, or more if more are asked for. A kill may leave so many in doubt that were not
 handed out."""
 
+_read_targets = msgspec.json.Decoder(list[Target]).decode
 _WITHOUT_RESULT = "NOT EXISTS (SELECT 1 FROM result WHERE result.number = target.number)"
 
 
@@ -140,4 +142,4 @@ class Claims:
         (text,) = self._db.execute(
             f"SELECT json_group_array(json_array(number, connection_id)) FROM ({question})", values
         ).fetchone()
-        return sorted(map(Target._make, json.loads(text)))
+        return sorted(_read_targets(text))

@@ -32,6 +32,7 @@ from whatschat_ops.sender.work import Job, Work
 LOOK_AROUND_S: Final = 0.05
 """How often time limits and `should_stop` are looked at and results handed over."""
 RESULTS_AT_ONCE: Final = 512
+_DELIVERED: Final = Outcome.DELIVERED  # looking it up takes 0.2 µs
 IDLE_CLOSE_S: Final = 1.0
 """A connection that was idle for so long and ends without a byte was closed before the request reached the other side."""
 
@@ -217,7 +218,7 @@ class Loop:
         self._answered.append(latency_s)
         if 200 <= answer.status < 300:
             self._counts.delivered += 1
-            self._results.append(Result(job.number, Outcome.DELIVERED, "", job.attempts, latency_s))
+            self._results.append(Result(job.number, _DELIVERED, "", job.attempts, latency_s))
             if job.attempts > 1:
                 self._retried += 1
             if self._watchful:
