@@ -84,7 +84,7 @@ class Signer:
             canonical = self._canonical.copy()
             canonical.update(encoded.replace(b"%", b"%25") + self._canonical_end)
         inner = self._inner.copy()
-        inner.update(self._to_sign + canonical.hexdigest().encode())
+        inner.update(canonical.hexdigest().encode())
         outer = self._outer.copy()
         outer.update(inner.digest())
         return b"%b%b%b%b%b" % (self._start, encoded, self._middle, outer.hexdigest().encode(), self._end)
@@ -106,7 +106,8 @@ class Signer:
         names = ";".join(headers)
         lines = "\n".join(f"{name}:{value}" for name, value in headers.items())
         self._canonical_end = f"\n\n{lines}\n\n{names}\n{self._payload_hash}".encode()
-        self._to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n".encode()
+        self._inner = self._inner_key.copy()
+        self._inner.update(f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n".encode())
         token = f"X-Amz-Security-Token: {self._token}\r\n" if self._token is not None else ""
         self._middle = (
             f" HTTP/1.1\r\nHost: {self._shape.host}\r\nX-Amz-Date: {stamp}\r\n{token}{self._shape.extra_headers}"
@@ -121,7 +122,7 @@ class Signer:
         (OpenSSL looks an algorithm up each time that a hash is made anew, but not when one is copied.)
         """
         block = key.ljust(_BLOCK_BYTES, b"\0")
-        self._inner = hashlib.sha256(block.translate(_INNER))
+        self._inner_key = hashlib.sha256(block.translate(_INNER))
         self._outer = hashlib.sha256(block.translate(_OUTER))
 
 
