@@ -17,12 +17,13 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -241,46 +242,60 @@ def clients(setting: Setting, python: Path | None, rows: int, seconds: float) ->
     return found
 
 
-Table = dict[str, tuple[Figures, "Figures | None"]]
-"""Client -> its run in plain HTTP and over TLS."""
+@dataclass(frozen=True)
+class Runs:
+    """One client's runs, a round each, in plain HTTP and over TLS (none where the server has no TLS)."""
+
+    plain: list[Figures] = field(default_factory=list)
+    tls: list[Figures] = field(default_factory=list)
+
+
+Table = dict[str, Runs]
 
 
 def measure_all(setting: Setting, taking_part: dict[str, Measure], rounds: int) -> Table:
-    """The fastest of some rounds, in which the clients take turns."""
+    """The clients take turns; the last two, wrk and ours, follow each other closely."""
     server = setting.server
-    plain: dict[str, list[Figures]] = {name: [] for name in taking_part}
-    tls: dict[str, list[Figures]] = {name: [] for name in taking_part}
+    found = {name: Runs() for name in taking_part}
     for _ in range(rounds):
-        for name, measure in taking_part.items():
-            plain[name].append(measure(server.url, None))
-            if server.tls_url:
-                tls[name].append(measure(server.tls_url, server.ca_file))
-            for kind, runs in (("plain", plain[name]), ("TLS", tls[name])):
-                if runs:
-                    print(f"{name:35} {kind:5} {runs[-1].rate_per_s:8,.0f}/s {runs[-1].cpu_us:6.1f} µs", file=sys.stderr)  # fmt: skip
-    return {name: (fastest(plain[name]), fastest(tls[name]) if tls[name] else None) for name in taking_part}
+        for kind, url, ca_file in (("plain", server.url, None), ("TLS", server.tls_url, server.ca_file)):
+            for name, measure in taking_part.items() if url else ():
+                run = measure(url, ca_file)
+                (found[name].tls if ca_file else found[name].plain).append(run)
+                print(f"{name:35} {kind:5} {run.rate_per_s:8,.0f}/s {run.cpu_us:6.1f} µs", file=sys.stderr)
+    return found
 
 
-def fastest(runs: list[Figures]) -> Figures:
-    """The one that other work on the machine disturbed least."""
-    return max(runs, key=lambda run: run.rate_per_s)
+def usual(runs: list[Figures]) -> Figures:
+    """The one in the middle by its rate (of an even number, the slower one)."""
+    return sorted(runs, key=lambda run: run.rate_per_s)[(len(runs) - 1) // 2]
+
+
+def rate_ratios(mine: list[Figures], theirs: list[Figures]) -> list[float]:
+    """Round by round: on a machine whose speed changes, only what ran at the same time can be compared."""
+    return [ours.rate_per_s / peer.rate_per_s for ours, peer in zip(mine, theirs, strict=True)]
+
+
+def cpu_ratios(mine: list[Figures], theirs: list[Figures]) -> list[float]:
+    return [peer.cpu_us / ours.cpu_us for ours, peer in zip(mine, theirs, strict=True)]
 
 
 def table_text(found: Table) -> str:
     """The clients by what a post costs them; the ratios say how many times ours does in the same time."""
-    mine, mine_tls = found[OURS]
+    mine = found[OURS]
     lines = [
         "| client | posts/s | CPU for each | ratio of rates | ratio of CPU | posts/s, TLS | CPU for each, TLS | ratio of rates, TLS |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, (plain, tls) in sorted(found.items(), key=lambda entry: -entry[1][0].cpu_us):
-        cells = [name, *cells_of(plain)]
-        cells += [
-            f"{mine.rate_per_s / plain.rate_per_s:.2f}×",
-            f"{plain.cpu_us / mine.cpu_us:.2f}×",
-        ]
-        if tls and mine_tls:
-            cells += [*cells_of(tls), f"{mine_tls.rate_per_s / tls.rate_per_s:.2f}×"]
+    for name, runs in sorted(found.items(), key=lambda entry: -usual(entry[1].plain).cpu_us):
+        cells = [name, *cells_of(usual(runs.plain))]
+        cells.append(f"{statistics.median(rate_ratios(mine.plain, runs.plain)):.2f}×")
+        cells.append(f"{statistics.median(cpu_ratios(mine.plain, runs.plain)):.2f}×")
+        if runs.tls:
+            cells += [
+                *cells_of(usual(runs.tls)),
+                f"{statistics.median(rate_ratios(mine.tls, runs.tls)):.2f}×",
+            ]
         else:
             cells += ["", "", ""]
         lines.append(f"| {' | '.join(cells)} |")
@@ -293,15 +308,18 @@ def cells_of(figures: Figures) -> tuple[str, str]:
 
 def goals_text(found: Table, million: Figures | None, first_s: float) -> str:
     """What was aimed at, what came out; only of what was measured."""
-    mine, mine_tls = found[OURS]
+    mine = found[OURS]
     goals: list[tuple[str, float, str, bool]] = []
     for name, least in (("boto3, 64 threads", 25), ("aiobotocore", 10), (WRK, 0.35)):
         if name in found:
-            ratio = mine.rate_per_s / found[name][0].rate_per_s
-            goals.append((f"at least {least:g} times the rate of {name}", ratio, "{:.2f}×", ratio >= least))
-    goals.append(("at most 60 µs of CPU for a message, all in", mine.cpu_us, "{:.1f} µs", mine.cpu_us <= 60))
-    if mine_tls:
-        rate = mine_tls.rate_per_s
+            ratios = rate_ratios(mine.plain, found[name].plain)
+            ratio = statistics.median(ratios)
+            form = f"{{:.2f}}× ({min(ratios):.2f} to {max(ratios):.2f})"
+            goals.append((f"at least {least:g} times the rate of {name}", ratio, form, ratio >= least))
+    cpu_us = statistics.median(run.cpu_us for run in mine.plain)
+    goals.append(("at most 60 µs of CPU for a message, all in", cpu_us, "{:.1f} µs", cpu_us <= 60))
+    if mine.tls:
+        rate = usual(mine.tls).rate_per_s
         goals.append(("at least 10,000 messages/s over TLS on one core", rate, "{:,.0f}/s", rate >= 10_000))
     if million:
         peak = million.peak_mb
@@ -340,7 +358,7 @@ def main() -> None:
     header = (
         f"Server: {server.name}. {'One core for the client, one for the server' if client_pin else 'Cores not assigned'}; "
         f"peers posted for {options.seconds:g} s, ours sent to "
-        f"{options.rows:,} connections; the best of {options.rounds} rounds."
+        f"{options.rows:,} connections; the medians of {options.rounds} rounds, ratios taken round by round."
     )
     text = "\n\n".join([header, table_text(found), goals_text(found, million, first_s)])
     print(text)
