@@ -91,6 +91,8 @@ def create(path: Path, run: Mapping[str, Any]) -> sqlite3.Connection:
     with explaining(path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.parent.chmod(0o700)
+        for leftover in ("", "-journal", "-wal", "-shm"):  # of somebody who was killed here
+            new.with_name(new.name + leftover).unlink(missing_ok=True)
         _touch(new)
         with closing(sqlite3.connect(new, isolation_level=None)) as database:
             with transaction(database):

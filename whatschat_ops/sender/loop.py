@@ -4,9 +4,9 @@
                         ▲                                                          │
                         └──────────────────────── Work.retry ◀────────────────────┘
 
-An answer is followed at once by the next request on the same connection; the selector is asked again when nothing more can
-be begun, and sleeps until an answer, a token, a retry or the next look around. The first request goes alone, and only its
-target is pulled: a refusal by IAM is then met once, not by every connection, and leaves nobody else in doubt.
+All answers that are there are read, then all requests that can be are sent; the selector sleeps until an answer, a token, a
+retry or the next look around. The first request goes alone, and only its target is pulled: a refusal by IAM is then met
+once, not by every connection, and leaves nobody else in doubt.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from selectors import EVENT_WRITE
 from typing import Final
 
 from whatschat_ops.sender.answers import Answer
-from whatschat_ops.sender.connection import SUCCESS, Connection
+from whatschat_ops.sender.connection import Connection
 from whatschat_ops.sender.counts import Counts, Latencies
 from whatschat_ops.sender.keys import Keys
 from whatschat_ops.sender.model import OnResults, OnUnsure, Outcome, Result, SendPolicy
@@ -169,15 +169,27 @@ class Loop:
         if not ready:
             return
         self._signer.at(self._clocks.wall())
-        while ready and pool.idle and not (self._probing and self.in_flight) and self._pace.take():
-            self._send(pool.idle.pop(), ready.popleft(), self._now())
+        for connection, job, request in self._signed():
+            self._send(connection, job, request, self._now())
         missing = len(ready) - pool.opening
         if not pool.idle and not (self._probing and self.in_flight):
             while missing > 0 and self._pace.tokens >= 1.0 and pool.may_open(now_s):
                 pool.open(now_s)
                 missing -= 1
 
-    def _send(self, connection: Connection, job: Job, now_s: float) -> None:
+    def _signed(self) -> list[tuple[Connection, Job, bytes]]:
+        """What can be sent now. All of it is signed before any is sent: then the kernel wakes the other side once for many."""
+        ready, idle = self._work.ready, self._pool.idle
+        most = min(len(ready), len(idle))
+        if self._probing:
+            most = 0 if self.in_flight else min(most, 1)
+        signed: list[tuple[Connection, Job, bytes]] = []
+        while len(signed) < most and self._pace.take():
+            job = ready.popleft()
+            signed.append((idle.pop(), job, self._signer.request(job.connection_id)))
+        return signed
+
+    def _send(self, connection: Connection, job: Job, request: bytes, now_s: float) -> None:
         if job.attempts == 0:
             job.began_s = now_s
         job.attempts += 1
@@ -188,7 +200,7 @@ class Loop:
         self._counts.attempts += 1
         self.in_flight += 1
         try:
-            if not connection.send(self._signer.request(job.connection_id)):
+            if not connection.send(request):
                 self._pool.also_wait_to_write(connection, True)
         except OSError as error:
             self._broken(connection, error)
@@ -217,29 +229,23 @@ class Loop:
         self.in_flight -= 1
         self._answered.append(latency_s)
         if 200 <= answer.status < 300:
-            self._counts.delivered += 1
-            self._results.append(Result(job.number, _DELIVERED, "", job.attempts, latency_s))
-            if job.attempts > 1:
-                self._retried += 1
-            if self._watchful:
-                self._note_success()
+            self._delivered(job, latency_s)
         else:
             self._refused(connection, job, answer, latency_s)
-        self._reuse(connection, answer, now_s)
-
-    def _reuse(self, connection: Connection, answer: Answer, now_s: float) -> None:
-        """The next request, at once, when there is one and the pace allows it."""
         connection.idle_since_s = now_s
-        if answer is not SUCCESS and not answer.keep_alive:
-            self._pool.close(connection)
-        elif self._work.ready and self._pace.take():
-            self._send(connection, self._work.ready.popleft(), now_s)
-        else:
+        if answer.keep_alive:
             self._pool.idle.append(connection)
+        else:
+            self._pool.close(connection)
 
-    def _note_success(self) -> None:
-        self._watchful = self._probing = False
-        self._troubles.over()
+    def _delivered(self, job: Job, latency_s: float) -> None:
+        self._counts.delivered += 1
+        self._results.append(Result(job.number, _DELIVERED, "", job.attempts, latency_s))
+        if job.attempts > 1:
+            self._retried += 1
+        if self._watchful:
+            self._watchful = self._probing = False
+            self._troubles.over()
 
     def _refused(self, connection: Connection, job: Job, answer: Answer, latency_s: float) -> None:
         if job.attempts > 1:
