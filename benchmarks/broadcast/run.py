@@ -316,7 +316,7 @@ def goals_text(found: Table, million: Figures | None, first_s: float) -> str:
             ratio = statistics.median(ratios)
             form = f"{{:.2f}}× ({min(ratios):.2f} to {max(ratios):.2f})"
             goals.append((f"at least {least:g} times the rate of {name}", ratio, form, ratio >= least))
-    cpu_us = statistics.median(run.cpu_us for run in mine.plain)
+    cpu_us = usual(mine.plain).cpu_us
     goals.append(("at most 60 µs of CPU for a message, all in", cpu_us, "{:.1f} µs", cpu_us <= 60))
     if mine.tls:
         rate = usual(mine.tls).rate_per_s

@@ -61,9 +61,8 @@ def live_rows(items: Iterable[StoredConnection], now_s: float) -> list[Row]:
     """The rows of a page that have not expired at `now_s` (epoch seconds)."""
     rows = []
     for item in items:
-        expires = (
-            item.ttl.N
-        )  # as the handlers write it; asked here, because a call for each row takes as long as the rest
+        # As the handlers write it; asked here, because a call for each row takes as long as the rest.
+        expires = item.ttl.N
         if expires is None:
             is_live = not _expired_by_text(item.ttl.S, now_s)
         else:

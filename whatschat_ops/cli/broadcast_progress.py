@@ -172,10 +172,7 @@ class BroadcastProgress:
 
     def say(self, text: str) -> None:
         """Tell the user something in between, above the display."""
-        if self._display is None:
-            self._out.note(text)
-        else:
-            self._display.print(text)
+        self._out.note(text)
 
     def on_progress(self, progress: Progress) -> None:
         """Show a state."""
@@ -199,9 +196,7 @@ class BroadcastProgress:
         if not self._out.interactive:
             yield
             return
-        from whatschat_ops.cli.live_display import LiveDisplay
-
-        with LiveDisplay(self._out.error_console(), "Reading the table") as self._display:
+        with self._out.display("Reading the table") as self._display:
             try:
                 yield
             finally:

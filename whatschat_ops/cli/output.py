@@ -163,11 +163,17 @@ class Output:
         if self.quiet or not self.stderr.isatty():
             yield
             return
+        with self.display(spinner(text)):
+            yield
+
+    @contextmanager
+    def display(self, shown: RenderableType) -> Iterator[LiveDisplay]:
+        """Something that moves at the bottom of the terminal; what is said meanwhile stays above it. Only if `interactive`."""
         from whatschat_ops.cli.live_display import LiveDisplay
 
-        with LiveDisplay(self.error_console(), spinner(text)) as self._display:
+        with LiveDisplay(self.error_console(), shown) as self._display:
             try:
-                yield
+                yield self._display
             finally:
                 self._display = None
 

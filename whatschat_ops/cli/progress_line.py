@@ -12,8 +12,6 @@ from whatschat_ops.cli.output import Output, spinner
 if TYPE_CHECKING:
     from rich.spinner import Spinner
 
-    from whatschat_ops.cli.live_display import LiveDisplay
-
 REDRAW_S: Final = 0.2
 REPEAT_S: Final = 5.0
 
@@ -28,7 +26,6 @@ class ProgressLine:
         self._out = out
         self._every_s = REDRAW_S if out.interactive else repeat_s
         self._clock = clock
-        self._display: LiveDisplay | None = None
         self._spinner: Spinner | None = None
         self._due_s = clock() + self._every_s
 
@@ -38,14 +35,12 @@ class ProgressLine:
         if not self._out.interactive:
             yield self
             return
-        from whatschat_ops.cli.live_display import LiveDisplay
-
         self._spinner = spinner(title)
-        with LiveDisplay(self._out.error_console(), self._spinner) as self._display:
+        with self._out.display(self._spinner):
             try:
                 yield self
             finally:
-                self._display = self._spinner = None
+                self._spinner = None
 
     def update(self, make_text: Callable[[], str]) -> None:
         """Show this text, if it is time to; cheap when it is not."""
@@ -61,7 +56,4 @@ class ProgressLine:
 
     def say(self, text: str) -> None:
         """Say something that stays, above the line."""
-        if self._display is None:
-            self._out.note(text)
-        else:
-            self._display.print(text)
+        self._out.note(text)

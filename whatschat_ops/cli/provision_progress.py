@@ -13,7 +13,6 @@ from whatschat_ops.cli.output import Output
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from whatschat_ops.cli.live_display import LiveDisplay
     from whatschat_ops.provision import Event
 
 _DOING: Final[Mapping[str, str]] = {
@@ -38,7 +37,6 @@ class ProgressLines:
         self._out = out
         self._total = total
         self._ended = 0
-        self._display: LiveDisplay | None = None
         self._spinners: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._all: Any = None
@@ -62,10 +60,7 @@ class ProgressLines:
 
     def say(self, text: str) -> None:
         """Tell the user something in between."""
-        if self._display is None:
-            self._out.note(text)
-        else:
-            self._display.print(text)
+        self._out.note(text)
 
     def on_event(self, event: Event) -> None:
         """Show one event."""
@@ -95,14 +90,12 @@ class ProgressLines:
             return
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        from whatschat_ops.cli.live_display import LiveDisplay
-
         columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
         self._spinners = Progress(*columns, auto_refresh=False)  # drawn by the display, never by itself
         self._all = self._spinners.add_task("")
         self._advance()
-        with LiveDisplay(self._out.error_console(), self._spinners) as self._display:
+        with self._out.display(self._spinners):
             try:
                 yield
             finally:
-                self._display = self._spinners = None
+                self._spinners = None

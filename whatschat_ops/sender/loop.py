@@ -166,23 +166,22 @@ class Loop:
     def _begin(self, now_s: float) -> None:
         """Send what can be sent on idle connections, and open more when they are not enough."""
         ready, pool = self._work.ready, self._pool
-        if not ready:
+        if not ready or self._waits_for_the_first:
             return
         self._signer.at(self._clocks.wall())
         for connection, job, request in self._signed():
             self._send(connection, job, request, self._now())
+        if pool.idle or self._waits_for_the_first:
+            return
         missing = len(ready) - pool.opening
-        if not pool.idle and not (self._probing and self.in_flight):
-            while missing > 0 and self._pace.tokens >= 1.0 and pool.may_open(now_s):
-                pool.open(now_s)
-                missing -= 1
+        while missing > 0 and self._pace.tokens >= 1.0 and pool.may_open(now_s):
+            pool.open(now_s)
+            missing -= 1
 
     def _signed(self) -> list[tuple[Connection, Job, bytes]]:
         """What can be sent now. All of it is signed before any is sent: then the kernel wakes the other side once for many."""
         ready, idle = self._work.ready, self._pool.idle
-        most = min(len(ready), len(idle))
-        if self._probing:
-            most = 0 if self.in_flight else min(most, 1)
+        most = min(len(ready), len(idle), 1 if self._probing else len(idle))
         signed: list[tuple[Connection, Job, bytes]] = []
         while len(signed) < most and self._pace.take():
             job = ready.popleft()

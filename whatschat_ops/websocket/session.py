@@ -38,9 +38,9 @@ from whatschat_ops.websocket.events import (
 )
 
 PING = json.dumps({"type": "ping"})
+"""The `$default` function answers it with `{"type": "pong"}`."""
 _COMMAND = re.compile(r"/[a-z]+( .*)?")
 """What looks like a command of ours: JSON never begins with a slash."""
-"""The `$default` function answers it with `{"type": "pong"}`."""
 
 _STABLE_AFTER_S = 60.0
 """A socket that lived this long was no failure: the next cut starts the backoff anew."""
