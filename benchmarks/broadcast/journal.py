@@ -18,11 +18,11 @@ from pathlib import Path
 
 import boto3
 
-from whatschat_ops.broadcast.journal import GoneRow, Journal
-from whatschat_ops.broadcast.record import RunRecord, new_run_id, timestamp
+from whatschat_ops.broadcast.audience.targets import Page, Row
+from whatschat_ops.broadcast.journal.journal import GoneRow, Journal
+from whatschat_ops.broadcast.journal.record import RunRecord, new_run_id, timestamp
+from whatschat_ops.broadcast.journal.summary import Pruning
 from whatschat_ops.broadcast.run import run_broadcast
-from whatschat_ops.broadcast.summary import Pruning
-from whatschat_ops.broadcast.targets import Page, Row
 from whatschat_ops.sender.model import NextTargets, OnResults, OnUnsure, Outcome, Result, Snapshot, Target
 
 BATCH = 300

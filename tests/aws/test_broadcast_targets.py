@@ -15,11 +15,11 @@ from moto import mock_aws
 from tests.connections_table import create_table
 from whatschat_ops.aws import Aws, AwsTarget, connect
 from whatschat_ops.aws.item_pages import AttributeValue
-from whatschat_ops.broadcast import sources
-from whatschat_ops.broadcast.patience import ATTEMPTS, patiently
-from whatschat_ops.broadcast.selection import examine_users_file, parse_sample, select
-from whatschat_ops.broadcast.sources import Table
-from whatschat_ops.broadcast.targets import ConnectionPages, Row, Source, StoredConnection
+from whatschat_ops.broadcast.audience import sources
+from whatschat_ops.broadcast.audience.retry_policy import ATTEMPTS, patiently
+from whatschat_ops.broadcast.audience.selection import examine_users_file, parse_sample, select
+from whatschat_ops.broadcast.audience.sources import Table
+from whatschat_ops.broadcast.audience.targets import ConnectionPages, Row, Source, StoredConnection
 from whatschat_ops.errors import NotFound, Throttled, UsageError
 from whatschat_ops.redaction import Secret
 

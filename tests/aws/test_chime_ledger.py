@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from tests.unit.chime_in_process import ChimeInProcess
+from tests.component.local.chime_in_process import ChimeInProcess
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.chime import ChimeService, MeetingLedger, MeetingStatus
 from whatschat_ops.config import Settings

@@ -15,12 +15,12 @@ import pytest
 from moto import mock_aws
 
 from whatschat_ops.aws import Aws, AwsTarget, connect
+from whatschat_ops.connections.pruning import prune
+from whatschat_ops.connections.request_rate import Pace
+from whatschat_ops.connections.sockets import Sockets
+from whatschat_ops.connections.store import ConnectionStore
 from whatschat_ops.errors import PermissionDenied, Rejected
 from whatschat_ops.redaction import Secret
-from whatschat_ops.websocket.care.pace import Pace
-from whatschat_ops.websocket.care.pruning import prune
-from whatschat_ops.websocket.care.sockets import Sockets
-from whatschat_ops.websocket.store import ConnectionStore
 
 TABLE = "websocket-connections"
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)

@@ -11,9 +11,9 @@ from moto import mock_aws
 
 from tests.connections_table import create_table
 from whatschat_ops.aws import Aws, AwsTarget, connect
+from whatschat_ops.connections.store import ConnectionStore
 from whatschat_ops.errors import NotFound
 from whatschat_ops.redaction import Secret
-from whatschat_ops.websocket.store import ConnectionStore
 
 TABLE = "websocket-connections"
 NOW_S = 1_800_000_000.0

@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from whatschat_ops.aws import AwsTarget, connect
+from whatschat_ops.connections.management import LARGEST_MESSAGE_BYTES, ConnectionsApi
 from whatschat_ops.errors import Gone, PermissionDenied, UsageError
 from whatschat_ops.redaction import Secret
-from whatschat_ops.websocket.management import LARGEST_MESSAGE_BYTES, ConnectionsApi
 
 CONNECTION = "R0oXAdfD0kwCH6w="
 

@@ -18,9 +18,9 @@ from whatschat_ops.config import Settings
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import OpsError, Unavailable
 from whatschat_ops.redaction import Secret
-from whatschat_ops.stack import lock as lock_module
-from whatschat_ops.stack.lease import LockState, this_process
-from whatschat_ops.stack.lock import StackLock
+from whatschat_ops.stack.locking import lock as lock_module
+from whatschat_ops.stack.locking.lease import LockState, this_process
+from whatschat_ops.stack.locking.lock import StackLock
 from whatschat_ops.stack.waiting import Waiting
 
 TABLE = "whatschat-local-ops-lock"

@@ -29,7 +29,7 @@ from tests.broadcast_faults.world import TABLE, client, program_environment
 from tests.faults.world import embedded_aws
 from whatschat_ops.local.service import LocalService
 from whatschat_ops.redaction import Secret
-from whatschat_ops.websocket.tokens import mint
+from whatschat_ops.sockets.tokens import mint
 
 JWT_SECRET = "a-secret-of-the-broadcast-sockets-" + "x" * 16
 HANDSHAKES_AT_ONCE = 32

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.unit.executor_functions import CREDENTIALS, RecordedLogs, make_function
+from tests.component.local.executor_functions import CREDENTIALS, RecordedLogs, make_function
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local.executor import LambdaExecutor, sandbox
 from whatschat_ops.local.interfaces import Invocation, InvocationThrottled, LambdaFunction
@@ -542,7 +542,7 @@ def test_leftovers_of_a_killed_executor_are_removed(tmp_path: Path) -> None:
 
 PARENT = """
 import asyncio, pathlib, sys
-from tests.unit.executor_functions import RecordedLogs, make_function
+from tests.component.local.executor_functions import RecordedLogs, make_function
 from whatschat_ops.local.executor import LambdaExecutor
 
 async def main():

@@ -30,8 +30,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from tests.component.local import gateway_harness
 from tests.local.conftest import EmbeddedAws
-from tests.unit import gateway_harness
 from whatschat_ops.local.gateway.connection import new_id
 
 pytestmark = pytest.mark.local

@@ -20,8 +20,9 @@ from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.operator_policy import policy_of
 from whatschat_ops.stack.outputs import read_outputs
-from whatschat_ops.stack.policies import chime_policy, lambda_policy, policy_of
+from whatschat_ops.stack.policies import chime_policy, lambda_policy
 from whatschat_ops.stack.stack import Stack
 
 pytestmark = pytest.mark.local

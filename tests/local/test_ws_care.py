@@ -19,7 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.local.conftest import EmbeddedAws
 from whatschat_ops.redaction import Secret
-from whatschat_ops.websocket.tokens import mint
+from whatschat_ops.sockets.tokens import mint
 
 pytestmark = pytest.mark.local
 

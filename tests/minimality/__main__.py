@@ -29,9 +29,10 @@ from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.local import service
 from whatschat_ops.redaction import Secret
-from whatschat_ops.stack.broadcast_policies import operator_statements
+from whatschat_ops.stack.operator_policy import policy_of
 from whatschat_ops.stack.outputs import read_outputs
-from whatschat_ops.stack.policies import document, policy_of
+from whatschat_ops.stack.parts.broadcast_policies import operator_statements
+from whatschat_ops.stack.policies import document
 from whatschat_ops.stack.stack import Stack
 
 REGION = "us-east-1"

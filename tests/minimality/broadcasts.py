@@ -17,10 +17,10 @@ from typing import Any
 
 from tests.minimality.removal import Broken, Document
 from whatschat_ops.aws import Aws
+from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.distributed.engine import DistributedEngine, distributed_engine
-from whatschat_ops.broadcast.journal import Journal
-from whatschat_ops.broadcast.record import RunRecord, new_run_id
-from whatschat_ops.broadcast.targets import Page, Row
+from whatschat_ops.broadcast.journal.journal import Journal
+from whatschat_ops.broadcast.journal.record import RunRecord, new_run_id
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import BROADCAST_WORKER, LIVE_ALIAS, STACK_TAG
 from whatschat_ops.errors import OpsError

@@ -21,30 +21,29 @@ from websockets.sync.client import connect
 
 from tests.minimality.removal import Broken
 from whatschat_ops.aws import Aws
+from whatschat_ops.broadcast.audience.selection import select
+from whatschat_ops.broadcast.audience.sources import Table
 from whatschat_ops.broadcast.broadcasting import Broadcasting, Pace, send_policy
+from whatschat_ops.broadcast.journal.record import new_run_id
 from whatschat_ops.broadcast.message import compose
-from whatschat_ops.broadcast.record import new_run_id
-from whatschat_ops.broadcast.selection import select
-from whatschat_ops.broadcast.sources import Table
 from whatschat_ops.chime import ChimeService, MeetingLedger
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
+from whatschat_ops.connections.management import ConnectionsApi
+from whatschat_ops.connections.store import ConnectionStore
 from whatschat_ops.doctor import Status, guide_checks, run_checks
 from whatschat_ops.errors import OpsError
+from whatschat_ops.sockets.tokens import mint
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.attachments import Principal
-from whatschat_ops.stack.functions import invoke_function, list_functions
 from whatschat_ops.stack.iam_check import check_permissions
 from whatschat_ops.stack.jwt_secret import read_jwt_secret
-from whatschat_ops.stack.lock import StackLock
+from whatschat_ops.stack.lambdas.functions import invoke_function, list_functions
+from whatschat_ops.stack.locking.lock import StackLock
+from whatschat_ops.stack.operator_policy import policy_of
 from whatschat_ops.stack.outputs import StackOutputs, read_outputs
-from whatschat_ops.stack.policies import policy_of
 from whatschat_ops.stack.stack import Stack
-from whatschat_ops.stack.status import status_of
-from whatschat_ops.stack.tables import describe_connections_table
-from whatschat_ops.websocket.management import ConnectionsApi
-from whatschat_ops.websocket.store import ConnectionStore
-from whatschat_ops.websocket.tokens import mint
+from whatschat_ops.stack.status import describe_connections_table, status_of
 
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 UPDATE = {

@@ -14,18 +14,18 @@ from pathlib import Path
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.aws.signing_keys import signing_keys
-from whatschat_ops.broadcast import past_runs
-from whatschat_ops.broadcast.journal import Journal
+from whatschat_ops.broadcast.audience.named import ChainedSource
+from whatschat_ops.broadcast.audience.selection import Selection
+from whatschat_ops.broadcast.audience.sources import Say, Table
+from whatschat_ops.broadcast.audience.targets import Source
+from whatschat_ops.broadcast.journal import past_runs
+from whatschat_ops.broadcast.journal.journal import Journal
+from whatschat_ops.broadcast.journal.record import RunRecord, timestamp
+from whatschat_ops.broadcast.journal.summary import RunState, RunSummary
 from whatschat_ops.broadcast.limits import send_limit
 from whatschat_ops.broadcast.message import Message
-from whatschat_ops.broadcast.named import ChainedSource
 from whatschat_ops.broadcast.pruning import RowPruner
-from whatschat_ops.broadcast.record import RunRecord, timestamp
 from whatschat_ops.broadcast.run import Engine, OnProgress, run_broadcast
-from whatschat_ops.broadcast.selection import Selection
-from whatschat_ops.broadcast.sources import Say, Table
-from whatschat_ops.broadcast.summary import RunState, RunSummary
-from whatschat_ops.broadcast.targets import Source
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import UsageError
 from whatschat_ops.sender.model import Credentials, SendPolicy

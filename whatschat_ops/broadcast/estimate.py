@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from whatschat_ops.broadcast.audience.targets import Page
 from whatschat_ops.broadcast.limits import RateLimit
 from whatschat_ops.broadcast.message import Message
-from whatschat_ops.broadcast.targets import Page
-from whatschat_ops.cost.amounts import plain
-from whatschat_ops.cost.pricing import FreeTiers, charge
-from whatschat_ops.cost.rates import RateCard, RateKey
+from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.pricing import FreeTiers, charge
+from whatschat_ops.pricing.rates import RateCard, RateKey
 
 MOST_USERS = 2_000_000
 """Beyond so many, users are not counted one by one: it would take hundreds of MB."""

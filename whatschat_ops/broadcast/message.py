@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from whatschat_ops.connections.management import check_size, metered_messages
 from whatschat_ops.errors import UsageError
-from whatschat_ops.websocket.management import check_size, metered_messages
 
 LONGEST_TYPE = 64  # docs/protocol.md, "bad_message"
 _EXAMPLE = 'whatschat-ops ws broadcast --type notice "Back in 5 minutes"'

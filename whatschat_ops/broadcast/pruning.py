@@ -20,8 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.broadcast.journal import GoneRow, Journal
-from whatschat_ops.broadcast.summary import Pruning
+from whatschat_ops.broadcast.journal.journal import GoneRow, Journal
+from whatschat_ops.broadcast.journal.summary import Pruning
 from whatschat_ops.errors import AwsError, PermissionDenied, Rejected
 
 STATEMENTS = 25

@@ -17,10 +17,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from whatschat_ops.broadcast.journal import Journal
+from whatschat_ops.broadcast.audience.targets import Source
+from whatschat_ops.broadcast.journal.journal import Journal
+from whatschat_ops.broadcast.journal.summary import Counts, RunState, RunSummary
 from whatschat_ops.broadcast.pruning import POLL_S, Prune, prune_gone
-from whatschat_ops.broadcast.summary import Counts, RunState, RunSummary
-from whatschat_ops.broadcast.targets import Source
 from whatschat_ops.errors import OpsError
 from whatschat_ops.sender.model import NextTargets, OnResults, OnUnsure, Snapshot
 

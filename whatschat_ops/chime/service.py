@@ -20,7 +20,7 @@ from whatschat_ops.chime import ids
 from whatschat_ops.chime.invitations import invite
 from whatschat_ops.chime.ledger import MeetingLedger, utc_now
 from whatschat_ops.chime.models import Attendee, AttendeeBatch, Meeting, MeetingRecord, MeetingStatus
-from whatschat_ops.chime.reach import MeetingReach
+from whatschat_ops.chime.region_routing import MeetingReach
 from whatschat_ops.config import Settings
 from whatschat_ops.config.settings import CHIME_MEDIA_REGIONS
 from whatschat_ops.errors import AwsError, ConfigError, NotFound, Unavailable, UsageError

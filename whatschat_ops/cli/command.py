@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.output import Output
+from whatschat_ops.cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from whatschat_ops.aws import Aws

@@ -23,55 +23,16 @@ from whatschat_ops.cli.command import (
     forget_runs,
     make_run,
 )
-from whatschat_ops.cli.interrupts import terminate_as_interrupted
+from whatschat_ops.cli.commands import MODULES, modules_for
+from whatschat_ops.cli.terminal.interrupts import terminate_as_interrupted
 from whatschat_ops.errors import ExitCode, Interrupted, OpsError, UsageError
-
-GROUPS: tuple[str, ...] = (
-    "stack",
-    "config",
-    "local",
-    "table",
-    "lambda_",
-    "iam",
-    "token",
-    "ws",
-    "chime",
-    "cost",
-    "env",
-    "doctor",
-    "export",
-)
-"""Modules of `whatschat_ops.cli` in the order of `--help`; each has `register(app)`."""
-
-STACK_COMMANDS = ("provision", "plan", "status", "destroy", "unlock")
-"""What `stack` registers; every other module registers one name, its own."""
-
-_WITH_VALUE = ("--env", "-e", "--config", "--profile", "--region")
-
 
 # Typer brings its own copy of Click since 0.2x and used the installed one before: this is the class of either.
 _CliUsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
-def modules_for(arguments: Sequence[str]) -> tuple[str, ...]:
-    """The modules that a command line needs: the one of its command, all of them when that is not plain.
-
-    >>> modules_for(["-e", "staging", "token", "mint"])
-    ('token',)
-    """
-    rest = iter(arguments)
-    for argument in rest:
-        if argument in _WITH_VALUE:
-            next(rest, None)
-        elif argument in STACK_COMMANDS:
-            return ("stack",)
-        elif not argument.startswith("--"):
-            return tuple(group for group in GROUPS if group.rstrip("_") == argument != "stack") or GROUPS
-    return GROUPS
-
-
-def build_app(groups: Sequence[str] | None = None) -> typer.Typer:
-    """The command line, of all groups or of some."""
+def build_app(modules: Sequence[str] = MODULES) -> typer.Typer:
+    """The command line, of all modules or of some."""
     app = typer.Typer(
         name="whatschat-ops",
         help="Provision, operate, test, price and diagnose the AWS side of WhatsChat: a WebSocket API with "
@@ -83,8 +44,8 @@ def build_app(groups: Sequence[str] | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root())
-    for group in GROUPS if groups is None else groups:
-        importlib.import_module(f"whatschat_ops.cli.{group}").register(app)
+    for module in modules:
+        importlib.import_module(module).register(app)
     return app
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from whatschat_ops.aws import AwsTarget
-from whatschat_ops.cli.output import Output
+from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.config import LoadedSettings
 from whatschat_ops.errors import UsageError
 

@@ -13,7 +13,7 @@ from whatschat_ops.cli.command import Run, command
 from whatschat_ops.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from whatschat_ops.websocket.tokens import Inspection
+    from whatschat_ops.sockets.tokens import Inspection
 
 
 MAX_TTL_MINUTES = 10 * 365 * 24 * 60
@@ -49,8 +49,8 @@ def mint(
     """
     import uuid
 
+    from whatschat_ops.sockets import tokens
     from whatschat_ops.stack.jwt_secret import read_jwt_secret
-    from whatschat_ops.websocket import tokens
 
     now = datetime.now(UTC)
     minutes = run.settings.auth.token_ttl_minutes if ttl_minutes is None else ttl_minutes
@@ -87,7 +87,7 @@ def inspect_token(
 
     Example: whatschat-ops token mint --user alice | whatschat-ops token inspect --verify
     """
-    from whatschat_ops.websocket import tokens
+    from whatschat_ops.sockets import tokens
 
     text = _token_text(token)
     secret = None

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from decimal import Decimal, localcontext
 
 from whatschat_ops.cost import remarks
-from whatschat_ops.cost.amounts import plain
-from whatschat_ops.cost.pricing import ZERO, Charge, FreeTiers, charge
 from whatschat_ops.cost.quantities import Quantities, Quantity, StackFacts, quantities
-from whatschat_ops.cost.rates import Rate, RateCard, RateKey
 from whatschat_ops.cost.result import Card, Estimate, Line, Price, Totals
 from whatschat_ops.cost.usage import Usage
+from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.pricing import ZERO, Charge, FreeTiers, charge
+from whatschat_ops.pricing.rates import Rate, RateCard, RateKey
 
 PRECISION = 60
 """Digits: products of the largest quantity and the finest price stay exact."""

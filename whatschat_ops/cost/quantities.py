@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
-from whatschat_ops.cost.amounts import plain, show_amount
 from whatschat_ops.cost.usage import Usage, WebSocketUsage
+from whatschat_ops.pricing.amounts import plain, show_amount
 
 KB_PER_GB = Decimal(1024 * 1024)
 MINUTES_PER_HOUR = Decimal(60)

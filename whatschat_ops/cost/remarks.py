@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
-from whatschat_ops.cost.amounts import plain, show_amount, show_money, show_price
-from whatschat_ops.cost.pricing import ZERO, metered_units
 from whatschat_ops.cost.quantities import Quantities, StackFacts
-from whatschat_ops.cost.rates import RateCard
 from whatschat_ops.cost.result import Line, Price, Totals
+from whatschat_ops.pricing.amounts import plain, show_amount, show_money, show_price
+from whatschat_ops.pricing.pricing import ZERO, metered_units
+from whatschat_ops.pricing.rates import RateCard
 
 
 def notes(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from whatschat_ops.cost.amounts import plain
-from whatschat_ops.cost.pricing import Charge
-from whatschat_ops.cost.rates import Rate, RateCard, RateKey
+from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.pricing import Charge
+from whatschat_ops.pricing.rates import Rate, RateCard, RateKey
 
 
 @dataclass(frozen=True, slots=True)

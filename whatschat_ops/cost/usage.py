@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from whatschat_ops.config.located import Located, Origin, read_yaml, validate
-from whatschat_ops.cost.amounts import Amount
+from whatschat_ops.pricing.amounts import Amount
 
 
 class _Section(BaseModel):

@@ -6,7 +6,8 @@ from functools import partial
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Settings
-from whatschat_ops.doctor import chime_checks, websocket_checks
+from whatschat_ops.doctor.areas import chime as chime_checks
+from whatschat_ops.doctor.areas import websocket as websocket_checks
 from whatschat_ops.doctor.check import Check
 
 AREAS = ("websocket", "chime")

@@ -16,10 +16,10 @@ from typing import Any, Final
 from websockets.exceptions import ConnectionClosed
 
 from whatschat_ops.errors import AwsError
-from whatschat_ops.load.histogram import Histogram
 from whatschat_ops.load.plan import LoadPlan
 from whatschat_ops.load.schedule import user_of
-from whatschat_ops.websocket.client import Socket
+from whatschat_ops.measure.histogram import Histogram
+from whatschat_ops.sockets.client import Socket
 
 CLOSED_AT_ONCE: Final = 64
 """Each goodbye runs the `$disconnect` function."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from whatschat_ops.load.histogram import Histogram, Latency
+from whatschat_ops.measure.histogram import Histogram, Latency
 
 GIVE_UP_S: Final = 30.0
 """API Gateway lets a function answer for at most 29 s."""

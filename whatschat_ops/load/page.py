@@ -7,9 +7,9 @@ from html import escape
 from typing import Final
 
 from whatschat_ops import __version__
-from whatschat_ops.load.charts import Series, distribution, lines
 from whatschat_ops.load.report import LoadReport, deliveries, in_words, latencies, overload
 from whatschat_ops.load.timeline import Point
+from whatschat_ops.report.charts import Series, distribution, lines
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ground: #ffffff; --card: #f5f6f8; --ink: #1b1f24; --soft: #57606a; --grid: #d8dee4;

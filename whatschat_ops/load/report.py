@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from whatschat_ops.load.histogram import Column, Latency
 from whatschat_ops.load.ledger import Deliveries, percent
 from whatschat_ops.load.plan import Limits, LoadPlan
 from whatschat_ops.load.timeline import Point
+from whatschat_ops.measure.histogram import Column, Latency
 
 
 @dataclass(frozen=True, slots=True)

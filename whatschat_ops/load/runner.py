@@ -19,15 +19,15 @@ from typing import Any, Final
 
 from websockets.exceptions import ConnectionClosed
 
+from whatschat_ops.connections.management import LARGEST_FRAME_BYTES
 from whatschat_ops.load import schedule
 from whatschat_ops.load.crowd import Crowd, wait_until
-from whatschat_ops.load.histogram import Histogram
 from whatschat_ops.load.ledger import GIVE_UP_S, Ledger
 from whatschat_ops.load.plan import LoadPlan
 from whatschat_ops.load.report import Charts, LoadReport, Sockets, Tool
 from whatschat_ops.load.timeline import Counts, Point, Timeline
-from whatschat_ops.websocket.client import Socket, send_text
-from whatschat_ops.websocket.management import LARGEST_FRAME_BYTES
+from whatschat_ops.measure.histogram import Histogram
+from whatschat_ops.sockets.client import Socket, send_text
 
 SETTLE_S: Final = 1.0
 """Between opening and sending: the index of users is eventually consistent."""

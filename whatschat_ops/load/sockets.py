@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from whatschat_ops.redaction import Secret
-from whatschat_ops.websocket.client import Socket, open_socket
-from whatschat_ops.websocket.handshake import TokenVia, build_handshake
+from whatschat_ops.sockets.client import Socket, open_socket
+from whatschat_ops.sockets.handshake import TokenVia, build_handshake
 
 
 def opener(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from whatschat_ops.load.histogram import Histogram
+from whatschat_ops.measure.histogram import Histogram
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ from whatschat_ops.local.layout import (
 
 if TYPE_CHECKING:
     from whatschat_ops.local.chime import ChimeMeetings
-    from whatschat_ops.local.control_plane import Ministack
+    from whatschat_ops.local.control.control_plane import Ministack
     from whatschat_ops.local.executor import LambdaExecutor
     from whatschat_ops.local.gateway import Gateway
 
@@ -166,7 +166,7 @@ class _Parts:
 
 async def _start_parts(layout: Layout, port: int) -> _Parts:
     from whatschat_ops.local.chime import ChimeMeetings
-    from whatschat_ops.local.control_plane import Ministack
+    from whatschat_ops.local.control.control_plane import Ministack
     from whatschat_ops.local.executor import LambdaExecutor
     from whatschat_ops.local.gateway import Gateway
     from whatschat_ops.local.identity import ensure_operator
@@ -182,7 +182,7 @@ async def _start_parts(layout: Layout, port: int) -> _Parts:
 
 
 async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
-    from whatschat_ops.local.front import FrontDoor
+    from whatschat_ops.local.router import FrontDoor
 
     started_at = time.time()
     parts = await _start_parts(layout, port)

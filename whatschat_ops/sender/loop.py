@@ -20,12 +20,12 @@ from typing import Final
 from whatschat_ops.sender.answers import Answer
 from whatschat_ops.sender.connection import Connection
 from whatschat_ops.sender.counts import Counts, Latencies
+from whatschat_ops.sender.failures import Troubles
 from whatschat_ops.sender.keys import Keys
 from whatschat_ops.sender.model import OnResults, OnUnsure, Outcome, Result, SendPolicy
 from whatschat_ops.sender.pace import Pace
 from whatschat_ops.sender.pool import Pool
 from whatschat_ops.sender.signing import Signer
-from whatschat_ops.sender.troubles import Troubles
 from whatschat_ops.sender.verdict import Done, Retry
 from whatschat_ops.sender.work import Job, Work
 

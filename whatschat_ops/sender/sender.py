@@ -23,6 +23,7 @@ from selectors import DefaultSelector
 from whatschat_ops.errors import UsageError
 from whatschat_ops.sender.connection import Tls
 from whatschat_ops.sender.counts import Counts, Latencies
+from whatschat_ops.sender.failures import Troubles
 from whatschat_ops.sender.keys import Keys
 from whatschat_ops.sender.loop import Clocks, Loop
 from whatschat_ops.sender.model import (
@@ -37,7 +38,6 @@ from whatschat_ops.sender.pace import Pace
 from whatschat_ops.sender.pool import Pool
 from whatschat_ops.sender.route import Addresses, Route, route_to, tls_context
 from whatschat_ops.sender.signing import RequestShape, Signer
-from whatschat_ops.sender.troubles import Troubles
 from whatschat_ops.sender.work import Work
 
 MOST_TCP_CONNECTIONS = 500

@@ -16,11 +16,20 @@ from urllib.parse import quote
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import USER_INDEX
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.broadcast_policies import operator_statements
-from whatschat_ops.stack.policies import Document, allow, chime_policy, document
+from whatschat_ops.stack.parts.broadcast_policies import operator_statements
+from whatschat_ops.stack.policies import Document, allow, chime_policy, document, lambda_policy
 
 LOG_ROLE_PATH: Final = "/whatschat-ops/"
 """Where `kinds/log_role.py` makes the Region's log role of API Gateway."""
+
+
+def policy_of(component: str, settings: Settings, place: Place, api_id: str) -> Document:
+    """The policy of `lambda`, `chime` or `operator`."""
+    if component == "lambda":
+        return lambda_policy(settings, place, api_id)
+    if component == "chime":
+        return chime_policy(settings, place)
+    return operator_policy(settings, place, api_id)
 
 
 def operator_policy(settings: Settings, place: Place, api_id: str) -> Document:

@@ -20,7 +20,7 @@ from whatschat_ops.provision import Kind, Resource
 from whatschat_ops.stack.kinds.api import find_apis
 from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.kinds.log_group import list_log_groups
-from whatschat_ops.stack.resources import API
+from whatschat_ops.stack.parts.websocket import API
 
 _BY_ARN: Mapping[str, tuple[str, str, str]] = {
     "dynamodb": ("table", "table_name", "table/"),

@@ -76,17 +76,6 @@ def chime_policy(settings: Settings, place: Place) -> Document:
     )
 
 
-def policy_of(component: str, settings: Settings, place: Place, api_id: str) -> Document:
-    """The policy of `lambda`, `chime` or `operator`."""
-    if component == "lambda":
-        return lambda_policy(settings, place, api_id)
-    if component == "chime":
-        return chime_policy(settings, place)
-    from whatschat_ops.stack.operator_policy import operator_policy  # it is made with this module
-
-    return operator_policy(settings, place, api_id)
-
-
 def document(*statements: Document) -> Document:
     """A policy of these statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}

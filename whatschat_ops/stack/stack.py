@@ -32,10 +32,10 @@ from whatschat_ops.provision import (
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.kinds import kinds_of
 from whatschat_ops.stack.kinds.context import Context
-from whatschat_ops.stack.lease import LockHolder, LockState
-from whatschat_ops.stack.lock import StackLock
+from whatschat_ops.stack.locking.lease import LockHolder, LockState
+from whatschat_ops.stack.locking.lock import StackLock
 from whatschat_ops.stack.orphans import Orphans
-from whatschat_ops.stack.resources import Inputs, StackResources, stack_resources
+from whatschat_ops.stack.parts.websocket import Inputs, StackResources, stack_resources
 from whatschat_ops.stack.shared_reads import SharedReads
 from whatschat_ops.stack.waiting import Waiting
 

@@ -14,9 +14,9 @@ from math import ceil
 from typing import Final, Literal, cast
 
 from whatschat_ops.broadcast.limits import STANDARD, RateLimit
-from whatschat_ops.cost.amounts import plain
-from whatschat_ops.cost.pricing import FreeTiers, charge
-from whatschat_ops.cost.rates import RateCard, RateKey
+from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.pricing import FreeTiers, charge
+from whatschat_ops.pricing.rates import RateCard, RateKey
 from whatschat_ops.worker.shard import PART_INTERVAL_S
 
 STATE_TRANSITION: Final = Decimal("0.025") / 1_000

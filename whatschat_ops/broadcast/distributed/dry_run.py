@@ -9,8 +9,8 @@ from whatschat_ops.broadcast.distributed.arithmetic import Shape, distributed_es
 from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
 from whatschat_ops.broadcast.limits import RateLimit
 from whatschat_ops.config import Settings
-from whatschat_ops.cost.amounts import plain
-from whatschat_ops.cost.rates import RateCard
+from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.rates import RateCard
 
 
 def with_workers(found: BroadcastEstimate, settings: Settings, card: RateCard) -> BroadcastEstimate:

@@ -18,7 +18,7 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.broadcast.distributed.executions import Execution, Executions, ShardCounts
 from whatschat_ops.broadcast.distributed.merging import MARK, Parts
 from whatschat_ops.broadcast.distributed.shards import export_shards, items_bytes, items_of, shards_of
-from whatschat_ops.broadcast.journal import Journal
+from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import NotFound, OpsError, PermissionDenied, UsageError
 from whatschat_ops.sender.model import NextTargets, OnResults, OnUnsure, SendPolicy, Snapshot, Target

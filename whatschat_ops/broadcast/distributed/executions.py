@@ -16,7 +16,7 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import AwsError, NotFound, PermissionDenied
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.broadcast_policies import MAP_LABEL
+from whatschat_ops.stack.parts.broadcast_policies import MAP_LABEL
 
 RUNNING: Final = ("RUNNING", "PENDING_REDRIVE")
 NOT_REDRIVABLE: Final = ("ExecutionNotRedrivable", "InvalidAction", "UnknownOperationException")

@@ -23,7 +23,7 @@ from whatschat_ops.stack.cloudformation.code import (
 )
 from whatschat_ops.stack.cloudformation.template import build_template
 from whatschat_ops.stack.cloudformation.types import SET_LOG_ROLE, TemplatePlace
-from whatschat_ops.stack.resources import API, Inputs, stack_resources
+from whatschat_ops.stack.parts.websocket import API, Inputs, stack_resources
 
 Format = Literal["yaml", "json"]
 MAX_BODY_BYTES: Final = 51_200

@@ -15,11 +15,11 @@ from typing import Any, Final
 from whatschat_ops.provision import Reference, text
 from whatschat_ops.provision.kind import NOTHING
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.broadcast_policies import RUNS
 from whatschat_ops.stack.kinds.bucket import LIFECYCLE_RULE, PUBLIC_ACCESS_BLOCKS
 from whatschat_ops.stack.kinds.context import tag_list
 from whatschat_ops.stack.kinds.log_role import MANAGED_POLICY, ROLE_PATH
 from whatschat_ops.stack.kinds.stage import DESCRIPTION_PREFIX
+from whatschat_ops.stack.parts.broadcast_policies import RUNS
 
 Properties = Mapping[str, Any]
 

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 from whatschat_ops.errors import NotFound
 from whatschat_ops.provision import Field, Kind, Live
 from whatschat_ops.stack.kinds.context import Context
-from whatschat_ops.stack.live_alias import History, LiveAlias, Routing, described, live_alias, move
-from whatschat_ops.stack.versions import prune
+from whatschat_ops.stack.lambdas.live_alias import History, LiveAlias, Routing, described, live_alias, move
+from whatschat_ops.stack.lambdas.versions import prune
 
 
 class Alias(Kind):

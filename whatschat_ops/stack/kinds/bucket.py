@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Final
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import AwsError, Conflict, NotFound, PermissionDenied
 from whatschat_ops.provision import Field, Kind, Live, contains
-from whatschat_ops.stack.broadcast_policies import RUNS
 from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
+from whatschat_ops.stack.parts.broadcast_policies import RUNS
 
 NO_LOCATION: Final = "us-east-1"
 """The one Region that CreateBucket does not take as a LocationConstraint."""

@@ -15,7 +15,7 @@ from whatschat_ops.provision import Field, Kind, Live, contains
 from whatschat_ops.provision.values import digest
 from whatschat_ops.stack.kinds.alias import read_alias
 from whatschat_ops.stack.kinds.context import Context
-from whatschat_ops.stack.versions import list_configurations
+from whatschat_ops.stack.lambdas.versions import list_configurations
 
 T = TypeVar("T")
 

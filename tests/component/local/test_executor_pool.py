@@ -1,0 +1,327 @@
+"""Who runs the next call, and when there is one more worker."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from tests.component.local.executor_functions import make_function
+from whatschat_ops.local.executor.call import Call
+from whatschat_ops.local.executor.pool import Pool, PoolLimits
+from whatschat_ops.local.interfaces import Invocation, InvocationThrottled, LambdaFunction
+
+LIMITS = PoolLimits(max_workers=4, max_waiting=3, processors=2, spawn_after_s=0.001)
+
+
+class FakeWorker:
+    """A worker whose process is played by the test."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.idle_since = 0.0
+        self.was_ready = False
+        self.waiting = False
+        self.failed_to_start = False
+        self.busy_s = 0.0
+        self.call: Call | None = None
+        self.stopped = False
+        self.refused: list[Call] = []
+        self.life = asyncio.create_task(asyncio.sleep(0))
+
+    def busy_for_s(self) -> float:
+        return self.busy_s
+
+    def run(self, call: Call) -> None:
+        self.call, self.waiting = call, False
+
+    def refuse(self, call: Call) -> None:
+        self.refused.append(call)
+        call.finish(ANSWER)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def becomes_ready(self) -> None:
+        self.was_ready = self.waiting = True
+        self.call = None
+        self.pool.worker_ready(self)
+
+    def ends(self, *, failed_to_start: bool = False) -> None:
+        self.waiting, self.failed_to_start = False, failed_to_start
+        self.pool.worker_ended(self)
+
+
+ANSWER = Invocation(b"", None, "r", 0.0, None, "")
+
+
+class Scene:
+    """A pool with fake workers and a clock that the test moves."""
+
+    def __init__(self, limits: PoolLimits = LIMITS) -> None:
+        self.now = 0.0
+        self.workers: list[FakeWorker] = []
+        self.finished = 0
+        self.pool = Pool(make_function(), self.start, limits, lambda: self.now)
+
+    def start(self, pool: Pool) -> FakeWorker:
+        self.workers.append(FakeWorker(pool))
+        return self.workers[-1]
+
+    def submit(self) -> Call:
+        answer = asyncio.get_running_loop().create_future()
+        call = Call(make_function(), b"", answer, self.now, self.count)
+        self.pool.submit(call)
+        return call
+
+    def count(self, function: LambdaFunction) -> None:
+        self.finished += 1
+
+    async def wait(self) -> None:
+        """Let the pool look at its queue a few times, a second later by its clock."""
+        self.now += 1
+        await asyncio.sleep(0.02)
+
+
+def play(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(scenario())
+
+
+def test_first_call_starts_a_worker_and_the_second_waits_for_it() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        first, second = scene.submit(), scene.submit()
+        assert len(scene.workers) == 1
+        scene.workers[0].becomes_ready()
+        assert scene.workers[0].call is first
+        scene.workers[0].becomes_ready()
+        assert scene.workers[0].call is second
+
+    play(scenario)
+
+
+def test_worker_used_last_is_used_first() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        scene.submit()
+        scene.submit()
+        await scene.wait()
+        early, late = scene.workers
+        for worker in (early, late, early, late):
+            worker.becomes_ready()
+        call = scene.submit()
+        assert late.call is call
+        assert early.call is None
+
+    play(scenario)
+
+
+def test_queue_that_waits_gets_workers_up_to_the_processors() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        for _ in range(3):
+            scene.submit()
+        await scene.wait()
+        assert len(scene.workers) == LIMITS.processors
+
+    play(scenario)
+
+
+def test_short_calls_get_no_more_workers_than_processors() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        for _ in range(3):
+            scene.submit()
+        await scene.wait()
+        for worker in scene.workers:
+            worker.becomes_ready()
+        scene.submit()
+        await scene.wait()
+        assert len(scene.workers) == 2
+
+    play(scenario)
+
+
+def test_long_calls_get_workers_up_to_the_limit() -> None:
+    async def scenario() -> None:
+        scene = Scene(dataclasses.replace(LIMITS, max_waiting=100))
+        for _ in range(20):
+            scene.submit()
+        for _ in range(6):
+            await scene.wait()
+            for worker in scene.workers:
+                if not worker.was_ready:
+                    worker.becomes_ready()
+                worker.busy_s = 1.0
+        assert len(scene.workers) == LIMITS.max_workers
+
+    play(scenario)
+
+
+def test_queue_above_its_limit_is_refused() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        for _ in range(LIMITS.max_waiting):
+            scene.submit()
+        with pytest.raises(InvocationThrottled):
+            scene.submit()
+
+    play(scenario)
+
+
+def test_caller_that_left_is_not_run() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        left, stays = scene.submit(), scene.submit()
+        left.answer.cancel()
+        scene.workers[0].becomes_ready()
+        assert scene.workers[0].call is stays
+        assert scene.finished == 1
+
+    play(scenario)
+
+
+def test_failed_start_answers_everybody_who_waits() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        calls = [scene.submit(), scene.submit()]
+        scene.workers[0].ends(failed_to_start=True)
+        assert scene.workers[0].refused == calls
+        assert scene.pool.empty
+
+    play(scenario)
+
+
+def test_failed_start_of_one_more_worker_leaves_the_calls_to_the_others() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        scene.submit()
+        waiting = scene.submit()
+        await scene.wait()
+        good, bad = scene.workers
+        good.becomes_ready()
+        bad.ends(failed_to_start=True)
+        assert bad.refused == []
+        good.becomes_ready()
+        assert good.call is waiting
+
+    play(scenario)
+
+
+def test_crash_with_calls_waiting_starts_a_new_worker() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        scene.submit()
+        waiting = scene.submit()
+        scene.workers[0].becomes_ready()
+        scene.workers[0].ends()
+        assert len(scene.workers) == 2
+        scene.workers[1].becomes_ready()
+        assert scene.workers[1].call is waiting
+
+    play(scenario)
+
+
+def test_idle_worker_that_is_dying_is_passed_over() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        scene.submit()
+        dying = scene.workers[0]
+        dying.becomes_ready()
+        dying.becomes_ready()
+        dying.waiting = False
+        call = scene.submit()
+        dying.ends()
+        scene.workers[1].becomes_ready()
+        assert scene.workers[1].call is call
+
+    play(scenario)
+
+
+def test_idle_worker_is_ended_after_the_idle_time_and_not_before() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        scene.submit()
+        worker = scene.workers[0]
+        worker.becomes_ready()
+        scene.now = 10.0
+        worker.becomes_ready()
+        scene.now = 69.9
+        scene.pool.reap(60.0)
+        assert not worker.stopped
+        scene.now = 70.0
+        scene.pool.reap(60.0)
+        assert worker.stopped
+
+    play(scenario)
+
+
+def test_busy_worker_is_never_reaped() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        scene.submit()
+        scene.workers[0].becomes_ready()
+        scene.now = 1e6
+        scene.pool.reap(60.0)
+        assert not scene.workers[0].stopped
+
+    play(scenario)
+
+
+def test_retired_pool_serves_what_it_has_and_ends() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        scene.submit()
+        last = scene.submit()
+        scene.workers[0].becomes_ready()
+        scene.pool.retire()
+        scene.workers[0].becomes_ready()
+        assert scene.workers[0].call is last
+        assert not scene.workers[0].stopped
+        scene.workers[0].becomes_ready()
+        assert scene.workers[0].stopped
+
+    play(scenario)
+
+
+def test_closed_pool_cancels_who_waits_and_stops_who_runs() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        scene.submit()
+        scene.workers[0].becomes_ready()
+        waiting = scene.submit()
+        await scene.pool.close()
+        assert waiting.answer.cancelled()
+        assert scene.workers[0].stopped
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"code_sha256": "other"},
+        {"environment": {"A": "1"}},
+        {"credentials": {}},
+        {"handler": "app.other"},
+        {"memory_mb": 512},
+        {"runtime": "python3.13"},
+        {"version": "3"},
+        {"log_group": "/other"},
+    ],
+)
+def test_changed_function_needs_another_pool(change: dict[str, Any]) -> None:
+    async def scenario() -> None:
+        assert not Scene().pool.serves(dataclasses.replace(make_function(), **change))
+
+    play(scenario)
+
+
+def test_other_qualifier_and_timeout_are_served_by_the_same_pool() -> None:
+    async def scenario() -> None:
+        assert Scene().pool.serves(make_function(qualifier=":live", timeout_s=1.0))
+
+    play(scenario)

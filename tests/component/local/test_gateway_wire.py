@@ -1,0 +1,397 @@
+"""The wire: limits, close codes, pings, broken frames, idle and two-hour cuts, `$disconnect`, shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
+
+from tests.component.local.gateway_harness import (
+    API_ID,
+    EPOCH_S,
+    STAGE,
+    Event,
+    FakeClock,
+    FakeControlPlane,
+    FakeExecutor,
+    Harness,
+    answering,
+    asgi_app,
+    asynchronous,
+    failing,
+    lambda_route,
+    serving,
+    websocket_api,
+)
+from whatschat_ops.local.gateway import Gateway, HttpProtocol, websocket_protocol
+
+API = websocket_api(lambda_route("$default", "default"), lambda_route("$disconnect", "disconnect"))
+KIB = 1024
+
+
+@contextlib.asynccontextmanager
+async def echoing(**options: Any) -> AsyncIterator[Harness]:
+    """An API whose functions return at once."""
+    async with serving(API, default=answering(), disconnect=answering(), **options) as harness:
+        yield harness
+
+
+async def close_of(client: ClientConnection) -> tuple[int, str]:
+    """How the server closed the client."""
+    with pytest.raises(ConnectionClosed) as closed:
+        await asyncio.wait_for(client.recv(), 5)
+    received = closed.value.rcvd
+    return (received.code, received.reason) if received else (1006, "")
+
+
+async def disconnect_of(harness: Harness) -> tuple[int, str]:
+    """What `$disconnect` was told, once."""
+    await harness.until(lambda: harness.executor.of("disconnect"))
+    await asyncio.sleep(0.02)
+    (event,) = harness.executor.of("disconnect")
+    context = event["requestContext"]
+    return context["disconnectStatusCode"], context["disconnectReason"]
+
+
+async def send_frames(client: ClientConnection, *frames: Frame, mask: bool = True) -> None:
+    """Frames as no well-behaved client sends them."""
+    client.transport.write(b"".join(frame.serialize(mask=mask) for frame in frames))
+    await asyncio.sleep(0)
+
+
+@asynchronous
+async def test_frame_of_32_kib_is_accepted() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        await client.send("x" * 32 * KIB)
+        await harness.until(lambda: harness.executor.of("default"))
+        assert len(harness.executor.of("default")[0]["body"]) == 32 * KIB
+
+
+@asynchronous
+async def test_frame_beyond_32_kib_closes_with_1009() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        await client.send("x" * (32 * KIB + 1))
+        assert (await close_of(client))[0] == 1009
+        assert (await disconnect_of(harness))[0] == 1009
+        assert harness.executor.of("default") == []
+
+
+@asynchronous
+async def test_very_large_frame_still_delivers_the_1009() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        with contextlib.suppress(ConnectionClosed):
+            await client.send("x" * 4 * KIB * KIB)
+        assert (await close_of(client))[0] == 1009
+
+
+@asynchronous
+async def test_message_of_128_kib_in_frames_is_accepted() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        await client.send(["x" * 32 * KIB] * 4)
+        await harness.until(lambda: harness.executor.of("default"))
+        assert len(harness.executor.of("default")[0]["body"]) == 128 * KIB
+
+
+@asynchronous
+async def test_message_beyond_128_kib_closes_with_1009() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        with contextlib.suppress(ConnectionClosed):
+            await client.send(["x" * 32 * KIB] * 4 + ["x"])
+        assert (await close_of(client))[0] == 1009
+        assert harness.executor.of("default") == []
+
+
+@asynchronous
+async def test_binary_message_closes_with_1003() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        await client.send(b"bytes")
+        assert (await close_of(client))[0] == 1003
+        assert (await disconnect_of(harness))[0] == 1003
+        assert harness.executor.of("default") == []
+
+
+@asynchronous
+async def test_text_that_is_not_utf8_closes_with_1007() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        await send_frames(client, Frame(Opcode.TEXT, b"\xff\xfe"))
+        assert (await close_of(client))[0] == 1007
+
+
+@asynchronous
+async def test_utf8_character_split_between_frames_is_put_together() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        euro = "€".encode()
+        await send_frames(client, Frame(Opcode.TEXT, euro[:1], fin=False), Frame(Opcode.CONT, euro[1:]))
+        await harness.until(lambda: harness.executor.of("default"))
+        assert harness.executor.of("default")[0]["body"] == "€"
+
+
+@pytest.mark.parametrize(
+    ("frame", "mask"),
+    [
+        (Frame(Opcode.TEXT, b"unmasked"), False),
+        (Frame(Opcode.CONT, b"nothing to continue"), True),
+    ],
+)
+@asynchronous
+async def test_broken_frame_closes_with_1002(frame: Frame, mask: bool) -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        await send_frames(client, frame, mask=mask)
+        assert (await close_of(client))[0] == 1002
+        assert (await disconnect_of(harness))[0] == 1002
+
+
+@asynchronous
+async def test_ping_is_answered_even_inside_a_fragmented_message() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        await asyncio.wait_for(await client.ping(b"abc"), 5)
+        await send_frames(
+            client,
+            Frame(Opcode.TEXT, b"a", fin=False),
+            Frame(Opcode.PING, b"between"),
+            Frame(Opcode.CONT, b"b"),
+        )
+        await harness.until(lambda: harness.executor.of("default"))
+        assert harness.executor.of("default")[0]["body"] == "ab"
+
+
+@pytest.mark.parametrize(("code", "reason"), [(4001, "bye"), (1000, ""), (3000, "é" * 60)])
+@asynchronous
+async def test_close_code_and_reason_of_the_client_reach_disconnect(code: int, reason: str) -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        await client.close(code, reason)
+        assert await disconnect_of(harness) == (code, reason)
+        assert client.close_code == code
+
+
+@asynchronous
+async def test_close_without_code_reaches_disconnect_as_1005() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        await send_frames(client, Frame(Opcode.CLOSE, b""))
+        assert await disconnect_of(harness) == (1005, "Client-side close frame status not set")
+
+
+@asynchronous
+async def test_lost_tcp_connection_reaches_disconnect_as_1006() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        client.transport.abort()
+        assert (await disconnect_of(harness))[0] == 1006
+        assert len(harness.gateway.connections) == 0
+
+
+@asynchronous
+async def test_disconnect_event_has_the_keys_of_aws() -> None:
+    async with echoing() as harness:
+        client = await harness.client(user_agent_header="Agent/1")
+        connection_id = harness.connection_id()
+        harness.clock.now += 5
+        await client.close(4001, "bye")
+        await disconnect_of(harness)
+    (event,) = harness.executor.of("disconnect")
+    host = f"127.0.0.1:{harness.port}"
+    context = event.pop("requestContext")
+    assert event == {
+        "headers": {"Host": host, "x-api-key": "", "X-Forwarded-For": "", "x-restapi": ""},
+        "multiValueHeaders": {"Host": [host], "x-api-key": [""], "X-Forwarded-For": [""], "x-restapi": [""]},
+        "isBase64Encoded": False,
+    }
+    assert context["requestId"] == context.pop("extendedRequestId")
+    del context["requestId"]
+    assert context == {
+        "routeKey": "$disconnect",
+        "disconnectStatusCode": 4001,
+        "eventType": "DISCONNECT",
+        "requestTime": "23/Nov/2026:07:00:05 +0000",
+        "messageDirection": "IN",
+        "disconnectReason": "bye",
+        "stage": STAGE,
+        "connectedAt": int(EPOCH_S * 1000),
+        "requestTimeEpoch": int((EPOCH_S + 5) * 1000),
+        "identity": {"userAgent": "Agent/1", "sourceIp": "127.0.0.1"},
+        "domainName": host,
+        "connectionId": connection_id,
+        "apiId": API_ID,
+    }
+
+
+@asynchronous
+async def test_no_disconnect_route_calls_nothing() -> None:
+    async with serving(websocket_api(lambda_route("$default", "default")), default=answering()) as harness:
+        client = await harness.client()
+        await client.close()
+        await harness.until(lambda: not len(harness.gateway.connections))
+        await asyncio.sleep(0.02)
+        assert harness.executor.events == []
+
+
+@asynchronous
+async def test_failing_disconnect_handler_harms_nobody() -> None:
+    async with serving(API, default=answering(), disconnect=failing) as harness:
+        await (await harness.client()).close()
+        await disconnect_of(harness)
+        await harness.client()
+
+
+@asynchronous
+async def test_ten_idle_minutes_close_with_1001_going_away() -> None:
+    clock = FakeClock()
+    async with echoing(clock=clock) as harness:
+        client = await harness.client()
+        clock.now += 599
+        await asyncio.sleep(0.03)
+        assert len(harness.gateway.connections) == 1
+        clock.now += 1
+        assert await close_of(client) == (1001, "Going away")
+        assert await disconnect_of(harness) == (1001, "Going away")
+
+
+@pytest.mark.parametrize("activity", ["message", "ping", "post"])
+@asynchronous
+async def test_activity_restarts_the_idle_time(activity: str) -> None:
+    clock = FakeClock()
+    async with echoing(clock=clock) as harness:
+        client = await harness.client()
+        clock.now += 500
+        if activity == "message":
+            await client.send("x")
+            await harness.until(lambda: harness.executor.of("default"))
+        elif activity == "ping":
+            await asyncio.wait_for(await client.ping(), 5)
+        else:
+            await harness.manage("POST", harness.connection_id(), b"x")
+            await client.recv()
+        clock.now += 500
+        await asyncio.sleep(0.03)
+        assert len(harness.gateway.connections) == 1
+        clock.now += 100
+        assert (await close_of(client))[0] == 1001
+
+
+@asynchronous
+async def test_two_hours_close_even_a_busy_connection() -> None:
+    clock = FakeClock()
+    async with echoing(clock=clock) as harness:
+        client = await harness.client()
+        for _ in range(14):
+            clock.now += 500
+            await asyncio.wait_for(await client.ping(), 5)
+            await asyncio.sleep(0.015)
+        assert len(harness.gateway.connections) == 1
+        clock.now = EPOCH_S + 7200
+        assert await close_of(client) == (1001, "Going away")
+
+
+@asynchronous
+async def test_client_that_ignores_the_close_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("whatschat_ops.local.gateway.protocol.CLOSE_TIMEOUT_S", 0.1)
+    async with echoing() as harness:
+        reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+        writer.write(
+            f"GET /_aws/execute-api/{API_ID}/{STAGE} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 Switching Protocols")
+        await harness.manage("DELETE", harness.connection_id())
+        with contextlib.suppress(ConnectionResetError):
+            assert (await asyncio.wait_for(reader.read(), 5))[2:4] == (1000).to_bytes(2)
+        writer.close()
+        with contextlib.suppress(ConnectionResetError):
+            await writer.wait_closed()
+
+
+@asynchronous
+async def test_frames_sent_before_the_handshake_is_answered_are_handled_after_it() -> None:
+    api = websocket_api(lambda_route("$connect", "connect"), lambda_route("$default", "default"))
+    async with serving(api, connect=answering(after_s=0.05), default=answering()) as harness:
+        _, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+        writer.write(
+            f"GET /_aws/execute-api/{API_ID}/{STAGE} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        await harness.until(lambda: harness.executor.of("connect"))
+        writer.write(Frame(Opcode.TEXT, b"early").serialize(mask=True))
+        await harness.until(lambda: harness.executor.of("default"))
+        assert [name for name, _ in harness.executor.events] == ["connect", "default"]
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("seed", range(20))
+@asynchronous
+async def test_random_bytes_end_the_connection_and_nothing_else(seed: int) -> None:
+    async with echoing() as harness:
+        other = await harness.client()
+        client = await harness.client()
+        client.transport.write(b"\x81\xfe" + bytes([seed]) + os.urandom(4096))
+        client.transport.write_eof()
+        await harness.until(lambda: harness.executor.of("disconnect"))
+        await harness.until(lambda: len(harness.gateway.connections) == 1)
+        await asyncio.wait_for(await other.ping(), 5)
+
+
+@asynchronous
+async def test_uvicorns_shutdown_closes_clients_and_runs_disconnect() -> None:
+    executor = FakeExecutor()
+    executor.handlers["disconnect"] = answering(after_s=0.05)
+    gateway = Gateway(FakeControlPlane(API, executor), executor)
+    config = uvicorn.Config(
+        asgi_app(gateway),
+        port=0,
+        http=HttpProtocol,
+        ws=websocket_protocol(gateway),
+        lifespan="off",
+        log_config=None,
+    )
+    server = uvicorn.Server(config)
+    serving_task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    client = await connect(f"ws://127.0.0.1:{port}/_aws/execute-api/{API_ID}/{STAGE}", proxy=None)
+    server.should_exit = True
+    assert await close_of(client) == (1001, "Going away")
+    await asyncio.wait_for(serving_task, 5)
+    await gateway.close()
+    (event,) = executor.of("disconnect")
+    assert json.loads(json.dumps(event))["requestContext"]["disconnectStatusCode"] == 1001
+
+
+@asynchronous
+async def test_closing_gateway_refuses_new_clients_but_answers_disconnect_handlers() -> None:
+    statuses: list[int] = []
+
+    async def posting(event: Event) -> Any:
+        statuses.append((await harness.manage("POST", event["requestContext"]["connectionId"], b"x"))[0])
+        with pytest.raises(InvalidStatus) as refused:
+            await harness.client()
+        statuses.append(refused.value.response.status_code)
+        return {"statusCode": 200}
+
+    async with serving(API, disconnect=posting) as harness:
+        await harness.client()
+        await harness.gateway.close()
+    assert statuses == [410, 503]

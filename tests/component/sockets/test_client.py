@@ -1,0 +1,277 @@
+"""One socket: handshakes and refusals against a real server, messages in frames, receipts."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from whatschat_ops.errors import (
+    AwsError,
+    NotFound,
+    PermissionDenied,
+    Rejected,
+    Throttled,
+    Unavailable,
+    UsageError,
+)
+from whatschat_ops.redaction import Secret
+from whatschat_ops.sockets.client import Opener, frames, open_socket
+from whatschat_ops.sockets.close_codes import describe
+from whatschat_ops.sockets.handshake import Handshake, TokenVia, build_handshake
+from whatschat_ops.sockets.sending import is_answer, send_message
+from whatschat_ops.sockets.tokens import mint
+
+TOKEN = Secret("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")
+
+
+@asynccontextmanager
+async def server(
+    talk: Callable[[ServerConnection], Awaitable[None]], *, status: int = 101, body: str = ""
+) -> AsyncIterator[tuple[str, list[Request]]]:
+    """A WebSocket server on a free port; with `status`, one that refuses every handshake. Gives its URL and requests."""
+    requests: list[Request] = []
+
+    def on_request(connection: ServerConnection, request: Request) -> Response | None:
+        requests.append(request)
+        return None if status == 101 else connection.respond(http.HTTPStatus(status), body)
+
+    def first_name(_: ServerConnection, offered: Any) -> Any:
+        return offered[0] if offered else None
+
+    async with serve(
+        talk, "127.0.0.1", 0, process_request=on_request, select_subprotocol=first_name, compression=None
+    ) as running:
+        yield f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/stage", requests
+
+
+async def _silent(connection: ServerConnection) -> None:
+    await connection.wait_closed()
+
+
+def _open(via: TokenVia) -> Request:
+    async def run() -> Request:
+        async with server(_silent) as (url, requests), Opener(url, lambda: TOKEN, via).opened():
+            return requests[0]
+
+    return asyncio.run(run())
+
+
+def test_a_token_travels_in_a_header_by_default() -> None:
+    request = _open(TokenVia.HEADER)
+
+    assert request.headers["Authorization"] == f"Bearer {TOKEN.reveal()}"
+    assert request.path == "/stage"
+    assert request.headers["User-Agent"].startswith("whatschat-ops/")
+
+
+def test_a_token_travels_in_the_query() -> None:
+    request = _open(TokenVia.QUERY)
+
+    assert request.path == f"/stage?token={TOKEN.reveal()}"
+    assert "Authorization" not in request.headers
+
+
+def test_a_token_travels_as_a_subprotocol() -> None:
+    request = _open(TokenVia.SUBPROTOCOL)
+
+    assert request.headers["Sec-WebSocket-Protocol"] == f"whatschat, {TOKEN.reveal()}"
+
+
+@pytest.mark.parametrize("via", list(TokenVia))
+@pytest.mark.parametrize("token", ["", "line\r\nX-Evil: 1", "ünïcode", "two words"])
+def test_a_token_that_cannot_be_sent_is_refused_here(via: TokenVia, token: str) -> None:
+    with pytest.raises(UsageError, match="characters"):
+        build_handshake("ws://host/stage", Secret(token), via)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "hint"),
+    [
+        (401, PermissionDenied, "token inspect"),
+        (403, PermissionDenied, "ws endpoint"),
+        (404, NotFound, "ws endpoint"),
+        (429, Throttled, "again"),
+        (400, Rejected, "ws endpoint"),
+        (500, Unavailable, "doctor"),
+        (503, Unavailable, "doctor"),
+    ],
+)
+def test_a_refused_handshake_names_a_cause_and_a_way_out(
+    status: int, kind: type[AwsError], hint: str
+) -> None:
+    async def run() -> None:
+        async with server(_silent, status=status, body='{"message":"said by AWS"}') as (url, _):
+            await open_socket(Handshake(f"{url}?token=very-secret", {}, ()))
+
+    with pytest.raises(kind) as caught:
+        asyncio.run(run())
+    assert type(caught.value) is kind
+    assert f"HTTP {status}" in caught.value.message
+    assert "said by AWS" in caught.value.message
+    assert hint in str(caught.value.hint)
+    assert "very-secret" not in caught.value.message
+
+
+def test_a_refused_token_is_looked_into() -> None:
+    minted = mint(
+        "alice",
+        Secret("k" * 32),
+        ttl=timedelta(minutes=1),
+        now=datetime.now(UTC) - timedelta(hours=2),
+        token_id="x",
+    )
+
+    async def run() -> None:
+        async with server(_silent, status=401) as (url, _):
+            await Opener(url, lambda: minted.token)()
+
+    with pytest.raises(PermissionDenied, match="It expired 1 hour ago") as caught:
+        asyncio.run(run())
+    assert minted.token.reveal() not in caught.value.message
+
+
+def test_nobody_listening_is_said_as_that() -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{reserved.getsockname()[1]}/stage"
+        with pytest.raises(Unavailable, match="Nobody listens"):
+            asyncio.run(open_socket(Handshake(url, {}, ())))
+
+
+def test_a_host_that_does_not_exist_is_said_as_that() -> None:
+    with pytest.raises(NotFound, match=r"There is no host abc\.invalid"):
+        asyncio.run(open_socket(Handshake("ws://abc.invalid/stage", {}, ())))
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_forever() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"ws://127.0.0.1:{silent.getsockname()[1]}/"
+        with pytest.raises(Unavailable, match="not answered in time"):
+            asyncio.run(open_socket(Handshake(url, {}, ()), timeout_s=0.2))
+
+
+def test_plain_text_where_tls_is_spoken_is_said_as_that() -> None:
+    async def run() -> None:
+        async with server(_silent) as (url, _):
+            await open_socket(Handshake(url.replace("ws://", "wss://"), {}, ()), timeout_s=5)
+
+    with pytest.raises(Unavailable, match="TLS"):
+        asyncio.run(run())
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("all_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    assert _open(TokenVia.HEADER).path == "/stage"
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300), st.integers(1, 400))
+def test_frames_are_small_enough_and_whole_characters(text: str, repeat: int) -> None:
+    message = text * repeat
+
+    parts = list(frames(message))
+
+    assert "".join(parts) == message
+    assert all(0 < len(part.encode()) <= 32 * 1024 for part in parts)
+
+
+def _send_to(talk: Callable[[ServerConnection], Awaitable[None]], timeout_s: float = 5) -> Any:
+    async def run() -> Any:
+        async with server(talk) as (url, _), Opener(url, lambda: TOKEN).opened() as connection:
+            return await send_message(
+                connection, ["bob", "bob", "carol"], "Hello", message_id="m1", timeout_s=timeout_s
+            )
+
+    return asyncio.run(run())
+
+
+def _answer(*answers: dict[str, Any]) -> Callable[[ServerConnection], Awaitable[None]]:
+    async def talk(connection: ServerConnection) -> None:
+        message = json.loads(await connection.recv())
+        assert message == {
+            "type": "message:send",
+            "id": "m1",
+            "recipients": ["bob", "carol"],
+            "content": "Hello",
+        }
+        for answer in answers:
+            await connection.send(json.dumps(answer))
+        await connection.wait_closed()
+
+    return talk
+
+
+def test_sending_gives_the_receipt_of_the_message() -> None:
+    counts = {"recipients": 2, "delivered": 1, "offline": 1, "failed": 0, "connections": 3}
+    receipt = _send_to(
+        _answer(
+            {"type": "message:received", "id": "m1"},
+            {"type": "message:sent", "id": "another"},
+            {"type": "message:sent", "id": "m1", "timestamp": 1, **counts},
+        )
+    )
+
+    assert (receipt.message_id, receipt.recipients, receipt.delivered, receipt.offline) == ("m1", 2, 1, 1)
+    assert (receipt.failed, receipt.connections) == (0, 3)
+
+
+def test_a_receipt_without_counts_is_a_receipt() -> None:
+    assert _send_to(_answer({"type": "message:sent"})).delivered is None
+
+
+def test_a_message_that_is_refused_says_why() -> None:
+    with pytest.raises(Rejected, match="too many recipients"):
+        _send_to(_answer({"type": "error", "id": "m1", "code": "x", "message": "too many recipients"}))
+
+
+def test_a_receipt_that_never_comes_is_not_waited_for_forever() -> None:
+    with pytest.raises(Unavailable, match="no acknowledgement came within"):
+        _send_to(_answer(), timeout_s=0.2)
+
+
+def test_a_socket_closed_before_the_receipt_says_with_what() -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.close(1001, "Going away")
+
+    with pytest.raises(Unavailable, match='1001, "Going away"'):
+        _send_to(talk)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('{"type":"message:sent","id":"m1"}', True),
+        ('{"type":"message:sent"}', True),
+        ('{"type":"message:sent","id":"m2"}', False),
+        ('{"type":"error","id":"m1"}', True),
+        ('{"type":"pong"}', False),
+        ("[]", False),
+        ("not json", False),
+    ],
+)
+def test_an_answer_is_told_from_other_messages(body: str, expected: bool) -> None:
+    assert is_answer(body, "m1") is expected
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(1000, "on purpose"), (1001, "2 hours"), (1003, "text only"), (1006, "network"), (1009, "128 KB"),
+     (4001, "application's own"), (1999, "without a known")],
+)  # fmt: skip
+def test_a_close_code_is_explained(code: int, words: str) -> None:
+    assert words in describe(code)

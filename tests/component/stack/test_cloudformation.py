@@ -1,0 +1,353 @@
+"""The exported template: complete, correct by cfn-lint, and saying the same as what `provision` would apply."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cfnlint.api import lint
+
+from whatschat_ops.cli.main import main
+from whatschat_ops.config import Names, Settings
+from whatschat_ops.packaging import FunctionPackage
+from whatschat_ops.provision import Reference
+from whatschat_ops.provision.values import resolve
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.cloudformation import export_template, template_text
+from whatschat_ops.stack.cloudformation.types import LEFT_OUT, SET_LOG_ROLE, TYPES
+from whatschat_ops.stack.kinds import ALL
+from whatschat_ops.stack.kinds.stage import DESCRIPTION_PREFIX
+from whatschat_ops.stack.parts.websocket import Inputs, stack_resources
+
+KINDS = {kind.name: kind for kind in ALL}
+ENDPOINT = "wss://a1b2c3.execute-api.eu-west-1.amazonaws.com"
+PLACE = Place("eu-west-1", "123456789012")
+PSEUDO = {
+    "AWS::Region": "eu-west-1",
+    "AWS::AccountId": "123456789012",
+    "AWS::Partition": "aws",
+    "CodePrefix": "lambda/",
+    "CodeBucket": "code",
+    SET_LOG_ROLE: "true",
+}
+VARIANTS: dict[str, Mapping[str, Any]] = {
+    "default": {},
+    "no access logs": {"websocket": {"access_logs": False}},
+    "protected": {"connections": {"point_in_time_recovery": True, "deletion_protection": True}},
+    "distributed broadcasts": {"broadcast": {"distributed": {"enabled": True}}},
+    "prefixed": {"prefix": "blue-", "websocket": {"route_selection_expression": "${request.body.action}"}},
+}
+
+
+def package(short: str, content: bytes = b"zip") -> FunctionPackage:
+    digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    return FunctionPackage(short, f"{short}.handler", content, digest, ("app.py",), len(content), 3)
+
+
+PACKAGES = {short: package(short) for short in ("connect", "disconnect", "default")}
+WITH_WORKER = {**PACKAGES, "broadcast-worker": package("broadcast-worker")}
+
+
+def template(
+    settings: Mapping[str, Any] | None = None, packages: Mapping[str, FunctionPackage] = WITH_WORKER
+) -> Mapping[str, Any]:
+    return export_template(Settings.model_validate(settings or {}), packages).template
+
+
+def of_type(document: Mapping[str, Any], type_: str) -> dict[str, Any]:
+    return {name: body for name, body in document["Resources"].items() if body["Type"] == type_}
+
+
+# --- complete -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_of_a_kind_has_a_property_or_a_reason(kind: str) -> None:
+    assert (kind in TYPES) != (kind in LEFT_OUT)
+    if kind in LEFT_OUT:
+        return
+    mapped = {field for type_ in TYPES[kind] for field in type_.fields}
+    left_out = {name.removeprefix(f"{kind}.") for name in LEFT_OUT if name.startswith(f"{kind}.")}
+    assert mapped | left_out == set(KINDS[kind].fields)
+    assert not mapped & left_out
+
+
+def test_what_is_left_out_exists() -> None:
+    for name in LEFT_OUT:
+        kind, _, field = name.partition(".")
+        assert kind in KINDS and (not field or field in KINDS[kind].fields)
+
+
+def test_every_resource_of_the_stack_is_in_the_template() -> None:
+    wanted = stack_resources(Settings(), Inputs(PLACE, PACKAGES)).wanted
+    expected = sum(len(TYPES[resource.kind]) for resource in wanted if resource.kind not in LEFT_OUT)
+    assert len(template()["Resources"]) == expected > 25
+
+
+# --- correct ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_cfn_lint_finds_nothing(variant: str) -> None:
+    found = lint(template_text(template(VARIANTS[variant]), "yaml"))
+    assert [f"{match.rule.id} {match.message}" for match in found] == []
+
+
+def test_cfn_lint_is_awake() -> None:
+    broken = json.loads(json.dumps(template()))
+    broken["Resources"]["TableConnections"]["Properties"]["TabelName"] = "typo"
+    assert any("TabelName" in match.message for match in lint(template_text(broken, "yaml")))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_name_leads_somewhere_and_there_is_no_cycle(variant: str) -> None:
+    document = template(VARIANTS[variant])
+    known = {*document["Resources"], *document["Parameters"]}
+    graph = {}
+    for name, body in document["Resources"].items():
+        mentioned = {*mentions(body["Properties"]), *body.get("DependsOn", [])} - PSEUDO.keys()
+        assert mentioned <= known, name
+        graph[name] = mentioned & document["Resources"].keys()
+    assert len(list(TopologicalSorter(graph).static_order())) == len(document["Resources"])
+
+
+def test_no_account_no_region_and_no_secret_is_in_it() -> None:
+    text = template_text(template(), "yaml")
+    assert not re.search(r"us-east-1|\d{12}(?!\d)|SecureString", text.replace("2012-10-17", ""))
+    assert text == template_text(template(), "yaml")
+    assert yaml.safe_load(text) == json.loads(template_text(template(), "json"))
+
+
+def mentions(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "Ref" in value:
+            yield value["Ref"]
+        elif "Fn::GetAtt" in value:
+            yield value["Fn::GetAtt"][0]
+        elif "Fn::Sub" in value:
+            for name in re.findall(r"\$\{([^!}]+)\}", value["Fn::Sub"]):
+                yield name.partition(".")[0]
+        else:
+            for item in value.values():
+                yield from mentions(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from mentions(item)
+
+
+# --- the same as what provision applies ---------------------------------------------------------------------------
+
+
+class CloudFormation:
+    """Evaluates intrinsic functions, as CloudFormation's documentation describes them."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+
+    def evaluate(self, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) == 1:
+            ((name, argument),) = value.items()
+            functions: dict[str, Callable[[], Any]] = {
+                "Ref": lambda: self.values[argument],
+                "Fn::GetAtt": lambda: self.values[".".join(argument)],
+                "Fn::Sub": lambda: self._sub(argument),
+                "Fn::Join": lambda: argument[0].join(self.evaluate(argument[1])),
+                "Fn::Split": lambda: self.evaluate(argument[1]).split(argument[0]),
+                "Fn::Select": lambda: self.evaluate(argument[1])[argument[0]],
+                "Fn::If": lambda: self.evaluate(argument[1 if self.values[argument[0]] == "true" else 2]),
+            }
+            if name in functions:
+                return functions[name]()
+        if isinstance(value, dict):
+            return {key: self.evaluate(item) for key, item in value.items()}
+        return [self.evaluate(item) for item in value] if isinstance(value, list) else value
+
+    def _sub(self, text: str) -> str:
+        filled = re.sub(r"\$\{([^!}]+)\}", lambda match: str(self.values[match[1]]), text)
+        return filled.replace("${!", "${")
+
+
+def physical(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Ids and attributes as AWS might give them."""
+    values: dict[str, Any] = dict(PSEUDO)
+    for name, body in document["Resources"].items():
+        properties = body["Properties"]
+        names = [properties.get(key) for key in ("TableName", "FunctionName", "RoleName", "LogGroupName")]
+        values[name] = next((found for found in names if isinstance(found, str)), f"id-{name}")
+        values[f"{name}.Arn"] = f"arn-{name}"
+        values[f"{name}.Version"] = "7"
+    values["ApiWebsocket"] = "a1b2c3"
+    values["ApiWebsocket.ApiEndpoint"] = ENDPOINT
+    return values
+
+
+def desired(settings: Settings) -> dict[str, Mapping[str, Any]]:
+    """Address -> fields as the engine would want them, given the same ids."""
+    wanted = {r.address: r for r in stack_resources(settings, Inputs(PLACE, PACKAGES)).wanted}
+
+    def lookup(reference: Reference) -> Any:
+        kind, _, name = reference.address.partition(".")
+        outputs = {
+            "api.id": "a1b2c3",
+            "api.callback_base": ENDPOINT.replace("wss", "https"),
+            "function.version": "7",
+            "integration.id": f"id-Integration{name.title()}",
+        }
+        found = outputs.get(f"{kind}.{reference.attribute}")
+        return found or resolve(wanted[reference.address].fields.get(reference.attribute, "deployed"), lookup)
+
+    return {address: resolve(dict(resource.fields), lookup) for address, resource in wanted.items()}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_evaluated_template_says_what_provision_would_apply(variant: str) -> None:
+    settings = Settings.model_validate(VARIANTS[variant])
+    document = template(VARIANTS[variant])
+    evaluated = CloudFormation(physical(document)).evaluate(document["Resources"])
+    found = {name: body["Properties"] for name, body in evaluated.items()}
+    fields = desired(settings)
+
+    for short in PACKAGES:
+        function, name = found[f"Function{short.title()}"], fields[f"function.{short}"]
+        assert function["Environment"]["Variables"] == name["environment"]
+        assert function["Role"] == name["role_arn"]
+        permission = found[f"Permission{short.title()}"]
+        assert permission["SourceArn"] == fields[f"permission.{short}"]["source_arn"]
+        assert found[f"Integration{short.title()}"]["IntegrationUri"] == fields[f"integration.{short}"]["uri"]
+        assert found[f"Route{short.title()}"]["Target"] == fields[f"route.{short}"]["target"]
+        assert found[f"Alias{short.title()}"]["FunctionVersion"] == "7"
+    assert found["RolePolicyLambda"]["PolicyDocument"] == fields["role_policy.lambda"]["document"]
+    assert (
+        found["ApiWebsocket"]["RouteSelectionExpression"]
+        == (fields["api.websocket"]["route_selection_expression"])
+    )
+    (deployment,) = of_type({"Resources": evaluated}, "AWS::ApiGatewayV2::Deployment").values()
+    assert (
+        deployment["Properties"]["Description"] == DESCRIPTION_PREFIX + fields["deployment.live"]["content"]
+    )
+    logs = found["StageWebsocket"].get("AccessLogSettings", {})
+    assert logs.get("DestinationArn") == fields["stage.websocket"]["access_log_group_arn"]
+    assert logs.get("Format") == fields["stage.websocket"]["access_log_format"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "callback"),
+    [
+        (ENDPOINT, "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/production"),
+        (
+            "ws://127.0.0.1:4566/_aws/execute-api/wsws",
+            "http://127.0.0.1:4566/_aws/execute-api/wsws/production",
+        ),
+    ],
+)
+def test_callback_url_is_the_endpoint_with_another_scheme(endpoint: str, callback: str) -> None:
+    document = template()
+    values = physical(document) | {"ApiWebsocket.ApiEndpoint": endpoint}
+    assert CloudFormation(values).evaluate(document["Outputs"]["CallbackUrl"]["Value"]) == callback
+
+
+# --- what replaces what -------------------------------------------------------------------------------------------
+
+
+def ids_of_what_cannot_change(document: Mapping[str, Any]) -> dict[str, set[str]]:
+    types = ("AWS::Lambda::Version", "AWS::ApiGatewayV2::Deployment")
+    return {type_: set(of_type(document, type_)) for type_ in types}
+
+
+@pytest.mark.parametrize(
+    ("change", "renewed"),
+    [
+        ({"lambda": {"memory_mb": 512}}, {"AWS::Lambda::Version"}),
+        ({"websocket": {"integration_timeout_ms": 1000}}, {"AWS::ApiGatewayV2::Deployment"}),
+        ({"lambda": {"log_retention_days": 30}}, set()),
+    ],
+)
+def test_versions_and_deployments_are_replaced_when_what_they_hold_changes(
+    change: Mapping[str, Any], renewed: set[str]
+) -> None:
+    before, after = ids_of_what_cannot_change(template()), ids_of_what_cannot_change(template(change))
+    assert {type_ for type_ in before if not before[type_] & after[type_]} == renewed
+    assert {type_ for type_ in before if before[type_] == after[type_]} == before.keys() - renewed
+
+
+def test_changed_code_renews_the_version_of_its_function_alone() -> None:
+    changed = template(packages={**PACKAGES, "default": package("default", b"new")})
+    before, after = (of_type(t, "AWS::Lambda::Version").keys() for t in (template(), changed))
+    assert {name[: -len("01234567")] for name in before ^ after} == {"FunctionDefaultVersion"}
+
+
+def test_protected_table_stays_when_its_stack_is_deleted() -> None:
+    tables = of_type(template({"connections": {"deletion_protection": True}}), "AWS::DynamoDB::Table")
+    assert {name: table["DeletionPolicy"] for name, table in tables.items()} == {
+        "TableConnections": "Retain",
+        "TableMeetings": "Delete",
+    }
+
+
+def test_region_wide_log_role_is_made_on_demand_only_and_never_deleted() -> None:
+    document = template()
+    assert document["Parameters"][SET_LOG_ROLE]["Default"] == "false"
+    for name in ("ApiGatewayLogRoleRegion", "ApiGatewayLogRoleRegionAccount"):
+        body = document["Resources"][name]
+        assert (body["Condition"], body["DeletionPolicy"]) == (SET_LOG_ROLE, "Retain")
+    without = template({"websocket": {"access_logs": False}})
+    assert SET_LOG_ROLE not in without["Parameters"] and "Conditions" not in without
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _in_an_empty_directory(clean_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("_in_an_empty_directory")
+def test_command_prints_the_template_and_says_how_to_deploy_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "cloudformation", "--format", "json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["Resources"]["TableConnections"]["Type"] == "AWS::DynamoDB::Table"
+    commands = [line.strip() for line in shown.err.splitlines()]
+    assert "whatschat-ops lambda package --output build" in commands
+    assert sum(line.startswith("aws s3 cp build/websocket-") for line in commands) == 3
+    assert commands[-1].startswith("aws cloudformation deploy --stack-name whatschat-local")
+    assert "CodeBucket=BUCKET" in commands[-1]
+
+
+@pytest.mark.usefixtures("_in_an_empty_directory")
+def test_command_writes_the_file_and_names_the_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--output", "stack.yaml", "--code-bucket", "code", "--code-prefix", "v1/", "--json"]
+    assert main(["export", "cloudformation", *arguments]) == 0
+    result = json.loads(capsys.readouterr().out)
+    written = yaml.safe_load(Path("stack.yaml").read_text())
+    assert written == result["template"]
+    assert written["Parameters"]["CodeBucket"]["Default"] == "code"
+    assert {each["function"]: each["uploaded"] for each in result["code"]} == dict.fromkeys(
+        Names(Settings()).function(short) for short in PACKAGES
+    )
+    assert all(re.fullmatch(r"v1/[0-9a-f]{64}\.zip", each["key"]) for each in result["code"])
+
+
+@pytest.mark.usefixtures("_in_an_empty_directory")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--upload"], "--upload needs a bucket"),
+        (["--output", "nowhere/stack.yaml"], "The template cannot be written"),
+        (["--format", "toml"], "toml"),
+    ],
+)
+def test_wrong_use_is_refused_in_words(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "cloudformation", *arguments]) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err and "Traceback" not in shown.err and shown.out == ""

@@ -1,0 +1,516 @@
+"""The journal: what it hands out, what it keeps, and what a kill at any moment leaves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.unit.broadcast.broadcast_fakes import new_journal, record, result, row
+from whatschat_ops.broadcast.audience.targets import Page, Row
+from whatschat_ops.broadcast.journal.claims import SMALLEST_BLOCK
+from whatschat_ops.broadcast.journal.file import transaction
+from whatschat_ops.broadcast.journal.journal import Journal
+from whatschat_ops.broadcast.journal.summary import Pruning, RunState
+from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.sender.model import NO_ANSWER, Outcome, Target
+
+
+@pytest.fixture(autouse=True)
+def let_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the files of all journals that a test leaves open."""
+    made: list[Journal] = []
+    begin = Journal.__init__
+
+    def remember(self: Journal, path: Path, *connections: sqlite3.Connection) -> None:
+        begin(self, path, *connections)
+        made.append(self)
+
+    monkeypatch.setattr(Journal, "__init__", remember)
+    yield
+    for journal in made:
+        journal.abandon()
+
+
+def claim_all(journal: Journal) -> list[Target]:
+    """Everything that there is to claim now."""
+    claimed: list[Target] = []
+    while batch := journal.claim(100):
+        claimed += batch
+    return claimed
+
+
+def test_targets_are_claimed_in_order_with_numbers_from_one(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=SMALLEST_BLOCK + 10)
+    claimed = claim_all(journal)
+    assert claimed == [Target(index + 1, f"c{index}") for index in range(SMALLEST_BLOCK + 10)]
+    assert journal.claim(1) is None
+
+
+def test_a_larger_batch_after_a_small_one_is_full(tmp_path: Path) -> None:
+    """Who gets fewer than there was room for waits before asking again."""
+    journal = new_journal(tmp_path, rows=5 * SMALLEST_BLOCK)
+    sizes = [len(journal.claim(limit) or ()) for limit in (1, 2 * SMALLEST_BLOCK, 3 * SMALLEST_BLOCK)]
+    assert sizes == [1, 2 * SMALLEST_BLOCK, 3 * SMALLEST_BLOCK - 1]
+
+
+def test_an_incomplete_list_has_none_now_but_more_later(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=1, complete=False)
+    assert journal.claim(10) == [Target(1, "c0")]
+    nothing = journal.claim(10)
+    assert nothing is not None
+    assert not nothing
+    journal.add(Page([row(1)], "2"))
+    assert journal.claim(10) == [Target(2, "c1")]
+    journal.finish_listing()
+    assert journal.claim(10) is None
+
+
+def test_an_empty_page_keeps_its_position(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, complete=False)
+    journal.add(Page([], "after nothing"))
+    assert journal.position == "after nothing"
+    assert journal.counts().listed == 0
+
+
+def test_ids_with_any_text_come_out_as_they_went_in(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, complete=False)
+    ids = ['a"b', "ü\n", "\x00x", "L0SM9cOFvHcCIhw=", "𝄞"]
+    journal.add(Page([Row(each, "u", "") for each in ids], "p"))
+    assert [target.connection_id for target in claim_all(journal)] == ids
+
+
+def test_results_are_counted_by_outcome(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=4)
+    claim_all(journal)
+    journal.record_results(
+        [result(1), result(2, Outcome.GONE), result(3, Outcome.FAILED, "HTTP 500", attempts=8)]
+    )
+    counts = journal.counts()
+    assert (counts.delivered, counts.gone, counts.failed, counts.pending) == (1, 1, 1, 1)
+    assert counts.attempts == 10
+
+
+def test_an_outcome_that_is_there_stays(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=2)
+    claim_all(journal)
+    journal.record_results([result(1)])
+    journal.record_results([result(1, Outcome.FAILED, "late"), result(2)])
+    counts = journal.counts()
+    assert (counts.delivered, counts.failed, counts.attempts) == (2, 0, 2)
+
+
+def test_what_is_begun_without_a_result_is_in_doubt_and_claimed_again(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=10)
+    journal.claim(10)
+    journal.record_results([result(number) for number in (1, 3, 5)])
+    journal.abandon()
+    again = Journal.open(tmp_path, journal.record.run_id)
+    assert again.counts().in_doubt == 7
+    assert [target.number for target in claim_all(again)] == [2, 4, 6, 7, 8, 9, 10]
+
+
+def test_what_was_never_claimed_is_not_in_doubt(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=10)
+    journal.abandon()
+    again = Journal.open(tmp_path, journal.record.run_id)
+    assert again.counts().in_doubt == 0
+    assert len(claim_all(again)) == 10
+
+
+def test_a_run_that_ends_in_order_leaves_nothing_in_doubt(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=SMALLEST_BLOCK)
+    batch = journal.claim(3)  # the rest of the block is claimed in the file, but was not handed out
+    assert batch is not None
+    journal.record_results([result(target.number) for target in batch])
+    journal.close(RunState.INTERRUPTED)
+    again = Journal.open(tmp_path, journal.record.run_id)
+    assert again.counts().in_doubt == 0
+    assert [target.number for target in claim_all(again)] == list(range(4, SMALLEST_BLOCK + 1))
+
+
+def test_what_waits_for_another_attempt_when_a_run_is_stopped_is_claimed_again(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=10)
+    journal.claim(10)
+    journal.record_results([result(1)])
+    journal.close(RunState.INTERRUPTED)
+    again = Journal.open(tmp_path, journal.record.run_id)
+    assert again.counts().in_doubt == 0
+    assert [target.number for target in claim_all(again)] == list(range(2, 11))
+
+
+def test_what_was_in_flight_when_a_run_broke_is_in_doubt(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=100)
+    journal.claim(10)
+    journal.close(RunState.INTERRUPTED, in_order=False)
+    again = Journal.open(tmp_path, journal.record.run_id)
+    assert again.counts().in_doubt == 10
+    assert len(claim_all(again)) == 100
+
+
+def test_a_second_kill_counts_only_what_was_begun_again(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=SMALLEST_BLOCK + 5)
+    claim_all(journal)
+    journal.abandon()
+    journal = Journal.open(tmp_path, journal.record.run_id)
+    assert journal.counts().in_doubt == SMALLEST_BLOCK + 5
+    journal.claim(1)  # one block of them is begun again
+    journal.abandon()
+    journal = Journal.open(tmp_path, journal.record.run_id)
+    assert journal.counts().in_doubt == SMALLEST_BLOCK + 5 + SMALLEST_BLOCK
+    assert len(claim_all(journal)) == SMALLEST_BLOCK + 5
+
+
+def test_what_was_in_doubt_and_has_a_result_now_is_not_counted_again(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=5)
+    claim_all(journal)
+    journal.abandon()
+    journal = Journal.open(tmp_path, journal.record.run_id)
+    journal.record_results([result(target.number) for target in claim_all(journal)])
+    journal.abandon()
+    again = Journal.open(tmp_path, journal.record.run_id)
+    assert again.counts().in_doubt == 5
+    assert again.claim(10) is None
+
+
+def test_failed_targets_are_claimed_again_only_when_asked(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=3)
+    claim_all(journal)
+    journal.record_results([result(1), result(2, Outcome.FAILED, "HTTP 500", attempts=8), result(3)])
+    journal.close(RunState.FINISHED)
+    journal = Journal.open(tmp_path, journal.record.run_id)
+    assert journal.claim(10) is None
+    journal.close(RunState.FINISHED)
+    journal = Journal.open(tmp_path, journal.record.run_id, retry_failed=True)
+    assert journal.claim(10) == [Target(2, "c1")]
+    journal.record_results([result(2)])
+    counts = journal.counts()
+    assert (counts.delivered, counts.failed, counts.in_doubt, counts.attempts) == (3, 0, 0, 11)
+
+
+def test_what_failed_without_an_answer_and_is_retried_is_in_doubt(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=3)
+    claim_all(journal)
+    reasons = ("HTTP 500", f"{NO_ANSWER}: it closed the connection", f"HTTP 400: {NO_ANSWER}")
+    journal.record_results([result(number, Outcome.FAILED, why) for number, why in enumerate(reasons, 1)])
+    journal.close(RunState.FINISHED)
+    journal = Journal.open(tmp_path, journal.record.run_id)
+    assert journal.counts().in_doubt == 0
+    journal.close(RunState.FINISHED)
+    journal = Journal.open(tmp_path, journal.record.run_id, retry_failed=True)
+    assert journal.counts().in_doubt == 1
+
+
+def test_attempts_without_an_answer_survive_a_kill_and_add_to_what_it_left_in_doubt(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=3)
+    claim_all(journal)
+    journal.add_in_doubt(2)  # the first and the second are sent to again
+    journal.record_results([result(1)])
+    journal.abandon()
+    again = Journal.open(tmp_path, journal.record.run_id)
+    assert again.counts().in_doubt == 2 + 2
+
+
+def test_the_last_of_many_that_are_retried_are_found_as_fast_as_the_first(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=60 * SMALLEST_BLOCK)
+    targets = claim_all(journal)
+    journal.record_results([result(target.number, Outcome.FAILED, "HTTP 500") for target in targets])
+    journal.close(RunState.FINISHED)
+    journal = Journal.open(tmp_path, journal.record.run_id, retry_failed=True)
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    journal._db.set_progress_handler(count, 10)
+    claimed: list[Target] = []
+    work: list[int] = []
+    while batch := journal.claim(SMALLEST_BLOCK):
+        claimed += batch
+        work.append(steps)
+        steps = 0
+    assert claimed == targets
+    assert work[-1] < 1.5 * work[0]
+
+
+def test_gone_rows_are_offered_until_they_are_marked(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=4)
+    claim_all(journal)
+    journal.record_results([result(number, Outcome.GONE) for number in (1, 2, 3, 4)])
+    assert [gone.connected_at for gone in journal.unpruned(2)] == ['{"S":"0"}', '{"S":"1"}']
+    journal.mark_pruned([1], Pruning.PRUNED)
+    journal.mark_pruned([2], Pruning.REWRITTEN)
+    journal.mark_pruned([3], Pruning.PRUNE_FAILED, "throttled")
+    assert [gone.number for gone in journal.unpruned(10)] == [4]
+    counts = journal.counts()
+    assert (counts.pruned, counts.rewritten, counts.prune_failed) == (1, 1, 1)
+
+
+def test_a_resumed_run_prunes_what_an_earlier_part_could_not(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=2)
+    claim_all(journal)
+    journal.record_results([result(1, Outcome.GONE), result(2, Outcome.GONE)])
+    journal.mark_pruned([1], Pruning.PRUNED)
+    journal.mark_pruned([2], Pruning.PRUNE_FAILED, "throttled")
+    journal.abandon()
+    again = Journal.open(tmp_path, journal.record.run_id)
+    assert [gone.number for gone in again.unpruned(10)] == [2]
+    assert again.counts().prune_failed == 0
+
+
+def test_marks_are_remembered_with_results(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=2)
+    journal.mark("shard/2", "1 0 0")
+    journal.record_results([result(1)], mark=("shard/1", "7 1 1"))
+    journal.mark("other", "x")
+    journal.abandon()
+    again = Journal.open(tmp_path, journal.record.run_id)
+    assert list(again.marks("shard/").items()) == [("shard/1", "7 1 1"), ("shard/2", "1 0 0")]
+    assert again.counts().delivered == 1
+
+
+def test_open_targets_leave_out_what_has_ended(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=2_500)
+    journal.record_results([result(2), result(1_500)])
+    pieces = list(journal.open_targets(1, 2_400))
+    assert max(map(len, pieces)) <= 1_000
+    numbers = [target.number for piece in pieces for target in piece]
+    assert numbers == [number for number in range(1, 2_401) if number not in (2, 1_500)]
+
+
+def test_a_second_process_is_refused_and_told_who_works(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=1)
+    with pytest.raises(OpsError, match=rf"worked on by process {os.getpid()} on .* since 20"):
+        Journal.open(tmp_path, journal.record.run_id)
+    journal.abandon()
+    Journal.open(tmp_path, journal.record.run_id).abandon()
+
+
+def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
+    directory = tmp_path / "broadcasts"
+    journal = new_journal(directory, rows=1)
+    modes = {path.suffix: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert {".sqlite", ".sqlite-wal", ".lock"} <= set(modes)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    journal.abandon()
+
+
+def test_an_unknown_run_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="There is no broadcast 20261123-101502-7f3a"):
+        Journal.open(tmp_path, "20261123-101502-7f3a")
+    with pytest.raises(UsageError, match="is not the id of a run"):
+        Journal.open(tmp_path, "../secrets")
+
+
+def test_a_file_that_is_no_journal_is_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "r1.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(OpsError, match=r"r1.sqlite is damaged: file is not a database"):
+        Journal.open(tmp_path, "r1")
+    (tmp_path / "r2.sqlite").write_bytes(b"")
+    with pytest.raises(OpsError, match=r"r2.sqlite is damaged: no such table: run"):
+        Journal.open(tmp_path, "r2")
+
+
+def test_a_journal_of_another_format_is_refused(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path)
+    journal.close(RunState.FINISHED)
+    with sqlite3.connect(journal.path) as database:
+        database.execute("UPDATE run SET format = 99")
+    database.close()
+    with pytest.raises(OpsError, match="format 99: this version reads format 1"):
+        Journal.open(tmp_path, journal.record.run_id)
+
+
+def test_a_full_disk_is_told_and_what_was_written_stays(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=100, complete=False)
+    journal._db.execute("PRAGMA max_page_count = 20")  # SQLITE_FULL, as a full disk is
+    rows = [row(index) for index in range(100, 5_000)]
+    with pytest.raises(OpsError, match="cannot be written: the disk is full") as caught:
+        journal.add(Page(rows, "never"))
+    assert caught.value.hint is not None
+    assert f"--resume {journal.record.run_id}" in caught.value.hint
+    journal.abandon()
+    again = Journal.open(tmp_path, journal.record.run_id)
+    assert again.position == "all"
+    assert again.counts().listed == 100
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing_of_itself(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=1, complete=False)
+    lone_surrogate = Row("\ud800", "u", "")
+    with pytest.raises(UnicodeEncodeError):
+        journal.add(Page([row(1)] * 200 + [lone_surrogate], "never"))
+    journal.add(Page([row(1)], "2"))
+    assert [target.connection_id for target in claim_all(journal)] == ["c0", "c1"]
+    assert journal.position == "2"
+
+
+def test_a_transaction_that_cannot_be_committed_is_rolled_back() -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        database.execute("PRAGMA foreign_keys = ON")
+        database.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+        database.execute("CREATE TABLE child (of REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+        with pytest.raises(sqlite3.IntegrityError), transaction(database):
+            database.execute("INSERT INTO child VALUES (7)")
+        assert not database.in_transaction
+        assert database.execute("SELECT count(*) FROM child").fetchone() == (0,)
+
+
+def test_a_long_message_is_written_once(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, record(message=b"x" * 131_072))
+    journal.add(Page([row(index) for index in range(5_000)], "all"))
+    journal.finish_listing()
+    for target in claim_all(journal):
+        journal.record_results([result(target.number)])
+        if target.number > 50:
+            break
+    assert journal.path.with_name(f"{journal.path.name}-wal").stat().st_size < 3_000_000
+    journal.abandon()
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Pages, claims, results, pruning, orderly ends and kills in any order, beside a model of what was sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp())
+        self.sent: Counter[str] = Counter()
+        self.ended: dict[str, Outcome] = {}
+        self.in_flight: list[Target] = []
+        self.listed = 0
+        self.bound = 0
+        """Of every kill: what was handed out and not recorded, and the rest of the block."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.journal = new_journal(self.directory, complete=False)
+
+    def teardown(self) -> None:
+        self.journal.abandon()
+        shutil.rmtree(self.directory)
+
+    @precondition(lambda self: not self.journal.list_complete)
+    @rule(size=st.integers(0, 300))
+    def page(self, size: int) -> None:
+        rows = [row(index) for index in range(self.listed, self.listed + size)]
+        self.listed += size
+        self.journal.add(Page(rows, str(self.listed)))
+
+    @precondition(lambda self: not self.journal.list_complete)
+    @rule()
+    def list_ends(self) -> None:
+        self.journal.finish_listing()
+
+    @rule(limit=st.integers(1, 400))
+    def claim(self, limit: int) -> None:
+        targets = self.journal.claim(limit)
+        if targets is None:
+            assert self.journal.list_complete
+            return
+        assert len(targets) <= limit
+        for target in targets:
+            assert target.connection_id == f"c{target.number - 1}"
+            assert target.connection_id not in self.ended
+            self.sent[target.connection_id] += 1
+        self.in_flight += targets
+
+    @rule(data=st.data())
+    def results(self, data: st.DataObject) -> None:
+        self.in_flight = (
+            data.draw(st.permutations(self.in_flight)) if len(self.in_flight) < 20 else self.in_flight
+        )
+        count = data.draw(st.integers(0, len(self.in_flight)))
+        done, self.in_flight = self.in_flight[:count], self.in_flight[count:]
+        outcome = data.draw(st.sampled_from(Outcome))
+        self.journal.record_results(
+            [result(target.number, outcome, "why" if outcome is Outcome.FAILED else "") for target in done]
+        )
+        self.ended |= {target.connection_id: outcome for target in done}
+
+    @rule(pruning=st.sampled_from(Pruning), limit=st.integers(1, 50))
+    def prune(self, pruning: Pruning, limit: int) -> None:
+        rows = self.journal.unpruned(limit)
+        assert all(self.ended[each.connection_id] is Outcome.GONE for each in rows)
+        self.journal.mark_pruned([each.number for each in rows], pruning)
+
+    @rule(retry_failed=st.booleans())
+    def kill(self, retry_failed: bool) -> None:
+        before = self.journal.counts().in_doubt
+        self.journal.abandon()
+        self.journal = Journal.open(self.directory, self.journal.record.run_id, retry_failed=retry_failed)
+        self.bound += len(self.in_flight) + SMALLEST_BLOCK
+        assert (
+            len(self.in_flight)
+            <= self.journal.counts().in_doubt - before
+            <= len(self.in_flight) + SMALLEST_BLOCK
+        )
+        self._reopened(retry_failed)
+
+    @rule(retry_failed=st.booleans())
+    def orderly_end(self, retry_failed: bool) -> None:
+        before = self.journal.counts()
+        summary = self.journal.close(RunState.INTERRUPTED)
+        assert (summary.delivered, summary.pending) == (before.delivered, before.pending)
+        self.journal = Journal.open(self.directory, self.journal.record.run_id, retry_failed=retry_failed)
+        assert self.journal.counts().in_doubt == before.in_doubt
+        for target in self.in_flight:  # they waited for another attempt: none has arrived
+            self.sent[target.connection_id] -= 1
+        self._reopened(retry_failed)
+
+    def _reopened(self, retry_failed: bool) -> None:
+        self.in_flight = []
+        if retry_failed:
+            failed = [each for each, outcome in self.ended.items() if outcome is Outcome.FAILED]
+            for each in failed:
+                del self.ended[each]
+                self.sent[each] = 0  # that it is sent to once more is what was asked for
+
+    @invariant()
+    def the_counts_are_those_of_the_model(self) -> None:
+        counts = self.journal.counts()
+        outcomes = Counter(self.ended.values())
+        assert counts.listed == self.listed
+        assert counts.delivered == outcomes[Outcome.DELIVERED]
+        assert counts.gone == outcomes[Outcome.GONE]
+        assert counts.failed == outcomes[Outcome.FAILED]
+        assert counts.pruned + counts.rewritten + counts.prune_failed <= counts.gone
+
+    @invariant()
+    def duplicates_are_within_what_is_counted(self) -> None:
+        twice = sum(times - 1 for times in self.sent.values() if times > 1)
+        assert twice <= self.journal.counts().in_doubt <= self.bound
+
+    @rule()
+    def drained_everybody_has_one_outcome(self) -> None:
+        if not self.journal.list_complete:
+            self.journal.finish_listing()
+        self._record(self.in_flight)
+        self.in_flight = []
+        while (targets := self.journal.claim(1_000)) is not None:
+            for target in targets:
+                self.sent[target.connection_id] += 1
+            self._record(targets)
+        assert set(self.ended) == {f"c{index}" for index in range(self.listed)}
+        assert self.journal.counts().pending == 0
+
+    def _record(self, targets: Sequence[Target]) -> None:
+        self.journal.record_results([result(target.number) for target in targets])
+        self.ended |= {target.connection_id: Outcome.DELIVERED for target in targets}
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

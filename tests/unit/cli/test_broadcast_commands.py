@@ -1,0 +1,205 @@
+"""`ws broadcast` and `ws broadcasts` as far as they need no AWS: wrong calls, and the runs of other days."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from whatschat_ops.broadcast.audience.selection import select
+from whatschat_ops.broadcast.audience.targets import Page, Row
+from whatschat_ops.broadcast.journal.journal import Journal
+from whatschat_ops.broadcast.journal.past_runs import read_run
+from whatschat_ops.broadcast.journal.record import RunRecord
+from whatschat_ops.broadcast.journal.summary import Failure, Pruning, RunState, Tolerance
+from whatschat_ops.cli.command import CommonOptions, Run
+from whatschat_ops.cli.main import main
+from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.ws.broadcast_outcome import _left_words, conclude
+from whatschat_ops.errors import ExitCode, OpsError, PartlyDone
+from whatschat_ops.sender.model import Outcome, Result
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the journals are."""
+    monkeypatch.setenv("WHATSCHAT_OPS_STATE_DIR", str(tmp_path))
+    return tmp_path / "broadcasts"
+
+
+def a_run(directory: Path, run_id: str = "20261123-101502-7f3a", *, finished: bool = True) -> str:
+    """Three connections: delivered, gone, failed; one more is left when the run is not finished."""
+    record = RunRecord(
+        run_id=run_id,
+        created_at="2026-11-23T10:15:02+00:00",
+        environment="local",
+        stack="whatschat-local",
+        table_name="websocket-connections",
+        region="us-east-1",
+        callback_url="http://127.0.0.1:1/x",
+        message=b'{"type":"notice\x1b[2J"}',
+        message_id=run_id,
+        selection=select(users=["alice"]).to_json(),
+        policy="{}",
+        engine="local",
+        caller_arn="arn:aws:iam::000000000000:user/operator",
+    )
+    journal = Journal.create(directory, record)
+    journal.add(Page([Row(f"c{number}", f"u{number}", "") for number in range(3 if finished else 4)], "{}"))
+    journal.claim(3)
+    outcomes = [(Outcome.DELIVERED, ""), (Outcome.GONE, ""), (Outcome.FAILED, "HTTP 400 [no] such thing")]
+    journal.record_results([Result(number, *outcome, 1, 0.012) for number, outcome in enumerate(outcomes, 1)])
+    if finished:
+        journal.finish_listing()
+    journal.close(RunState.FINISHED if finished else RunState.INTERRUPTED)
+    return run_id
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--resume", "latest", "Hello"], "does not go with a message"),
+        (["--resume", "latest", "--exclude-user", "a"], "does not go with --exclude-user"),
+        (["--resume", "latest", "--dry-run"], "does not go with --dry-run"),
+        (["--resume", "latest"], "left to be resumed"),
+        (["{}", "--retry-failed"], "needs --resume"),
+        (["-", "--users-file", "-"], "standard input"),
+        (["{}", "--sample", "0"], "neither a number"),
+        (["{}", "--tolerate-failures", "x"], "neither a number"),
+        (["{}", "--users-file", "/nonexistent"], "cannot be read"),
+        (["{}", "--user", ""], "--user is empty"),
+        (["Hello"], "not JSON"),
+        (["{}", "--rate", "0"], "--rate"),
+        (["{}", "--concurrency", "2000"], "--concurrency"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_leaves_no_run(
+    directory: Path, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ws", "broadcast", *arguments]) == 2
+
+    assert words in capsys.readouterr().err
+    assert not list(directory.glob("*"))
+
+
+def test_past_runs_are_listed_the_newest_first(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = a_run(directory), a_run(directory, "20261124-101502-7f3a", finished=False)
+
+    assert main(["ws", "broadcasts", "list", "--json"]) == 0
+    runs = json.loads(capsys.readouterr().out)
+    assert [(run["run_id"], run["state"], run["pending"]) for run in runs] == [
+        (new, "interrupted", 1),
+        (old, "finished", 0),
+    ]
+
+    assert main(["ws", "broadcasts", "list"]) == 0
+    assert "interrupted" in capsys.readouterr().out
+
+
+def test_a_damaged_journal_is_told_of_and_hides_no_other(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = a_run(directory)
+    (directory / "20261125-000000-0000.sqlite").write_bytes(b"no database at all")
+
+    assert main(["ws", "broadcasts", "list"]) == 0
+
+    captured = capsys.readouterr()
+    assert run_id in captured.out
+    assert "20261125-000000-0000" in captured.err
+
+
+def test_a_run_is_shown_with_what_became_of_it(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_id = a_run(directory)
+
+    assert main(["ws", "broadcasts", "show", "latest"]) == 0
+
+    shown = capsys.readouterr().out
+    for words in (run_id, "the connections of 1 user", "HTTP 400 [no] such thing", "c2", "p50 / p95 / p99"):
+        assert words in shown
+    assert "\x1b" not in shown
+
+
+def test_rows_that_were_not_deleted_are_shown_with_the_reason(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = Journal.open(directory, a_run(directory))
+    journal.mark_pruned([2], Pruning.PRUNE_FAILED, "dynamodb:PartiQLDelete is not allowed")
+    journal.close(RunState.FINISHED)
+
+    assert main(["ws", "broadcasts", "show", "latest"]) == 0
+
+    assert "1 row of gone connections: dynamodb:PartiQLDelete is not allowed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"), [("local", "1 of 4 connections are still"), ("distributed", "in AWS goes on")]
+)
+def test_an_interruption_says_what_is_left(directory: Path, engine: str, words: str) -> None:
+    summary = read_run(directory, a_run(directory, finished=False)).summary
+    assert words in _left_words(replace(summary, engine=engine, list_complete=True))
+
+
+@pytest.mark.parametrize(("delivered", "code"), [(1, ExitCode.PARTLY_DONE), (0, ExitCode.FAILED)])
+def test_run_with_shards_that_were_not_finished_ends_with_what_is_left_and_how_to_go_on(
+    directory: Path, delivered: int, code: ExitCode
+) -> None:
+    summary = replace(read_run(directory, a_run(directory, finished=False)).summary, delivered=delivered)
+    with pytest.raises(OpsError, match="1 of 4 connections have no outcome") as raised:
+        conclude(Run(CommonOptions(), Output()), summary, Tolerance(), interrupted=False)
+    assert raised.value.exit_code is code
+    assert f"--resume {summary.run_id}" in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("reasons", "way_out"),
+    [
+        (["HTTP 400 BadRequestException: Invalid connectionId"], "show {run} --failures"),
+        (["HTTP 413 PayloadTooLargeException"], "show {run} --failures"),
+        (
+            ["HTTP 400 BadRequestException", "HTTP 503 (the last of 8 attempts)"],
+            "--resume {run} --retry-failed",
+        ),
+        (["No answer: timed out"], "--resume {run} --retry-failed"),
+        (["HTTP 403 AccessDeniedException: not authorized"], "--resume {run} --retry-failed"),
+    ],
+)
+def test_failures_are_retried_only_when_that_can_help(
+    directory: Path, reasons: list[str], way_out: str
+) -> None:
+    failures = tuple(Failure(reason, 1, ()) for reason in reasons)
+    summary = read_run(directory, a_run(directory)).summary
+    summary = replace(summary, state=RunState.FINISHED, pending=0, failed=len(reasons), failures=failures)
+    with pytest.raises(PartlyDone) as raised:
+        conclude(Run(CommonOptions(), Output()), summary, Tolerance(), interrupted=False)
+    assert (raised.value.hint or "").endswith(way_out.format(run=summary.run_id))
+
+
+def test_failures_come_one_in_a_line(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a_run(directory)
+
+    assert main(["ws", "broadcasts", "show", "latest", "--failures", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "connection_id": "c2",
+        "user_id": "u2",
+        "attempts": 1,
+        "reason": "HTTP 400 [no] such thing",
+    }
+    assert main(["ws", "broadcasts", "show", "latest", "--failures"]) == 0
+    assert capsys.readouterr().out == "c2  u2  HTTP 400 [no] such thing\n"
+
+
+def test_a_run_is_deleted_with_the_users_that_came_through_a_pipe(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = a_run(directory)
+    (directory / f"{run_id}.users").write_text("alice")
+
+    assert main(["ws", "broadcasts", "delete", run_id]) == 2  # nobody is there to answer
+    assert main(["ws", "broadcasts", "delete", run_id, "--yes"]) == 0
+
+    assert not list(directory.iterdir())
+    assert main(["ws", "broadcasts", "show", run_id]) == 2
+    assert run_id in capsys.readouterr().err

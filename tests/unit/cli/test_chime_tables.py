@@ -1,0 +1,83 @@
+"""What a person sees of meetings and attendees: every fact, no secret unless asked for."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from whatschat_ops.chime import (
+    Attendee,
+    AttendeeBatch,
+    FailedAttendee,
+    MediaPlacement,
+    Meeting,
+    MeetingRecord,
+    MeetingStatus,
+)
+from whatschat_ops.cli.chime import tables
+from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedMeeting
+from whatschat_ops.cli.command import CommonOptions, Run
+from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.redaction import Secret
+
+TOKEN = "join-token-of-alice"
+ALICE = Attendee("id-alice", "alice [bold]", Secret(TOKEN), {"audio": "SendReceive"})
+FAILED = FailedAttendee("bob", "LimitExceeded", "The meeting has 250 attendees already")
+MEETING = Meeting(
+    "m-1", "standup", "arn:x", "us-east-1", "eu-west-1", MediaPlacement("a", "b", "wss://signal", "d")
+)
+
+
+def run(*, show_secrets: bool = False, as_json: bool = False) -> Run:
+    out = Output(show_secrets=show_secrets, as_json=as_json, stdout=io.StringIO(), stderr=io.StringIO())
+    return Run(CommonOptions(), out)
+
+
+def printed(run: Run, model: Any, render: Any) -> str:
+    run.out.result(model, render)
+    assert isinstance(run.out.stdout, io.StringIO)
+    return run.out.stdout.getvalue()
+
+
+@pytest.mark.parametrize(("show_secrets", "shown"), [(False, "********"), (True, TOKEN)])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_join_token_is_shown_only_when_asked_for(show_secrets: bool, shown: str, as_json: bool) -> None:
+    here = run(show_secrets=show_secrets, as_json=as_json)
+    text = printed(here, AttendeeBatch((ALICE,)), lambda batch: tables.render_batch(here, batch))
+    assert shown in text
+    assert (TOKEN in text) is show_secrets
+    assert "alice [bold]" in text, "ids are not markup"
+
+
+def test_new_meeting_shows_who_came_and_who_did_not() -> None:
+    here = run()
+    created = CreatedMeeting(MEETING, (ALICE,), (FAILED,))
+    text = printed(here, created, lambda model: tables.render_created(here, model))
+    for part in ("m-1", "standup", "us-east-1", "eu-west-1", "wss://signal", "id-alice", FAILED.message):
+        assert part in text
+
+
+def test_ledger_shows_one_line_per_meeting() -> None:
+    record = MeetingRecord(
+        "m-1", "standup", "alice", "us-east-1", "eu-west-1",
+        datetime(2026, 11, 23, 8, 30, tzinfo=UTC), MeetingStatus.ACTIVE,
+    )  # fmt: skip
+    text = printed(run(), [record], tables.render_records)
+    assert "2026-11-23 08:30:00" in text
+    assert "active" in text
+    assert len(text.splitlines()) == 2
+
+
+def test_nothing_is_said_in_words() -> None:
+    assert printed(run(), [], tables.render_records) == "No meetings.\n"
+    here = run()
+    assert printed(here, [], lambda model: tables.render_attendees(here, model)) == "No attendees.\n"
+
+
+def test_deletions_are_one_line_each() -> None:
+    results = [DeletedMeeting("m-1", True), DeletedMeeting("m-2", False, "no such meeting")]
+    text = printed(run(), results, tables.render_deleted)
+    assert text == "Deleted m-1.\nNot deleted m-2: no such meeting\n"

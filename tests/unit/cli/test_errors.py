@@ -1,0 +1,251 @@
+"""What a user who types something wrong sees: one sentence, the way out, an exit code; never a traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from whatschat_ops.cli import commands
+from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.commands import COMMANDS, MODULES, modules_for
+from whatschat_ops.cli.main import build_app, main
+from whatschat_ops.errors import (
+    ChecksFailed,
+    ConfigError,
+    CredentialsError,
+    ExitCode,
+    Interrupted,
+    LocalError,
+    NotFound,
+    OpsError,
+    PartlyDone,
+    UsageError,
+)
+from whatschat_ops.local.layout import Layout
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory without configs/."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("--bogus", "No such option: --bogus", "whatschat-ops --help"),
+        ("nonsense", "No such command 'nonsense'", "whatschat-ops --help"),
+        ("cost nonsense", "No such command 'nonsense'", "whatschat-ops cost --help"),
+        ("cost estimate --bogus", "No such option: --bogus", "whatschat-ops cost estimate --help"),
+        (
+            "ws connections get -geFSt04bTMTm9k=",
+            "looks like an option",
+            "ws connections get -- -geFSt04bTMTm9k=",
+        ),
+        ("cost estimate --messages", "requires an argument", "whatschat-ops"),
+        ("cost estimate too many", "unexpected extra argument", "whatschat-ops cost estimate --help"),
+        ("config show -e staging", "There is no environment 'staging'", "Make configs/staging.yaml"),
+        ("config show --config no.yaml", "There is no configuration file no.yaml", "--config"),
+        ("config show --region moon", "flag --region: aws.region", "whatschat-ops config reference"),
+        ("config schema -o no/where.json", "cannot be written", ""),
+        ("env render frontend --replace", "--replace needs --output", ""),
+        ("cost estimate --messages -1", "flag --messages: websocket.messages: must be at least 0", ""),
+        ("cost estimate --no-free-tier --first-year", "contradict each other", ""),
+        ("cost estimate --usage no.yaml", "no.yaml cannot be read", ""),
+        ("cost rates --rates no.yaml", "no.yaml cannot be read", ""),
+    ],
+)
+def test_wrong_usage_is_explained_on_stderr_with_exit_code_2(
+    capsys: Capture, line: str, message: str, hint: str
+) -> None:
+    assert main(line.split()) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("Error: ")
+    assert message in captured.err
+    assert hint in captured.err
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("--json config show -e staging", "config"),
+        ("config show -e staging --json", "config"),
+        ("config show --json --bogus", "usage"),
+        ("--json nonsense", "usage"),
+        ("cost estimate --json --messages nan", "config"),
+    ],
+)
+def test_with_json_the_error_is_the_one_document_on_stdout(capsys: Capture, line: str, code: str) -> None:
+    assert main(line.split()) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["error"]["code"] == code
+    assert captured.err == ""
+
+
+def test_debug_adds_the_traceback(capsys: Capture) -> None:
+    assert main(["config", "show", "-e", "staging", "--debug"]) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert "Traceback" in captured.err
+    assert captured.err.splitlines()[-2].startswith("Error: There is no environment")
+
+
+@pytest.mark.parametrize("group", ["cost", "config", "env", "env render"])
+def test_a_bare_group_shows_its_help(capsys: Capture, group: str) -> None:
+    assert main(group.split()) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert f"Usage: whatschat-ops {group}" in captured.out + captured.err
+    assert "Error" not in captured.err
+
+
+def test_version_and_help_are_done(capsys: Capture) -> None:
+    assert main(["--version"]) == ExitCode.DONE
+    assert capsys.readouterr().out.startswith("whatschat-ops ")
+    for line in (["--help"], ["-h"], ["cost", "estimate", "--help"]):
+        assert main(line) == ExitCode.DONE
+        assert "Usage: whatschat-ops" in capsys.readouterr().out
+
+
+class _Failing:
+    """A command group whose one command fails as told; stands in `sys.modules` for a module."""
+
+    __spec__ = ModuleSpec("whatschat_ops.cli.failing", None)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def register(self, app: typer.Typer) -> None:
+        def fail(run: Run) -> None:
+            """Fail."""
+            raise self.error
+
+        command(app)(fail)
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make `whatschat-ops fail` raise an error, and run it."""
+
+    def run(error: BaseException, *options: str) -> int:
+        monkeypatch.setattr(commands, "COMMANDS", {**COMMANDS, "fail": "whatschat_ops.cli.failing"})
+        monkeypatch.setitem(sys.modules, "whatschat_ops.cli.failing", _Failing(error))
+        return main(["fail", *options])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OpsError("x"), 1),
+        (LocalError("x"), 1),
+        (NotFound("x"), 1),
+        (CredentialsError("x"), 1),
+        (UsageError("x"), 2),
+        (ConfigError("x"), 2),
+        (ChecksFailed("x"), 3),
+        (PartlyDone("x"), 4),
+        (Interrupted("x"), 130),
+        (KeyboardInterrupt(), 130),
+        (typer.Abort(), 130),
+        (typer.Exit(3), 3),
+        (ZeroDivisionError("a bug"), 1),
+    ],
+)
+def test_every_failure_has_its_exit_code(failing: Any, error: BaseException, code: int) -> None:
+    assert failing(error) == code
+
+
+def test_a_bug_is_one_sentence_that_asks_for_a_report(failing: Any, capsys: Capture) -> None:
+    failing(ZeroDivisionError("by nothing"))
+    assert capsys.readouterr().err.splitlines() == [
+        "Error: Something went wrong inside whatschat-ops: ZeroDivisionError: by nothing",
+        "  Try: Run it again with --debug and report what it prints.",
+    ]
+
+
+def test_a_secret_in_a_bug_is_redacted(failing: Any, capsys: Capture) -> None:
+    failing(ValueError("bad url wss://h/s?token=opaque"))
+    assert "opaque" not in capsys.readouterr().err
+
+
+def test_a_run_leaves_nothing_behind_for_the_next(failing: Any, capsys: Capture) -> None:
+    failing(OpsError("x"), "--json")
+    capsys.readouterr()
+    assert main(["--bogus"]) == ExitCode.USAGE
+    assert capsys.readouterr().err.startswith("Error: ")
+
+
+def test_every_group_exists() -> None:
+    """A group that is listed and absent would silently be missing from the program."""
+    for module in MODULES:
+        __import__(module)
+
+
+def test_every_module_registers_what_its_name_says() -> None:
+    """`modules_for` imports only the module of a command: it must bring what the table says."""
+    for module in MODULES:
+        names = set(typer.main.get_command(build_app([module])).commands)  # type: ignore[attr-defined]
+        assert names == {name for name, its_module in COMMANDS.items() if its_module == module}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "modules"),
+    [
+        (["provision", "--yes"], ("whatschat_ops.cli.stack.provision",)),
+        (
+            ["-e", "local", "lambda", "list"],
+            ("whatschat_ops.cli.stack.functions",),
+        ),  # `local` is a group, too, but here it is a value
+        (["--config", "x.yaml", "--json", "plan"], ("whatschat_ops.cli.stack.provision",)),
+        (["--help"], MODULES),
+        ([], MODULES),
+        (["stack"], MODULES),
+        (["provison"], MODULES),
+        (["-qe", "local", "ws"], MODULES),
+    ],
+)
+def test_only_the_module_of_the_command_is_imported(arguments: list[str], modules: tuple[str, ...]) -> None:
+    assert modules_for(arguments) == modules
+
+
+def test_empty_message_is_refused(capsys: Capture) -> None:
+    assert main(["ws", "broadcast", ""]) == ExitCode.USAGE
+    assert "The message is empty." in capsys.readouterr().err
+
+
+def test_config_reference_as_json_is_a_list_of_settings(capsys: Capture) -> None:
+    assert main(["config", "reference", "--json"]) == 0
+    settings = {setting["key"]: setting for setting in json.loads(capsys.readouterr().out)}
+    assert settings["lambda.architecture"]["allowed"] == ["arm64, x86_64"]
+    assert settings["aws.region"]["environment_variable"] == "AWS_REGION"
+    assert all(setting["meaning"] for setting in settings.values())
+
+
+@pytest.mark.parametrize(
+    "account", ["12345678901", "1234567890123", "12345678901a", "１２３４５６７８９０１２", ""]
+)
+def test_account_id_that_is_none_is_wrong_usage(capsys: Capture, account: str) -> None:
+    assert main(["iam", "policies", "lambda", "--account-id", account]) == ExitCode.USAGE
+    assert "an account has 12 digits" in capsys.readouterr().err
+
+
+def test_log_of_the_embedded_aws_as_json_is_an_object_for_each_line(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WHATSCHAT_OPS_STATE_DIR", str(tmp_path))
+    log = Layout.of_user().log_file
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text('one\ntwo "quoted"\nthree\n', encoding="utf-8")
+    assert main(["local", "logs", "--lines", "2", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [{"line": 'two "quoted"'}, {"line": "three"}]

@@ -1,0 +1,278 @@
+"""Results on stdout, the rest on stderr, one JSON document, secrets hidden."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum, StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.table import Table
+
+from whatschat_ops.cli.commands import COMMANDS, PLACED_COMMANDS
+from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.errors import NotFound, OpsError, UsageError
+from whatschat_ops.redaction import REDACTED, Secret
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiJ1In0.c2lnbmF0dXJl"
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+class Level(Enum):
+    HIGH = 3
+
+
+class Code(IntEnum):
+    FOUR = 4
+
+
+@dataclass(frozen=True)
+class Inner:
+    token: Secret
+
+
+@dataclass(frozen=True)
+class Result:
+    name: str
+    inner: Inner
+
+
+RESULT = Result("a", Inner(Secret("hush")))
+
+
+def outputs(**options: Any) -> tuple[Output, io.StringIO, io.StringIO]:
+    """An `Output` into two strings."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    return Output(stdout=stdout, stderr=stderr, **options), stdout, stderr
+
+
+def test_result_is_rendered_on_stdout() -> None:
+    out, stdout, stderr = outputs()
+    out.result(RESULT, lambda result: f"name {result.name}")
+    assert (stdout.getvalue(), stderr.getvalue()) == ("name a\n", "")
+
+
+def test_result_is_json_of_the_same_object_with_json() -> None:
+    out, stdout, _ = outputs(as_json=True)
+    out.result(RESULT, lambda result: pytest.fail("not rendered"))
+    assert json.loads(stdout.getvalue()) == {"name": "a", "inner": {"token": REDACTED}}
+
+
+def test_secrets_are_shown_only_when_asked_for() -> None:
+    out, stdout, _ = outputs(as_json=True, show_secrets=True)
+    out.result(RESULT, str)
+    assert json.loads(stdout.getvalue())["inner"] == {"token": "hush"}
+    assert out.shown(Secret("hush")) == "hush"
+    assert outputs()[0].shown(Secret("hush")) == REDACTED
+
+
+@pytest.mark.parametrize(
+    ("value", "encoded"),
+    [
+        (Decimal("1E+7"), "10000000"),
+        (Decimal("0.0000001"), "0.0000001"),
+        (Decimal("2.50"), "2.50"),
+        (datetime(2026, 11, 23, 7, 0, 1, 5000, tzinfo=UTC), "2026-11-23T07:00:01.005000Z"),
+        (datetime(2026, 11, 23, 7, tzinfo=timezone(timedelta(hours=2))), "2026-11-23T05:00:00Z"),
+        (date(2026, 11, 23), "2026-11-23"),
+        (Path("a/b"), "a/b"),
+        (Colour.RED, "red"),
+        (Level.HIGH, 3),
+        (Code.FOUR, 4),
+        ((1, "a", None, True), [1, "a", None, True]),
+        (frozenset({1}), [1]),
+        ({Colour.RED: Decimal(1), 2: Secret("x")}, {"red": "1", "2": REDACTED}),
+    ],
+)
+def test_values_are_encoded_for_json(value: object, encoded: object) -> None:
+    found = outputs()[0].encode(value)
+    assert found == encoded
+    assert json.loads(json.dumps(found)) == encoded
+
+
+def test_json_keeps_letters_of_every_alphabet() -> None:
+    out, stdout, _ = outputs(as_json=True)
+    out.result({"name": "Žofie × 東京"}, str)
+    assert "Žofie × 東京" in stdout.getvalue()
+
+
+def test_brackets_are_text_not_markup() -> None:
+    out, stdout, stderr = outputs()
+    out.result("x", lambda _: "[red]a[/red] [b]")
+    table = Table("[bold]h")
+    table.add_row("[link]c")
+    out.result("x", lambda _: table)
+    out.note("[dim]n")
+    assert stdout.getvalue().splitlines()[0] == "[red]a[/red] [b]"
+    assert "[bold]h" in stdout.getvalue()
+    assert "[link]c" in stdout.getvalue()
+    assert stderr.getvalue() == "[dim]n\n"
+
+
+def test_long_sentences_and_texts_are_never_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    out, stdout, stderr = outputs()
+    long = "wss://abc123.execute-api.us-east-1.amazonaws.com/production and more words"
+    out.result(long, str)
+    out.text(long)
+    out.note(long)
+    assert stdout.getvalue() == f"{long}\n{long}\n"
+    assert stderr.getvalue() == f"{long}\n"
+
+
+def test_a_table_in_a_pipe_is_not_cut_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    out, stdout, _ = outputs()
+    table = Table("h", box=None)
+    table.add_row("x" * 150)
+    out.result("", lambda _: table)
+    assert "x" * 150 in stdout.getvalue()
+
+
+def test_quiet_keeps_results_and_warnings() -> None:
+    out, stdout, stderr = outputs(quiet=True)
+    out.note("a note")
+    out.warn("a warning")
+    out.text("a result")
+    assert (stdout.getvalue(), stderr.getvalue()) == ("a result\n", "Warning: a warning\n")
+
+
+def test_details_need_verbose() -> None:
+    out, _, stderr = outputs()
+    out.detail("a detail")
+    assert stderr.getvalue() == ""
+    out, _, stderr = outputs(verbose=True)
+    out.detail("a detail")
+    assert stderr.getvalue() == "a detail\n"
+
+
+def test_secrets_in_texts_of_others_are_redacted_wherever_they_go() -> None:
+    out, stdout, stderr = outputs(verbose=True)
+    text = f"failed: wss://h/s?token={TOKEN}"
+    out.note(text)
+    out.detail(text)
+    out.warn(text)
+    out.fail(OpsError(text, hint=f"use {TOKEN}"))
+    assert TOKEN not in stderr.getvalue()
+    assert stderr.getvalue().count(REDACTED) == 5
+    out, stdout, _ = outputs(as_json=True)
+    out.fail(OpsError(text, hint=f"use {TOKEN}"))
+    assert TOKEN not in stdout.getvalue()
+
+
+def test_an_error_is_two_lines_on_stderr() -> None:
+    out, stdout, stderr = outputs()
+    out.fail(NotFound("There is no table.", hint="whatschat-ops provision"))
+    assert stdout.getvalue() == ""
+    assert stderr.getvalue() == "Error: There is no table.\n  Try: whatschat-ops provision\n"
+
+
+def test_an_error_is_the_result_with_json() -> None:
+    out, stdout, stderr = outputs(as_json=True)
+    out.fail(NotFound("There is no table."))
+    assert json.loads(stdout.getvalue()) == {
+        "error": {"code": "not_found", "message": "There is no table.", "hint": None}
+    }
+    assert stderr.getvalue() == ""
+
+
+def test_an_error_after_a_result_leaves_one_document_on_stdout() -> None:
+    out, stdout, stderr = outputs(as_json=True)
+    out.result({"done": 1}, str)
+    out.fail(OpsError("and one failed"))
+    assert json.loads(stdout.getvalue()) == {"done": 1}
+    assert stderr.getvalue() == "Error: and one failed\n"
+
+
+def test_text_ends_with_one_newline() -> None:
+    out, stdout, _ = outputs()
+    out.text("a")
+    out.text("b\n")
+    assert stdout.getvalue() == "a\nb\n"
+
+
+def test_nobody_to_ask_is_a_usage_error_unless_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    out, _, stderr = outputs()
+    assert out.confirm("Delete it?", yes=True)
+    with pytest.raises(UsageError, match=r"Delete it\? Nobody is there to answer\."):
+        out.confirm("Delete it?", yes=False)
+    assert stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "agreed"), [("y\n", True), ("YES\n", True), ("\n", False), ("no\n", False), ("", False)]
+)
+def test_the_question_is_asked_on_stderr(monkeypatch: pytest.MonkeyPatch, answer: str, agreed: bool) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    stdout, stderr = io.StringIO(), Terminal()
+    assert Output(stdout=stdout, stderr=stderr).confirm("Delete it?", yes=False) is agreed
+    assert stderr.getvalue() == "Delete it? [y/N] "
+    assert stdout.getvalue() == ""
+
+
+def test_status_says_nothing_where_nobody_looks() -> None:
+    out, stdout, stderr = outputs()
+    with out.status("working"):
+        pass
+    assert not out.interactive
+    assert (stdout.getvalue(), stderr.getvalue()) == ("", "")
+
+
+def test_no_colour_in_a_pipe_and_none_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, _, stderr = outputs()
+    out.warn("w")
+    assert "\x1b" not in stderr.getvalue()
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    Output(stderr=terminal).warn("w")
+    assert "\x1b[33m" not in terminal.getvalue()
+    monkeypatch.delenv("NO_COLOR")
+    terminal = Terminal()
+    Output(stderr=terminal).warn("w")
+    assert "\x1b[33m" in terminal.getvalue()
+
+
+def test_infinity_is_a_string_in_json() -> None:
+    assert Output().encode({"exp": float("inf"), "x": float("nan"), "y": 1.5}) == {
+        "exp": "inf",
+        "x": "nan",
+        "y": 1.5,
+    }
+
+
+def test_every_command_but_local_means_an_environment() -> None:
+    assert set(PLACED_COMMANDS) == set(COMMANDS) - {"local"}
+
+
+@pytest.mark.parametrize(
+    ("said", "placed"),
+    [
+        ("whatschat-ops provision", "whatschat-ops -e dev --config 'a b.yaml' provision"),
+        ("Mend it with whatschat-ops iam check; or whatschat-ops status", "Mend it with whatschat-ops -e dev --config 'a b.yaml' iam check; or whatschat-ops -e dev --config 'a b.yaml' status"),
+        ("whatschat-ops -e staging ws endpoint", "whatschat-ops -e staging ws endpoint"),
+        ("whatschat-ops local logs", "whatschat-ops local logs"),
+        ("the whatschat-ops authors", "the whatschat-ops authors"),
+    ],
+)  # fmt: skip
+def test_a_suggested_command_leads_to_the_environment_of_this_run(said: str, placed: str) -> None:
+    stderr = io.StringIO()
+    out = Output(place="-e dev --config 'a b.yaml'", stdout=io.StringIO(), stderr=stderr)
+    out.note(said)
+    out.fail(OpsError("It failed.", hint=said))
+    assert stderr.getvalue() == f"{placed}\nError: It failed.\n  Try: {placed}\n"

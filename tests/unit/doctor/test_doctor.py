@@ -1,0 +1,320 @@
+"""The doctor's judgements, each from what AWS would have answered."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from whatschat_ops.aws import Aws, AwsTarget
+from whatschat_ops.config import Settings
+from whatschat_ops.doctor import Check, Status, guide_checks, run_checks
+from whatschat_ops.doctor.areas import chime as chime_checks
+from whatschat_ops.doctor.areas import websocket as websocket_checks
+from whatschat_ops.doctor.check import Finding, judge_permissions, ok
+from whatschat_ops.errors import CredentialsError, NotFound, PermissionDenied
+from whatschat_ops.sockets.handshake import HandshakeAnswer
+from whatschat_ops.stack.iam_check import MissingPermission, PermissionCheck
+from whatschat_ops.stack.iam_check.evaluator import Decision
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+class FakeClient:
+    """Answers operations from a table; an exception as an answer is raised."""
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self._answers = answers
+
+    def get_paginator(self, operation: str) -> FakePages:
+        return FakePages(self, operation)
+
+    def __getattr__(self, operation: str) -> Any:
+        answer = self._answers[operation]
+
+        def call(**parameters: Any) -> Any:
+            result = answer(**parameters) if callable(answer) else answer
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        return call
+
+
+class FakePages:
+    """A listing of one page, which is the operation's answer."""
+
+    def __init__(self, client: FakeClient, operation: str) -> None:
+        self._client = client
+        self._operation = operation
+
+    def paginate(self, **parameters: Any) -> list[Any]:
+        return [getattr(self._client, self._operation)(**parameters)]
+
+
+class FakeAws(Aws):
+    """An Aws whose clients are given."""
+
+    def __init__(self, clients: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__(AwsTarget(region="us-east-1"))
+        self._fakes = clients
+
+    def client(self, service: str, *, region: str | None = None, endpoint_url: str | None = None) -> Any:
+        return FakeClient(self._fakes[service])
+
+
+def test_guide_checks_are_the_eight_items_in_order() -> None:
+    names = [check.name for check in guide_checks(Settings(), FakeAws({}))]
+
+    assert names == [
+        "websocket.endpoint",
+        "websocket.functions",
+        "websocket.table",
+        "websocket.iam",
+        "chime.credentials",
+        "chime.iam",
+        "chime.region",
+        "chime.meetings",
+    ]
+
+
+def test_guide_checks_of_one_area_leave_the_other_out() -> None:
+    assert {check.name.split(".")[0] for check in guide_checks(Settings(), FakeAws({}), area="chime")} == {
+        "chime"
+    }
+
+
+def test_run_checks_turns_an_error_into_a_failure_and_runs_the_rest() -> None:
+    def broken() -> Finding:
+        raise CredentialsError("no credentials.", hint="aws sso login")
+
+    results = run_checks([Check("a.x", "?", broken), Check("a.y", "?", lambda: ok("fine"))])
+
+    assert [(result.status, result.detail, result.fix) for result in results] == [
+        (Status.FAIL, "no credentials.", "aws sso login"),
+        (Status.OK, "fine", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (401, Status.OK),
+        (None, Status.FAIL),
+        (101, Status.FAIL),
+        (403, Status.FAIL),
+        (429, Status.WARN),
+        (500, Status.FAIL),
+        (502, Status.FAIL),
+    ],
+)
+def test_handshake_without_token_is_judged_by_its_status(status: int | None, expected: Status) -> None:
+    finding = websocket_checks.judge_handshake("wss://x/production", HandshakeAnswer(status, "refused"))
+
+    assert finding.status is expected
+    assert (finding.fix is None) == (expected is Status.OK)
+
+
+def _function(**parameters: Any) -> dict[str, str]:
+    return (
+        {"State": "Failed", "StateReason": "no ENI"}
+        if "default" in parameters["FunctionName"]
+        else {"State": "Active"}
+    )
+
+
+def test_functions_names_each_broken_function() -> None:
+    aws = FakeAws(
+        {
+            "lambda": {
+                "get_function_configuration": lambda **p: (
+                    NotFound("absent") if "disconnect" in p["FunctionName"] else _function(**p)
+                ),
+                "get_policy": {"Policy": "{}"},
+            }
+        }
+    )
+
+    finding = websocket_checks.functions(Settings(), aws)
+
+    assert finding.status is Status.FAIL
+    assert "websocket-connect: API Gateway may not invoke it" in finding.detail
+    assert "websocket-disconnect: not deployed" in finding.detail
+    assert "websocket-default: state Failed: no ENI" in finding.detail
+
+
+def _table(**changes: Any) -> dict[str, Any]:
+    return {
+        "TableStatus": "ACTIVE",
+        "KeySchema": [{"AttributeName": "connectionId", "KeyType": "HASH"}],
+        "GlobalSecondaryIndexes": [{"IndexName": "userId-index", "IndexStatus": "ACTIVE"}],
+        **changes,
+    }
+
+
+TTL_ON = {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
+
+
+@pytest.mark.parametrize(
+    ("description", "ttl", "problem"),
+    [
+        (_table(TableStatus="DELETING"), TTL_ON, "status DELETING"),
+        (_table(KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}]), TTL_ON, "not connectionId"),
+        (_table(GlobalSecondaryIndexes=[]), TTL_ON, "userId-index is missing"),
+        (_table(), {"TimeToLiveStatus": "DISABLED"}, "TTL is not on"),
+        (_table(), {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}, "TTL is not on"),
+    ],
+)
+def test_table_problems_name_what_is_wrong(
+    description: dict[str, Any], ttl: dict[str, str], problem: str
+) -> None:
+    [found] = websocket_checks.table_problems(description, ttl)
+
+    assert problem in found
+
+
+def test_table_as_provisioned_has_no_problems() -> None:
+    assert websocket_checks.table_problems(_table(), TTL_ON) == []
+
+
+def test_missing_table_says_provision() -> None:
+    finding = websocket_checks.table(
+        Settings(), FakeAws({"dynamodb": {"describe_table": NotFound("absent")}})
+    )
+
+    assert (finding.status, finding.fix) == (
+        Status.FAIL,
+        "whatschat-ops provision, or check CONNECTIONS_TABLE",
+    )
+
+
+ROLE_WITH_A_PATH = "arn:aws:iam::1:role/teams/blue/Admin"
+
+
+class Iam:
+    """IAM as a caller sees it who may simulate (unless `may_simulate` is off) and look up roles, but read no policy."""
+
+    def __init__(self, *, denied: str = "", may_simulate: bool = True) -> None:
+        self.asked: set[str] = set()
+        self._denied = denied
+        self._may_simulate = may_simulate
+
+    def aws(self, caller: str) -> FakeAws:
+        no = PermissionDenied("no")
+        answers = {
+            "get_user": no,
+            "get_role": {"Role": {"Arn": ROLE_WITH_A_PATH}},
+            "list_role_policies": no,
+            "simulate_principal_policy": self._simulate if self._may_simulate else no,
+        }
+        return FakeAws({"sts": {"get_caller_identity": {"Arn": caller, "Account": "1"}}, "iam": answers})
+
+    def _simulate(self, PolicySourceArn: str, ActionNames: list[str], ResourceArns: list[str]) -> Any:
+        self.asked.add(PolicySourceArn)
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalDecision": "implicitDeny" if action == self._denied else "allowed",
+            }
+            for action in ActionNames
+        ]
+        return {"EvaluationResults": results}
+
+
+@pytest.mark.parametrize(
+    ("caller", "principal"),
+    [
+        ("arn:aws:iam::1:user/ops", "arn:aws:iam::1:user/ops"),
+        ("arn:aws:iam::1:user/teams/ops", "arn:aws:iam::1:user/teams/ops"),
+        ("arn:aws:sts::1:assumed-role/Admin/alice", ROLE_WITH_A_PATH),
+    ],
+)
+def test_chime_iam_asks_about_the_principal_behind_the_caller_with_its_path(
+    caller: str, principal: str
+) -> None:
+    iam = Iam()
+
+    finding = chime_checks.iam(Settings(), iam.aws(caller))
+
+    assert (finding.status, iam.asked) == (Status.OK, {principal})
+    assert "all 8 permissions" in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("caller", "status"),
+    [
+        ("arn:aws:iam::1:root", Status.WARN),
+        ("arn:aws:sts::1:federated-user/bob", Status.SKIP),
+    ],
+)
+def test_chime_iam_of_a_caller_without_policies_is_undecided(caller: str, status: Status) -> None:
+    assert chime_checks.iam(Settings(), Iam().aws(caller)).status is status
+
+
+def test_chime_iam_names_the_denied_actions_and_the_command() -> None:
+    aws = Iam(denied="chime:DeleteMeeting").aws("arn:aws:iam::1:user/ops")
+
+    finding = chime_checks.iam(Settings(), aws)
+
+    assert finding.status is Status.FAIL
+    assert "chime:DeleteMeeting" in finding.detail and "chime:CreateMeeting" not in finding.detail
+    assert finding.fix == "whatschat-ops iam attach chime --user ops"
+
+
+def test_chime_iam_is_skipped_when_we_may_not_ask() -> None:
+    aws = Iam(may_simulate=False).aws("arn:aws:iam::1:user/ops")
+
+    assert chime_checks.iam(Settings(), aws).status is Status.SKIP
+
+
+def _permissions(**changes: Any) -> PermissionCheck:
+    sound = PermissionCheck("lambda", "role", "r", "iam", 8, (), (), None, None)
+    return dataclasses.replace(sound, **changes)
+
+
+LACKING = (MissingPermission("ssm:GetParameter", "arn", Decision.IMPLICIT_DENY),)
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "words"),
+    [
+        (_permissions(), Status.OK, "all 8 permissions"),
+        (_permissions(missing=LACKING), Status.FAIL, "may not: ssm:GetParameter on arn"),
+        (_permissions(unknown=LACKING), Status.WARN, "depends on the request"),
+        (_permissions(decided_by="policies"), Status.WARN, "IAM itself may not be asked"),
+    ],
+)
+def test_permissions_are_judged_by_what_is_missing_and_who_says_so(
+    found: PermissionCheck, status: Status, words: str
+) -> None:
+    finding = judge_permissions(found, "mend it")
+
+    assert (finding.status, words in finding.detail) == (status, True)
+
+
+def _row(meeting_id: str, age: timedelta) -> dict[str, Any]:
+    return {
+        "meetingId": {"S": meeting_id},
+        "externalMeetingId": {"S": "call-alice-1"},
+        "createdAt": {"S": (NOW - age).isoformat()},
+    }
+
+
+def test_ledger_with_a_meeting_begun_long_ago_warns() -> None:
+    finding = chime_checks.judge_ledger(
+        [_row("pending#t", timedelta(minutes=6)), _row("m", timedelta(0))], NOW
+    )
+
+    assert finding.status is Status.WARN
+    assert "1 of 2" in finding.detail and "call-alice-1" in finding.detail
+
+
+def test_ledger_with_a_meeting_begun_just_now_is_fine() -> None:
+    finding = chime_checks.judge_ledger(
+        [_row("pending#t", timedelta(seconds=5)), _row("m", timedelta(0))], NOW
+    )
+
+    assert (finding.status, "1 meetings" in finding.detail) == (Status.OK, True)

@@ -1,0 +1,269 @@
+"""`ws load`, the pure parts: histogram, schedule, ledger, timeline, bounds, limits."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.load.load_reports import PLAN, a_report
+from whatschat_ops.errors import UsageError
+from whatschat_ops.load import schedule
+from whatschat_ops.load.ledger import GIVE_UP_S, Ledger
+from whatschat_ops.load.plan import Limits, LoadPlan, Traffic, check, check_target, warnings_about
+from whatschat_ops.load.report import exceeded, in_words, overload
+from whatschat_ops.load.sockets import most_open_files
+from whatschat_ops.load.timeline import Counts, Timeline
+from whatschat_ops.measure.histogram import Histogram, bounds_of, bucket_of
+
+SECONDS = st.lists(st.floats(0, 3600), min_size=1, max_size=200)
+
+
+@given(SECONDS, st.floats(0.1, 100))
+def test_percentile_is_within_a_128th_of_the_exact_one(values: list[float], percent: float) -> None:
+    histogram = Histogram()
+    for value in values:
+        histogram.record(value)
+
+    rank = max(1, math.ceil(len(values) * percent / 100))
+    exact_ms = int(sorted(values)[rank - 1] * 1_000_000) / 1000
+
+    assert exact_ms <= histogram.percentile_ms(percent) <= exact_ms * (1 + 1 / 128) + 0.001
+
+
+@given(st.integers(0, (1 << 36) - 1))
+def test_value_lies_in_its_bucket(value_us: int) -> None:
+    low, high = bounds_of(bucket_of(value_us))
+    assert low <= value_us < high
+    assert bucket_of(high) == bucket_of(value_us) + 1
+
+
+@given(SECONDS)
+def test_columns_hold_every_value_and_touch_one_another(values: list[float]) -> None:
+    histogram = Histogram()
+    for value in values:
+        histogram.record(value)
+
+    columns = histogram.columns()
+
+    assert sum(column.count for column in columns) == len(values)
+    assert all(left.to_ms == right.from_ms for left, right in pairwise(columns))
+    assert len(columns) < 120
+
+
+def test_values_beyond_the_range_are_counted_at_its_ends() -> None:
+    histogram = Histogram()
+    histogram.record(-1)
+    histogram.record(10**9)
+    assert histogram.count == 2
+    assert histogram.percentile_ms(50) == 0
+    assert Histogram().latency().max_ms == Histogram().percentile_ms(99) == 0
+
+
+PLANS = st.builds(
+    replace,
+    st.just(PLAN),
+    sockets=st.integers(1, 40),
+    interval_s=st.floats(0.01, 5),
+    duration_s=st.floats(0.1, 20),
+    traffic=st.sampled_from(Traffic),
+)
+
+
+@given(PLANS)
+def test_turns_are_those_that_are_due_before_the_end(plan: LoadPlan) -> None:
+    count = schedule.turns(plan)
+    assert schedule.due_s(count - 1, plan) < plan.duration_s + 1e-6
+    assert schedule.due_s(count, plan) >= plan.duration_s - 1e-6
+
+
+@given(PLANS, st.integers(0, 39))
+def test_socket_sends_once_in_every_interval(plan: LoadPlan, socket: int) -> None:
+    socket %= plan.sockets
+    mine = [turn for turn in range(5 * plan.sockets) if schedule.socket_of(turn, plan) == socket]
+    assert len(mine) == 5
+    gaps = [schedule.due_s(b, plan) - schedule.due_s(a, plan) for a, b in pairwise(mine)]
+    assert gaps == pytest.approx([plan.interval_s] * 4)
+
+
+def test_every_socket_sends_both_kinds_of_mixed_traffic() -> None:
+    for sockets in (1, 2, 3, 4):
+        plan = replace(PLAN, sockets=sockets, users=sockets, traffic=Traffic.MIXED)
+        for socket in range(sockets):
+            kinds = [schedule.is_ping(socket + sockets * round_, plan) for round_ in range(6)]
+            assert kinds.count(True) == 3, (sockets, socket)
+
+
+@given(st.integers(2, 30), st.integers(0, 3000))
+def test_nobody_writes_to_themselves(users: int, turn: int) -> None:
+    plan = replace(PLAN, sockets=users * 2, users=users)
+    sender = schedule.user_of(schedule.socket_of(turn, plan), plan)
+    assert schedule.recipient(turn, plan) != sender
+    assert 0 <= schedule.recipient(turn, plan) < users
+
+
+@given(st.integers(128, 2000), st.integers(1, 10**7))
+def test_message_has_the_size_asked_for_and_is_json(size: int, number: int) -> None:
+    for text in (schedule.ping_text(number, size), schedule.message_text(number, "load-abc123-42", size)):
+        assert len(text.encode()) == size
+        assert json.loads(text)["id"] == number
+
+
+def test_message_to_a_user_with_two_sockets_must_arrive_twice() -> None:
+    ledger = Ledger()
+    number = ledger.begin(ledger.messages, {3, 4}, 10.0)
+    assert ledger.arrive(ledger.messages, number, 3, 10.5) == 0.5
+    assert ledger.under_way == 1
+    assert ledger.arrive(ledger.messages, number, 3, 10.6) is None
+    assert ledger.arrive(ledger.messages, number, 4, 10.7) == pytest.approx(0.7)
+    assert ledger.arrive(ledger.messages, number, 4, 10.8) is None
+    ledger.finish()
+    found = ledger.messages.deliveries()
+    assert (found.sent, found.expected, found.arrived, found.duplicates, found.lost) == (1, 2, 2, 2, 0)
+
+
+def test_what_arrives_after_it_was_given_up_is_late_and_not_lost() -> None:
+    ledger = Ledger()
+    first = ledger.begin(ledger.pings, {1}, 0.0)
+    ledger.begin(ledger.pings, {1}, 0.0)
+    ledger.begin(ledger.pings, {1}, 20.0)
+    ledger.give_up_old(GIVE_UP_S)
+    assert (ledger.pings.lost, ledger.under_way) == (2, 1)
+
+    ledger.arrive(ledger.pings, first, 1, GIVE_UP_S + 1)
+    ledger.finish()
+
+    found = ledger.pings.deliveries()
+    assert (found.expected, found.arrived, found.late, found.lost) == (3, 1, 1, 2)
+    assert found.loss_percent == pytest.approx(200 / 3)
+
+
+@pytest.mark.parametrize("number", [0, 7, "1", None, 1.0])
+def test_arrival_of_what_was_never_sent_is_strange(number: object) -> None:
+    ledger = Ledger()
+    ledger.begin(ledger.pings, {1}, 0.0)
+    ledger.arrive(ledger.pings, number, 1, 1.0)
+    assert (ledger.strange, ledger.pings.arrived, ledger.pings.duplicates) == (1, 0, 0)
+
+
+def test_withdrawn_message_was_neither_sent_nor_lost() -> None:
+    ledger = Ledger()
+    ledger.withdraw(ledger.begin(ledger.pings, {1}, 0.0))
+    ledger.finish()
+    assert (ledger.pings.sent, ledger.pings.expected, ledger.pings.lost) == (0, 0, 0)
+
+
+ARRIVALS = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 3)), max_size=80)
+
+
+@given(ARRIVALS, st.integers(0, 80))
+def test_expected_is_arrived_plus_lost_whatever_arrives(
+    arrivals: list[tuple[int, int]], give_up_after: int
+) -> None:
+    ledger = Ledger()
+    for number in range(1, 13):
+        ledger.begin(ledger.messages, set(range(number % 4)), 0.0)
+    for place, (number, socket) in enumerate(arrivals):
+        if place == give_up_after:
+            ledger.give_up_old(GIVE_UP_S)
+        ledger.arrive(ledger.messages, number, socket, 1.0)
+    ledger.finish()
+    found = ledger.messages.deliveries()
+    right = {(number, socket) for number, socket in arrivals if socket < number % 4}
+    assert found.arrived == len(right)
+    assert found.arrived + found.lost == found.expected
+    assert found.duplicates == len(arrivals) - len(right)
+
+
+def test_timeline_gives_what_happened_within_each_second() -> None:
+    timeline = Timeline()
+    timeline.record(0.1)
+    timeline.point(1.0, "ramp", Counts(5, 6, 1, 0, 10, 4, 0))
+    second = timeline.point(2.0, "steady", Counts(4, 6, 1, 1, 30, 24, 2))
+    assert timeline.points[0].max_ms == pytest.approx(100, abs=0.01)
+    assert (second.open_sockets, second.opened, second.cut, second.sent, second.arrived) == (4, 0, 1, 20, 20)
+    assert (second.errors, second.max_ms) == (2, 0)
+
+
+def test_too_many_sockets_for_the_open_files_are_refused_with_the_command() -> None:
+    with pytest.raises(UsageError) as caught:
+        check(replace(PLAN, sockets=5000, users=5000), open_files=1024)
+    assert "5,064 open files; this process may have 1,024" in caught.value.message
+    assert caught.value.hint == "ulimit -n 5064"
+    check(replace(PLAN, sockets=5000, users=10), open_files=None)
+
+
+def test_more_users_than_sockets_are_refused() -> None:
+    with pytest.raises(UsageError, match="each user needs one"):
+        check(replace(PLAN, sockets=5, users=6), open_files=None)
+
+
+OWN = "wss://abc.execute-api.us-east-1.amazonaws.com/production"
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:4566/x", "ws://localhost/x", "ws://[::1]:80/", OWN])
+def test_loopback_and_the_own_endpoint_may_be_loaded(url: str) -> None:
+    check_target(url, OWN, vouched_for=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wss://example.com/x",
+        "wss://abc.execute-api.us-east-1.amazonaws.com/other",
+        "wss://abc.execute-api.us-east-1.amazonaws.com.evil.example/production",
+        "wss://127.0.0.1.example.com/",
+        "wss://localhost.example.com/",
+    ],
+)
+def test_somebody_elses_endpoint_is_refused_unless_vouched_for(url: str) -> None:
+    with pytest.raises(UsageError, match="attack"):
+        check_target(url, OWN, vouched_for=False)
+    check_target(url, OWN, vouched_for=True)
+
+
+def test_rates_above_the_quotas_are_warned_about_on_an_account_only() -> None:
+    plan = replace(PLAN, url=OWN, connect_rate_per_s=600, sockets=20_000, interval_s=1)
+    assert [text.partition(" ")[0] for text in warnings_about(plan)] == ["600", "20,000"]
+    assert warnings_about(replace(plan, url="ws://127.0.0.1/x")) == ()
+    assert warnings_about(replace(plan, connect_rate_per_s=400, sockets=100)) == ()
+
+
+def test_limits_are_exceeded_by_loss_and_by_the_slower_kind() -> None:
+    report = a_report(lost=5)
+    assert exceeded(report, Limits()) == ()
+    assert exceeded(report, Limits(max_loss_percent=100, max_p95_ms=10_000)) == ()
+    loss, slow = exceeded(report, Limits(max_loss_percent=0.1, max_p95_ms=15))
+    assert loss.startswith("10 % were lost")
+    assert "delivery of a message" in slow
+
+
+def test_test_that_measured_nothing_meets_no_limit() -> None:
+    assert len(exceeded(a_report(count=0), Limits(max_loss_percent=5, max_p95_ms=5))) == 2
+
+
+def test_busy_tool_is_named() -> None:
+    report = a_report()
+    assert overload(report) == ""
+    assert "at its limit" in overload(replace(report, tool=replace(report.tool, cpu_share=0.97)))
+
+
+def test_counts_in_words_begin_with_the_most_frequent() -> None:
+    assert in_words({"429": 3, "unavailable": 1200}) == "1,200 × unavailable, 3 × 429"
+    assert in_words({}) == ""
+
+
+def test_limit_of_open_files_is_that_of_this_process() -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lower = min(500, soft)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lower, hard))
+    try:
+        assert most_open_files() == lower
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,163 @@
+"""Which action on which resource a request is judged by: as the Service Authorization Reference has it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from whatschat_ops.local.control.authorization import (
+    Call,
+    Need,
+    corrected_action,
+    corrected_resource,
+    dependent_needs,
+    resolved,
+)
+
+FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+ROLE = "arn:aws:iam::1:role/path/r"
+
+
+def lambda_call(method: str, path: str, body: Any = None, **query: str) -> Call:
+    return Call("lambda", method, f"/2015-03-31/{path}", {}, json.dumps(body or {}).encode(), query)
+
+
+def json_call(service: str, operation: str, **body: Any) -> Call:
+    target = {"x-amz-target": f"Service_2012.{operation}"}
+    return Call(service, "POST", "/", target, json.dumps(body).encode(), {})
+
+
+def iam_call(**form: str) -> Call:
+    return Call("iam", "POST", "/", FORM, urlencode(form).encode(), {})
+
+
+def resource(call: Call) -> str | None:
+    return corrected_resource(call, "us-east-1", "1", lambda kind, name: ROLE if name == "r" else None)
+
+
+@pytest.mark.parametrize(
+    ("call", "action"),
+    [
+        (lambda_call("GET", "functions/f/aliases/live"), "lambda:GetAlias"),
+        (lambda_call("PUT", "functions/f/aliases/live"), "lambda:UpdateAlias"),
+        (lambda_call("DELETE", "functions/f/aliases/live"), "lambda:DeleteAlias"),
+        (lambda_call("GET", "functions/f/aliases"), None),
+        (lambda_call("POST", "functions/f/aliases"), None),
+        (lambda_call("GET", "functions/f"), None),
+        (json_call("dynamodb", "GetItem", TableName="t"), None),
+    ],
+)
+def test_one_alias_is_not_the_list_of_aliases(call: Call, action: str | None) -> None:
+    assert corrected_action(call) == action
+
+
+FUNCTION = "arn:aws:lambda:us-east-1:1:function:f"
+TABLE = "arn:aws:dynamodb:us-east-1:1:table/t"
+
+
+@pytest.mark.parametrize(
+    ("call", "arn"),
+    [
+        (lambda_call("POST", "functions", {"FunctionName": "f"}), FUNCTION),
+        (lambda_call("POST", "functions", {"FunctionName": FUNCTION}), FUNCTION),
+        (lambda_call("POST", "functions/f/invocations", Qualifier="live"), f"{FUNCTION}:live"),
+        (lambda_call("POST", f"functions/{quote(FUNCTION)}/invocations", Qualifier="1"), f"{FUNCTION}:1"),
+        (lambda_call("POST", "functions/f/invocations"), None),
+        (lambda_call("GET", "functions"), None),
+        (json_call("dynamodb", "ListTagsOfResource", ResourceArn=TABLE), TABLE),
+        (json_call("dynamodb", "GetItem", TableName="t"), None),
+        (iam_call(Action="CreateRole", RoleName="new", Path="/a/"), "arn:aws:iam::1:role/a/new"),
+        (iam_call(Action="CreateRole", RoleName="r"), "arn:aws:iam::1:role/r"),
+        (iam_call(Action="GetRole", RoleName="r"), ROLE),
+        (iam_call(Action="GetRole", RoleName="absent"), None),
+        (iam_call(Action="SimulatePrincipalPolicy", PolicySourceArn=ROLE), ROLE),
+        (Call("s3", "GET", "/bucket", {}, b"not JSON", {}), None),
+        (Call("dynamodb", "POST", "/", {}, b"not JSON", {}), None),
+    ],
+)
+def test_resource_is_the_one_that_is_named(call: Call, arn: str | None) -> None:
+    assert resource(call) == arn
+
+
+def test_partiql_needs_what_its_statements_do_to_their_tables() -> None:
+    one = json_call("dynamodb", "ExecuteStatement", Statement="delete from t where k=1")
+    assert (corrected_action(one), resource(one)) == ("dynamodb:PartiQLDelete", TABLE)
+    assert dependent_needs(one, TABLE) == []
+    read = json_call("dynamodb", "ExecuteStatement", Statement='SELECT a\nFROM "t"."index" WHERE k=1')
+    assert (corrected_action(read), resource(read)) == ("dynamodb:PartiQLSelect", TABLE)
+    texts = [
+        'DELETE FROM "t" WHERE k=1',
+        'DELETE FROM "t" WHERE k=2',
+        "UPDATE u SET a=1",
+        "INSERT INTO t VALUE {}",
+    ]
+    many = json_call("dynamodb", "BatchExecuteStatement", Statements=[{"Statement": text} for text in texts])
+    assert (corrected_action(many), resource(many)) == ("dynamodb:PartiQLDelete", TABLE)
+    assert dependent_needs(many, TABLE) == [
+        Need("dynamodb:PartiQLUpdate", TABLE.replace("table/t", "table/u")),
+        Need("dynamodb:PartiQLInsert", TABLE),
+    ]
+    assert corrected_action(json_call("dynamodb", "ExecuteStatement", Statement="nonsense")) is None
+
+
+def gateway_call(method: str, path: str, **body: Any) -> Call:
+    return Call("apigateway", method, path, {}, json.dumps(body).encode(), {})
+
+
+PASS = Need("iam:PassRole", ROLE)
+
+
+@pytest.mark.parametrize(
+    ("call", "needs"),
+    [
+        (lambda_call("POST", "functions", {"Role": ROLE}), [PASS]),
+        (
+            lambda_call("POST", "functions", {"Role": ROLE, "Tags": {"a": "b"}}),
+            [PASS, Need("lambda:TagResource", "own")],
+        ),
+        (lambda_call("PUT", "functions/f/configuration", {"Role": ROLE}), [PASS]),
+        (lambda_call("PUT", "functions/f/configuration", {"Timeout": 3}), []),
+        (lambda_call("GET", "functions/f"), []),
+        (json_call("dynamodb", "CreateTable", Tags=[{"Key": "a"}]), [Need("dynamodb:TagResource", "own")]),
+        (json_call("dynamodb", "CreateTable"), []),
+        (json_call("logs", "CreateLogGroup", tags={"a": "b"}), [Need("logs:TagResource", "own")]),
+        (json_call("ssm", "PutParameter", Tags=[{"Key": "a"}]), [Need("ssm:AddTagsToResource", "own")]),
+        (iam_call(**{"Action": "CreateRole", "Tags.member.1.Key": "a"}), [Need("iam:TagRole", "own")]),
+        (iam_call(Action="CreateRole"), []),
+        (gateway_call("POST", "/v2/apis", tags={"a": "b"}), [Need("apigateway:TagResource", "own")]),
+        (gateway_call("POST", "/v2/apis/x/stages", tags={"a": "b"}), [Need("apigateway:TagResource", "own")]),
+        (gateway_call("POST", "/v2/apis/x/stages"), []),
+        (
+            gateway_call(
+                "PATCH", "/account", patchOperations=[{"path": "/cloudwatchRoleArn", "value": ROLE}]
+            ),
+            [PASS],
+        ),
+        (
+            gateway_call("PATCH", "/account", patchOperations=[{"path": "/cloudwatchRoleArn", "value": ""}]),
+            [],
+        ),
+    ],
+)
+def test_operation_needs_these_actions_too(call: Call, needs: list[Need]) -> None:
+    assert dependent_needs(call, "own") == needs
+
+
+@dataclass
+class ParsedStatement:
+    """The part of ministack's that matters here."""
+
+    resources: list[str]
+
+
+def test_user_name_in_a_policy_is_the_callers() -> None:
+    own = ParsedStatement(["arn:aws:iam::1:user/${aws:username}", "other"])
+    plain = ParsedStatement(["*"])
+    ((found, unchanged),) = resolved([[own, plain]], "alice")
+    assert found.resources == ["arn:aws:iam::1:user/alice", "other"]
+    assert unchanged is plain
+    assert own.resources[0].endswith("${aws:username}")

@@ -1,0 +1,104 @@
+"""What is read off requests and answers without knowing their service."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from whatschat_ops.local.control import wire
+
+HEADER = (
+    "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/chime/aws4_request, SignedHeaders=host, Signature=0"
+)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "query", "service"),
+    [
+        (HEADER, "", "chime"),
+        ("", "X-Amz-Credential=AKIA%2F20260101%2Feu-west-1%2Fexecute-api%2Faws4_request", "execute-api"),
+        ("Bearer token", "", None),
+        ("AWS4-HMAC-SHA256 Credential=AKIA", "", None),
+        ("", "", None),
+    ],
+)
+def test_signed_service(authorization: str, query: str, service: str | None) -> None:
+    assert wire.signed_service(authorization, query) == service
+
+
+@pytest.mark.parametrize(
+    ("raw_path", "host", "expected"),
+    [
+        (
+            "/_aws/execute-api/a1/production/@connections/L0SM%3D",
+            "127.0.0.1:4566",
+            ("a1", "production", "L0SM="),
+        ),
+        (
+            "/_aws/execute-api/a1/production/%40connections/x%2Fy",
+            "127.0.0.1:4566",
+            ("a1", "production", "x/y"),
+        ),
+        (
+            "/production/@connections/L0=",
+            "a1.execute-api.us-east-1.amazonaws.com",
+            ("a1", "production", "L0="),
+        ),
+        ("/_aws/execute-api/a1/production/other/L0", "127.0.0.1:4566", None),
+        ("/_aws/execute-api/a1/production/@connections", "127.0.0.1:4566", None),
+        ("/bucket/@connections/key", "127.0.0.1:4566", None),
+    ],
+)
+def test_connection_path(raw_path: str, host: str, expected: tuple[str, str, str] | None) -> None:
+    assert wire.connection_path(raw_path, host) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "target", "body", "read_only"),
+    [
+        ("GET", "/v2/apis", "", b"", True),
+        ("POST", "/v2/apis", "", b"{}", False),
+        ("POST", "/", "DynamoDB_20120810.GetItem", b"{}", True),
+        ("POST", "/", "DynamoDB_20120810.PutItem", b"{}", False),
+        ("POST", "/", "DynamoDB_20120810.TransactWriteItems", b"{}", False),
+        ("POST", "/", "", b"Action=ListUsers&Version=2010-05-08", True),
+        ("POST", "/", "", b"UserName=a&Action=CreateUser", False),
+        ("POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData", "", b"\xa0", False),
+        ("POST", "/service/GraniteServiceVersion20100801/operation/GetMetricData", "", b"\xa0", True),
+        ("POST", "/2015-03-31/functions/f/invocations", "", b"{}", True),
+        ("PUT", "/bucket/key", "", b"data", False),
+    ],
+)
+def test_read_only_requests_are_told_from_writes(
+    method: str, path: str, target: str, body: bytes, read_only: bool
+) -> None:
+    headers = {"x-amz-target": target} if target else {}
+    assert wire.is_read_only(method, path, headers, body) is read_only
+
+
+def test_endpoints_lead_to_our_port() -> None:
+    items = [
+        {"apiId": "w", "protocolType": "WEBSOCKET", "apiEndpoint": "http://w.execute-api.x"},
+        {"apiId": "h", "protocolType": "HTTP", "apiEndpoint": "http://h.execute-api.x"},
+    ]
+    for document in ({"items": items}, *items):
+        response: wire.Response = (200, {"a": "b"}, json.dumps(document).encode())
+        _, headers, body = wire.with_reachable_endpoints(response, "/v2/apis", 99)
+        seen = json.loads(body)
+        endpoints = [api["apiEndpoint"] for api in seen.get("items", [seen])]
+        expected = [
+            f"{'ws' if api['apiId'] == 'w' else 'http'}://127.0.0.1:99/_aws/execute-api/{api['apiId']}"
+            for api in seen.get("items", [seen])
+        ]
+        assert endpoints == expected
+        assert headers == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("status", "path", "body"),
+    [(404, "/v2/apis/x", b'{"apiEndpoint": 1}'), (200, "/v2/domainnames", b"apiEndpoint")],
+)
+def test_other_answers_stay_as_they_are(status: int, path: str, body: bytes) -> None:
+    response: wire.Response = (status, {}, body)
+    assert wire.with_reachable_endpoints(response, path, 99) is response

@@ -1,0 +1,401 @@
+"""The engine's decisions, on kinds that live in a dictionary."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.provision.provision_fakes import OWNER, TAGS, Box, World, box, kinds, label, slip
+from whatschat_ops.errors import Conflict, Interrupted, NotFound, PartlyDone, Rejected
+from whatschat_ops.provision import (
+    UNKNOWN,
+    Action,
+    Digest,
+    Event,
+    EventType,
+    Ownership,
+    Plan,
+    Reference,
+    Resource,
+    apply,
+    plan,
+    report,
+    text,
+)
+
+OURS = Ownership(OWNER)
+
+
+def planned(world: World, resources: Iterable[Resource], **options: Any) -> Plan:
+    return plan(resources, kinds(world), options.pop("ownership", OURS), **options)
+
+
+def applied(world: World, resources: Iterable[Resource], **options: Any) -> list[Event]:
+    events: list[Event] = []
+    apply(planned(world, resources, **options), kinds(world), events.append)
+    return events
+
+
+def actions(made: Plan) -> dict[str, str]:
+    return {step.address: step.action.value for step in made}
+
+
+def test_nothing_there_plans_creates_and_writes_nothing() -> None:
+    world = World()
+    made = planned(world, [box("a", size=1)])
+    assert actions(made) == {"box.a": "create"}
+    assert world.writes == []
+    assert [(c.field, c.old, c.new) for c in made.steps[0].changes] == [
+        ("name", None, "a"),
+        ("size", None, 1),
+        ("tags", None, TAGS),
+    ]
+
+
+def test_second_run_changes_nothing() -> None:
+    world = World()
+    applied(world, [box("a", size=1, payload=b"1")])
+    world.writes.clear()
+    made = planned(world, [box("a", size=1, payload=b"2")])
+    assert actions(made) == {"box.a": "no-op"}
+    assert applied(world, [box("a", size=1, payload=b"2")]) == []
+    assert world.writes == []
+
+
+def test_changed_field_updates_that_field_only() -> None:
+    world = World()
+    applied(world, [box("a", size=1, link="x")])
+    made = planned(world, [box("a", size=2, link="x")])
+    assert [(c.field, c.old, c.new) for c in made.steps[0].changes] == [("size", 1, 2)]
+    applied(world, [box("a", size=2, link="x")])
+    assert world.writes[-1] == "update box.a size"
+
+
+def test_field_that_cannot_change_replaces_with_its_reason() -> None:
+    world = World()
+    applied(world, [box("a", colour="red")])
+    made = planned(world, [box("a", colour="blue")])
+    assert actions(made) == {"box.a": "replace"}
+    assert made.steps[0].reason == "colour: paint does not come off"
+    applied(world, [box("a", colour="blue")])
+    assert world.writes[-2:] == ["delete box.a", "create box.a"]
+
+
+def test_contents_of_a_replaced_container_are_created_again() -> None:
+    world = World()
+    resources = [box("a", colour="red"), slip("s", Reference("box.a", "id"), size=1)]
+    applied(world, resources)
+    after = [box("a", colour="blue"), resources[1]]
+    assert actions(planned(world, after)) == {"box.a": "replace", "slip.s": "create"}
+    applied(world, after)
+    assert planned(world, after).changing == ()
+
+
+def test_reference_is_unknown_until_its_target_exists_then_resolved() -> None:
+    world = World()
+    resources = [box("b", link=text("id=", Reference("box.a", "id"))), box("a")]
+    made = planned(world, resources)
+    assert [step.address for step in made] == ["box.a", "box.b"]
+    assert next(c.new for c in made.steps[1].changes if c.field == "link") is UNKNOWN
+    applied(world, resources)
+    assert world.things[("box", ("b",))]["link"] == "id=1"
+
+
+def test_volatile_output_of_an_update_is_unknown_and_stable_one_is_not() -> None:
+    world = World()
+    stable = box("stable", link=Reference("box.a", "id"))
+    moving = box("moving", link=Reference("box.a", "revision"))
+    applied(world, [box("a", size=1), stable, moving])
+    made = planned(world, [box("a", size=2), stable, moving])
+    assert actions(made) == {"box.a": "update", "box.stable": "no-op", "box.moving": "update"}
+    applied(world, [box("a", size=2), stable, moving])
+    assert world.things[("box", ("moving",))]["link"] == 2
+
+
+def test_unknown_that_turns_out_equal_is_not_written() -> None:
+    world = World()
+    applied(world, [box("a", size=1), box("b", link=Reference("box.a", "revision"))])
+    world.things[("box", ("b",))]["link"] = 2
+    applied(world, [box("a", size=2), box("b", link=Reference("box.a", "revision"))])
+    assert world.writes[-1] == "update box.a size"
+
+
+def test_digest_follows_what_it_refers_to() -> None:
+    world = World()
+    resources = [box("a"), box("b", link=Digest({"routes": [Reference("box.a", "id")]}))]
+    assert next(c.new for c in planned(world, resources).steps[1].changes if c.field == "link") is UNKNOWN
+    applied(world, resources)
+    assert planned(world, resources).changing == ()
+    changed = [box("a"), box("b", link=Digest({"routes": [Reference("box.a", "id"), "more"]}))]
+    assert actions(planned(world, changed))["box.b"] == "update"
+
+
+def test_foreign_thing_blocks_the_plan_with_the_way_out() -> None:
+    world = World()
+    world.things[("box", ("a",))] = {"name": "a", "id": "9", "revision": 1, "size": 5}
+    made = planned(world, [box("a", size=1)])
+    assert actions(made) == {"box.a": "blocked"}
+    with pytest.raises(Conflict, match="does not carry the tag") as caught:
+        apply(made, kinds(world), lambda event: None)
+    assert "--adopt" in (caught.value.hint or "")
+    assert world.writes == []
+
+
+def test_adopt_tags_what_has_no_owner() -> None:
+    world = World()
+    world.things[("box", ("a",))] = {"name": "a", "id": "9", "revision": 1, "size": 1}
+    applied(world, [box("a", size=1)], ownership=Ownership(OWNER, adopt=True))
+    assert world.writes == ["update box.a tags"]
+    assert planned(world, [box("a", size=1)]).changing == ()
+
+
+def test_adopt_does_not_take_from_another_stack() -> None:
+    world = World()
+    world.things[("box", ("a",))] = {"name": "a", "id": "9", "revision": 1, "tags": {"stack": "other"}}
+    made = planned(world, [box("a")], ownership=Ownership(OWNER, adopt=True))
+    with pytest.raises(Conflict, match="belongs to the stack other"):
+        made.require_possible()
+
+
+def test_unwanted_resources_are_deleted_in_reverse_with_their_fields() -> None:
+    world = World()
+    resources = [
+        box("a", size=3),
+        box("b", link=Reference("box.a", "id")),
+        slip("s", Reference("box.a", "id")),
+    ]
+    applied(world, resources)
+    made = planned(world, [], unwanted=resources)
+    assert next(c.old for step in made for c in step.changes if c.field == "size") == 3
+    world.writes.clear()
+    apply(made, kinds(world), lambda event: None)
+    assert world.writes[-1] == "delete box.a"
+    assert sorted(world.writes[:-1]) == ["delete box.b", "delete slip.s"]
+    assert world.things == {}
+
+
+def test_what_goes_with_its_container_takes_no_call_and_counts_once_that_is_gone() -> None:
+    world = World()
+    a, inside = box("a"), label("l", Reference("box.a", "id"))
+    user = box("user", after=("label.l",))  # uses the label, so it goes before the box that the label is on
+    applied(world, [a, inside, user])
+    world.writes.clear()
+    events = applied(world, [], unwanted=[a, inside, user])
+    assert world.writes == ["delete box.user", "delete box.a"] and not world.things
+    assert [e.step.address for e in events if e.type is EventType.FINISHED] == [
+        "box.user",
+        "box.a",
+        "label.l",
+    ]
+
+
+def test_two_containers_whose_contents_refer_to_each_other_are_deleted() -> None:
+    world = World()
+    a, b = box("a"), box("b", after=("box.a",))
+    on_a = label("on-a", Reference("box.a", "id"), after=("label.on-b",))
+    on_b = label("on-b", Reference("box.b", "id"))
+    applied(world, [a, b, on_b, on_a])
+    applied(world, [], unwanted=[a, b, on_b, on_a])
+    assert not world.things
+
+
+def test_what_would_go_with_a_container_that_is_wanted_is_deleted_itself() -> None:
+    world = World()
+    a, inside = box("a"), label("l", Reference("box.a", "id"))
+    applied(world, [a, inside])
+    box_id = next(iter(world.things.values()))["id"]
+    world.writes.clear()
+    applied(world, [a], unwanted=[label("l", box_id)])
+    assert world.writes == ["delete label.l"]
+
+
+def test_search_finds_more_that_is_unwanted() -> None:
+    world = World()
+    applied(world, [box("a"), box("old")])
+    made = planned(world, [box("a")], search=lambda: [box("old")])
+    assert actions(made) == {"box.a": "no-op", "box.old": "delete"}
+
+
+def test_unwanted_waits_for_what_is_wanted() -> None:
+    world = World()
+    applied(world, [box("old"), box("user", link="old")])
+    world.writes.clear()
+    applied(world, [box("user", link="new")], unwanted=[box("old")])
+    assert world.writes == ["update box.user link", "delete box.old"]
+
+
+def test_resource_cannot_be_wanted_and_unwanted() -> None:
+    with pytest.raises(ValueError, match=r"at once: box\.a"):
+        planned(World(), [box("a")], unwanted=[box("a"), box("b")])
+
+
+def test_destroy_leaves_foreign_and_shared_things() -> None:
+    world = World()
+    shared = Resource("shared", "s", {"name": "s", "tags": TAGS})
+    applied(world, [shared])
+    world.things[("box", ("a",))] = {"name": "a", "id": "9", "revision": 1}
+    made = planned(world, [], unwanted=[box("a"), shared, box("absent")])
+    assert {step.address: step.note for step in made} == {
+        "box.a": "kept: it does not carry our tag",
+        "shared.s": "kept: everyone uses it",
+        "box.absent": "absent",
+    }
+    world.writes.clear()
+    apply(made, kinds(world), lambda event: None)
+    assert world.writes == []
+
+
+@pytest.mark.parametrize("wanted", [[], [box("a", colour="blue")]], ids=["destroy", "replace"])
+def test_protected_thing_needs_delete_data(wanted: list[Resource]) -> None:
+    world = World()
+    applied(world, [box("a", colour="red")])
+    world.things[("box", ("a",))]["locked"] = True
+    unwanted = [] if wanted else [box("a")]
+    with pytest.raises(Conflict, match="the lock is on") as caught:
+        planned(world, wanted, unwanted=unwanted).require_possible()
+    assert "--delete-data" in (caught.value.hint or "")
+    allowed = planned(world, wanted, unwanted=unwanted, ownership=Ownership(OWNER, delete_data=True))
+    assert allowed.steps[0].action in (Action.DELETE, Action.REPLACE)
+
+
+def test_failure_skips_dependents_and_finishes_the_rest() -> None:
+    world = World(fail={"create box.bad": Rejected("no room")})
+    resources = [
+        box("bad"),
+        box("needs-bad", after=("box.bad",)),
+        box("needs-that", after=("box.needs-bad",)),
+        box("fine"),
+    ]
+    with pytest.raises(PartlyDone, match=r"1 of 4 steps are done; 2 were skipped") as caught:
+        applied(world, resources)
+    assert "box.bad: no room" in caught.value.message
+    assert world.writes == ["create box.fine"]
+
+
+def test_failure_before_anything_is_done_is_that_failure() -> None:
+    world = World(fail={"create box.bad": Rejected("no room")})
+    with pytest.raises(Rejected, match="no room"):
+        applied(world, [box("bad"), box("needs-bad", after=("box.bad",))])
+
+
+def test_bug_in_a_kind_is_not_dressed_as_a_failure_of_aws() -> None:
+    world = World(fail={"create box.bad": ValueError("a bug")})
+    with pytest.raises(ValueError, match="a bug"):
+        applied(world, [box("fine"), box("bad", after=("box.fine",))])
+
+
+def test_stop_finishes_what_runs_and_starts_nothing_new() -> None:
+    world = World()
+    stop = threading.Event()
+    made = planned(world, [box("a"), box("b", after=("box.a",))])
+
+    def on_event(event: Event) -> None:
+        if event.type is EventType.STARTED:
+            stop.set()
+
+    with pytest.raises(Interrupted, match="1 of 2 steps are done"):
+        apply(made, kinds(world), on_event, stop=stop)
+    assert world.writes == ["create box.a"]
+
+
+class Slow(Box):
+    """Takes a while, and counts how many do so at once."""
+
+    def create(self, desired: Any) -> Any:
+        with self.world.lock:
+            self.world.running += 1
+            self.world.most_running = max(self.world.most_running, self.world.running)
+        time.sleep(0.02)
+        with self.world.lock:
+            self.world.running -= 1
+        return super().create(desired)
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_independent_steps_run_at_once_up_to_the_limit(concurrency: int) -> None:
+    world = World()
+    slow = {"box": Slow(world)}
+    made = plan([box(str(n)) for n in range(6)], slow, OURS)
+    apply(made, slow, lambda event: None, concurrency=concurrency)
+    assert world.most_running == concurrency
+
+
+def test_only_some_resources_are_planned_and_others_must_exist() -> None:
+    world = World()
+    resources = [box("a", size=1), box("b", link=Reference("box.a", "id")), box("c")]
+    with pytest.raises(NotFound, match=r"box.a does not exist yet, and box.b need it"):
+        planned(world, resources, only={"box.b"})
+    applied(world, resources[:1])
+    drifted = [box("a", size=2), *resources[1:]]
+    made = planned(world, drifted, only={"box.b"})
+    assert actions(made) == {"box.b": "create"}
+    apply(made, kinds(world), lambda event: None)
+    assert world.things[("box", ("b",))]["link"] == "1"
+    assert ("box", ("c",)) not in world.things
+
+
+def test_report_hides_secrets_and_names_unknowns() -> None:
+    world = World()
+    applied(world, [box("s", secret="hush-1")])
+    made = planned(world, [box("a"), box("s", secret="hush-2", link={"to": Reference("box.a", "id")})])
+    shown = report(made, OWNER)
+    assert "hush" not in repr(shown)
+    changes = {
+        change.field: change for step in shown.steps if step.address == "box.s" for change in step.changes
+    }
+    assert (changes["secret"].old, changes["secret"].new) == ("(sensitive)", "(sensitive)")
+    assert changes["link"].new == {"to": "(known after apply)"}
+    assert changes["link"].known_after_apply
+    assert shown.summary["create"] == 1 and shown.summary["update"] == 1
+
+
+def test_events_are_told_one_at_a_time_for_steps_that_write() -> None:
+    world = World()
+    events = applied(world, [box("a")])
+    assert [event.type for event in events] == [EventType.STARTED, EventType.FINISHED]
+    assert applied(world, [box("a")]) == []
+
+
+def test_plan_is_a_value() -> None:
+    made = planned(World(), [box("a")])
+    assert replace(made) == made
+
+
+def test_stop_holds_back_what_waits_for_a_free_worker() -> None:
+    world = World()
+    stop = threading.Event()
+    made = planned(world, [box(str(n)) for n in range(5)])
+    with pytest.raises(Interrupted, match="1 of 5 steps are done"):
+        apply(made, kinds(world), lambda event: stop.set(), concurrency=1, stop=stop)
+    assert len(world.writes) == 1
+
+
+class Forgetful(Box):
+    """Creates, but the answer is lost and the call repeated: what was made is in the way of itself."""
+
+    def create(self, desired: Any) -> Any:
+        super().create({**desired, "size": 0})
+        raise Conflict("it exists already")
+
+
+def test_create_whose_answer_was_lost_goes_on_from_what_is_there() -> None:
+    world = World()
+    forgetful = {"box": Forgetful(world)}
+    apply(plan([box("a", size=3)], forgetful, OURS), forgetful, lambda event: None)
+    assert world.writes == ["create box.a", "update box.a size"]
+    assert planned(world, [box("a", size=3)]).changing == ()
+
+
+def test_somebody_elses_that_appears_after_the_plan_is_not_touched() -> None:
+    world = World(fail={"create box.a": Conflict("it exists already")})
+    made = planned(world, [box("a", size=3)])
+    world.things[("box", ("a",))] = {"name": "a", "id": "9", "revision": 1, "size": 5}
+    with pytest.raises(Conflict, match="exists already"):
+        apply(made, kinds(world), lambda event: None)
+    assert world.things[("box", ("a",))]["size"] == 5
+    assert world.writes == []

@@ -1,0 +1,67 @@
+"""The JSON Schema of `plan --json`: what is written down is what is printed."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from tests.unit.provision.provision_fakes import OWNER, World, box, kinds, slip
+from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.provision import Action, Ownership, PlanReport, Reference, apply, plan, plan_schema, report
+
+SCHEMA = Path(__file__).parents[3] / "docs" / "plan-schema.json"
+
+
+def printed() -> str:
+    """A plan with every action, as --json prints it."""
+    world = World()
+    there = [box("grown", size=1), box("painted", colour="red"), box("gone"), box("same")]
+    apply(plan(there, kinds(world), Ownership(OWNER)), kinds(world), lambda event: None)
+    world.things[("box", ("foreign",))] = {"name": "foreign", "id": "9", "revision": 1}
+    wanted = [
+        box("foreign"),
+        box("grown", size=2, secret="hush"),
+        box("painted", colour="blue"),
+        box("same"),
+        slip("new", Reference("box.painted", "id")),
+    ]
+    made = plan(wanted, kinds(world), Ownership(OWNER), unwanted=[box("gone")])
+    stdout = io.StringIO()
+    Output(as_json=True, stdout=stdout).result(report(made, OWNER), str)
+    return stdout.getvalue()
+
+
+def test_written_schema_is_fresh() -> None:
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == plan_schema(), "run python docs/generate.py"
+
+
+def test_printed_plan_is_as_the_schema_says() -> None:
+    found = TypeAdapter(PlanReport).validate_json(printed())
+    assert {step.action for step in found.steps} == set(Action)
+    assert [step.address for step in found.steps if step.hint] == ["box.foreign"]
+    assert {step.address for step in found.steps if step.destructive} == {"box.painted", "box.gone"}
+
+
+@pytest.mark.parametrize("break_", ["unknown key", "wrong action", "missing key"])
+def test_anything_else_is_not(break_: str) -> None:
+    document = json.loads(printed())
+    step = document["steps"][0]
+    if break_ == "unknown key":
+        step["more"] = 1
+    elif break_ == "wrong action":
+        step["action"] = "explode"
+    else:
+        del step["id"]
+    with pytest.raises(ValidationError):
+        TypeAdapter(PlanReport).validate_json(json.dumps(document))
+
+
+def test_every_field_is_described() -> None:
+    schema = plan_schema()
+    for name in ("ChangeReport", "StepReport"):
+        assert all("description" in field for field in schema["$defs"][name]["properties"].values())
+    assert all("description" in field for field in schema["properties"].values())

@@ -1,0 +1,181 @@
+"""Tokens: made for the `$connect` function, and judged as it judges them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatschat_ops.errors import ConfigError, UsageError
+from whatschat_ops.handlers.tokens import BadToken, verify
+from whatschat_ops.redaction import Secret
+from whatschat_ops.sockets.tokens import inspect, mint
+
+KEY = "a-secret-of-at-least-32-characters-000"
+SECRET = Secret(KEY)
+NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+NOW_S = int(NOW.timestamp())
+
+
+def _mint(user: str = "alice", **values: Any) -> str:
+    values = {"ttl": timedelta(minutes=60), "now": NOW, "token_id": "id-1", **values}
+    return mint(user, SECRET, **values).token.reveal()
+
+
+def _signed(claims: dict[str, Any], *, key: str = KEY, algorithm: str = "HS256") -> str:
+    return jwt.encode(claims, key, algorithm=algorithm)
+
+
+def _part(document: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
+
+
+def test_a_minted_token_carries_the_claims_of_its_user() -> None:
+    claims = jwt.decode(_mint(claims={"role": "admin"}), options={"verify_signature": False})
+
+    assert claims == {
+        "userId": "alice",
+        "sub": "alice",
+        "iat": NOW_S,
+        "exp": NOW_S + 3600,
+        "jti": "id-1",
+        "role": "admin",
+    }
+
+
+def test_a_minted_token_is_accepted_by_the_connect_function() -> None:
+    assert verify(_mint(), KEY, NOW_S) == "alice"
+
+
+def test_a_minted_token_hides_itself() -> None:
+    minted = mint("alice", SECRET, ttl=timedelta(minutes=1), now=NOW, token_id="x")
+
+    assert minted.token.reveal() not in repr(minted)
+
+
+def test_a_short_secret_signs_without_python_warnings() -> None:
+    token = mint("alice", Secret("short"), ttl=timedelta(minutes=1), now=NOW, token_id="x").token
+
+    assert inspect(token.reveal(), now=NOW, secret=Secret("short")).signature_valid
+
+
+@pytest.mark.parametrize("user", ["", "a" * 257, "line\nbreak"])
+def test_an_impossible_user_is_refused(user: str) -> None:
+    with pytest.raises(UsageError, match="user id"):
+        _mint(user)
+
+
+@pytest.mark.parametrize("claim", ["userId", "sub", "exp", "iat", "jti"])
+def test_a_claim_of_our_own_cannot_be_given(claim: str) -> None:
+    with pytest.raises(UsageError, match=claim):
+        _mint(claims={claim: 1})
+
+
+def test_a_token_that_never_lives_is_refused() -> None:
+    with pytest.raises(UsageError, match="0 minutes"):
+        _mint(ttl=timedelta(0))
+
+
+def test_an_empty_secret_is_refused() -> None:
+    with pytest.raises(ConfigError, match="empty"):
+        mint("alice", Secret(""), ttl=timedelta(minutes=1), now=NOW, token_id="x")
+
+
+def test_inspecting_without_a_secret_does_not_judge_the_signature() -> None:
+    inspection = inspect(_mint() + "\n", now=NOW)
+
+    assert inspection.signature_valid is None
+    assert inspection.problems == ()
+    assert (inspection.user_id, inspection.expires_in_s) == ("alice", 3600)
+    assert inspection.expires_at == NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("token", "problem"),
+    [
+        (_signed({"userId": "a", "exp": NOW_S - 90}), "It expired 1 minute ago."),
+        (_signed({"userId": "a"}), "never expires"),
+        (_signed({"userId": "a", "exp": "soon"}), "exp is not a time"),
+        (_signed({"exp": NOW_S + 9}), "no user"),
+        (_signed({"userId": 42, "exp": NOW_S + 9}), "no user"),
+        (
+            _signed({"userId": "a", "exp": NOW_S + 9, "nbf": NOW_S + 7200}),
+            "not valid yet: it will be in 2 hours",
+        ),
+        (_signed({"userId": "a", "exp": NOW_S + 9, "aud": "x"}), "audience"),
+        (_signed({"userId": "a", "exp": NOW_S + 9}, key="b" * 40), "signature does not match"),
+        (_signed({"userId": "a", "exp": NOW_S + 9}, key="b" * 64, algorithm="HS512"), "signed with HS512"),
+        (f"{_part({'alg': 'none'})}.{_part({'userId': 'a', 'exp': NOW_S + 9})}.", "alg is none"),
+        (_signed({"userId": "a", "exp": NOW_S + 9, "x": "y" * 9000}), "too long"),
+    ],
+)
+def test_a_bad_token_says_what_is_wrong_with_it(token: str, problem: str) -> None:
+    inspection = inspect(token, now=NOW, secret=SECRET)
+
+    assert any(problem in text for text in inspection.problems), inspection.problems
+    with pytest.raises(BadToken):
+        if len(token) > 8192:
+            raise BadToken("too long")  # refused before `verify` sees it
+        verify(token, KEY, NOW_S)
+
+
+@pytest.mark.parametrize(
+    "garbage", ["", "abc", "a.b", "a.b.c.d", "ä.b.c", "e30.bm90.x", f"{_part([])}.{_part({})}.x"]
+)
+def test_garbage_is_refused_without_being_repeated(garbage: str) -> None:
+    with pytest.raises(UsageError, match="not a JWT") as caught:
+        inspect(garbage, now=NOW)
+    assert not garbage or garbage not in caught.value.message
+
+
+_values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(NOW_S - 100, NOW_S + 100),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=4),
+    st.just("alice"),
+)
+_claims = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("userId", "sub", "exp", "nbf", "iat", "aud", "jti"), _values)
+)
+
+
+@given(_claims, st.sampled_from([KEY, "another-secret-of-32-characters-00000"]))
+def test_inspect_finds_a_problem_exactly_when_the_connect_function_refuses(
+    claims: dict[str, Any], key: str
+) -> None:
+    token = _raw_token(claims, key)
+    try:
+        accepted: str | None = verify(token, KEY, NOW_S)
+    except BadToken:
+        accepted = None
+
+    inspection = inspect(token, now=NOW, secret=SECRET)
+
+    assert (accepted is None) == bool(inspection.problems), inspection.problems
+    assert accepted in (None, inspection.user_id)
+
+
+def _raw_token(claims: dict[str, Any], key: str) -> str:
+    """Signed by hand, for PyJWT does not encode every claim that others do."""
+    import hashlib
+    import hmac
+
+    signed = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
+    signature = hmac.new(key.encode(), signed.encode(), hashlib.sha256).digest()
+    return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+@given(st.text(alphabet="abcdeyJ.-_ 0123", max_size=60))
+def test_any_text_is_inspected_or_refused(text: str) -> None:
+    try:
+        inspect(text, now=NOW)
+    except UsageError as error:
+        assert error.hint

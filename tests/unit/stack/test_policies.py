@@ -1,0 +1,127 @@
+"""The policy documents: what they allow, on what, and nothing more."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from whatschat_ops.config import Settings
+from whatschat_ops.provision import Reference, Text
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.operator_policy import operator_policy
+from whatschat_ops.stack.policies import Document, chime_policy, lambda_policy, trust_policy
+
+PLACE = Place("eu-west-1", "123456789012")
+SETTINGS = Settings()
+
+
+def allowed(document: Document) -> dict[str, set[str]]:
+    """Action -> resources."""
+    found: dict[str, set[str]] = {}
+    for statement in document["Statement"]:
+        assert statement["Effect"] == "Allow"
+        resources = statement["Resource"]
+        for action in statement["Action"]:
+            found.setdefault(action, set()).update([resources] if isinstance(resources, str) else resources)
+    return found
+
+
+def test_functions_may_do_exactly_this() -> None:
+    table = "arn:aws:dynamodb:eu-west-1:123456789012:table/websocket-connections"
+    logs = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/websocket-"
+    groups = {f"{logs}{name}:*" for name in ("connect", "disconnect", "default")}
+    assert allowed(lambda_policy(SETTINGS, PLACE, "abc123")) == {
+        "dynamodb:PutItem": {table},
+        "dynamodb:GetItem": {table},
+        "dynamodb:DeleteItem": {table},
+        "dynamodb:Query": {f"{table}/index/userId-index"},
+        "execute-api:ManageConnections": {
+            "arn:aws:execute-api:eu-west-1:123456789012:abc123/production/POST/@connections/*"
+        },
+        "logs:CreateLogStream": groups,
+        "logs:PutLogEvents": groups,
+        "ssm:GetParameter": {
+            "arn:aws:ssm:eu-west-1:123456789012:parameter/whatschat-ops/whatschat-local/jwt-secret"
+        },
+    }
+
+
+def test_functions_policy_refers_to_an_api_that_does_not_exist_yet() -> None:
+    document = lambda_policy(SETTINGS, PLACE, Reference("api.websocket", "id"))
+    resources = [statement["Resource"] for statement in document["Statement"]]
+    assert any(isinstance(resource, Text) for resource in resources)
+
+
+def test_functions_policy_follows_the_settings() -> None:
+    settings = Settings.model_validate(
+        {"prefix": "blue-", "websocket": {"stage": "beta"}, "auth": {"secret_parameter": "/app/jwt"}}
+    )
+    text = json.dumps(lambda_policy(settings, PLACE, "abc123"))
+    assert "table/blue-websocket-connections" in text
+    assert "/aws/lambda/blue-websocket-connect:*" in text
+    assert "abc123/beta/POST" in text
+    assert "parameter/app/jwt" in text
+
+
+def test_application_may_use_the_meetings_of_its_account_only() -> None:
+    meetings = {"arn:aws:chime:us-east-1:123456789012:meeting/*"}
+    guide = {
+        "GetMeeting",
+        "DeleteMeeting",
+        "CreateAttendee",
+        "DeleteAttendee",
+        "BatchCreateAttendee",
+        "ListAttendees",
+    }
+    assert allowed(chime_policy(SETTINGS, PLACE)) == {
+        "chime:CreateMeeting": {"*"},
+        **{f"chime:{action}": meetings for action in (*guide, "GetAttendee")},
+    }
+
+
+def test_operator_policy_has_few_actions_on_everything() -> None:
+    everywhere = {
+        action
+        for action, resources in allowed(operator_policy(SETTINGS, PLACE, "abc123")).items()
+        if "*" in resources
+    }
+    listings = {"iam:ListRoles", "logs:DescribeLogGroups", "tag:GetResources"}
+    assert everywhere == {"chime:CreateMeeting", *listings}
+
+
+@pytest.mark.parametrize("component", ["lambda", "chime", "operator"])
+def test_no_action_is_a_wildcard(component: str) -> None:
+    from whatschat_ops.stack.operator_policy import policy_of
+
+    for statement in policy_of(component, SETTINGS, PLACE, "abc123")["Statement"]:
+        assert all("*" not in action for action in statement["Action"])
+
+
+@pytest.mark.parametrize(("component", "limit"), [("lambda", 2_048), ("chime", 2_048), ("operator", 6_144)])
+def test_policies_fit_where_they_are_put(component: str, limit: int) -> None:
+    # IAM: 2,048 characters inline for a user (less than for a group or role), 6,144 in a managed policy.
+    from whatschat_ops.stack.operator_policy import policy_of
+
+    document = policy_of(component, SETTINGS, PLACE, "a1b2c3d4e5")
+    assert len(json.dumps(document, separators=(",", ":"))) <= limit
+
+
+def test_operators_policy_with_distributed_broadcasts_fits_a_role() -> None:
+    settings = Settings.model_validate({"broadcast": {"distributed": {"enabled": True}}})
+    document = operator_policy(settings, PLACE, "a1b2c3d4e5")
+    assert len(json.dumps(document, separators=(",", ":"))) <= 10_240
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("us-east-1", "aws"), ("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")]
+)
+def test_arns_name_the_partition_of_the_region(region: str, partition: str) -> None:
+    assert Place(region, "1").table("t").startswith(f"arn:{partition}:dynamodb:{region}:1:")
+
+
+def test_trust_policy_names_one_service() -> None:
+    statement: dict[str, Any] = trust_policy("lambda.amazonaws.com")["Statement"][0]
+    assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert statement["Action"] == "sts:AssumeRole"

@@ -1,0 +1,122 @@
+"""Past runs: list, read, take up again, delete. Reading works while a process works on the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from whatschat_ops.broadcast.journal import file
+from whatschat_ops.broadcast.journal.journal import Journal
+from whatschat_ops.broadcast.journal.reading import parts_of, record_of, summary_of
+from whatschat_ops.broadcast.journal.summary import RunDetails, RunState, RunSummary
+from whatschat_ops.errors import OpsError, UsageError
+
+KEEP_FINISHED = 50
+
+
+def runs_directory(state_directory: Path) -> Path:
+    """Where the journals are."""
+    return state_directory / "broadcasts"
+
+
+def list_runs(directory: Path) -> tuple[list[RunSummary], list[OpsError]]:
+    """All runs, the newest first, and why the others cannot be read."""
+    runs: list[RunSummary] = []
+    errors: list[OpsError] = []
+    for path in sorted(directory.glob(f"*{file.SUFFIX}"), reverse=True):
+        try:
+            with closing(file.open_to_read(path)) as database, file.explaining(path):
+                runs.append(summary_of(database, held=_is_held(path)))
+        except OpsError as error:
+            errors.append(error)
+    return runs, errors
+
+
+def read_run(directory: Path, run_id: str) -> RunDetails:
+    """One run. Raises UsageError when there is none, OpsError when its journal is damaged."""
+    path = file.journal_path(directory, run_id)
+    with closing(file.open_to_read(path)) as database, file.explaining(path):
+        record = record_of(database)
+        return RunDetails(
+            summary=summary_of(database, held=_is_held(path)),
+            selection=record.selection,
+            policy=record.policy,
+            callback_url=record.callback_url,
+            caller_arn=record.caller_arn,
+            message=record.message.decode("utf-8", errors="replace"),
+            parts=parts_of(database),
+        )
+
+
+def resume(
+    directory: Path,
+    run_id: str,
+    *,
+    environment: str,
+    stack: str,
+    table: str,
+    callback_url: str,
+    retry_failed: bool = False,
+) -> Journal | None:
+    """Take a run up again, a finished one for the rows that could not be deleted. None: there is nothing to do.
+
+    Raises UsageError when there is no such run or it belongs to another environment, stack, table or endpoint, OpsError
+    when another process works on it.
+    """
+    path = file.journal_path(directory, run_id)
+    with closing(file.open_to_read(path)) as database, file.explaining(path):
+        run = summary_of(database, held=_is_held(path))
+        begun_at = record_of(database).callback_url
+    if (run.environment, run.stack, run.table) != (environment, stack, table):
+        raise UsageError(
+            f"The broadcast {run_id} belongs to {run.stack} in {run.environment} (table {run.table}), "
+            f"not to {stack} in {environment} (table {table}).",
+            hint=f"whatschat-ops -e {run.environment} ws broadcast --resume {run_id}",
+        )
+    if begun_at != callback_url:
+        raise UsageError(
+            f"The broadcast {run_id} was begun through {begun_at}, and the endpoint is {callback_url} now: "
+            "to that one, its connections are gone.",
+            hint="Begin a new one: whatschat-ops ws broadcast",
+        )
+    left = run.not_pruned or (retry_failed and run.failed)
+    if run.state is RunState.FINISHED and not left:
+        return None
+    return Journal.open(directory, run_id, retry_failed=retry_failed)
+
+
+def require_run(directory: Path, run_id: str) -> Path:
+    """The file of a run. Raises UsageError when there is none."""
+    path = file.journal_path(directory, run_id)
+    if not path.exists():
+        raise UsageError(f"There is no broadcast {run_id}.", hint="whatschat-ops ws broadcasts list")
+    return path
+
+
+def delete_run(directory: Path, run_id: str) -> None:
+    """Delete a run's journal, damaged or not. Raises UsageError when there is none, OpsError while it is worked on."""
+    path = require_run(directory, run_id)
+    lock = file.hold(path)
+    if lock is None:
+        raise OpsError(f"The broadcast {run_id} is being worked on.", hint="Wait until it has ended.")
+    with closing(lock), file.explaining(path):
+        for suffix in ("-wal", "-shm", ""):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.with_suffix(file.LOCK_SUFFIX).unlink(missing_ok=True)
+
+
+def delete_old_runs(directory: Path, keep: int = KEEP_FINISHED) -> Sequence[str]:
+    """Delete finished runs but the newest `keep`; says which. What is interrupted or cannot be read stays."""
+    finished = [run.run_id for run in list_runs(directory)[0] if run.state is RunState.FINISHED]
+    for run_id in finished[keep:]:
+        delete_run(directory, run_id)
+    return finished[keep:]
+
+
+def _is_held(path: Path) -> bool:
+    lock = file.hold(path, timeout_s=0)
+    if lock is None:
+        return True
+    lock.close()
+    return False

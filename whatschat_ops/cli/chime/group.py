@@ -1,0 +1,235 @@
+"""`chime`: meetings and attendees of the Chime SDK. A meeting is named by its id or its external id.
+
+`--show-secrets` is read by the command decorator, so commands take it and do not look at it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whatschat_ops.cli.chime import tables
+from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedAttendee, DeletedMeeting
+from whatschat_ops.cli.command import Run, ShowSecretsOption, YesOption, command
+from whatschat_ops.errors import AwsError, Interrupted, OpsError, PartlyDone, UsageError
+
+if TYPE_CHECKING:
+    from whatschat_ops.chime import AttendeeBatch, ChimeService, FailedAttendee
+
+MeetingArgument = Annotated[str, typer.Argument(help="Meeting id or external meeting id.")]
+AttendeeArgument = Annotated[str, typer.Argument(help="Attendee id.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the program."""
+    group = typer.Typer(no_args_is_help=True, help="Make, list and end Chime SDK meetings.")
+    meeting = typer.Typer(no_args_is_help=True, help="Meetings.")
+    command(meeting, "create")(create_meeting)
+    command(meeting, "get")(get_meeting)
+    command(meeting, "list")(list_meetings)
+    command(meeting, "delete")(delete_meetings)
+    attendee = typer.Typer(no_args_is_help=True, help="The attendees of a meeting.")
+    command(attendee, "create")(create_attendees)
+    command(attendee, "list")(list_attendees)
+    command(attendee, "get")(get_attendee)
+    command(attendee, "delete")(delete_attendee)
+    group.add_typer(meeting, name="meeting")
+    group.add_typer(attendee, name="attendee")
+    app.add_typer(group, name="chime")
+
+
+def create_meeting(
+    run: Run,
+    user: Annotated[str, typer.Option("--user", "-u", help="The user who starts the call.")],
+    external_id: Annotated[
+        str | None, typer.Option("--external-id", help="External meeting id. (default: call-<user>-<ms>)")
+    ] = None,
+    attendee: Annotated[
+        list[str] | None, typer.Option("--attendee", "-a", help="Invite this user too; may be repeated.")
+    ] = None,
+    media_region: Annotated[
+        str | None,
+        typer.Option("--media-region", help="Region of the media. (default: the setting chime.media_region)"),
+    ] = None,
+    show_secrets: ShowSecretsOption = False,  # noqa: ARG001
+) -> None:
+    """Make a meeting, and invite users to it.
+
+    Example: whatschat-ops chime meeting create --user alice --attendee alice --attendee bob
+    """
+    service = _service(run)
+    invited = _checked_users(attendee or [])
+    meeting = service.create_meeting(user, external_id, media_region=media_region)
+    batch = _invite(service, meeting.meeting_id, invited)
+    created = CreatedMeeting(meeting, batch.attendees, batch.failed)
+    run.out.result(created, lambda result: tables.render_created(run, result))
+    _require_all(meeting.meeting_id, created.failed)
+
+
+def get_meeting(run: Run, meeting: MeetingArgument) -> None:
+    """Show a meeting that has not ended."""
+    service = _service(run)
+    run.out.result(service.get_meeting(service.find_meeting_id(meeting)), tables.render_meeting)
+
+
+def list_meetings(
+    run: Run,
+    all_: Annotated[bool, typer.Option("--all", help="Show meetings that are over as well.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Ask Chime which of them still exist.")
+    ] = True,
+) -> None:
+    """List the meetings that were made with this tool in the last 30 days.
+
+    Chime itself cannot list meetings; this reads the table that every meeting made here is written to.
+    """
+    service = _service(run)
+    with run.out.status("Asking Chime which meetings still exist ..."):
+        records = service.list_meetings(check=check)
+    shown = [record for record in records if all_ or not record.status.over]
+    run.out.result(shown, tables.render_records)
+    if len(shown) < len(records):
+        run.out.note(f"Over and not shown: {len(records) - len(shown)}. Add --all to see them.")
+
+
+def delete_meetings(
+    run: Run,
+    meetings: Annotated[list[str], typer.Argument(help="Meeting ids or external meeting ids.")],
+    yes: YesOption = False,
+) -> None:
+    """End meetings: everybody in them is disconnected."""
+    service = _service(run)
+    question = f"End {', '.join(meetings)}? Everybody there is disconnected."
+    if not run.out.confirm(question, yes=yes):
+        raise Interrupted("Nothing was deleted.")
+    results = [_delete(service, meeting, alone=len(meetings) == 1) for meeting in meetings]
+    run.out.result(results, tables.render_deleted)
+    failed = [result.meeting for result in results if not result.deleted]
+    if failed:
+        kind = OpsError if len(failed) == len(results) else PartlyDone
+        raise kind(
+            f"{len(failed)} of {len(results)} meetings were not deleted: {', '.join(failed)}.",
+            hint="whatschat-ops chime meeting list",
+        )
+
+
+def create_attendees(
+    run: Run,
+    meeting: MeetingArgument,
+    user: Annotated[
+        list[str] | None, typer.Option("--user", "-u", help="Invite this user; may be repeated.")
+    ] = None,
+    users_file: Annotated[
+        Path | None,
+        typer.Option("--users-file", help="File with one user id per line (- reads standard input)."),
+    ] = None,
+    show_secrets: ShowSecretsOption = False,  # noqa: ARG001
+) -> None:
+    """Invite users to a meeting. A user who is invited already keeps the same attendee.
+
+    Example: whatschat-ops chime attendee create call-alice-1766000000000 --user bob --show-secrets
+    """
+    users = _checked_users([*(user or []), *_read_users(users_file)])
+    if not users:
+        raise UsageError("Nobody to invite.", hint="Name users with --user or --users-file.")
+    service = _service(run)
+    meeting_id = service.find_meeting_id(meeting)
+    batch = service.create_attendees(meeting_id, users)
+    run.out.result(batch, lambda result: tables.render_batch(run, result))
+    _require_all(meeting_id, batch.failed)
+
+
+def list_attendees(
+    run: Run,
+    meeting: MeetingArgument,
+    show_secrets: ShowSecretsOption = False,  # noqa: ARG001
+) -> None:
+    """List the attendees of a meeting, whether they have joined or not."""
+    service = _service(run)
+    attendees = service.list_attendees(service.find_meeting_id(meeting))
+    run.out.result(attendees, lambda result: tables.render_attendees(run, result))
+
+
+def get_attendee(
+    run: Run,
+    meeting: MeetingArgument,
+    attendee: AttendeeArgument,
+    show_secrets: ShowSecretsOption = False,  # noqa: ARG001
+) -> None:
+    """Show one attendee."""
+    service = _service(run)
+    found = service.get_attendee(service.find_meeting_id(meeting), attendee)
+    run.out.result(found, lambda result: tables.render_attendees(run, [result]))
+
+
+def delete_attendee(
+    run: Run, meeting: MeetingArgument, attendee: AttendeeArgument, yes: YesOption = False
+) -> None:
+    """Dismiss an attendee: their join token is worth nothing any more."""
+    service = _service(run)
+    meeting_id = service.find_meeting_id(meeting)
+    if not run.out.confirm(f"Dismiss attendee {attendee} from meeting {meeting_id}?", yes=yes):
+        raise Interrupted("Nothing was deleted.")
+    service.delete_attendee(meeting_id, attendee)
+    run.out.result(
+        DeletedAttendee(meeting_id, attendee), lambda result: f"Dismissed attendee {result.attendee_id}."
+    )
+
+
+def _service(run: Run) -> ChimeService:
+    from whatschat_ops.chime import ChimeService, MeetingLedger
+
+    return ChimeService(run.aws, run.settings, MeetingLedger(run.aws, run.names.ledger_table))
+
+
+def _delete(service: ChimeService, meeting: str, *, alone: bool) -> DeletedMeeting:
+    try:
+        service.delete_meeting(service.find_meeting_id(meeting))
+    except (AwsError, UsageError) as error:
+        if alone:
+            raise
+        return DeletedMeeting(meeting, False, error.message)
+    return DeletedMeeting(meeting, True)
+
+
+def _read_users(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The users in {path} cannot be read: {error}") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _checked_users(users: Sequence[str]) -> list[str]:
+    """The users, after refusing ids that Chime would not take (before a meeting is made for them)."""
+    from whatschat_ops.chime.ids import external_user_id
+
+    for user in users:
+        external_user_id(user)
+    return list(users)
+
+
+def _invite(service: ChimeService, meeting_id: str, users: Sequence[str]) -> AttendeeBatch:
+    """Invite to a meeting just made. Nothing may hide that meeting from the user, so a failed call is a result."""
+    from whatschat_ops.chime.models import AttendeeBatch, FailedAttendee
+
+    try:
+        return service.create_attendees(meeting_id, users)
+    except AwsError as error:
+        code = error.aws_code or error.code
+        return AttendeeBatch((), tuple(FailedAttendee(user, code, error.message) for user in users))
+
+
+def _require_all(meeting_id: str, failed: Sequence[FailedAttendee]) -> None:
+    if failed:
+        reasons = sorted({item.message or item.code for item in failed})
+        raise PartlyDone(
+            f"{len(failed)} users were not invited: {'; '.join(reasons)}",
+            hint=f"whatschat-ops chime attendee create {meeting_id} --user USER, for those who failed.",
+        )

@@ -1,0 +1,91 @@
+"""How `chime` shows meetings and attendees. Join tokens stay hidden unless the output shows secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from whatschat_ops.chime import Attendee, AttendeeBatch, FailedAttendee, Meeting, MeetingRecord
+    from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedMeeting
+    from whatschat_ops.cli.command import Run
+
+
+def render_created(run: Run, created: CreatedMeeting) -> RenderableType:
+    """A new meeting and who was invited."""
+    from rich.console import Group
+
+    parts: list[RenderableType] = [render_meeting(created.meeting)]
+    if created.attendees or created.failed:
+        parts += ["", _render_rows(run, created.attendees, created.failed)]
+    return Group(*parts)
+
+
+def render_meeting(meeting: Meeting) -> RenderableType:
+    """One meeting, line by line."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in (
+        ("Meeting", meeting.meeting_id),
+        ("External id", meeting.external_meeting_id),
+        ("Control Region", meeting.control_region),
+        ("Media Region", meeting.media_region),
+        ("Signaling", meeting.media_placement.signaling_url),
+    ):
+        table.add_row(Text(name, style="bold"), Text(value))
+    return table
+
+
+def render_records(records: list[MeetingRecord]) -> RenderableType:
+    """The ledger, one line per meeting."""
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    if not records:
+        return "No meetings."
+    table = Table(
+        Column("Meeting", no_wrap=True, min_width=36),  # an id that is cut cannot be copied
+        Column("External id", overflow="fold"), "User", "Region", "Created (UTC)", "Status",
+        box=None, header_style="bold", pad_edge=False,
+    )  # fmt: skip
+    for record in records:
+        created = f"{record.created_at:%Y-%m-%d %H:%M:%S}"
+        regions = dict.fromkeys((record.control_region, record.media_region))  # usually one and the same
+        cells = (record.meeting_id, record.external_meeting_id, record.created_by, " / ".join(regions))
+        table.add_row(*map(Text, (*cells, created, record.status.value)))
+    return table
+
+
+def render_batch(run: Run, batch: AttendeeBatch) -> RenderableType:
+    """Who was invited and who was not."""
+    return _render_rows(run, batch.attendees, batch.failed)
+
+
+def render_attendees(run: Run, attendees: Sequence[Attendee]) -> RenderableType:
+    """One line per attendee."""
+    return _render_rows(run, attendees, ()) if attendees else "No attendees."
+
+
+def _render_rows(run: Run, attendees: Sequence[Attendee], failed: Sequence[FailedAttendee]) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("User", "Attendee", "Join token", box=None, header_style="bold", pad_edge=False)
+    for attendee in attendees:
+        token = Text(run.out.shown(attendee.join_token), overflow="fold")
+        table.add_row(Text(attendee.external_user_id), Text(attendee.attendee_id), token)
+    for item in failed:
+        table.add_row(Text(item.external_user_id), Text(f"failed: {item.message or item.code}"), "")
+    return table
+
+
+def render_deleted(results: list[DeletedMeeting]) -> str:
+    """One line per meeting."""
+    return "\n".join(
+        f"Deleted {result.meeting}." if result.deleted else f"Not deleted {result.meeting}: {result.error}"
+        for result in results
+    )

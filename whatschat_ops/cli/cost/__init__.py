@@ -1,0 +1,1 @@
+"""`whatschat-ops cost`."""

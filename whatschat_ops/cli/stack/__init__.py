@@ -1,0 +1,1 @@
+"""The commands that work on the stack as a whole, and `lambda`, `iam`, `table` and `export`."""

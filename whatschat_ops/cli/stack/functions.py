@@ -1,0 +1,291 @@
+"""`lambda`: the three functions alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.cli.stack.opening import open_stack
+from whatschat_ops.cli.stack.provision import show_and_apply
+from whatschat_ops.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from whatschat_ops.stack.lambdas.functions import (
+        DeployedFunction,
+        FunctionVersion,
+        InvocationResult,
+        WrittenZip,
+    )
+    from whatschat_ops.stack.lambdas.lifecycle import Lifecycle, Move, Moved
+    from whatschat_ops.stack.stack import Stack
+
+NameArgument = Annotated[str | None, typer.Argument(help="connect, disconnect or default. [default: all]")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the program."""
+    group = typer.Typer(no_args_is_help=True, help="The Lambda functions behind the routes.")
+    command(group)(package)
+    command(group)(deploy)
+    command(group)(promote)
+    command(group)(rollback)
+    command(group, "list")(list_)
+    command(group)(invoke)
+    app.add_typer(group, name="lambda")
+
+
+def package(
+    run: Run,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory for the zips.")] = Path("dist"),
+) -> None:
+    """Write the zips that would be deployed. The same code gives the same bytes, on every machine.
+
+    Example: whatschat-ops lambda package --output build
+    """
+    from whatschat_ops.stack.lambdas.functions import write_zips
+    from whatschat_ops.stack.stack import function_packages
+
+    written = write_zips(run.settings, function_packages(run.settings, run.out.note), output)
+    run.out.result(written, _render_zips)
+
+
+def deploy(
+    run: Run,
+    name: NameArgument = None,
+    canary: Annotated[
+        int | None,
+        typer.Option(
+            "--canary", metavar="PERCENT", help="Give the new version only this share of the calls."
+        ),
+    ] = None,
+    yes: YesOption = False,
+) -> None:
+    """Deploy the code and settings of the functions, or of one, as a new version behind the alias `live`.
+
+    Unchanged functions are left alone. The rest of the stack must be provisioned. With --canary the version that is
+    live stays so for the other calls, until `lambda promote` or `lambda rollback`.
+
+    Example: whatschat-ops lambda deploy connect --canary 10
+    """
+    from whatschat_ops.stack.lambdas.functions import list_functions
+
+    shorts = _shorts(run, name)
+    if canary is not None:
+        _lifecycle(run).require_canary_possible(shorts, canary)
+    stack = open_stack(run)
+    kinds = ("function", "alias") if canary is None else ("function",)
+    made = stack.plan_only({f"{kind}.{short}" for kind in kinds for short in shorts})
+    question = "Deploy this?" if canary is None else f"Deploy this, and give it {canary}% of the calls?"
+    applied = show_and_apply(run, stack, made, question, yes=yes)
+    if applied is None:
+        return
+    versions = {short: str(applied.outputs[f"function.{short}"]["version"]) for short in shorts}
+    started = (
+        []
+        if canary is None
+        else _start_canaries(run, stack, versions, canary, asked=bool(applied.done) or yes)
+    )
+    if not applied.done and not started:
+        run.out.note("No changes: this code and these settings are deployed.")
+    deployed = list_functions(run.settings, run.aws, shorts)
+    if started:
+        _note_canaries(run, deployed)
+    run.out.result(deployed, _render_functions)
+
+
+def promote(run: Run, name: NameArgument = None, yes: YesOption = False) -> None:
+    """Give the canary of a function, or every canary, all calls.
+
+    Example: whatschat-ops lambda promote connect
+    """
+    stack = open_stack(run)
+    _show_and_move(run, stack, _lifecycle(run).promotions(_shorts(run, name)), yes=yes)
+
+
+def rollback(
+    run: Run,
+    name: NameArgument = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="VERSION", help="A version of the function NAME.")
+    ] = None,
+    yes: YesOption = False,
+) -> None:
+    """Move the alias `live` back: drop the canary that is running, else return to the version before.
+
+    The code stays as it is deployed, so the next provision shows that it moves the alias forward again.
+
+    Example: whatschat-ops lambda rollback connect --to 3
+    """
+    if to is not None and name is None:
+        raise UsageError(
+            "--to needs the name of a function: each counts its versions by itself.",
+            hint=f"whatschat-ops lambda rollback connect --to {to}",
+        )
+    stack = open_stack(run)
+    shorts = _shorts(run, name)
+    moves = _lifecycle(run).rollbacks(shorts, to)
+    moving = {move.alias.function for move in moves}
+    for function in (run.names.function(short) for short in shorts):
+        if function not in moving:
+            run.out.note(f"{function} stays as it is.")
+    _show_and_move(run, stack, moves, yes=yes)
+
+
+def list_(run: Run) -> None:
+    """List the deployed functions: their versions, which of them is live, hash and size of the code, age."""
+    from whatschat_ops.stack.lambdas.functions import list_functions
+
+    run.out.result(list_functions(run.settings, run.aws), _render_functions)
+
+
+def invoke(
+    run: Run,
+    name: Annotated[str, typer.Argument(help="connect, disconnect or default.")],
+    payload: Annotated[
+        str, typer.Option("--payload", "-p", help="The event as JSON, @FILE, or - for standard input.")
+    ] = "{}",
+    tail: Annotated[bool, typer.Option("--tail", help="Show the end of the function's log.")] = False,
+) -> None:
+    """Invoke a function with an event and show its answer. Exits with 1 when the function fails.
+
+    Example: whatschat-ops lambda invoke default --payload @event.json --tail
+    """
+    from whatschat_ops.stack.lambdas.functions import invoke_function
+
+    event = _read_payload(payload)
+    result = invoke_function(run.settings, run.aws, name, event, tail=tail)
+    run.out.result(result, _render_invocation)
+    if result.function_error is not None:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _shorts(run: Run, name: str | None) -> list[str]:
+    from whatschat_ops.config.names import ROUTE_FUNCTIONS
+    from whatschat_ops.stack.lambdas.functions import short_name
+
+    return [short_name(run.settings, name)] if name else list(ROUTE_FUNCTIONS.values())
+
+
+def _lifecycle(run: Run) -> Lifecycle:
+    from whatschat_ops.stack.lambdas.lifecycle import Lifecycle
+    from whatschat_ops.stack.waiting import Waiting
+
+    return Lifecycle(run.settings, run.aws, Waiting(say=run.out.note))
+
+
+def _start_canaries(
+    run: Run, stack: Stack, versions: Mapping[str, str], percent: int, *, asked: bool
+) -> list[Moved]:
+    """Start them; ask first, unless the user has agreed to the deployment that they are a part of."""
+    stack.guard(run.command_path)  # the deployment's lock was given back with it
+    lifecycle = _lifecycle(run)
+    moves = lifecycle.canaries(versions, percent)
+    if not moves or not (asked or run.out.confirm(_question(moves), yes=False)):
+        return []
+    with stack.locked():
+        return lifecycle.make_moves(moves)
+
+
+def _show_and_move(run: Run, stack: Stack, moves: list[Move], *, yes: bool) -> None:
+    if not run.out.confirm(_question(moves), yes=yes):
+        run.out.note("Nothing was done.")
+        return
+    with stack.locked():
+        moved = _lifecycle(run).make_moves(moves)
+    run.out.result(moved, _render_moved)
+
+
+def _question(moves: list[Move]) -> str:
+    return f"{_render_moved([move.result for move in moves])}\nDo this?"
+
+
+def _note_canaries(run: Run, functions: list[DeployedFunction]) -> None:
+    for function in functions:
+        if function.canary is not None:
+            run.out.note(
+                f"A canary of {function.function} is running: {function.canary}. "
+                f"Next: whatschat-ops lambda promote {function.function}, or rollback."
+            )
+
+
+def _read_payload(payload: str) -> bytes:
+    if payload == "-":
+        return sys.stdin.buffer.read()
+    if not payload.startswith("@"):
+        return payload.encode()
+    try:
+        return Path(payload[1:]).read_bytes()
+    except OSError as error:
+        raise UsageError(f"The payload cannot be read: {error}.") from error
+
+
+def _render_zips(written: list[WrittenZip]) -> Any:
+    from rich.table import Table
+
+    table = Table(
+        "Function", "File", "Size", "Unzipped", "SHA-256", box=None, header_style="bold", pad_edge=False
+    )
+    for item in written:
+        table.add_row(
+            item.function,
+            str(item.path),
+            f"{item.size_bytes:,} B",
+            f"{item.unzipped_size_bytes:,} B",
+            item.code_sha256,
+        )
+    return table
+
+
+def _render_moved(moved: list[Moved]) -> str:
+    return "\n".join(f"{one.function}: {one.alias}: {one.old} -> {one.new} ({one.action})" for one in moved)
+
+
+def _render_functions(functions: list[DeployedFunction]) -> Any:
+    from rich.table import Table
+
+    headings = ("Function", "Version", "Gets", "Code SHA-256", "Size", "Age", "Runtime", "Memory")
+    table = Table(*headings, box=None, header_style="bold", pad_edge=False)
+    for function in functions:
+        if not function.versions:
+            table.add_row(function.function, "none published")
+        names = [function.function, *([""] * len(function.versions))]
+        for name, version in zip(names, function.versions, strict=False):
+            table.add_row(
+                name,
+                version.version,
+                ", ".join(f"{alias} {weight:.0%}" for alias, weight in version.weights.items()),
+                version.code_sha256[:16],
+                f"{version.code_size_bytes:,} B",
+                _age(version),
+                version.runtime,
+                f"{version.memory_mb} MB",
+            )
+    return table
+
+
+def _age(version: FunctionVersion) -> str:
+    from datetime import UTC, datetime
+
+    seconds = max(0, int((datetime.now(UTC) - version.last_modified).total_seconds()))
+    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length_s:
+            return f"{seconds // length_s} {unit}"
+    return f"{seconds} s"
+
+
+def _render_invocation(result: InvocationResult) -> Any:
+    from rich.text import Text
+
+    text = Text()
+    if result.function_error is not None:
+        text.append(f"{result.function} failed ({result.function_error}):\n", "red")
+    text.append(json.dumps(result.payload, indent=2, ensure_ascii=False))
+    if result.log_tail is not None:
+        text.append(f"\n\n{result.log_tail.rstrip()}", "dim")
+    return text

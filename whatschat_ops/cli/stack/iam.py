@@ -1,0 +1,270 @@
+"""`iam`: the policies that the functions, the application and the operator need."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.errors import ChecksFailed, NotFound, UsageError
+
+if TYPE_CHECKING:
+    from whatschat_ops.stack.attachments import Attachment, Principal
+    from whatschat_ops.stack.iam_check import PermissionCheck
+
+
+ACCOUNT_ID = re.compile("[0-9]{12}")
+
+
+class Component(StrEnum):
+    """Who needs a policy."""
+
+    LAMBDA = "lambda"
+    CHIME = "chime"
+    OPERATOR = "operator"
+
+
+RoleOption = Annotated[str | None, typer.Option("--role", help="Name of an IAM role.")]
+UserOption = Annotated[str | None, typer.Option("--user", help="Name of an IAM user.")]
+GroupOption = Annotated[str | None, typer.Option("--group", help="Name of an IAM group.")]
+ComponentArgument = Annotated[Component, typer.Argument(help="Whose policy: lambda, chime or operator.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the program."""
+    group = typer.Typer(no_args_is_help=True, help="The IAM policies: print, attach, detach, check.")
+    command(group)(policies)
+    command(group)(attach)
+    command(group)(detach)
+    command(group)(check)
+    app.add_typer(group, name="iam")
+
+
+def policies(
+    run: Run,
+    component: Annotated[
+        Component | None,
+        typer.Argument(help="lambda (the functions), chime (the application) or operator (you)."),
+    ] = None,
+    account_id: Annotated[str, typer.Option("--account-id", help="AWS account in the ARNs.")] = "*",
+    api_id: Annotated[str, typer.Option("--api-id", help="WebSocket API in the ARNs.")] = "*",
+) -> None:
+    """Print the policy documents, without asking AWS. These are the very documents that are attached.
+
+    Example: whatschat-ops iam policies chime --account-id 123456789012
+    """
+    from whatschat_ops.stack.arns import Place
+    from whatschat_ops.stack.operator_policy import policy_of
+
+    if account_id != "*" and not ACCOUNT_ID.fullmatch(account_id):
+        raise UsageError(
+            f"{account_id!r} is no AWS account: an account has 12 digits.",
+            hint="aws sts get-caller-identity --query Account --output text",
+        )
+    place = Place(run.settings.aws.region, account_id)
+    chosen = [component] if component else list(Component)
+    documents = {item.value: policy_of(item.value, run.settings, place, api_id) for item in chosen}
+    run.out.result(documents[component.value] if component else documents, _render_document)
+
+
+def attach(
+    run: Run,
+    component: ComponentArgument,
+    role: RoleOption = None,
+    user: UserOption = None,
+    group: GroupOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Put a policy on a role, user or group of the account, as an inline policy with our name.
+
+    The stack must be provisioned, except for the operator's policy, which provisioning needs.
+
+    Example: whatschat-ops iam attach chime --role whatschat-backend
+    """
+    _change(run, "attach", component, _principal("attach", role, user, group), yes=yes)
+
+
+def detach(
+    run: Run,
+    component: ComponentArgument,
+    role: RoleOption = None,
+    user: UserOption = None,
+    group: GroupOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Take our policy off a role, user or group again.
+
+    Example: whatschat-ops iam detach chime --role whatschat-backend
+    """
+    _change(run, "detach", component, _principal("detach", role, user, group), yes=yes)
+
+
+def check(
+    run: Run,
+    component: Annotated[
+        Component | None, typer.Argument(help="lambda, chime or operator (default: all three).")
+    ] = None,
+    role: RoleOption = None,
+    user: UserOption = None,
+    group: GroupOption = None,
+) -> None:
+    """Say which permissions are missing and which are superfluous. Exit code 3 if any is missing.
+
+    Asks IAM where you may (iam:SimulatePrincipalPolicy), and reads the attached policies otherwise. Without --role,
+    --user or --group: the functions' role for lambda, and you for chime and operator.
+
+    Example: whatschat-ops iam check chime --role whatschat-backend
+    """
+    from whatschat_ops.stack.iam_check import check_permissions
+
+    named = _principal("check", role, user, group) if role or user or group else None
+    results = []
+    for item in [component] if component else list(Component):
+        principal = named or _default_principal(run, item)
+        with run.out.status(f"Checking what {item.value} needs"):
+            results.append(check_permissions(run.aws, item.value, principal, _document_of(run, item)))
+    run.out.result(results, _render_checks)
+    lacking = [result.component for result in results if result.missing]
+    if lacking and not run.out.as_json:
+        raise ChecksFailed(f"Permissions are missing: {', '.join(lacking)}.", hint=_attach_hint(results))
+    if lacking:
+        raise typer.Exit(ChecksFailed.exit_code)
+
+
+def _change(run: Run, verb: str, component: Component, principal: Principal, *, yes: bool) -> None:
+    """Attach or detach the component's policy, under the stack's lock if there is a stack."""
+    from whatschat_ops.stack.attachments import attach_policy, detach_policy
+
+    lock = _lock(run, required=verb == "attach" and component is not Component.OPERATOR)
+    document = _document_of(run, component) if verb == "attach" else {}
+    preposition = "to" if verb == "attach" else "from"
+    question = f"{verb.capitalize()} the {component.value} policy {preposition} the {principal.type} {principal.name}?"
+    if not run.out.confirm(question, yes=yes):
+        run.out.note("Nothing was done.")
+        return
+    policy = f"{run.names.stack}-{component.value}"
+    with lock:
+        if verb == "attach":
+            attachment = attach_policy(run.aws, principal, policy, document)
+        else:
+            attachment = detach_policy(run.aws, principal, policy)
+    run.out.result(attachment, _render_attachment)
+
+
+def _lock(run: Run, *, required: bool) -> AbstractContextManager[None]:
+    """The lock of the stack, to be held during a change. Without a stack there is none: NotFound if it is `required`."""
+    from whatschat_ops.cli.stack.opening import open_stack
+    from whatschat_ops.stack.outputs import read_outputs
+
+    stack = open_stack(run)
+    try:
+        read_outputs(run.settings, run.aws)
+    except NotFound:
+        if required:
+            raise
+        return nullcontext()
+    return stack.locked()
+
+
+def _document_of(run: Run, component: Component) -> dict[str, Any]:
+    """The component's policy in this account. An operator may have to make an API, whose id nobody knows yet."""
+    from whatschat_ops.stack.arns import Place
+    from whatschat_ops.stack.operator_policy import policy_of
+    from whatschat_ops.stack.outputs import read_outputs
+
+    api_id = (read_outputs(run.settings, run.aws).api_id or "*") if component is Component.LAMBDA else "*"
+    place = Place(run.aws.region, run.aws.account_id)
+    return policy_of(component.value, run.settings, place, api_id)
+
+
+def _principal(verb: str, role: str | None, user: str | None, group: str | None) -> Principal:
+    from whatschat_ops.stack.attachments import Principal
+
+    if role and not (user or group):
+        return Principal("role", role)
+    if user and not (role or group):
+        return Principal("user", user)
+    if group and not (role or user):
+        return Principal("group", group)
+    raise UsageError(
+        "Name exactly one of --role, --user and --group.", hint=f"whatschat-ops iam {verb} --help"
+    )
+
+
+def _default_principal(run: Run, component: Component) -> Principal:
+    from whatschat_ops.stack.attachments import Principal
+    from whatschat_ops.stack.iam_check.attached import principal_of
+
+    if component is Component.LAMBDA:
+        return Principal("role", run.names.lambda_role)
+    return principal_of(run.aws.caller_arn)
+
+
+def _render_document(document: Any) -> str:
+    return json.dumps(document, indent=2)
+
+
+def _render_attachment(attachment: Attachment) -> str:
+    place = f"the {attachment.principal_type} {attachment.principal}"
+    if attachment.attached:
+        return f"{attachment.policy} is {'now ' if attachment.changed else 'already '}attached to {place}."
+    if not attachment.changed:
+        return f"{attachment.policy} was not attached to {place}."
+    return f"{attachment.policy} is detached from {place}."
+
+
+def _attach_hint(results: list[PermissionCheck]) -> str:
+    lacking = next(result for result in results if result.missing)
+    return f"whatschat-ops iam attach {lacking.component} --{lacking.principal_type} {lacking.principal}"
+
+
+def _render_checks(results: list[PermissionCheck]) -> Any:
+    from rich.console import Group
+
+    return Group(*(part for result in results for part in _render_check(result)))
+
+
+def _render_check(result: PermissionCheck) -> list[Any]:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for (mark, style, action, why), resources in _findings(result).items():
+        place = Text("\n".join(resources), overflow="fold")
+        table.add_row(Text(mark, style=style), action, place, Text(why, overflow="fold"))
+    held = result.needed - len(result.missing) - len(result.unknown)
+    by = "IAM says" if result.decided_by == "iam" else "its policies say"
+    line = (
+        f"{result.component}: the {result.principal_type} {result.principal} has {held} of {result.needed} "
+        f"permissions ({by})"
+    )
+    if result.superfluous is None:
+        line += "; what is superfluous is unknown, because you may not read its policies"
+    return [Text(f"{line}.", style="bold"), table]
+
+
+LONGEST_REASON = 120
+
+
+def _shortened(reason: str) -> str:
+    """What a policy for everything is wider than is long; --json has all of it."""
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON].rpartition(', ')[0]}, ...)"
+
+
+def _findings(result: PermissionCheck) -> dict[tuple[str, str, str, str], list[str]]:
+    """Mark, style, action and reason -> the resources that it is about."""
+    found: dict[tuple[str, str, str, str], list[str]] = {}
+    for item in result.missing:
+        found.setdefault(("MISSING", "red", item.action, item.decision.value), []).append(item.resource)
+    for item in result.unknown:
+        why = "depends on the request, or is partly allowed"
+        found.setdefault(("unknown", "yellow", item.action, why), []).append(item.resource)
+    for extra in result.superfluous or ():
+        key = ("superfluous", "yellow", extra.action, f"{_shortened(extra.reason)}; {extra.policy}")
+        found.setdefault(key, []).append(extra.resource)
+    return found

@@ -1,0 +1,100 @@
+"""`status`: what is there of the stack, once or as it changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whatschat_ops.cli.command import Run
+from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.errors import PROVISION_HINT
+
+if TYPE_CHECKING:
+    from whatschat_ops.stack.stack import Stack
+    from whatschat_ops.stack.status import StackStatus
+
+
+def status(
+    run: Run,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", "-w", help="Go on looking until Ctrl-C. In a pipe: a line for each change."),
+    ] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", metavar="SECONDS", min=0.2, help="Pause between two looks.")
+    ] = 5.0,
+) -> None:
+    """Show every resource of the stack: in sync, drifted (field by field) or missing, and its identity in AWS.
+
+    Example: whatschat-ops status --watch --interval 10
+    """
+    from whatschat_ops.cli.stack.opening import open_stack
+    from whatschat_ops.cli.stack.plan_view import render_status
+
+    stack = open_stack(run, reading=True)
+    if watch:
+        _watch(run.out, stack, interval)
+        return
+    with run.out.status("Reading what is there"):
+        found = _look(stack)
+    run.out.result(found, render_status)
+    if not found.provisioned:
+        run.out.note(f"The stack {stack.name} is not provisioned. Start with: {PROVISION_HINT}")
+
+
+def _look(stack: Stack) -> StackStatus:
+    from whatschat_ops.stack.status import status_of
+
+    return status_of(stack.plan(), stack.name)
+
+
+def _watch(out: Output, stack: Stack, interval_s: float) -> None:
+    """Ends with Ctrl-C, as an interrupted command."""
+    if out.stdout.isatty() and not out.as_json:
+        _redraw(out, stack, interval_s)
+    else:
+        _print_changes(out, stack, interval_s)
+
+
+def _looks(out: Output, stack: Stack, interval_s: float) -> Iterator[StackStatus]:
+    """What is there, again and again. AWS out of reach for a moment is said, and no reason to end."""
+    from whatschat_ops.errors import Throttled, Unavailable
+
+    while True:
+        try:
+            yield _look(stack)
+        except (Throttled, Unavailable) as error:
+            out.warn(error.message)
+        time.sleep(interval_s)
+
+
+def _redraw(out: Output, stack: Stack, interval_s: float) -> None:
+    from datetime import datetime
+
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.text import Text
+
+    from whatschat_ops.cli.stack.plan_view import render_status
+
+    console = Console(file=out.stdout, highlight=False, emoji=False, markup=False)
+    with Live(Text("Reading what is there"), console=console, auto_refresh=False) as live:
+        for found in _looks(out, stack, interval_s):
+            seen = Text(f"{datetime.now():%H:%M:%S}, every {interval_s:g} s. Ctrl-C ends it.", "dim")
+            live.update(Group(render_status(found, lines=console.height), seen), refresh=True)
+
+
+def _print_changes(out: Output, stack: Stack, interval_s: float) -> None:
+    from datetime import UTC, datetime
+
+    from whatschat_ops.cli.stack.plan_view import render_status_change
+    from whatschat_ops.stack.status import StackStatus, changes_between
+
+    before = StackStatus(stack.name, False, False, ())
+    for found in _looks(out, stack, interval_s):
+        for change in changes_between(before, found, datetime.now(UTC)):
+            out.stream(change, render_status_change)
+        before = found

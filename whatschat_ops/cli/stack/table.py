@@ -1,0 +1,90 @@
+"""`table`: the connections table alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.cli.stack.opening import open_stack
+from whatschat_ops.cli.stack.provision import AdoptOption, DeleteDataOption, destroy_planned, show_and_apply
+
+if TYPE_CHECKING:
+    from whatschat_ops.stack.status import TableDescription
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """What `table create` did."""
+
+    table: str
+    changed: bool
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the program."""
+    group = typer.Typer(no_args_is_help=True, help="The DynamoDB table of connections.")
+    command(group)(create)
+    command(group)(describe)
+    command(group)(delete)
+    app.add_typer(group, name="table")
+
+
+def create(run: Run, yes: YesOption = False, adopt: AdoptOption = False) -> None:
+    """Create the connections table alone, or bring it to what the settings say."""
+    from whatschat_ops.stack.parts.websocket import CONNECTIONS_TABLE
+
+    stack = open_stack(run)
+    made = stack.plan_only({CONNECTIONS_TABLE}, adopt=adopt)
+    table = run.names.connections_table
+    applied = show_and_apply(run, stack, made, f"Apply this to the table {table}?", yes=yes)
+    if applied is not None:
+        run.out.result(
+            TableResult(table, bool(applied.done)),
+            lambda result: f"Table {table} is ready." if result.changed else f"Table {table} is up to date.",
+        )
+
+
+def describe(run: Run) -> None:
+    """Show the connections table as DynamoDB describes it."""
+    from whatschat_ops.stack.status import describe_connections_table
+
+    run.out.result(describe_connections_table(run.settings, run.aws), _render_table)
+
+
+def delete(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = False) -> None:
+    """Delete the connections table with all its rows, if it carries the tag of the stack."""
+    from whatschat_ops.stack.parts.websocket import CONNECTIONS_TABLE
+
+    stack = open_stack(run)
+    made = stack.plan_destroy(delete_data=delete_data, addresses={CONNECTIONS_TABLE})
+    destroy_planned(run, stack, made, yes=yes)
+
+
+def _render_table(description: TableDescription) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    indexes = ", ".join(
+        f"{index.name} on {index.key} ({index.projection}, {index.status})" for index in description.indexes
+    )
+    rows = {
+        "Table": description.table,
+        "ARN": description.arn,
+        "Status": description.status,
+        "Key": description.key,
+        "Indexes": indexes or "none",
+        "Billing": description.billing_mode,
+        "TTL": f"{description.ttl_attribute or 'none'} ({description.ttl_status})",
+        "Point-in-time recovery": "on" if description.point_in_time_recovery else "off",
+        "Deletion protection": "on" if description.deletion_protection else "off",
+        "Items": f"{description.item_count} (counted about every six hours)",
+        "Size": f"{description.size_bytes} bytes",
+        "Tags": ", ".join(f"{key}={value}" for key, value in description.tags.items()) or "none",
+    }
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in rows.items():
+        table.add_row(Text(key, "bold"), Text(value, overflow="fold"))
+    return table

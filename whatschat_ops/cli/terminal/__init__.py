@@ -1,0 +1,1 @@
+"""The terminal: output, live displays, keys and interrupts."""

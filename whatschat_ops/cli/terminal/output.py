@@ -1,0 +1,244 @@
+"""The one output object: results on stdout, everything else on stderr.
+
+A result is a frozen dataclass (or a list of them). Its JSON is the stable contract; the table is a view of the
+same object. `Secret` values stay hidden unless the user asked with `--show-secrets`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+from whatschat_ops.cli.commands import PLACED_COMMANDS
+from whatschat_ops.errors import ConfigError, OpsError, UsageError
+from whatschat_ops.redaction import Secret, redact
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.spinner import Spinner
+
+    from whatschat_ops.cli.terminal.live_display import LiveDisplay
+
+T = TypeVar("T")
+
+_CONTROL_CODES: Mapping[int, None] = dict.fromkeys((7, 8, 11, 12, 13))
+"""Bell, backspace, vertical tab, form feed, carriage return: Rich drops them from a text, and so do we."""
+
+
+_OWN_COMMAND = re.compile(rf"\bwhatschat-ops (?=(?:{'|'.join(PLACED_COMMANDS)})\b)")
+
+
+class Output:
+    """Where a command's words go. `show_secrets` is switched on by the option of that name.
+
+    `place` are the options that lead to this run's environment (`-e staging --config mine.yaml`): every command of ours
+    that is suggested gets them, so that it can be typed as it stands.
+    """
+
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        show_secrets: bool = False,
+        place: str = "",
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+    ) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+        self.show_secrets = show_secrets
+        self.place = place
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
+        self._result_printed = False
+        self._display: LiveDisplay | None = None
+
+    def result(self, model: T, render: Callable[[T], RenderableType]) -> None:
+        """Print the result: as JSON, or as whatever Rich object `render` makes of it."""
+        self._result_printed = True
+        if self.as_json:
+            self.stdout.write(json.dumps(self.encode(model), indent=2, ensure_ascii=False) + "\n")
+            self.stdout.flush()
+            return
+        rendered = render(model)
+        # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
+        if isinstance(rendered, str):  # plain: no need to import Rich
+            self.text(self.placed(rendered).translate(_CONTROL_CODES))
+        else:
+            from rich.text import Text
+
+            console = self._console(self.stdout)
+            if self.stdout.isatty():
+                console.print(rendered, soft_wrap=isinstance(rendered, Text))
+                return
+            with console.capture() as captured:
+                console.print(rendered, soft_wrap=isinstance(rendered, Text))
+            # Tables are filled up with blanks, which are in the way of whoever reads a pipe.
+            self.text("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+    def stream(self, model: T, render: Callable[[T], RenderableType]) -> None:
+        """Print one of many results as it comes: a JSON object on one line, or one line that is never cut."""
+        self._result_printed = True
+        if self.as_json:
+            self.text(json.dumps(self.encode(model), ensure_ascii=False))
+        else:
+            self._console(self.stdout).print(render(model), soft_wrap=True)
+
+    def text(self, text: str) -> None:
+        """Print raw text on stdout, unwrapped and unstyled: an endpoint, a token, a file."""
+        self.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        self.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Say something on stderr, unless --quiet. The text is not markup."""
+        if not self.quiet:
+            self._line(self.placed(text), "")
+
+    def detail(self, text: str) -> None:
+        """Say something on stderr only with --verbose."""
+        if self.verbose:
+            self._line(self.placed(text), "dim")
+
+    def warn(self, text: str) -> None:
+        """Say on stderr what the user should look at, even with --quiet."""
+        self._line(self.placed(f"Warning: {text}"), "yellow")
+
+    def fail(self, error: OpsError) -> None:
+        """Print an error: on stdout as JSON with --json, else two lines on stderr.
+
+        After a result (partly done, a check failed) stdout already holds its one JSON document.
+        """
+        hint = error.hint
+        if hint and not isinstance(error, ConfigError):  # the very options may be what is wrong
+            hint = self.placed(hint)
+        if self.as_json and not self._result_printed:
+            said = redact(hint) if hint else None
+            document = {"error": {"code": error.code, "message": redact(error.message), "hint": said}}
+            self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+            self.stdout.flush()
+            return
+        self._line(f"Error: {error.message}", "red")
+        if hint:
+            self._line(f"  Try: {hint}", "")
+
+    def confirm(self, question: str, *, yes: bool) -> bool:
+        """Ask on the terminal, what the last line of `question` asks; the lines above say what it is about.
+
+        Without a terminal there is nobody to ask: UsageError unless `yes`.
+        """
+        if yes:
+            return True
+        about, _, question = question.rpartition("\n")
+        if about:
+            self._line(about, "")
+        if not (sys.stdin.isatty() and self.stderr.isatty()):
+            raise UsageError(
+                f"{question} Nobody is there to answer.", hint="Add --yes to go on without asking."
+            )
+        self.stderr.write(f"{question} [y/N] ")
+        self.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    @contextmanager
+    def status(self, text: str) -> Iterator[None]:
+        """A spinner while something takes a moment; nothing at all in a pipe, with --quiet or --json."""
+        if self.quiet or not self.stderr.isatty():
+            yield
+            return
+        with self.display(spinner(text)):
+            yield
+
+    @contextmanager
+    def display(self, shown: RenderableType) -> Iterator[LiveDisplay]:
+        """Something that moves at the bottom of the terminal; what is said meanwhile stays above it. Only if `interactive`."""
+        from whatschat_ops.cli.terminal.live_display import LiveDisplay
+
+        with LiveDisplay(self.error_console(), shown) as self._display:
+            try:
+                yield self._display
+            finally:
+                self._display = None
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person looks at stderr (progress may move the cursor)."""
+        return self.stderr.isatty() and not self.quiet
+
+    def error_console(self) -> Console:
+        """Rich console on stderr, for progress displays."""
+        return self._console(self.stderr)
+
+    def encode(self, value: Any) -> Any:
+        """`value` as JSON-ready data: money as strings, times as ISO 8601 UTC, secrets hidden."""
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {
+                field.name: self.encode(getattr(value, field.name)) for field in dataclasses.fields(value)
+            }
+        if isinstance(value, Secret):
+            return value.reveal() if self.show_secrets else str(value)
+        if isinstance(value, Mapping):
+            return {str(self.encode(key)): self.encode(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.encode(item) for item in value]
+        return _encode_scalar(value)
+
+    def placed(self, text: str) -> str:
+        """A text whose suggested commands lead to this run's environment."""
+        return _OWN_COMMAND.sub(lambda _: f"whatschat-ops {self.place} ", text) if self.place else text
+
+    def shown(self, secret: Secret) -> str:
+        """A secret as this output may show it."""
+        return secret.reveal() if self.show_secrets else str(secret)
+
+    def _line(self, text: str, style: str) -> None:
+        text = redact(text)
+        if self._display is not None:
+            self._display.print(text, style)
+        else:
+            self._console(self.stderr).print(text, style=style, soft_wrap=True)
+
+    def _console(self, stream: TextIO) -> Console:
+        from rich.console import Console
+
+        # A pipe has no width; tables written there must not be cut at 80 columns.
+        width = None if stream.isatty() or "COLUMNS" in os.environ else 200
+        # Texts come from elsewhere (AWS, users): square brackets in them are not markup.
+        return Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
+
+
+def spinner(text: str) -> Spinner:
+    """A spinner with words behind it."""
+    from rich.spinner import Spinner
+    from rich.text import Text
+
+    return Spinner("dots", text=Text(text))
+
+
+def _encode_scalar(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no Infinity and no NaN
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")  # str() would say 1E+7
+    if isinstance(value, Path):
+        return str(value)
+    return value

@@ -1,0 +1,245 @@
+"""The progress of a broadcast: a display that is drawn anew on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from whatschat_ops.cli.terminal.interrupts import interrupts_to
+from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.errors import ExitCode
+
+if TYPE_CHECKING:
+    from whatschat_ops.broadcast.run import Progress
+    from whatschat_ops.cli.terminal.live_display import LiveDisplay
+
+LINE_EVERY_S = 5.0
+RATE_OVER_S = 5.0
+_SHOW_CURSOR = "\x1b[?25h"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is shown. `total` is None while the table is still being read; `left_s` when nobody can say yet.
+
+    `detail` is what the engine adds (the shards of a distributed one).
+    """
+
+    listed: int
+    total: int | None
+    delivered: int
+    gone: int
+    failed: int
+    in_flight: int
+    waiting: int
+    rate_per_s: float
+    limit_per_s: float
+    left_s: float | None
+    latency_ms: tuple[float, float, float]
+    account_throttled: int
+    client_buffer_full: int
+    server_errors: int
+    transport_errors: int
+    detail: str
+    gone_rows_left: int = 0
+    """Rows of gone connections that are still to be deleted."""
+
+    @property
+    def only_deletes(self) -> bool:
+        """Whether everybody was sent to, and only rows are left to be deleted."""
+        return self.total is not None and self.ended >= self.total and self.gone_rows_left > 0
+
+    @property
+    def ended(self) -> int:
+        """Connections whose outcome is known."""
+        return self.delivered + self.gone + self.failed
+
+
+class Pace:
+    """The rate of the last seconds, from counts at times."""
+
+    def __init__(self) -> None:
+        self._counts: deque[tuple[float, int]] = deque()
+
+    def at(self, now_s: float, ended: int) -> float:
+        """Note a count; the rate per second of what ended since `RATE_OVER_S` ago."""
+        self._counts.append((now_s, ended))
+        while len(self._counts) > 2 and self._counts[1][0] <= now_s - RATE_OVER_S:
+            self._counts.popleft()
+        since_s, before = self._counts[0]
+        return (ended - before) / (now_s - since_s) if now_s > since_s else 0.0
+
+
+def view(progress: Progress, rate_per_s: float) -> View:
+    """A run's state as it is shown."""
+    counts, sender = progress.counts, progress.snapshot
+    known = progress.list_complete and rate_per_s > 0
+    return View(
+        listed=counts.listed,
+        total=counts.listed if progress.list_complete else None,
+        delivered=counts.delivered,
+        gone=counts.gone,
+        failed=counts.failed,
+        in_flight=sender.in_flight,
+        waiting=sender.waiting_for_retry,
+        rate_per_s=rate_per_s,
+        limit_per_s=sender.rate_limit_per_s,
+        left_s=counts.pending / rate_per_s if known else None,
+        latency_ms=(sender.latency_p50_s * 1e3, sender.latency_p95_s * 1e3, sender.latency_p99_s * 1e3),
+        account_throttled=sender.account_throttled,
+        client_buffer_full=sender.client_buffer_full,
+        server_errors=sender.server_errors,
+        transport_errors=sender.transport_errors,
+        detail=sender.detail,
+        gone_rows_left=counts.gone - counts.pruned - counts.rewritten - counts.prune_failed,
+    )
+
+
+def outcome_words(it: View) -> str:
+    """`1,200 delivered, 30 gone, 2 failed`."""
+    return f"{it.delivered:,} delivered, {it.gone:,} gone, {it.failed:,} failed"
+
+
+def of_words(it: View) -> str:
+    """`1,232 of 5,000`, or `1,232 of 5,000 so far` while more are being found."""
+    return f"{it.ended:,} of {it.listed:,}{'' if it.total is not None else ' so far'}"
+
+
+def pace_words(it: View) -> str:
+    """The rate, and how long it will take."""
+    if it.only_deletes:
+        return f"deleting the rows of gone connections, {it.gone_rows_left:,} left"
+    left = "" if it.left_s is None else f", {time_words(it.left_s)} left"
+    return f"{it.rate_per_s:,.0f}/s{left}"
+
+
+def time_words(seconds: float) -> str:
+    """`8 s`, `4:05 min`, `1:10:00 h`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02} h" if hours else f"{minutes}:{whole % 60:02} min"
+
+
+def trouble_words(it: View) -> list[str]:
+    """What slows the broadcast down, in sentences."""
+    told = (
+        (
+            it.account_throttled,
+            f"The account throttles (429, {it.account_throttled:,} times): now at most {it.limit_per_s:,.0f}/s.",
+        ),
+        (
+            it.client_buffer_full,
+            f"Clients that read too slowly had their buffers full (429, {it.client_buffer_full:,} times).",
+        ),
+        (it.server_errors, f"API Gateway answered with server errors ({it.server_errors:,} times)."),
+        (it.transport_errors, f"TCP connections broke ({it.transport_errors:,} times)."),
+    )
+    return [sentence for count, sentence in told if count]
+
+
+class BroadcastProgress:
+    """Shows where a run is. `say` and `on_progress` may be called from any thread."""
+
+    def __init__(self, out: Output, resume: str, clock_s: Callable[[], float] = time.monotonic) -> None:
+        """`resume` is the command that goes on with the run."""
+        self._out = out
+        self._resume = resume
+        self._clock_s = clock_s
+        self._pace = Pace()
+        self._line_at_s = clock_s() + LINE_EVERY_S
+        self._display: LiveDisplay | None = None
+        self._stop = threading.Event()
+        self._told: set[str] = set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was interrupted (Ctrl-C, SIGTERM)."""
+        return self._stop.is_set()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While the run goes on. Ctrl-C asks it to stop; a second one ends the process at once."""
+        with self._displayed(), interrupts_to(self._on_interrupt):
+            yield
+
+    def say(self, text: str) -> None:
+        """Tell the user something in between, above the display."""
+        self._out.note(text)
+
+    def on_progress(self, progress: Progress) -> None:
+        """Show a state."""
+        now_s = self._clock_s()
+        counts = progress.counts
+        it = view(progress, self._pace.at(now_s, counts.ended))
+        if self._display is not None:
+            self._display.show(render(it))
+        elif now_s >= self._line_at_s:
+            self._line_at_s = now_s + LINE_EVERY_S
+            detail = f"; {it.detail}" if it.detail else ""
+            self._out.note(f"{of_words(it)}: {outcome_words(it)}; {pace_words(it)}{detail}")
+            for sentence in trouble_words(it):
+                kind = sentence.partition("(")[0]
+                if kind not in self._told:  # once, not in every line
+                    self._told.add(kind)
+                    self._out.note(sentence)
+
+    @contextmanager
+    def _displayed(self) -> Iterator[None]:
+        if not self._out.interactive:
+            yield
+            return
+        with self._out.display("Reading the table") as self._display:
+            try:
+                yield
+            finally:
+                self._display = None
+
+    def _on_interrupt(self) -> None:
+        if self._stop.is_set():  # the journal is made for a sudden end
+            before = f"\r\n{_SHOW_CURSOR}" if self._out.stderr.isatty() else ""
+            os.write(2, f"{before}Stopped. Go on with: {self._resume}\n".encode())
+            os._exit(ExitCode.INTERRUPTED)
+        self._stop.set()
+        self.say("Interrupted: finishing the posts that are in flight. Press Ctrl-C again to stop at once.")
+
+
+def render(it: View) -> Any:
+    """The display on a terminal."""
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    bar = Table.grid(padding=(0, 1))
+    done = 0.0 if it.total is None else 100.0 * it.ended / max(1, it.total)
+    bar.add_row(
+        ProgressBar(
+            total=None if it.total is None else 100.0, completed=done, width=30, pulse=it.total is None
+        ),
+        Text(f"{of_words(it)}  {pace_words(it)}"),
+    )
+    p50, p95, p99 = it.latency_ms
+    waiting = f" + {it.waiting:,} waiting to be tried again" if it.waiting else ""
+    return Group(
+        bar,
+        Text.assemble(
+            (f"{it.delivered:,} delivered", "green"),
+            f"   {it.gone:,} gone   ",
+            (f"{it.failed:,} failed", "red" if it.failed else ""),
+            f"   {it.in_flight:,} in flight{waiting}",
+        ),
+        Text(
+            f"at most {it.limit_per_s:,.0f}/s   latency {p50:.0f} / {p95:.0f} / {p99:.0f} ms (p50 / p95 / p99)",
+            style="dim",
+        ),
+        *([Text(it.detail)] if it.detail else []),
+        *(Text(sentence, style="yellow") for sentence in trouble_words(it)),
+    )

@@ -1,0 +1,174 @@
+"""`ws connections`: who is connected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.cli.ws import stats as ws_stats
+from whatschat_ops.errors import NotFound
+
+if TYPE_CHECKING:
+    from whatschat_ops.connections.management import ConnectionInfo
+    from whatschat_ops.connections.store import Connection
+
+ConnectionArgument = Annotated[str, typer.Argument(help="Id of the connection.", show_default=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRow:
+    """A row of the connections table."""
+
+    connection_id: str
+    user_id: str
+    connected_at: datetime | None
+    ttl: datetime | None
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDetails:
+    """A connection as the table and as API Gateway know it; each may know nothing of it."""
+
+    row: ConnectionRow | None
+    live: ConnectionInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedConnection:
+    """What deleting a connection did."""
+
+    connection_id: str
+    socket_closed: bool
+    row_deleted: bool
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the group to `ws`."""
+    group = typer.Typer(no_args_is_help=True, help="List, look at and close connections.")
+    command(group, "list")(list_connections)
+    command(group)(get)
+    command(group)(delete)
+    command(group)(ws_stats.stats)
+    parent.add_typer(group, name="connections")
+
+
+def list_connections(
+    run: Run,
+    user: Annotated[
+        list[str] | None, typer.Option("--user", "-u", help="Only this user's; may be repeated.")
+    ] = None,
+    include_expired: Annotated[
+        bool, typer.Option("--all", help="Also rows that have expired but are not deleted yet.")
+    ] = False,
+) -> None:
+    """List the connections in the table, newest first."""
+    store = _store(run)
+    found = [
+        _row(connection) for connection in store.of_users(tuple(user or ()), include_expired=include_expired)
+    ]
+    found.sort(key=lambda row: row.connected_at.timestamp() if row.connected_at else 0.0, reverse=True)
+    run.out.result(found, _render_list)
+    run.out.note(f"{len(found)} connection{'' if len(found) == 1 else 's'}.")
+
+
+def get(run: Run, connection_id: ConnectionArgument) -> None:
+    """Show what the table and API Gateway know of a connection."""
+    row = _store(run).get(connection_id)
+    live = _api(run).get(connection_id)
+    if row is None and live is None:
+        raise NotFound(
+            f"There is no connection {connection_id}: neither a row nor a socket.",
+            hint="whatschat-ops ws connections list",
+        )
+    run.out.result(ConnectionDetails(row and _row(row), live), _render_details)
+
+
+def delete(run: Run, connection_id: ConnectionArgument, yes: YesOption = False) -> None:
+    """Close a connection's socket and delete its row."""
+    if not run.out.confirm(f"Close the connection {connection_id}?", yes=yes):
+        run.out.note("Nothing was done.")
+        return
+    store = _store(run)
+    had_row = store.get(connection_id) is not None
+    closed = _api(run).delete(connection_id)
+    store.delete(connection_id)  # closing a socket runs $disconnect, which may have been faster
+    if not closed and not had_row:
+        raise NotFound(
+            f"There is no connection {connection_id}: neither a row nor a socket.",
+            hint="whatschat-ops ws connections list",
+        )
+    run.out.result(DeletedConnection(connection_id, closed, had_row), _render_deleted)
+
+
+def _store(run: Run) -> Any:
+    from whatschat_ops.connections.store import ConnectionStore
+
+    return ConnectionStore(run.aws, run.names.connections_table)
+
+
+def _api(run: Run) -> Any:
+    from whatschat_ops.cli.ws.options import stage_endpoint
+    from whatschat_ops.connections.management import ConnectionsApi
+
+    return ConnectionsApi(run.aws, stage_endpoint(run, None).callback_url)
+
+
+def _row(connection: Connection) -> ConnectionRow:
+    import time
+
+    return ConnectionRow(
+        connection.connection_id,
+        connection.user_id,
+        connection.connected_at,
+        connection.ttl,
+        connection.expired(time.time()),
+    )
+
+
+def _time(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _render_list(rows: list[ConnectionRow]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("Connection", "User", "Connected", "Expires", box=None, header_style="bold", pad_edge=False)
+    table.columns[0].no_wrap = True
+    for row in rows:
+        style = "dim strike" if row.expired else ""
+        cells = (row.connection_id, row.user_id, _time(row.connected_at), _time(row.ttl))
+        table.add_row(*(Text(cell, style=style) for cell in cells))
+    return table
+
+
+def _render_details(details: ConnectionDetails) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    row, live = details.row, details.live
+    table = Table.grid(padding=(0, 2))
+    known = {
+        "User": row.user_id if row else "no row in the table",
+        "Connected": _time((live and live.connected_at) or (row and row.connected_at) or None),
+        "Row expires": (_time(row.ttl) + (" (has expired)" if row.expired else "")) if row else "",
+        "Socket": "open" if live else "gone",
+        "Last active": _time(live.last_active_at) if live else "",
+        "Address": live.source_ip if live else "",
+        "Client": live.user_agent if live else "",
+    }
+    for name, value in known.items():
+        if value:
+            table.add_row(name, Text(value))
+    return table
+
+
+def _render_deleted(result: DeletedConnection) -> str:
+    socket = "The socket is closed" if result.socket_closed else "The socket was gone already"
+    row = "its row is deleted" if result.row_deleted else "it had no row"
+    return f"{socket}; {row}."

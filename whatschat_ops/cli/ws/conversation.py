@@ -1,0 +1,137 @@
+"""`ws connect` on the screen: a Session's events as lines, and lines from the terminal or a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.terminal.terminal_lines import TerminalLines
+from whatschat_ops.sockets.client import Opener
+from whatschat_ops.sockets.events import (
+    Closed,
+    Event,
+    HelpAsked,
+    NotSent,
+    Opened,
+    Received,
+    Reconnecting,
+    Sent,
+)
+from whatschat_ops.sockets.session import Session, SessionPolicy, SessionReport
+
+_HELP = """\
+Every line is sent as it is; the functions read JSON (docs/protocol.md), for example:
+  {"type": "message:send", "recipients": ["bob"], "content": "Hello"}
+/ping sends a ping, /quit or Ctrl-D leaves."""
+_LINES_AHEAD = 100
+_LEFT_AS_THEY_ARE = frozenset("\n\t")
+_BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They turn the direction of what follows, and can make it read as something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLine:
+    """One received message, as --json prints it."""
+
+    direction: str
+    time: datetime
+    body: str
+
+
+async def converse(out: Output, make_socket: Opener, *, wait_s: float, reconnect: bool) -> SessionReport:
+    """Talk until the input ends. Raises what the session raises."""
+    typed = sys.stdin.isatty()
+    lines = TerminalLines(editing=typed and out.stdout.isatty() and not out.as_json)
+    screen = Screen(out, lines)
+    queue: asyncio.Queue[str | None] = asyncio.Queue(_LINES_AHEAD)
+    policy = SessionPolicy(reconnect=reconnect, wait_s=0.0 if typed else wait_s)
+    try:
+        session = Session(make_socket, queue, screen.show, policy, on_first_open=lambda: lines.start(queue))
+        return await session.run()
+    finally:
+        lines.stop()
+
+
+class Screen:
+    """Shows the events of a session: messages on stdout, the rest on stderr."""
+
+    def __init__(self, out: Output, lines: TerminalLines) -> None:
+        self._out = out
+        self._lines = lines
+
+    def show(self, event: Event) -> None:
+        """One event, above what is being typed."""
+        with self._lines.above_prompt():
+            match event:
+                case Received():
+                    self._show_message(event)
+                case Sent(keep_alive=keep_alive, body=body):
+                    self._out.detail(
+                        "Sent a ping to stay connected." if keep_alive else f"Sent {printable(body)}"
+                    )
+                case NotSent(reason=reason):
+                    self._out.warn(f"Not sent. {reason}")
+                case _:
+                    self._out.note(_words(event))
+
+    def _show_message(self, event: Received) -> None:
+        if event.keep_alive and not self._out.verbose:
+            return
+        line = MessageLine("in", event.time, event.body)
+        self._out.stream(line, _render)
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: a message must not be able to steer the terminal it is shown on."""
+    return "".join(_escaped(character) if _steers(character) else character for character in text)
+
+
+def _steers(character: str) -> bool:
+    if character in _LEFT_AS_THEY_ARE:
+        return False
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _BIDIRECTIONAL
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def _words(event: Opened | Closed | Reconnecting | HelpAsked) -> str:
+    match event:
+        case Opened(replacement=True):
+            return "Connected anew before the two-hour limit."
+        case Opened():
+            return "Connected."
+        case Closed(meaning=meaning):
+            return f"Disconnected: {meaning}."
+        case Reconnecting(attempt=attempt, delay_s=delay_s, why=why):
+            return f"Connecting again in {delay_s:.1f} s (attempt {attempt}). {why}".rstrip()
+        case HelpAsked():
+            return _HELP
+
+
+def _render(line: MessageLine) -> Any:
+    from rich.text import Text
+
+    text = Text.assemble((f"{line.time.astimezone():%H:%M:%S} ", "dim"), ("< ", "bold cyan"))
+    kind = _kind(line.body)
+    if kind is not None:
+        styles = {"error": "bold red", "pong": "dim"}
+        text.append(f"{kind} ", style=styles.get(kind, "bold green"))
+    return text.append(printable(line.body))
+
+
+def _kind(body: str) -> str | None:
+    """The `type` of a message that has one."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    kind = document.get("type") if isinstance(document, dict) else None
+    return printable(kind) if isinstance(kind, str) else None

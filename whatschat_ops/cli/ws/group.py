@@ -1,0 +1,202 @@
+"""`ws`: the WebSocket side of the stack: endpoint, clients, broadcast."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.ws import (
+    broadcasts as ws_broadcasts,
+)
+from whatschat_ops.cli.ws import (
+    connections as ws_connections,
+)
+from whatschat_ops.cli.ws import (
+    housekeeping as ws_care,
+)
+from whatschat_ops.cli.ws import (
+    load as ws_load,
+)
+from whatschat_ops.cli.ws.broadcast import broadcast
+from whatschat_ops.cli.ws.options import (
+    EndpointOption,
+    FileOption,
+    MessageArgument,
+    TokenOption,
+    TokenVia,
+    TokenViaOption,
+    UserOption,
+    opener,
+    read_message,
+    stage_endpoint,
+)
+from whatschat_ops.errors import Gone, OpsError, PartlyDone, Rejected, UsageError
+
+if TYPE_CHECKING:
+    from whatschat_ops.sockets.sending import Receipt
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Posted:
+    """A message that was posted to one connection."""
+
+    connection_id: str
+    size_bytes: int
+    metered_messages: int
+
+
+_SEND_EXAMPLE = 'whatschat-ops ws send --user alice --to bob "Hello"'
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the program."""
+    group = typer.Typer(no_args_is_help=True, help="Talk through the WebSocket API.")
+    command(group)(endpoint)
+    command(group)(connect)
+    command(group)(send)
+    command(group)(broadcast)
+    ws_broadcasts.register(group)
+    ws_connections.register(group)
+    ws_care.register(group)
+    ws_load.register(group)
+    app.add_typer(group, name="ws")
+
+
+def endpoint(
+    run: Run,
+    url: Annotated[
+        str | None,
+        typer.Argument(help="Normalise this URL instead of looking at the stack.", show_default=False),
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say how the URLs are made.")] = False,
+) -> None:
+    """Print the URL that clients connect to.
+
+    Example: whatschat-ops ws endpoint https://abc123.execute-api.us-east-1.amazonaws.com/production/@connections
+    """
+    from whatschat_ops.endpoint import explain as reasons
+
+    found = stage_endpoint(run, url)
+    if run.out.as_json:
+        run.out.result(found, str)
+        return
+    run.out.text(found.websocket_url)
+    if explain:
+        for sentence in reasons(found):
+            run.out.note(sentence)
+
+
+def connect(
+    run: Run,
+    user: UserOption = None,
+    token: TokenOption = None,
+    token_via: TokenViaOption = TokenVia.HEADER,
+    url: EndpointOption = None,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, help="Seconds to listen after the end of piped input.")
+    ] = 2.0,
+    reconnect: Annotated[
+        bool, typer.Option("--reconnect/--no-reconnect", help="Connect again when the connection is cut.")
+    ] = True,
+) -> None:
+    """Connect as a user: type messages, see what arrives.
+
+    Every line is sent as it is. /ping sends a ping, /quit or Ctrl-D leaves, /help helps. When lines are piped in, they
+    are sent one by one and the answers are awaited for --wait seconds.
+
+    Example: echo '{"type":"ping"}' | whatschat-ops ws connect --user alice --json
+    """
+    import asyncio
+
+    from whatschat_ops.cli.ws.conversation import converse
+
+    make_socket = opener(run, user, token, token_via, url, "whatschat-ops ws connect --user alice")
+    report = asyncio.run(converse(run.out, make_socket, wait_s=wait, reconnect=reconnect))
+    run.out.detail(f"Sent {report.sent}, received {report.received}.")
+    if report.not_sent:
+        failure = PartlyDone if report.sent else OpsError
+        raise failure(f"{report.not_sent} of {report.sent + report.not_sent} messages were not sent.")
+
+
+def send(
+    run: Run,
+    message: MessageArgument = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="Id of a recipient; may be repeated.")] = None,
+    connection: Annotated[
+        str | None, typer.Option("--connection", help="Post to this connection instead, as the backend does.")
+    ] = None,
+    file: FileOption = None,
+    user: UserOption = None,
+    token: TokenOption = None,
+    token_via: TokenViaOption = TokenVia.HEADER,
+    url: EndpointOption = None,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the receipt.")
+    ] = 35.0,
+) -> None:
+    """Send one message: from a user to users, or from the backend to one connection.
+
+    Somebody who is offline is counted, and is no failure. Exit code 4 if somebody who is online could not be reached.
+
+    Example: whatschat-ops ws send --user alice --to bob "Hello"
+    """
+    text = read_message(message, file, _SEND_EXAMPLE)
+    if connection is not None:
+        if to or user or token:
+            raise UsageError("--connection posts as the backend: it goes without --user, --token and --to.")
+        _post(run, connection, text, url)
+        return
+    if not to:
+        raise UsageError("There is nobody to send to.", hint=_SEND_EXAMPLE)
+    receipt = _send_as_user(opener(run, user, token, token_via, url, _SEND_EXAMPLE), to, text, timeout_s)
+    run.out.result(receipt, _render_receipt)
+    if receipt.failed:
+        raise PartlyDone(f"{receipt.failed} of {receipt.recipients} recipients could not be reached.")
+
+
+def _send_as_user(make_socket: Any, to: list[str], text: str, timeout_s: float) -> Receipt:
+    import asyncio
+    import uuid
+
+    from whatschat_ops.sockets.sending import send_message
+
+    async def run_once() -> Receipt:
+        async with make_socket.opened() as connection:
+            return await send_message(connection, to, text, message_id=uuid.uuid4().hex, timeout_s=timeout_s)
+
+    return asyncio.run(run_once())
+
+
+def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
+    from whatschat_ops.connections.management import ConnectionsApi, metered_messages
+
+    data = text.encode()
+    try:
+        ConnectionsApi(run.aws, stage_endpoint(run, url).callback_url).post(connection_id, data)
+    except Rejected as error:  # "Invalid connectionId": it was never one
+        raise Rejected(
+            error.message,
+            hint="whatschat-ops ws connections list",
+            aws_code=error.aws_code,
+            operation=error.operation,
+        ) from error
+    except Gone as error:
+        raise Gone(
+            f"The connection {connection_id} no longer exists.",
+            hint="whatschat-ops ws connections list",
+            aws_code=error.aws_code,
+            operation=error.operation,
+        ) from error
+    posted = Posted(connection_id, len(data), metered_messages(len(data)))
+    run.out.result(posted, lambda it: f"Posted {it.size_bytes:,} bytes to {it.connection_id}.")
+
+
+def _render_receipt(receipt: Receipt) -> str:
+    if receipt.delivered is None:
+        return "Acknowledged."
+    users, connections = f"{receipt.delivered} of {receipt.recipients}", receipt.connections
+    words = f"Delivered to {users} users on {connections} connection{'' if connections == 1 else 's'}."
+    return words + (f" {receipt.offline} offline." if receipt.offline else "")

@@ -1,0 +1,232 @@
+"""`ws prune` and `ws disconnect`: rows without a socket, and sockets that should not be there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.cli.terminal.progress_line import ProgressLine
+from whatschat_ops.errors import OpsError, PartlyDone, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whatschat_ops.connections.disconnecting import DisconnectReport
+    from whatschat_ops.connections.pruning import PruneReport
+    from whatschat_ops.connections.sockets import Sockets
+    from whatschat_ops.connections.store import ConnectionStore
+    from whatschat_ops.connections.tally import Failure
+
+RateOption = Annotated[
+    float,
+    typer.Option(
+        "--rate",
+        min=1,
+        max=10_000,
+        help="Requests to API Gateway per second; the account has 10,000 for all its APIs.",
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+TrustEndpointOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-endpoint",
+        help="Believe websocket.endpoint when it says that a connection is gone, though it may be of another API.",
+    ),
+]
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands to `ws`."""
+    command(parent)(prune)
+    command(parent)(disconnect)
+
+
+def prune(
+    run: Run,
+    probe: Annotated[
+        bool,
+        typer.Option("--probe", help="Also ask API Gateway about every row, and delete those that are gone."),
+    ] = False,
+    rate: RateOption = 1_000,
+    dry_run: DryRunOption = False,
+    trust_endpoint: TrustEndpointOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Delete the rows of connections that are over: expired ones, and with --probe all whose socket is gone.
+
+    A row is deleted only if it is still as it was read. Exit code 4 if some rows failed, 1 if all did.
+
+    Example: whatschat-ops ws prune --probe --dry-run
+    """
+    from whatschat_ops.connections import pruning
+
+    require_own_endpoint(run, trusted=trust_endpoint or dry_run)
+    store, sockets, callback_url = open_care(run, rate)
+    question = f"Delete the dead rows of {run.names.connections_table}, as {callback_url} knows them?"
+    if not dry_run and not run.out.confirm(question, yes=yes or run.settings.local.enabled):
+        run.out.note("Nothing was done.")
+        return
+    with ProgressLine(run.out).shown("Pruning") as line:
+        report = pruning.prune(
+            store,
+            sockets,
+            probe=probe,
+            dry_run=dry_run,
+            progress=lambda it: line.update(
+                lambda: (
+                    f"{it.scanned:,} rows read, {it.probed:,} probed, {it.gone:,} gone, {it.pruned:,} deleted"
+                )
+            ),
+        )
+    run.out.result(report, _render_pruned)
+    if report.young:
+        run.out.note(
+            f"{report.young:,} rows without a connection are less than a minute old, as those of connections that are "
+            "just being opened are: they were left. Run it again in a minute."
+        )
+    done = report.scanned - report.failed
+    fail_if_any(report.failed, report.scanned, report.failures, "rows could not be looked after", done)
+
+
+def disconnect(
+    run: Run,
+    user: Annotated[
+        list[str] | None, typer.Option("--user", "-u", help="Close this user's connections; may be repeated.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Close every connection.")] = False,
+    rate: RateOption = 1_000,
+    dry_run: DryRunOption = False,
+    trust_endpoint: TrustEndpointOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Close the connections of some users, or all of them, and delete their rows.
+
+    Clients see close code 1000. Exit code 4 if some could not be closed, 1 if none could.
+
+    Example: whatschat-ops ws disconnect --user alice --user bob
+    """
+    from whatschat_ops.connections import disconnecting
+
+    if bool(user) == everybody:
+        raise UsageError(
+            "Say whose connections to close: either --user or --all.",
+            hint="whatschat-ops ws disconnect --user alice",
+        )
+    require_own_endpoint(run, trusted=trust_endpoint or dry_run)
+    store, sockets, _ = open_care(run, rate)
+    users = tuple(user or ())
+    planned = None
+    if dry_run or not yes:
+        planned = disconnecting.would_disconnect(store.of_users(users, include_expired=True))
+    if planned is not None and (dry_run or not planned.connections):
+        run.out.result(planned, _render_disconnected)
+        return
+    if planned is not None and not run.out.confirm(_question(run, planned, everybody), yes=yes):
+        run.out.note("Nothing was done.")
+        return
+    report = _disconnect(run, store, sockets, users)
+    run.out.result(report, _render_disconnected)
+    done = report.closed + report.gone
+    fail_if_any(report.failed, report.connections, report.failures, "connections could not be closed", done)
+
+
+def require_own_endpoint(run: Run, *, trusted: bool) -> None:
+    """Before rows are deleted because an endpoint does not know their connections: raise UsageError when it may be another API's."""
+    from whatschat_ops.stack.outputs import endpoint_is_own
+
+    if trusted or endpoint_is_own(run.settings, run.aws):
+        return
+    raise UsageError(
+        f"websocket.endpoint is {run.settings.websocket.endpoint}, which is not known to be the API of "
+        f"{run.names.stack}. To another API all our connections are gone, and the rows of live ones would be deleted.",
+        hint="Leave it out (also AWS_API_GATEWAY_WEBSOCKET_ENDPOINT), or if it is right add --trust-endpoint.",
+    )
+
+
+def open_care(run: Run, rate_per_s: float) -> tuple[ConnectionStore, Sockets, str]:
+    """The table, the sockets behind it (asked at this rate), and the URL they are asked at."""
+    from whatschat_ops.cli.ws.options import stage_endpoint
+    from whatschat_ops.connections.request_rate import Pace
+    from whatschat_ops.connections.sockets import Sockets
+    from whatschat_ops.connections.store import ConnectionStore
+
+    callback_url = stage_endpoint(run, None).callback_url
+    store = ConnectionStore(run.aws, run.names.connections_table)
+    return store, Sockets(run.aws, callback_url, Pace(rate_per_s)), callback_url
+
+
+def fail_if_any(failed: int, total: int, failures: Sequence[Failure], what: str, done: int) -> None:
+    """Raise PartlyDone when some failed and some were `done`, OpsError when nothing was."""
+    if not failed:
+        return
+    why = f"{failed:,} of {total:,} {what}: {failures[0].reason}"
+    hint = "Run the same command again; --json lists the first failures."
+    raise PartlyDone(why, hint=hint) if done else OpsError(why, hint=hint)
+
+
+def _question(run: Run, planned: DisconnectReport, everybody: bool) -> str:
+    count = f"{planned.connections:,} connection{'' if planned.connections == 1 else 's'}"
+    where = f"{run.settings.stack} in the environment {run.settings.environment}"
+    return f"Close all {count} of {where}?" if everybody else f"Close {count} of {where}?"
+
+
+def _disconnect(
+    run: Run, store: ConnectionStore, sockets: Sockets, users: tuple[str, ...]
+) -> DisconnectReport:
+    from whatschat_ops.connections.disconnecting import disconnect as feature
+
+    with ProgressLine(run.out).shown("Closing") as line:
+        return feature(
+            store.of_users(users, include_expired=True),
+            sockets,
+            store.prune,
+            progress=lambda it: line.update(
+                lambda: (
+                    f"{it.connections:,} looked at, {it.closed:,} closed, {it.gone:,} gone, {it.failed:,} failed"
+                )
+            ),
+        )
+
+
+def _render_pruned(report: PruneReport) -> Any:
+    columns = {
+        "Scanned": report.scanned,
+        "Expired": report.expired,
+        "Probed": report.probed,
+        "Live": report.live,
+        "Gone": report.gone,
+        "Would delete" if report.dry_run else "Deleted": report.prunable if report.dry_run else report.pruned,
+        "Changed meanwhile": report.kept,
+        "Just opening": report.young,
+        "Failed": report.failed,
+    }
+    return _counts(columns)
+
+
+def _render_disconnected(report: DisconnectReport) -> Any:
+    if report.dry_run and not report.connections:
+        return "Nobody of them is connected: there is nothing to close."
+    if report.dry_run:
+        return f"Would close {report.connections:,} connection{'' if report.connections == 1 else 's'}."
+    return _counts(
+        {
+            "Connections": report.connections,
+            "Closed": report.closed,
+            "Gone": report.gone,
+            "Failed": report.failed,
+            "Rows deleted": report.rows_deleted,
+        }
+    )
+
+
+def _counts(columns: dict[str, int]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{count:,}" for count in columns.values()))
+    return table

@@ -1,0 +1,255 @@
+"""`ws load`: many clients at once, and what they saw."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.cli.terminal.interrupts import interrupts_to
+from whatschat_ops.cli.terminal.progress_line import ProgressLine
+from whatschat_ops.cli.ws.options import TokenVia, TokenViaOption, stage_endpoint
+from whatschat_ops.errors import ChecksFailed, Interrupted, OpsError, PartlyDone, UsageError
+
+if TYPE_CHECKING:
+    from whatschat_ops.load.plan import Limits, LoadPlan
+    from whatschat_ops.load.report import LoadReport
+    from whatschat_ops.load.runner import Progress
+    from whatschat_ops.redaction import Secret
+
+
+class Traffic(StrEnum):
+    """What is sent (as `load.plan.Traffic`, which takes longer to import)."""
+
+    PING = "ping"
+    MESSAGE = "message"
+    MIXED = "mixed"
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the command to `ws`."""
+    command(parent)(load)
+
+
+def load(
+    run: Run,
+    sockets: Annotated[
+        int, typer.Option("--sockets", "-n", min=1, max=20_000, help="How many sockets.")
+    ] = 100,
+    users: Annotated[
+        int | None, typer.Option("--users", min=1, help="Whom they belong to (default: one user each).")
+    ] = None,
+    connect_rate: Annotated[
+        float, typer.Option("--connect-rate", min=0.1, help="Sockets opened per second; AWS allows 500.")
+    ] = 400.0,
+    interval: Annotated[
+        float, typer.Option("--interval", min=0.01, help="Seconds between two messages of a socket.")
+    ] = 1.0,
+    duration: Annotated[
+        float,
+        typer.Option("--duration", min=0.1, max=3600, help="Seconds of sending, once all sockets are open."),
+    ] = 10.0,
+    message_size: Annotated[
+        int, typer.Option("--message-size", min=128, max=120 * 1024, help="Bytes of each message.")
+    ] = 200,
+    traffic: Annotated[
+        Traffic,
+        typer.Option("--traffic", help="Pings, messages to other users of the test, or both by turns."),
+    ] = Traffic.MIXED,
+    drain: Annotated[
+        float,
+        typer.Option(
+            "--drain", min=0, max=60, help="At the end, wait until no answer has come for so many seconds."
+        ),
+    ] = 5.0,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the report with charts to this file.")
+    ] = None,
+    max_loss: Annotated[
+        float | None,
+        typer.Option("--max-loss", min=0, max=100, help="Exit with 3 if more % of messages are lost."),
+    ] = None,
+    max_p95_ms: Annotated[
+        float | None, typer.Option("--max-p95-ms", min=0, help="Exit with 3 if the 95th percentile is above.")
+    ] = None,
+    token_via: TokenViaOption = TokenVia.HEADER,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint", "--url", help="Another endpoint than the stack's own: loopback, or vouched for."
+        ),
+    ] = None,
+    own: Annotated[
+        bool, typer.Option("--i-own-this-endpoint", help="Vouch for an endpoint that is not the stack's.")
+    ] = False,
+    yes: YesOption = False,
+) -> None:
+    """Open many sockets, send on a schedule, and measure: handshakes, latency, loss, duplicates, disconnects.
+
+    Every socket gets a token of a user made up for this test. Ctrl-C waits for the last answers and reports. Exit code 3 if
+    --max-loss or --max-p95-ms is exceeded, 4 if some sockets could not be opened, 1 if none could.
+
+    Example: whatschat-ops ws load --sockets 1000 --duration 30 --html load.html --max-loss 0 --max-p95-ms 200
+    """
+    from whatschat_ops.load import plan as planning
+    from whatschat_ops.load.sockets import most_open_files
+
+    plan = planning.LoadPlan(
+        url=_checked_url(run, url, own=own),
+        sockets=sockets,
+        users=users or sockets,
+        connect_rate_per_s=connect_rate,
+        interval_s=interval,
+        duration_s=duration,
+        message_size_bytes=message_size,
+        traffic=planning.Traffic(traffic),
+        drain_s=drain,
+    )
+    planning.check(plan, open_files=most_open_files())
+    _check_file(html)
+    if not _agreed(run, plan, yes):
+        run.out.note("Nothing was done.")
+        return
+    report = _run(run, plan, token_via)
+    _show(run, report, html)
+    _judge(report, planning.Limits(max_loss, max_p95_ms))
+
+
+def _checked_url(run: Run, url: str | None, *, own: bool) -> str:
+    from whatschat_ops.load.plan import check_target, is_loopback
+    from whatschat_ops.stack.outputs import endpoint_is_own
+
+    target = stage_endpoint(run, url).websocket_url
+    if not (own or is_loopback(target)):
+        known = endpoint_is_own(run.settings, run.aws)  # websocket.endpoint may name anybody's
+        check_target(target, stage_endpoint(run, None).websocket_url if known else None, vouched_for=False)
+    return target
+
+
+def _check_file(html: Path | None) -> None:
+    """Before the test, not after it."""
+    import os
+
+    if html is None:
+        return
+    place = html if html.exists() else html.absolute().parent
+    if html.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+        raise UsageError(
+            f"{html} cannot be written: it is a folder, or its folder does not exist or is not yours."
+        )
+
+
+def _agreed(run: Run, plan: LoadPlan, yes: bool) -> bool:
+    from whatschat_ops.load.plan import is_loopback, warnings_about
+
+    for warning in warnings_about(plan):
+        run.out.warn(warning)
+    question = f"Open {plan.sockets:,} sockets to {plan.url} and send about {plan.messages:,} messages?"
+    return run.out.confirm(question, yes=yes or is_loopback(plan.url))
+
+
+def _run(run: Run, plan: LoadPlan, via: str) -> LoadReport:
+    import asyncio
+    import uuid
+
+    from whatschat_ops.load.runner import LoadTest
+    from whatschat_ops.load.sockets import opener
+    from whatschat_ops.sockets.handshake import TokenVia as Via
+
+    prefix = f"load-{uuid.uuid4().hex[:6]}"
+
+    def name_of(user: int) -> str:
+        return f"{prefix}-{user}"
+
+    make_token = _tokens(run)
+    connect = opener(plan.url, lambda user: make_token(name_of(user)), Via(via))
+    line = ProgressLine(run.out)
+
+    async def test() -> LoadReport:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def on_interrupt() -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            stop.set()
+            loop.call_soon_threadsafe(lambda: line.say("Interrupted: waiting for the last answers."))
+
+        with interrupts_to(on_interrupt):
+            return await LoadTest(
+                plan, connect, name_of, stop=stop, progress=lambda it: line.update(lambda: _words(it, plan))
+            ).run()
+
+    with line.shown(f"Opening {plan.sockets:,} sockets"):
+        return asyncio.run(test())
+
+
+def _tokens(run: Run) -> Callable[[str], Secret]:
+    import uuid
+    from datetime import UTC, datetime, timedelta
+
+    from whatschat_ops.sockets.tokens import mint
+    from whatschat_ops.stack.jwt_secret import read_jwt_secret
+
+    secret = read_jwt_secret(run.settings, run.aws)
+    ttl = timedelta(minutes=run.settings.auth.token_ttl_minutes)
+    return lambda user: mint(user, secret, ttl=ttl, now=datetime.now(UTC), token_id=uuid.uuid4().hex).token
+
+
+def _words(progress: Progress, plan: LoadPlan) -> str:
+    point = progress.point
+    parts = [f"{point.at_s:,.0f} s {point.phase}: {point.open_sockets:,} of {plan.sockets:,} open"]
+    if point.phase == "ramp":
+        parts.append(f"{point.opened:,}/s")
+    else:
+        parts.append(f"{point.sent:,}/s sent, {point.arrived:,}/s arrived")
+        parts.append(f"p50 {point.p50_ms:,.0f} ms, p95 {point.p95_ms:,.0f} ms")
+    counts = ((progress.refused, "refused"), (progress.lost, "lost"), (progress.duplicates, "duplicates"))
+    return ", ".join([*parts, *(f"{count:,} {word}" for count, word in counts if count)])
+
+
+def _show(run: Run, report: LoadReport, html: Path | None) -> None:
+    from whatschat_ops.cli.ws.load_table import render
+
+    run.out.result(report, render)
+    if html is not None:
+        _write_page(run, report, html)
+
+
+def _write_page(run: Run, report: LoadReport, html: Path) -> None:
+    import shlex
+
+    from whatschat_ops.load.page import page
+    from whatschat_ops.redaction import redact
+
+    command_line = redact(shlex.join(["whatschat-ops", *sys.argv[1:]]))
+    try:
+        html.write_text(page(report, command=command_line), encoding="utf-8")
+    except OSError as error:
+        raise OpsError(f"{html} cannot be written: {error.strerror}.") from error
+    run.out.note(f"Wrote {html}.")
+
+
+def _judge(report: LoadReport, limits: Limits) -> None:
+    from whatschat_ops.load.report import exceeded
+
+    sockets = report.sockets
+    if report.interrupted:
+        raise Interrupted("Interrupted: the report is of what was done until then.")
+    if not sockets.opened:
+        raise OpsError(
+            f"None of {sockets.attempted:,} sockets could be opened: {sockets.first_refusal}",
+            hint="whatschat-ops doctor websocket",
+        )
+    if problems := exceeded(report, limits):
+        raise ChecksFailed(" ".join(problems))
+    if sockets.opened < sockets.attempted:
+        raise PartlyDone(
+            f"{sockets.attempted - sockets.opened:,} of {sockets.attempted:,} sockets could not be opened: "
+            f"{sockets.first_refusal}",
+            hint="Open them more slowly: --connect-rate.",
+        )

@@ -1,0 +1,123 @@
+"""`ws connections stats`: who is connected, in figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whatschat_ops.cli.command import Run
+
+if TYPE_CHECKING:
+    from whatschat_ops.connections.statistics import Census, ConnectionStats, Interval, Probes
+
+BAR_WIDTH = 30
+
+
+def stats(
+    run: Run,
+    probe: Annotated[
+        int,
+        typer.Option("--probe", min=0, max=100_000, help="Ask API Gateway about this many, taken at random."),
+    ] = 0,
+    top: Annotated[
+        int, typer.Option("--top", min=0, max=1_000, help="Show the users with most connections.")
+    ] = 5,
+) -> None:
+    """Count connections: per user, by age, and how many rows have no socket any more.
+
+    A row older than 2 hours has none for certain. --probe estimates how many of the others have none.
+
+    Example: whatschat-ops ws connections stats --probe 400
+    """
+    from datetime import UTC, datetime
+
+    from whatschat_ops.connections.statistics import Census
+    from whatschat_ops.connections.store import ConnectionStore
+
+    store = ConnectionStore(run.aws, run.names.connections_table)
+    census = Census(datetime.now(UTC), sample_size=probe)
+    with run.out.status("Counting"):
+        census.add_all(store.scan(include_expired=True))
+        probes = _probe(run, census) if probe else None
+    run.out.result(census.stats(top=top, probes=probes), _render)
+
+
+def _probe(run: Run, census: Census) -> Probes:
+    from whatschat_ops.cli.ws.housekeeping import open_care
+    from whatschat_ops.connections.parallel import in_threads
+    from whatschat_ops.connections.probing import ask
+
+    _, sockets, _ = open_care(run, 1_000)
+    answers = list(in_threads(census.sample, lambda row: ask(sockets, row)))
+    return census.probed(gone=answers.count(False), failed=answers.count(None))
+
+
+def _render(stats: ConnectionStats) -> Any:
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[Any] = [_totals(stats)]
+    if stats.connections:
+        parts += [Text(), _ages(stats)]
+    if stats.top_users:
+        parts += [Text(), _top(stats)]
+    return Group(*parts)
+
+
+def _totals(stats: ConnectionStats) -> Any:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_row("Connections", f"{stats.connections:,}")
+    table.add_row(
+        "Users",
+        f"{stats.users:,} (connections each: {stats.per_user_mean:.1f} on average, {stats.per_user_max:,} at most)",
+    )
+    table.add_row("Older than 2 h", f"{stats.certain_orphans:,} (their sockets are gone for certain)")
+    if stats.probes is not None:
+        table.add_row("Probed", _probed(stats.probes))
+    if stats.orphan_share is not None:
+        table.add_row("Without a socket", _interval(stats.orphan_share))
+    table.add_row("Expired, not deleted yet", f"{stats.expired:,}")
+    return table
+
+
+def _probed(probes: Probes) -> str:
+    failed = f", {probes.failed:,} could not be asked" if probes.failed else ""
+    return f"{probes.sampled:,} of those up to 2 h old: {probes.gone:,} gone{failed}"
+
+
+def _interval(interval: Interval) -> str:
+    if interval.low == interval.high:
+        return f"{interval.share:.1%}"
+    return f"about {interval.share:.1%} ({interval.low:.1%} to {interval.high:.1%} with 95 % confidence)"
+
+
+def _ages(stats: ConnectionStats) -> Any:
+    rows = [
+        (bucket.age, bucket.connections)
+        for bucket in stats.ages
+        if bucket.connections or bucket.age != "unknown"
+    ]
+    return _bars("Age", rows, stats.connections)
+
+
+def _top(stats: ConnectionStats) -> Any:
+    return _bars("User", [(user.user_id, user.connections) for user in stats.top_users], stats.connections)
+
+
+def _bars(title: str, rows: list[tuple[str, int]], total: int) -> Any:
+    from rich.bar import Bar
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title, box=None, header_style="bold", pad_edge=False)
+    table.add_column("Connections", justify="right")
+    table.add_column("Share", justify="right")
+    table.add_column("", width=BAR_WIDTH)
+    longest = max((count for _, count in rows), default=0)
+    for name, count in rows:
+        bar = Bar(longest or 1, 0, count, width=BAR_WIDTH)
+        table.add_row(Text(name), f"{count:,}", f"{count / total:.1%}", bar)
+    return table

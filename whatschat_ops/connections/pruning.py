@@ -1,0 +1,162 @@
+"""Deleting rows of connections that are over: expired ones and, when asked to probe, those whose socket is gone.
+
+rows ──▶ first_look ──▶ leave it │ it is dead │ ask API Gateway ──▶ delete, if the row is still as it was read
+
+No row of a live connection is deleted. So an expired row is believed only when its connection must have ended (API Gateway
+ends every connection after 2 hours: "API Gateway quotas", WebSocket connection duration) and is probed otherwise; and a
+socket that is gone is not believed in the first minute, when `$connect` may have written the row of a socket that is
+still being opened (the handshake may take 29 s).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from typing import Final, Protocol
+
+from whatschat_ops.connections.parallel import FATAL, in_threads
+from whatschat_ops.connections.store import Connection
+from whatschat_ops.connections.tally import Failure, Outcome, Tally
+from whatschat_ops.errors import AwsError
+
+LONGEST_CONNECTION: Final = timedelta(hours=2)
+CLOCKS_MAY_DIFFER: Final = timedelta(minutes=10)
+OPENING: Final = timedelta(minutes=1)
+
+
+class Rows(Protocol):
+    """What pruning needs of a `ConnectionStore`."""
+
+    def scan(self, *, include_expired: bool = False) -> Iterator[Connection]:
+        """Every row."""
+        ...
+
+    def prune(self, connection: Connection) -> bool:
+        """Delete it if nobody wrote it anew."""
+        ...
+
+    def prune_expired(self, connection: Connection) -> bool:
+        """Delete it if it is as it was read, its end of life included."""
+        ...
+
+
+class Prober(Protocol):
+    """What pruning needs of `Sockets`."""
+
+    def is_open(self, connection_id: str) -> bool:
+        """Whether API Gateway knows the socket."""
+        ...
+
+
+class Look(Enum):
+    """What a row says by itself."""
+
+    LEAVE = auto()
+    ASK = auto()
+    DEAD = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class PruneReport:
+    """How it went.
+
+    `live`, `gone` and probes that failed add up to `probed`. `young`: gone by the probe, but perhaps just being opened: left
+    alone. `prunable`: rows that were to be deleted; `pruned` are, `kept` were changed meanwhile, the rest failed.
+    """
+
+    dry_run: bool
+    scanned: int
+    expired: int
+    probed: int
+    live: int
+    gone: int
+    young: int
+    prunable: int
+    pruned: int
+    kept: int
+    failed: int
+    failures: tuple[Failure, ...]
+
+
+def first_look(row: Connection, now: datetime, *, probe: bool) -> Look:
+    """What to do about a row. `now` is aware; with `probe` every row that is not dead for certain is asked about."""
+    if not row.expired(now.timestamp()):
+        return Look.ASK if probe else Look.LEAVE
+    began = row.connected_at or row.ttl  # nobody writes a row whose life is over, so it began before its end
+    assert began is not None  # an expired row has a ttl
+    return Look.DEAD if now - began > LONGEST_CONNECTION + CLOCKS_MAY_DIFFER else Look.ASK
+
+
+def prune(
+    rows: Rows,
+    prober: Prober,
+    *,
+    probe: bool,
+    dry_run: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    progress: Callable[[PruneReport], None] = lambda _: None,
+) -> PruneReport:
+    """Look at every row and delete the dead ones; with `dry_run` only say which would be.
+
+    `progress` is called in this thread with the counts so far. Raises what would be the same for all rows:
+    PermissionDenied, CredentialsError, NotFound (no table).
+    """
+    tally = Tally()
+
+    def to_do() -> Iterator[tuple[Connection, Look]]:
+        for row in rows.scan(include_expired=True):
+            look = first_look(row, now(), probe=probe)
+            tally.count(("scanned", "expired") if row.expired(now().timestamp()) else ("scanned",))
+            if look is not Look.LEAVE:
+                yield row, look
+
+    def work(item: tuple[Connection, Look]) -> Outcome:
+        return _look_after(*item, rows, prober, dry_run=dry_run, now=now)
+
+    for outcome in in_threads(to_do(), work):
+        tally.add(outcome)
+        progress(_report(tally, dry_run))
+    return _report(tally, dry_run)
+
+
+def _look_after(
+    row: Connection,
+    look: Look,
+    rows: Rows,
+    prober: Prober,
+    *,
+    dry_run: bool,
+    now: Callable[[], datetime],
+) -> Outcome:
+    marks: list[str] = []
+    try:
+        if look is Look.ASK:
+            marks.append("probed")
+            marks += _probe(row, prober, now)
+        if look is Look.DEAD or marks[-1] == "gone":
+            marks.append("prunable")
+            if not dry_run:
+                delete = rows.prune_expired if look is Look.DEAD else rows.prune
+                marks.append("pruned" if delete(row) else "kept")
+    except FATAL:
+        raise
+    except AwsError as error:
+        return Outcome(row.connection_id, (*marks, "failed"), error)
+    return Outcome(row.connection_id, tuple(marks))
+
+
+def _probe(row: Connection, prober: Prober, now: Callable[[], datetime]) -> list[str]:
+    if prober.is_open(row.connection_id):
+        return ["live"]
+    young = row.connected_at is not None and now() - row.connected_at < OPENING
+    return ["gone", "young"] if young else ["gone"]
+
+
+def _report(tally: Tally, dry_run: bool) -> PruneReport:
+    names = (
+        "scanned", "expired", "probed", "live", "gone", "young", "prunable", "pruned", "kept", "failed",
+    )  # fmt: skip
+    counts = {name: tally.counts[name] for name in names}
+    return PruneReport(dry_run=dry_run, failures=tuple(tally.failures), **counts)

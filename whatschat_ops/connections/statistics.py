@@ -1,0 +1,193 @@
+"""Who is connected, in figures: counts, connections per user, ages, and how many rows have no socket any more.
+
+API Gateway ends every connection after 2 hours ("API Gateway quotas", WebSocket connection duration), so an older row is an
+orphan for certain. Of the younger ones a random sample can be probed; the share of orphans among them is then estimated
+with a confidence interval (Wilson's score interval, 95 %). Memory grows with the number of users, not of rows.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from whatschat_ops.connections.pruning import LONGEST_CONNECTION
+from whatschat_ops.connections.store import Connection
+
+AGES: Final = (
+    ("under 1 min", timedelta(minutes=1)),
+    ("1 to 10 min", timedelta(minutes=10)),
+    ("10 to 60 min", timedelta(hours=1)),
+    ("1 to 2 h", LONGEST_CONNECTION),
+    ("2 to 24 h", timedelta(hours=24)),
+)
+"""Name and upper bound (not included) of each bucket; older and unknown ages follow."""
+
+OLDER: Final = "24 h and older"
+UNKNOWN: Final = "unknown"
+_Z_95: Final = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class AgeBucket:
+    """How many connections have such an age."""
+
+    age: str
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserCount:
+    """A user and how many connections they have."""
+
+    user_id: str
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimated share (0 to 1) and the interval that holds the true one in 95 of 100 samples."""
+
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """What a random sample of the connections of at most 2 h showed. `orphan_share` is of those."""
+
+    sampled: int
+    gone: int
+    failed: int
+    orphan_share: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStats:
+    """The table in figures. `connections` are the rows that have not expired; all else is of them.
+
+    `certain_orphans` are older than a connection can be. `orphan_share` is of all connections and None without a sample.
+    """
+
+    rows: int
+    expired: int
+    connections: int
+    users: int
+    per_user_max: int
+    per_user_mean: float
+    top_users: tuple[UserCount, ...]
+    ages: tuple[AgeBucket, ...]
+    certain_orphans: int
+    probes: Probes | None
+    orphan_share: Interval | None
+
+
+@dataclass(slots=True)
+class Census:
+    """Takes rows one by one. `sample_size` of those that may be alive are kept, each with the same chance."""
+
+    now: datetime
+    sample_size: int = 0
+    randrange: Callable[[int], int] = random.randrange
+    sample: list[Connection] = field(default_factory=list)
+    _rows: int = 0
+    _expired: int = 0
+    _users: Counter[str] = field(default_factory=Counter)
+    _ages: Counter[str] = field(default_factory=Counter)
+    _possible: int = 0
+
+    def add_all(self, rows: Iterable[Connection]) -> Census:
+        """Count these rows, expired ones too."""
+        for row in rows:
+            self.add(row)
+        return self
+
+    def add(self, row: Connection) -> None:
+        """Count a row."""
+        self._rows += 1
+        if row.expired(self.now.timestamp()):
+            self._expired += 1
+            return
+        self._users[row.user_id] += 1
+        self._ages[age_of(row, self.now)] += 1
+        if not _certain_orphan(row, self.now):
+            self._possible += 1
+            self._maybe_keep(row)
+
+    def stats(self, *, top: int, probes: Probes | None = None) -> ConnectionStats:
+        """The figures, with the `top` users who have most connections."""
+        connections = self._rows - self._expired
+        names = [name for name, _ in AGES] + [OLDER, UNKNOWN]
+        orphans = connections - self._possible
+        return ConnectionStats(
+            rows=self._rows,
+            expired=self._expired,
+            connections=connections,
+            users=len(self._users),
+            per_user_max=max(self._users.values(), default=0),
+            per_user_mean=connections / len(self._users) if self._users else 0.0,
+            top_users=tuple(
+                UserCount(user, count)
+                for user, count in sorted(self._users.items(), key=lambda item: (-item[1], item[0]))[:top]
+            ),
+            ages=tuple(AgeBucket(name, self._ages[name]) for name in names),
+            certain_orphans=orphans,
+            probes=probes,
+            orphan_share=_overall(orphans, self._possible, probes),
+        )
+
+    def probed(self, *, gone: int, failed: int) -> Probes:
+        """What the sample showed: `gone` of it had no socket, `failed` could not be asked."""
+        asked = len(self.sample) - failed
+        share = None
+        if asked:
+            share = wilson(gone, asked)
+            if asked == self._possible:  # everybody was asked: nothing is left to estimate
+                share = Interval(gone / asked, gone / asked, gone / asked)
+        return Probes(len(self.sample), gone, failed, share)
+
+    def _maybe_keep(self, row: Connection) -> None:
+        """Reservoir sampling (algorithm R)."""
+        if len(self.sample) < self.sample_size:
+            self.sample.append(row)
+        elif self.sample_size and (place := self.randrange(self._possible)) < self.sample_size:
+            self.sample[place] = row
+
+
+def age_of(row: Connection, now: datetime) -> str:
+    """The name of a row's bucket. A row from the future (clocks differ) is new."""
+    if row.connected_at is None:
+        return UNKNOWN
+    age = now - row.connected_at
+    return next((name for name, below in AGES if age < below), OLDER)
+
+
+def wilson(successes: int, trials: int) -> Interval:
+    """Wilson's score interval for a share. Raises ZeroDivisionError without a trial."""
+    share = successes / trials
+    z2 = _Z_95**2
+    middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = _Z_95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
+    low = 0.0 if successes == 0 else max(0.0, middle - half)
+    high = 1.0 if successes == trials else min(1.0, middle + half)
+    return Interval(share, low, high)
+
+
+def _certain_orphan(row: Connection, now: datetime) -> bool:
+    return row.connected_at is not None and now - row.connected_at >= LONGEST_CONNECTION
+
+
+def _overall(certain: int, possible: int, probes: Probes | None) -> Interval | None:
+    """The share of orphans among all connections, from the certain ones and the estimate for the others."""
+    total = certain + possible
+    if not total or probes is None or (probes.orphan_share is None and possible):
+        return None
+    others = probes.orphan_share or Interval(0.0, 0.0, 0.0)
+    return Interval(
+        *((certain + possible * share) / total for share in (others.share, others.low, others.high))
+    )

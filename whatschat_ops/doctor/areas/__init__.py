@@ -1,0 +1,1 @@
+"""The checks of `doctor`, one module per area of the stack."""

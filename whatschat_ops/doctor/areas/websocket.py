@@ -1,0 +1,137 @@
+"""Items 1-4 of the guide: endpoint, functions, table, IAM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.config import Names, Settings
+from whatschat_ops.config.names import LIVE_ALIAS, ROUTE_FUNCTIONS, USER_INDEX
+from whatschat_ops.doctor.check import Finding, fail, judge_permissions, ok, warn
+from whatschat_ops.errors import PROVISION_HINT, NotFound
+from whatschat_ops.sockets.handshake import HandshakeAnswer, probe_handshake
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.attachments import Principal
+from whatschat_ops.stack.iam_check import check_permissions
+from whatschat_ops.stack.operator_policy import policy_of
+from whatschat_ops.stack.outputs import read_outputs
+
+
+def endpoint(settings: Settings, aws: Aws) -> Finding:
+    """Open the endpoint without a token: the `connect` function itself must be the one that refuses (401)."""
+    url = read_outputs(settings, aws).websocket_url
+    return judge_handshake(url, probe_handshake(url))
+
+
+def judge_handshake(url: str, answer: HandshakeAnswer) -> Finding:
+    """What the refusal of a handshake without a token says about the endpoint."""
+    function = ROUTE_FUNCTIONS["$connect"]
+    logs = f"See why: whatschat-ops lambda invoke {function} --tail"
+    if answer.status == 401:
+        return ok(f"{url} answers, and refuses a client without a token.")
+    if answer.status is None:
+        return fail(
+            f"{url} does not answer: {answer.error}.",
+            f"Compare with: whatschat-ops ws endpoint; or {PROVISION_HINT}",
+        )
+    if answer.status == 101:
+        return fail(
+            f"{url} accepted a client without a token.",
+            f"Deploy our handler: whatschat-ops lambda deploy {function}",
+        )
+    if answer.status == 403:
+        return fail(
+            f"{url} answers 403: no such stage, or an authorizer refuses.",
+            f"Compare the stage with: whatschat-ops status; or {PROVISION_HINT}",
+        )
+    if answer.status == 429:
+        return warn(
+            f"{url} answers 429: too many new connections.",
+            "Wait, or raise the quota L-9ED1E49A (new connections per second).",
+        )
+    return fail(f"{url} answers {answer.status}: the function {function} failed or may not be invoked.", logs)
+
+
+def functions(settings: Settings, aws: Aws) -> Finding:
+    """All three functions are there, active, behind the alias, and API Gateway may invoke them."""
+    names = Names(settings)
+    problems = {
+        names.function(short): problem
+        for short in ROUTE_FUNCTIONS.values()
+        if (problem := _function_problem(aws, names.function(short))) is not None
+    }
+    if problems:
+        return fail(
+            "; ".join(f"{name}: {problem}" for name, problem in problems.items()) + ".", PROVISION_HINT
+        )
+    return ok(
+        f"{len(ROUTE_FUNCTIONS)} functions are active, and API Gateway may invoke their alias {LIVE_ALIAS!r}."
+    )
+
+
+def _function_problem(aws: Aws, name: str) -> str | None:
+    client = aws.client("lambda")
+    try:
+        configuration = client.get_function_configuration(FunctionName=name, Qualifier=LIVE_ALIAS)
+    except NotFound:
+        return f"not deployed (no alias {LIVE_ALIAS!r})"
+    if configuration.get("State", "Active") != "Active":
+        return f"state {configuration['State']}: {configuration.get('StateReason', 'no reason given')}"
+    try:
+        policy = str(client.get_policy(FunctionName=name, Qualifier=LIVE_ALIAS)["Policy"])
+    except NotFound:
+        policy = ""
+    return None if "apigateway.amazonaws.com" in policy else "API Gateway may not invoke it"
+
+
+def table(settings: Settings, aws: Aws) -> Finding:
+    """The connections table is there, with its key, its index and its TTL."""
+    name = Names(settings).connections_table
+    client = aws.client("dynamodb")
+    try:
+        description = client.describe_table(TableName=name)["Table"]
+    except NotFound:
+        return fail(
+            f"The table {name} does not exist in {aws.region}.",
+            f"{PROVISION_HINT}, or check CONNECTIONS_TABLE",
+        )
+    ttl = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    problems = table_problems(description, ttl)
+    if problems:
+        return fail(f"The table {name}: {'; '.join(problems)}.", PROVISION_HINT)
+    return ok(
+        f"The table {name} is active, with {USER_INDEX} and TTL; about {description.get('ItemCount', 0)} rows."
+    )
+
+
+def table_problems(description: Mapping[str, Any], ttl: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a connections table, given DescribeTable's Table and the TimeToLiveDescription."""
+    key = [(part["AttributeName"], part["KeyType"]) for part in description["KeySchema"]]
+    indexes = {
+        index["IndexName"]: index.get("IndexStatus", "ACTIVE")
+        for index in description.get("GlobalSecondaryIndexes", [])
+    }
+    problems = []
+    if description["TableStatus"] not in ("ACTIVE", "UPDATING"):
+        problems.append(f"status {description['TableStatus']}")
+    if key != [("connectionId", "HASH")]:
+        problems.append(f"its key is {key}, not connectionId")
+    if indexes.get(USER_INDEX) != "ACTIVE":
+        problems.append(f"the index {USER_INDEX} is {indexes.get(USER_INDEX, 'missing')}")
+    if ttl.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING") or ttl.get("AttributeName") != "ttl":
+        problems.append("TTL is not on for the attribute ttl, so dead connections stay")
+    return problems
+
+
+def iam(settings: Settings, aws: Aws) -> Finding:
+    """The functions' role allows what the handlers do."""
+    names = Names(settings)
+    api_id = read_outputs(settings, aws).api_id or "*"
+    document = policy_of("lambda", settings, Place(aws.region, aws.account_id), api_id)
+    try:
+        found = check_permissions(aws, "lambda", Principal("role", names.lambda_role), document)
+    except NotFound:
+        return fail(f"The role {names.lambda_role} does not exist.", PROVISION_HINT)
+    fix = f"{PROVISION_HINT} (or: whatschat-ops iam attach lambda --role {names.lambda_role})"
+    return judge_permissions(found, fix)

@@ -1,0 +1,155 @@
+"""What ministack 1.5.33's CloudFormation forgets, for the types that a WebSocket stack is made of.
+
+- It knows no `AWS::ApiGatewayV2::Deployment` and refuses a template that has one.
+- It drops a table's `TimeToLiveSpecification` and `PointInTimeRecoverySpecification`.
+- It stores a stage's route settings under names that API Gateway's own answers do not have.
+- It drops a bucket's tags, encryption and expiration (cloudformation_bucket.py).
+- Its `ApiEndpoint` is a host name that does not resolve.
+
+The types are those of the CloudFormation resource reference. A handler is a mapping with `create`, `update` and `delete`;
+`install` adds one and puts ours around some of ministack's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from whatschat_ops.local.control.cloudformation_bucket import complete_bucket
+from whatschat_ops.local.control.wire import EXECUTE_API
+from whatschat_ops.local.layout import HOST
+
+Made = tuple[str, dict[str, Any]]
+"""Physical id (what Ref gives) and attributes (what Fn::GetAtt gives)."""
+
+Handler = Callable[..., Awaitable[Any]]
+"""Of a whole service: method, path, headers, body, query -> answer."""
+
+Change = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+After = Callable[[Made, Mapping[str, Any]], Made]
+
+
+def completed(handler: Handler, apigateway: Any, dynamodb: Any, port: int) -> Handler:
+    """ministack's CloudFormation, its table of resource types completed before the first request.
+
+    Not earlier: its module imports every service, which takes half a second and 30 MB.
+    """
+    installed = False
+
+    async def handle(*request: Any) -> Any:
+        nonlocal installed
+        if not installed:
+            installed = True
+            from ministack.services.cloudformation import provisioners
+
+            install(provisioners._RESOURCE_HANDLERS, apigateway, dynamodb, port)
+            _wrap(
+                provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"],
+                after=lambda made, props: _with_bucket_settings(made, props, provisioners._s3),
+            )
+        return await handler(*request)
+
+    return handle
+
+
+def install(handlers: dict[str, dict[str, Any]], apigateway: Any, dynamodb: Any, port: int) -> None:
+    """Complete ministack's table of resource types, `handlers`."""
+    handlers["AWS::ApiGatewayV2::Deployment"] = _deployment(apigateway)
+    _wrap(handlers["AWS::ApiGatewayV2::Stage"], before=_with_route_settings)
+    _wrap(handlers["AWS::ApiGatewayV2::Api"], after=lambda made, props: _with_endpoint(made, props, port))
+    _wrap(
+        handlers["AWS::DynamoDB::Table"],
+        after=lambda made, props: _with_table_settings(made, props, dynamodb),
+    )
+
+
+def _wrap(
+    handler: dict[str, Any],
+    before: Change = lambda props: props,
+    after: After = lambda made, _props: made,
+) -> None:
+    create, update = handler["create"], handler["update"]
+
+    def created(logical_id: str, props: Mapping[str, Any], stack_name: str) -> Made:
+        props = before(props)
+        return after(create(logical_id, props, stack_name), props)
+
+    def updated(
+        physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any], *rest: Any, **more: Any
+    ) -> Made:
+        new = before(new)
+        return after(update(physical_id, before(old), new, *rest, **more), new)
+
+    handler["create"], handler["update"] = created, updated
+
+
+def _deployment(apigateway: Any) -> dict[str, Any]:
+    """Only the description can be updated; another API means another deployment (resource reference)."""
+
+    def create(_logical_id: str, props: Mapping[str, Any], _stack_name: str) -> Made:
+        api_id = props["ApiId"]
+        made = _answer(apigateway._create_deployment(api_id, {"description": props.get("Description", "")}))
+        deployment_id = made["deploymentId"]
+        if stage := props.get("StageName"):
+            _answer(apigateway._update_stage(api_id, stage, {"deploymentId": deployment_id}))
+        return deployment_id, {"DeploymentId": deployment_id}
+
+    def update(physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any], stack_name: str) -> Made:
+        if new["ApiId"] != old["ApiId"] or new.get("StageName") != old.get("StageName"):
+            return create("", new, stack_name)
+        _answer(apigateway._get_deployment(new["ApiId"], physical_id))
+        apigateway._deployments[new["ApiId"]][physical_id]["description"] = new.get("Description", "")
+        return physical_id, {"DeploymentId": physical_id}
+
+    def delete(physical_id: str, props: Mapping[str, Any]) -> None:
+        status, _, body = apigateway._delete_deployment(props["ApiId"], physical_id)
+        if status not in (204, 404):  # the API may have taken it along
+            raise ValueError(f"AWS::ApiGatewayV2::Deployment: {body!r}")
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _answer(response: tuple[int, Any, bytes]) -> dict[str, Any]:
+    """The document of a service's answer. A ValueError makes the resource, and its stack, fail."""
+    status, _, body = response
+    document: dict[str, Any] = json.loads(body)
+    if status >= 400:
+        raise ValueError(document.get("message") or document.get("Message") or str(document))
+    return document
+
+
+def _with_route_settings(props: Mapping[str, Any]) -> Mapping[str, Any]:
+    changed = dict(props)
+    if settings := props.get("DefaultRouteSettings"):
+        changed["DefaultRouteSettings"] = _camel(settings)
+    if by_route := props.get("RouteSettings"):
+        changed["RouteSettings"] = {route: _camel(settings) for route, settings in by_route.items()}
+    return changed
+
+
+def _camel(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key[:1].lower() + key[1:]: value for key, value in settings.items()}
+
+
+def _with_endpoint(made: Made, props: Mapping[str, Any], port: int) -> Made:
+    api_id, attributes = made
+    scheme = "ws" if props.get("ProtocolType") == "WEBSOCKET" else "http"
+    return api_id, {**attributes, "ApiEndpoint": f"{scheme}://{HOST}:{port}{EXECUTE_API}{api_id}"}
+
+
+def _with_bucket_settings(made: Made, props: Mapping[str, Any], s3: Any) -> Made:
+    complete_bucket(made[0], props, s3)
+    return made
+
+
+def _with_table_settings(made: Made, props: Mapping[str, Any], dynamodb: Any) -> Made:
+    name, _ = made
+    ttl = props.get("TimeToLiveSpecification")
+    if ttl is not None:
+        _answer(dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": ttl}))
+    recovery = props.get("PointInTimeRecoverySpecification") or {"PointInTimeRecoveryEnabled": False}
+    _answer(
+        dynamodb._update_continuous_backups({"TableName": name, "PointInTimeRecoverySpecification": recovery})
+    )
+    return made

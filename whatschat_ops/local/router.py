@@ -1,0 +1,153 @@
+"""The front door of the embedded AWS: an ASGI app that sends every HTTP request where it belongs.
+
+    /_whatschat/health                                     us
+    /_aws/execute-api/{api}/{stage}/@connections/{id}      the gateway
+    signed for the service `chime`                         Chime SDK meetings
+    everything else                                        ministack
+
+WebSocket handshakes do not come here: uvicorn hands them to the gateway's protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Protocol
+
+from whatschat_ops.local.control.wire import connection_path, operation, signed_service
+from whatschat_ops.local.interfaces import HttpRequest, HttpResponse
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+HEALTH_PATH = "/_whatschat/health"
+
+# ministack has paths of its own that need no signature, some of which wipe or reconfigure it. These are needed: links
+# to code that GetFunction and GetLayerVersion give (presigned on AWS), and answers to CloudFormation.
+_UNSIGNED_PREFIXES = (
+    "/_ministack/lambda-code/",
+    "/_ministack/lambda-layers/",
+    "/_ministack/cfn-response/",
+    "/_ministack/cfn-signal/",
+    "/_aws/execute-api/",
+    "/_aws/lambda-url/",
+)
+_CORS = {"access-control-allow-origin": "*", "access-control-expose-headers": "*"}
+
+_log = logging.getLogger(__name__)
+
+
+class Management(Protocol):
+    """The gateway's @connections API."""
+
+    async def handle_management(
+        self, request: HttpRequest, api_id: str, stage: str, connection_id: str
+    ) -> HttpResponse:
+        """Answer one call."""
+        ...
+
+
+class Meetings(Protocol):
+    """The Chime service."""
+
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer one call."""
+        ...
+
+
+class FrontDoor:
+    """The ASGI app."""
+
+    def __init__(
+        self,
+        ministack: Callable[[Scope, Receive, Send], Awaitable[None]],
+        gateway: Management,
+        meetings: Meetings,
+        health: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        self._ministack = ministack
+        self._gateway = gateway
+        self._meetings = meetings
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"Not an HTTP request: {scope['type']}")
+        response = await self._own_answer(scope, receive)
+        if response is None:
+            await self._ministack(scope, receive, _logged(scope, send))
+        else:
+            await _send_response(send, response)
+
+    async def _own_answer(self, scope: Scope, receive: Receive) -> HttpResponse | None:
+        """The answer of one of our own services, or None if the request is for ministack."""
+        raw_path = scope["raw_path"].decode("latin-1")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if raw_path == HEALTH_PATH:
+            return _json(200, self._health())
+        if connection := connection_path(raw_path, headers.get("host", "")):
+            return await self._gateway.handle_management(await _read_request(scope, receive), *connection)
+        if (
+            signed_service(headers.get("authorization", ""), scope["query_string"].decode("latin-1"))
+            == "chime"
+        ):
+            return await self._meetings.handle(await _read_request(scope, receive))
+        if _is_internal(raw_path):
+            return _json(404, {"message": "Not Found"})
+        return None
+
+
+def _is_internal(raw_path: str) -> bool:
+    # Decoded once by whoever routes by it, so an encoded underscore must not slip through.
+    path = raw_path.replace("%5F", "_").replace("%5f", "_")
+    return (path.startswith("/_") or path == "/health") and not path.startswith(_UNSIGNED_PREFIXES)
+
+
+async def _read_request(scope: Scope, receive: Receive) -> HttpRequest:
+    """The whole request. What a client sends that leaves before its end fails the check of its signature."""
+    chunks: list[bytes] = []
+    more = True
+    while more:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return HttpRequest(
+        method=scope["method"],
+        raw_path=scope["raw_path"].decode("latin-1"),
+        query_string=scope["query_string"].decode("latin-1"),
+        headers=tuple(scope["headers"]),
+        body=b"".join(chunks),
+        client_host=(scope.get("client") or ("127.0.0.1",))[0],
+    )
+
+
+async def _send_response(send: Send, response: HttpResponse) -> None:
+    headers = {"content-length": str(len(response.body)), **_CORS}
+    headers |= {name.lower(): value for name, value in response.headers.items()}
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": response.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+def _json(status: int, document: Mapping[str, Any]) -> HttpResponse:
+    return HttpResponse(status, json.dumps(document).encode(), {"content-type": "application/json"})
+
+
+def _logged(scope: Scope, send: Send) -> Send:
+    """`send`, and a line in the log for every request that failed."""
+    started = time.monotonic()
+
+    async def send_and_log(message: Mapping[str, Any]) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            service = signed_service(headers.get("authorization", ""), "") or "unsigned"
+            what = operation(scope["path"], headers, b"") or f"{scope['method']} {scope['path']}"
+            took_ms = (time.monotonic() - started) * 1000
+            _log.info("%s %s: %d in %.0f ms", service, what, message["status"], took_ms)
+        await send(message)
+
+    return send_and_log

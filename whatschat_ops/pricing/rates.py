@@ -1,0 +1,112 @@
+"""Rate cards: what a unit costs, where that was read, and when.
+
+Input: a card of this package (`cards/*.yaml`), optionally a user's file with other rates. Output: a `RateCard`.
+Nothing here knows how much of anything is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from whatschat_ops.config.located import Located, Origin, read_yaml, validate
+from whatschat_ops.pricing.amounts import Amount
+
+CARDS = Path(__file__).with_name("cards")
+GUIDE_CARD = CARDS / "guide.yaml"
+AWS_CARD = CARDS / "aws-us-east-1.yaml"
+
+RateKey = Literal[
+    "websocket_messages",
+    "websocket_connection_minutes",
+    "chime_audio",
+    "chime_video",
+    "lambda_requests",
+    "lambda_duration_arm64",
+    "lambda_duration_x86_64",
+    "dynamodb_writes",
+    "dynamodb_reads",
+    "dynamodb_storage",
+    "logs_ingested",
+    "logs_stored",
+    "data_transfer_out",
+]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tier(_Frozen):
+    """A price that holds up to a quantity of the month; `up_to` None means for all the rest."""
+
+    price: Amount
+    up_to: Amount | None = None
+
+
+class FreeTier(_Frozen):
+    """Units that cost nothing each month. Rates of the same `pool` share one allowance."""
+
+    quantity: Amount
+    kind: Literal["always", "first_year"]
+    pool: str | None = None
+
+
+class Rate(_Frozen):
+    """The price of one thing: `tiers[n].price` dollars for `per` units."""
+
+    unit: str
+    per: Annotated[Amount, Field(gt=0)]
+    tiers: Annotated[tuple[Tier, ...], Field(min_length=1)]
+    metered_kb: Annotated[Amount, Field(gt=0)] | None = None
+    """A message is billed in units of this size, rounded up; None: a message is a message."""
+    free: FreeTier | None = None
+    source: str = ""
+    as_of: date | None = None
+    remark: str | None = None
+
+    @model_validator(mode="after")
+    def _tiers_go_up(self) -> Rate:
+        limits = [tier.up_to for tier in self.tiers]
+        bounded = [limit for limit in limits[:-1] if limit is not None]
+        if limits[-1] is not None or len(bounded) != len(limits) - 1:
+            raise ValueError("every tier but the last needs up_to, and the last has none")
+        if any(high <= low for low, high in zip([Decimal(0), *bounded], bounded, strict=False)):
+            raise ValueError("the tiers' up_to must go up")
+        return self
+
+
+class RateCard(_Frozen):
+    """Prices of one origin, in US dollars."""
+
+    title: str
+    region: str
+    as_of: date
+    rates: Mapping[RateKey, Rate]
+
+
+def guide_card() -> RateCard:
+    """The prices of the AWS Integration Guide."""
+    return validate(RateCard, read_yaml(GUIDE_CARD))
+
+
+def aws_card(overrides: Path | None = None) -> RateCard:
+    """AWS's list prices, with those of the file `overrides` in their place. Raises ConfigError."""
+    values = read_yaml(AWS_CARD)
+    if overrides is not None:
+        given = read_yaml(overrides)
+        values.update(given)
+        values.update(_sources(given, overrides))
+    return validate(RateCard, values, hint="whatschat-ops cost rates --json  # every rate")
+
+
+def _sources(given: Mapping[str, Located], path: Path) -> dict[str, Located]:
+    """A changed rate comes from the user's file, whatever the card said."""
+    touched = {".".join(key.split(".")[:2]) for key in given if key.startswith("rates.")}
+    origin = Origin(str(path))
+    return {f"{rate}.source": Located(str(path), origin) for rate in touched if f"{rate}.source" not in given}

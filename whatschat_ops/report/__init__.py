@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: charts as SVG, no scripts and no network needed."""

@@ -1,0 +1,186 @@
+"""One WebSocket to the API: open it with a token, send messages in frames, ask and wait for the answer.
+
+Longer life (reconnects, keep-alive) is `session`; this module knows one socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.typing import Subprotocol
+
+from whatschat_ops import __version__
+from whatschat_ops.connections.management import LARGEST_FRAME_BYTES, check_size
+from whatschat_ops.errors import OpsError, PermissionDenied, Unavailable, UsageError
+from whatschat_ops.redaction import Secret
+from whatschat_ops.sockets import tokens
+from whatschat_ops.sockets.close_codes import describe
+from whatschat_ops.sockets.handshake import Handshake, TokenVia, build_handshake, refusal
+
+OPEN_TIMEOUT_S = 35.0
+"""API Gateway holds the handshake until `$connect` has answered: at most 29 s."""
+
+CLOSE_TIMEOUT_S = 3.0
+
+
+class Socket(Protocol):
+    """What we use of a `websockets` connection."""
+
+    @property
+    def close_code(self) -> int | None:
+        """The code it was closed with, once it is closed."""
+        ...
+
+    @property
+    def close_reason(self) -> str | None:
+        """The reason it was closed with, once it is closed."""
+        ...
+
+    async def send(self, message: str | list[str]) -> None:
+        """Send a message; a list is one message in several frames."""
+        ...
+
+    async def recv(self) -> str | bytes:
+        """The next message. Raises ConnectionClosed."""
+        ...
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Say goodbye and wait for the other side's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Opens sockets with a token that is made anew for each."""
+
+    websocket_url: str
+    make_token: Callable[[], Secret]
+    via: TokenVia = TokenVia.HEADER
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    async def __call__(self) -> Socket:
+        """A connected socket. Raises as `open_socket`, and UsageError for a token that cannot be sent."""
+        token = self.make_token()
+        handshake = build_handshake(self.websocket_url, token, self.via)
+        try:
+            return await open_socket(handshake)
+        except PermissionDenied as error:
+            raise self._with_what_is_wrong(error, token) from error
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Socket]:
+        """A connected socket that is closed with 1000 at the end."""
+        connection = await self()
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    def _with_what_is_wrong(self, error: PermissionDenied, token: Secret) -> OpsError:
+        """The refusal, with what can be seen from here to be wrong with the token."""
+        try:
+            problems = tokens.inspect(token.reveal(), now=self.now()).problems
+        except UsageError as malformed:
+            problems = (malformed.message,)
+        if not problems:
+            return error
+        return PermissionDenied(
+            f"{error.message} About the token: {' '.join(problems)}",
+            hint="whatschat-ops token mint --user USER",
+            aws_code=error.aws_code,
+        )
+
+
+async def open_socket(
+    handshake: Handshake, *, timeout_s: float = OPEN_TIMEOUT_S, tls: ssl.SSLContext | None = None
+) -> Socket:
+    """A connected socket. Who opens many hands in one TLS context for all of them.
+
+    Raises PermissionDenied (401, 403), NotFound (404, no such host), Throttled (429), Unavailable (5xx, nobody
+    answers) or Rejected (any other refusal).
+    """
+    tls_options: dict[str, Any] = {} if tls is None else {"ssl": tls}
+    try:
+        connection: Socket = await connect(
+            handshake.url,
+            additional_headers=handshake.headers,
+            subprotocols=[Subprotocol(name) for name in handshake.subprotocols] or None,
+            user_agent_header=f"whatschat-ops/{__version__}",
+            open_timeout=timeout_s,
+            close_timeout=CLOSE_TIMEOUT_S,
+            compression=None,  # API Gateway does not negotiate permessage-deflate
+            ping_interval=None,  # only messages count against the 10 idle minutes; `session` sends those
+            proxy=None if _is_loopback(handshake.url) else True,
+            **tls_options,
+        )
+    except (InvalidHandshake, OSError, TimeoutError, EOFError) as error:
+        raise refusal(error, handshake.url) from error
+    return connection
+
+
+async def send_text(connection: Socket, text: str) -> None:
+    """Send one message in frames that API Gateway accepts. Raises UsageError when it is too big, ConnectionClosed."""
+    check_size(text.encode())
+    parts = list(frames(text))
+    await connection.send(parts if len(parts) > 1 else text)
+
+
+async def request(
+    connection: Socket, text: str, *, is_answer: Callable[[str], bool], timeout_s: float
+) -> str:
+    """Send a message and wait for its answer; other messages in between are dropped.
+
+    Raises Unavailable when no answer came in time, or when the socket was closed first.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            await send_text(connection, text)
+            while True:
+                message = as_text(await connection.recv())
+                if is_answer(message):
+                    return message
+    except TimeoutError as error:
+        raise Unavailable(
+            f"The message was sent, but no acknowledgement came within {timeout_s:g} s.",
+            hint="whatschat-ops doctor websocket",
+        ) from error
+    except ConnectionClosed as error:
+        raise Unavailable(
+            f"The socket was closed before an acknowledgement came: "
+            f"{describe(connection.close_code or 1006, connection.close_reason or '')}."
+        ) from error
+
+
+def frames(text: str) -> Iterator[str]:
+    """`text` in parts of at most 32 KB of UTF-8, cut between characters."""
+    data = text.encode()
+    start = 0
+    while start < len(data):
+        end = min(start + LARGEST_FRAME_BYTES, len(data))
+        while end < len(data) and data[end] & 0b1100_0000 == 0b1000_0000:  # inside a character
+            end -= 1
+        yield data[start:end].decode()
+        start = end
+
+
+def as_text(message: str | bytes) -> str:
+    """A message as text, whatever kind of frame it came in."""
+    return message if isinstance(message, str) else message.decode("utf-8", "replace")
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

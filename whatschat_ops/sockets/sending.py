@@ -1,0 +1,71 @@
+"""`message:send` from a client's side: one message to some users, and the receipt for it (docs/protocol.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from whatschat_ops.errors import Rejected
+from whatschat_ops.sockets.client import Socket, request
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What `message:sent` says: users by outcome, and the connections reached; None where the server does not say."""
+
+    message_id: str
+    recipients: int | None
+    delivered: int | None
+    offline: int | None
+    failed: int | None
+    connections: int | None
+
+
+async def send_message(
+    connection: Socket, recipients: Sequence[str], content: str, *, message_id: str, timeout_s: float
+) -> Receipt:
+    """Send `content` to `recipients` and wait for the receipt.
+
+    Raises Rejected when the server answers with an error, Unavailable when it does not answer in time.
+    """
+    message = {
+        "type": "message:send",
+        "id": message_id,
+        "recipients": list(dict.fromkeys(recipients)),
+        "content": content,
+    }
+    text = json.dumps(message, ensure_ascii=False)
+    answer = _document(
+        await request(
+            connection, text, is_answer=lambda body: is_answer(body, message_id), timeout_s=timeout_s
+        )
+    )
+    if answer["type"] == "error":
+        raise Rejected(
+            f"The message was refused: {answer.get('message', 'no reason given')}.",
+            aws_code=str(answer.get("code", "")),
+            operation="message:send",
+        )
+    counts = {
+        name: answer.get(name) if isinstance(answer.get(name), int) else None
+        for name in ("recipients", "delivered", "offline", "failed", "connections")
+    }
+    return Receipt(message_id=message_id, **counts)
+
+
+def is_answer(body: str, message_id: str) -> bool:
+    """Whether `body` answers the message with this id. An error of API Gateway itself carries no id of ours."""
+    document = _document(body)
+    if document.get("type") in ("message:sent", "error"):
+        return bool(document.get("id", message_id) == message_id)
+    return False
+
+
+def _document(body: str) -> Mapping[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,1 @@
+"""What the stack is made of, part by part: resources and policy statements as pure functions of the settings."""
