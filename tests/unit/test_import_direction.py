@@ -189,6 +189,15 @@ def test_only_the_command_line_imports_the_embedded_aws() -> None:
     assert wrong == []
 
 
+def test_only_the_target_tells_the_embedded_aws_from_an_account() -> None:
+    knowing = {
+        parts_of(file)
+        for file in FILES
+        if package_of(file) == "cli" and "local.enabled" in file.read_text(encoding="utf-8")
+    }
+    assert knowing == {("cli", "target")}
+
+
 def test_no_module_imports_itself_by_way_of_others() -> None:
     edges: dict[str, set[str]] = {name: set() for name in MODULE_FILES}
     for found in IMPORTS:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.command import command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import UsageError
 
 

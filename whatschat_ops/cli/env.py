@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.cli.command import Run, ShowSecretsOption, command
+from whatschat_ops.cli.command import ShowSecretsOption, command
+from whatschat_ops.cli.run import Run
 
 if TYPE_CHECKING:
     from whatschat_ops.environment.render import Side, WrittenFile

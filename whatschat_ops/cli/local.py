@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.run import Run
 
 if TYPE_CHECKING:
     from whatschat_ops.local.service import LocalService, LocalStatus, ResetResult, StopResult

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import inspect
 import os
 import re
 import sys
@@ -15,15 +14,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from whatschat_ops import __version__
-from whatschat_ops.cli.command import (
-    COMMON,
-    COMMON_PARAMETERS,
-    CommonOptions,
-    current_run,
-    forget_runs,
-    make_run,
-)
+from whatschat_ops.cli.command import root_callback
 from whatschat_ops.cli.commands import MODULES, modules_for
+from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.interrupts import terminate_as_interrupted
 from whatschat_ops.errors import ExitCode, Interrupted, OpsError, UsageError
 
@@ -43,35 +36,21 @@ def build_app(modules: Sequence[str] = MODULES) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
     )
-    app.callback()(_root())
+    root_callback(app, _VersionOption)
     for module in modules:
         importlib.import_module(module).register(app)
     return app
-
-
-def _root() -> Any:
-    def root(ctx: typer.Context, **values: Any) -> None:
-        ctx.obj = CommonOptions(**{key: values[key] for key in COMMON})
-
-    version_option = Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ]
-    parameters = [
-        inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
-        inspect.Parameter(
-            "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=version_option
-        ),
-        *COMMON_PARAMETERS,
-    ]
-    root.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    root.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return root
 
 
 def _print_version(value: bool) -> None:
     if value:
         sys.stdout.write(f"whatschat-ops {__version__}\n")
         raise typer.Exit
+
+
+_VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+]
 
 
 def run() -> NoReturn:
@@ -84,26 +63,28 @@ def run() -> NoReturn:
 
 def main(arguments: list[str]) -> int:
     """Run one command line. Returns the exit code; prints what failed."""
-    forget_runs()
+    run = Run()
     try:
         result = typer.main.get_command(build_app(modules_for(arguments))).main(
-            args=arguments, prog_name="whatschat-ops", standalone_mode=False
+            args=arguments, prog_name="whatschat-ops", standalone_mode=False, obj=run
         )
     except (typer.Abort, KeyboardInterrupt):
-        return _fail(Interrupted("Interrupted."))
+        return _fail(run, Interrupted("Interrupted."))
     except _CliUsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a bare group: its help is printed already
             return ExitCode.USAGE
-        return _fail(_as_usage_error(error, arguments), arguments)
+        # The options behind the mistake were not read.
+        run.take(CommonOptions(json="--json" in arguments or None, debug="--debug" in arguments or None))
+        return _fail(run, _as_usage_error(error, arguments))
     except OpsError as error:
-        return _fail(error)
+        return _fail(run, error)
     except BrokenPipeError:  # the reader of a pipe has gone, for example `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug
-        return _fail(_as_bug(error))
+        return _fail(run, _as_bug(error))
     if result == ExitCode.INTERRUPTED:  # newer versions of Typer turn Ctrl-C into this
-        return _fail(Interrupted("Interrupted."))
+        return _fail(run, Interrupted("Interrupted."))
     return result if isinstance(result, int) else ExitCode.DONE
 
 
@@ -138,12 +119,8 @@ def _as_bug(error: Exception) -> OpsError:
     )
 
 
-def _fail(error: OpsError, arguments: list[str] | None = None) -> int:
-    current = current_run()
-    if current is None:  # the options themselves could not be parsed
-        given = arguments or []
-        current = make_run(CommonOptions(json="--json" in given, debug="--debug" in given))
-    if current.options.debug:
-        traceback.print_exc(file=current.out.stderr)
-    current.out.fail(error)
+def _fail(run: Run, error: OpsError) -> int:
+    if run.options.debug:
+        traceback.print_exc(file=run.out.stderr)
+    run.out.fail(error)
     return error.exit_code

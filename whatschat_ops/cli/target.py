@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from whatschat_ops.aws import AwsTarget
 from whatschat_ops.cli.terminal.output import Output
-from whatschat_ops.config import LoadedSettings
+from whatschat_ops.config import LoadedSettings, Settings
 from whatschat_ops.errors import UsageError
 
 
@@ -31,3 +31,8 @@ def aws_target(loaded: LoadedSettings, out: Output) -> AwsTarget:
         access_key_id=service.access_key_id,
         secret_access_key=service.secret_access_key,
     )
+
+
+def has_other_users(settings: Settings) -> bool:
+    """Whether the application may have users besides the caller: in an account, not on the embedded AWS."""
+    return not settings.local.enabled

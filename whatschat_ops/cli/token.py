@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.command import command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -50,14 +51,13 @@ def mint(
     import uuid
 
     from whatschat_ops.sockets import tokens
-    from whatschat_ops.stack.jwt_secret import read_jwt_secret
 
     now = datetime.now(UTC)
     minutes = run.settings.auth.token_ttl_minutes if ttl_minutes is None else ttl_minutes
     claims = _claims(claim or [])
     minted = tokens.mint(
         user,
-        read_jwt_secret(run.settings, run.aws),
+        run.jwt_secret(),
         ttl=timedelta(minutes=minutes),
         now=now,
         token_id=uuid.uuid4().hex,
@@ -90,11 +90,7 @@ def inspect_token(
     from whatschat_ops.sockets import tokens
 
     text = _token_text(token)
-    secret = None
-    if verify:
-        from whatschat_ops.stack.jwt_secret import read_jwt_secret
-
-        secret = read_jwt_secret(run.settings, run.aws)
+    secret = run.jwt_secret() if verify else None
     inspection = tokens.inspect(text, now=datetime.now(UTC), secret=secret)
     run.out.result(inspection, _render)
     if verify and inspection.problems:

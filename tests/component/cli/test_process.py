@@ -14,9 +14,10 @@ import pytest
 import typer
 
 from whatschat_ops.cli import commands
-from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.command import command
 from whatschat_ops.cli.commands import COMMANDS
 from whatschat_ops.cli.main import main
+from whatschat_ops.cli.run import Run
 
 
 @pytest.fixture(autouse=True)

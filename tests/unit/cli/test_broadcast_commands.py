@@ -14,8 +14,8 @@ from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.past_runs import read_run
 from whatschat_ops.broadcast.journal.record import RunRecord
 from whatschat_ops.broadcast.journal.summary import Failure, Pruning, RunState, Tolerance
-from whatschat_ops.cli.command import CommonOptions, Run
 from whatschat_ops.cli.main import main
+from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.ws.broadcast_outcome import _left_words, conclude
 from whatschat_ops.errors import ExitCode, OpsError, PartlyDone

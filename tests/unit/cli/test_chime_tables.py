@@ -19,7 +19,7 @@ from whatschat_ops.chime import (
 )
 from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedMeeting
-from whatschat_ops.cli.command import CommonOptions, Run
+from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.redaction import Secret
 

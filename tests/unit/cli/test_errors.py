@@ -12,9 +12,10 @@ import pytest
 import typer
 
 from whatschat_ops.cli import commands
-from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.command import command
 from whatschat_ops.cli.commands import COMMANDS, MODULES, modules_for
 from whatschat_ops.cli.main import build_app, main
+from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import (
     ChecksFailed,
     ConfigError,

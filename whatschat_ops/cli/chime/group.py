@@ -14,7 +14,8 @@ import typer
 
 from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedAttendee, DeletedMeeting
-from whatschat_ops.cli.command import Run, ShowSecretsOption, YesOption, command
+from whatschat_ops.cli.command import ShowSecretsOption, YesOption, command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import AwsError, Interrupted, OpsError, PartlyDone, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def create_meeting(
 
     Example: whatschat-ops chime meeting create --user alice --attendee alice --attendee bob
     """
-    service = _service(run)
+    service = run.chime()
     invited = _checked_users(attendee or [])
     meeting = service.create_meeting(user, external_id, media_region=media_region)
     batch = _invite(service, meeting.meeting_id, invited)
@@ -72,7 +73,7 @@ def create_meeting(
 
 def get_meeting(run: Run, meeting: MeetingArgument) -> None:
     """Show a meeting that has not ended."""
-    service = _service(run)
+    service = run.chime()
     run.out.result(service.get_meeting(service.find_meeting_id(meeting)), tables.render_meeting)
 
 
@@ -87,7 +88,7 @@ def list_meetings(
 
     Chime itself cannot list meetings; this reads the table that every meeting made here is written to.
     """
-    service = _service(run)
+    service = run.chime()
     with run.out.status("Asking Chime which meetings still exist ..."):
         records = service.list_meetings(check=check)
     shown = [record for record in records if all_ or not record.status.over]
@@ -102,7 +103,7 @@ def delete_meetings(
     yes: YesOption = False,
 ) -> None:
     """End meetings: everybody in them is disconnected."""
-    service = _service(run)
+    service = run.chime()
     question = f"End {', '.join(meetings)}? Everybody there is disconnected."
     if not run.out.confirm(question, yes=yes):
         raise Interrupted("Nothing was deleted.")
@@ -136,7 +137,7 @@ def create_attendees(
     users = _checked_users([*(user or []), *_read_users(users_file)])
     if not users:
         raise UsageError("Nobody to invite.", hint="Name users with --user or --users-file.")
-    service = _service(run)
+    service = run.chime()
     meeting_id = service.find_meeting_id(meeting)
     batch = service.create_attendees(meeting_id, users)
     run.out.result(batch, lambda result: tables.render_batch(run, result))
@@ -149,7 +150,7 @@ def list_attendees(
     show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
     """List the attendees of a meeting, whether they have joined or not."""
-    service = _service(run)
+    service = run.chime()
     attendees = service.list_attendees(service.find_meeting_id(meeting))
     run.out.result(attendees, lambda result: tables.render_attendees(run, result))
 
@@ -161,7 +162,7 @@ def get_attendee(
     show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
     """Show one attendee."""
-    service = _service(run)
+    service = run.chime()
     found = service.get_attendee(service.find_meeting_id(meeting), attendee)
     run.out.result(found, lambda result: tables.render_attendees(run, [result]))
 
@@ -170,7 +171,7 @@ def delete_attendee(
     run: Run, meeting: MeetingArgument, attendee: AttendeeArgument, yes: YesOption = False
 ) -> None:
     """Dismiss an attendee: their join token is worth nothing any more."""
-    service = _service(run)
+    service = run.chime()
     meeting_id = service.find_meeting_id(meeting)
     if not run.out.confirm(f"Dismiss attendee {attendee} from meeting {meeting_id}?", yes=yes):
         raise Interrupted("Nothing was deleted.")
@@ -178,12 +179,6 @@ def delete_attendee(
     run.out.result(
         DeletedAttendee(meeting_id, attendee), lambda result: f"Dismissed attendee {result.attendee_id}."
     )
-
-
-def _service(run: Run) -> ChimeService:
-    from whatschat_ops.chime import ChimeService, MeetingLedger
-
-    return ChimeService(run.aws, run.settings, MeetingLedger(run.aws, run.names.ledger_table))
 
 
 def _delete(service: ChimeService, meeting: str, *, alone: bool) -> DeletedMeeting:

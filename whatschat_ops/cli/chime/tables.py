@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from whatschat_ops.chime import Attendee, AttendeeBatch, FailedAttendee, Meeting, MeetingRecord
     from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedMeeting
-    from whatschat_ops.cli.command import Run
+    from whatschat_ops.cli.run import Run
 
 
 def render_created(run: Run, created: CreatedMeeting) -> RenderableType:

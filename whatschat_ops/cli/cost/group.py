@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.command import command
 from whatschat_ops.cli.cost import tables as cost_tables
 from whatschat_ops.cli.cost.options import (
     AudioMinutesOption,
@@ -29,6 +29,7 @@ from whatschat_ops.cli.cost.options import (
     VideoMinutesOption,
     given,
 )
+from whatschat_ops.cli.run import Run
 
 if TYPE_CHECKING:
     from whatschat_ops.cost.quantities import StackFacts

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.command import command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import UsageError
 
 if TYPE_CHECKING:

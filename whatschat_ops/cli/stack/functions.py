@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import Run, YesOption, command
-from whatschat_ops.cli.stack.opening import open_stack
+from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.stack.provision import show_and_apply
 from whatschat_ops.errors import ExitCode, UsageError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         InvocationResult,
         WrittenZip,
     )
-    from whatschat_ops.stack.lambdas.lifecycle import Lifecycle, Move, Moved
+    from whatschat_ops.stack.lambdas.lifecycle import Move, Moved
     from whatschat_ops.stack.stack import Stack
 
 NameArgument = Annotated[str | None, typer.Argument(help="connect, disconnect or default. [default: all]")]
@@ -77,8 +77,8 @@ def deploy(
 
     shorts = _shorts(run, name)
     if canary is not None:
-        _lifecycle(run).require_canary_possible(shorts, canary)
-    stack = open_stack(run)
+        run.lifecycle().require_canary_possible(shorts, canary)
+    stack = run.stack()
     kinds = ("function", "alias") if canary is None else ("function",)
     made = stack.plan_only({f"{kind}.{short}" for kind in kinds for short in shorts})
     question = "Deploy this?" if canary is None else f"Deploy this, and give it {canary}% of the calls?"
@@ -104,8 +104,8 @@ def promote(run: Run, name: NameArgument = None, yes: YesOption = False) -> None
 
     Example: whatschat-ops lambda promote connect
     """
-    stack = open_stack(run)
-    _show_and_move(run, stack, _lifecycle(run).promotions(_shorts(run, name)), yes=yes)
+    stack = run.stack()
+    _show_and_move(run, stack, run.lifecycle().promotions(_shorts(run, name)), yes=yes)
 
 
 def rollback(
@@ -127,9 +127,9 @@ def rollback(
             "--to needs the name of a function: each counts its versions by itself.",
             hint=f"whatschat-ops lambda rollback connect --to {to}",
         )
-    stack = open_stack(run)
+    stack = run.stack()
     shorts = _shorts(run, name)
-    moves = _lifecycle(run).rollbacks(shorts, to)
+    moves = run.lifecycle().rollbacks(shorts, to)
     moving = {move.alias.function for move in moves}
     for function in (run.names.function(short) for short in shorts):
         if function not in moving:
@@ -172,19 +172,12 @@ def _shorts(run: Run, name: str | None) -> list[str]:
     return [short_name(run.settings, name)] if name else list(ROUTE_FUNCTIONS.values())
 
 
-def _lifecycle(run: Run) -> Lifecycle:
-    from whatschat_ops.stack.lambdas.lifecycle import Lifecycle
-    from whatschat_ops.stack.waiting import Waiting
-
-    return Lifecycle(run.settings, run.aws, Waiting(say=run.out.note))
-
-
 def _start_canaries(
     run: Run, stack: Stack, versions: Mapping[str, str], percent: int, *, asked: bool
 ) -> list[Moved]:
     """Start them; ask first, unless the user has agreed to the deployment that they are a part of."""
     stack.guard(run.command_path)  # the deployment's lock was given back with it
-    lifecycle = _lifecycle(run)
+    lifecycle = run.lifecycle()
     moves = lifecycle.canaries(versions, percent)
     if not moves or not (asked or run.out.confirm(_question(moves), yes=False)):
         return []
@@ -197,7 +190,7 @@ def _show_and_move(run: Run, stack: Stack, moves: list[Move], *, yes: bool) -> N
         run.out.note("Nothing was done.")
         return
     with stack.locked():
-        moved = _lifecycle(run).make_moves(moves)
+        moved = run.lifecycle().make_moves(moves)
     run.out.result(moved, _render_moved)
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import ChecksFailed, NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -158,12 +159,9 @@ def _change(run: Run, verb: str, component: Component, principal: Principal, *, 
 
 def _lock(run: Run, *, required: bool) -> AbstractContextManager[None]:
     """The lock of the stack, to be held during a change. Without a stack there is none: NotFound if it is `required`."""
-    from whatschat_ops.cli.stack.opening import open_stack
-    from whatschat_ops.stack.outputs import read_outputs
-
-    stack = open_stack(run)
+    stack = run.stack()
     try:
-        read_outputs(run.settings, run.aws)
+        _ = run.outputs
     except NotFound:
         if required:
             raise
@@ -175,9 +173,8 @@ def _document_of(run: Run, component: Component) -> dict[str, Any]:
     """The component's policy in this account. An operator may have to make an API, whose id nobody knows yet."""
     from whatschat_ops.stack.arns import Place
     from whatschat_ops.stack.operator_policy import policy_of
-    from whatschat_ops.stack.outputs import read_outputs
 
-    api_id = (read_outputs(run.settings, run.aws).api_id or "*") if component is Component.LAMBDA else "*"
+    api_id = (run.outputs.api_id or "*") if component is Component.LAMBDA else "*"
     place = Place(run.aws.region, run.aws.account_id)
     return policy_of(component.value, run.settings, place, api_id)
 

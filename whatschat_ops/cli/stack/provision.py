@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.cli.command import Run, YesOption, command
-from whatschat_ops.cli.stack.opening import open_stack
+from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def provision(
     saved = _load(plan_file, adopt or delete_data) if plan_file else None
     options = saved.options if saved else PlanOptions(adopt, delete_data)
     run.fill_place(options.given)
-    stack = open_stack(run)
+    stack = run.stack()
     with run.out.status("Reading what is there"):
         made = stack.plan(adopt=options.adopt, delete_data=options.delete_data)
     if saved:
@@ -160,7 +160,7 @@ def plan(
 
     if out is not None:
         require_plan_or_nothing(out)
-    stack = open_stack(run, reading=True)
+    stack = run.stack(reading=True)
     with run.out.status("Reading what is there"):
         made = stack.plan(adopt=adopt, delete_data=delete_data)
     _note_defaults(run, made)
@@ -179,7 +179,7 @@ def destroy(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = Fa
 
     The Region-wide log role of API Gateway stays, because other APIs may use it.
     """
-    stack = open_stack(run)
+    stack = run.stack()
     with run.out.status("Reading what is there"):
         made = stack.plan_destroy(delete_data=delete_data)
     destroy_planned(run, stack, made, yes=yes, last=True)
@@ -190,7 +190,7 @@ def unlock(run: Run, yes: YesOption = False) -> None:
 
     Needed only when a run was killed on another machine and its lock must not be waited for (at most half a minute).
     """
-    stack = open_stack(run, reading=True)
+    stack = run.stack(reading=True)
     if not run.out.confirm(f"Take the lock of {stack.name} away from whoever holds it?", yes=yes):
         run.out.note("Nothing was done.")
         return

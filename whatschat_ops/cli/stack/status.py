@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.cli.command import Run
+from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.errors import PROVISION_HINT
 
@@ -31,10 +31,9 @@ def status(
 
     Example: whatschat-ops status --watch --interval 10
     """
-    from whatschat_ops.cli.stack.opening import open_stack
     from whatschat_ops.cli.stack.plan_view import render_status
 
-    stack = open_stack(run, reading=True)
+    stack = run.stack(reading=True)
     if watch:
         _watch(run.out, stack, interval)
         return

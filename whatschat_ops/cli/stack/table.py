@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from whatschat_ops.cli.command import Run, YesOption, command
-from whatschat_ops.cli.stack.opening import open_stack
+from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.stack.provision import AdoptOption, DeleteDataOption, destroy_planned, show_and_apply
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def create(run: Run, yes: YesOption = False, adopt: AdoptOption = False) -> None
     """Create the connections table alone, or bring it to what the settings say."""
     from whatschat_ops.stack.parts.websocket import CONNECTIONS_TABLE
 
-    stack = open_stack(run)
+    stack = run.stack()
     made = stack.plan_only({CONNECTIONS_TABLE}, adopt=adopt)
     table = run.names.connections_table
     applied = show_and_apply(run, stack, made, f"Apply this to the table {table}?", yes=yes)
@@ -58,7 +58,7 @@ def delete(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = Fal
     """Delete the connections table with all its rows, if it carries the tag of the stack."""
     from whatschat_ops.stack.parts.websocket import CONNECTIONS_TABLE
 
-    stack = open_stack(run)
+    stack = run.stack()
     made = stack.plan_destroy(delete_data=delete_data, addresses={CONNECTIONS_TABLE})
     destroy_planned(run, stack, made, yes=yes)
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whatschat_ops.cli.command import Run, YesOption
+from whatschat_ops.cli.command import YesOption
+from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws.broadcast_options import (
     ConcurrencyOption,
     ConnectionsOption,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from whatschat_ops.broadcast.journal.summary import Tolerance
     from whatschat_ops.broadcast.message import Message
     from whatschat_ops.sender.model import SendPolicy
-    from whatschat_ops.stack.outputs import StackOutputs
 
 
 def broadcast(
@@ -113,7 +113,6 @@ class _Order:
         self._tolerance = tolerance
         self._run_id = new_run_id()
         self._begun = False
-        self._found: StackOutputs | None = None
 
     def compose(self, given: str, *, kind: str | None, text: bool, no_id: bool) -> None:
         """Make and check the message."""
@@ -132,7 +131,7 @@ class _Order:
         from whatschat_ops.broadcast.broadcasting import users_copy
 
         chosen = parse_sample(sample, self._run_id) if sample is not None else None
-        kept = users_copy(runs_directory(), self._run_id)
+        kept = users_copy(self._run.broadcasts_directory, self._run_id)
         if users_file == Path("-"):
             _keep_standard_input(kept)
             users_file = kept
@@ -157,7 +156,7 @@ class _Order:
         from whatschat_ops.cli.ws.broadcast_tables import render_estimate
         from whatschat_ops.pricing.rates import aws_card, guide_card
 
-        table = Table(self._run.aws, self._outputs.connections_table)
+        table = Table(self._run.aws, self._run.outputs.connections_table)
         _collect_rarely()
         with self._run.out.status("Reading the table"):
             who = audience(table.source(self.selection, self._run.out.warn).pages(None))
@@ -181,21 +180,21 @@ class _Order:
         """Ask before everybody in an account gets something."""
         from whatschat_ops.broadcast.audience.sources import Table
 
-        if yes or self._run.settings.local.enabled or not self.selection.whole_table:
-            return True
-        table = Table(self._run.aws, self._outputs.connections_table)
-        question = (
-            f"Send {self.message.size_bytes:,} bytes to {self.selection} of {self._run.names.stack} "
-            f"(about {table.about_how_many():,} rows)?"
-        )
-        if self._run.out.confirm(question, yes=False):
+        def question() -> str:
+            table = Table(self._run.aws, self._run.outputs.connections_table)
+            return (
+                f"Send {self.message.size_bytes:,} bytes to {self.selection} of {self._run.names.stack} "
+                f"(about {table.about_how_many():,} rows)?"
+            )
+
+        if self._run.confirm_for_users(question, yes=yes or not self.selection.whole_table):
             return True
         self._run.out.note("Nothing was sent.")
         return False
 
     def send(self) -> None:
         """Begin the run, and carry it out."""
-        work = _work(self._run, self._outputs)
+        work = self._run.broadcasts()
         journal = work.begin(
             self._run_id, self.message, self.selection, self._policy, engine=self._engine.value
         )
@@ -208,26 +207,17 @@ class _Order:
 
         return send_policy(self._run.settings, self._run.aws.region, self._pace)
 
-    @property
-    def _outputs(self) -> StackOutputs:
-        from whatschat_ops.stack.outputs import read_outputs
-
-        if self._found is None:
-            self._found = read_outputs(self._run.settings, self._run.aws)
-        return self._found
-
 
 def _resume(run: Run, name: str, pace: Pace, tolerance: Tolerance, *, retry_failed: bool) -> None:
     from whatschat_ops.broadcast.broadcasting import latest_unfinished, resumed_policy
     from whatschat_ops.broadcast.journal.past_runs import read_run
     from whatschat_ops.cli.ws.broadcast_tables import render_summary
-    from whatschat_ops.stack.outputs import read_outputs
 
-    directory = runs_directory()
+    directory = run.broadcasts_directory
     run_id = name
     if name == "latest":
         run_id = latest_unfinished(directory, run.settings.environment, retry_failed=retry_failed)
-    work = _work(run, read_outputs(run.settings, run.aws))
+    work = run.broadcasts()
     journal = work.resume(run_id, retry_failed=retry_failed)
     if journal is None:
         run.out.note(f"The broadcast {run_id} is finished: there is nothing to do.")
@@ -236,12 +226,6 @@ def _resume(run: Run, name: str, pace: Pace, tolerance: Tolerance, *, retry_fail
         conclude(run, summary, tolerance, interrupted=False)
         return
     _carry_out(run, work, journal, resumed_policy(journal, pace), tolerance)
-
-
-def _work(run: Run, outputs: StackOutputs) -> Broadcasting:
-    from whatschat_ops.broadcast.broadcasting import Broadcasting
-
-    return Broadcasting(runs_directory(), run.settings, run.aws, outputs)
 
 
 def _carry_out(
@@ -270,7 +254,7 @@ def _carry_out(
         run.out.note(f"The run is kept: {again}")
         raise
     run.out.result(summary, render_summary)
-    forget_old(runs_directory())
+    forget_old(run.broadcasts_directory)
     conclude(run, summary, tolerance, interrupted=progress.stopped)
 
 
@@ -298,10 +282,3 @@ def _keep_standard_input(path: Path) -> None:
     with path.open("wb") as kept:
         path.chmod(0o600)
         shutil.copyfileobj(sys.stdin.buffer, kept)
-
-
-def runs_directory() -> Path:
-    from whatschat_ops.broadcast.journal.past_runs import runs_directory
-    from whatschat_ops.state_directory import state_directory
-
-    return runs_directory(state_directory())

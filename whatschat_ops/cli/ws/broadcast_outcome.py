@@ -10,7 +10,7 @@ from whatschat_ops.errors import ExitCode, Interrupted, OpsError, PartlyDone
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.journal.summary import RunSummary, Tolerance
-    from whatschat_ops.cli.command import Run
+    from whatschat_ops.cli.run import Run
 
 
 def again_command(run_id: str) -> str:

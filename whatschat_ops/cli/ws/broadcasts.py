@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from whatschat_ops.cli.command import Run, YesOption, command
-from whatschat_ops.cli.ws.broadcast import runs_directory
+from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.run import Run
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The run; latest: the newest.", show_default=False)
@@ -38,7 +38,7 @@ def list_runs(run: Run) -> None:
     from whatschat_ops.broadcast.journal.past_runs import list_runs as read
     from whatschat_ops.cli.ws.broadcast_tables import plural, render_runs
 
-    found, unreadable = read(runs_directory())
+    found, unreadable = read(run.broadcasts_directory)
     run.out.result(found, render_runs)
     for error in unreadable:
         run.out.warn(error.message)
@@ -59,8 +59,8 @@ def show(
     from whatschat_ops.broadcast.journal.past_runs import read_run
     from whatschat_ops.cli.ws.broadcast_tables import render_details
 
-    directory = runs_directory()
-    chosen = named_run(run_id)
+    directory = run.broadcasts_directory
+    chosen = named_run(run, run_id)
     if failures:
         _stream_failures(run, chosen)
         return
@@ -76,25 +76,25 @@ def delete(
     from whatschat_ops.broadcast.broadcasting import forget
     from whatschat_ops.broadcast.journal.past_runs import require_run
 
-    chosen = tuple(dict.fromkeys(map(named_run, run_ids)))
+    chosen = tuple(dict.fromkeys(named_run(run, run_id) for run_id in run_ids))
     for run_id in chosen:
-        require_run(runs_directory(), run_id)
+        require_run(run.broadcasts_directory, run_id)
     if not run.out.confirm(f"Delete {', '.join(chosen)}?", yes=yes):
         run.out.note("Nothing was deleted.")
         return
     for run_id in chosen:
-        forget(runs_directory(), run_id)
+        forget(run.broadcasts_directory, run_id)
     run.out.result(DeletedRuns(chosen), lambda it: f"Deleted {', '.join(it.deleted)}.")
 
 
-def named_run(name: str) -> str:
+def named_run(run: Run, name: str) -> str:
     """The run that is meant. Raises UsageError for `latest` when there is none."""
     from whatschat_ops.broadcast.journal.past_runs import list_runs as read
     from whatschat_ops.errors import UsageError
 
     if name != "latest":
         return name
-    found = read(runs_directory())[0]
+    found = read(run.broadcasts_directory)[0]
     if not found:
         raise UsageError(
             "There has been no broadcast yet.", hint='whatschat-ops ws broadcast --type notice "Hello"'
@@ -106,5 +106,5 @@ def _stream_failures(run: Run, run_id: str) -> None:
     from whatschat_ops.broadcast.journal.failed import failed_connections
     from whatschat_ops.cli.ws.conversation import printable
 
-    for failed in failed_connections(runs_directory(), run_id):
+    for failed in failed_connections(run.broadcasts_directory, run_id):
         run.out.stream(failed, lambda it: printable(f"{it.connection_id}  {it.user_id}  {it.reason}"))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws import stats as ws_stats
 from whatschat_ops.errors import NotFound
 
@@ -67,7 +68,7 @@ def list_connections(
     ] = False,
 ) -> None:
     """List the connections in the table, newest first."""
-    store = _store(run)
+    store = run.connections()
     found = [
         _row(connection) for connection in store.of_users(tuple(user or ()), include_expired=include_expired)
     ]
@@ -78,14 +79,14 @@ def list_connections(
 
 def get(run: Run, connection_id: ConnectionArgument) -> None:
     """Show what the table and API Gateway know of a connection."""
-    row = _store(run).get(connection_id)
-    live = _api(run).get(connection_id)
+    row = run.connections().get(connection_id)
+    live = run.connections_api().get(connection_id)
     if row is None and live is None:
         raise NotFound(
             f"There is no connection {connection_id}: neither a row nor a socket.",
             hint="whatschat-ops ws connections list",
         )
-    run.out.result(ConnectionDetails(row and _row(row), live), _render_details)
+    run.out.result(ConnectionDetails(_row(row) if row else None, live), _render_details)
 
 
 def delete(run: Run, connection_id: ConnectionArgument, yes: YesOption = False) -> None:
@@ -93,9 +94,9 @@ def delete(run: Run, connection_id: ConnectionArgument, yes: YesOption = False) 
     if not run.out.confirm(f"Close the connection {connection_id}?", yes=yes):
         run.out.note("Nothing was done.")
         return
-    store = _store(run)
+    store = run.connections()
     had_row = store.get(connection_id) is not None
-    closed = _api(run).delete(connection_id)
+    closed = run.connections_api().delete(connection_id)
     store.delete(connection_id)  # closing a socket runs $disconnect, which may have been faster
     if not closed and not had_row:
         raise NotFound(
@@ -103,19 +104,6 @@ def delete(run: Run, connection_id: ConnectionArgument, yes: YesOption = False) 
             hint="whatschat-ops ws connections list",
         )
     run.out.result(DeletedConnection(connection_id, closed, had_row), _render_deleted)
-
-
-def _store(run: Run) -> Any:
-    from whatschat_ops.connections.store import ConnectionStore
-
-    return ConnectionStore(run.aws, run.names.connections_table)
-
-
-def _api(run: Run) -> Any:
-    from whatschat_ops.cli.ws.options import stage_endpoint
-    from whatschat_ops.connections.management import ConnectionsApi
-
-    return ConnectionsApi(run.aws, stage_endpoint(run, None).callback_url)
 
 
 def _row(connection: Connection) -> ConnectionRow:

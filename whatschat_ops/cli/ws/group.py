@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import Run, command
+from whatschat_ops.cli.command import command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws import (
     broadcasts as ws_broadcasts,
 )
@@ -31,7 +32,6 @@ from whatschat_ops.cli.ws.options import (
     UserOption,
     opener,
     read_message,
-    stage_endpoint,
 )
 from whatschat_ops.errors import Gone, OpsError, PartlyDone, Rejected, UsageError
 
@@ -79,7 +79,7 @@ def endpoint(
     """
     from whatschat_ops.endpoint import explain as reasons
 
-    found = stage_endpoint(run, url)
+    found = run.endpoint(url)
     if run.out.as_json:
         run.out.result(found, str)
         return
@@ -171,11 +171,11 @@ def _send_as_user(make_socket: Any, to: list[str], text: str, timeout_s: float) 
 
 
 def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
-    from whatschat_ops.connections.management import ConnectionsApi, metered_messages
+    from whatschat_ops.connections.management import metered_messages
 
     data = text.encode()
     try:
-        ConnectionsApi(run.aws, stage_endpoint(run, url).callback_url).post(connection_id, data)
+        run.connections_api(url).post(connection_id, data)
     except Rejected as error:  # "Invalid connectionId": it was never one
         raise Rejected(
             error.message,

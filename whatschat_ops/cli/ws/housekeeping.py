@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.progress_line import ProgressLine
 from whatschat_ops.errors import OpsError, PartlyDone, UsageError
 
@@ -64,9 +65,11 @@ def prune(
     from whatschat_ops.connections import pruning
 
     require_own_endpoint(run, trusted=trust_endpoint or dry_run)
-    store, sockets, callback_url = open_care(run, rate)
-    question = f"Delete the dead rows of {run.names.connections_table}, as {callback_url} knows them?"
-    if not dry_run and not run.out.confirm(question, yes=yes or run.settings.local.enabled):
+    store, sockets = run.connections(), run.sockets(rate)
+    question = (
+        f"Delete the dead rows of {run.names.connections_table}, as {run.endpoint().callback_url} knows them?"
+    )
+    if not run.confirm_for_users(lambda: question, yes=yes or dry_run):
         run.out.note("Nothing was done.")
         return
     with ProgressLine(run.out).shown("Pruning") as line:
@@ -116,7 +119,7 @@ def disconnect(
             hint="whatschat-ops ws disconnect --user alice",
         )
     require_own_endpoint(run, trusted=trust_endpoint or dry_run)
-    store, sockets, _ = open_care(run, rate)
+    store, sockets = run.connections(), run.sockets(rate)
     users = tuple(user or ())
     planned = None
     if dry_run or not yes:
@@ -144,18 +147,6 @@ def require_own_endpoint(run: Run, *, trusted: bool) -> None:
         f"{run.names.stack}. To another API all our connections are gone, and the rows of live ones would be deleted.",
         hint="Leave it out (also AWS_API_GATEWAY_WEBSOCKET_ENDPOINT), or if it is right add --trust-endpoint.",
     )
-
-
-def open_care(run: Run, rate_per_s: float) -> tuple[ConnectionStore, Sockets, str]:
-    """The table, the sockets behind it (asked at this rate), and the URL they are asked at."""
-    from whatschat_ops.cli.ws.options import stage_endpoint
-    from whatschat_ops.connections.request_rate import Pace
-    from whatschat_ops.connections.sockets import Sockets
-    from whatschat_ops.connections.store import ConnectionStore
-
-    callback_url = stage_endpoint(run, None).callback_url
-    store = ConnectionStore(run.aws, run.names.connections_table)
-    return store, Sockets(run.aws, callback_url, Pace(rate_per_s)), callback_url
 
 
 def fail_if_any(failed: int, total: int, failures: Sequence[Failure], what: str, done: int) -> None:

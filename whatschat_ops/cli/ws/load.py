@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.cli.command import Run, YesOption, command
+from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.interrupts import interrupts_to
 from whatschat_ops.cli.terminal.progress_line import ProgressLine
-from whatschat_ops.cli.ws.options import TokenVia, TokenViaOption, stage_endpoint
+from whatschat_ops.cli.ws.options import TokenVia, TokenViaOption
 from whatschat_ops.errors import ChecksFailed, Interrupted, OpsError, PartlyDone, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.load.plan import Limits, LoadPlan
     from whatschat_ops.load.report import LoadReport
     from whatschat_ops.load.runner import Progress
-    from whatschat_ops.redaction import Secret
 
 
 class Traffic(StrEnum):
@@ -124,10 +123,10 @@ def _checked_url(run: Run, url: str | None, *, own: bool) -> str:
     from whatschat_ops.load.plan import check_target, is_loopback
     from whatschat_ops.stack.outputs import endpoint_is_own
 
-    target = stage_endpoint(run, url).websocket_url
+    target = run.endpoint(url).websocket_url
     if not (own or is_loopback(target)):
         known = endpoint_is_own(run.settings, run.aws)  # websocket.endpoint may name anybody's
-        check_target(target, stage_endpoint(run, None).websocket_url if known else None, vouched_for=False)
+        check_target(target, run.endpoint().websocket_url if known else None, vouched_for=False)
     return target
 
 
@@ -166,7 +165,7 @@ def _run(run: Run, plan: LoadPlan, via: str) -> LoadReport:
     def name_of(user: int) -> str:
         return f"{prefix}-{user}"
 
-    make_token = _tokens(run)
+    make_token = run.tokens()
     connect = opener(plan.url, lambda user: make_token(name_of(user)), Via(via))
     line = ProgressLine(run.out)
 
@@ -186,18 +185,6 @@ def _run(run: Run, plan: LoadPlan, via: str) -> LoadReport:
 
     with line.shown(f"Opening {plan.sockets:,} sockets"):
         return asyncio.run(test())
-
-
-def _tokens(run: Run) -> Callable[[str], Secret]:
-    import uuid
-    from datetime import UTC, datetime, timedelta
-
-    from whatschat_ops.sockets.tokens import mint
-    from whatschat_ops.stack.jwt_secret import read_jwt_secret
-
-    secret = read_jwt_secret(run.settings, run.aws)
-    ttl = timedelta(minutes=run.settings.auth.token_ttl_minutes)
-    return lambda user: mint(user, secret, ttl=ttl, now=datetime.now(UTC), token_id=uuid.uuid4().hex).token
 
 
 def _words(progress: Progress, plan: LoadPlan) -> str:

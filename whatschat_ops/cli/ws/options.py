@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.cli.command import Run
+from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from whatschat_ops.endpoint import Endpoint
     from whatschat_ops.redaction import Secret
     from whatschat_ops.sockets.client import Opener
 
@@ -47,22 +47,6 @@ MessageArgument = Annotated[
 FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="Read the message from this file.")]
 
 
-def stage_endpoint(run: Run, url: str | None) -> Endpoint:
-    """The endpoint that `url` means, else the stack's. Raises UsageError, or NotFound before provisioning."""
-    from dataclasses import replace
-
-    from whatschat_ops.endpoint import normalise
-
-    stage = run.settings.websocket.stage
-    if url is not None:
-        return normalise(url, stage=stage)
-    from whatschat_ops.stack.outputs import read_outputs
-
-    outputs = read_outputs(run.settings, run.aws)
-    found = normalise(outputs.websocket_url, stage=outputs.stage)
-    return replace(found, api_id=outputs.api_id or found.api_id, stage=found.stage or outputs.stage)
-
-
 def opener(run: Run, user: str | None, token: str | None, via: str, url: str | None, example: str) -> Opener:
     """What opens sockets as `user` (a fresh token for each) or with `token`.
 
@@ -76,8 +60,8 @@ def opener(run: Run, user: str | None, token: str | None, via: str, url: str | N
             "Say as whom to connect: either --user or --token (or WHATSCHAT_TOKEN).",
             hint=example,
         )
-    make_token = _given_token(token) if token is not None else _fresh_tokens(run, str(user))
-    return Opener(stage_endpoint(run, url).websocket_url, make_token, Via(via))
+    make_token = _given_token(token) if token is not None else partial(run.tokens(), str(user))
+    return Opener(run.endpoint(url).websocket_url, make_token, Via(via))
 
 
 def _given_token(token: str) -> Callable[[], Secret]:
@@ -85,18 +69,6 @@ def _given_token(token: str) -> Callable[[], Secret]:
 
     secret = Secret(token.strip())
     return lambda: secret
-
-
-def _fresh_tokens(run: Run, user: str) -> Callable[[], Secret]:
-    import uuid
-    from datetime import UTC, datetime, timedelta
-
-    from whatschat_ops.sockets.tokens import mint
-    from whatschat_ops.stack.jwt_secret import read_jwt_secret
-
-    secret = read_jwt_secret(run.settings, run.aws)
-    ttl = timedelta(minutes=run.settings.auth.token_ttl_minutes)
-    return lambda: mint(user, secret, ttl=ttl, now=datetime.now(UTC), token_id=uuid.uuid4().hex).token
 
 
 def read_message(message: str | None, file: Path | None, example: str) -> str:

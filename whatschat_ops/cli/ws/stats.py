@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import Run
+from whatschat_ops.cli.run import Run
 
 if TYPE_CHECKING:
     from whatschat_ops.connections.statistics import Census, ConnectionStats, Interval, Probes
@@ -33,9 +33,8 @@ def stats(
     from datetime import UTC, datetime
 
     from whatschat_ops.connections.statistics import Census
-    from whatschat_ops.connections.store import ConnectionStore
 
-    store = ConnectionStore(run.aws, run.names.connections_table)
+    store = run.connections()
     census = Census(datetime.now(UTC), sample_size=probe)
     with run.out.status("Counting"):
         census.add_all(store.scan(include_expired=True))
@@ -44,11 +43,10 @@ def stats(
 
 
 def _probe(run: Run, census: Census) -> Probes:
-    from whatschat_ops.cli.ws.housekeeping import open_care
     from whatschat_ops.connections.parallel import in_threads
     from whatschat_ops.connections.probing import ask
 
-    _, sockets, _ = open_care(run, 1_000)
+    sockets = run.sockets(1_000)
     answers = list(in_threads(census.sample, lambda row: ask(sockets, row)))
     return census.probed(gone=answers.count(False), failed=answers.count(None))
 

@@ -1,0 +1,251 @@
+"""One run of the program: its options, its output, and the parts that its command works with.
+
+The one place where parts are put together: settings are loaded, AWS is reached and a part is made when a command asks for
+it, so that a command pays only for what it needs. `main` makes the run and puts it on Typer's context.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whatschat_ops.cli.terminal.output import Output
+
+if TYPE_CHECKING:
+    from whatschat_ops.aws import Aws
+    from whatschat_ops.broadcast.broadcasting import Broadcasting
+    from whatschat_ops.chime import ChimeService
+    from whatschat_ops.config import LoadedSettings, Names, Settings
+    from whatschat_ops.connections.management import ConnectionsApi
+    from whatschat_ops.connections.sockets import Sockets
+    from whatschat_ops.connections.store import ConnectionStore
+    from whatschat_ops.endpoint import Endpoint
+    from whatschat_ops.redaction import Secret
+    from whatschat_ops.stack.lambdas.lifecycle import Lifecycle
+    from whatschat_ops.stack.outputs import StackOutputs
+    from whatschat_ops.stack.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class CommonOptions:
+    """What the options of every command said; None means not given."""
+
+    env: str | None = None
+    config: Path | None = None
+    profile: str | None = None
+    region: str | None = None
+    json: bool | None = None
+    quiet: bool | None = None
+    verbose: bool | None = None
+    debug: bool | None = None
+
+    def over(self, outer: CommonOptions) -> CommonOptions:
+        """These options, filled up with those given before the command's name."""
+        values = {option.name: getattr(self, option.name) for option in fields(self)}
+        return replace(outer, **{name: value for name, value in values.items() if value is not None})
+
+    @property
+    def place(self) -> dict[str, str]:
+        """The options that say which environment is meant, as they were given."""
+        named = {"-e": self.env, "--config": self.config, "--profile": self.profile, "--region": self.region}
+        return {option: str(value) for option, value in named.items() if value is not None}
+
+    @property
+    def place_words(self) -> str:
+        """The same as they are typed."""
+        return " ".join(f"{option} {shlex.quote(value)}" for option, value in self.place.items())
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of the program, and the factory of every part that a command uses."""
+
+    options: CommonOptions = field(default_factory=CommonOptions)
+    out: Output = field(default_factory=Output)
+    command_path: str = "whatschat-ops"
+    """The command as it was called, for example `whatschat-ops table create`."""
+    _loaded: LoadedSettings | None = field(default=None, repr=False)
+    _aws: Aws | None = field(default=None, repr=False)
+    _outputs: StackOutputs | None = field(default=None, repr=False)
+
+    def take(self, options: CommonOptions, *, show_secrets: bool = False) -> None:
+        """Add options that were given; they win over those taken before. Before settings are loaded."""
+        self.options = options = options.over(self.options)
+        self.out = Output(
+            as_json=bool(options.json),
+            quiet=bool(options.quiet),
+            verbose=bool(options.verbose or options.debug),
+            show_secrets=show_secrets,
+            place=options.place_words,
+        )
+
+    def fill_place(self, given: Mapping[str, str]) -> None:
+        """Go where another run was (its `full_place`), as far as the options do not say otherwise. Before settings are loaded."""
+        wanted = CommonOptions(
+            env=given.get("-e"),
+            config=Path(given["--config"]) if "--config" in given else None,
+            profile=given.get("--profile"),
+            region=given.get("--region"),
+        )
+        self.options = self.options.over(wanted)
+        self.out.place = self.options.place_words
+
+    def full_place(self) -> dict[str, str]:
+        """What leads another run to these settings, from any directory."""
+        path = self.loaded.path
+        return self.options.place | ({"--config": str(path.absolute())} if path is not None else {})
+
+    @property
+    def loaded(self) -> LoadedSettings:
+        """The settings with their origins, loaded on first use. Raises ConfigError."""
+        if self._loaded is None:
+            from whatschat_ops.config import load_settings
+
+            flags = {
+                "aws.region": ("--region", self.options.region),
+                "aws.profile": ("--profile", self.options.profile),
+            }
+            self._loaded = load_settings(
+                self.options.env,
+                path=self.options.config,
+                flags={key: item for key, item in flags.items() if item[1] is not None},
+            )
+        return self._loaded
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the chosen environment."""
+        return self.loaded.settings
+
+    @property
+    def names(self) -> Names:
+        """The AWS names of the chosen environment."""
+        from whatschat_ops.config import Names
+
+        return Names(self.settings)
+
+    @property
+    def aws(self) -> Aws:
+        """AWS for the chosen environment. Starts the embedded AWS if that is what it is and it does not run."""
+        if self._aws is None:
+            from whatschat_ops.aws import connect
+            from whatschat_ops.cli.target import aws_target
+
+            self._aws = connect(aws_target(self.loaded, self.out))
+        return self._aws
+
+    @property
+    def outputs(self) -> StackOutputs:
+        """What the provisioned stack is called and where its endpoint is, read once. Raises NotFound before provisioning."""
+        if self._outputs is None:
+            from whatschat_ops.stack.outputs import read_outputs
+
+            self._outputs = read_outputs(self.settings, self.aws)
+        return self._outputs
+
+    def confirm_for_users(self, question: Callable[[], str], *, yes: bool) -> bool:
+        """Ask before something reaches users of the application, where there are any besides the caller."""
+        from whatschat_ops.cli.target import has_other_users
+
+        if yes or not has_other_users(self.settings):
+            return True
+        return self.out.confirm(question(), yes=False)
+
+    def stack(self, *, reading: bool = False) -> Stack:
+        """The stack of the settings, with the JWT secret of the environment.
+
+        Unless it is for `reading` only, no other run may be changing the stack now (Conflict), nor until it is applied.
+        """
+        from whatschat_ops.redaction import Secret
+        from whatschat_ops.stack.stack import Stack
+        from whatschat_ops.stack.waiting import Waiting
+
+        secret = os.environ.get("JWT_SECRET")
+        if secret and len(secret.encode()) < 32:
+            self.out.warn(
+                "JWT_SECRET is shorter than 32 bytes, which is too short for HS256 (RFC 7518, 3.2)."
+            )
+        jwt_secret = Secret(secret) if secret else None
+        stack = Stack(self.settings, self.aws, jwt_secret, Waiting(say=self.out.note), say=self.out.note)
+        if not reading:
+            stack.guard(self.command_path)
+        return stack
+
+    def lifecycle(self) -> Lifecycle:
+        """The versions of the deployed functions, and what routes calls to them."""
+        from whatschat_ops.stack.lambdas.lifecycle import Lifecycle
+        from whatschat_ops.stack.waiting import Waiting
+
+        return Lifecycle(self.settings, self.aws, Waiting(say=self.out.note))
+
+    def endpoint(self, url: str | None = None) -> Endpoint:
+        """The endpoint that `url` means, else the stack's. Raises UsageError, or NotFound before provisioning."""
+        from whatschat_ops.endpoint import normalise
+
+        if url is not None:
+            return normalise(url, stage=self.settings.websocket.stage)
+        outputs = self.outputs
+        found = normalise(outputs.websocket_url, stage=outputs.stage)
+        return replace(found, api_id=outputs.api_id or found.api_id, stage=found.stage or outputs.stage)
+
+    def connections(self) -> ConnectionStore:
+        """The connections table."""
+        from whatschat_ops.connections.store import ConnectionStore
+
+        return ConnectionStore(self.aws, self.names.connections_table)
+
+    def connections_api(self, url: str | None = None) -> ConnectionsApi:
+        """`@connections` of the endpoint that `url` means, else of the stack's."""
+        from whatschat_ops.connections.management import ConnectionsApi
+
+        return ConnectionsApi(self.aws, self.endpoint(url).callback_url)
+
+    def sockets(self, rate_per_s: float) -> Sockets:
+        """The sockets behind the rows of the table, with at most this many requests per second."""
+        from whatschat_ops.connections.request_rate import Pace
+        from whatschat_ops.connections.sockets import Sockets
+
+        return Sockets(self.aws, self.endpoint().callback_url, Pace(rate_per_s))
+
+    def jwt_secret(self) -> Secret:
+        """The secret that signs tokens. Raises NotFound before provisioning."""
+        from whatschat_ops.stack.jwt_secret import read_jwt_secret
+
+        return read_jwt_secret(self.settings, self.aws)
+
+    def tokens(self) -> Callable[[str], Secret]:
+        """What makes a new token for a user id at each call."""
+        import uuid
+        from datetime import UTC, datetime, timedelta
+
+        from whatschat_ops.sockets.tokens import mint
+
+        secret = self.jwt_secret()
+        ttl = timedelta(minutes=self.settings.auth.token_ttl_minutes)
+        return lambda user: (
+            mint(user, secret, ttl=ttl, now=datetime.now(UTC), token_id=uuid.uuid4().hex).token
+        )
+
+    def chime(self) -> ChimeService:
+        """Chime SDK meetings, with the ledger of those made here."""
+        from whatschat_ops.chime import ChimeService, MeetingLedger
+
+        return ChimeService(self.aws, self.settings, MeetingLedger(self.aws, self.names.ledger_table))
+
+    @property
+    def broadcasts_directory(self) -> Path:
+        """Where the journals of broadcasts are."""
+        from whatschat_ops.broadcast.journal.past_runs import runs_directory
+        from whatschat_ops.state_directory import state_directory
+
+        return runs_directory(state_directory())
+
+    def broadcasts(self) -> Broadcasting:
+        """Broadcasts to the connections of the stack. Raises NotFound before provisioning."""
+        from whatschat_ops.broadcast.broadcasting import Broadcasting
+
+        return Broadcasting(self.broadcasts_directory, self.settings, self.aws, self.outputs)
