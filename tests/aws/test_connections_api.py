@@ -12,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from whatschat_ops.aws import AwsTarget, connect
-from whatschat_ops.connections.management import LARGEST_MESSAGE_BYTES, ConnectionsApi
+from whatschat_ops.connections.management import ConnectionsApi
 from whatschat_ops.errors import Gone, PermissionDenied, UsageError
+from whatschat_ops.quotas import MAX_MESSAGE_BYTES
 from whatschat_ops.redaction import Secret
 
 CONNECTION = "R0oXAdfD0kwCH6w="
@@ -105,9 +106,9 @@ def test_throttling_is_waited_out(api: ConnectionsApi, gateway: Gateway) -> None
 
 
 def test_a_message_that_is_too_big_is_not_sent(api: ConnectionsApi, gateway: Gateway) -> None:
-    api.post(CONNECTION, b"x" * LARGEST_MESSAGE_BYTES)
+    api.post(CONNECTION, b"x" * MAX_MESSAGE_BYTES)
     with pytest.raises(UsageError, match="131,073"):
-        api.post(CONNECTION, b"x" * (LARGEST_MESSAGE_BYTES + 1))
+        api.post(CONNECTION, b"x" * (MAX_MESSAGE_BYTES + 1))
     assert len(gateway.requests) == 1
 
 

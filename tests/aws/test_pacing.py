@@ -9,8 +9,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from whatschat_ops.aws import Aws, AwsTarget
-from whatschat_ops.aws.pacing import DEPLOYMENT_PAUSE_S, Pacing, TokenBucket
+from whatschat_ops.aws.pacing import Pacing, TokenBucket
 from whatschat_ops.errors import Throttled
+from whatschat_ops.quotas import CREATE_DEPLOYMENT_INTERVAL_S
 from whatschat_ops.redaction import Secret
 
 
@@ -99,5 +100,5 @@ def test_throttled_deployment_is_repeated_at_its_own_rate(monkeypatch: pytest.Mo
     answering(gateway, 429, b'{"message": "Too Many Requests"}', "TooManyRequestsException")
     with pytest.raises(Throttled):
         gateway.create_deployment(ApiId="a")
-    assert slept == [DEPLOYMENT_PAUSE_S] * 5
+    assert slept == [CREATE_DEPLOYMENT_INTERVAL_S] * 5
     assert target.requests == 6

@@ -25,14 +25,26 @@ LAYERS: Final = (
     {"chime", "connections", "sockets", "stack"},
     {"local", "packaging", "pricing", "worker"},
     {"aws", "config", "provision", "report", "sender"},
-    {"endpoint", "errors", "handlers", "measure", "redaction", "state_directory", ""},
+    {
+        "endpoint",
+        "errors",
+        "handlers",
+        "measure",
+        "message_size",
+        "quotas",
+        "redaction",
+        "state_directory",
+        "",
+    },
 )
 """From the top; "" is `whatschat_ops` itself (its version)."""
 
 SAME_LAYER: Final[Mapping[tuple[str, str], str]] = {
     ("endpoint", "errors"): "an endpoint that cannot be read is one of our errors",
     ("endpoint", "redaction"): "a URL may carry a token, which no error may show",
-    ("sockets", "connections"): "what API Gateway meters of a message is the same in both directions",
+    ("message_size", "errors"): "a message that is too large is one of our errors",
+    ("message_size", "quotas"): "the limits that it checks",
+    ("quotas", "handlers"): "a limit that a function keeps stands in the function's zip",
 }
 
 STANDARD_LIBRARY_ONLY: Final = {
@@ -49,9 +61,9 @@ NARROW: Final[Mapping[str, set[str]]] = {
     "provision": {"errors", "redaction", ""},
     # Prices are arithmetic.
     "pricing": {"config", "errors"},
-    "cost": {"config", "errors", "pricing"},
-    # The embedded AWS is an AWS: it knows no client code.
-    "local": {"config", "errors", "redaction", "state_directory", ""},
+    "cost": {"config", "errors", "pricing", "quotas"},
+    # The embedded AWS is an AWS: it knows no client code, and shares its limits only.
+    "local": {"config", "errors", "quotas", "redaction", "state_directory", ""},
 }
 """Packages that use less than their layer allows, and why that must stay so."""
 

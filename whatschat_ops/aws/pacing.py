@@ -1,7 +1,7 @@
 """Not faster than AWS's control plane allows, so that a big apply is not throttled in the first place.
 
-API Gateway takes 10 control-plane calls a second in bursts of 40, and one CreateDeployment in 5 s, for an account and
-Region ("Amazon API Gateway quotas" in its developer guide). Writes take a token each and wait when there is none; the
+API Gateway limits control-plane calls (`quotas.CONTROL_PLANE`), and CreateDeployment by itself, for an account and
+Region. Writes take a token each and wait when there is none; the
 few reads fit into what is left of the burst. A throttled CreateDeployment (somebody else made one) is repeated at its own
 rate, which botocore's backoff would not wait for.
 """
@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-CONTROL_PLANE_RATE_PER_S = 10.0
-CONTROL_PLANE_BURST = 40
-DEPLOYMENT_PAUSE_S = 5.0
+from whatschat_ops.quotas import CONTROL_PLANE, CREATE_DEPLOYMENT_INTERVAL_S
+
 DEPLOYMENT_ATTEMPTS = 6
 
 
@@ -54,7 +53,7 @@ class Pacing:
     """The buckets that all clients of one `Aws` share."""
 
     def __init__(self, api_gateway: TokenBucket | None = None) -> None:
-        self._api_gateway = api_gateway or TokenBucket(CONTROL_PLANE_RATE_PER_S, CONTROL_PLANE_BURST)
+        self._api_gateway = api_gateway or TokenBucket(*CONTROL_PLANE)
 
     def attach(self, client: Any) -> None:
         """Make a client keep to its service's rates."""
@@ -71,4 +70,4 @@ def _repeat_deployment(response: Any, attempts: int, **_: Any) -> float | None:
     """Seconds after which botocore sends a throttled CreateDeployment again; None: as it decides itself."""
     if response is None or attempts >= DEPLOYMENT_ATTEMPTS:
         return None
-    return DEPLOYMENT_PAUSE_S if response[0].status_code == 429 else None
+    return CREATE_DEPLOYMENT_INTERVAL_S if response[0].status_code == 429 else None

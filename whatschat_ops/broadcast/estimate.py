@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from whatschat_ops.broadcast.audience.targets import Page
-from whatschat_ops.broadcast.limits import RateLimit
 from whatschat_ops.broadcast.message import Message
 from whatschat_ops.pricing.amounts import plain
 from whatschat_ops.pricing.pricing import FreeTiers, charge
 from whatschat_ops.pricing.rates import RateCard, RateKey
+from whatschat_ops.quotas import RateLimit
 
 MOST_USERS = 2_000_000
 """Beyond so many, users are not counted one by one: it would take hundreds of MB."""

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from whatschat_ops.connections.management import check_size, metered_messages
 from whatschat_ops.errors import UsageError
+from whatschat_ops.handlers.limits import MAX_TYPE_CHARACTERS
+from whatschat_ops.message_size import check_size, metered_messages
 
-LONGEST_TYPE = 64  # docs/protocol.md, "bad_message"
 _EXAMPLE = 'whatschat-ops ws broadcast --type notice "Back in 5 minutes"'
 
 
@@ -116,14 +116,14 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _checked_type(kind: str) -> str:
-    if not 0 < len(kind) <= LONGEST_TYPE or not kind.strip():
-        raise UsageError(f"--type needs a name of 1 to {LONGEST_TYPE} characters.", hint=_EXAMPLE)
+    if not 0 < len(kind) <= MAX_TYPE_CHARACTERS or not kind.strip():
+        raise UsageError(f"--type needs a name of 1 to {MAX_TYPE_CHARACTERS} characters.", hint=_EXAMPLE)
     return kind
 
 
 def _warnings(fields: Mapping[str, Any]) -> list[str]:
     kind = fields.get("type")
-    if isinstance(kind, str) and 0 < len(kind) <= LONGEST_TYPE:
+    if isinstance(kind, str) and 0 < len(kind) <= MAX_TYPE_CHARACTERS:
         return []
     return ["The message has no type that WhatsChat's clients could go by (docs/protocol.md)."]
 

@@ -23,9 +23,8 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.broadcast.journal.journal import GoneRow, Journal
 from whatschat_ops.broadcast.journal.summary import Pruning
 from whatschat_ops.errors import AwsError, PermissionDenied, Rejected
+from whatschat_ops.quotas import MAX_BATCH_STATEMENTS
 
-STATEMENTS = 25
-"""The most that one BatchExecuteStatement takes."""
 THREADS = 4
 POLL_S = 0.25
 HOPELESS = 8
@@ -110,8 +109,10 @@ def prune_gone(
     with ThreadPoolExecutor(THREADS, thread_name_prefix="broadcast-pruning") as pool:
         while not should_stop() and failures < HOPELESS:
             over = finished.is_set()  # asked first: what was recorded before it was set is seen below
-            rows = journal.unpruned(STATEMENTS * THREADS)
-            batches = [rows[at : at + STATEMENTS] for at in range(0, len(rows), STATEMENTS)]
+            rows = journal.unpruned(MAX_BATCH_STATEMENTS * THREADS)
+            batches = [
+                rows[at : at + MAX_BATCH_STATEMENTS] for at in range(0, len(rows), MAX_BATCH_STATEMENTS)
+            ]
             for succeeded in pool.map(lambda batch: _prune_batch(journal, prune, batch), batches):
                 failures = 0 if succeeded else failures + 1
             if not rows:

@@ -10,12 +10,16 @@ import hashlib
 import re
 
 from whatschat_ops.errors import UsageError
+from whatschat_ops.quotas import (
+    CHIME_EXTERNAL_ID_CHARACTERS,
+    CHIME_ID_PATTERN,
+    CHIME_RESERVED_PREFIX,
+    MAX_CHIME_EXTERNAL_ID_CHARACTERS,
+    MIN_CHIME_EXTERNAL_ID_CHARACTERS,
+)
 
-LONGEST = 64
-SHORTEST = 2
-
-_FORBIDDEN = re.compile(r"[^-_&@+=,(){}\[\]/«».:|'\"#a-zA-Z0-9À-ÿ\s]")
-_GUID = re.compile(r"[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}")
+_FORBIDDEN = re.compile(f"[^{CHIME_EXTERNAL_ID_CHARACTERS}]")
+_GUID = re.compile(CHIME_ID_PATTERN)
 _DIGEST_CHARACTERS = 16
 
 
@@ -29,7 +33,7 @@ def external_user_id(user_id: str) -> str:
 
     Raises UsageError for an id that Chime would refuse.
     """
-    return _checked("user id", shortened(user_id, LONGEST))
+    return _checked("user id", shortened(user_id, MAX_CHIME_EXTERNAL_ID_CHARACTERS))
 
 
 def external_meeting_id(chosen: str) -> str:
@@ -39,8 +43,8 @@ def external_meeting_id(chosen: str) -> str:
 
 def default_external_meeting_id(user_id: str, now_ms: int) -> str:
     """`call-<user>-<ms>`, with the user's id in its short form where it would be too long."""
-    frame = f"call--{now_ms}"
-    return _checked("external meeting id", f"call-{shortened(user_id, LONGEST - len(frame))}-{now_ms}")
+    room = MAX_CHIME_EXTERNAL_ID_CHARACTERS - len(f"call--{now_ms}")
+    return _checked("external meeting id", f"call-{shortened(user_id, room)}-{now_ms}")
 
 
 def shortened(text: str, longest: int) -> str:
@@ -53,11 +57,12 @@ def shortened(text: str, longest: int) -> str:
 
 def _checked(what: str, text: str) -> str:
     forbidden = _FORBIDDEN.search(text)
-    if not SHORTEST <= len(text) <= LONGEST:
-        problem = f"it must have {SHORTEST} to {LONGEST} characters and has {len(text)}"
+    least, most = MIN_CHIME_EXTERNAL_ID_CHARACTERS, MAX_CHIME_EXTERNAL_ID_CHARACTERS
+    if not least <= len(text) <= most:
+        problem = f"it must have {least} to {most} characters and has {len(text)}"
     elif forbidden:
         problem = f"Chime does not allow the character {forbidden[0]!r} in it"
-    elif text.lower().startswith("aws:"):
+    elif text.lower().startswith(CHIME_RESERVED_PREFIX):
         problem = "ids that begin with aws: are reserved"
     else:
         return text

@@ -11,9 +11,7 @@ from typing import Any
 
 from whatschat_ops.chime.models import Attendee, AttendeeBatch, FailedAttendee
 from whatschat_ops.errors import AwsError
-
-BATCH = 100
-"""BatchCreateAttendee takes 1 to 100 attendees (API reference)."""
+from whatschat_ops.quotas import CHIME_BATCH_ATTENDEES
 
 _RETRY_DELAYS_S = (0.2, 0.5, 1.0)
 _TRANSIENT = (
@@ -35,8 +33,8 @@ def invite(send: Send, external_ids: Sequence[str], sleep: Callable[[float], Non
     attendees: list[Attendee] = []
     failed: list[FailedAttendee] = []
     first_error: AwsError | None = None
-    for start in range(0, len(external_ids), BATCH):
-        chunk = external_ids[start : start + BATCH]
+    for start in range(0, len(external_ids), CHIME_BATCH_ATTENDEES):
+        chunk = external_ids[start : start + CHIME_BATCH_ATTENDEES]
         try:
             batch = _invite_chunk(send, chunk, sleep)
         except AwsError as error:

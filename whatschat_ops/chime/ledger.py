@@ -17,10 +17,11 @@ from typing import Any
 from whatschat_ops.aws import Aws
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 from whatschat_ops.errors import PROVISION_HINT, Conflict, NotFound
+from whatschat_ops.quotas import CHIME_UNATTENDED_S
 
 PENDING_PREFIX = "pending#"
 KEPT = timedelta(days=30)
-UNATTENDED = timedelta(minutes=5)
+UNATTENDED = timedelta(seconds=CHIME_UNATTENDED_S)
 """Chime ends a meeting when nobody has been connected for this long (Developer Guide, "Creating meetings")."""
 
 

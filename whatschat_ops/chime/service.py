@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from whatschat_ops import quotas
 from whatschat_ops.aws import Aws
 from whatschat_ops.chime import ids
 from whatschat_ops.chime.invitations import invite
@@ -25,11 +26,9 @@ from whatschat_ops.config import Settings
 from whatschat_ops.config.settings import CHIME_MEDIA_REGIONS
 from whatschat_ops.errors import AwsError, ConfigError, NotFound, Unavailable, UsageError
 
-PAGE = 100
-"""ListAttendees gives 1 to 100 (API reference)."""
 CHECKS_AT_ONCE = 5
 """Calls of GetMeeting at once: Chime allows 10 a second (AWS General Reference, quotas of the Chime SDK)."""
-LONGEST_MEETING = timedelta(hours=24)
+LONGEST_MEETING = timedelta(seconds=quotas.CHIME_MEETING_S)
 """Chime ends every meeting after this time (Developer Guide, "Creating meetings")."""
 
 
@@ -179,7 +178,9 @@ class ChimeService:
         found: list[Attendee] = []
         next_page: dict[str, str] = {}
         while True:
-            _, answer = self._reach.call(meeting_id, "list_attendees", MaxResults=PAGE, **next_page)
+            _, answer = self._reach.call(
+                meeting_id, "list_attendees", MaxResults=quotas.CHIME_BATCH_ATTENDEES, **next_page
+            )
             found.extend(map(Attendee.from_api, answer["Attendees"]))
             if not answer.get("NextToken"):
                 return found

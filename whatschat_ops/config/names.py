@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from whatschat_ops.config.settings import Settings
+from whatschat_ops.quotas import MAX_BUCKET_NAME_CHARACTERS, MAX_STATE_MACHINE_NAME_CHARACTERS
 
 ROUTE_FUNCTIONS: Final[Mapping[str, str]] = {
     "$connect": "connect",
@@ -21,8 +22,6 @@ BROADCAST_WORKER = "broadcast-worker"
 """Short name of the function that sends one shard of a distributed broadcast."""
 USER_INDEX = "userId-index"
 
-BUCKET_NAME_LENGTH: Final = 63
-STATE_MACHINE_NAME_LENGTH: Final = 80
 ACCOUNT_ID_LENGTH: Final = 12
 
 
@@ -120,11 +119,11 @@ class Names:
     @property
     def broadcast_state_machine(self) -> str:
         """Name of the state machine of distributed broadcasts."""
-        return _within(f"{self.stack}-broadcast", STATE_MACHINE_NAME_LENGTH)
+        return _within(f"{self.stack}-broadcast", MAX_STATE_MACHINE_NAME_CHARACTERS)
 
     def broadcast_bucket(self, account_id: str) -> str:
         """Name of the bucket of distributed broadcasts. Bucket names are everybody's, so the account is in it."""
-        room = BUCKET_NAME_LENGTH - 1 - ACCOUNT_ID_LENGTH
+        room = MAX_BUCKET_NAME_CHARACTERS - 1 - ACCOUNT_ID_LENGTH
         return f"{_within(f'{self.stack}-broadcast', room)}-{account_id}"
 
     @property

@@ -9,6 +9,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from whatschat_ops.quotas import (
+    API_REQUESTS,
+    API_REQUESTS_OF_SMALL_REGIONS,
+    MAX_FUNCTION_MEMORY_MB,
+    MAX_INTEGRATION_TIMEOUT_MS,
+    MIN_FUNCTION_MEMORY_MB,
+    MIN_INTEGRATION_TIMEOUT_MS,
+)
+
 LOG_RETENTION_DAYS = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 )  # fmt: skip
@@ -89,9 +98,16 @@ class WebSocketSettings(_Section):
         description="Endpoint to use instead of the provisioned API's own, for example a custom domain "
         "(AWS_API_GATEWAY_WEBSOCKET_ENDPOINT).",
     )
-    throttling_rate_limit: float = Field(10_000, gt=0, description="Messages per second of the stage.")
-    throttling_burst_limit: int = Field(5_000, gt=0, description="Burst of the stage.")
-    integration_timeout_ms: int = Field(29_000, ge=50, le=29_000, description="Integration time-out.")
+    throttling_rate_limit: float = Field(
+        API_REQUESTS.rate_per_s, gt=0, description="Messages per second of the stage."
+    )
+    throttling_burst_limit: int = Field(API_REQUESTS.burst, gt=0, description="Burst of the stage.")
+    integration_timeout_ms: int = Field(
+        MAX_INTEGRATION_TIMEOUT_MS,
+        ge=MIN_INTEGRATION_TIMEOUT_MS,
+        le=MAX_INTEGRATION_TIMEOUT_MS,
+        description="Integration time-out.",
+    )
 
 
 class ConnectionsSettings(_Section):
@@ -150,8 +166,15 @@ class LambdaSettings(_Section):
 
     runtime: PythonRuntime = Field("python3.13", description="Runtime of the built-in handlers.")
     architecture: Architecture = Field("arm64", description="Processor of the functions.")
-    memory_mb: int = Field(256, ge=128, le=10_240, description="Memory of each function.")
-    timeout_s: int = Field(10, ge=1, le=29, description="Time-out of each function (API Gateway waits 29 s).")
+    memory_mb: int = Field(
+        256, ge=MIN_FUNCTION_MEMORY_MB, le=MAX_FUNCTION_MEMORY_MB, description="Memory of each function."
+    )
+    timeout_s: int = Field(
+        10,
+        ge=1,
+        le=MAX_INTEGRATION_TIMEOUT_MS // 1000,
+        description=f"Time-out of each function (API Gateway waits {MAX_INTEGRATION_TIMEOUT_MS // 1000} s).",
+    )
     log_retention_days: LogRetentionDays = Field(14, description="Retention of all log groups.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="LOG_LEVEL of the functions."
@@ -212,7 +235,10 @@ class DistributedSettings(_Section):
     )
     workers: int = Field(10, ge=1, le=1_000, description="Workers at once; they share the rate evenly.")
     memory_mb: int = Field(
-        1_024, ge=128, le=10_240, description="Memory of the worker (1,769 MB is one vCPU)."
+        1_024,
+        ge=MIN_FUNCTION_MEMORY_MB,
+        le=MAX_FUNCTION_MEMORY_MB,
+        description="Memory of the worker (1,769 MB is one vCPU).",
     )
     tolerated_failure_percentage: float = Field(
         0, ge=0, le=100, description="Shards that may fail before the state machine stops."
@@ -225,10 +251,14 @@ class BroadcastSettings(_Section):
     rate_limit_per_s: float | None = Field(
         None,
         gt=0,
-        description="Posts per second. Empty: the account limit of the Region (10,000; 2,500 in newer Regions).",
+        description=f"Posts per second. Empty: the account limit of the Region ({API_REQUESTS.rate_per_s:,.0f}; "
+        f"{API_REQUESTS_OF_SMALL_REGIONS.rate_per_s:,.0f} in newer Regions).",
     )
     burst_limit: int | None = Field(
-        None, gt=0, description="Posts at once after a pause. Empty: that of the Region (5,000 or 1,250)."
+        None,
+        gt=0,
+        description="Posts at once after a pause. Empty: that of the Region "
+        f"({API_REQUESTS.burst:,} or {API_REQUESTS_OF_SMALL_REGIONS.burst:,}).",
     )
     tcp_connections: int = Field(
         256,

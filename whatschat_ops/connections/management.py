@@ -1,8 +1,4 @@
-"""The backend's side of a socket: post to it, ask about it, close it (API Gateway Management API, `@connections`).
-
-Source of sizes: "API Gateway quotas for configuring and running a WebSocket API"; of metering: API Gateway pricing
-(messages are metered in increments of 32 KB).
-"""
+"""The backend's side of a socket: post to it, ask about it, close it (API Gateway Management API, `@connections`)."""
 
 from __future__ import annotations
 
@@ -10,11 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.errors import Gone, Rejected, UsageError
-
-LARGEST_MESSAGE_BYTES = 128 * 1024
-LARGEST_FRAME_BYTES = 32 * 1024
-METERED_BYTES = 32 * 1024
+from whatschat_ops.errors import Gone, Rejected
+from whatschat_ops.message_size import check_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +55,3 @@ class ConnectionsApi:
         except (Gone, Rejected):
             return False
         return True
-
-
-TOO_LARGE_HINT = "Send it in parts, or put it in S3 and send its link."
-
-
-def check_size(data: bytes) -> None:
-    """Raise UsageError when API Gateway would refuse the message for its size (413, or close code 1009)."""
-    if len(data) > LARGEST_MESSAGE_BYTES:
-        raise UsageError(
-            f"The message has {len(data):,} bytes: API Gateway carries at most {LARGEST_MESSAGE_BYTES:,} (128 KB).",
-            hint=TOO_LARGE_HINT,
-        )
-
-
-def metered_messages(size_bytes: int) -> int:
-    """How many messages AWS bills for one message of this size: one for every 32 KB begun."""
-    return max(1, -(-size_bytes // METERED_BYTES))

@@ -20,8 +20,9 @@ from whatschat_ops.connections.parallel import FATAL, in_threads
 from whatschat_ops.connections.store import Connection
 from whatschat_ops.connections.tally import Failure, Outcome, Tally
 from whatschat_ops.errors import AwsError
+from whatschat_ops.quotas import MAX_CONNECTION_S
 
-LONGEST_CONNECTION: Final = timedelta(hours=2)
+LONGEST_CONNECTION: Final = timedelta(seconds=MAX_CONNECTION_S)
 CLOCKS_MAY_DIFFER: Final = timedelta(minutes=10)
 OPENING: Final = timedelta(minutes=1)
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Final
 
 DEFAULT_RATE_PER_S: Final = 1_000.0
-LARGEST_RATE_PER_S: Final = 10_000.0
 SLOWEST_RATE_PER_S: Final = 1.0
 
 _HALVE_AT_MOST_EVERY_S: Final = 0.5

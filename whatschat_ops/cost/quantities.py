@@ -12,16 +12,16 @@ from decimal import ROUND_CEILING, Decimal
 
 from whatschat_ops.cost.usage import Usage, WebSocketUsage
 from whatschat_ops.pricing.amounts import plain, show_amount
+from whatschat_ops.quotas import MAX_CONNECTION_S, MAX_IDLE_S
 
 KB_PER_GB = Decimal(1024 * 1024)
 MINUTES_PER_HOUR = Decimal(60)
 DAYS_PER_MONTH = Decimal(30)
 
-LONGEST_CONNECTION_HOURS = Decimal(2)
-"""API Gateway closes a connection after two hours (quota "Connection duration for WebSocket API")."""
+LONGEST_CONNECTION_HOURS = Decimal(MAX_CONNECTION_S) / 3600
 
-KEEP_ALIVE_MINUTES = Decimal(9)
-"""A client that is otherwise silent pings this often: API Gateway closes a connection idle for 10 minutes."""
+KEEP_ALIVE_MINUTES = Decimal(MAX_IDLE_S) / 60 - 1
+"""A client that is otherwise silent pings this often, so that API Gateway does not close the connection."""
 
 MESSAGES_PER_INBOUND = Decimal(3)
 """One chat message is sent, acknowledged and delivered: three messages, of which one runs a function."""

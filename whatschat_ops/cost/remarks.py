@@ -13,6 +13,7 @@ from whatschat_ops.cost.result import Line, Price, Totals
 from whatschat_ops.pricing.amounts import plain, show_amount, show_money, show_price
 from whatschat_ops.pricing.pricing import ZERO, metered_units
 from whatschat_ops.pricing.rates import RateCard
+from whatschat_ops.quotas import MAX_IDLE_S
 
 
 def notes(
@@ -96,7 +97,7 @@ def _keep_alive(amounts: Quantities, aws: RateCard) -> Iterator[str]:
         rate = aws.rates["websocket_messages"]
         cost = extra * rate.tiers[0].price / rate.per
         yield (
-            "API Gateway closes connections that are idle for 10 minutes. Pings and pongs that prevent it are "
+            f"API Gateway closes connections that are idle for {MAX_IDLE_S // 60} minutes. Pings and pongs that prevent it are "
             f"messages too: up to {show_amount(extra)} ({show_money(cost)}), unless you counted them."
         )
 

@@ -13,6 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from whatschat_ops.config.located import Located, Origin, read_yaml, validate
 from whatschat_ops.pricing.amounts import Amount
+from whatschat_ops.quotas import (
+    MAX_FUNCTION_MEMORY_MB,
+    MAX_FUNCTION_TIMEOUT_S,
+    MAX_MESSAGE_BYTES,
+    MIN_FUNCTION_MEMORY_MB,
+)
 
 
 class _Section(BaseModel):
@@ -28,8 +34,9 @@ class WebSocketUsage(_Section):
     inbound_messages: Amount | None = Field(
         None, description="Those of them that clients send; each runs a function."
     )
-    message_size_kb: Annotated[Amount, Field(le=128)] | None = Field(
-        None, description="Size of a message in KB; API Gateway takes at most 128 KB."
+    message_size_kb: Annotated[Amount, Field(le=MAX_MESSAGE_BYTES // 1024)] | None = Field(
+        None,
+        description=f"Size of a message in KB; API Gateway takes at most {MAX_MESSAGE_BYTES // 1024} KB.",
     )
     connection_minutes: Amount | None = Field(
         None, description="Minutes a month, summed over all connections."
@@ -75,10 +82,10 @@ class LambdaUsage(_Section):
     """The three functions behind the API."""
 
     requests: Amount | None = Field(None, description="Invocations a month.")
-    duration_ms: Annotated[Amount, Field(le=900_000)] | None = Field(
+    duration_ms: Annotated[Amount, Field(le=MAX_FUNCTION_TIMEOUT_S * 1000)] | None = Field(
         None, description="Billed milliseconds of one invocation, on average."
     )
-    memory_mb: Annotated[Amount, Field(ge=128, le=10_240)] | None = Field(
+    memory_mb: Annotated[Amount, Field(ge=MIN_FUNCTION_MEMORY_MB, le=MAX_FUNCTION_MEMORY_MB)] | None = Field(
         None, description="Memory of a function; the environment's lambda.memory_mb if not given."
     )
     architecture: Literal["arm64", "x86_64"] | None = Field(

@@ -17,8 +17,9 @@ from . import protocol
 from .aws_api import AwsApi, AwsCallFailed, NotConfigured
 from .connections_table import ConnectionsTable, table_name
 from .delivery import Delivering, Delivery, Post, Table, UserOutcome
+from .limits import MAX_MESSAGE_BYTES
 from .log import Log
-from .management_api import MAX_MESSAGE_BYTES, ManagementApi, PostOutcome, endpoint_url
+from .management_api import ManagementApi, PostOutcome, endpoint_url
 from .protocol import Echo, Ping, Refused, SendMessage, Signal
 
 OK: Final = {"statusCode": 200}

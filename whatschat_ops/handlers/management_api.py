@@ -12,10 +12,8 @@ from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from .aws_api import Answer, AwsCallFailed, Endpoint
+from .limits import MAX_MESSAGE_BYTES
 from .log import Log
-
-MAX_MESSAGE_BYTES: Final = 128 * 1024
-"""API Gateway's limit on a message in either direction ("WebSocket API quotas")."""
 
 HEADERS: Final = {"content-type": "application/octet-stream"}
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn
 
+from .limits import MAX_TYPE_CHARACTERS, MAX_USER_ID_CHARACTERS, is_user_id
+
 MAX_RECIPIENTS: Final = 100
-MAX_USER_ID_CHARACTERS: Final = 256
 MAX_MESSAGE_ID_CHARACTERS: Final = 128
-MAX_TYPE_CHARACTERS: Final = 64
 
 MessageId = str | int
 ErrorCode = Literal[
@@ -161,7 +161,7 @@ def _recipients(message: Json) -> tuple[str, ...]:
 
 
 def _user_id(value: object, field: str) -> str:
-    if isinstance(value, str) and 0 < len(value) <= MAX_USER_ID_CHARACTERS and value.isprintable():
+    if is_user_id(value):
         return value
     raise _Bad(
         "bad_message", f"{field} must hold user ids: strings of 1 to {MAX_USER_ID_CHARACTERS} characters"

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from whatschat_ops.measure.histogram import Histogram, Latency
+from whatschat_ops.quotas import MAX_INTEGRATION_TIMEOUT_MS
 
-GIVE_UP_S: Final = 30.0
-"""API Gateway lets a function answer for at most 29 s."""
+GIVE_UP_S: Final = MAX_INTEGRATION_TIMEOUT_MS / 1000 + 1
+"""A function that has not answered by now never will."""
 
 _GIVEN_UP_KEPT: Final = 100_000
 

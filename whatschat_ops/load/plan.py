@@ -13,12 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from whatschat_ops.errors import UsageError
-
-NEW_CONNECTIONS_PER_S: Final = 500
-"""What API Gateway allows an account in a Region unless raised (quota L-9ED1E49A)."""
-
-REQUESTS_PER_S: Final = 10_000
-"""The account's request rate, which messages share with everything else (quota L-8A5B8E43)."""
+from whatschat_ops.quotas import API_REQUESTS, MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
 
 DEFAULT_CONNECT_RATE_PER_S: Final = NEW_CONNECTIONS_PER_S * 0.8
 MOST_SOCKETS: Final = 20_000
@@ -28,7 +23,7 @@ LONGEST_DURATION_S: Final = 3_600.0
 """Well below the 2 hours after which API Gateway ends a connection."""
 
 SMALLEST_MESSAGE_BYTES: Final = 128
-LARGEST_MESSAGE_BYTES: Final = 120 * 1024
+LARGEST_MESSAGE_BYTES: Final = MAX_MESSAGE_BYTES - 8 * 1024
 """128 KB less what is added to a message on its way."""
 
 _OTHER_FILES: Final = 64
@@ -112,8 +107,8 @@ def warnings_about(plan: LoadPlan) -> tuple[str, ...]:
             f"{NEW_CONNECTIONS_PER_S} unless the quota L-9ED1E49A was raised.",
         ),
         (
-            rate > REQUESTS_PER_S,
-            f"{rate:,.0f} messages a second: an account has {REQUESTS_PER_S:,} requests a second for all its APIs "
+            rate > API_REQUESTS.rate_per_s,
+            f"{rate:,.0f} messages a second: an account has {API_REQUESTS.rate_per_s:,.0f} requests a second for all its APIs "
             "unless the quota L-8A5B8E43 was raised.",
         ),
     )

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from websockets.exceptions import ConnectionClosed
 
-from whatschat_ops.connections.management import LARGEST_FRAME_BYTES
 from whatschat_ops.load import schedule
 from whatschat_ops.load.crowd import Crowd, wait_until
 from whatschat_ops.load.ledger import GIVE_UP_S, Ledger
@@ -27,6 +26,7 @@ from whatschat_ops.load.plan import LoadPlan
 from whatschat_ops.load.report import Charts, LoadReport, Sockets, Tool
 from whatschat_ops.load.timeline import Counts, Point, Timeline
 from whatschat_ops.measure.histogram import Histogram
+from whatschat_ops.quotas import MAX_FRAME_BYTES
 from whatschat_ops.sockets.client import Socket, send_text
 
 SETTLE_S: Final = 1.0
@@ -164,7 +164,7 @@ class LoadTest:
         self._send_delay.record(now_s - due_s)
         message, text = self._message(turn, number, now_s)
         try:
-            await (socket.send(text) if len(text) <= LARGEST_FRAME_BYTES else send_text(socket, text))
+            await (socket.send(text) if len(text) <= MAX_FRAME_BYTES else send_text(socket, text))
         except ConnectionClosed:
             self._not_sent += 1
             self._ledger.withdraw(message)

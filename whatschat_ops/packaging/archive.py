@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from whatschat_ops.errors import OpsError
+from whatschat_ops.quotas import MAX_CODE_UNZIPPED_BYTES, MAX_CODE_ZIPPED_BYTES
 
 EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
 """The first moment that a zip can express."""
@@ -38,8 +39,8 @@ class SizeLimits:
     unzipped_bytes: int
 
 
-LAMBDA_LIMITS: Final = SizeLimits(zipped_bytes=50 * MEGABYTE, unzipped_bytes=250 * MEGABYTE)
-"""A direct upload, and its contents with all layers (docs.aws.amazon.com/lambda, "Lambda quotas")."""
+LAMBDA_LIMITS: Final = SizeLimits(MAX_CODE_ZIPPED_BYTES, MAX_CODE_UNZIPPED_BYTES)
+"""A direct upload, and its contents with all layers."""
 
 
 def build_zip(

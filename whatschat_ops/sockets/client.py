@@ -20,15 +20,16 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from whatschat_ops import __version__
-from whatschat_ops.connections.management import LARGEST_FRAME_BYTES, check_size
 from whatschat_ops.errors import OpsError, PermissionDenied, Unavailable, UsageError
+from whatschat_ops.message_size import check_size
+from whatschat_ops.quotas import MAX_FRAME_BYTES, MAX_INTEGRATION_TIMEOUT_MS
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets import tokens
 from whatschat_ops.sockets.close_codes import describe
 from whatschat_ops.sockets.handshake import Handshake, TokenVia, build_handshake, refusal
 
-OPEN_TIMEOUT_S = 35.0
-"""API Gateway holds the handshake until `$connect` has answered: at most 29 s."""
+OPEN_TIMEOUT_S = MAX_INTEGRATION_TIMEOUT_MS / 1000 + 6
+"""API Gateway holds the handshake until `$connect` has answered."""
 
 CLOSE_TIMEOUT_S = 3.0
 
@@ -166,7 +167,7 @@ def frames(text: str) -> Iterator[str]:
     data = text.encode()
     start = 0
     while start < len(data):
-        end = min(start + LARGEST_FRAME_BYTES, len(data))
+        end = min(start + MAX_FRAME_BYTES, len(data))
         while end < len(data) and data[end] & 0b1100_0000 == 0b1000_0000:  # inside a character
             end -= 1
         yield data[start:end].decode()

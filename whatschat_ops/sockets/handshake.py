@@ -25,6 +25,7 @@ from whatschat_ops.errors import (
     Unavailable,
     UsageError,
 )
+from whatschat_ops.quotas import NEW_CONNECTIONS_PER_S
 from whatschat_ops.redaction import Secret, redact
 
 SUBPROTOCOL = "whatschat"
@@ -132,7 +133,7 @@ def _refused(status: int, body: bytes, address: str) -> AwsError:
         404: (NotFound, "there is nothing at this address", "whatschat-ops ws endpoint --explain"),
         429: (
             Throttled,
-            "too many new connections (500 a second and account, unless raised)",
+            f"too many new connections ({NEW_CONNECTIONS_PER_S} per second and account, unless raised)",
             "Wait a moment and run the same command again.",
         ),
     }

@@ -24,6 +24,7 @@ from enum import Enum, auto
 from websockets.exceptions import ConnectionClosed
 
 from whatschat_ops.errors import Throttled, Unavailable, UsageError
+from whatschat_ops.quotas import MAX_CONNECTION_S, MAX_IDLE_S
 from whatschat_ops.sockets.client import Socket, as_text, send_text
 from whatschat_ops.sockets.close_codes import NORMAL, describe
 from whatschat_ops.sockets.events import (
@@ -53,10 +54,10 @@ class SessionPolicy:
     reconnect: bool = True
     wait_s: float = 0.0
     """How long to go on listening after the last line."""
-    keep_alive_s: float = 9 * 60
-    """Send a ping after this long without sending anything. API Gateway cuts after 10 idle minutes."""
-    replace_after_s: float = 110 * 60
-    """Change sockets between 0.9 and 1 times this age. API Gateway cuts after 120 minutes."""
+    keep_alive_s: float = MAX_IDLE_S - 60
+    """Send a ping after this long without sending anything."""
+    replace_after_s: float = MAX_CONNECTION_S - 10 * 60
+    """Change sockets between 0.9 and 1 times this age."""
     attempts: int = 10
     backoff_s: float = 0.5
     longest_backoff_s: float = 30.0

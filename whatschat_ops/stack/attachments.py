@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.errors import NotFound, UsageError
+from whatschat_ops.quotas import MAX_INLINE_POLICY_CHARACTERS, MAX_MANAGED_POLICY_CHARACTERS
 from whatschat_ops.stack.policies import Document
 
 PrincipalType = Literal["role", "user", "group"]
@@ -18,10 +19,6 @@ NAME_ARGUMENT: Final[Mapping[PrincipalType, str]] = {
     "user": "UserName",
     "group": "GroupName",
 }
-INLINE_LIMITS: Final[Mapping[PrincipalType, int]] = {"user": 2_048, "group": 5_120, "role": 10_240}
-"""Characters of all inline policies together, white space not counted (IAM user guide, "IAM and AWS STS quotas")."""
-MANAGED_LIMIT: Final = 6_144
-"""Characters of a managed policy (the same page)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +79,16 @@ def describe_principal(aws: Aws, principal: Principal) -> Any:
 
 
 def _require_room(principal: Principal, size: int) -> None:
-    limit = INLINE_LIMITS[principal.type]
+    limit = MAX_INLINE_POLICY_CHARACTERS[principal.type]
     if size > limit:
         raise UsageError(
             f"The policy has {size} characters, and IAM takes {limit} inline for a {principal.type}.",
             hint="Attach it to a role, or make a managed policy of it: "
             "whatschat-ops iam policies operator > operator.json; "
             "aws iam create-policy --policy-name whatschat-operator --policy-document file://operator.json"
-            if size <= MANAGED_LIMIT
+            if size <= MAX_MANAGED_POLICY_CHARACTERS
             else f"Attach it to a role that the {principal.type} may assume; it is too long for a managed policy "
-            f"({MANAGED_LIMIT}), too. A shorter prefix makes it shorter.",
+            f"({MAX_MANAGED_POLICY_CHARACTERS}), too. A shorter prefix makes it shorter.",
         )
 
 

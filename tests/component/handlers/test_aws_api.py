@@ -13,13 +13,9 @@ import pytest
 
 from whatschat_ops.handlers import aws_api
 from whatschat_ops.handlers.aws_api import AwsApi, AwsCallFailed, Endpoint, NotConfigured
+from whatschat_ops.handlers.limits import MAX_MESSAGE_BYTES
 from whatschat_ops.handlers.log import Log
-from whatschat_ops.handlers.management_api import (
-    MAX_MESSAGE_BYTES,
-    ManagementApi,
-    PostOutcome,
-    endpoint_url,
-)
+from whatschat_ops.handlers.management_api import ManagementApi, PostOutcome, endpoint_url
 
 LOG = Log("request", "sender")
 DROP, HANG = -1, -2

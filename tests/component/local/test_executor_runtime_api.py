@@ -110,7 +110,7 @@ def test_client_that_asks_whether_to_go_on_is_told_to() -> None:
 
 
 def test_too_large_answer_is_refused_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime_api, "RESPONSE_LIMIT_BYTES", 3)
+    monkeypatch.setattr(runtime_api, "MAX_RESPONSE_BYTES", 3)
     connection, wire, owner = connect()
     connection.data_received(post("/invocation/r/response", b"1234"))
     assert owner.said[0][3] == 4

@@ -23,10 +23,10 @@ from whatschat_ops.broadcast.distributed.shards import items_of, shards_of
 from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.record import RunRecord
-from whatschat_ops.broadcast.limits import RateLimit
 from whatschat_ops.config import Settings
 from whatschat_ops.errors import NotFound, OpsError, PermissionDenied, UsageError
 from whatschat_ops.pricing.rates import aws_card
+from whatschat_ops.quotas import RateLimit
 from whatschat_ops.sender.model import Outcome, Result, SendPolicy, Target
 from whatschat_ops.worker.objects import Keys, Part, RunSpec, shard_targets
 from whatschat_ops.worker.shard import send_shard

@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 from whatschat_ops.broadcast import estimate as module
 from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.estimate import Audience, BroadcastEstimate, audience, duration_s, estimate
-from whatschat_ops.broadcast.limits import SMALL, STANDARD, RateLimit, account_limit, send_limit
+from whatschat_ops.broadcast.limits import send_limit
 from whatschat_ops.broadcast.message import compose
 from whatschat_ops.pricing.rates import aws_card, guide_card
+from whatschat_ops.quotas import API_REQUESTS, API_REQUESTS_OF_SMALL_REGIONS, RateLimit, account_limit
 
 
 def estimated(connections: int, size_bytes: int = 100, read_units: float = 0.0) -> BroadcastEstimate:
     return estimate(
         Audience(connections, connections),
         compose("x" * size_bytes, None, text=True),
-        STANDARD,
+        API_REQUESTS,
         selection="every connection",
         read_units=read_units,
         guide=guide_card(),
@@ -29,14 +30,14 @@ def estimated(connections: int, size_bytes: int = 100, read_units: float = 0.0) 
 
 
 def test_the_burst_goes_at_once_and_the_rest_at_the_rate() -> None:
-    assert duration_s(5_000, STANDARD) == 0
-    assert duration_s(1_005_000, STANDARD) == 100
-    assert duration_s(251_250, SMALL) == 100
+    assert duration_s(5_000, API_REQUESTS) == 0
+    assert duration_s(1_005_000, API_REQUESTS) == 100
+    assert duration_s(251_250, API_REQUESTS_OF_SMALL_REGIONS) == 100
 
 
 @given(st.integers(0, 10**8), st.integers(0, 10**6))
 def test_more_connections_never_take_less_time(connections: int, more: int) -> None:
-    assert duration_s(connections, STANDARD) <= duration_s(connections + more, STANDARD)
+    assert duration_s(connections, API_REQUESTS) <= duration_s(connections + more, API_REQUESTS)
 
 
 def test_a_million_small_messages_cost_what_the_cards_say() -> None:
@@ -89,7 +90,12 @@ def test_connections_and_users_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("region", "limit"), [("us-east-1", STANDARD), ("mx-central-1", SMALL), ("unknown-1", STANDARD)]
+    ("region", "limit"),
+    [
+        ("us-east-1", API_REQUESTS),
+        ("mx-central-1", API_REQUESTS_OF_SMALL_REGIONS),
+        ("unknown-1", API_REQUESTS),
+    ],
 )
 def test_a_region_has_its_limit(region: str, limit: RateLimit) -> None:
     assert account_limit(region) == send_limit(region, None, None) == limit

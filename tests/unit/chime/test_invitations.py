@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatschat_ops.chime.invitations import BATCH, invite
+from whatschat_ops.chime.invitations import invite
 from whatschat_ops.errors import AwsError, PermissionDenied, Throttled
+from whatschat_ops.quotas import CHIME_BATCH_ATTENDEES
 
 
 @dataclass
@@ -100,4 +101,4 @@ def test_every_user_ends_in_exactly_one_place(codes: dict[str, list[str]]) -> No
     ended = [attendee.external_user_id for attendee in batch.attendees]
     ended += [item.external_user_id for item in batch.failed]
     assert sorted(ended) == sorted(users(130))
-    assert all(len(call) <= BATCH for call in fake.calls)
+    assert all(len(call) <= CHIME_BATCH_ATTENDEES for call in fake.calls)

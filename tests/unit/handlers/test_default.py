@@ -17,8 +17,9 @@ from whatschat_ops.handlers.aws_api import AwsCallFailed
 from whatschat_ops.handlers.connections_table import Connection
 from whatschat_ops.handlers.default import Conversation
 from whatschat_ops.handlers.delivery import CONCURRENCY, Delivering, UserOutcome, in_parallel, user_outcome
+from whatschat_ops.handlers.limits import MAX_MESSAGE_BYTES
 from whatschat_ops.handlers.log import Log
-from whatschat_ops.handlers.management_api import MAX_MESSAGE_BYTES, PostOutcome
+from whatschat_ops.handlers.management_api import PostOutcome
 from whatschat_ops.handlers.protocol import ErrorCode
 
 NOW_S = 1_800_000_000.0

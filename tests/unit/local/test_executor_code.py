@@ -89,7 +89,7 @@ def test_corrupt_entry_is_refused(tmp_path: Path) -> None:
 
 
 def test_too_large_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code, "UNZIPPED_LIMIT_BYTES", 10)
+    monkeypatch.setattr(code, "MAX_CODE_UNZIPPED_BYTES", 10)
     with pytest.raises(CannotStart, match="Unzipped size"):
         unpack(package(("a.py", "12345678901")), tmp_path / "x")
 

@@ -1,6 +1,5 @@
 """What a distributed broadcast of any size comes to: time, requests, money, and the quotas it runs into. Pure.
 
-Quotas: API Gateway developer guide, "Quotas for configuring and running a WebSocket API" and "Account-level throttling".
 Prices that the rate cards do not have (us-east-1, without free tiers): aws.amazon.com/step-functions/pricing and
 aws.amazon.com/s3/pricing, read on 2026-11-23.
 """
@@ -13,10 +12,17 @@ from decimal import Decimal
 from math import ceil
 from typing import Final, Literal, cast
 
-from whatschat_ops.broadcast.limits import STANDARD, RateLimit
 from whatschat_ops.pricing.amounts import plain
 from whatschat_ops.pricing.pricing import FreeTiers, charge
 from whatschat_ops.pricing.rates import RateCard, RateKey
+from whatschat_ops.quotas import (
+    API_REQUESTS,
+    MAX_CONNECTION_S,
+    MAX_FUNCTION_TIMEOUT_S,
+    NEW_CONNECTIONS_PER_S,
+    READ_UNIT_BYTES,
+    RateLimit,
+)
 from whatschat_ops.worker.shard import PART_INTERVAL_S
 
 STATE_TRANSITION: Final = Decimal("0.025") / 1_000
@@ -26,27 +32,22 @@ S3_READ: Final = Decimal("0.0004") / 1_000
 TRANSITIONS_OF_A_SHARD: Final = 4
 """Into Send, AllSent and Done, and out; two more each time that a worker hands on the rest of its shard."""
 TRANSITIONS_OF_A_RUN: Final = 2
-INVOCATION_S: Final = 880
-"""Of Lambda's 900 s, what a worker sends for."""
+INVOCATION_S: Final = MAX_FUNCTION_TIMEOUT_S - 20
+"""What a worker sends for, of the longest that Lambda lets it run."""
 START_S: Final = 2.0
 """A worker's start and end: imports, reading its shard, the last part. An assumption."""
 
-NEW_CONNECTIONS_PER_S: Final = 500
-"""Quota L-9ED1E49A, adjustable."""
-LONGEST_CONNECTION_S: Final = 7_200
-"""Not adjustable: nobody can be connected for longer, so a broadcast must not take longer."""
-
 _KB: Final = 1024
 _GB: Final = 1024**3
-_UNIT_BYTES: Final = 8_192
-"""One eventually consistent read unit reads two times 4 KB."""
+_UNIT_BYTES: Final = 2 * READ_UNIT_BYTES
+"""What one eventually consistent read unit reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How a broadcast is to run. `row_bytes` is the size of a row of the connections table."""
 
-    limit: RateLimit = STANDARD
+    limit: RateLimit = API_REQUESTS
     workers: int = 10
     shard_connections: int = 25_000
     memory_mb: int = 1_024
@@ -155,19 +156,19 @@ def _lines(work: _Work, card: RateCard) -> Iterator[Line]:
 
 def _quotas(work: _Work) -> Iterator[str]:
     """What an account must ask for to have so many connections, and to reach all of them while they last."""
-    arriving = ceil(work.connections / LONGEST_CONNECTION_S)
+    arriving = ceil(work.connections / MAX_CONNECTION_S)
     if arriving > NEW_CONNECTIONS_PER_S:
         yield (
             f"New connections per second (L-9ED1E49A): {arriving:,} instead of {NEW_CONNECTIONS_PER_S:,}. "
             "No connection lasts longer than 2 hours, so as many have to arrive."
         )
-    if work.shape.limit.rate_per_s > STANDARD.rate_per_s:
+    if work.shape.limit.rate_per_s > API_REQUESTS.rate_per_s:
         yield (
             f"Account throttle (L-8A5B8E43): {work.shape.limit.rate_per_s:,.0f} requests per second instead of "
-            f"{STANDARD.rate_per_s:,.0f}."
+            f"{API_REQUESTS.rate_per_s:,.0f}."
         )
-    if work.sending_s > LONGEST_CONNECTION_S:
-        needed = ceil(work.connections / LONGEST_CONNECTION_S)
+    if work.sending_s > MAX_CONNECTION_S:
+        needed = ceil(work.connections / MAX_CONNECTION_S)
         yield (
             f"Account throttle (L-8A5B8E43): more than {needed:,} requests per second: at "
             f"{work.shape.limit.rate_per_s:,.0f} the broadcast takes longer than any connection lasts (2 hours)."

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from whatschat_ops.broadcast.distributed.arithmetic import Shape, distributed_estimate
 from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
-from whatschat_ops.broadcast.limits import RateLimit
 from whatschat_ops.config import Settings
 from whatschat_ops.pricing.amounts import plain
 from whatschat_ops.pricing.rates import RateCard
+from whatschat_ops.quotas import RateLimit
 
 
 def with_workers(found: BroadcastEstimate, settings: Settings, card: RateCard) -> BroadcastEstimate:

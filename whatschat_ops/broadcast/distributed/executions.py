@@ -15,14 +15,13 @@ from typing import Any, Final
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import AwsError, NotFound, PermissionDenied
+from whatschat_ops.quotas import MAX_MAP_CHILDREN
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.parts.broadcast_policies import MAP_LABEL
 
 RUNNING: Final = ("RUNNING", "PENDING_REDRIVE")
 NOT_REDRIVABLE: Final = ("ExecutionNotRedrivable", "InvalidAction", "UnknownOperationException")
 """The second and third are an emulator's, which does not know the operation."""
-MOST_AT_ONCE: Final = 10_000
-"""Children of a Distributed Map without a MaxConcurrency (Step Functions developer guide, "Distributed mode")."""
 _ABSENT: Final = ("ExecutionDoesNotExist", "StateMachineDoesNotExist")
 
 
@@ -89,7 +88,7 @@ class Executions:
                 stateMachineArn=self._place.state_machine(self._machine)
             )
         states = json.loads(found["definition"])["States"]
-        return int(states[MAP_LABEL].get("MaxConcurrency", 0)) or MOST_AT_ONCE
+        return int(states[MAP_LABEL].get("MaxConcurrency", 0)) or MAX_MAP_CHILDREN
 
     def start(self, number: int, shards_key: str) -> Execution:
         """Start the execution with this number. Raises NotFound when there is no state machine."""

@@ -11,7 +11,7 @@ from typing import Any
 from whatschat_ops.broadcast.journal.file import DELIVERED, FAILED, GONE, OUTCOMES, PRUNINGS
 from whatschat_ops.broadcast.journal.record import RunRecord
 from whatschat_ops.broadcast.journal.summary import Counts, Failure, Latency, Part, RunState, RunSummary
-from whatschat_ops.connections.management import metered_messages
+from whatschat_ops.message_size import metered_messages
 
 REASONS = 20
 """So many reasons of failures are told apart; the rest is one."""

@@ -152,9 +152,9 @@ class _Order:
         """Count, and print what it would come to."""
         from whatschat_ops.broadcast.audience.sources import Table
         from whatschat_ops.broadcast.estimate import audience, estimate
-        from whatschat_ops.broadcast.limits import RateLimit
         from whatschat_ops.cli.ws.broadcast_tables import render_estimate
         from whatschat_ops.pricing.rates import aws_card, guide_card
+        from whatschat_ops.quotas import RateLimit
 
         table = Table(self._run.aws, self._run.outputs.connections_table)
         _collect_rarely()

@@ -171,7 +171,7 @@ def _send_as_user(make_socket: Any, to: list[str], text: str, timeout_s: float) 
 
 
 def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
-    from whatschat_ops.connections.management import metered_messages
+    from whatschat_ops.message_size import metered_messages
 
     data = text.encode()
     try:

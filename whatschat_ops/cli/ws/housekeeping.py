@@ -10,6 +10,7 @@ from whatschat_ops.cli.command import YesOption, command
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.progress_line import ProgressLine
 from whatschat_ops.errors import OpsError, PartlyDone, UsageError
+from whatschat_ops.quotas import API_REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +26,8 @@ RateOption = Annotated[
     typer.Option(
         "--rate",
         min=1,
-        max=10_000,
-        help="Requests to API Gateway per second; the account has 10,000 for all its APIs.",
+        max=API_REQUESTS.rate_per_s,
+        help=f"Requests to API Gateway per second; the account has {API_REQUESTS.rate_per_s:,.0f} for all its APIs.",
     ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]

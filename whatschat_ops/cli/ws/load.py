@@ -15,6 +15,7 @@ from whatschat_ops.cli.terminal.interrupts import interrupts_to
 from whatschat_ops.cli.terminal.progress_line import ProgressLine
 from whatschat_ops.cli.ws.options import TokenVia, TokenViaOption
 from whatschat_ops.errors import ChecksFailed, Interrupted, OpsError, PartlyDone, UsageError
+from whatschat_ops.quotas import MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
 
 if TYPE_CHECKING:
     from whatschat_ops.load.plan import Limits, LoadPlan
@@ -44,7 +45,10 @@ def load(
         int | None, typer.Option("--users", min=1, help="Whom they belong to (default: one user each).")
     ] = None,
     connect_rate: Annotated[
-        float, typer.Option("--connect-rate", min=0.1, help="Sockets opened per second; AWS allows 500.")
+        float,
+        typer.Option(
+            "--connect-rate", min=0.1, help=f"Sockets opened per second; AWS allows {NEW_CONNECTIONS_PER_S}."
+        ),
     ] = 400.0,
     interval: Annotated[
         float, typer.Option("--interval", min=0.01, help="Seconds between two messages of a socket.")
@@ -54,7 +58,10 @@ def load(
         typer.Option("--duration", min=0.1, max=3600, help="Seconds of sending, once all sockets are open."),
     ] = 10.0,
     message_size: Annotated[
-        int, typer.Option("--message-size", min=128, max=120 * 1024, help="Bytes of each message.")
+        int,
+        typer.Option(
+            "--message-size", min=128, max=MAX_MESSAGE_BYTES - 8 * 1024, help="Bytes of each message."
+        ),
     ] = 200,
     traffic: Annotated[
         Traffic,

@@ -77,7 +77,8 @@ def read_message(message: str | None, file: Path | None, example: str) -> str:
     Raises UsageError, with `example` as its hint, when there is none, more than one, or one that is too big or not UTF-8
     text. No more is read than API Gateway would carry.
     """
-    from whatschat_ops.connections.management import LARGEST_MESSAGE_BYTES, TOO_LARGE_HINT
+    from whatschat_ops.message_size import TOO_LARGE_HINT
+    from whatschat_ops.quotas import MAX_MESSAGE_BYTES
 
     if (message is None) == (file is None):
         raise UsageError(
@@ -87,12 +88,12 @@ def read_message(message: str | None, file: Path | None, example: str) -> str:
     if file is None and message != "-":
         return _not_empty(str(message), example)
     try:
-        most = LARGEST_MESSAGE_BYTES + len("\r\n")
+        most = MAX_MESSAGE_BYTES + len("\r\n")
         with nullcontext(sys.stdin.buffer) if file is None else file.open("rb") as source:
             data = source.read(most + 1)
         if len(data) > most:
             raise UsageError(
-                f"The message has more than {LARGEST_MESSAGE_BYTES:,} bytes (128 KB), the most that API Gateway carries.",
+                f"The message has more than {MAX_MESSAGE_BYTES:,} bytes, the most that API Gateway carries.",
                 hint=TOO_LARGE_HINT,
             )
         text = data.decode()

@@ -11,12 +11,13 @@ from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.settings import CHIME_CONTROL_REGIONS
 from whatschat_ops.doctor.check import Finding, fail, judge_permissions, ok, skip, warn
 from whatschat_ops.errors import PROVISION_HINT, NotFound, PermissionDenied, Unavailable, UsageError
+from whatschat_ops.quotas import CHIME_UNATTENDED_S
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_check import check_permissions, principal_of
 from whatschat_ops.stack.operator_policy import policy_of
 
 NO_SUCH_MEETING = "00000000-0000-0000-0000-000000000000"
-PENDING_AFTER = timedelta(minutes=5)
+PENDING_AFTER = timedelta(seconds=CHIME_UNATTENDED_S)
 
 
 def credentials(settings: Settings, aws: Aws) -> Finding:

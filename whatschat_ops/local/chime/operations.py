@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from whatschat_ops import quotas
 from whatschat_ops.local.chime import rules
 from whatschat_ops.local.chime.fault import ChimeFault, bad_request, meeting_not_found
 from whatschat_ops.local.chime.state import Attendee, Meeting, MeetingStore
@@ -75,10 +76,10 @@ class MeetingOperations:
         known = next((meeting for meeting in living if meeting.client_request_token == token), None)
         if known is not None:
             return {"Meeting": _meeting_document(known)}
-        if len(living) >= rules.MEETINGS_PER_REGION:
+        if len(living) >= quotas.CHIME_MEETINGS:
             raise ChimeFault(
                 "LimitExceededException",
-                f"There are {rules.MEETINGS_PER_REGION} meetings already, the quota of this account in {region}",
+                f"There are {quotas.CHIME_MEETINGS} meetings already, the quota of this account in {region}",
             )
         meeting = self._new_meeting(region, given)
         self._store.add(meeting)
@@ -106,10 +107,10 @@ class MeetingOperations:
         if primary is None or primary.region != region or primary.primary_id:
             raise bad_request("PrimaryMeetingId is not the id of a living primary meeting")
         replicas = sum(meeting.primary_id == primary_id for meeting in living.values())
-        if replicas >= rules.REPLICAS_PER_PRIMARY:
+        if replicas >= quotas.CHIME_REPLICAS:
             raise ChimeFault(
                 "LimitExceededException",
-                f"The primary meeting has {rules.REPLICAS_PER_PRIMARY} replicas already",
+                f"The primary meeting has {quotas.CHIME_REPLICAS} replicas already",
             )
 
     def _create_meeting_with_attendees(self, region: str, given: Parameters) -> Output:

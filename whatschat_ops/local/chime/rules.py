@@ -9,16 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from whatschat_ops import quotas
 from whatschat_ops.config.settings import CHIME_CONTROL_REGIONS, CHIME_MEDIA_REGIONS
 from whatschat_ops.local.chime.fault import ChimeFault, bad_request
 
-MEETINGS_PER_REGION = 250
-ATTENDEES = 250
-HIGH_DEFINITION_ATTENDEES = 25
-REPLICAS_PER_PRIMARY = 4
-TAGS = 50
-
-_EXTERNAL_ID = re.compile(r"[-_&@+=,(){}\[\]/«».:|'\"#a-zA-Z0-9À-ÿ\s]*")
+_EXTERNAL_ID = re.compile(f"[{quotas.CHIME_EXTERNAL_ID_CHARACTERS}]*")
 _RECEIVING = ("Receive", "SendReceive")
 
 
@@ -43,7 +38,7 @@ def check_external_id(name: str, value: str) -> None:
     """The documented pattern (absent from the model) and the reserved prefix, which has no case."""
     if not _EXTERNAL_ID.fullmatch(value):
         raise bad_request(f"{name} contains characters that are not allowed")
-    if value.lower().startswith("aws:"):
+    if value.lower().startswith(quotas.CHIME_RESERVED_PREFIX):
         raise bad_request(f"{name} must not begin with the reserved prefix aws:")
 
 
@@ -55,11 +50,15 @@ def meeting_features(given: Mapping[str, Any]) -> dict[str, Any]:
     if video["MaxResolution"] == "FHD" or content["MaxResolution"] == "UHD":
         if "MaxCount" not in attendee:
             raise bad_request("Attendee.MaxCount is required with FHD video or UHD content")
-        if attendee["MaxCount"] > HIGH_DEFINITION_ATTENDEES:
+        if attendee["MaxCount"] > quotas.CHIME_HD_ATTENDEES:
             raise bad_request(
-                f"Attendee.MaxCount must be at most {HIGH_DEFINITION_ATTENDEES} with FHD video or UHD content"
+                f"Attendee.MaxCount must be at most {quotas.CHIME_HD_ATTENDEES} with FHD video or UHD content"
             )
-    features = {"Video": video, "Content": content, "Attendee": {"MaxCount": ATTENDEES, **attendee}}
+    features = {
+        "Video": video,
+        "Content": content,
+        "Attendee": {"MaxCount": quotas.CHIME_ATTENDEES, **attendee},
+    }
     return {**features, "Audio": given["Audio"]} if given.get("Audio") else features
 
 
@@ -82,10 +81,10 @@ def capabilities(given: Mapping[str, str] | None, features: Mapping[str, Any]) -
 
 def check_tags(tags: Mapping[str, str], arn: str) -> None:
     """At most 50 tags; keys that begin with aws: belong to AWS."""
-    if any(key.lower().startswith("aws:") for key in tags):
+    if any(key.lower().startswith(quotas.CHIME_RESERVED_PREFIX) for key in tags):
         raise bad_request("Tag keys must not begin with the reserved prefix aws:")
-    if len(tags) > TAGS:
-        raise ChimeFault("TooManyTagsException", f"A meeting can have {TAGS} tags", resource=arn)
+    if len(tags) > quotas.CHIME_TAGS:
+        raise ChimeFault("TooManyTagsException", f"A meeting can have {quotas.CHIME_TAGS} tags", resource=arn)
 
 
 def media_placement(meeting_id: str, media_region: str) -> dict[str, str]:

@@ -13,11 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from whatschat_ops.errors import LocalError
-
-UNATTENDED_S = 5 * 60
-"""A meeting ends when nobody has been connected for this long (Developer Guide, "Creating meetings")."""
-LONGEST_S = 24 * 60 * 60
-"""A meeting ends after this long, whoever is connected (same page)."""
+from whatschat_ops.quotas import CHIME_MEETING_S, CHIME_UNATTENDED_S
 
 _FORMAT = 1
 
@@ -53,7 +49,7 @@ class Meeting:
 
     def over(self, now: float) -> bool:
         """Whether its time is over. Nobody can connect here, so that five minutes is all a primary has."""
-        return now - self.created_at >= (LONGEST_S if self.primary_id else UNATTENDED_S)
+        return now - self.created_at >= (CHIME_MEETING_S if self.primary_id else CHIME_UNATTENDED_S)
 
 
 class MeetingStore:

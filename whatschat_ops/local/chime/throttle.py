@@ -1,16 +1,11 @@
-"""Chime's API rate: every operation has a bucket of 20 calls, refilled at 10 a second, per account and Region.
-
-Source: AWS General Reference, "Amazon Chime SDK endpoints and quotas".
-"""
+"""Chime's API rate: every operation has a bucket of its own, per account and Region."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from whatschat_ops.local.chime.fault import ChimeFault
-
-RATE_PER_S = 10.0
-BURST = 20.0
+from whatschat_ops.quotas import CHIME_API
 
 
 class ApiRate:
@@ -23,9 +18,9 @@ class ApiRate:
     def take(self, region: str, operation: str) -> None:
         """Count one call. Raises ThrottlingException (429) when the bucket is empty."""
         now = self._clock()
-        tokens, since = self._buckets.get((region, operation), (BURST, now))
+        tokens, since = self._buckets.get((region, operation), (float(CHIME_API.burst), now))
         # A clock set back must not empty the bucket.
-        tokens = min(BURST, tokens + max(0.0, now - since) * RATE_PER_S)
+        tokens = min(float(CHIME_API.burst), tokens + max(0.0, now - since) * CHIME_API.rate_per_s)
         allowed = tokens >= 1.0
         self._buckets[region, operation] = (tokens - 1.0 if allowed else tokens, now)
         if not allowed:

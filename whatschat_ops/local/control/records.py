@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from whatschat_ops.local.interfaces import Integration, LambdaFunction, Route, Stage, Throttle, WebSocketApi
+from whatschat_ops.quotas import API_REQUESTS, MAX_INTEGRATION_TIMEOUT_MS
 
-MAX_INTEGRATION_TIMEOUT_MS = 29_000
 """API Gateway waits no longer for a WebSocket integration (quota "Integration timeout")."""
 
 Record = Mapping[str, Any]
@@ -96,8 +96,11 @@ def _throttle(settings: Record) -> Throttle | None:
     rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
     if rate is None and burst is None:
         return None
-    # A limit that is not set is the account's (10,000 messages per second, burst 5,000).
-    return Throttle(10_000 if rate is None else float(rate), 5_000 if burst is None else int(burst))
+    # A limit that is not set is the account's.
+    return Throttle(
+        API_REQUESTS.rate_per_s if rate is None else float(rate),
+        API_REQUESTS.burst if burst is None else int(burst),
+    )
 
 
 def log_group(config: Record) -> str:

@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-MAX_TIMEOUT_MS = 29_000
-MIN_TIMEOUT_MS = 50
+from whatschat_ops.quotas import MAX_INTEGRATION_TIMEOUT_MS, MIN_INTEGRATION_TIMEOUT_MS
 
 Check = Callable[..., tuple[str, str] | None]
 """The arguments of the operation -> AWS's error code and message, or None."""
@@ -90,8 +89,9 @@ def _deployment_exists(
 
 def _timeout_is_allowed(data: Mapping[str, Any]) -> tuple[str, str] | None:
     timeout_ms = data.get("timeoutInMillis")
-    if timeout_ms is not None and not MIN_TIMEOUT_MS <= int(timeout_ms) <= MAX_TIMEOUT_MS:
-        return "BadRequestException", f"Timeout should be between {MIN_TIMEOUT_MS} ms and {MAX_TIMEOUT_MS} ms"
+    least, most = MIN_INTEGRATION_TIMEOUT_MS, MAX_INTEGRATION_TIMEOUT_MS
+    if timeout_ms is not None and not least <= int(timeout_ms) <= most:
+        return "BadRequestException", f"Timeout should be between {least} ms and {most} ms"
     return None
 
 

@@ -20,9 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from whatschat_ops.local.executor.failures import CannotStart, Failure
-
-UNZIPPED_LIMIT_BYTES = 262_144_000
-"""Lambda guide, "gettingstarted-limits": 250 MB unzipped."""
+from whatschat_ops.quotas import MAX_CODE_UNZIPPED_BYTES
 
 
 @dataclass(slots=True)
@@ -97,8 +95,8 @@ def unpack(code_zip: bytes, target: Path) -> Path:
 
 
 def _check_size(package: zipfile.ZipFile) -> None:
-    if sum(entry.file_size for entry in package.infolist()) > UNZIPPED_LIMIT_BYTES:
-        raise _bad_package(f"Unzipped size must be smaller than {UNZIPPED_LIMIT_BYTES} bytes")
+    if sum(entry.file_size for entry in package.infolist()) > MAX_CODE_UNZIPPED_BYTES:
+        raise _bad_package(f"Unzipped size must be smaller than {MAX_CODE_UNZIPPED_BYTES} bytes")
 
 
 def _unpack_entry(package: zipfile.ZipFile, entry: zipfile.ZipInfo, root: Path) -> None:

@@ -11,7 +11,8 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-LOG_TAIL_BYTES = 4096
+from whatschat_ops.quotas import LOG_TAIL_BYTES
+
 """Size of Invoke's LogResult before base64 (Lambda API reference, Invoke)."""
 
 

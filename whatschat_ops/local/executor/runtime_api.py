@@ -17,9 +17,9 @@ from typing import Protocol, cast
 
 import httptools
 
+from whatschat_ops.quotas import MAX_RESPONSE_BYTES
+
 API_VERSION = "/2018-06-01/runtime"
-RESPONSE_LIMIT_BYTES = 6_291_556
-"""Largest response of a synchronous invocation (Lambda guide, "gettingstarted-limits": 6 MB, and 100 bytes)."""
 
 _ACCEPTED = b'{"status":"OK"}\n'
 
@@ -31,7 +31,7 @@ class RuntimeOwner(Protocol):
         """The process waits for an event, to be sent with `connection.send_event`."""
 
     def on_response(self, request_id: str, body: bytes, size_bytes: int) -> None:
-        """The handler returned. `body` is cut when `size_bytes` is above RESPONSE_LIMIT_BYTES."""
+        """The handler returned. `body` is cut when `size_bytes` is above MAX_RESPONSE_BYTES."""
 
     def on_error(self, request_id: str, body: bytes) -> None:
         """The handler raised."""
@@ -98,7 +98,7 @@ class RuntimeConnection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        if self._size_bytes <= RESPONSE_LIMIT_BYTES:
+        if self._size_bytes <= MAX_RESPONSE_BYTES:
             self._body.append(body)
         self._size_bytes += len(body)
 
@@ -118,7 +118,7 @@ class RuntimeConnection(asyncio.Protocol):
         match path.split("/"):
             case ["", "invocation", request_id, "response"]:
                 self._owner.on_response(request_id, body, self._size_bytes)
-                return 413 if self._size_bytes > RESPONSE_LIMIT_BYTES else 202
+                return 413 if self._size_bytes > MAX_RESPONSE_BYTES else 202
             case ["", "invocation", request_id, "error"]:
                 self._owner.on_error(request_id, body)
                 return 202

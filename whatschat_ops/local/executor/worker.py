@@ -21,13 +21,10 @@ from whatschat_ops.local.executor.execution_log import ExecutionLog
 from whatschat_ops.local.executor.failures import CannotStart, Failure
 from whatschat_ops.local.executor.log_file import LogFile
 from whatschat_ops.local.executor.process import WorkerProcess
-from whatschat_ops.local.executor.runtime_api import RESPONSE_LIMIT_BYTES, RuntimeConnection
+from whatschat_ops.local.executor.runtime_api import RuntimeConnection
 from whatschat_ops.local.executor.sandbox import Launch
 from whatschat_ops.local.interfaces import Invocation, LambdaFunction, LogWriter
-
-INIT_TIMEOUT_S = 10.0
-"""AWS's limit of the init phase (Lambda guide, "lambda-runtime-environment"). The function's timeout comes on top,
-because AWS runs a slow init a second time within the first invocation."""
+from whatschat_ops.quotas import MAX_INIT_S, MAX_RESPONSE_BYTES
 
 LOG_INTERVAL_S = 0.5
 """How often the output of a long invocation is passed on."""
@@ -145,8 +142,8 @@ class Worker:
     def on_response(self, request_id: str, body: bytes, size_bytes: int) -> None:
         if self._call is None or self._call.request_id != request_id:
             return
-        if size_bytes > RESPONSE_LIMIT_BYTES:
-            self._fail(failures.response_too_large(size_bytes, RESPONSE_LIMIT_BYTES))
+        if size_bytes > MAX_RESPONSE_BYTES:
+            self._fail(failures.response_too_large(size_bytes, MAX_RESPONSE_BYTES))
         else:
             self._answer(self._call, body, None)
 
@@ -209,7 +206,8 @@ class Worker:
             output_fd=output.write_fd,
         )
         output.close_write_end()
-        self._set_deadline(INIT_TIMEOUT_S + self._function.timeout_s)
+        # The timeout comes on top: AWS runs a slow init a second time within the first invocation.
+        self._set_deadline(MAX_INIT_S + self._function.timeout_s)
         if self._stopping:
             self._process.kill()
         try:

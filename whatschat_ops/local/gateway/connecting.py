@@ -24,8 +24,8 @@ from whatschat_ops.local.gateway.exchange import (
 from whatschat_ops.local.gateway.handshake import Handshake
 from whatschat_ops.local.gateway.integration import Call
 from whatschat_ops.local.interfaces import HttpResponse, Route, Stage, WebSocketApi
+from whatschat_ops.quotas import MAX_URL_CHARACTERS
 
-MAX_URL_LENGTH = 4096
 SUBPROTOCOL = "sec-websocket-protocol"
 ERROR_TYPES = {
     401: "UnauthorizedException",
@@ -46,7 +46,7 @@ class Acceptance:
 
 async def connect(plane: DataPlane, handshake: Handshake) -> Acceptance | HttpResponse:
     """Decide on a handshake; `$connect` has run when this returns. An `HttpResponse` is a refusal."""
-    if len(handshake.target) > MAX_URL_LENGTH:
+    if len(handshake.target) > MAX_URL_CHARACTERS:
         return refusal(
             403
         )  # AWS states the limit but not the answer; like any handshake that reaches no route

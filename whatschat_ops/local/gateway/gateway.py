@@ -26,11 +26,10 @@ from whatschat_ops.local.gateway.messaging import handle_disconnect, handle_mess
 from whatschat_ops.local.gateway.metrics import Metrics
 from whatschat_ops.local.gateway.throttle import Throttles
 from whatschat_ops.local.interfaces import ControlPlane, Executor, HttpRequest, HttpResponse
+from whatschat_ops.quotas import MAX_CONNECTION_S, MAX_IDLE_S
 
 logger = logging.getLogger(__name__)
 
-IDLE_TIMEOUT_S = 10 * 60
-MAX_DURATION_S = 2 * 60 * 60
 GOING_AWAY = (1001, "Going away")
 """AWS's close code and reason after ten idle minutes, and after two hours."""
 SWEEP_INTERVAL_S = 1.0
@@ -107,8 +106,8 @@ class Gateway:
         """Close what has been idle for ten minutes or open for two hours."""
         now = self._plane.clock()
         for connection in self.connections:
-            is_idle = now - connection.last_active_at >= IDLE_TIMEOUT_S
-            if is_idle or now - connection.connected_at >= MAX_DURATION_S:
+            is_idle = now - connection.last_active_at >= MAX_IDLE_S
+            if is_idle or now - connection.connected_at >= MAX_CONNECTION_S:
                 connection.close(*GOING_AWAY)
 
     def flush_metrics(self) -> None:

@@ -15,8 +15,8 @@ from whatschat_ops.local.gateway.connection import Connection, Connections, is_w
 from whatschat_ops.local.gateway.data_plane import DataPlane
 from whatschat_ops.local.gateway.exchange import execute_api_arn
 from whatschat_ops.local.interfaces import HttpRequest, HttpResponse, Stage
+from whatschat_ops.quotas import MAX_MESSAGE_BYTES
 
-MAX_DATA_BYTES = 128 * 1024
 NORMAL_CLOSURE = (1000, "Connection Closed Normally")
 """Code and reason in the DISCONNECT event after DeleteConnection (aws/chalice#2060 shows AWS's log of one)."""
 METHODS = ("POST", "GET", "DELETE")
@@ -61,7 +61,7 @@ class ManagementApi:
         if request.method == "DELETE":
             connection.close(*NORMAL_CLOSURE)
             return http_answer(204)
-        if len(request.body) > MAX_DATA_BYTES:
+        if len(request.body) > MAX_MESSAGE_BYTES:
             return http_answer(413, "Message too long", "PayloadTooLargeException")
         if connection.has_full_buffer():
             return http_answer(429, error_type="LimitExceededException")

@@ -24,13 +24,12 @@ from whatschat_ops.local.gateway.connection import Connection
 from whatschat_ops.local.gateway.gateway import GOING_AWAY, Gateway
 from whatschat_ops.local.gateway.handshake import BadHandshake, parse_handshake
 from whatschat_ops.local.interfaces import HttpResponse
+from whatschat_ops.quotas import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from uvicorn import Config
     from uvicorn.server import ServerState
 
-MAX_FRAME_BYTES = 32 * 1024
-MAX_MESSAGE_BYTES = 128 * 1024
 MAX_IN_FLIGHT = 64
 """Messages of one socket handled at a time; beyond it the socket is not read until half of them are done."""
 MAX_EARLY_BYTES = 256 * 1024

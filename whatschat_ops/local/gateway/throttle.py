@@ -1,15 +1,13 @@
-"""Token buckets: per route of a stage, and for the account.
-
-Quotas (apigateway-execution-service-websocket-limits-table, limits): 500 new connections a second, and
-10,000 requests a second with a burst of 5,000, callbacks included.
-"""
+"""Token buckets: per route of a stage, and for the account (callbacks included)."""
 
 from __future__ import annotations
 
 from whatschat_ops.local.interfaces import Stage, Throttle
+from whatschat_ops.quotas import API_REQUESTS, NEW_CONNECTIONS_PER_S
 
-ACCOUNT_CONNECTIONS = Throttle(rate_limit=500, burst_limit=500)
-ACCOUNT_REQUESTS = Throttle(rate_limit=10_000, burst_limit=5_000)
+ACCOUNT_CONNECTIONS = Throttle(rate_limit=NEW_CONNECTIONS_PER_S, burst_limit=NEW_CONNECTIONS_PER_S)
+"""AWS does not publish the burst (quota L-E1465507): an assumption."""
+ACCOUNT_REQUESTS = Throttle(rate_limit=API_REQUESTS.rate_per_s, burst_limit=API_REQUESTS.burst)
 
 
 class TokenBucket:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
@@ -26,9 +26,6 @@ from whatschat_ops.stack.cloudformation.types import SET_LOG_ROLE, TemplatePlace
 from whatschat_ops.stack.parts.websocket import API, Inputs, stack_resources
 
 Format = Literal["yaml", "json"]
-MAX_BODY_BYTES: Final = 51_200
-"""A template that is sent with the request may have this size; a bigger one must lie in S3 (CloudFormation quotas)."""
-
 BUILD_DIRECTORY = "build"
 
 

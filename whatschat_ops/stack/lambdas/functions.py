@@ -18,9 +18,6 @@ from whatschat_ops.packaging import FunctionPackage
 from whatschat_ops.stack.lambdas.live_alias import Canary, live_alias
 from whatschat_ops.stack.lambdas.versions import list_aliases, list_configurations, weights
 
-LOG_TAIL_BYTES = 4096
-"""Invoke returns at most the last 4 KB of the log."""
-
 
 @dataclass(frozen=True, slots=True)
 class WrittenZip:

@@ -15,6 +15,7 @@ from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import BROADCAST_WORKER, LIVE_ALIAS
 from whatschat_ops.packaging import FunctionPackage
 from whatschat_ops.provision import Reference, Resource, text
+from whatschat_ops.quotas import MAX_FUNCTION_TIMEOUT_S
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.parts.broadcast_policies import MAP_LABEL, states_policy, worker_policy
 from whatschat_ops.stack.policies import trust_policy
@@ -26,7 +27,7 @@ STATES_ROLE: Final = "role.broadcast-states"
 RUNS_KEPT_DAYS: Final = 14
 """An execution can be redriven for 14 days (RedriveExecution in the API reference); after that its objects are no use."""
 
-WORKER_TIMEOUT_S: Final = 900
+WORKER_TIMEOUT_S: Final = MAX_FUNCTION_TIMEOUT_S
 """The longest that Lambda runs a function. A worker that comes near it hands the rest of its shard to the next one."""
 
 _NEVER_REPEATED: Final = ["PermissionDenied", "UsageError"]

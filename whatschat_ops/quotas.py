@@ -1,0 +1,188 @@
+"""Every limit of AWS that this program keeps, checks or imitates: each stands here once, with its unit in its name.
+
+Clients, the embedded AWS and the command line import the same numbers, so that they cannot disagree. A value is the
+default of an account; where AWS raises it on request, the docstring has the quota code (service `apigateway`, `chime`
+or `lambda` of Service Quotas). Facts only: no rule, no error, no import beyond the standard library.
+
+Sources, by the name that the docstrings use:
+
+- websocket-quotas: API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html
+- api-gateway-quotas: API Gateway developer guide, limits.html
+- api-gateway-pricing: aws.amazon.com/api-gateway/pricing
+- lambda-quotas: Lambda developer guide, gettingstarted-limits.html
+- iam-quotas: IAM user guide, reference_iam-quotas.html
+- step-functions-quotas: Step Functions developer guide, service-quotas.html
+- chime-quotas: AWS General Reference, gr/chime-sdk.html
+- chime-meetings: Chime SDK developer guide, create-mtgs.html
+- chime-api: Chime SDK API reference, chime-sdk-meetings (botocore's model of it)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from whatschat_ops.handlers.limits import MAX_MESSAGE_BYTES as MAX_MESSAGE_BYTES
+
+
+class RateLimit(NamedTuple):
+    """A token bucket: `burst` requests at once after a pause, `rate_per_s` from then on."""
+
+    rate_per_s: float
+    burst: int
+
+
+# API Gateway: WebSocket APIs
+
+MAX_FRAME_BYTES: Final = 32 * 1024
+"""Of a frame that a client sends; a larger one is closed with 1009 (websocket-quotas, L-E11F7D5D, not adjustable)."""
+
+METERED_MESSAGE_BYTES: Final = 32 * 1024
+"""A message is billed as one for each 32 KB begun, in both directions (api-gateway-pricing)."""
+
+MAX_CONNECTION_S: Final = 2 * 60 * 60
+"""API Gateway closes a connection of this age (websocket-quotas, L-A6CCE716, not adjustable)."""
+
+MAX_IDLE_S: Final = 10 * 60
+"""API Gateway closes a connection without a message for this long (websocket-quotas, L-60AC41CD, not adjustable)."""
+
+NEW_CONNECTIONS_PER_S: Final = 500
+"""Of all WebSocket APIs of an account in a Region (websocket-quotas, L-9ED1E49A)."""
+
+MIN_INTEGRATION_TIMEOUT_MS: Final = 50
+MAX_INTEGRATION_TIMEOUT_MS: Final = 29_000
+"""What an integration may take, the handshake's `$connect` included (websocket-quotas, L-E5AE38E3, not adjustable)."""
+
+MAX_URL_CHARACTERS: Final = 4_096
+"""Of a handshake's URL (websocket-quotas, not adjustable)."""
+
+# API Gateway: the account
+
+API_REQUESTS: Final = RateLimit(10_000, 5_000)
+"""Of an account in a Region: REST, HTTP and WebSocket APIs and @connections together (api-gateway-quotas, L-8A5B8E43; the
+burst, L-CDF5615A, follows from the rate and cannot be requested).
+"""
+
+API_REQUESTS_OF_SMALL_REGIONS: Final = RateLimit(2_500, 1_250)
+"""The same in the Regions of `SMALL_REGIONS` (api-gateway-quotas)."""
+
+SMALL_REGIONS: Final[Mapping[str, str]] = {
+    "af-south-1": "Cape Town",
+    "ap-south-2": "Hyderabad",
+    "ap-southeast-3": "Jakarta",
+    "ap-southeast-4": "Melbourne",
+    "ap-southeast-5": "Malaysia",
+    "ap-southeast-7": "Thailand",
+    "ca-west-1": "Calgary",
+    "eu-central-2": "Zurich",
+    "eu-south-1": "Milan",
+    "eu-south-2": "Spain",
+    "il-central-1": "Tel Aviv",
+    "me-central-1": "UAE",
+    "mx-central-1": "Mexico",
+}
+"""Regions where an account begins with a quarter of the usual rate (api-gateway-quotas)."""
+
+CONTROL_PLANE: Final = RateLimit(10, 40)
+"""Calls of an account in a Region to API Gateway's control plane (api-gateway-quotas, not adjustable)."""
+
+CREATE_DEPLOYMENT_INTERVAL_S: Final = 5.0
+"""One CreateDeployment in this time (api-gateway-quotas, not adjustable; listed for REST, assumed for WebSocket APIs)."""
+
+# Lambda
+
+MIN_FUNCTION_MEMORY_MB: Final = 128
+MAX_FUNCTION_MEMORY_MB: Final = 10_240
+"""Of a function, in steps of 1 MB (lambda-quotas)."""
+
+MAX_FUNCTION_TIMEOUT_S: Final = 15 * 60
+"""Of an invocation (lambda-quotas)."""
+
+MAX_INIT_S: Final = 10.0
+"""Of a function's initialization; a longer one is started over within the invocation (Lambda developer guide,
+lambda-runtime-environment.html).
+"""
+
+MAX_CODE_ZIPPED_BYTES: Final = 50 * 1024 * 1024
+"""Of a zip that is sent with the request instead of lying in S3 (lambda-quotas)."""
+
+MAX_CODE_UNZIPPED_BYTES: Final = 250 * 1024 * 1024
+"""Of a function's code with all its layers (lambda-quotas)."""
+
+MAX_RESPONSE_BYTES: Final = 6 * 1024 * 1024 + 100
+"""Of a synchronous invocation: 6 MB (lambda-quotas), and the 100 bytes that the Runtime API grants."""
+
+LOG_TAIL_BYTES: Final = 4 * 1024
+"""What Invoke answers of the log with LogType=Tail: the last 4 KB (Lambda API reference, Invoke)."""
+
+# DynamoDB
+
+READ_UNIT_BYTES: Final = 4 * 1024
+"""One consistent read, or two that are eventually consistent (DynamoDB developer guide, read-write-operations.html)."""
+
+MAX_BATCH_STATEMENTS: Final = 25
+"""Of a BatchExecuteStatement (DynamoDB API reference)."""
+
+# IAM
+
+MAX_INLINE_POLICY_CHARACTERS: Final[Mapping[str, int]] = {"user": 2_048, "group": 5_120, "role": 10_240}
+"""Of all inline policies of a user, group or role together, white space not counted (iam-quotas, not adjustable)."""
+
+MAX_MANAGED_POLICY_CHARACTERS: Final = 6_144
+"""Of a managed policy, white space not counted (iam-quotas, not adjustable)."""
+
+# S3, Step Functions
+
+MAX_BUCKET_NAME_CHARACTERS: Final = 63
+"""S3 user guide, bucketnamingrules.html."""
+
+MAX_STATE_MACHINE_NAME_CHARACTERS: Final = 80
+"""Step Functions API reference, CreateStateMachine."""
+
+MAX_MAP_CHILDREN: Final = 10_000
+"""Child executions of a Distributed Map at once, also without a MaxConcurrency (step-functions-quotas, not adjustable)."""
+
+# Chime SDK meetings
+
+CHIME_MEETINGS: Final = 250
+"""Meetings at once, of an account in a control Region (chime-quotas, L-9F286451; the API rates grow with it)."""
+
+CHIME_ATTENDEES: Final = 250
+CHIME_HD_ATTENDEES: Final = 25
+"""Attendees of a meeting; of one with video in 1080p or content in 4K (chime-quotas, L-B1CE561B, not adjustable)."""
+
+CHIME_REPLICAS: Final = 4
+"""Replicas of a meeting (chime-quotas, L-154D84D0)."""
+
+CHIME_API: Final = RateLimit(10, 20)
+"""Calls of each operation, of an account in a control Region (chime-quotas; grows with CHIME_MEETINGS)."""
+
+CHIME_BATCH_ATTENDEES: Final = 100
+"""Attendees of a BatchCreateAttendee, and of a page of ListAttendees (chime-api)."""
+
+CHIME_TAGS: Final = 50
+"""Tags of a meeting (chime-api)."""
+
+CHIME_UNATTENDED_S: Final = 5 * 60
+"""A meeting ends when it has had no attendee connected for this long (chime-meetings)."""
+
+CHIME_MEETING_S: Final = 24 * 60 * 60
+"""A meeting ends at this age, whoever is connected (chime-meetings)."""
+
+MIN_CHIME_EXTERNAL_ID_CHARACTERS: Final = 2
+MAX_CHIME_EXTERNAL_ID_CHARACTERS: Final = 64
+"""Of ExternalMeetingId and ExternalUserId (chime-api)."""
+
+CHIME_EXTERNAL_ID_CHARACTERS: Final = r"-_&@+=,(){}\[\]/«».:|'\"#a-zA-Z0-9À-ÿ\s"
+"""The characters of an external id, to stand between the brackets of a regular expression (chime-api, in the text only)."""
+
+CHIME_RESERVED_PREFIX: Final = "aws:"
+"""No external id and no tag key begins with it, in any case (chime-api)."""
+
+CHIME_ID_PATTERN: Final = r"[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}"
+"""The whole of a MeetingId or an AttendeeId: a UUID (chime-api)."""
+
+
+def account_limit(region: str) -> RateLimit:
+    """API Gateway's requests of an account in a Region before they are raised."""
+    return API_REQUESTS_OF_SMALL_REGIONS if region in SMALL_REGIONS else API_REQUESTS
