@@ -1,33 +1,27 @@
 """Who connects: the token of a $connect event, and whether it is good.
 
 Takes the event, the secret and the time; gives a user id or a BadToken. Pure. A BadToken's reason is fit for a log:
-it never holds a part of the token.
-
-A token is a JWT signed with HS256 (no other algorithm is accepted, whatever its header says) that has not expired.
-The user is the claim `userId`, else `sub`: a string of 1 to 256 printable characters. A number is refused, for `42`
-and `"42"` would become the same user. `nbf` and `iat` are honoured; a token for an audience (`aud`) is meant for
-somebody else and refused (RFC 7519, 4.1.3).
+it never holds a part of the token. What a good token is: `token_rules`.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
 
-MAX_TOKEN_CHARACTERS: Final = 8 * 1024
-MAX_USER_ID_CHARACTERS: Final = 256
-
-CLOCK_SKEW_S: Final = 5
-"""How far the issuer's clock may be ahead of ours (`nbf`, `iat`). Nothing is added to `exp`."""
-
-_JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*", re.ASCII)
-_SUBPROTOCOL: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-"""What RFC 6455 lets a client offer: an HTTP token."""
+from .token_rules import (
+    ALGORITHM,
+    MAX_TOKEN_CHARACTERS,
+    START_CLAIMS,
+    is_subprotocol,
+    looks_like_jwt,
+    starts_later,
+    time_of,
+    user_of,
+)
 
 
 class BadToken(Exception):
@@ -54,7 +48,7 @@ class TokenSources:
         token = self.tokens[0]
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise BadToken("too long")
-        if not _JWT.fullmatch(token):
+        if not looks_like_jwt(token):
             raise BadToken("malformed")
         return token
 
@@ -69,7 +63,7 @@ def parse_token_sources(event: Mapping[str, Any]) -> TokenSources:
         protocol.strip()
         for value in _headers(event, "sec-websocket-protocol")
         for protocol in value.split(",")
-        if _SUBPROTOCOL.fullmatch(protocol.strip())
+        if is_subprotocol(protocol.strip())
     ]
     tokens = [
         *_query(event, "token"),
@@ -83,7 +77,7 @@ def parse_token_sources(event: Mapping[str, Any]) -> TokenSources:
 def verify(token: str, secret: str, now_s: float) -> str:
     """The user id of a good token. Raises BadToken; its reason is `signature` when another secret may help."""
     try:
-        claims = jwt.decode(token, secret, algorithms=["HS256"], options=_ONLY_SIGNATURE_AND_AUDIENCE)
+        claims = jwt.decode(token, secret, algorithms=[ALGORITHM], options=_ONLY_SIGNATURE_AND_AUDIENCE)
     except jwt.InvalidSignatureError:
         raise BadToken("signature") from None
     except jwt.InvalidAlgorithmError:
@@ -94,7 +88,10 @@ def verify(token: str, secret: str, now_s: float) -> str:
         # A header can be nested deeper than the JSON parser can follow, and that is before any signature.
         raise BadToken("malformed") from None
     _check_times(claims, now_s)
-    return _user_id(claims)
+    user_id = user_of(claims)
+    if user_id is None:
+        raise BadToken("no user")
+    return user_id
 
 
 # The times are checked here, against the given clock and for values that PyJWT does not expect (Infinity, lists).
@@ -114,30 +111,15 @@ def _check_times(claims: Mapping[str, Any], now_s: float) -> None:
         raise BadToken("no expiry")
     if expires_s <= now_s:
         raise BadToken("expired")
-    for claim in ("nbf", "iat"):
-        begins_s = _time(claims, claim)
-        if begins_s is not None and begins_s > now_s + CLOCK_SKEW_S:
-            raise BadToken("not yet valid")
+    if any(starts_later(_time(claims, claim), now_s) for claim in START_CLAIMS):
+        raise BadToken("not yet valid")
 
 
 def _time(claims: Mapping[str, Any], name: str) -> float | None:
-    value = claims.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadToken(f"{name} is not a time")
-    return value
-
-
-def _user_id(claims: Mapping[str, Any]) -> str:
-    user_id = claims.get("userId")
-    if user_id is None:
-        user_id = claims.get("sub")
-    if not (
-        isinstance(user_id, str) and 0 < len(user_id) <= MAX_USER_ID_CHARACTERS and user_id.isprintable()
-    ):
-        raise BadToken("no user")
-    return user_id
+    try:
+        return time_of(claims, name)
+    except ValueError as error:
+        raise BadToken(str(error)) from None
 
 
 def _is_token(protocol: str) -> bool:

@@ -25,15 +25,14 @@ from whatschat_ops.errors import (
     Unavailable,
     UsageError,
 )
+from whatschat_ops.handlers.token_rules import is_subprotocol
 from whatschat_ops.quotas import NEW_CONNECTIONS_PER_S
 from whatschat_ops.redaction import Secret, redact
 
 SUBPROTOCOL = "whatschat"
 """Offered before the token, so that the server has a name to accept that is not the token."""
 
-_TOKEN = re.compile(r"[!-~]+")
-_SUBPROTOCOL_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-"""The token characters of RFC 9110 section 5.6.2; every JWT is made of them."""
+_VISIBLE = re.compile(r"[!-~]+")
 
 
 class TokenVia(StrEnum):
@@ -58,14 +57,14 @@ def build_handshake(websocket_url: str, token: Secret, via: TokenVia) -> Handsha
 
     Raises UsageError for a token that cannot travel there.
     """
-    allowed = _SUBPROTOCOL_TOKEN if via is TokenVia.SUBPROTOCOL else _TOKEN
-    if not allowed.fullmatch(token.reveal()):
+    text = token.reveal()
+    if not (is_subprotocol(text) if via is TokenVia.SUBPROTOCOL else _VISIBLE.fullmatch(text)):
         raise UsageError(f"The token has characters that cannot be sent in a {via.value}.")
     if via is TokenVia.QUERY:
-        return Handshake(f"{websocket_url}?token={quote(token.reveal(), safe='')}", {}, ())
+        return Handshake(f"{websocket_url}?token={quote(text, safe='')}", {}, ())
     if via is TokenVia.SUBPROTOCOL:
-        return Handshake(websocket_url, {}, (SUBPROTOCOL, token.reveal()))
-    return Handshake(websocket_url, {"Authorization": f"Bearer {token.reveal()}"}, ())
+        return Handshake(websocket_url, {}, (SUBPROTOCOL, text))
+    return Handshake(websocket_url, {"Authorization": f"Bearer {text}"}, ())
 
 
 def refusal(error: Exception, url: str) -> AwsError:

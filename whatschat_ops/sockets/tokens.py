@@ -1,15 +1,12 @@
-"""The tokens that `$connect` accepts: JWTs signed with HS256, the user's id in the claim `userId`.
+"""The tokens that `$connect` accepts (`handlers.token_rules`): made, and inspected.
 
-`mint` makes one; `inspect` reads one without trusting it and says everything that is wrong with it, by the rules of
-the `$connect` function (a test holds the two together), so that a refused handshake can be explained on this side.
-Pure: the clock, the secret and the id come in.
+`mint` makes one; `inspect` reads one without trusting it and says everything that is wrong with it, so that a refused
+handshake can be explained on this side. Pure: the clock, the secret and the id come in.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import re
 import warnings
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
@@ -19,21 +16,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from whatschat_ops.errors import PROVISION_HINT, ConfigError, UsageError
+from whatschat_ops.handlers import token_rules as rules
+from whatschat_ops.handlers.limits import MAX_USER_ID_CHARACTERS, is_user_id
 from whatschat_ops.redaction import Secret
 
-ALGORITHM = "HS256"
-USER_CLAIMS = ("userId", "sub")
-"""Where the `$connect` function looks for the user, in this order."""
-
-RESERVED_CLAIMS = ("userId", "sub", "iat", "exp", "jti")
-LONGEST_TOKEN = 8 * 1024
-"""Characters; the `$connect` function refuses a longer one."""
-
-LONGEST_USER_ID = 256
-CLOCK_SKEW = timedelta(seconds=5)
-"""How far ahead of ours the issuer's clock may be."""
-
-_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+RESERVED_CLAIMS = (*rules.USER_CLAIMS, "iat", "exp", "jti")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +65,9 @@ def mint(
     for an empty secret.
     """
     extra = dict(claims or {})
-    if not _is_user_id(user_id):
+    if not is_user_id(user_id):
         raise UsageError(
-            f"A user id has 1 to {LONGEST_USER_ID} printable characters.",
+            f"A user id has 1 to {MAX_USER_ID_CHARACTERS} printable characters.",
             hint="whatschat-ops token mint --user alice",
         )
     if not secret:
@@ -93,8 +80,7 @@ def mint(
     expires_at = issued_at + ttl
     payload = {
         **extra,
-        "userId": user_id,
-        "sub": user_id,
+        **dict.fromkeys(rules.USER_CLAIMS, user_id),
         "iat": int(issued_at.timestamp()),
         "exp": int(expires_at.timestamp()),
         "jti": token_id,
@@ -108,17 +94,17 @@ def inspect(token: str, *, now: datetime, secret: Secret | None = None) -> Inspe
     Raises UsageError when it is not a JWT at all. The token never appears in the message.
     """
     token = token.strip()
-    if not _JWT.fullmatch(token):
+    if not rules.looks_like_jwt(token):
         raise _not_a_token("it is not three base64url texts with dots between them")
     parts = token.split(".")
     header, claims = _decode(parts[0], "header"), _decode(parts[1], "payload")
-    times = {name: _time(claims.get(name)) for name in ("iat", "nbf", "exp")}
+    times = {name: _time(claims, name) for name in ("iat", "nbf", "exp")}
     expires_at = times["exp"]
     valid = None if secret is None else _signature_matches(token, secret)
     return Inspection(
         header=header,
         claims=claims,
-        user_id=_user(claims),
+        user_id=rules.user_of(claims),
         issued_at=times["iat"],
         not_before=times["nbf"],
         expires_at=expires_at,
@@ -138,7 +124,7 @@ def _sign(payload: Mapping[str, Any], secret: Secret) -> str:
     with warnings.catch_warnings():
         # PyJWT warns through Python's warnings about a short key; the caller hears of it in our words.
         warnings.simplefilter("ignore", UserWarning)
-        return jwt.encode(dict(payload), secret.reveal(), algorithm=ALGORITHM)
+        return jwt.encode(dict(payload), secret.reveal(), algorithm=rules.ALGORITHM)
 
 
 def _signature_matches(token: str, secret: Secret) -> bool:
@@ -149,7 +135,7 @@ def _signature_matches(token: str, secret: Secret) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            jwt.decode(token, secret.reveal(), algorithms=[ALGORITHM], options=options)
+            jwt.decode(token, secret.reveal(), algorithms=[rules.ALGORITHM], options=options)
     except jwt.PyJWTError:
         return False
     return True
@@ -163,18 +149,18 @@ def _form_problems(
     found = [
         (unsigned, "It is not signed: alg is none."),
         (
-            not unsigned and algorithm != ALGORITHM,
-            f"It is signed with {algorithm}; only {ALGORITHM} is accepted.",
+            not unsigned and algorithm != rules.ALGORITHM,
+            f"It is signed with {algorithm}; only {rules.ALGORITHM} is accepted.",
         ),
         (signature_valid is False, "Its signature does not match the secret of this stack."),
         (
-            _user(claims) is None,
-            f"It names no user: {' or '.join(USER_CLAIMS)} must be a text of 1 to {LONGEST_USER_ID} characters.",
+            rules.user_of(claims) is None,
+            f"It names no user: {' or '.join(rules.USER_CLAIMS)} must be a text of 1 to {MAX_USER_ID_CHARACTERS} characters.",
         ),
-        (claims.get("aud") is not None, "It is meant for somebody else: it has an audience (aud)."),
+        (claims.get("aud") is not None, "It is meant for another application: it has an audience (aud)."),
         (
-            len(token) > LONGEST_TOKEN,
-            f"It is too long: {len(token):,} characters, at most {LONGEST_TOKEN:,}.",
+            len(token) > rules.MAX_TOKEN_CHARACTERS,
+            f"It is too long: {len(token):,} characters, at most {rules.MAX_TOKEN_CHARACTERS:,}.",
         ),
     ]
     return [text for applies, text in found if applies]
@@ -193,24 +179,19 @@ def _time_problems(
     expires_at = times["exp"]
     if expires_at is not None and expires_at <= now:
         found.append(f"It expired {_ago(now - expires_at)} ago.")
-    begins_at = max((time for name in ("nbf", "iat") if (time := times[name])), default=now)
-    if begins_at > now + CLOCK_SKEW:
-        found.append(f"It is not valid yet: it will be in {_ago(begins_at - now)}. Compare the clocks.")
+    starts_at = max((time for name in rules.START_CLAIMS if (time := times[name])), default=now)
+    if rules.starts_later(starts_at.timestamp(), now.timestamp()):
+        found.append(f"It is not valid yet: it will be in {_ago(starts_at - now)}. Compare the clocks.")
     return found
 
 
-def _user(claims: Mapping[str, Any]) -> str | None:
-    value = next((claims[name] for name in USER_CLAIMS if claims.get(name) is not None), None)
-    return value if _is_user_id(value) else None
-
-
-def _is_user_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_USER_ID and value.isprintable()
-
-
-def _time(value: Any) -> datetime | None:
-    """A NumericDate of RFC 7519, or None when the value is none. One beyond the calendar is its first or last day."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def _time(claims: Mapping[str, Any], name: str) -> datetime | None:
+    """A claim that is a time, or None when it is absent or none. One beyond the calendar is its first or last day."""
+    try:
+        value = rules.time_of(claims, name)
+    except ValueError:
+        return None
+    if value is None:
         return None
     try:
         return datetime.fromtimestamp(value, UTC)
