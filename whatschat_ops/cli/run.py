@@ -160,14 +160,15 @@ class Run:
 
         Unless it is for `reading` only, no other run may be changing the stack now (Conflict), nor until it is applied.
         """
+        from whatschat_ops.handlers.token_rules import MIN_SECRET_BYTES
         from whatschat_ops.redaction import Secret
         from whatschat_ops.stack.stack import Stack
         from whatschat_ops.stack.waiting import Waiting
 
         secret = os.environ.get("JWT_SECRET")
-        if secret and len(secret.encode()) < 32:
+        if secret and len(secret.encode()) < MIN_SECRET_BYTES:
             self.out.warn(
-                "JWT_SECRET is shorter than 32 bytes, which is too short for HS256 (RFC 7518, 3.2)."
+                f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes, which is too short for HS256 (RFC 7518, 3.2)."
             )
         jwt_secret = Secret(secret) if secret else None
         stack = Stack(self.settings, self.aws, jwt_secret, Waiting(say=self.out.note), say=self.out.note)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotFound
+from whatschat_ops.handlers.token_rules import MIN_SECRET_BYTES
 from whatschat_ops.provision import Field, Kind, Live, contains
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
@@ -18,7 +19,7 @@ from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
 class Generated:
     """Any value will do: one that is there is kept, else `size_bytes` random bytes are written as hex digits."""
 
-    size_bytes: int = 32
+    size_bytes: int = MIN_SECRET_BYTES
 
 
 def _matches(live: Any, desired: Any) -> bool:
