@@ -71,10 +71,10 @@ async def cold(executor: LambdaExecutor, name: str, source: str, runtime: str = 
     taken_ms = []
     for version in range(COLD_STARTS):
         begun = time.perf_counter()
-        invocation = await executor.invoke(function(source, version=version, runtime=runtime), PING)
+        result = await executor.invoke(function(source, version=version, runtime=runtime), PING)
         taken_ms.append((time.perf_counter() - begun) * 1000)
-        if invocation.function_error:
-            raise SystemExit(invocation.payload.decode())
+        if result.function_error:
+            raise SystemExit(result.payload.decode())
     print(f"{name:<34} median {statistics.median(taken_ms):7.1f} ms   max {max(taken_ms):7.1f} ms")
 
 

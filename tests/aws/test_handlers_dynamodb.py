@@ -23,7 +23,7 @@ from moto import mock_aws
 from tests.connections_table import create_table
 from whatschat_ops.handlers import connect, default, disconnect
 from whatschat_ops.handlers.aws_api import AwsApi, AwsCallFailed
-from whatschat_ops.handlers.connections_table import Connection, ConnectionsTable
+from whatschat_ops.handlers.connections_table import ConnectionsTable, StoredConnection
 
 SECRET = "the-secret-of-the-tests-is-32-bytes-long"
 TABLE = "staging-websocket-connections"
@@ -247,8 +247,8 @@ def test_row_without_the_time_of_its_handshake_can_be_deleted(aws: Aws) -> None:
     aws.clients["dynamodb"].put_item(
         TableName=TABLE, Item={"connectionId": {"S": "b="}, "userId": {"S": "bob"}}
     )
-    assert table().connections_of("bob", time.time()) == [Connection("b=", None)]
-    assert table().delete_gone(Connection("b=", None)) is True
+    assert table().connections_of("bob", time.time()) == [StoredConnection("b=", None)]
+    assert table().delete_gone(StoredConnection("b=", None)) is True
 
 
 def test_expired_rows_are_not_there(aws: Aws) -> None:

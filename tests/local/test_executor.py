@@ -21,7 +21,7 @@ import pytest
 from tests.component.local.executor_functions import CREDENTIALS, RecordedLogs, make_function
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local.executor import LambdaExecutor, sandbox
-from whatschat_ops.local.interfaces import Invocation, InvocationThrottled, LambdaFunction
+from whatschat_ops.local.interfaces import InvocationResult, InvocationThrottled, LambdaFunction
 
 pytestmark = pytest.mark.local
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
@@ -37,15 +37,15 @@ class Bench:
 
     async def ask(self, function: LambdaFunction, event: Any = None) -> Any:
         """The function's answer; an error of the function fails the test."""
-        invocation = await self.executor.invoke(function, json.dumps(event).encode())
-        assert invocation.function_error is None, invocation.payload
-        return json.loads(invocation.payload)
+        result = await self.executor.invoke(function, json.dumps(event).encode())
+        assert result.function_error is None, result.payload
+        return json.loads(result.payload)
 
-    async def fail(self, function: LambdaFunction) -> tuple[dict[str, Any], Invocation]:
+    async def fail(self, function: LambdaFunction) -> tuple[dict[str, Any], InvocationResult]:
         """The function's error document."""
-        invocation = await self.executor.invoke(function, b"{}")
-        assert invocation.function_error == "Unhandled"
-        return json.loads(invocation.payload), invocation
+        result = await self.executor.invoke(function, b"{}")
+        assert result.function_error == "Unhandled"
+        return json.loads(result.payload), result
 
 
 @pytest.fixture
@@ -101,11 +101,11 @@ def test_context_names_the_function_as_invoked(play: Any) -> None:
 
     async def scenario(bench: Bench) -> None:
         function = make_function(source, version="4", qualifier=":live", timeout_s=5)
-        invocation = await bench.executor.invoke(function, b"{}")
-        arn, name, version, memory, left_ms, request_id = json.loads(invocation.payload)
+        result = await bench.executor.invoke(function, b"{}")
+        arn, name, version, memory, left_ms, request_id = json.loads(result.payload)
         assert (arn, name, version, memory) == (function.arn, "probe", "4", "256")
         assert 4000 < left_ms <= 5000
-        assert request_id == invocation.request_id
+        assert request_id == result.request_id
 
     play(scenario)
 
@@ -189,8 +189,8 @@ def test_pure_client_serves_where_there_is_no_native_one(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         function = make_function(source)
         assert await bench.ask(function, "grüße") == ["pure_runtime_client.py", "grüße"]
-        invocation = await bench.executor.invoke(function, b'"raise"')
-        assert json.loads(invocation.payload)["errorType"] == "ValueError"
+        result = await bench.executor.invoke(function, b'"raise"')
+        assert json.loads(result.payload)["errorType"] == "ValueError"
         assert await bench.ask(function, 2) == ["pure_runtime_client.py", 2]
         assert bench.executor.worker_count() == 1
 
@@ -203,13 +203,13 @@ def test_pure_client_serves_where_there_is_no_native_one(play: Any) -> None:
 def test_exception_is_reported_as_awslambdaric_sends_it(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         function = make_function("def handler(event, context):\n    raise KeyError('userId')")
-        document, invocation = await bench.fail(function)
+        document, result = await bench.fail(function)
         assert document["errorType"] == "KeyError"
         assert document["errorMessage"] == "'userId'"
-        assert document["requestId"] == invocation.request_id
+        assert document["requestId"] == result.request_id
         assert len(document["stackTrace"]) == 1
         assert "line 2, in handler\n    raise KeyError('userId')" in document["stackTrace"][0]
-        assert "[ERROR] KeyError: 'userId'\nTraceback (most recent call last):\n" in invocation.log_tail
+        assert "[ERROR] KeyError: 'userId'\nTraceback (most recent call last):\n" in result.log_tail
         assert bench.executor.worker_count() == 1, "an exception does not end the worker"
 
     play(scenario)
@@ -232,11 +232,11 @@ def test_init_error_is_told_to_each_invocation(
 ) -> None:
     async def scenario(bench: Bench) -> None:
         function = make_function(source, handler=handler)
-        for document, invocation in await asyncio.gather(bench.fail(function), bench.fail(function)):
+        for document, result in await asyncio.gather(bench.fail(function), bench.fail(function)):
             assert document["errorType"] == error_type
             assert message in document["errorMessage"]
-            assert invocation.log_tail.startswith(f"START RequestId: {invocation.request_id}")
-            assert f"Error Type: {error_type}" in invocation.log_tail
+            assert result.log_tail.startswith(f"START RequestId: {result.request_id}")
+            assert f"Error Type: {error_type}" in result.log_tail
         document, _ = await bench.fail(function)
         assert document["errorType"] == error_type
 
@@ -245,8 +245,8 @@ def test_init_error_is_told_to_each_invocation(
 
 def test_init_prints_its_reason_into_the_log(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
-        _, invocation = await bench.fail(make_function("import jwt"))
-        assert "[ERROR] Runtime.ImportModuleError: Unable to import module 'app'" in invocation.log_tail
+        _, result = await bench.fail(make_function("import jwt"))
+        assert "[ERROR] Runtime.ImportModuleError: Unable to import module 'app'" in result.log_tail
         assert any(message.startswith("INIT_REPORT Init Duration: ") for message in bench.logs.messages)
 
     play(scenario)
@@ -261,15 +261,15 @@ def test_timeout_kills_the_worker_and_its_children(play: Any) -> None:
         """
 
     async def scenario(bench: Bench) -> None:
-        document, invocation = await bench.fail(make_function(source, timeout_s=0.3))
+        document, result = await bench.fail(make_function(source, timeout_s=0.3))
         assert document == {
             "errorType": "Sandbox.Timedout",
-            "errorMessage": f"RequestId: {invocation.request_id} Error: Task timed out after 0.30 seconds",
+            "errorMessage": f"RequestId: {result.request_id} Error: Task timed out after 0.30 seconds",
         }
-        assert 300 <= invocation.duration_ms < 1500
-        assert f"{invocation.request_id} Task timed out after 0.30 seconds\n" in invocation.log_tail
-        assert "\tStatus: timeout\t" in invocation.log_tail
-        child = int(invocation.log_tail.splitlines()[1])
+        assert 300 <= result.duration_ms < 1500
+        assert f"{result.request_id} Task timed out after 0.30 seconds\n" in result.log_tail
+        assert "\tStatus: timeout\t" in result.log_tail
+        child = int(result.log_tail.splitlines()[1])
         await until(lambda: bench.executor.worker_count() == 0 and not alive(child))
 
     play(scenario)
@@ -295,9 +295,9 @@ def test_exit_within_an_invocation_is_told_and_the_next_one_works(
 
     async def scenario(bench: Bench) -> None:
         function = make_function(source)
-        document, invocation = await bench.fail(function)
+        document, result = await bench.fail(function)
         assert document["errorType"] == "Runtime.ExitError"
-        assert document["errorMessage"] == f"RequestId: {invocation.request_id} Error: {message}"
+        assert document["errorMessage"] == f"RequestId: {result.request_id} Error: {message}"
         assert await bench.ask(function, "fine") == "fine"
 
     play(scenario)
@@ -397,9 +397,9 @@ def test_log_tail_is_the_last_4_kb(play: Any) -> None:
     source = "def handler(event, context):\n    for n in range(2000): print('line', n)"
 
     async def scenario(bench: Bench) -> None:
-        invocation = await bench.executor.invoke(make_function(source), b"{}")
-        assert len(invocation.log_tail) == 4096
-        assert "line 1999\nEND" in invocation.log_tail
+        result = await bench.executor.invoke(make_function(source), b"{}")
+        assert len(result.log_tail) == 4096
+        assert "line 1999\nEND" in result.log_tail
         assert [message for message in bench.logs.messages if message.startswith("line")] == [
             f"line {n}\n" for n in range(2000)
         ]
@@ -675,9 +675,9 @@ def test_node_console_is_logged_with_time_request_and_level(play: Any) -> None:
     source = "exports.handler = async () => { console.warn('two\\nlines', { a: 1 }) }"
 
     async def scenario(bench: Bench) -> None:
-        invocation = await bench.executor.invoke(make_function(source, runtime="nodejs20.x"), b"{}")
-        assert json.loads(invocation.payload) is None
-        assert f"\t{invocation.request_id}\tWARN\ttwo\nlines {{ a: 1 }}\n" in invocation.log_tail
+        result = await bench.executor.invoke(make_function(source, runtime="nodejs20.x"), b"{}")
+        assert json.loads(result.payload) is None
+        assert f"\t{result.request_id}\tWARN\ttwo\nlines {{ a: 1 }}\n" in result.log_tail
 
     bench = play(scenario)
     assert any(message.endswith("\tWARN\ttwo\nlines { a: 1 }\n") for message in bench.logs.messages)

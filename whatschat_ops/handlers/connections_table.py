@@ -31,7 +31,7 @@ class JsonApi(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class StoredConnection:
     """A live connection. `connected_at` is the attribute as it is stored, whatever wrote it."""
 
     connection_id: str
@@ -65,10 +65,10 @@ class ConnectionsTable:
         user_id: str | None = item.get("userId", {}).get("S")
         return user_id
 
-    def connections_of(self, user_id: str, now_s: float) -> list[Connection]:
+    def connections_of(self, user_id: str, now_s: float) -> list[StoredConnection]:
         """The live connections of a user."""
         return [
-            Connection(item["connectionId"]["S"], item.get("connectedAt"))
+            StoredConnection(item["connectionId"]["S"], item.get("connectedAt"))
             for item in self._items_of(user_id)
             if not _is_expired(item, now_s)
         ]
@@ -77,7 +77,7 @@ class ConnectionsTable:
         """Delete a row; nothing happens when there is none."""
         self._call("DeleteItem", Key={"connectionId": {"S": connection_id}})
 
-    def delete_gone(self, connection: Connection) -> bool:
+    def delete_gone(self, connection: StoredConnection) -> bool:
         """Delete the row of a connection that is gone, unless it was written anew since it was read."""
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(connectedAt)"}
         if connection.connected_at is not None:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, Protocol, TypeVar
 
 from .aws_api import AwsCallFailed
-from .connections_table import Connection
+from .connections_table import StoredConnection
 from .log import Log
 from .management_api import PostOutcome
 
@@ -30,11 +30,11 @@ Result = TypeVar("Result")
 class Table(Protocol):
     """The part of ConnectionsTable that is needed here."""
 
-    def connections_of(self, user_id: str, now_s: float) -> list[Connection]:
+    def connections_of(self, user_id: str, now_s: float) -> list[StoredConnection]:
         """The live connections of a user; raises AwsCallFailed."""
         ...
 
-    def delete_gone(self, connection: Connection) -> bool:
+    def delete_gone(self, connection: StoredConnection) -> bool:
         """Delete the row of a connection that is gone; raises AwsCallFailed."""
         ...
 
@@ -113,7 +113,7 @@ class Delivering:
             {outcome: outcomes.count(outcome) for outcome in PostOutcome},
         )
 
-    def _find(self, user_id: str, now_s: float) -> list[Connection] | None:
+    def _find(self, user_id: str, now_s: float) -> list[StoredConnection] | None:
         """None when the table did not answer."""
         try:
             return self._table.connections_of(user_id, now_s)
@@ -121,7 +121,7 @@ class Delivering:
             self._log.error("find", "failed", recipient=user_id, reason=str(failure))
             return None
 
-    def _post(self, connection: Connection, data: bytes) -> PostOutcome:
+    def _post(self, connection: StoredConnection, data: bytes) -> PostOutcome:
         if self._clock() > self._deadline_s - RESERVE_S:
             return PostOutcome.FAILED
         outcome = self._management.post(connection.connection_id, data, self._log)
@@ -129,7 +129,7 @@ class Delivering:
             self._forget(connection)
         return outcome
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: StoredConnection) -> None:
         try:
             self._table.delete_gone(connection)
         except AwsCallFailed as failure:

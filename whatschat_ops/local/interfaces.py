@@ -130,7 +130,7 @@ class LambdaFunction:
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation:
+class InvocationResult:
     """What came of one invocation.
 
     `function_error` is None when the handler returned, else "Unhandled"; `payload` is then AWS's error document
@@ -152,7 +152,7 @@ class InvocationThrottled(Exception):
 class Executor(Protocol):
     """Runs functions."""
 
-    async def invoke(self, function: LambdaFunction, payload: bytes) -> Invocation:
+    async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
         """Run the function once. Raises InvocationThrottled; a failing handler is a result, not an exception."""
         ...
 

@@ -58,7 +58,7 @@ class Meetings(Protocol):
         ...
 
 
-class FrontDoor:
+class Router:
     """The ASGI app."""
 
     def __init__(

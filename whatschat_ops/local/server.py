@@ -29,7 +29,7 @@ from whatschat_ops.errors import LocalError
 from whatschat_ops.local.interfaces import (
     ControlPlane,
     Executor,
-    Invocation,
+    InvocationResult,
     InvocationThrottled,
     LambdaFunction,
 )
@@ -63,18 +63,18 @@ class MeteredExecutor:
         self._executor = executor
         self._control_plane = control_plane
 
-    async def invoke(self, function: LambdaFunction, payload: bytes) -> Invocation:
+    async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
         """Run the function once. Raises InvocationThrottled."""
         try:
-            invocation = await self._executor.invoke(function, payload)
+            result = await self._executor.invoke(function, payload)
         except InvocationThrottled:
             self._put(function, "Throttles", 1)
             raise
         self._put(function, "Invocations", 1)
-        self._put(function, "Errors", 1 if invocation.function_error else 0)
+        self._put(function, "Errors", 1 if result.function_error else 0)
         self._put(function, "Throttles", 0)
-        self._put(function, "Duration", invocation.duration_ms, "Milliseconds")
-        return invocation
+        self._put(function, "Duration", result.duration_ms, "Milliseconds")
+        return result
 
     async def close(self) -> None:
         """End every worker."""
@@ -182,7 +182,7 @@ async def _start_parts(layout: Layout, port: int) -> _Parts:
 
 
 async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
-    from whatschat_ops.local.router import FrontDoor
+    from whatschat_ops.local.router import Router
 
     started_at = time.time()
     parts = await _start_parts(layout, port)
@@ -191,7 +191,7 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
         me = {"pid": os.getpid(), "port": port, "version": __version__, "started_at": started_at}
         return {**me, "counts": parts.counts()}
 
-    front = FrontDoor(parts.control_plane, parts.gateway, parts.meetings, health)
+    front = Router(parts.control_plane, parts.gateway, parts.meetings, health)
     server = _make_server(front, parts.gateway)
     stopping = _stop_on_signals()
     tasks = [

@@ -22,7 +22,7 @@ from whatschat_ops.local.interfaces import (
     Denial,
     HttpRequest,
     Integration,
-    Invocation,
+    InvocationResult,
     InvocationThrottled,
     LambdaFunction,
     Route,
@@ -94,7 +94,7 @@ class FakeExecutor:
         """The events a function got."""
         return [event for called, event in self.events if called == name]
 
-    async def invoke(self, function: LambdaFunction, payload: bytes) -> Invocation:
+    async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
         event = json.loads(payload)
         self.events.append((function.name, event))
         error: str | None = None
@@ -102,7 +102,7 @@ class FakeExecutor:
             result = await self.handlers[function.name](event)
         except HandlerRaised as raised:
             result, error = {"errorMessage": str(raised), "errorType": "Exception"}, "Unhandled"
-        return Invocation(json.dumps(result).encode(), error, "c0ffee", 1.0, None, "")
+        return InvocationResult(json.dumps(result).encode(), error, "c0ffee", 1.0, None, "")
 
     async def close(self) -> None:
         return None

@@ -1,4 +1,4 @@
-"""Who runs the next call, and when there is one more worker."""
+"""Who runs the next invocation, and when there is one more worker."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.component.local.executor_functions import make_function
-from whatschat_ops.local.executor.call import Call
+from whatschat_ops.local.executor.invocation import Invocation
 from whatschat_ops.local.executor.pool import Pool, PoolLimits
-from whatschat_ops.local.interfaces import Invocation, InvocationThrottled, LambdaFunction
+from whatschat_ops.local.interfaces import InvocationResult, InvocationThrottled, LambdaFunction
 
 LIMITS = PoolLimits(max_workers=4, max_waiting=3, processors=2, spawn_after_s=0.001)
 
@@ -27,27 +27,27 @@ class FakeWorker:
         self.waiting = False
         self.failed_to_start = False
         self.busy_s = 0.0
-        self.call: Call | None = None
+        self.invocation: Invocation | None = None
         self.stopped = False
-        self.refused: list[Call] = []
+        self.refused: list[Invocation] = []
         self.life = asyncio.create_task(asyncio.sleep(0))
 
     def busy_for_s(self) -> float:
         return self.busy_s
 
-    def run(self, call: Call) -> None:
-        self.call, self.waiting = call, False
+    def run(self, invocation: Invocation) -> None:
+        self.invocation, self.waiting = invocation, False
 
-    def refuse(self, call: Call) -> None:
-        self.refused.append(call)
-        call.finish(ANSWER)
+    def refuse(self, invocation: Invocation) -> None:
+        self.refused.append(invocation)
+        invocation.finish(ANSWER)
 
     def stop(self) -> None:
         self.stopped = True
 
     def becomes_ready(self) -> None:
         self.was_ready = self.waiting = True
-        self.call = None
+        self.invocation = None
         self.pool.worker_ready(self)
 
     def ends(self, *, failed_to_start: bool = False) -> None:
@@ -55,7 +55,7 @@ class FakeWorker:
         self.pool.worker_ended(self)
 
 
-ANSWER = Invocation(b"", None, "r", 0.0, None, "")
+ANSWER = InvocationResult(b"", None, "r", 0.0, None, "")
 
 
 class Scene:
@@ -71,11 +71,11 @@ class Scene:
         self.workers.append(FakeWorker(pool))
         return self.workers[-1]
 
-    def submit(self) -> Call:
+    def submit(self) -> Invocation:
         answer = asyncio.get_running_loop().create_future()
-        call = Call(make_function(), b"", answer, self.now, self.count)
-        self.pool.submit(call)
-        return call
+        invocation = Invocation(make_function(), b"", answer, self.now, self.count)
+        self.pool.submit(invocation)
+        return invocation
 
     def count(self, function: LambdaFunction) -> None:
         self.finished += 1
@@ -96,9 +96,9 @@ def test_first_call_starts_a_worker_and_the_second_waits_for_it() -> None:
         first, second = scene.submit(), scene.submit()
         assert len(scene.workers) == 1
         scene.workers[0].becomes_ready()
-        assert scene.workers[0].call is first
+        assert scene.workers[0].invocation is first
         scene.workers[0].becomes_ready()
-        assert scene.workers[0].call is second
+        assert scene.workers[0].invocation is second
 
     play(scenario)
 
@@ -112,9 +112,9 @@ def test_worker_used_last_is_used_first() -> None:
         early, late = scene.workers
         for worker in (early, late, early, late):
             worker.becomes_ready()
-        call = scene.submit()
-        assert late.call is call
-        assert early.call is None
+        invocation = scene.submit()
+        assert late.invocation is invocation
+        assert early.invocation is None
 
     play(scenario)
 
@@ -178,7 +178,7 @@ def test_caller_that_left_is_not_run() -> None:
         left, stays = scene.submit(), scene.submit()
         left.answer.cancel()
         scene.workers[0].becomes_ready()
-        assert scene.workers[0].call is stays
+        assert scene.workers[0].invocation is stays
         assert scene.finished == 1
 
     play(scenario)
@@ -187,9 +187,9 @@ def test_caller_that_left_is_not_run() -> None:
 def test_failed_start_answers_everybody_who_waits() -> None:
     async def scenario() -> None:
         scene = Scene()
-        calls = [scene.submit(), scene.submit()]
+        invocations = [scene.submit(), scene.submit()]
         scene.workers[0].ends(failed_to_start=True)
-        assert scene.workers[0].refused == calls
+        assert scene.workers[0].refused == invocations
         assert scene.pool.empty
 
     play(scenario)
@@ -206,7 +206,7 @@ def test_failed_start_of_one_more_worker_leaves_the_calls_to_the_others() -> Non
         bad.ends(failed_to_start=True)
         assert bad.refused == []
         good.becomes_ready()
-        assert good.call is waiting
+        assert good.invocation is waiting
 
     play(scenario)
 
@@ -220,7 +220,7 @@ def test_crash_with_calls_waiting_starts_a_new_worker() -> None:
         scene.workers[0].ends()
         assert len(scene.workers) == 2
         scene.workers[1].becomes_ready()
-        assert scene.workers[1].call is waiting
+        assert scene.workers[1].invocation is waiting
 
     play(scenario)
 
@@ -233,10 +233,10 @@ def test_idle_worker_that_is_dying_is_passed_over() -> None:
         dying.becomes_ready()
         dying.becomes_ready()
         dying.waiting = False
-        call = scene.submit()
+        invocation = scene.submit()
         dying.ends()
         scene.workers[1].becomes_ready()
-        assert scene.workers[1].call is call
+        assert scene.workers[1].invocation is invocation
 
     play(scenario)
 
@@ -279,7 +279,7 @@ def test_retired_pool_serves_what_it_has_and_ends() -> None:
         scene.workers[0].becomes_ready()
         scene.pool.retire()
         scene.workers[0].becomes_ready()
-        assert scene.workers[0].call is last
+        assert scene.workers[0].invocation is last
         assert not scene.workers[0].stopped
         scene.workers[0].becomes_ready()
         assert scene.workers[0].stopped

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatschat_ops.handlers.aws_api import AwsCallFailed
-from whatschat_ops.handlers.connections_table import Connection
+from whatschat_ops.handlers.connections_table import StoredConnection
 from whatschat_ops.handlers.default import Conversation
 from whatschat_ops.handlers.delivery import CONCURRENCY, Delivering, UserOutcome, in_parallel, user_outcome
 from whatschat_ops.handlers.limits import MAX_MESSAGE_BYTES
@@ -43,13 +43,13 @@ class FakeTable:
             raise AwsCallFailed("GetItem", "InternalServerError")
         return self.users.get(connection_id)
 
-    def connections_of(self, user_id: str, now_s: float) -> list[Connection]:
+    def connections_of(self, user_id: str, now_s: float) -> list[StoredConnection]:
         assert now_s == NOW_S
         if user_id in self.failing_users:
             raise AwsCallFailed("Query", "ThrottlingException")
-        return [Connection(key, {"S": "t"}) for key, user in self.users.items() if user == user_id]
+        return [StoredConnection(key, {"S": "t"}) for key, user in self.users.items() if user == user_id]
 
-    def delete_gone(self, connection: Connection) -> bool:
+    def delete_gone(self, connection: StoredConnection) -> bool:
         if self.fails:
             raise AwsCallFailed("DeleteItem", "InternalServerError")
         self.deleted.append(connection.connection_id)

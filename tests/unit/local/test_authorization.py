@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from whatschat_ops.local.control.authorization import (
-    Call,
     Need,
+    SignedCall,
     corrected_action,
     corrected_resource,
     dependent_needs,
@@ -22,20 +22,20 @@ FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 ROLE = "arn:aws:iam::1:role/path/r"
 
 
-def lambda_call(method: str, path: str, body: Any = None, **query: str) -> Call:
-    return Call("lambda", method, f"/2015-03-31/{path}", {}, json.dumps(body or {}).encode(), query)
+def lambda_call(method: str, path: str, body: Any = None, **query: str) -> SignedCall:
+    return SignedCall("lambda", method, f"/2015-03-31/{path}", {}, json.dumps(body or {}).encode(), query)
 
 
-def json_call(service: str, operation: str, **body: Any) -> Call:
+def json_call(service: str, operation: str, **body: Any) -> SignedCall:
     target = {"x-amz-target": f"Service_2012.{operation}"}
-    return Call(service, "POST", "/", target, json.dumps(body).encode(), {})
+    return SignedCall(service, "POST", "/", target, json.dumps(body).encode(), {})
 
 
-def iam_call(**form: str) -> Call:
-    return Call("iam", "POST", "/", FORM, urlencode(form).encode(), {})
+def iam_call(**form: str) -> SignedCall:
+    return SignedCall("iam", "POST", "/", FORM, urlencode(form).encode(), {})
 
 
-def resource(call: Call) -> str | None:
+def resource(call: SignedCall) -> str | None:
     return corrected_resource(call, "us-east-1", "1", lambda kind, name: ROLE if name == "r" else None)
 
 
@@ -51,7 +51,7 @@ def resource(call: Call) -> str | None:
         (json_call("dynamodb", "GetItem", TableName="t"), None),
     ],
 )
-def test_one_alias_is_not_the_list_of_aliases(call: Call, action: str | None) -> None:
+def test_one_alias_is_not_the_list_of_aliases(call: SignedCall, action: str | None) -> None:
     assert corrected_action(call) == action
 
 
@@ -75,11 +75,11 @@ TABLE = "arn:aws:dynamodb:us-east-1:1:table/t"
         (iam_call(Action="GetRole", RoleName="r"), ROLE),
         (iam_call(Action="GetRole", RoleName="absent"), None),
         (iam_call(Action="SimulatePrincipalPolicy", PolicySourceArn=ROLE), ROLE),
-        (Call("s3", "GET", "/bucket", {}, b"not JSON", {}), None),
-        (Call("dynamodb", "POST", "/", {}, b"not JSON", {}), None),
+        (SignedCall("s3", "GET", "/bucket", {}, b"not JSON", {}), None),
+        (SignedCall("dynamodb", "POST", "/", {}, b"not JSON", {}), None),
     ],
 )
-def test_resource_is_the_one_that_is_named(call: Call, arn: str | None) -> None:
+def test_resource_is_the_one_that_is_named(call: SignedCall, arn: str | None) -> None:
     assert resource(call) == arn
 
 
@@ -104,8 +104,8 @@ def test_partiql_needs_what_its_statements_do_to_their_tables() -> None:
     assert corrected_action(json_call("dynamodb", "ExecuteStatement", Statement="nonsense")) is None
 
 
-def gateway_call(method: str, path: str, **body: Any) -> Call:
-    return Call("apigateway", method, path, {}, json.dumps(body).encode(), {})
+def gateway_call(method: str, path: str, **body: Any) -> SignedCall:
+    return SignedCall("apigateway", method, path, {}, json.dumps(body).encode(), {})
 
 
 PASS = Need("iam:PassRole", ROLE)
@@ -143,7 +143,7 @@ PASS = Need("iam:PassRole", ROLE)
         ),
     ],
 )
-def test_operation_needs_these_actions_too(call: Call, needs: list[Need]) -> None:
+def test_operation_needs_these_actions_too(call: SignedCall, needs: list[Need]) -> None:
     assert dependent_needs(call, "own") == needs
 
 

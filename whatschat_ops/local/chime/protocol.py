@@ -23,7 +23,7 @@ SERVICE = "chime-sdk-meetings"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class OperationCall:
     """One call: botocore's OperationModel, and the parameters as sent (not validated yet)."""
 
     operation: Any
@@ -51,21 +51,23 @@ class MeetingsProtocol:
         self._model = ServiceModel(Loader().load_service_model(SERVICE, "service-2"), SERVICE)
         self._routes = [_route(self._model.operation_model(name)) for name in self._model.operation_names]
 
-    def read(self, request: HttpRequest) -> Call:
+    def read(self, request: HttpRequest) -> OperationCall:
         """The call that `request` makes. Raises ChimeFault when there is no such operation or the body is no JSON."""
         query = dict(parse_qsl(request.query_string, keep_blank_values=True))
         for route in self._routes:
             match = route.path.fullmatch(request.raw_path)
             if match and route.method == request.method and route.selector == query.get("operation"):
                 labels = {name: unquote(value) for name, value in match.groupdict().items()}
-                return Call(route.operation, _parameters(route.operation, labels, query, request.body))
+                return OperationCall(
+                    route.operation, _parameters(route.operation, labels, query, request.body)
+                )
         raise ChimeFault(
             "UnknownOperationException",
             f"Chime SDK Meetings has no operation {request.method} {request.raw_path}",
             status=404,
         )
 
-    def answer(self, call: Call, output: Mapping[str, Any], request_id: str) -> HttpResponse:
+    def answer(self, call: OperationCall, output: Mapping[str, Any], request_id: str) -> HttpResponse:
         """A successful answer with the status code of the model (200 where it states none)."""
         status = int(call.operation.http.get("responseCode", 200))
         shape = call.operation.output_shape

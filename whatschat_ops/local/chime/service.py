@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from whatschat_ops.local.chime import rules
 from whatschat_ops.local.chime.fault import ChimeFault
 from whatschat_ops.local.chime.operations import MUTATING, MeetingOperations
-from whatschat_ops.local.chime.protocol import Call, MeetingsProtocol
+from whatschat_ops.local.chime.protocol import MeetingsProtocol, OperationCall
 from whatschat_ops.local.chime.state import MeetingStore
 from whatschat_ops.local.chime.throttle import ApiRate
 from whatschat_ops.local.chime.validation import validate
@@ -71,7 +71,7 @@ class ChimeMeetings:
         """Write the meetings to the state file (each change has done so already). Raises OSError."""
         self._store.save()
 
-    def _carry_out(self, call: Call, request: HttpRequest) -> dict[str, Any]:
+    def _carry_out(self, call: OperationCall, request: HttpRequest) -> dict[str, Any]:
         region = _signed_region(request)
         self._authorize(call, request, region)
         rules.check_control_region(region)
@@ -82,13 +82,13 @@ class ChimeMeetings:
             self._save_or_fail()
         return output
 
-    def _authorize(self, call: Call, request: HttpRequest, region: str) -> None:
+    def _authorize(self, call: OperationCall, request: HttpRequest, region: str) -> None:
         resource = self._resource(call, region)
         denial = self._control_plane.authorize(request, SIGNING_NAME, f"chime:{call.name}", resource)
         if denial is not None:
             raise _refusal(denial)
 
-    def _resource(self, call: Call, region: str) -> str:
+    def _resource(self, call: OperationCall, region: str) -> str:
         if call.name in _ANY_MEETING:
             return "*"
         arn = call.parameters.get("ResourceARN")  # the tag operations

@@ -34,7 +34,7 @@ Lookup = Callable[[str, str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class SignedCall:
     """One request to the control plane. `headers` have lower-case names."""
 
     service: str
@@ -84,7 +84,7 @@ class Need:
     resource_arn: str
 
 
-def corrected_action(call: Call) -> str | None:
+def corrected_action(call: SignedCall) -> str | None:
     """The IAM action where ministack takes it for another one, else None."""
     match call.service, call.segments[1:]:
         case "lambda", ["functions", _, "aliases", _]:
@@ -95,7 +95,7 @@ def corrected_action(call: Call) -> str | None:
     return None
 
 
-def corrected_resource(call: Call, region: str, account_id: str, lookup: Lookup) -> str | None:
+def corrected_resource(call: SignedCall, region: str, account_id: str, lookup: Lookup) -> str | None:
     """The resource ARN where ministack does not recognise it, else None."""
     if call.service == "lambda":
         return _function_arn(call, region, account_id)
@@ -117,7 +117,7 @@ _PARTIQL = re.compile(
 )
 
 
-def _partiql(call: Call) -> list[tuple[str, str]]:
+def _partiql(call: SignedCall) -> list[tuple[str, str]]:
     """What PartiQL statements need, each (action, table) once. IAM knows no action of the name BatchExecuteStatement."""
     if call.operation not in ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"):
         return []
@@ -127,7 +127,7 @@ def _partiql(call: Call) -> list[tuple[str, str]]:
     return list(dict.fromkeys((f"dynamodb:PartiQL{verb.capitalize()}", table) for verb, table in matches))
 
 
-def _function_arn(call: Call, region: str, account_id: str) -> str | None:
+def _function_arn(call: SignedCall, region: str, account_id: str) -> str | None:
     prefix = f"arn:aws:lambda:{region}:{account_id}:function:"
     match call.segments[1:]:
         case ["functions"] if call.method == "POST" and (name := call.json.get("FunctionName")):
@@ -137,7 +137,7 @@ def _function_arn(call: Call, region: str, account_id: str) -> str | None:
     return None
 
 
-def _identity_arn(call: Call, account_id: str, lookup: Lookup) -> str | None:
+def _identity_arn(call: SignedCall, account_id: str, lookup: Lookup) -> str | None:
     if call.operation == "SimulatePrincipalPolicy":
         return call.form("PolicySourceArn") or None
     for kind in ("role", "user", "group"):
@@ -148,7 +148,7 @@ def _identity_arn(call: Call, account_id: str, lookup: Lookup) -> str | None:
     return None
 
 
-def dependent_needs(call: Call, resource_arn: str) -> list[Need]:
+def dependent_needs(call: SignedCall, resource_arn: str) -> list[Need]:
     """What AWS asks for beside the operation's own action; `resource_arn` is the operation's own resource."""
     if call.service == "lambda":
         return _needs_of_lambda(call, resource_arn)
@@ -175,7 +175,7 @@ _TAGGING = {
 }
 
 
-def _needs_of_lambda(call: Call, resource_arn: str) -> list[Need]:
+def _needs_of_lambda(call: SignedCall, resource_arn: str) -> list[Need]:
     creates = call.method == "POST" and call.segments[1:] == ["functions"]
     configures = call.method == "PUT" and call.segments[3:] == ["configuration"]
     needs = []
@@ -186,7 +186,7 @@ def _needs_of_lambda(call: Call, resource_arn: str) -> list[Need]:
     return needs
 
 
-def _needs_of_states(call: Call, resource_arn: str) -> list[Need]:
+def _needs_of_states(call: SignedCall, resource_arn: str) -> list[Need]:
     needs = []
     if call.operation in ("CreateStateMachine", "UpdateStateMachine") and (role := call.json.get("roleArn")):
         needs.append(Need("iam:PassRole", str(role)))
@@ -195,13 +195,13 @@ def _needs_of_states(call: Call, resource_arn: str) -> list[Need]:
     return needs
 
 
-def _needs_of_s3(call: Call, resource_arn: str) -> list[Need]:
+def _needs_of_s3(call: SignedCall, resource_arn: str) -> list[Need]:
     """CreateBucket with tags (API reference, CreateBucketConfiguration, "Tags")."""
     creates = call.method == "PUT" and len(call.segments) == 1 and not call.query
     return [Need("s3:TagResource", resource_arn)] if creates and b"<Tag>" in call.body else []
 
 
-def _needs_of_api_gateway(call: Call, resource_arn: str) -> list[Need]:
+def _needs_of_api_gateway(call: SignedCall, resource_arn: str) -> list[Need]:
     if call.method == "PATCH" and call.segments == ["account"]:
         operations = call.json.get("patchOperations") or []
         return [
@@ -242,7 +242,7 @@ class Authorization:
         extract_resource = self._iam_actions.extract_resource_arn
 
         def action_of(service: str, method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
-            call = Call(service, method, path, headers, body, query)
+            call = SignedCall(service, method, path, headers, body, query)
             return corrected_action(call) or extract_action(service, method, path, headers, body, query)
 
         def resource_of(
@@ -255,7 +255,7 @@ class Authorization:
             region: str,
             account_id: str,
         ) -> Any:
-            call = Call(service, method, path, headers, body, query)
+            call = SignedCall(service, method, path, headers, body, query)
             found = corrected_resource(call, region, account_id, lambda *named: self._arn(account_id, *named))
             return found or extract_resource(service, method, path, headers, body, query, region, account_id)
 
@@ -269,7 +269,7 @@ class Authorization:
         self._iam_actions.extract_iam_action = action_of
         self._iam_actions.extract_resource_arn = resource_of
 
-    def refusal(self, call: Call) -> Any:
+    def refusal(self, call: SignedCall) -> Any:
         """ministack's response to a caller who lacks a dependent action; None when nothing is lacking.
 
         Called after ministack has authorised the operation itself.
@@ -290,7 +290,7 @@ class Authorization:
                 )
         return None
 
-    def visible(self, call: Call, response: Any) -> Any:
+    def visible(self, call: SignedCall, response: Any) -> Any:
         """The response without what its caller may not see."""
         if call.service != "lambda" or call.method != "GET" or len(call.segments) != FUNCTION_SEGMENTS:
             return response
@@ -305,7 +305,7 @@ class Authorization:
         }
         return status, headers, json.dumps(answer).encode()
 
-    def _denial(self, call: Call, need: Need) -> Any:
+    def _denial(self, call: SignedCall, need: Need) -> Any:
         """Why ministack refuses an action to the caller; None when it does not. Calls from inside have no user's key."""
         key = self._router.extract_access_key_id(call.headers, call.query)
         if not key or key.isdecimal():
@@ -315,7 +315,7 @@ class Authorization:
             key, need.action, call.service, region, resource_arn=need.resource_arn
         )
 
-    def _resource(self, call: Call) -> str:
+    def _resource(self, call: SignedCall) -> str:
         region, account_id = self._responses.get_region(), self._responses.get_account_id()
         found: str = self._iam_actions.extract_resource_arn(
             call.service, call.method, call.path, call.headers, call.body, call.query, region, account_id

@@ -41,9 +41,9 @@ from whatschat_ops.local.control import (
     tagging,
 )
 from whatschat_ops.local.control import (
-    validation as strictness,
+    validation as validation,
 )
-from whatschat_ops.local.control.authorization import Authorization, Call, Need
+from whatschat_ops.local.control.authorization import Authorization, Need, SignedCall
 from whatschat_ops.local.control.persistence import Autosave, require_whole
 from whatschat_ops.local.control.role_sessions import RoleSessions
 from whatschat_ops.local.control.telemetry import Telemetry
@@ -133,7 +133,7 @@ class Ministack:
             lambda *_: []
         )  # start-up scripts of container images: none of them is ours
         lambda_bridge.install_dry_run(lambda_svc)
-        strictness.install(apigateway)
+        validation.install(apigateway)
         tagging.install(ministack_tagging, cloudwatch_logs)
         lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = FUNCTION_PENDING_S
         ministack.SERVICE_HANDLERS["cloudformation"] = cloudformation.completed(
@@ -146,7 +146,7 @@ class Ministack:
         ministack.SERVICE_HANDLERS["states"] = states.completed(ministack.SERVICE_HANDLERS["states"])
         self._prune_code = lambda_bridge.install_blob_pruning(lambda_svc)
         invoking = lambda_bridge.name_executed_version(ministack.SERVICE_HANDLERS["lambda"])
-        ministack.SERVICE_HANDLERS["lambda"] = strictness.guard_changes(lambda_svc, invoking)
+        ministack.SERVICE_HANDLERS["lambda"] = validation.guard_changes(lambda_svc, invoking)
         for service, handler in ministack.SERVICE_HANDLERS.items():
             ministack.SERVICE_HANDLERS[service] = self._observed(service, handler)
 
@@ -183,7 +183,7 @@ class Ministack:
         """The handler of a service, after which we know what changed."""
 
         async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
-            call = Call(service, method, path, headers, body, query_params)
+            call = SignedCall(service, method, path, headers, body, query_params)
             if (refused := self._authorization.refusal(call)) is not None:
                 return refused
             response = self._authorization.visible(

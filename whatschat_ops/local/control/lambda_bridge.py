@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
-from whatschat_ops.local.interfaces import Executor, Invocation, InvocationThrottled, LambdaFunction
+from whatschat_ops.local.interfaces import Executor, InvocationResult, InvocationThrottled, LambdaFunction
 
 Resolve = Callable[[str], LambdaFunction | None]
 """Function ARN (with qualifier) -> the version to run."""
@@ -88,7 +88,7 @@ def _on_loop(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
-def _as_result(invocation: Invocation) -> dict[str, Any]:
+def _as_result(invocation: InvocationResult) -> dict[str, Any]:
     result: dict[str, Any] = {
         "body": json.loads(invocation.payload) if invocation.payload else None,
         "log": invocation.log_tail,

@@ -4,7 +4,7 @@
                                 │                                                  (AWS's runtime client,
                                 └─ LogFile ◀────────── stdout, stderr ───────────── the function's code)
 
-It takes a `LambdaFunction` and a payload and gives an `Invocation`. It must not know API Gateway, the control
+It takes a `LambdaFunction` and a payload and gives an `InvocationResult`. It must not know API Gateway, the control
 plane or anything else of the embedded AWS but `interfaces`. What differs from AWS: Python functions run on the
 Python of this machine, whatever their runtime says; Node functions bring their own AWS SDK in the zip; memory is
 measured, not limited; `/var/task` is writable and is elsewhere; functions share the machine's `/tmp`.

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from whatschat_ops.local.executor.failures import CannotStart, Failure
+from whatschat_ops.local.executor.failures import CannotStart, InvocationFailure
 from whatschat_ops.quotas import MAX_CODE_UNZIPPED_BYTES
 
 
@@ -134,5 +134,7 @@ def _inside(root: Path, path: Path, name: str) -> Path:
 
 def _bad_package(reason: str) -> CannotStart:
     return CannotStart(
-        Failure("InvalidZipFileException", f"Lambda could not unzip the deployment package: {reason}")
+        InvocationFailure(
+            "InvalidZipFileException", f"Lambda could not unzip the deployment package: {reason}"
+        )
     )

@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 
 from whatschat_ops.local.executor import log_lines
-from whatschat_ops.local.executor.failures import Failure
+from whatschat_ops.local.executor.failures import InvocationFailure
 from whatschat_ops.local.executor.log_file import LogFile
 from whatschat_ops.local.interfaces import LambdaFunction, LogWriter
 
@@ -58,7 +58,7 @@ class ExecutionLog:
         duration_ms: float,
         max_memory_used_mb: int,
         init_duration_ms: float | None = None,
-        failure: Failure | None = None,
+        failure: InvocationFailure | None = None,
         timeout_s: float | None = None,
     ) -> str:
         """An invocation is over; its log tail. `failure` is the platform's, `timeout_s` is set when it was that."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class InvocationFailure:
     """An error document that the platform, not the handler, is the author of."""
 
     error_type: str
@@ -32,17 +32,19 @@ class Failure:
 class CannotStart(Exception):
     """No worker can be started for the function. Never leaves this package: it becomes the invocation's error."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: InvocationFailure) -> None:
         super().__init__(failure.message)
         self.failure = failure
 
 
-def timed_out(timeout_s: float) -> Failure:
+def timed_out(timeout_s: float) -> InvocationFailure:
     """The handler ran longer than the function's timeout."""
-    return Failure("Sandbox.Timedout", f"Task timed out after {timeout_s:.2f} seconds", with_request_id=True)
+    return InvocationFailure(
+        "Sandbox.Timedout", f"Task timed out after {timeout_s:.2f} seconds", with_request_id=True
+    )
 
 
-def exited(return_code: int) -> Failure:
+def exited(return_code: int) -> InvocationFailure:
     """The process ended without an answer. `return_code` is negative for a signal, as in `subprocess`."""
     if return_code == 0:
         reason = "Runtime exited without providing a reason"
@@ -50,12 +52,12 @@ def exited(return_code: int) -> Failure:
         reason = f"Runtime exited with error: signal: {_signal_name(-return_code)}"
     else:
         reason = f"Runtime exited with error: exit status {return_code}"
-    return Failure("Runtime.ExitError", reason, with_request_id=True)
+    return InvocationFailure("Runtime.ExitError", reason, with_request_id=True)
 
 
-def response_too_large(size_bytes: int, limit_bytes: int) -> Failure:
+def response_too_large(size_bytes: int, limit_bytes: int) -> InvocationFailure:
     """The handler returned more than Lambda passes on."""
-    return Failure(
+    return InvocationFailure(
         "Function.ResponseSizeTooLarge",
         f"Response payload size ({size_bytes} bytes) exceeded maximum allowed payload size ({limit_bytes} bytes).",
     )

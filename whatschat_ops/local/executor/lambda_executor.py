@@ -1,8 +1,8 @@
 """The executor: finds or makes the pool of a function, and keeps the house clean.
 
-It takes functions and payloads and gives invocations. It bounds how many calls of a function run at once (reserved
-concurrency is exact; without it calls queue), ends idle workers, replaces the pool when code or configuration has
-changed, and owns one directory on disk. It must not decide what a call means.
+It takes functions and payloads and gives invocations. It bounds how many invocations of a function run at once (reserved
+concurrency is exact; without it invocations queue), ends idle workers, replaces the pool when code or configuration has
+changed, and owns one directory on disk. It must not decide what an invocation means.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local.executor import sandbox
-from whatschat_ops.local.executor.call import Call
 from whatschat_ops.local.executor.code import CodeStore
+from whatschat_ops.local.executor.invocation import Invocation
 from whatschat_ops.local.executor.pool import Pool, PoolLimits
 from whatschat_ops.local.executor.sandbox import Launch
 from whatschat_ops.local.executor.worker import Worker, WorkerSeat
-from whatschat_ops.local.interfaces import Invocation, InvocationThrottled, LambdaFunction, LogWriter
+from whatschat_ops.local.interfaces import InvocationResult, InvocationThrottled, LambdaFunction, LogWriter
 
 _OWN_DIRECTORIES = ("code", "workers")
 
@@ -66,22 +66,22 @@ class LambdaExecutor:
         self._reaper: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def invoke(self, function: LambdaFunction, payload: bytes) -> Invocation:
+    async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
         """Run the function once. Raises InvocationThrottled; a failing handler is a result, not an exception."""
         if self._closed:
             raise LocalError("the Lambda executor has been closed: the embedded AWS is stopping")
         arn = _unqualified(function.arn)
         self._admit(arn, function)
-        call = Call(
+        invocation = Invocation(
             function, payload, asyncio.get_running_loop().create_future(), self._clock(), self._finished
         )
         self._running[arn] += 1
         try:
-            self._pool(arn, function).submit(call)
+            self._pool(arn, function).submit(invocation)
         except BaseException:
-            call.drop()
+            invocation.drop()
             raise
-        return await call.answer
+        return await invocation.answer
 
     async def close(self) -> None:
         """End every worker and remove every temporary file. Calls that wait are cancelled."""

@@ -1,8 +1,8 @@
-"""The workers of one function: who runs the next call, when to start one more, when to let one go.
+"""The workers of one function: who runs the next invocation, when to start one more, when to let one go.
 
-It takes calls and gives each to a worker, first come first served; the worker that was used last is used first, so
-that the others can be let go. A worker costs a tenth of a second of processor time to start and a call about a
-thousandth, so a waiting call gets a new worker only when it has waited a while *and* another process would help:
+It takes invocations and gives each to a worker, first come first served; the worker that was used last is used first, so
+that the others can be let go. A worker costs a tenth of a second of processor time to start and an invocation about a
+thousandth, so a waiting invocation gets a new worker only when it has waited a while *and* another process would help:
 when there are fewer workers than processors, or when all of them have been busy for a while, which means that their
 handlers wait for something.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from whatschat_ops.local.executor.call import Call
+from whatschat_ops.local.executor.invocation import Invocation
 from whatschat_ops.local.interfaces import InvocationThrottled, LambdaFunction
 
 
@@ -42,8 +42,8 @@ class PoolWorker(Protocol):
     @property
     def failed_to_start(self) -> bool: ...
     def busy_for_s(self) -> float: ...
-    def run(self, call: Call) -> None: ...
-    def refuse(self, call: Call) -> None: ...
+    def run(self, invocation: Invocation) -> None: ...
+    def refuse(self, invocation: Invocation) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -64,7 +64,7 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._workers: set[PoolWorker] = set()
         self._idle: list[PoolWorker] = []
-        self._waiting: deque[Call] = deque()
+        self._waiting: deque[Invocation] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._retired = False
 
@@ -94,16 +94,18 @@ class Pool:
             and (own.log_group, own.region) == (function.log_group, function.region)
         )
 
-    def submit(self, call: Call) -> None:
-        """Run the call as soon as possible. Raises InvocationThrottled when too many wait already."""
+    def submit(self, invocation: Invocation) -> None:
+        """Run the invocation as soon as possible. Raises InvocationThrottled when too many wait already."""
         while self._idle:
             worker = self._idle.pop()
             if worker.waiting:  # else its process is dying, which it will tell
-                worker.run(call)
+                worker.run(invocation)
                 return
         if len(self._waiting) >= self._limits.max_waiting:
-            raise InvocationThrottled(f"{len(self._waiting)} calls of {call.function.name} are waiting")
-        self._waiting.append(call)
+            raise InvocationThrottled(
+                f"{len(self._waiting)} invocations of {invocation.function.name} are waiting"
+            )
+        self._waiting.append(invocation)
         if self._workers:
             self._watch_queue()
         else:
@@ -117,13 +119,13 @@ class Pool:
             worker.stop()
 
     def retire(self) -> None:
-        """Serve the calls that are here already, and end."""
+        """Serve the invocations that are here already, and end."""
         self._retired = True
         while self._idle:
             self._idle.pop().stop()
 
     async def close(self) -> None:
-        """Drop waiting calls, end all workers and wait for it."""
+        """Drop waiting invocations, end all workers and wait for it."""
         self._retired = True
         while self._waiting:
             self._waiting.popleft().drop()
@@ -137,9 +139,9 @@ class Pool:
     # What workers say (WorkerOwner).
 
     def worker_ready(self, worker: PoolWorker) -> None:
-        call = self._next_call()
-        if call is not None:
-            worker.run(call)
+        invocation = self._next_invocation()
+        if invocation is not None:
+            worker.run(invocation)
         elif self._retired:
             worker.stop()
         else:
@@ -154,8 +156,8 @@ class Pool:
             return
         if worker.failed_to_start:
             # Nobody is left who could do better: the next one would most likely fail in the same way.
-            while (call := self._next_call()) is not None:
-                worker.refuse(call)
+            while (invocation := self._next_invocation()) is not None:
+                worker.refuse(invocation)
         elif self._waiting:
             self._start_worker()
 
@@ -164,12 +166,12 @@ class Pool:
     def _start_worker(self) -> None:
         self._workers.add(self._start(self))
 
-    def _next_call(self) -> Call | None:
+    def _next_invocation(self) -> Invocation | None:
         while self._waiting:
-            call = self._waiting.popleft()
-            if not call.abandoned:
-                return call
-            call.drop()
+            invocation = self._waiting.popleft()
+            if not invocation.abandoned:
+                return invocation
+            invocation.drop()
         return None
 
     def _watch_queue(self) -> None:
@@ -190,7 +192,7 @@ class Pool:
         limits = self._limits
         ready = [worker for worker in self._workers if worker.was_ready]
         starting = len(self._workers) - len(ready)
-        # One worker that is starting already serves one waiting call.
+        # One worker that is starting already serves one waiting invocation.
         if waited_s < limits.spawn_after_s or starting >= min(limits.processors, len(self._waiting)):
             return False
         if len(self._workers) >= limits.max_workers:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from whatschat_ops.local.executor.failures import CannotStart, Failure
+from whatschat_ops.local.executor.failures import CannotStart, InvocationFailure
 from whatschat_ops.local.interfaces import LambdaFunction
 
 PYTHON_RUNTIME_MODULES = (
@@ -90,7 +90,7 @@ def _node_command(function: LambdaFunction) -> tuple[tuple[str, ...], str]:
 
 
 def _cannot_run(reason: str) -> CannotStart:
-    return CannotStart(Failure("Runtime.InvalidEntrypoint", reason, with_request_id=True))
+    return CannotStart(InvocationFailure("Runtime.InvalidEntrypoint", reason, with_request_id=True))
 
 
 def environment(launch: Launch, home: Path, runtime_api: str, log_stream: str) -> dict[str, str]:

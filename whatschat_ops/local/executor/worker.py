@@ -1,7 +1,7 @@
 """One worker: a process that runs one function, its Runtime API port, its log stream.
 
-It takes one `Call` at a time and answers it whatever becomes of the process. Its life: starting → ready ⇄ busy →
-ended. It tells its `WorkerOwner` when it is ready for a call and when it has ended; which call comes next, and how
+It takes one `Invocation` at a time and answers it whatever becomes of the process. Its life: starting → ready ⇄ busy →
+ended. It tells its `WorkerOwner` when it is ready for an invocation and when it has ended; which invocation comes next, and how
 many workers there are, is the owner's business.
 """
 
@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Protocol
 
 from whatschat_ops.local.executor import failures, sandbox
-from whatschat_ops.local.executor.call import Call
 from whatschat_ops.local.executor.execution_log import ExecutionLog
-from whatschat_ops.local.executor.failures import CannotStart, Failure
+from whatschat_ops.local.executor.failures import CannotStart, InvocationFailure
+from whatschat_ops.local.executor.invocation import Invocation
 from whatschat_ops.local.executor.log_file import LogFile
 from whatschat_ops.local.executor.process import WorkerProcess
 from whatschat_ops.local.executor.runtime_api import RuntimeConnection
 from whatschat_ops.local.executor.sandbox import Launch
-from whatschat_ops.local.interfaces import Invocation, LambdaFunction, LogWriter
+from whatschat_ops.local.interfaces import InvocationResult, LambdaFunction, LogWriter
 from whatschat_ops.quotas import MAX_INIT_S, MAX_RESPONSE_BYTES
 
 LOG_INTERVAL_S = 0.5
@@ -34,10 +34,10 @@ class WorkerOwner(Protocol):
     """Whom a worker tells."""
 
     def worker_ready(self, worker: Worker) -> None:
-        """The worker waits for a call."""
+        """The worker waits for an invocation."""
 
     def worker_ended(self, worker: Worker) -> None:
-        """The process is gone; a call it had has been answered."""
+        """The process is gone; an invocation it had has been answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Worker:
         self._process: WorkerProcess | None = None
         self._connections: set[RuntimeConnection] = set()
         self._waiting_connection: RuntimeConnection | None = None
-        self._call: Call | None = None
+        self._invocation: Invocation | None = None
         self._began = self._loop.time()
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -89,34 +89,36 @@ class Worker:
 
     @property
     def waiting(self) -> bool:
-        """Whether the process can be given a call now."""
+        """Whether the process can be given an invocation now."""
         return self._waiting_connection is not None
 
     def busy_for_s(self) -> float:
-        """How long the present call has been running; 0 when there is none."""
-        return 0.0 if self._call is None else self._loop.time() - self._began
+        """How long the present invocation has been running; 0 when there is none."""
+        return 0.0 if self._invocation is None else self._loop.time() - self._began
 
     # What the owner says.
 
-    def run(self, call: Call) -> None:
+    def run(self, invocation: Invocation) -> None:
         """Give the waiting process an event."""
         connection, self._waiting_connection = self._waiting_connection, None
         if connection is None:
-            raise RuntimeError("the worker is not waiting for a call")
-        self._call = call
+            raise RuntimeError("the worker is not waiting for an invocation")
+        self._invocation = invocation
         self._began = self._loop.time()
-        self._log.started(call.request_id)
-        self._set_deadline(call.function.timeout_s)
-        connection.send_event(call.event_headers(), call.payload)
+        self._log.started(invocation.request_id)
+        self._set_deadline(invocation.function.timeout_s)
+        connection.send_event(invocation.event_headers(), invocation.payload)
 
-    def refuse(self, call: Call) -> None:
-        """Answer a call with the reason why this worker never became ready."""
+    def refuse(self, invocation: Invocation) -> None:
+        """Answer an invocation with the reason why this worker never became ready."""
         if self._init_error is None:
             raise RuntimeError("the worker did start")
         duration_ms = self._init_failed_after_ms
-        tail = self._log.refused(call.request_id, self._init_error_type, duration_ms)
-        payload = self._init_error(call.request_id)
-        call.finish(Invocation(payload, "Unhandled", call.request_id, duration_ms, None, tail))
+        tail = self._log.refused(invocation.request_id, self._init_error_type, duration_ms)
+        payload = self._init_error(invocation.request_id)
+        invocation.finish(
+            InvocationResult(payload, "Unhandled", invocation.request_id, duration_ms, None, tail)
+        )
 
     def stop(self) -> None:
         """End the process."""
@@ -135,21 +137,21 @@ class Worker:
             self.was_ready = True
             self._init_duration_ms = self._elapsed_ms()
             self._log.init_ended(self._init_duration_ms)
-        if self._call is None:
+        if self._invocation is None:
             self._deadline = None
             self._owner.worker_ready(self)
 
     def on_response(self, request_id: str, body: bytes, size_bytes: int) -> None:
-        if self._call is None or self._call.request_id != request_id:
+        if self._invocation is None or self._invocation.request_id != request_id:
             return
         if size_bytes > MAX_RESPONSE_BYTES:
             self._fail(failures.response_too_large(size_bytes, MAX_RESPONSE_BYTES))
         else:
-            self._answer(self._call, body, None)
+            self._answer(self._invocation, body, None)
 
     def on_error(self, request_id: str, body: bytes) -> None:
-        if self._call is not None and self._call.request_id == request_id:
-            self._answer(self._call, body, "Unhandled")
+        if self._invocation is not None and self._invocation.request_id == request_id:
+            self._answer(self._invocation, body, "Unhandled")
 
     def on_init_error(self, body: bytes) -> None:
         if not self.was_ready:
@@ -169,7 +171,7 @@ class Worker:
         except CannotStart as problem:
             self._init_failed(problem.failure.error_type, problem.failure.document)
         except OSError as error:
-            failure = Failure("Runtime.InvalidEntrypoint", str(error), with_request_id=True)
+            failure = InvocationFailure("Runtime.InvalidEntrypoint", str(error), with_request_id=True)
             self._init_failed(failure.error_type, failure.document)
         finally:
             if self._timer is not None:
@@ -218,7 +220,7 @@ class Worker:
     def _exited(self, return_code: int) -> None:
         self._waiting_connection = None
         failure = failures.exited(return_code)
-        if self._call is not None:
+        if self._invocation is not None:
             self._fail(failure)
         elif not self.was_ready and self._init_error is None:
             self._init_failed(failure.error_type, failure.document)
@@ -239,7 +241,7 @@ class Worker:
         self._arm(self._deadline)
 
     def _arm(self, deadline: float) -> None:
-        """Keep one timer, which looks at the deadline when it fires: calls are much shorter than its interval."""
+        """Keep one timer, which looks at the deadline when it fires: invocations are much shorter than its interval."""
         when = min(self._loop.time() + LOG_INTERVAL_S, deadline)
         if self._timer is not None:
             if self._timer.when() <= when:
@@ -259,39 +261,43 @@ class Worker:
 
     def _out_of_time(self) -> None:
         self._deadline = None
-        if self._call is not None:
-            timeout_s = self._call.function.timeout_s
+        if self._invocation is not None:
+            timeout_s = self._invocation.function.timeout_s
             self._fail(failures.timed_out(timeout_s), timeout_s=timeout_s)
         else:
             failure = failures.timed_out(self._function.timeout_s)
             self._init_failed(failure.error_type, failure.document)
         self.stop()
 
-    # The end of a call.
+    # The end of an invocation.
 
-    def _fail(self, failure: Failure, timeout_s: float | None = None) -> None:
-        if self._call is not None:
-            document = failure.document(self._call.request_id)
-            self._answer(self._call, document, "Unhandled", failure, timeout_s)
+    def _fail(self, failure: InvocationFailure, timeout_s: float | None = None) -> None:
+        if self._invocation is not None:
+            document = failure.document(self._invocation.request_id)
+            self._answer(self._invocation, document, "Unhandled", failure, timeout_s)
 
     def _answer(
         self,
-        call: Call,
+        invocation: Invocation,
         payload: bytes,
         function_error: str | None,
-        failure: Failure | None = None,
+        failure: InvocationFailure | None = None,
         timeout_s: float | None = None,
     ) -> None:
         duration_ms = self._elapsed_ms()
-        self._call = None
+        self._invocation = None
         self._deadline = None
         init_duration_ms, self._init_duration_ms = self._init_duration_ms, None
         tail = self._log.ended(
-            call.request_id,
+            invocation.request_id,
             duration_ms=duration_ms,
             max_memory_used_mb=0 if self._process is None else self._process.max_memory_used_mb(),
             init_duration_ms=init_duration_ms,
             failure=failure,
             timeout_s=timeout_s,
         )
-        call.finish(Invocation(payload, function_error, call.request_id, duration_ms, init_duration_ms, tail))
+        invocation.finish(
+            InvocationResult(
+                payload, function_error, invocation.request_id, duration_ms, init_duration_ms, tail
+            )
+        )

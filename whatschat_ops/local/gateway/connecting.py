@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from whatschat_ops.local.gateway.answers import http_answer
-from whatschat_ops.local.gateway.connection import Connection, new_id
+from whatschat_ops.local.gateway.connection import GatewayConnection, new_id
 from whatschat_ops.local.gateway.data_plane import DataPlane
 from whatschat_ops.local.gateway.events import connect_event, request_context
 from whatschat_ops.local.gateway.exchange import (
@@ -22,7 +22,7 @@ from whatschat_ops.local.gateway.exchange import (
     GatewayError,
 )
 from whatschat_ops.local.gateway.handshake import Handshake
-from whatschat_ops.local.gateway.integration import Call
+from whatschat_ops.local.gateway.integration import IntegrationCall
 from whatschat_ops.local.interfaces import HttpResponse, Route, Stage, WebSocketApi
 from whatschat_ops.quotas import MAX_URL_CHARACTERS
 
@@ -40,7 +40,7 @@ ERROR_TYPES = {
 class Acceptance:
     """A handshake that was accepted, and the subprotocol the function chose."""
 
-    connection: Connection
+    connection: GatewayConnection
     subprotocol: str | None = None
 
 
@@ -79,7 +79,7 @@ def _message(status: int) -> str:
 
 def _exchange(plane: DataPlane, api: WebSocketApi, stage: Stage, handshake: Handshake) -> Exchange:
     now = plane.clock()
-    connection = Connection(
+    connection = GatewayConnection(
         id=new_id(),
         api_id=api.id,
         stage=stage.name,
@@ -129,7 +129,7 @@ def _authorize(
     return None if denial is None else GatewayError(denial.status, denial.message, FORBIDDEN.response_type)
 
 
-def _verdict(exchange: Exchange, call: Call) -> Acceptance | HttpResponse:
+def _verdict(exchange: Exchange, call: IntegrationCall) -> Acceptance | HttpResponse:
     if call.failure is not None:
         status = call.failure.handshake_status
         exchange.fail(GatewayError(status, _message(status), call.failure.response_type))

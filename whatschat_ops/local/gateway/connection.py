@@ -31,7 +31,7 @@ class Wire(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Connection:
+class GatewayConnection:
     """One client's connection to one stage. Times are epoch seconds of the gateway's clock."""
 
     id: str
@@ -64,23 +64,23 @@ class Connections:
     """The open connections by id. A connection still in its handshake is not among them."""
 
     def __init__(self) -> None:
-        self._by_id: dict[str, Connection] = {}
+        self._by_id: dict[str, GatewayConnection] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def __iter__(self) -> Iterator[Connection]:
+    def __iter__(self) -> Iterator[GatewayConnection]:
         return iter(list(self._by_id.values()))
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: GatewayConnection) -> None:
         """Make it reachable."""
         self._by_id[connection.id] = connection
 
-    def remove(self, connection: Connection) -> bool:
+    def remove(self, connection: GatewayConnection) -> bool:
         """Forget it; False if that was done before."""
         return self._by_id.pop(connection.id, None) is not None
 
-    def find(self, connection_id: str, api_id: str, stage: str) -> Connection | None:
+    def find(self, connection_id: str, api_id: str, stage: str) -> GatewayConnection | None:
         """The open connection of that stage, or None."""
         connection = self._by_id.get(connection_id)
         if connection is None or connection.api_id != api_id or connection.stage != stage:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from whatschat_ops.local.gateway import access_log
 from whatschat_ops.local.gateway.events import Event
 from whatschat_ops.local.gateway.exchange import Exchange
-from whatschat_ops.local.gateway.integration import Call, Integrations
+from whatschat_ops.local.gateway.integration import IntegrationCall, Integrations
 from whatschat_ops.local.gateway.metrics import CountName, Metrics
 from whatschat_ops.local.gateway.throttle import Throttles
 from whatschat_ops.local.interfaces import ControlPlane, Route, Stage, WebSocketApi
@@ -30,7 +30,7 @@ class DataPlane:
         stage = None if api is None else api.stages.get(stage_name)
         return None if api is None or stage is None else (api, stage)
 
-    async def call(self, exchange: Exchange, route: Route, event: Event) -> Call:
+    async def call(self, exchange: Exchange, route: Route, event: Event) -> IntegrationCall:
         """Call the route's integration and count what came of it."""
         call = await self.integrations.call(route, exchange.source_arn, event)
         exchange.call = call

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from whatschat_ops.local.gateway.connection import Connection
+from whatschat_ops.local.gateway.connection import GatewayConnection
 from whatschat_ops.local.gateway.handshake import Handshake
 
 Event = dict[str, Any]
@@ -31,7 +31,7 @@ def clf_time(now: float) -> str:
 
 
 def request_context(
-    connection: Connection, route_key: str, event_type: str, request_id: str, now: float, **extra: Any
+    connection: GatewayConnection, route_key: str, event_type: str, request_id: str, now: float, **extra: Any
 ) -> Event:
     """`requestContext`. `extra` holds what only one event type has (messageId, disconnectStatusCode...)."""
     identity = {"sourceIp": connection.source_ip}
@@ -79,7 +79,7 @@ def message_event(context: Event, body: str) -> Event:
     return {"requestContext": context, "body": body, "isBase64Encoded": False}
 
 
-def disconnect_event(connection: Connection, context: Event) -> Event:
+def disconnect_event(connection: GatewayConnection, context: Event) -> Event:
     """The event of `$disconnect`; the empty headers are AWS's."""
     headers = {"Host": connection.domain_name, "x-api-key": "", "X-Forwarded-For": "", "x-restapi": ""}
     return {

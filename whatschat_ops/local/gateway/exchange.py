@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from whatschat_ops.local.gateway.connection import Connection
+from whatschat_ops.local.gateway.connection import GatewayConnection
 from whatschat_ops.local.gateway.events import Event
-from whatschat_ops.local.gateway.integration import Call
+from whatschat_ops.local.gateway.integration import IntegrationCall
 from whatschat_ops.local.interfaces import Stage, WebSocketApi
 
 
@@ -31,11 +31,11 @@ class Exchange:
 
     api: WebSocketApi
     stage: Stage
-    connection: Connection
+    connection: GatewayConnection
     context: Event
     status: int = 200
     error: GatewayError | None = None
-    call: Call | None = None
+    call: IntegrationCall | None = None
 
     @property
     def route_key(self) -> str:
@@ -71,7 +71,7 @@ def execute_api_arn(api: WebSocketApi, stage: str, path: str) -> str:
     return f"arn:aws:execute-api:{api.region}:{api.account_id}:{api.id}/{stage}/{path}"
 
 
-def _integration_variables(call: Call) -> dict[str, Any]:
+def _integration_variables(call: IntegrationCall) -> dict[str, Any]:
     """`integration.status` is what the function returned, `integration.integrationStatus` what Lambda answered."""
     latency_ms = round(call.latency_ms)
     integration: dict[str, Any] = {"latency": latency_ms}

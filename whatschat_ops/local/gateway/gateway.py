@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from whatschat_ops.local.gateway.connecting import Acceptance, connect, refusal
-from whatschat_ops.local.gateway.connection import Connection, Connections, Wire
+from whatschat_ops.local.gateway.connection import Connections, GatewayConnection, Wire
 from whatschat_ops.local.gateway.data_plane import DataPlane
 from whatschat_ops.local.gateway.handshake import Handshake
 from whatschat_ops.local.gateway.integration import Integrations
@@ -82,21 +82,21 @@ class Gateway:
         self._start_sweeper()
         return await connect(self._plane, handshake)
 
-    def opened(self, connection: Connection, wire: Wire) -> None:
+    def opened(self, connection: GatewayConnection, wire: Wire) -> None:
         """The client has its 101: from now on the connection can be reached."""
         connection.wire = wire
         self.connections.add(connection)
 
-    def message_received(self, connection: Connection, text: str) -> asyncio.Task[None]:
+    def message_received(self, connection: GatewayConnection, text: str) -> asyncio.Task[None]:
         """Handle a message, beside those still being handled."""
         connection.last_active_at = self._plane.clock()
         return self._spawn(handle_message(self._plane, connection, text))
 
-    def heard_from(self, connection: Connection) -> None:
+    def heard_from(self, connection: GatewayConnection) -> None:
         """A ping or pong came."""
         connection.last_active_at = self._plane.clock()
 
-    def closed(self, connection: Connection, code: int, reason: str) -> None:
+    def closed(self, connection: GatewayConnection, code: int, reason: str) -> None:
         """The connection has ended, whoever ended it: it is gone for everybody, and `$disconnect` runs once."""
         if self.connections.remove(connection):
             connection.wire = None

@@ -1,6 +1,6 @@
 """Calling the Lambda function behind a route, and reading what it returned.
 
-Takes a route and an event; gives a `Call`, which holds a `ProxyResult` or a `Failure`, never an exception. It sends
+Takes a route and an event; gives an `IntegrationCall`, which holds a `ProxyResult` or an `IntegrationFailure`, never an exception. It sends
 nothing to clients and writes no logs.
 """
 
@@ -21,7 +21,7 @@ from whatschat_ops.local.interfaces import (
     ControlPlane,
     Executor,
     Integration,
-    Invocation,
+    InvocationResult,
     InvocationThrottled,
     LambdaFunction,
     Route,
@@ -42,7 +42,7 @@ class ProxyResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class IntegrationFailure:
     """Why there is no answer. `handshake_status` is what a client sees if it happens in `$connect`.
 
     AWS documents none of the handshake codes. 502 for what the function did (as REST does for a malformed result) and
@@ -57,25 +57,33 @@ class Failure:
     """What the Lambda service answered ($context.integration.integrationStatus)."""
 
 
-NOT_A_LAMBDA = Failure("Unsupported integration type", 500, "API_CONFIGURATION_ERROR", "ExecutionError")
-NO_PERMISSION = Failure(
+NOT_A_LAMBDA = IntegrationFailure(
+    "Unsupported integration type", 500, "API_CONFIGURATION_ERROR", "ExecutionError"
+)
+NO_PERMISSION = IntegrationFailure(
     "Invalid permissions on Lambda function", 500, "API_CONFIGURATION_ERROR", "ExecutionError", 403
 )
-NO_FUNCTION = Failure("Function not found", 500, "INTEGRATION_FAILURE", "ExecutionError", 404)
-THROTTLED = Failure("Rate Exceeded.", 500, "INTEGRATION_FAILURE", "IntegrationError", 429)
-TIMED_OUT = Failure("Endpoint request timed out", 502, "INTEGRATION_TIMEOUT", "ExecutionError")
-EXECUTOR_FAILED = Failure("Lambda service failed", 500, "INTEGRATION_FAILURE", "ExecutionError", 500)
-FUNCTION_FAILED = Failure("Lambda execution failed", 502, "INTEGRATION_FAILURE", "IntegrationError", 200)
-MALFORMED = Failure("Malformed Lambda proxy response", 502, "INTEGRATION_FAILURE", "ExecutionError", 200)
+NO_FUNCTION = IntegrationFailure("Function not found", 500, "INTEGRATION_FAILURE", "ExecutionError", 404)
+THROTTLED = IntegrationFailure("Rate Exceeded.", 500, "INTEGRATION_FAILURE", "IntegrationError", 429)
+TIMED_OUT = IntegrationFailure("Endpoint request timed out", 502, "INTEGRATION_TIMEOUT", "ExecutionError")
+EXECUTOR_FAILED = IntegrationFailure(
+    "Lambda service failed", 500, "INTEGRATION_FAILURE", "ExecutionError", 500
+)
+FUNCTION_FAILED = IntegrationFailure(
+    "Lambda execution failed", 502, "INTEGRATION_FAILURE", "IntegrationError", 200
+)
+MALFORMED = IntegrationFailure(
+    "Malformed Lambda proxy response", 502, "INTEGRATION_FAILURE", "ExecutionError", 200
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class IntegrationCall:
     """One call of an integration. Exactly one of `result` and `failure` is set."""
 
     latency_ms: float
     result: ProxyResult | None = None
-    failure: Failure | None = None
+    failure: IntegrationFailure | None = None
     request_id: str | None = None
 
     @property
@@ -99,26 +107,26 @@ class Integrations:
         self._executor = executor
         self._spawn = spawn
 
-    async def call(self, route: Route, source_arn: str, event: Event) -> Call:
+    async def call(self, route: Route, source_arn: str, event: Event) -> IntegrationCall:
         """Run the route's integration. A route without one, or with a MOCK, succeeds without a call."""
         if route.integration is None or route.integration.type == "MOCK":
-            return Call(0.0, ProxyResult(200))
+            return IntegrationCall(0.0, ProxyResult(200))
         started = time.perf_counter()
         function = await self._permitted_function(route.integration, source_arn)
-        if isinstance(function, Failure):
-            return Call(_ms_since(started), failure=function)
+        if isinstance(function, IntegrationFailure):
+            return IntegrationCall(_ms_since(started), failure=function)
         outcome = await self._invoke(function, event, route.integration.timeout_ms / 1000)
         latency_ms = _ms_since(started)
-        if isinstance(outcome, Failure):
-            return Call(latency_ms, failure=outcome)
+        if isinstance(outcome, IntegrationFailure):
+            return IntegrationCall(latency_ms, failure=outcome)
         result = read_result(outcome)
-        if isinstance(result, Failure):
-            return Call(latency_ms, failure=result, request_id=outcome.request_id)
-        return Call(latency_ms, result, request_id=outcome.request_id)
+        if isinstance(result, IntegrationFailure):
+            return IntegrationCall(latency_ms, failure=result, request_id=outcome.request_id)
+        return IntegrationCall(latency_ms, result, request_id=outcome.request_id)
 
     async def _permitted_function(
         self, integration: Integration, source_arn: str
-    ) -> LambdaFunction | Failure:
+    ) -> LambdaFunction | IntegrationFailure:
         arn = integration.function_arn
         if arn is None:
             return NOT_A_LAMBDA
@@ -126,14 +134,16 @@ class Integrations:
             return NO_PERMISSION
         return await self._control_plane.function(arn) or NO_FUNCTION
 
-    async def _invoke(self, function: LambdaFunction, event: Event, timeout_s: float) -> Invocation | Failure:
+    async def _invoke(
+        self, function: LambdaFunction, event: Event, timeout_s: float
+    ) -> InvocationResult | IntegrationFailure:
         """Past the time-out the function runs on, as on AWS; only its answer is not waited for."""
         task = self._spawn(self._run(function, json.dumps(event).encode()))
         done, _ = await asyncio.wait({task}, timeout=timeout_s)
-        outcome: Invocation | Failure = task.result() if done else TIMED_OUT
+        outcome: InvocationResult | IntegrationFailure = task.result() if done else TIMED_OUT
         return outcome
 
-    async def _run(self, function: LambdaFunction, payload: bytes) -> Invocation | Failure:
+    async def _run(self, function: LambdaFunction, payload: bytes) -> InvocationResult | IntegrationFailure:
         try:
             return await self._executor.invoke(function, payload)
         except InvocationThrottled:
@@ -143,12 +153,12 @@ class Integrations:
             return EXECUTOR_FAILED
 
 
-def read_result(invocation: Invocation) -> ProxyResult | Failure:
+def read_result(returned: InvocationResult) -> ProxyResult | IntegrationFailure:
     """Check a Lambda proxy result: an object with an integer statusCode, a text body if any, and flat headers."""
-    if invocation.function_error is not None:
+    if returned.function_error is not None:
         return FUNCTION_FAILED
     try:
-        document = json.loads(invocation.payload)
+        document = json.loads(returned.payload)
     except ValueError:
         return MALFORMED
     if not isinstance(document, dict):

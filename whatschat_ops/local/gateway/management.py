@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from whatschat_ops.local.gateway.answers import http_answer
-from whatschat_ops.local.gateway.connection import Connection, Connections, is_well_formed_id
+from whatschat_ops.local.gateway.connection import Connections, GatewayConnection, is_well_formed_id
 from whatschat_ops.local.gateway.data_plane import DataPlane
 from whatschat_ops.local.gateway.exchange import execute_api_arn
 from whatschat_ops.local.interfaces import HttpRequest, HttpResponse, Stage
@@ -54,7 +54,7 @@ class ManagementApi:
         return self._perform(request, api_id, stage, connection)
 
     def _perform(
-        self, request: HttpRequest, api_id: str, stage: Stage, connection: Connection
+        self, request: HttpRequest, api_id: str, stage: Stage, connection: GatewayConnection
     ) -> HttpResponse:
         if request.method == "GET":
             return describe(connection)
@@ -70,7 +70,7 @@ class ManagementApi:
         return http_answer(200)
 
 
-def describe(connection: Connection) -> HttpResponse:
+def describe(connection: GatewayConnection) -> HttpResponse:
     """The answer of GetConnection."""
     document = {
         "connectedAt": iso_8601(connection.connected_at),

@@ -7,16 +7,16 @@ A message is answered on the socket only if its route has a route response, or i
 from __future__ import annotations
 
 from whatschat_ops.local.gateway.answers import error_message
-from whatschat_ops.local.gateway.connection import Connection, new_id
+from whatschat_ops.local.gateway.connection import GatewayConnection, new_id
 from whatschat_ops.local.gateway.data_plane import DataPlane
 from whatschat_ops.local.gateway.events import disconnect_event, message_event, request_context
 from whatschat_ops.local.gateway.exchange import FORBIDDEN, TOO_MANY_REQUESTS, Exchange, GatewayError
-from whatschat_ops.local.gateway.integration import Call
+from whatschat_ops.local.gateway.integration import IntegrationCall
 from whatschat_ops.local.gateway.selection import DEFAULT_ROUTE, select_route
 from whatschat_ops.local.interfaces import Route
 
 
-async def handle_message(plane: DataPlane, connection: Connection, text: str) -> None:
+async def handle_message(plane: DataPlane, connection: GatewayConnection, text: str) -> None:
     """Select the route, call its function, send what is to be sent."""
     found = await plane.find_stage(connection.api_id, connection.stage)
     now, request_id = plane.clock(), new_id()
@@ -35,7 +35,7 @@ async def handle_message(plane: DataPlane, connection: Connection, text: str) ->
     plane.log(exchange)
 
 
-async def handle_disconnect(plane: DataPlane, connection: Connection, code: int, reason: str) -> None:
+async def handle_disconnect(plane: DataPlane, connection: GatewayConnection, code: int, reason: str) -> None:
     """Call `$disconnect`, if the API has one. No other route stands in for it."""
     found = await plane.find_stage(connection.api_id, connection.stage)
     if found is None:
@@ -80,7 +80,7 @@ def _admitted(plane: DataPlane, exchange: Exchange) -> bool:
     )
 
 
-def _conclude(exchange: Exchange, call: Call) -> None:
+def _conclude(exchange: Exchange, call: IntegrationCall) -> None:
     if call.failure is not None:
         exchange.fail(GatewayError(500, "Internal server error", call.failure.response_type))
     elif call.result is not None:

@@ -20,7 +20,7 @@ from websockets.server import ServerProtocol
 
 from whatschat_ops.local.gateway.answers import http_answer
 from whatschat_ops.local.gateway.connecting import Acceptance, refusal
-from whatschat_ops.local.gateway.connection import Connection
+from whatschat_ops.local.gateway.connection import GatewayConnection
 from whatschat_ops.local.gateway.gateway import GOING_AWAY, Gateway
 from whatschat_ops.local.gateway.handshake import BadHandshake, parse_handshake
 from whatschat_ops.local.interfaces import HttpResponse
@@ -71,7 +71,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._buffer = bytearray()
         self._handshake: asyncio.Task[None] | None = None
-        self._connection: Connection | None = None
+        self._connection: GatewayConnection | None = None
         self._frames: ServerProtocol | None = None
         self._fragments: list[bytes] = []
         self._in_flight = 0
@@ -210,7 +210,7 @@ class WebSocketProtocol(asyncio.Protocol):
             if frame.fin:
                 self._handle_message(self._connection)
 
-    def _handle_message(self, connection: Connection) -> None:
+    def _handle_message(self, connection: GatewayConnection) -> None:
         data = b"".join(self._fragments)
         self._fragments.clear()
         try:
@@ -230,7 +230,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._transport.pause_reading()
         self._waiting.append(text)
 
-    def _start(self, connection: Connection, text: str) -> None:
+    def _start(self, connection: GatewayConnection, text: str) -> None:
         self._in_flight += 1
         self.gateway.message_received(connection, text).add_done_callback(self._handled)
 

@@ -7,13 +7,13 @@ import time
 import uuid
 from collections.abc import Callable
 
-from whatschat_ops.local.interfaces import Invocation, LambdaFunction
+from whatschat_ops.local.interfaces import InvocationResult, LambdaFunction
 
 
-class Call:
+class Invocation:
     """An event for a function, and who waits for the answer.
 
-    The caller may go away: a call that has not begun is then dropped, one that runs goes on to its end, as on AWS.
+    The caller may go away: an invocation that has not begun is then dropped, one that runs goes on to its end, as on AWS.
     """
 
     __slots__ = ("_on_finished", "answer", "function", "payload", "queued_at", "request_id")
@@ -22,7 +22,7 @@ class Call:
         self,
         function: LambdaFunction,
         payload: bytes,
-        answer: asyncio.Future[Invocation],
+        answer: asyncio.Future[InvocationResult],
         queued_at: float,
         on_finished: Callable[[LambdaFunction], None],
     ) -> None:
@@ -49,13 +49,13 @@ class Call:
         """Whether nobody waits any more."""
         return self.answer.done()
 
-    def finish(self, invocation: Invocation) -> None:
+    def finish(self, result: InvocationResult) -> None:
         """Give the caller its answer."""
         if not self.answer.done():
-            self.answer.set_result(invocation)
+            self.answer.set_result(result)
         self._on_finished(self.function)
 
     def drop(self) -> None:
-        """End a call that will not be run."""
+        """End an invocation that will not be run."""
         self.answer.cancel()
         self._on_finished(self.function)
