@@ -1,7 +1,7 @@
 """Write the generated pages: `python docs/generate.py` (add `--check` to compare only).
 
 docs/commands.md comes from the very objects that `--help` prints, docs/plan-schema.json from the class that `plan --json`
-prints; a test holds them fresh.
+prints, the table in docs/embedded-aws.md from the corrections that are applied; a test holds them fresh.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import typer
 from whatschat_ops.cli.command import COMMON
 from whatschat_ops.cli.main import build_app
 from whatschat_ops.errors import ExitCode
+from whatschat_ops.local.control.corrections import CORRECTIONS
 from whatschat_ops.provision import plan_schema
 
 PAGE = Path(__file__).parent / "commands.md"
 PLAN_SCHEMA = PAGE.with_name("plan-schema.json")
+EMBEDDED_AWS = PAGE.with_name("embedded-aws.md")
 HEADER = """\
 # Commands
 
@@ -109,9 +111,22 @@ def _help(parameter: Any) -> str:
     )
 
 
+def embedded_aws_page() -> str:
+    """The page with its table of corrections written again between its two markers."""
+    before, marker, rest = EMBEDDED_AWS.read_text(encoding="utf-8").partition("<!-- corrections -->\n")
+    _, end, after = rest.partition("<!-- /corrections -->")
+    rows = ["| ministack alone | The embedded AWS | Source |", "|---|---|---|"]
+    rows += [f"| {row.what} | {row.why} | {row.source} |" for row in CORRECTIONS]
+    return f"{before}{marker}{chr(10).join(rows)}\n{end}{after}"
+
+
 def main() -> int:
     """Write or check the pages."""
-    pages = {PAGE: commands_page(), PLAN_SCHEMA: f"{json.dumps(plan_schema(), indent=2)}\n"}
+    pages = {
+        PAGE: commands_page(),
+        PLAN_SCHEMA: f"{json.dumps(plan_schema(), indent=2)}\n",
+        EMBEDDED_AWS: embedded_aws_page(),
+    }
     if "--check" in sys.argv:
         return 0 if all(page.read_text(encoding="utf-8") == text for page, text in pages.items()) else 1
     for page, text in pages.items():

@@ -5,7 +5,7 @@
                                  ├──▶ chime  │            │
                                  └──▶ control plane (ministack) ◀─┘
 
-The gateway, the executor and the Chime service see only these types; `control_plane` alone knows ministack.
+The gateway, the executor and the Chime service see only these types; `control` alone knows ministack.
 """
 
 from __future__ import annotations

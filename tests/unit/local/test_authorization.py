@@ -9,13 +9,13 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from whatschat_ops.local.control.authorization import (
+from whatschat_ops.local.control.authorization import resolved
+from whatschat_ops.local.control.iam_needs import (
     Need,
     SignedCall,
     corrected_action,
     corrected_resource,
     dependent_needs,
-    resolved,
 )
 
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}

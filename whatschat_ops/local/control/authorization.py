@@ -1,216 +1,35 @@
-"""Which IAM actions a request needs and on which resource, where ministack 1.5.33 judges otherwise than AWS.
+"""Who may do what: ministack decides, from the actions and resources of `iam_needs`.
 
-ministack decides; this says what about. Four differences are closed (AWS: the Service Authorization Reference, one
-page per service, columns "Resource types" and "Dependent actions"):
-
-- an action taken for another one: GetAlias, UpdateAlias and DeleteAlias for ListAliases, PartiQL statements for an
-  action that does not exist (AWS asks for PartiQLSelect, PartiQLDelete and so on, on the table);
-- a resource not recognised: CreateFunction (its name is in the body), the tag operations of DynamoDB and Step
-  Functions (they name an ARN), Map Runs, IAM's paths, and the qualifier of an invocation;
-- a policy variable: `${aws:username}` in a resource, which ministack takes literally;
-- an operation that needs a second action, which ministack does not ask for: tags given at creation, a role passed on,
-  and `lambda:ListTags` to see tags in the answer of GetFunction (API reference, GetFunction, "Tags").
-
-API Gateway's page does not list `apigateway:TagResource`; public reports say that CreateStage with tags is refused
-without it. That CreateApi is too, and that UpdateAccount asks for `iam:PassRole`, is assumed.
+`Authorization` puts those into ministack (`install_*`), refuses operations whose second action the caller lacks
+(`guard`), and answers for the services of ours: may this request do that (`denial_of`), may this role (`role_may`).
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from contextvars import copy_context
+from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
+
+from whatschat_ops.local.control import denials
+from whatschat_ops.local.control.caller import comes_from_network
+from whatschat_ops.local.control.iam_needs import (
+    Need,
+    SignedCall,
+    corrected_action,
+    corrected_resource,
+    dependent_needs,
+)
+from whatschat_ops.local.control.modules import Modules
+from whatschat_ops.local.control.wire import Handler, Response
+from whatschat_ops.local.interfaces import Denial, HttpRequest
+from whatschat_ops.local.layout import ACCOUNT_ID
 
 FUNCTION_SEGMENTS = 3
 """The path of GetFunction: date, `functions`, name."""
 HTTP_OK = 200
 USERNAME = "${aws:username}"
-
-Lookup = Callable[[str, str], str | None]
-"""`role`, `user` or `group` and a name -> its ARN, or None when it does not exist."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignedCall:
-    """One request to the control plane. `headers` have lower-case names."""
-
-    service: str
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-    query: Mapping[str, Any]
-
-    @property
-    def operation(self) -> str:
-        """The operation of a JSON or query protocol; "" of a REST one."""
-        target = self.headers.get("x-amz-target", "").rpartition(".")[2]
-        return target or self.form("Action")
-
-    @property
-    def json(self) -> Mapping[str, Any]:
-        """The body as a JSON object; empty when it is none (the service refuses it)."""
-        try:
-            found = json.loads(self.body or b"{}")
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def form(self, name: str) -> str:
-        """A parameter of the query protocol; "" when it is absent."""
-        if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            return parse_qs(self.body.decode("utf-8", "replace")).get(name, [""])[0]
-        return self.query_value(name)
-
-    def query_value(self, name: str) -> str:
-        """A parameter of the query string; "" when it is absent."""
-        found = self.query.get(name, "")
-        return str(found[0] if isinstance(found, list) and found else found or "")
-
-    @property
-    def segments(self) -> list[str]:
-        """The path's parts."""
-        return [unquote(part) for part in self.path.split("/") if part]
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """An action on a resource."""
-
-    action: str
-    resource_arn: str
-
-
-def corrected_action(call: SignedCall) -> str | None:
-    """The IAM action where ministack takes it for another one, else None."""
-    match call.service, call.segments[1:]:
-        case "lambda", ["functions", _, "aliases", _]:
-            verb = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}.get(call.method)
-            return f"lambda:{verb}Alias" if verb else None
-    if call.service == "dynamodb" and (statements := _partiql(call)):
-        return statements[0][0]
-    return None
-
-
-def corrected_resource(call: SignedCall, region: str, account_id: str, lookup: Lookup) -> str | None:
-    """The resource ARN where ministack does not recognise it, else None."""
-    if call.service == "lambda":
-        return _function_arn(call, region, account_id)
-    if call.service == "dynamodb":
-        if statements := _partiql(call):
-            return f"arn:aws:dynamodb:{region}:{account_id}:table/{statements[0][1]}"
-        arn = call.json.get("ResourceArn")
-        return arn if isinstance(arn, str) and arn else None
-    if call.service == "iam":
-        return _identity_arn(call, account_id, lookup)
-    if call.service == "states":
-        arn = call.json.get("mapRunArn") or call.json.get("resourceArn")
-        return str(arn) if arn else None
-    return None
-
-
-_PARTIQL = re.compile(
-    r'\s*(?:(SELECT).*?FROM|(INSERT)\s+INTO|(UPDATE)|(DELETE)\s+FROM)\s+"?([\w.-]+)', re.I | re.S
-)
-
-
-def _partiql(call: SignedCall) -> list[tuple[str, str]]:
-    """What PartiQL statements need, each (action, table) once. IAM knows no action of the name BatchExecuteStatement."""
-    if call.operation not in ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"):
-        return []
-    of_many = call.json.get("Statements") or call.json.get("TransactStatements") or [call.json]
-    found = (_PARTIQL.match(str(one.get("Statement"))) for one in of_many if isinstance(one, dict))
-    matches = ([group for group in match.groups() if group] for match in found if match)
-    return list(dict.fromkeys((f"dynamodb:PartiQL{verb.capitalize()}", table) for verb, table in matches))
-
-
-def _function_arn(call: SignedCall, region: str, account_id: str) -> str | None:
-    prefix = f"arn:aws:lambda:{region}:{account_id}:function:"
-    match call.segments[1:]:
-        case ["functions"] if call.method == "POST" and (name := call.json.get("FunctionName")):
-            return str(name) if str(name).startswith("arn:") else f"{prefix}{name}"
-        case ["functions", name, "invocations"] if qualifier := call.query_value("Qualifier"):
-            return f"{name if name.startswith('arn:') else prefix + name}:{qualifier}"
-    return None
-
-
-def _identity_arn(call: SignedCall, account_id: str, lookup: Lookup) -> str | None:
-    if call.operation == "SimulatePrincipalPolicy":
-        return call.form("PolicySourceArn") or None
-    for kind in ("role", "user", "group"):
-        if name := call.form(f"{kind.capitalize()}Name"):
-            if call.operation == f"Create{kind.capitalize()}":
-                return f"arn:aws:iam::{account_id}:{kind}{call.form('Path') or '/'}{name}"
-            return lookup(kind, name)
-    return None
-
-
-def dependent_needs(call: SignedCall, resource_arn: str) -> list[Need]:
-    """What AWS asks for beside the operation's own action; `resource_arn` is the operation's own resource."""
-    if call.service == "lambda":
-        return _needs_of_lambda(call, resource_arn)
-    if call.service == "apigateway":
-        return _needs_of_api_gateway(call, resource_arn)
-    if call.service == "states":
-        return _needs_of_states(call, resource_arn)
-    if call.service == "dynamodb" and (statements := _partiql(call)):
-        tables = resource_arn.rpartition("/")[0]
-        return [Need(action, f"{tables}/{table}") for action, table in statements[1:]]
-    if call.service == "s3":
-        return _needs_of_s3(call, resource_arn)
-    action = _TAGGING.get((call.service, call.operation))
-    tagged = call.form("Tags.member.1.Key") or call.json.get("Tags") or call.json.get("tags")
-    return [Need(action, resource_arn)] if action and tagged else []
-
-
-_TAGGING = {
-    ("dynamodb", "CreateTable"): "dynamodb:TagResource",
-    ("logs", "CreateLogGroup"): "logs:TagResource",
-    ("iam", "CreateRole"): "iam:TagRole",
-    ("iam", "CreateUser"): "iam:TagUser",
-    ("ssm", "PutParameter"): "ssm:AddTagsToResource",
-}
-
-
-def _needs_of_lambda(call: SignedCall, resource_arn: str) -> list[Need]:
-    creates = call.method == "POST" and call.segments[1:] == ["functions"]
-    configures = call.method == "PUT" and call.segments[3:] == ["configuration"]
-    needs = []
-    if (creates or configures) and (role := call.json.get("Role")):
-        needs.append(Need("iam:PassRole", str(role)))
-    if creates and call.json.get("Tags"):
-        needs.append(Need("lambda:TagResource", resource_arn))
-    return needs
-
-
-def _needs_of_states(call: SignedCall, resource_arn: str) -> list[Need]:
-    needs = []
-    if call.operation in ("CreateStateMachine", "UpdateStateMachine") and (role := call.json.get("roleArn")):
-        needs.append(Need("iam:PassRole", str(role)))
-    if call.operation == "CreateStateMachine" and call.json.get("tags"):
-        needs.append(Need("states:TagResource", resource_arn))
-    return needs
-
-
-def _needs_of_s3(call: SignedCall, resource_arn: str) -> list[Need]:
-    """CreateBucket with tags (API reference, CreateBucketConfiguration, "Tags")."""
-    creates = call.method == "PUT" and len(call.segments) == 1 and not call.query
-    return [Need("s3:TagResource", resource_arn)] if creates and b"<Tag>" in call.body else []
-
-
-def _needs_of_api_gateway(call: SignedCall, resource_arn: str) -> list[Need]:
-    if call.method == "PATCH" and call.segments == ["account"]:
-        operations = call.json.get("patchOperations") or []
-        return [
-            Need("iam:PassRole", str(operation["value"]))
-            for operation in operations
-            if operation.get("path") == "/cloudwatchRoleArn" and operation.get("value")
-        ]
-    creates = call.method == "POST" and call.segments[-1:] in (["apis"], ["stages"])
-    return [Need("apigateway:TagResource", resource_arn)] if creates and call.json.get("tags") else []
 
 
 def resolved(policies: list[list[Any]], user: str) -> list[list[Any]]:
@@ -227,59 +46,59 @@ def resolved(policies: list[list[Any]], user: str) -> list[list[Any]]:
 
 
 class Authorization:
-    """The corrections, put into ministack; its modules are handed in."""
+    """IAM of the embedded AWS."""
 
-    def __init__(self, iam_actions: Any, iam_evaluator: Any, router: Any, responses: Any, iam: Any) -> None:
-        self._iam_actions = iam_actions
-        self._iam_evaluator = iam_evaluator
-        self._router = router
-        self._responses = responses
-        self._iam = iam
+    def __init__(self, modules: Modules) -> None:
+        self._modules = modules
 
-    def install(self) -> None:
-        """Correct what ministack reads from a request."""
-        extract_action = self._iam_actions.extract_iam_action
-        extract_resource = self._iam_actions.extract_resource_arn
+    # Corrections
 
-        def action_of(service: str, method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
-            call = SignedCall(service, method, path, headers, body, query)
-            return corrected_action(call) or extract_action(service, method, path, headers, body, query)
+    def install_needs(self) -> None:
+        """Replace what ministack reads from a request: the action and the resource that it is judged by."""
+        iam_actions = self._modules.iam_actions
+        extract_action, extract_resource = iam_actions.extract_iam_action, iam_actions.extract_resource_arn
 
-        def resource_of(
-            service: str,
-            method: str,
-            path: str,
-            headers: Any,
-            body: bytes,
-            query: Any,
-            region: str,
-            account_id: str,
-        ) -> Any:
-            call = SignedCall(service, method, path, headers, body, query)
-            found = corrected_resource(call, region, account_id, lambda *named: self._arn(account_id, *named))
-            return found or extract_resource(service, method, path, headers, body, query, region, account_id)
+        def action_of(*request: Any) -> Any:
+            return corrected_action(SignedCall(*request)) or extract_action(*request)
 
-        evaluate = self._iam_evaluator.evaluate
+        def resource_of(*request: Any) -> Any:
+            *call, region, account_id = request
+            found = corrected_resource(
+                SignedCall(*call), region, account_id, lambda *named: self._arn(account_id, *named)
+            )
+            return found or extract_resource(*request)
+
+        iam_actions.extract_iam_action, iam_actions.extract_resource_arn = action_of, resource_of
+
+    def install_policy_variables(self) -> None:
+        """Make the policies of a user be evaluated with the user's name in them."""
+        iam_evaluator = self._modules.iam_evaluator
+        evaluate = iam_evaluator.evaluate
 
         def evaluate_for_user(context: Any, policies: Any, *limits: Any) -> Any:
             user = context.principal_arn.rpartition("/")[2] if ":user/" in context.principal_arn else None
             return evaluate(context, resolved(policies, user) if user else policies, *limits)
 
-        self._iam_evaluator.evaluate = evaluate_for_user
-        self._iam_actions.extract_iam_action = action_of
-        self._iam_actions.extract_resource_arn = resource_of
+        iam_evaluator.evaluate = evaluate_for_user
 
-    def refusal(self, call: SignedCall) -> Any:
-        """ministack's response to a caller who lacks a dependent action; None when nothing is lacking.
+    def guard(self, service: str, handler: Handler) -> Handler:
+        """The handler of a service, behind the dependent actions. ministack has authorised the operation itself."""
 
-        Called after ministack has authorised the operation itself.
-        """
+        async def handle(*request: Any) -> Any:
+            call = SignedCall(service, *request)
+            refused = self._refusal(call)
+            return refused if refused is not None else self._visible(call, await handler(*request))
+
+        return handle
+
+    def _refusal(self, call: SignedCall) -> Any:
+        """ministack's response to a caller who lacks a dependent action; None when nothing is lacking."""
         if not dependent_needs(call, ""):
             return None
         for need in dependent_needs(call, self._resource(call)):
             denied = self._denial(call, need)
             if denied is not None:
-                return self._iam_actions.access_denied_response(
+                return self._modules.iam_actions.access_denied_response(
                     call.service,
                     need.action,
                     denied.principal_arn,
@@ -290,7 +109,7 @@ class Authorization:
                 )
         return None
 
-    def visible(self, call: SignedCall, response: Any) -> Any:
+    def _visible(self, call: SignedCall, response: Response) -> Response:
         """The response without what its caller may not see."""
         if call.service != "lambda" or call.method != "GET" or len(call.segments) != FUNCTION_SEGMENTS:
             return response
@@ -306,38 +125,87 @@ class Authorization:
         return status, headers, json.dumps(answer).encode()
 
     def _denial(self, call: SignedCall, need: Need) -> Any:
-        """Why ministack refuses an action to the caller; None when it does not. Calls from inside have no user's key."""
-        key = self._router.extract_access_key_id(call.headers, call.query)
+        """Why ministack refuses an action to the caller; None when it does not, or the call comes from inside."""
+        key = self._modules.router.extract_access_key_id(call.headers, call.query)
         if not key or key.isdecimal():
             return None
-        region = self._responses.get_region()
-        return self._iam_evaluator.enforce(
+        region = self._modules.responses.get_region()
+        return self._modules.iam_evaluator.enforce(
             key, need.action, call.service, region, resource_arn=need.resource_arn
         )
 
     def _resource(self, call: SignedCall) -> str:
-        region, account_id = self._responses.get_region(), self._responses.get_account_id()
-        found: str = self._iam_actions.extract_resource_arn(
-            call.service, call.method, call.path, call.headers, call.body, call.query, region, account_id
+        responses = self._modules.responses
+        found: str = self._modules.iam_actions.extract_resource_arn(
+            call.service,
+            call.method,
+            call.path,
+            call.headers,
+            call.body,
+            call.query,
+            responses.get_region(),
+            responses.get_account_id(),
         )
         return found
 
-    def role_allows(self, account_id: str, region: str, role_arn: str, need: Need) -> bool:
-        """Whether the role's own policies allow it, asked by a service that works for the role."""
-        name = role_arn.rpartition("/")[2]
-        context = self._iam_evaluator.EvalContext(
-            principal_arn=role_arn,
-            principal_type="AssumedRole",
-            principal_account=account_id,
-            action=need.action,
-            resource_arn=need.resource_arn,
-            region=region,
-        )
-        with self._responses.request_scope(account_id, region):
-            policies = self._iam_evaluator._gather_role_policies(name, account_id)
-            return bool(self._iam_evaluator.evaluate(context, policies).decision == "Allow")
-
     def _arn(self, account_id: str, kind: str, name: str) -> str | None:
-        store = {"role": self._iam._roles, "user": self._iam._users, "group": self._iam._groups}[kind]
+        iam = self._modules.iam
+        store = {"role": iam._roles, "user": iam._users, "group": iam._groups}[kind]
         record = store.get_scoped(account_id, None, name)
         return str(record["Arn"]) if record else None
+
+    # Questions of the services of ours
+
+    def role_may(self, role_arn: str, action: str, resource_arn: str, region: str | None = None) -> bool:
+        """Whether the role's own policies allow it, asked by a service that works for the role."""
+        iam_evaluator, responses = self._modules.iam_evaluator, self._modules.responses
+        region = region or responses.get_region()
+        context = iam_evaluator.EvalContext(
+            principal_arn=role_arn,
+            principal_type="AssumedRole",
+            principal_account=ACCOUNT_ID,
+            action=action,
+            resource_arn=resource_arn,
+            region=region,
+        )
+        with responses.request_scope(ACCOUNT_ID, region):
+            policies = iam_evaluator._gather_role_policies(role_arn.rpartition("/")[2], ACCOUNT_ID)
+            return bool(iam_evaluator.evaluate(context, policies).decision == "Allow")
+
+    def denial_of(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
+        """Check the SigV4 signature and the caller's IAM policies; None means allowed."""
+        # In a context of its own: ministack keeps the request that it works on in context variables.
+        return copy_context().run(self._denial_of, request, service, action, resource_arn)
+
+    def _denial_of(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
+        iam_evaluator, responses, router = (
+            self._modules.iam_evaluator,
+            self._modules.responses,
+            self._modules.router,
+        )
+        headers = {
+            name.decode("latin-1"): self._modules.sigv4.decode_header_value(value)
+            for name, value in request.headers
+        }
+        query = parse_qs(request.query_string, keep_blank_values=True)
+        key = router.extract_access_key_id(headers, query)
+        comes_from_network(may_be_anonymous=False)
+        if wrong_scope := denials.wrong_scope(headers.get("authorization", ""), service):
+            return wrong_scope
+        try:
+            responses.set_request_account_id(iam_evaluator.find_iam_access_key_account(key) or key)
+        except iam_evaluator.AmbiguousAccessKeyError:
+            return denials.UNKNOWN_KEY
+        region = router.extract_region(headers, query)
+        responses.set_request_region(region)
+        iam_evaluator.pin_request_origin(request.client_host, False)
+        iam_evaluator.pin_signed_request(request.method, request.raw_path, query, list(request.headers))
+        iam_evaluator.pin_signed_body(request.body)
+        denied = iam_evaluator.enforce(key, action, service, region, resource_arn=resource_arn)
+        if denied is None:
+            return None
+        if isinstance(denied, iam_evaluator.AuthError):
+            return denials.failed_authentication(denied.code, denied.message)
+        return denials.denied_by_policy(
+            action, denied.principal_arn, resource_arn, explicitly=denied.decision == "Deny"
+        )

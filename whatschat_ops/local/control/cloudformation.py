@@ -13,21 +13,32 @@ The types are those of the CloudFormation resource reference. A handler is a map
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from whatschat_ops.local.control.cloudformation_bucket import complete_bucket
-from whatschat_ops.local.control.wire import EXECUTE_API
+from whatschat_ops.local.control.modules import require_names
+from whatschat_ops.local.control.wire import EXECUTE_API, Handler
 from whatschat_ops.local.layout import HOST
 
 Made = tuple[str, dict[str, Any]]
 """Physical id (what Ref gives) and attributes (what Fn::GetAtt gives)."""
 
-Handler = Callable[..., Awaitable[Any]]
-"""Of a whole service: method, path, headers, body, query -> answer."""
-
 Change = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 After = Callable[[Made, Mapping[str, Any]], Made]
+
+
+REPLACES = tuple(
+    f"provisioners._RESOURCE_HANDLERS[{kind}]"
+    for kind in (
+        "AWS::ApiGatewayV2::Api",
+        "AWS::ApiGatewayV2::Stage",
+        "AWS::DynamoDB::Table",
+        "AWS::S3::Bucket",
+    )
+)
+"""What must exist in ministack's module `services.cloudformation.provisioners`."""
 
 
 def completed(handler: Handler, apigateway: Any, dynamodb: Any, port: int) -> Handler:
@@ -40,14 +51,15 @@ def completed(handler: Handler, apigateway: Any, dynamodb: Any, port: int) -> Ha
     async def handle(*request: Any) -> Any:
         nonlocal installed
         if not installed:
-            installed = True
             from ministack.services.cloudformation import provisioners
 
+            require_names(SimpleNamespace(provisioners=provisioners), REPLACES)
             install(provisioners._RESOURCE_HANDLERS, apigateway, dynamodb, port)
             _wrap(
                 provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"],
                 after=lambda made, props: _with_bucket_settings(made, props, provisioners._s3),
             )
+            installed = True
         return await handler(*request)
 
     return handle

@@ -1,11 +1,9 @@
-"""Runs every invocation of ministack's Lambda on our executor, whoever asks for it.
+"""Runs every invocation of ministack's Lambda on our executor, whoever asks for it, and corrects what is saved of it.
 
 The SDK's Invoke, event source mappings, Step Functions, subscription filters: all of them end in
 `lambda_svc._execute_function_dispatch`, after ministack has checked permissions and counted concurrency and before it
-writes metrics. That one function is replaced. It is called in worker threads; the executor lives on the event loop.
-Our executor writes the log lines itself, so the replaced function's call of `_emit_lambda_logs` goes with it.
-
-Functions that the executor cannot run (container images, `provided` runtimes, layers) stay with ministack.
+writes metrics. Our executor writes the log lines itself; `_emit_lambda_logs`, which the replaced function calls, is not
+called any more. Functions that the executor cannot run (container images, `provided` runtimes, layers) stay with ministack.
 """
 
 from __future__ import annotations
@@ -15,43 +13,59 @@ import base64
 import copy
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from whatschat_ops.local.control.wire import Handler
 from whatschat_ops.local.interfaces import Executor, InvocationResult, InvocationThrottled, LambdaFunction
 
 Resolve = Callable[[str], LambdaFunction | None]
 """Function ARN (with qualifier) -> the version to run."""
-Handler = Callable[..., Awaitable[Any]]
 
 _ran: ContextVar[list[str] | None] = ContextVar("whatschat_ran", default=None)
 """Filled with the versions that this request ran."""
 
 
-def install_executor(lambda_svc: Any, executor: Executor, resolve: Resolve) -> None:
-    """Make ministack run functions on `executor`. Call it on the event loop that the executor belongs to."""
-    loop = asyncio.get_running_loop()
-    original = lambda_svc._execute_function_dispatch
+class FunctionRunner:
+    """Runs ministack's invocations on our executor, once there is one."""
 
-    def dispatch(func: Any, config: Any, event: Any, request_id: str, started: float) -> dict[str, Any]:
-        function = None if _is_foreign(config) else resolve(str(config.get("FunctionArn", "")))
-        if function is None or _on_loop(loop):
-            result: dict[str, Any] = original(func, config, event, request_id, started)
-            return result
-        if (ran := _ran.get()) is not None:
-            ran.append(function.version)
-        try:
-            running = executor.invoke(function, json.dumps(event).encode())
-            return _as_result(asyncio.run_coroutine_threadsafe(running, loop).result())
-        except InvocationThrottled as error:
-            throttled: dict[str, Any] = lambda_svc._throttle_response(
-                reason_code="ReservedFunctionConcurrentInvocationLimitExceeded",
-                msg=str(error) or "Rate Exceeded.",
-            )
-            return throttled
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+        self._target: tuple[Executor, asyncio.AbstractEventLoop] | None = None
 
-    lambda_svc._execute_function_dispatch = dispatch
+    def use(self, executor: Executor) -> None:
+        """Run functions on `executor`. Call it on the event loop that the executor belongs to."""
+        self._target = executor, asyncio.get_running_loop()
+
+    def install(self, lambda_svc: Any) -> None:
+        """Replace the function in which every invocation of ministack ends. It is called in worker threads."""
+        original = lambda_svc._execute_function_dispatch
+
+        def dispatch(func: Any, config: Any, event: Any, request_id: str, started: float) -> dict[str, Any]:
+            function = None if _is_foreign(config) else self._resolve(str(config.get("FunctionArn", "")))
+            if function is None or self._target is None or _on_loop(self._target[1]):
+                result: dict[str, Any] = original(func, config, event, request_id, started)
+                return result
+            try:
+                return _run(function, event, *self._target)
+            except InvocationThrottled as error:
+                throttled: dict[str, Any] = lambda_svc._throttle_response(
+                    reason_code="ReservedFunctionConcurrentInvocationLimitExceeded",
+                    msg=str(error) or "Rate Exceeded.",
+                )
+                return throttled
+
+        lambda_svc._execute_function_dispatch = dispatch
+
+
+def _run(
+    function: LambdaFunction, event: Any, executor: Executor, loop: asyncio.AbstractEventLoop
+) -> dict[str, Any]:
+    if (ran := _ran.get()) is not None:
+        ran.append(function.version)
+    running = executor.invoke(function, json.dumps(event).encode())
+    return _as_result(asyncio.run_coroutine_threadsafe(running, loop).result())
 
 
 def name_executed_version(handler: Handler) -> Handler:
@@ -88,13 +102,14 @@ def _on_loop(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
-def _as_result(invocation: InvocationResult) -> dict[str, Any]:
+def _as_result(invoked: InvocationResult) -> dict[str, Any]:
+    """The result in ministack's own form."""
     result: dict[str, Any] = {
-        "body": json.loads(invocation.payload) if invocation.payload else None,
-        "log": invocation.log_tail,
+        "body": json.loads(invoked.payload) if invoked.payload else None,
+        "log": invoked.log_tail,
     }
-    if invocation.function_error:
-        result |= {"error": True, "function_error": invocation.function_error}
+    if invoked.function_error:
+        result |= {"error": True, "function_error": invoked.function_error}
     return result
 
 
@@ -117,22 +132,30 @@ def install_dry_run(lambda_svc: Any) -> None:
     lambda_svc._update_code = update_code
 
 
-def install_blob_pruning(lambda_svc: Any) -> Callable[[], None]:
-    """Make ministack keep the code of old function versions until the function returned here is called.
+class CodeBlobs:
+    """Keeps the code of old function versions until a newer state is on the disk.
 
-    It deletes them while it copies its state, before that state is on the disk: a kill in between would lose the
-    code of a function that was just updated.
+    ministack deletes them while it copies its state, before that is written: a kill in between would lose the code of a
+    function that was just updated.
     """
-    prune = lambda_svc._prune_orphan_code_blobs
-    waiting: list[set[str]] = []
-    lambda_svc._prune_orphan_code_blobs = waiting.append
 
-    def prune_now() -> None:
-        if waiting:
-            prune(waiting[-1])
-            waiting.clear()
+    def __init__(self) -> None:
+        self._waiting: set[str] | None = None
+        self._prune: Callable[[set[str]], None] | None = None
 
-    return prune_now
+    def install(self, lambda_svc: Any) -> None:
+        """Replace ministack's deletion by a note of what is still in use."""
+        self._prune = lambda_svc._prune_orphan_code_blobs
+        lambda_svc._prune_orphan_code_blobs = self._postpone
+
+    def prune(self) -> None:
+        """Delete the code that the state saved last does not need."""
+        if self._prune is not None and self._waiting is not None:
+            self._prune(self._waiting)
+            self._waiting = None
+
+    def _postpone(self, in_use: set[str]) -> None:
+        self._waiting = in_use
 
 
 def settle_pending(lambda_svc: Any) -> None:

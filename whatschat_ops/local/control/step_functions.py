@@ -15,9 +15,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar, copy_context
 from typing import Any, Final
+
+from whatschat_ops.local.control.wire import Handler
 
 Allows = Callable[[str, str, str], bool]
 """(role ARN, action, resource ARN) -> whether the role's policies allow it."""
@@ -31,22 +33,21 @@ _execution: ContextVar[dict[str, Any] | None] = ContextVar("whatschat_execution"
 class StepFunctions:
     """The corrections. `module` is ministack's `services.stepfunctions`."""
 
-    def __init__(self, module: Any, allows: Allows) -> None:
-        self._module = module
+    def __init__(self, stepfunctions: Any, allows: Allows) -> None:
+        self._stepfunctions = stepfunctions
         self._allows = allows
         self._failed: dict[str, frozenset[str] | None] = {}
         """Execution that failed in a Distributed Map -> inputs of its failed children; None: none was begun."""
         self._redriven: set[str] = set()
 
-    def install(self, tagging: Any) -> None:
-        """Put them in."""
+    def install(self) -> None:
+        """Replace what runs a state machine: with the rights of its role, and redrivable."""
         self._know_the_execution()
         self._guard_functions()
         self._guard_items()
         self._guard_children()
-        tagging._COLLECTORS["states"] = self._tagged
 
-    def completed(self, handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def completed(self, handler: Handler) -> Handler:
         """The service's handler with RedriveExecution."""
 
         async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
@@ -57,7 +58,7 @@ class StepFunctions:
         return handle
 
     def _redrive(self, arn: str) -> Any:
-        execution = self._module._executions.get(arn)
+        execution = self._stepfunctions._executions.get(arn)
         if execution is None:
             return _error("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
         if execution["status"] != "FAILED" or arn not in self._failed:
@@ -65,7 +66,7 @@ class StepFunctions:
         execution.update(status="RUNNING", stopDate=None, output=None, error=None, cause=None)
         self._redriven.add(arn)
         thread = threading.Thread(
-            target=copy_context().run, args=(self._module._run_execution, arn), daemon=True
+            target=copy_context().run, args=(self._stepfunctions._run_execution, arn), daemon=True
         )
         thread.start()
         return (
@@ -75,25 +76,25 @@ class StepFunctions:
         )
 
     def _know_the_execution(self) -> None:
-        run = self._module._run_execution
+        run = self._stepfunctions._run_execution
 
         def run_execution(arn: str) -> None:
-            _execution.set(self._module._executions.get(arn))
+            _execution.set(self._stepfunctions._executions.get(arn))
             run(arn)
 
-        self._module._run_execution = run_execution
+        self._stepfunctions._run_execution = run_execution
 
     def _guard_functions(self) -> None:
-        call = self._module._call_lambda
+        call = self._stepfunctions._call_lambda
 
         def call_lambda(function: str, event: Any) -> Any:
             self._require("lambda:InvokeFunction", function)
             return call(function, event)
 
-        self._module._call_lambda = call_lambda
+        self._stepfunctions._call_lambda = call_lambda
 
     def _guard_items(self) -> None:
-        read_object, read_items = self._module._s3_object_text, self._module._read_map_items
+        read_object, read_items = self._stepfunctions._s3_object_text, self._stepfunctions._read_map_items
 
         def object_text(bucket: str, key: str) -> Any:
             self._require("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", "States.ItemReaderFailed")
@@ -105,10 +106,10 @@ class StepFunctions:
             failed = self._failed.get(arn) if arn in self._redriven else None
             return items if failed is None else [item for item in items if json.dumps(item) in failed]
 
-        self._module._s3_object_text, self._module._read_map_items = object_text, map_items
+        self._stepfunctions._s3_object_text, self._stepfunctions._read_map_items = object_text, map_items
 
     def _guard_children(self) -> None:
-        run = self._module._run_distributed_map
+        run = self._stepfunctions._run_distributed_map
 
         def run_map(
             state: Any, raw_input: Any, effective: Any, iterator: Any, execution: Any, context: Any
@@ -117,13 +118,13 @@ class StepFunctions:
             try:
                 self._require_children(execution, state.get("Label", "*"), redriven=arn in self._redriven)
                 return run(state, raw_input, effective, iterator, execution, context)
-            except self._module._ExecutionError:
+            except self._stepfunctions._ExecutionError:
                 self._failed[arn] = self._failed_inputs(arn)
                 raise
             finally:
                 self._redriven.discard(arn)
 
-        self._module._run_distributed_map = run_map
+        self._stepfunctions._run_distributed_map = run_map
 
     def _require_children(self, execution: Any, label: str, *, redriven: bool) -> None:
         machine = execution["stateMachineArn"]
@@ -133,27 +134,28 @@ class StepFunctions:
             self._require(action, children)
 
     def _failed_inputs(self, arn: str) -> frozenset[str] | None:
-        runs = [run for run in self._module._map_runs.values() if run["executionArn"] == arn]
+        runs = [run for run in self._stepfunctions._map_runs.values() if run["executionArn"] == arn]
         if not runs:
             return None
         newest = runs[-1]["mapRunArn"]
         return frozenset(
             child["input"]
-            for child in list(self._module._executions.values())
+            for child in list(self._stepfunctions._executions.values())
             if child.get("mapRunArn") == newest and child["status"] == "FAILED"
         )
 
     def _require(self, action: str, resource: str, error: str = "AccessDeniedException") -> None:
         execution = _execution.get()
-        machine = execution and self._module._state_machines.get(execution["stateMachineArn"])
+        machine = execution and self._stepfunctions._state_machines.get(execution["stateMachineArn"])
         if not machine or self._allows(machine["roleArn"], action, resource):
             return
         message = f"{machine['roleArn']} is not authorized to perform: {action} on resource: {resource}"
         cause = json.dumps({"errorType": error, "errorMessage": message})
-        raise self._module._ExecutionError(error, cause)
+        raise self._stepfunctions._ExecutionError(error, cause)
 
-    def _tagged(self) -> Any:
-        for arn, tags in list(self._module._tags.items()):
+    def tagged(self) -> Iterator[tuple[str, list[dict[str, str]]]]:
+        """ARN and tags of every state machine, as the tagging service collects them."""
+        for arn, tags in list(self._stepfunctions._tags.items()):
             yield arn, [{"Key": tag["key"], "Value": tag["value"]} for tag in tags]
 
 

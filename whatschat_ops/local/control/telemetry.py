@@ -27,14 +27,14 @@ class Telemetry:
 
     def __init__(
         self,
-        logs: Any,
+        cloudwatch_logs: Any,
         cloudwatch: Any,
         scope: Callable[[str, str], Any],
         regions_of: Callable[[str, str], Iterable[str]],
         changed: Callable[[str], None],
     ) -> None:
         """`scope(account, region)` is a context manager; `regions_of(kind, name)` the Regions of an API or function."""
-        self._logs = logs
+        self._cloudwatch_logs = cloudwatch_logs
         self._cloudwatch = cloudwatch
         self._scope = scope
         self._regions_of = regions_of
@@ -57,21 +57,21 @@ class Telemetry:
             for timestamp, message in messages
         ]
         with self._scope(ACCOUNT_ID, region):
-            if not make_group and name not in self._logs._log_groups:
+            if not make_group and name not in self._cloudwatch_logs._log_groups:
                 return
             record = self._stream(name, stream, now_ms)
-            self._logs._append_log_events(record, events)
+            self._cloudwatch_logs._append_log_events(record, events)
             if len(record["events"]) > MAX_EVENTS_PER_STREAM * 1.1:
                 del record["events"][:-MAX_EVENTS_PER_STREAM]
-            self._logs._fanout_to_subscription_filters(name, stream, events)
-            self._logs._fanout_to_live_tail_sessions(name, stream, events)
+            self._cloudwatch_logs._fanout_to_subscription_filters(name, stream, events)
+            self._cloudwatch_logs._fanout_to_live_tail_sessions(name, stream, events)
         self._changed("cloudwatch_logs")
 
     def needs(self, group: str, stream: str) -> tuple[str, str, list[str]]:
         """The Region, the stream's ARN, and the IAM actions that its next line takes."""
         name, region = self._locate(group)
         with self._scope(ACCOUNT_ID, region):
-            record = self._logs._log_groups.get(name)
+            record = self._cloudwatch_logs._log_groups.get(name)
             there = record is not None and stream in record["streams"]
         actions = [] if there else ["logs:CreateLogStream"]
         if record is None:
@@ -83,16 +83,18 @@ class Telemetry:
         if group.startswith("arn:"):
             parts = group.split(":")
             return parts[6], parts[3]
-        groups = [region for (_, region, name), _ in self._logs._log_groups.all_items() if name == group]
+        groups = [
+            region for (_, region, name), _ in self._cloudwatch_logs._log_groups.all_items() if name == group
+        ]
         if groups:
             return group, groups[0]
         function = group.rpartition("/")[2]
         return group, next(iter(self._regions_of("FunctionName", function)), DEFAULT_REGION)
 
     def _stream(self, group: str, stream: str, now_ms: int) -> dict[str, Any]:
-        if group not in self._logs._log_groups:
-            self._logs._create_log_group({"logGroupName": group})
-        streams: dict[str, dict[str, Any]] = self._logs._log_groups[group]["streams"]
+        if group not in self._cloudwatch_logs._log_groups:
+            self._cloudwatch_logs._create_log_group({"logGroupName": group})
+        streams: dict[str, dict[str, Any]] = self._cloudwatch_logs._log_groups[group]["streams"]
         if stream not in streams:
             for oldest in list(streams)[: max(0, len(streams) - MAX_STREAMS_PER_GROUP + 1)]:
                 del streams[oldest]

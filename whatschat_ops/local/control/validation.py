@@ -7,10 +7,11 @@ The wording of the messages is ours where AWS does not document it; the codes ar
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from whatschat_ops.local.control.wire import Handler, Response
 from whatschat_ops.quotas import MAX_INTEGRATION_TIMEOUT_MS, MIN_INTEGRATION_TIMEOUT_MS
 
 Check = Callable[..., tuple[str, str] | None]
@@ -105,9 +106,6 @@ def _integration_is_unused(routes: Mapping[str, Any] | None, integration_id: str
     return None
 
 
-Handler = Callable[..., Awaitable[Any]]
-"""(method, path, headers, body, query_params) -> (status, headers, body), as ministack's services have it."""
-
 _CHANGES = {("PUT", "code"), ("PUT", "configuration"), ("POST", "versions")}
 
 
@@ -137,7 +135,7 @@ def guard_changes(lambda_svc: Any, handler: Handler) -> Handler:
     return handle
 
 
-def _stays_active(config: dict[str, Any], answer: tuple[int, Any, bytes]) -> tuple[int, Any, bytes]:
+def _stays_active(config: dict[str, Any], answer: Response) -> Response:
     status, headers, body = answer
     if status != 200:
         return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -12,6 +12,9 @@ from whatschat_ops.local.layout import HOST
 
 Response = tuple[int, dict[str, Any], Any]
 """HTTP status, headers, body."""
+
+Handler = Callable[..., Awaitable[Response]]
+"""Of a whole service, as ministack has them: (method, path, headers, body, query parameters) -> response."""
 
 EXECUTE_API = "/_aws/execute-api/"
 """Path of the data plane of API Gateway on this port; what follows is API id / stage / path."""
@@ -77,7 +80,7 @@ def with_reachable_endpoints(response: Response, path: str, port: int) -> Respon
     """GetApi, GetApis, CreateApi and UpdateApi with an `apiEndpoint` that leads here.
 
     AWS's own form is `wss://{api}.execute-api.{region}.amazonaws.com`. Here it is `ws://127.0.0.1:{port}/_aws/…`, so that
-    a client makes its URLs of it just as it does on AWS: the socket is `{endpoint}/{stage}`, the @connections API the
+    a client builds its URLs from it as it does on AWS: the socket is `{endpoint}/{stage}`, the @connections API the
     same with http for ws.
     """
     status, headers, body = response

@@ -1,0 +1,288 @@
+"""Where ministack differs from AWS, or from what a service on the user's machine needs: one table, applied at the start.
+
+Each row says what ministack does, why that is corrected, where AWS says so, and which names of ministack are replaced. `install`
+first checks that the installed ministack still has them all, so that another version is refused with a list of what broke
+instead of failing later. docs/embedded-aws.md shows the table; `python docs/generate.py` writes it there.
+
+The rows are applied in order. Of those that wrap the handler of a service, a later one is nearer to the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from whatschat_ops.local.control import (
+    caller,
+    cloudformation,
+    lambda_bridge,
+    simulation,
+    tag_collectors,
+    validation,
+)
+from whatschat_ops.local.control.authorization import Authorization
+from whatschat_ops.local.control.modules import READS, Modules, require_names
+from whatschat_ops.local.control.saved_state import SavedState
+from whatschat_ops.local.control.step_functions import StepFunctions
+from whatschat_ops.local.control.telemetry import Telemetry
+from whatschat_ops.local.control.wire import Handler, Response, with_reachable_endpoints
+
+FUNCTION_PENDING_S = 0.05
+"""How long a function is Pending after a change. AWS takes seconds; waiting for them here would help no test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is put into ministack."""
+
+    port: int
+    telemetry: Telemetry
+    authorization: Authorization
+    functions: lambda_bridge.FunctionRunner
+    code: lambda_bridge.CodeBlobs
+    state: SavedState
+    changed: Callable[[Iterable[str]], None]
+    """Told which services may have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One row of the table. `replaces` and `later` name what must exist: `module.name`, or `module.name[key]` of a mapping."""
+
+    what: str
+    """What ministack does."""
+    why: str
+    """What AWS does, or what a service on the user's machine needs."""
+    source: str
+    """Where AWS documents it, or why it is ours to decide."""
+    replaces: tuple[str, ...]
+    apply: Callable[[Modules, Parts], None]
+    later: tuple[str, ...] = ()
+    """Names of a module that is imported at the first request for it, and checked then."""
+
+
+def install(modules: Modules, parts: Parts) -> None:
+    """Apply the table. Raises LocalError, naming everything that is missing, and then changes nothing."""
+    require_names(modules, (*READS, *(name for row in CORRECTIONS for name in row.replaces)))
+    for row in CORRECTIONS:
+        row.apply(modules, parts)
+
+
+def _wrap(modules: Modules, service: str, wrap: Callable[[Handler], Handler]) -> None:
+    handlers = modules.app.SERVICE_HANDLERS
+    handlers[service] = wrap(handlers[service])
+
+
+def _wrap_all(modules: Modules, wrap: Callable[[str, Handler], Handler]) -> None:
+    for service in list(modules.app.SERVICE_HANDLERS):
+        _wrap(modules, service, lambda handler, service=service: wrap(service, handler))  # type: ignore[misc]
+
+
+def _run_on_our_executor(modules: Modules, parts: Parts) -> None:
+    parts.functions.install(modules.lambda_svc)
+
+
+def _shorten_pending(modules: Modules, _: Parts) -> None:
+    modules.lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = FUNCTION_PENDING_S
+
+
+def _keep_old_code(modules: Modules, parts: Parts) -> None:
+    parts.code.install(modules.lambda_svc)
+
+
+def _guard_lambda(modules: Modules, _: Parts) -> None:
+    _wrap(modules, "lambda", lambda handler: validation.guard_changes(modules.lambda_svc, handler))
+
+
+def _complete_cloudformation(modules: Modules, parts: Parts) -> None:
+    apigateway, dynamodb = modules.apigateway, modules.dynamodb
+    _wrap(
+        modules,
+        "cloudformation",
+        lambda handler: cloudformation.completed(handler, apigateway, dynamodb, parts.port),
+    )
+
+
+def _correct_step_functions(modules: Modules, parts: Parts) -> None:
+    machines = StepFunctions(modules.stepfunctions, parts.authorization.role_may)
+    machines.install()
+    modules.tagging._COLLECTORS["states"] = machines.tagged
+    _wrap(modules, "states", machines.completed)
+
+
+def _count_equal_values(modules: Modules, parts: Parts) -> None:
+    modules.cloudwatch.record_metric = parts.telemetry.add_point
+
+
+def _run_no_scripts(modules: Modules, _: Parts) -> None:
+    modules.app._collect_scripts = lambda *_: []
+
+
+def _lead_endpoints_here(modules: Modules, parts: Parts) -> None:
+    def wrap(handler: Handler) -> Handler:
+        async def handle(method: str, path: str, *rest: Any) -> Response:
+            return with_reachable_endpoints(await handler(method, path, *rest), path, parts.port)
+
+        return handle
+
+    _wrap(modules, "apigateway", wrap)
+
+
+def _note_changes(modules: Modules, parts: Parts) -> None:
+    _wrap_all(modules, lambda service, handler: parts.state.noted(service, handler, parts.changed))
+
+
+CORRECTIONS: Final = (
+    Correction(
+        what="takes the access keys `test`, every 12-digit number and, say, a bearer token for the root of the account; their signature is not checked",
+        why="from the network they are unknown keys, for every service; root is known inside the process only",
+        source="IAM User Guide, AWS Signature Version 4",
+        replaces=("iam_evaluator.is_root_access_key", "sts.is_root_access_key"),
+        apply=lambda modules, _: caller.install_root_keys(modules.iam_evaluator, modules.sts),
+    ),
+    Correction(
+        what="judges GetAlias, UpdateAlias and DeleteAlias as ListAliases, and PartiQL by an action that no policy can name; does not see the resource in CreateFunction, tag operations of DynamoDB and Step Functions, Map Runs, IAM paths, qualifiers of invocations",
+        why="the action and the resource that AWS's policies name, such as `dynamodb:PartiQLSelect` on the table",
+        source='Service Authorization Reference, "Resource types"',
+        replaces=("iam_actions.extract_iam_action", "iam_actions.extract_resource_arn"),
+        apply=lambda _, parts: parts.authorization.install_needs(),
+    ),
+    Correction(
+        what="takes `${aws:username}` in a policy literally",
+        why="it is the name of the calling user",
+        source="IAM User Guide, IAM policy elements: Variables and tags",
+        replaces=("iam_evaluator.evaluate",),
+        apply=lambda _, parts: parts.authorization.install_policy_variables(),
+    ),
+    Correction(
+        what="finds no policies of a principal whose ARN has an IAM path: SimulatePrincipalPolicy denies everything",
+        why="the name is the last part of the ARN",
+        source="IAM User Guide, IAM identifiers",
+        replaces=("iam_evaluator._gather_role_policies", "iam_evaluator._gather_user_policies"),
+        apply=lambda modules, _: simulation.install_principal_paths(modules.iam_evaluator),
+    ),
+    Correction(
+        what="runs functions with the environment of its own process; ignores the weights of an alias",
+        why="on our executor, whoever invokes them, with an environment made from nothing; versions are picked by weight",
+        source="Lambda Developer Guide, Lambda execution environment; Implement Lambda canary deployments",
+        replaces=("lambda_svc._execute_function_dispatch",),
+        apply=_run_on_our_executor,
+    ),
+    Correction(
+        what="overwrites the code in UpdateFunctionCode with `DryRun`",
+        why="nothing changes; the answer is what would be",
+        source="Lambda API Reference, UpdateFunctionCode",
+        replaces=("lambda_svc._update_code",),
+        apply=lambda modules, _: lambda_bridge.install_dry_run(modules.lambda_svc),
+    ),
+    Correction(
+        what="leaves a function Pending, or its update InProgress, for half a second",
+        why=f"{FUNCTION_PENDING_S:g} s: long enough to be seen, too short to wait for",
+        source="ours: AWS takes seconds",
+        replaces=("lambda_svc._LAMBDA_STATE_TRANSITION_DELAY",),
+        apply=_shorten_pending,
+    ),
+    Correction(
+        what="deletes the code of old versions before the state that no longer needs them is on the disk",
+        why="after it, so that `kill -9` never loses the code of a function",
+        source="ours: AWS keeps what it has answered",
+        replaces=("lambda_svc._prune_orphan_code_blobs",),
+        apply=_keep_old_code,
+    ),
+    Correction(
+        what="names the main version of a weighted alias in `X-Amz-Executed-Version`",
+        why="the version that ran",
+        source="Lambda API Reference, Invoke",
+        replaces=("app.SERVICE_HANDLERS[lambda]",),
+        apply=lambda modules, _: _wrap(modules, "lambda", lambda_bridge.name_executed_version),
+    ),
+    Correction(
+        what="accepts a change of a function while another is in progress, and PublishVersion with another CodeSha256",
+        why="409 ResourceConflictException; 400 InvalidParameterValueException",
+        source="Lambda Developer Guide, Lambda function states; API Reference, PublishVersion",
+        replaces=("app.SERVICE_HANDLERS[lambda]",),
+        apply=_guard_lambda,
+    ),
+    Correction(
+        what="accepts duplicate routes and stages, unknown deployments, time-outs over 29 s, deletion of a used integration, a WebSocket API without route selection",
+        why="refused with AWS's error codes",
+        source="API Gateway V2 API Reference; quotas of WebSocket APIs",
+        replaces=(
+            "apigateway._create_api",
+            "apigateway._create_integration",
+            "apigateway._create_route",
+            "apigateway._create_stage",
+            "apigateway._delete_integration",
+            "apigateway._update_integration",
+            "apigateway._update_stage",
+        ),
+        apply=lambda modules, _: validation.install(modules.apigateway),
+    ),
+    Correction(
+        what="gives `ApiEndpoint` as a host name that does not resolve",
+        why="it leads to the port of the embedded AWS",
+        source="ours: no name of this machine resolves to an API",
+        replaces=("app.SERVICE_HANDLERS[apigateway]",),
+        apply=_lead_endpoints_here,
+    ),
+    Correction(
+        what="CloudFormation knows no `AWS::ApiGatewayV2::Deployment`, and drops the TTL and backups of tables, the throttling of stages, a bucket's tags, encryption and expiration",
+        why="all of them as in the template; `ApiEndpoint` as above",
+        source="CloudFormation Template Reference",
+        replaces=("app.SERVICE_HANDLERS[cloudformation]",),
+        later=cloudformation.REPLACES,
+        apply=_complete_cloudformation,
+    ),
+    Correction(
+        what="a state machine needs no rights; there is no RedriveExecution; state machines are not found by tag",
+        why="the role of the state machine decides; failed children run again; found ([broadcast-distributed.md](broadcast-distributed.md))",
+        source="Step Functions Developer Guide, IAM policies for using Distributed Map states; Redriving executions",
+        replaces=(
+            "app.SERVICE_HANDLERS[states]",
+            "stepfunctions._call_lambda",
+            "stepfunctions._read_map_items",
+            "stepfunctions._run_distributed_map",
+            "stepfunctions._run_execution",
+            "stepfunctions._s3_object_text",
+            "tagging._COLLECTORS",
+        ),
+        apply=_correct_step_functions,
+    ),
+    Correction(
+        what="GetResources does not find log groups and SSM parameters by tag",
+        why="found",
+        source="Resource Groups Tagging API, Supported services",
+        replaces=("tagging._COLLECTORS",),
+        apply=lambda modules, _: tag_collectors.install(modules.tagging, modules.cloudwatch_logs),
+    ),
+    Correction(
+        what="keeps every value of a metric, without end",
+        why="equal values of 10 seconds are one weighted point",
+        source="ours: PutMetricData has the same form (Values and Counts)",
+        replaces=("cloudwatch.record_metric",),
+        apply=_count_equal_values,
+    ),
+    Correction(
+        what="runs the start-up scripts of container images that it finds in the file system",
+        why="never: they are not part of the embedded AWS",
+        source="ours",
+        replaces=("app._collect_scripts",),
+        apply=_run_no_scripts,
+    ),
+    Correction(
+        what="saves its state only when it is shut down",
+        why="while it runs, about a second after each change",
+        source="ours: AWS keeps what it has answered",
+        replaces=("app.SERVICE_HANDLERS",),
+        apply=_note_changes,
+    ),
+    Correction(
+        what="asks for one action per operation, and shows tags to everyone",
+        why="the second action too: tags at creation, a role passed on, `lambda:ListTags` to see tags in GetFunction's answer; see [iam.md](iam.md)",
+        source='Service Authorization Reference, "Dependent actions"',
+        replaces=("app.SERVICE_HANDLERS",),
+        apply=lambda modules, parts: _wrap_all(modules, parts.authorization.guard),
+    ),
+)
+"""The table."""

@@ -1,0 +1,208 @@
+"""Which IAM actions a request needs and on which resource, where ministack 1.5.33 judges otherwise than AWS.
+
+ministack decides; this says what about. Four differences are closed (AWS: the Service Authorization Reference, one
+page per service, columns "Resource types" and "Dependent actions"):
+
+- an action taken for another one: GetAlias, UpdateAlias and DeleteAlias for ListAliases, PartiQL statements for an
+  action that does not exist (AWS asks for PartiQLSelect, PartiQLDelete and so on, on the table);
+- a resource not recognised: CreateFunction (its name is in the body), the tag operations of DynamoDB and Step
+  Functions (they name an ARN), Map Runs, IAM's paths, and the qualifier of an invocation;
+- a policy variable: `${aws:username}` in a resource, which ministack takes literally;
+- an operation that needs a second action, which ministack does not ask for: tags given at creation, a role passed on,
+  and `lambda:ListTags` to see tags in the answer of GetFunction (API reference, GetFunction, "Tags").
+
+API Gateway's page does not list `apigateway:TagResource`; public reports say that CreateStage with tags is refused
+without it. That CreateApi is too, and that UpdateAccount asks for `iam:PassRole`, is assumed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+Lookup = Callable[[str, str], str | None]
+"""`role`, `user` or `group` and a name -> its ARN, or None when it does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCall:
+    """One request to the control plane. `headers` have lower-case names."""
+
+    service: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    query: Mapping[str, Any]
+
+    @property
+    def operation(self) -> str:
+        """The operation of a JSON or query protocol; "" of a REST one."""
+        target = self.headers.get("x-amz-target", "").rpartition(".")[2]
+        return target or self.form("Action")
+
+    @property
+    def json(self) -> Mapping[str, Any]:
+        """The body as a JSON object; empty when it is none (the service refuses it)."""
+        try:
+            found = json.loads(self.body or b"{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def form(self, name: str) -> str:
+        """A parameter of the query protocol; "" when it is absent."""
+        if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return parse_qs(self.body.decode("utf-8", "replace")).get(name, [""])[0]
+        return self.query_value(name)
+
+    def query_value(self, name: str) -> str:
+        """A parameter of the query string; "" when it is absent."""
+        found = self.query.get(name, "")
+        return str(found[0] if isinstance(found, list) and found else found or "")
+
+    @property
+    def segments(self) -> list[str]:
+        """The path's parts."""
+        return [unquote(part) for part in self.path.split("/") if part]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """An action on a resource."""
+
+    action: str
+    resource_arn: str
+
+
+def corrected_action(call: SignedCall) -> str | None:
+    """The IAM action where ministack takes it for another one, else None."""
+    match call.service, call.segments[1:]:
+        case "lambda", ["functions", _, "aliases", _]:
+            verb = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}.get(call.method)
+            return f"lambda:{verb}Alias" if verb else None
+    if call.service == "dynamodb" and (statements := _partiql(call)):
+        return statements[0][0]
+    return None
+
+
+def corrected_resource(call: SignedCall, region: str, account_id: str, lookup: Lookup) -> str | None:
+    """The resource ARN where ministack does not recognise it, else None."""
+    if call.service == "lambda":
+        return _function_arn(call, region, account_id)
+    if call.service == "dynamodb":
+        if statements := _partiql(call):
+            return f"arn:aws:dynamodb:{region}:{account_id}:table/{statements[0][1]}"
+        arn = call.json.get("ResourceArn")
+        return arn if isinstance(arn, str) and arn else None
+    if call.service == "iam":
+        return _identity_arn(call, account_id, lookup)
+    if call.service == "states":
+        arn = call.json.get("mapRunArn") or call.json.get("resourceArn")
+        return str(arn) if arn else None
+    return None
+
+
+_PARTIQL = re.compile(
+    r'\s*(?:(SELECT).*?FROM|(INSERT)\s+INTO|(UPDATE)|(DELETE)\s+FROM)\s+"?([\w.-]+)', re.I | re.S
+)
+
+
+def _partiql(call: SignedCall) -> list[tuple[str, str]]:
+    """What PartiQL statements need, each (action, table) once. IAM knows no action of the name BatchExecuteStatement."""
+    if call.operation not in ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"):
+        return []
+    of_many = call.json.get("Statements") or call.json.get("TransactStatements") or [call.json]
+    found = (_PARTIQL.match(str(one.get("Statement"))) for one in of_many if isinstance(one, dict))
+    matches = ([group for group in match.groups() if group] for match in found if match)
+    return list(dict.fromkeys((f"dynamodb:PartiQL{verb.capitalize()}", table) for verb, table in matches))
+
+
+def _function_arn(call: SignedCall, region: str, account_id: str) -> str | None:
+    prefix = f"arn:aws:lambda:{region}:{account_id}:function:"
+    match call.segments[1:]:
+        case ["functions"] if call.method == "POST" and (name := call.json.get("FunctionName")):
+            return str(name) if str(name).startswith("arn:") else f"{prefix}{name}"
+        case ["functions", name, "invocations"] if qualifier := call.query_value("Qualifier"):
+            return f"{name if name.startswith('arn:') else prefix + name}:{qualifier}"
+    return None
+
+
+def _identity_arn(call: SignedCall, account_id: str, lookup: Lookup) -> str | None:
+    if call.operation == "SimulatePrincipalPolicy":
+        return call.form("PolicySourceArn") or None
+    for kind in ("role", "user", "group"):
+        if name := call.form(f"{kind.capitalize()}Name"):
+            if call.operation == f"Create{kind.capitalize()}":
+                return f"arn:aws:iam::{account_id}:{kind}{call.form('Path') or '/'}{name}"
+            return lookup(kind, name)
+    return None
+
+
+def dependent_needs(call: SignedCall, resource_arn: str) -> list[Need]:
+    """What AWS asks for beside the operation's own action; `resource_arn` is the operation's own resource."""
+    if call.service == "lambda":
+        return _needs_of_lambda(call, resource_arn)
+    if call.service == "apigateway":
+        return _needs_of_api_gateway(call, resource_arn)
+    if call.service == "states":
+        return _needs_of_states(call, resource_arn)
+    if call.service == "dynamodb" and (statements := _partiql(call)):
+        tables = resource_arn.rpartition("/")[0]
+        return [Need(action, f"{tables}/{table}") for action, table in statements[1:]]
+    if call.service == "s3":
+        return _needs_of_s3(call, resource_arn)
+    action = _TAGGING.get((call.service, call.operation))
+    tagged = call.form("Tags.member.1.Key") or call.json.get("Tags") or call.json.get("tags")
+    return [Need(action, resource_arn)] if action and tagged else []
+
+
+_TAGGING = {
+    ("dynamodb", "CreateTable"): "dynamodb:TagResource",
+    ("logs", "CreateLogGroup"): "logs:TagResource",
+    ("iam", "CreateRole"): "iam:TagRole",
+    ("iam", "CreateUser"): "iam:TagUser",
+    ("ssm", "PutParameter"): "ssm:AddTagsToResource",
+}
+
+
+def _needs_of_lambda(call: SignedCall, resource_arn: str) -> list[Need]:
+    creates = call.method == "POST" and call.segments[1:] == ["functions"]
+    configures = call.method == "PUT" and call.segments[3:] == ["configuration"]
+    needs = []
+    if (creates or configures) and (role := call.json.get("Role")):
+        needs.append(Need("iam:PassRole", str(role)))
+    if creates and call.json.get("Tags"):
+        needs.append(Need("lambda:TagResource", resource_arn))
+    return needs
+
+
+def _needs_of_states(call: SignedCall, resource_arn: str) -> list[Need]:
+    needs = []
+    if call.operation in ("CreateStateMachine", "UpdateStateMachine") and (role := call.json.get("roleArn")):
+        needs.append(Need("iam:PassRole", str(role)))
+    if call.operation == "CreateStateMachine" and call.json.get("tags"):
+        needs.append(Need("states:TagResource", resource_arn))
+    return needs
+
+
+def _needs_of_s3(call: SignedCall, resource_arn: str) -> list[Need]:
+    """CreateBucket with tags (API reference, CreateBucketConfiguration, "Tags")."""
+    creates = call.method == "PUT" and len(call.segments) == 1 and not call.query
+    return [Need("s3:TagResource", resource_arn)] if creates and b"<Tag>" in call.body else []
+
+
+def _needs_of_api_gateway(call: SignedCall, resource_arn: str) -> list[Need]:
+    if call.method == "PATCH" and call.segments == ["account"]:
+        operations = call.json.get("patchOperations") or []
+        return [
+            Need("iam:PassRole", str(operation["value"]))
+            for operation in operations
+            if operation.get("path") == "/cloudwatchRoleArn" and operation.get("value")
+        ]
+    creates = call.method == "POST" and call.segments[-1:] in (["apis"], ["stages"])
+    return [Need("apigateway:TagResource", resource_arn)] if creates and call.json.get("tags") else []

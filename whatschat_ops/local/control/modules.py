@@ -1,0 +1,141 @@
+"""ministack's modules, handed to the parts of the control plane that read and correct them.
+
+The only module of ours that imports ministack (`cloudformation` imports one more of its modules at the first request
+for it). ministack keeps its state in modules, so there is one control plane in a process. It is pinned to 1.5.33:
+`require_names` says at the start which names another version no longer has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from importlib import import_module
+from typing import Any, Final
+
+from whatschat_ops.errors import LocalError
+
+PINNED_VERSION: Final = "1.5.33"
+
+
+@dataclass(frozen=True, slots=True)
+class Modules:
+    """The modules by their own names."""
+
+    app: Any
+    apigateway: Any
+    cloudwatch: Any
+    cloudwatch_logs: Any
+    dynamodb: Any
+    iam: Any
+    iam_actions: Any
+    iam_evaluator: Any
+    lambda_svc: Any
+    persistence: Any
+    responses: Any
+    router: Any
+    sigv4: Any
+    stepfunctions: Any
+    sts: Any
+    tagging: Any
+
+
+_CORE: Final = ("iam_actions", "iam_evaluator", "persistence", "responses", "router", "sigv4")
+
+
+def load() -> Modules:
+    """Import ministack. The variables of `layout.ministack_environment` must be set before."""
+    names = [field.name for field in fields(Modules)]
+    return Modules(**{name: import_module(_path(name)) for name in names})
+
+
+def _path(name: str) -> str:
+    if name == "app":
+        return "ministack.app"
+    return f"ministack.{'core' if name in _CORE else 'services'}.{name}"
+
+
+READS: Final = (
+    "apigateway._apigw_error",
+    "apigateway._apis",
+    "apigateway._create_deployment",
+    "apigateway._delete_deployment",
+    "apigateway._deployments",
+    "apigateway._get_deployment",
+    "apigateway._integrations",
+    "apigateway._route_responses",
+    "apigateway._routes",
+    "apigateway._stages",
+    "app.SERVICE_REGISTRY",
+    "app._build_persistence_save_dict",
+    "app._parse_execute_api_url",
+    "app._parse_lambda_url",
+    "app.app",
+    "cloudwatch._dims_key",
+    "cloudwatch._metric_bucket",
+    "cloudwatch_logs._append_log_events",
+    "cloudwatch_logs._create_log_group",
+    "cloudwatch_logs._fanout_to_live_tail_sessions",
+    "cloudwatch_logs._fanout_to_subscription_filters",
+    "cloudwatch_logs._log_groups",
+    "dynamodb._tables",
+    "dynamodb._update_continuous_backups",
+    "dynamodb._update_ttl",
+    "iam._groups",
+    "iam._roles",
+    "iam._users",
+    "iam_actions.access_denied_response",
+    "iam_evaluator.AmbiguousAccessKeyError",
+    "iam_evaluator.AuthError",
+    "iam_evaluator.EvalContext",
+    "iam_evaluator.enforce",
+    "iam_evaluator.find_iam_access_key_account",
+    "iam_evaluator.pin_request_origin",
+    "iam_evaluator.pin_signed_body",
+    "iam_evaluator.pin_signed_request",
+    "lambda_svc._check_revision",
+    "lambda_svc._functions",
+    "lambda_svc._reject_unreadable_zip",
+    "lambda_svc._resolve_request_scoped_name",
+    "lambda_svc._throttle_response",
+    "lambda_svc.error_response_json",
+    "lambda_svc.json_response",
+    "persistence.STATE_DIR",
+    "persistence.save_state",
+    "responses.get_account_id",
+    "responses.get_region",
+    "responses.request_scope",
+    "responses.set_request_account_id",
+    "responses.set_request_region",
+    "router.extract_access_key_id",
+    "router.extract_region",
+    "sigv4.decode_header_value",
+    "stepfunctions._ExecutionError",
+    "stepfunctions._executions",
+    "stepfunctions._map_runs",
+    "stepfunctions._state_machines",
+    "stepfunctions._tags",
+    "sts.register_session",
+    "tagging._collect_ssm",
+    "tagging._normalise_flat",
+)
+"""Names that are read and not replaced. A test compares this list with the source."""
+
+
+def require_names(namespace: object, names: Iterable[str]) -> None:
+    """Raise LocalError naming every one of `names` (`module.name` or `module.name[key]`) that does not exist."""
+    missing = [name for name in names if not _exists(namespace, name)]
+    if missing:
+        raise LocalError(
+            f"The installed ministack is not the version {PINNED_VERSION} that the embedded AWS is made for: "
+            f"it has no {', '.join(missing)}.",
+            hint=f"pip install 'ministack=={PINNED_VERSION}'",
+        )
+
+
+def _exists(namespace: object, name: str) -> bool:
+    module_name, attribute, key = re.fullmatch(r"(\w+)\.(\w+)(?:\[(.+)\])?", name).groups()  # type: ignore[union-attr]
+    module = getattr(namespace, module_name)
+    if not hasattr(module, attribute):
+        return False
+    return key is None or key in getattr(module, attribute)

@@ -1,0 +1,134 @@
+"""What the gateway and the executor ask of ministack's stores: APIs, functions, permissions. Answers are kept a second."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from whatschat_ops.local.control import records
+from whatschat_ops.local.control.modules import Modules
+from whatschat_ops.local.control.role_sessions import RoleSessions
+from whatschat_ops.local.interfaces import LambdaFunction, WebSocketApi
+
+T = TypeVar("T")
+CACHE_S = 1.0
+
+_FUNCTION_ARN = re.compile(
+    r"arn:aws:lambda:(?P<region>[^:]+):(?P<account>\d{12}):function:(?P<name>[^:]+)(:(?P<qualifier>[^:]+))?"
+)
+
+
+class Answers:
+    """Answers by question, each for `CACHE_S` or until `clear`."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], tuple[float, Any]] = {}
+
+    def get(self, question: tuple[str, ...], read: Callable[[], T]) -> T:
+        """The known answer, or what `read` gives."""
+        now = time.monotonic()
+        deadline, answer = self._known.get(question, (0.0, None))
+        if deadline <= now:
+            answer = read()
+            self._known[question] = (now + CACHE_S, answer)
+        found: T = answer
+        return found
+
+    def clear(self) -> None:
+        """Something changed: read everything again."""
+        self._known.clear()
+
+
+class Stores:
+    """Reads ministack's records."""
+
+    def __init__(self, modules: Modules, answers: Answers) -> None:
+        self._modules = modules
+        self._answers = answers
+        self._sessions = RoleSessions(modules.sts.register_session)
+
+    def websocket_api(self, api_id: str) -> WebSocketApi | None:
+        """The API with its routes and stages, or None."""
+        return self._answers.get(("api", api_id), lambda: self._read_api(api_id))
+
+    def function(self, function_arn: str) -> LambdaFunction | None:
+        """The function (version or alias resolved; a weighted alias picks by weight), or None."""
+        choices = self._answers.get(("function", function_arn), lambda: self._read_function(function_arn))
+        if len(choices) < 2:
+            return choices[0][0] if choices else None
+        functions = [function for function, _ in choices]
+        return random.choices(functions, [weight for _, weight in choices])[0]
+
+    def may_invoke(self, function_arn: str, source_arn: str) -> bool:
+        """Whether the function's resource policy lets API Gateway call it for this route ARN."""
+        question = ("permission", function_arn, source_arn)
+        return self._answers.get(question, lambda: self._read_permission(function_arn, source_arn))
+
+    def regions_of(self, kind: str, name: str) -> Iterable[str]:
+        """The Regions that have an API (`kind` ApiId) or a function (FunctionName) of that name."""
+        store = {
+            "ApiId": self._modules.apigateway._apis,
+            "FunctionName": self._modules.lambda_svc._functions,
+        }[kind]
+        return (region for (_, region, stored), _record in store.all_items() if stored == name)
+
+    def counts(self) -> dict[str, int]:
+        """How much of what exists, for `local status`."""
+        apis = [api for _, api in self._modules.apigateway._apis.all_items()]
+        return {
+            "websocket_apis": sum(api.get("protocolType") == "WEBSOCKET" for api in apis),
+            "functions": len(self._modules.lambda_svc._functions.all_items()),
+            "tables": len(self._modules.dynamodb._tables.all_items()),
+        }
+
+    def _read_api(self, api_id: str) -> WebSocketApi | None:
+        apigateway = self._modules.apigateway
+        for (account, region, stored_id), api in apigateway._apis.all_items():
+            if stored_id == api_id and api.get("protocolType") == "WEBSOCKET":
+                return records.websocket_api(
+                    account,
+                    region,
+                    api,
+                    routes=apigateway._routes.get_scoped(account, region, api_id, {}).values(),
+                    integrations=apigateway._integrations.get_scoped(account, region, api_id, {}),
+                    stages=apigateway._stages.get_scoped(account, region, api_id, {}).values(),
+                    route_responses=apigateway._route_responses.get_scoped(account, region, api_id, {}),
+                )
+        return None
+
+    def _read_function(self, function_arn: str) -> list[tuple[LambdaFunction, float]]:
+        match, record = self._function_record(function_arn)
+        if match is None or record is None:
+            return []
+        choices = []
+        for version, weight in records.versions_by_weight(record, match["qualifier"]):
+            chosen = record if version == "$LATEST" else (record.get("versions") or {}).get(version)
+            if chosen is None or not isinstance(chosen.get("code_zip"), bytes):
+                continue
+            config = chosen["config"]
+            credentials = self._sessions.of(match["account"], config)
+            function = records.lambda_function(
+                function_arn,
+                match["region"],
+                config,
+                chosen["code_zip"],
+                credentials,
+                record.get("concurrency"),
+            )
+            choices.append((function, weight))
+        return choices
+
+    def _read_permission(self, function_arn: str, source_arn: str) -> bool:
+        _, record = self._function_record(function_arn)
+        statements = ((record or {}).get("policy") or {}).get("Statement") or []
+        return records.policy_allows(statements, function_arn, source_arn)
+
+    def _function_record(self, function_arn: str) -> tuple[re.Match[str] | None, Any]:
+        match = _FUNCTION_ARN.fullmatch(function_arn)
+        if match is None:
+            return None, None
+        functions = self._modules.lambda_svc._functions
+        return match, functions.get_scoped(match["account"], match["region"], match["name"])
