@@ -43,7 +43,7 @@ class World:
         for name in {region, "us-east-1"} - self.attached:
             self.chime.attach(self.aws.client("chime-sdk-meetings", region=name))
             self.attached.add(name)
-        settings = Settings.model_validate({"chime": {"region": region, **chime}})
+        settings = Settings.of({"chime": {"region": region, **chime}})
         return ChimeService(self.aws, settings, self.ledger(), clock=self.now, sleep=self.slept_s.append)
 
     def items(self) -> list[dict[str, Any]]:

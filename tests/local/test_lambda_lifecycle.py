@@ -80,7 +80,7 @@ class Operator:
             access_key_id=self.embedded.access_key_id,
             secret_access_key=self.embedded.secret_access_key,
         )
-        return Stack(Settings.model_validate({"prefix": PREFIX, **settings}), Aws(target))
+        return Stack(Settings.of({"prefix": PREFIX, **settings}), Aws(target))
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from whatschat_ops.stack.stack import Stack
 
 pytestmark = pytest.mark.local
 
-SETTINGS = Settings.model_validate({"prefix": "least-"})
+SETTINGS = Settings.of({"prefix": "least-"})
 LAMBDA = dict(
     zip(
         map(str, removals(lambda_policy(SETTINGS, Place("us-east-1", "000000000000"), "a"))),

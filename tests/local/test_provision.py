@@ -98,7 +98,7 @@ def stack(own_aws: EmbeddedAws) -> Iterator[Stack]:
 
 
 def changed(base: Stack, **settings: Any) -> Stack:
-    return Stack(Settings.model_validate(settings), base.aws)
+    return Stack(Settings.of(settings), base.aws)
 
 
 def test_from_nothing_then_no_changes_then_nothing_again(own_aws: EmbeddedAws, stack: Stack) -> None:

@@ -29,10 +29,10 @@ from whatschat_ops.stack.outputs import read_outputs
 from whatschat_ops.stack.stack import Stack
 
 POLICY_NAME = "whatschat-ops-broadcast"
-SETTINGS = Settings.model_validate(
+SETTINGS = Settings.of(
     {"broadcast": {"distributed": {"enabled": True, "shard_connections": 2, "workers": 2}}}
 )
-CHANGED = Settings.model_validate(
+CHANGED = Settings.of(
     {"broadcast": {"distributed": {"enabled": True, "shard_connections": 2, "workers": 3, "memory_mb": 512}}}
 )
 CONNECTIONS = 3

@@ -154,7 +154,7 @@ class OperatorScenario:
         stack.apply(stack.plan())
 
     def _update(self, stack: Stack) -> None:
-        for settings in (Settings.model_validate(UPDATE), self._settings):
+        for settings in (Settings.of(UPDATE), self._settings):
             changed = Stack(settings, stack.aws)
             changed.apply(changed.plan())
             _require(not changed.plan().changing, "it does not settle")

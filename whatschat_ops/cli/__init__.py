@@ -6,7 +6,7 @@ What is said below has to be said before anything else is imported.
 import gc
 import os
 
-# Typer and our settings are built on pydantic, which looks for plugins in the metadata of every installed package.
+# Typer reads values with pydantic, which looks for plugins in the metadata of every installed package.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 # Most of what a command makes is modules and service models, which live as long as it does. Python would look through them

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from whatschat_ops.config.located import DEFAULT, Located, Origin, read_yaml, validate
+from whatschat_ops.config.located import DEFAULT, Located, Origin, read_yaml
+from whatschat_ops.config.section import Section, validate
 from whatschat_ops.config.settings import Settings
 from whatschat_ops.errors import ConfigError
 
@@ -37,6 +36,18 @@ ENVIRONMENT_VARIABLES: Mapping[str, str] = {
     "WHATSCHAT_PREFIX": "prefix",
 }
 """The guide's variables (and AWS's own) -> the setting that they override. Later rows win."""
+
+_BOOLEAN_WORDS = {
+    "yes": True,
+    "y": True,
+    "on": True,
+    "t": True,
+    "no": False,
+    "n": False,
+    "off": False,
+    "f": False,
+}
+"""What a variable may say beside true, false, 1 and 0."""
 
 CONFIG_DIRECTORY = Path("configs")
 
@@ -82,16 +93,15 @@ def load_settings(
     return LoadedSettings(settings, origins, path)
 
 
-def flatten(model: BaseModel, parent: str = "") -> dict[str, Any]:
-    """Dotted key -> value for every leaf of a settings model, in the order of its declaration."""
+def flatten(section: Section, parent: str = "") -> dict[str, Any]:
+    """Dotted key -> value for every leaf of the settings, in the order of their declaration."""
     flat: dict[str, Any] = {}
-    for name, field in type(model).model_fields.items():
-        key = f"{parent}{field.alias or name}"
-        value = getattr(model, name)
-        if isinstance(value, BaseModel):
-            flat.update(flatten(value, f"{key}."))
+    for name, key in zip(section.__struct_fields__, section.__struct_encode_fields__, strict=True):
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            flat.update(flatten(value, f"{parent}{key}."))
         else:
-            flat[key] = value
+            flat[f"{parent}{key}"] = value
     return flat
 
 
@@ -126,7 +136,7 @@ def _beside_file(values: dict[str, Located], path: Path) -> dict[str, Located]:
 
 def _read_environment(environ: Mapping[str, str], *, prefix: str) -> dict[str, Located]:
     found = {
-        key: Located(environ[variable], Origin(f"environment {variable}"))
+        key: Located(_read_variable(key, environ[variable]), Origin(f"environment {variable}"))
         for variable, key in ENVIRONMENT_VARIABLES.items()
         if environ.get(variable)
     }
@@ -135,6 +145,10 @@ def _read_environment(environ: Mapping[str, str], *, prefix: str) -> dict[str, L
     if table is not None:
         found[TABLE_KEY] = Located(str(table.value).removeprefix(prefix), table.origin)
     return found
+
+
+def _read_variable(key: str, text: str) -> str | bool:
+    return _BOOLEAN_WORDS.get(text.lower(), text) if key.endswith(".enabled") else text
 
 
 def _prefix(values: Mapping[str, Located], environ: Mapping[str, str]) -> str:

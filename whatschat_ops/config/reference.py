@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from msgspec import Meta
+from msgspec.structs import fields
 
 from whatschat_ops.config.loading import ENVIRONMENT_VARIABLES
+from whatschat_ops.config.section import Section
 from whatschat_ops.config.settings import Settings
 
 _INTRODUCTION = """\
@@ -54,48 +55,50 @@ def reference() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    """Heading, meaning and table of every section of `model`, and then of the sections in it."""
-    for name, field in model.model_fields.items():
-        section = _section(field)
-        if section is not None:
-            key = f"{prefix}{field.alias or name}"
-            yield from (f"## {key}\n", f"{section.__doc__}\n", _table(section, f"{key}."), "")
-            yield from _sections(section, f"{key}.")
-
-
 def described_settings() -> list[DescribedSetting]:
     """Every setting, in the order of the page."""
-    return list(_described(Settings, ""))
+    return [
+        replace(setting, allowed=tuple(text.replace("`", "") for text in setting.allowed))
+        for setting in _described(Settings, "")
+    ]
 
 
-def _described(model: type[BaseModel], prefix: str) -> Iterator[DescribedSetting]:
+def _sections(section: type[Section], prefix: str) -> Iterator[str]:
+    """Heading, meaning and table of every section in `section`, and then of the sections in it."""
+    for key, inner in _sections_in(section, prefix):
+        yield from (f"## {key}\n", f"{inner.__doc__}\n", _table(inner, f"{key}."), "")
+        yield from _sections(inner, f"{key}.")
+
+
+def _described(section: type[Section], prefix: str) -> Iterator[DescribedSetting]:
+    yield from _own(section, prefix)
+    for key, inner in _sections_in(section, prefix):
+        yield from _described(inner, f"{key}.")
+
+
+def _own(section: type[Section], prefix: str) -> Iterator[DescribedSetting]:
+    """The settings that stand in the section itself."""
     variables = {key: name for name, key in ENVIRONMENT_VARIABLES.items()}
-    for name, field in model.model_fields.items():
-        key = f"{prefix}{field.alias or name}"
-        if _section(field) is None:
-            allowed = tuple(text.replace("`", "") for text in _allowed(field))
-            meaning = field.description or ""
-            yield DescribedSetting(key, field.default, allowed, meaning, variables.get(key))
-    for name, field in model.model_fields.items():
-        section = _section(field)
-        if section is not None:
-            yield from _described(section, f"{prefix}{field.alias or name}.")
+    for field in fields(section):
+        if get_origin(field.type) is Annotated:
+            kind, meta = get_args(field.type)
+            key = f"{prefix}{field.encode_name}"
+            allowed = tuple(_allowed(kind, meta))
+            yield DescribedSetting(key, field.default, allowed, meta.description or "", variables.get(key))
 
 
-def _table(model: type[BaseModel], prefix: str) -> str:
+def _sections_in(section: type[Section], prefix: str) -> Iterator[tuple[str, type[Section]]]:
+    for field in fields(section):
+        if isinstance(field.type, type) and issubclass(field.type, Section):
+            yield f"{prefix}{field.encode_name}", field.type
+
+
+def _table(section: type[Section], prefix: str) -> str:
     rows = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
-    for name, field in model.model_fields.items():
-        if _section(field) is None:
-            cells = (
-                f"`{prefix}{field.alias or name}`",
-                _default(field.default),
-                ", ".join(_allowed(field)),
-                field.description or "",
-            )
-            rows.append(
-                "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |"
-            )
+    for setting in _own(section, prefix):
+        cells = (f"`{setting.key}`", _default(setting.default), ", ".join(setting.allowed), setting.meaning)
+        escaped = (cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells)
+        rows.append(f"| {' | '.join(escaped)} |")
     return "\n".join(rows)
 
 
@@ -104,30 +107,31 @@ def _variables() -> str:
     return "\n".join([*rows, *(f"| `{name}` | `{key}` |" for name, key in ENVIRONMENT_VARIABLES.items())])
 
 
-def _section(field: FieldInfo) -> type[BaseModel] | None:
-    kind = field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-
-
 def _default(value: Any) -> str:
     if value is None or value == "":
         return ""
     if isinstance(value, tuple):
         return f"`[{', '.join(value)}]`"
+    if isinstance(value, float):
+        return f"`{value:g}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def _allowed(field: FieldInfo) -> Iterator[str]:
-    if get_origin(field.annotation) is Literal:
-        yield ", ".join(f"`{value}`" for value in get_args(field.annotation))
-    elif field.annotation is bool:
+def _allowed(kind: Any, meta: Meta) -> Iterator[str]:
+    """What a value may be, in words."""
+    if type(None) in get_args(kind):
+        kind = get_args(kind)[0]
+    if get_origin(kind) is Annotated:
+        yield from _allowed(*get_args(kind))
+    if get_origin(kind) is Literal:
+        yield ", ".join(f"`{value}`" for value in get_args(kind))
+    elif kind is bool:
         yield "`true`, `false`"
-    elif get_origin(field.annotation) is tuple:
-        yield "a list of " + ", ".join(f"`{value}`" for value in get_args(get_args(field.annotation)[0]))
-    for limit in field.metadata:
-        for attribute, words in _LIMITS.items():
-            if hasattr(limit, attribute):
-                yield f"{words} {getattr(limit, attribute)}"
-        pattern = getattr(limit, "pattern", None)
-        if pattern is not None:
-            yield f"`{pattern}`"
+    elif get_origin(kind) is tuple:
+        yield "a list of " + ", ".join(f"`{value}`" for value in get_args(get_args(kind)[0]))
+    for attribute, words in _LIMITS.items():
+        limit = getattr(meta, attribute)
+        if limit is not None:
+            yield f"{words} {limit}"
+    if meta.pattern is not None:
+        yield f"`{meta.pattern}`"

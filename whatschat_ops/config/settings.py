@@ -5,10 +5,11 @@ Every field has a default, so that no file at all means: the embedded AWS with t
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta, field
 
+from whatschat_ops.config.section import Section
 from whatschat_ops.quotas import (
     API_REQUESTS,
     API_REQUESTS_OF_SMALL_REGIONS,
@@ -30,6 +31,12 @@ PythonRuntime = Literal["python3.12", "python3.13", "python3.14"]
 NodeRuntime = Literal["nodejs20.x", "nodejs22.x", "nodejs24.x"]
 NodeStep = Literal["install", "build", "package"]
 Architecture = Literal["arm64", "x86_64"]
+HandlerName = Annotated[str, Meta(pattern=r"^[^\s.]([^\s]*[^\s.])?\.[^\s./]+$")]
+ParameterName = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_./-]+$")]
+Url = Annotated[str, Meta(pattern=r"^https?://")]
+SomeText = Annotated[str, Meta(min_length=1)]
+Rate = Annotated[float, Meta(gt=0)]
+Burst = Annotated[int, Meta(gt=0)]
 
 CHIME_CONTROL_REGIONS = (
     "af-south-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
@@ -37,6 +44,7 @@ CHIME_CONTROL_REGIONS = (
     "us-gov-east-1", "us-gov-west-1",
 )  # fmt: skip
 """Regions with a Chime SDK Meetings API endpoint (botocore endpoints.json)."""
+ChimeControlRegion = Literal[CHIME_CONTROL_REGIONS]  # type: ignore[valid-type]
 
 CHIME_MEDIA_REGIONS = (
     "af-south-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
@@ -44,152 +52,169 @@ CHIME_MEDIA_REGIONS = (
     "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2", "us-gov-east-1", "us-gov-west-1",
 )  # fmt: skip
 """Regions that can host the media of a meeting (CreateMeeting in the API reference)."""
+ChimeMediaRegion = Literal[CHIME_MEDIA_REGIONS]  # type: ignore[valid-type]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-def _handler(function: str) -> Any:
-    return Field(
-        None,
-        pattern=r"^[^\s.]([^\s]*[^\s.])?\.[^\s./]+$",
-        description=f"Handler of `{function}`. Empty: the file {function}.js of the zip, export `handler`.",
-    )
-
-
-class AwsSettings(_Section):
+class AwsSettings(Section, frozen=True):
     """Which AWS to talk to. All of it can be left to the standard AWS variables and profiles."""
 
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = Field(
-        "us-east-1", description="AWS Region of the stack (AWS_REGION)."
-    )
-    profile: str | None = Field(None, description="Named profile of ~/.aws/config (AWS_PROFILE).")
-    endpoint_url: str | None = Field(
-        None,
-        pattern=r"^https?://",
-        description="Another AWS endpoint, such as an emulator (AWS_ENDPOINT_URL).",
-    )
+    region: Annotated[
+        str, Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS Region of the stack (AWS_REGION).")
+    ] = "us-east-1"
+    profile: Annotated[str | None, Meta(description="Named profile of ~/.aws/config (AWS_PROFILE).")] = None
+    endpoint_url: Annotated[
+        Url | None,
+        Meta(description="Another AWS endpoint, such as an emulator (AWS_ENDPOINT_URL)."),
+    ] = None
 
 
-class LocalSettings(_Section):
+class LocalSettings(Section, frozen=True):
     """The embedded AWS: a whole AWS on this machine, for the environment `local`."""
 
-    enabled: bool = Field(
-        False,
-        description="Use the embedded AWS. On by default in the environment `local`, unless an endpoint URL is set.",
-    )
-    port: int = Field(4566, ge=1, le=65535, description="Port on 127.0.0.1 (WHATSCHAT_LOCAL_PORT).")
+    enabled: Annotated[
+        bool,
+        Meta(
+            description="Use the embedded AWS. On by default in the environment `local`, unless an endpoint URL is set."
+        ),
+    ] = False
+    port: Annotated[int, Meta(ge=1, le=65535, description="Port on 127.0.0.1 (WHATSCHAT_LOCAL_PORT).")] = 4566
 
 
-class WebSocketSettings(_Section):
+class WebSocketSettings(Section, frozen=True):
     """The WebSocket API in API Gateway."""
 
-    enabled: bool = Field(True, description="AWS_API_GATEWAY_WEBSOCKET_ENABLED of the application.")
-    stage: str = Field("production", pattern=r"^[A-Za-z0-9_-]{1,128}$", description="Stage name.")
-    route_selection_expression: str = Field(
-        "$request.body.type",
-        pattern=r"^\$\{?request\.",
-        description="How API Gateway finds a message's route.",
+    enabled: Annotated[bool, Meta(description="AWS_API_GATEWAY_WEBSOCKET_ENABLED of the application.")] = True
+    stage: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,128}$", description="Stage name.")] = "production"
+    route_selection_expression: Annotated[
+        str, Meta(pattern=r"^\$\{?request\.", description="How API Gateway finds a message's route.")
+    ] = "$request.body.type"
+    access_logs: Annotated[bool, Meta(description="Write access logs to /aws/apigateway/websocket.")] = True
+    endpoint: Annotated[
+        str | None,
+        Meta(
+            description="Endpoint to use instead of the provisioned API's own, for example a custom domain "
+            "(AWS_API_GATEWAY_WEBSOCKET_ENDPOINT)."
+        ),
+    ] = None
+    throttling_rate_limit: Annotated[float, Meta(gt=0, description="Messages per second of the stage.")] = (
+        float(API_REQUESTS.rate_per_s)
     )
-    access_logs: bool = Field(True, description="Write access logs to /aws/apigateway/websocket.")
-    endpoint: str | None = Field(
-        None,
-        description="Endpoint to use instead of the provisioned API's own, for example a custom domain "
-        "(AWS_API_GATEWAY_WEBSOCKET_ENDPOINT).",
-    )
-    throttling_rate_limit: float = Field(
-        API_REQUESTS.rate_per_s, gt=0, description="Messages per second of the stage."
-    )
-    throttling_burst_limit: int = Field(API_REQUESTS.burst, gt=0, description="Burst of the stage.")
-    integration_timeout_ms: int = Field(
-        MAX_INTEGRATION_TIMEOUT_MS,
-        ge=MIN_INTEGRATION_TIMEOUT_MS,
-        le=MAX_INTEGRATION_TIMEOUT_MS,
-        description="Integration time-out.",
-    )
+    throttling_burst_limit: Annotated[int, Meta(gt=0, description="Burst of the stage.")] = API_REQUESTS.burst
+    integration_timeout_ms: Annotated[
+        int,
+        Meta(
+            ge=MIN_INTEGRATION_TIMEOUT_MS, le=MAX_INTEGRATION_TIMEOUT_MS, description="Integration time-out."
+        ),
+    ] = MAX_INTEGRATION_TIMEOUT_MS
 
 
-class ConnectionsSettings(_Section):
+class ConnectionsSettings(Section, frozen=True):
     """The DynamoDB table of open connections."""
 
-    table_name: str = Field(
-        "websocket-connections",
-        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
-        description="Table name (CONNECTIONS_TABLE).",
-    )
-    ttl_hours: int = Field(24, ge=1, le=24 * 365, description="A connection's row expires after this time.")
-    point_in_time_recovery: bool = Field(False, description="Continuous backups of the table.")
-    deletion_protection: bool = Field(False, description="Refuse DeleteTable.")
+    table_name: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9_.-]{3,255}$", description="Table name (CONNECTIONS_TABLE).")
+    ] = "websocket-connections"
+    ttl_hours: Annotated[
+        int, Meta(ge=1, le=24 * 365, description="A connection's row expires after this time.")
+    ] = 24
+    point_in_time_recovery: Annotated[bool, Meta(description="Continuous backups of the table.")] = False
+    deletion_protection: Annotated[bool, Meta(description="Refuse DeleteTable.")] = False
 
 
-class HandlerSettings(_Section):
+class HandlerSettings(Section, frozen=True):
     """Lambda's handler names in the application's package, for example `dist/connect.handler`."""
 
-    connect: str | None = _handler("connect")
-    disconnect: str | None = _handler("disconnect")
-    default: str | None = _handler("default")
+    connect: Annotated[
+        HandlerName | None,
+        Meta(
+            description="Handler of `connect`. Empty: the file connect.js of the zip, export `handler`.",
+        ),
+    ] = None
+    disconnect: Annotated[
+        HandlerName | None,
+        Meta(
+            description="Handler of `disconnect`. Empty: the file disconnect.js of the zip, export `handler`.",
+        ),
+    ] = None
+    default: Annotated[
+        HandlerName | None,
+        Meta(
+            description="Handler of `default`. Empty: the file default.js of the zip, export `handler`.",
+        ),
+    ] = None
 
 
-class SourceSettings(_Section):
+class SourceSettings(Section, frozen=True):
     """The application's own Node.js folder as the code of the functions. Without `path` the built-in handlers run."""
 
-    path: str | None = Field(
-        None,
-        min_length=1,
-        description="Folder with a package.json, relative to the configuration file. Empty: the built-in Python handlers.",
-    )
-    runtime: NodeRuntime = Field("nodejs22.x", description="Runtime of the folder's functions.")
+    path: Annotated[
+        SomeText | None,
+        Meta(
+            description="Folder with a package.json, relative to the configuration file. Empty: the built-in Python handlers.",
+        ),
+    ] = None
+    runtime: Annotated[NodeRuntime, Meta(description="Runtime of the folder's functions.")] = "nodejs22.x"
     handlers: HandlerSettings = HandlerSettings()
-    steps: tuple[NodeStep, ...] = Field(
-        ("install", "build", "package"),
-        description="What is run there, in this order: `npm install`, `npm run build`, `npm run package`. "
-        "A script that package.json does not have is skipped.",
-    )
-    zip: str | None = Field(
-        None,
-        min_length=1,
-        description="The zip that `package` makes, as a glob pattern. Empty: the newest *.zip in the folder.",
-    )
-    dependencies: Literal["auto", "bundle", "runtime"] = Field(
-        "auto",
-        description="Production dependencies that the zip lacks. `bundle` adds them, `runtime` leaves them to "
-        "Lambda's runtime (which has the AWS SDK v3), `auto` adds those that the code imports.",
-    )
-    ignore_build_errors: bool = Field(
-        False, description="Go on after a failed build that wrote JavaScript all the same, as tsc does."
-    )
+    steps: Annotated[
+        tuple[NodeStep, ...],
+        Meta(
+            description="What is run there, in this order: `npm install`, `npm run build`, `npm run package`. "
+            "A script that package.json does not have is skipped."
+        ),
+    ] = ("install", "build", "package")
+    zip: Annotated[
+        SomeText | None,
+        Meta(
+            description="The zip that `package` makes, as a glob pattern. Empty: the newest *.zip in the folder.",
+        ),
+    ] = None
+    dependencies: Annotated[
+        Literal["auto", "bundle", "runtime"],
+        Meta(
+            description="Production dependencies that the zip lacks. `bundle` adds them, `runtime` leaves them to "
+            "Lambda's runtime (which has the AWS SDK v3), `auto` adds those that the code imports."
+        ),
+    ] = "auto"
+    ignore_build_errors: Annotated[
+        bool, Meta(description="Go on after a failed build that wrote JavaScript all the same, as tsc does.")
+    ] = False
 
 
-class LambdaSettings(_Section):
+class LambdaSettings(Section, frozen=True):
     """The three functions behind the WebSocket API."""
 
-    runtime: PythonRuntime = Field("python3.13", description="Runtime of the built-in handlers.")
-    architecture: Architecture = Field("arm64", description="Processor of the functions.")
-    memory_mb: int = Field(
-        256, ge=MIN_FUNCTION_MEMORY_MB, le=MAX_FUNCTION_MEMORY_MB, description="Memory of each function."
-    )
-    timeout_s: int = Field(
-        10,
-        ge=1,
-        le=MAX_INTEGRATION_TIMEOUT_MS // 1000,
-        description=f"Time-out of each function (API Gateway waits {MAX_INTEGRATION_TIMEOUT_MS // 1000} s).",
-    )
-    log_retention_days: LogRetentionDays = Field(14, description="Retention of all log groups.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="LOG_LEVEL of the functions."
-    )
-    keep_versions: int = Field(
-        10,
-        ge=1,
-        le=1000,
-        description="Published versions of each function that a deployment leaves; those behind an alias always stay.",
-    )
-    requirements: str | None = Field(
-        None,
-        min_length=1,
-        description="File with more packages for the built-in handlers (pip's format), relative to the configuration file.",
-    )
+    runtime: Annotated[PythonRuntime, Meta(description="Runtime of the built-in handlers.")] = "python3.13"
+    architecture: Annotated[Architecture, Meta(description="Processor of the functions.")] = "arm64"
+    memory_mb: Annotated[
+        int,
+        Meta(ge=MIN_FUNCTION_MEMORY_MB, le=MAX_FUNCTION_MEMORY_MB, description="Memory of each function."),
+    ] = 256
+    timeout_s: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=MAX_INTEGRATION_TIMEOUT_MS // 1000,
+            description=f"Time-out of each function (API Gateway waits {MAX_INTEGRATION_TIMEOUT_MS // 1000} s).",
+        ),
+    ] = 10
+    log_retention_days: Annotated[LogRetentionDays, Meta(description="Retention of all log groups.")] = 14
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="LOG_LEVEL of the functions.")
+    ] = "INFO"
+    keep_versions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Published versions of each function that a deployment leaves; those behind an alias always stay.",
+        ),
+    ] = 10
+    requirements: Annotated[
+        SomeText | None,
+        Meta(
+            description="File with more packages for the built-in handlers (pip's format), relative to the configuration file.",
+        ),
+    ] = None
     source: SourceSettings = SourceSettings()
 
     @property
@@ -198,111 +223,129 @@ class LambdaSettings(_Section):
         return self.source.runtime if self.source.path else self.runtime
 
 
-class AuthSettings(_Section):
+class AuthSettings(Section, frozen=True):
     """How a client proves who it is when it connects."""
 
-    secret_parameter: str | None = Field(
-        None,
-        pattern=r"^/[A-Za-z0-9_./-]+$",
-        description="SSM parameter (SecureString) with the HS256 secret. Default: /whatschat-ops/<stack>-<environment>/jwt-secret.",
-    )
-    token_ttl_minutes: int = Field(60, ge=1, description="Life of the tokens that `token mint` makes.")
+    secret_parameter: Annotated[
+        ParameterName | None,
+        Meta(
+            description="SSM parameter (SecureString) with the HS256 secret. Default: /whatschat-ops/<stack>-<environment>/jwt-secret.",
+        ),
+    ] = None
+    token_ttl_minutes: Annotated[
+        int, Meta(ge=1, description="Life of the tokens that `token mint` makes.")
+    ] = 60
 
 
-class ChimeSettings(_Section):
+class ChimeSettings(Section, frozen=True):
     """Chime SDK meetings."""
 
-    enabled: bool = Field(True, description="AWS_CHIME_ENABLED of the application.")
-    region: Literal[CHIME_CONTROL_REGIONS] = Field(  # type: ignore[valid-type]
-        "us-east-1", description="Control Region: where meetings are made and deleted (AWS_CHIME_REGION)."
-    )
-    media_region: Literal[CHIME_MEDIA_REGIONS] = Field(  # type: ignore[valid-type]
-        "us-east-1", description="Where the media of a meeting is hosted (AWS_CHIME_MEDIA_REGION)."
-    )
-    ledger_table_name: str = Field(
-        "chime-meetings",
-        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
-        description="Table of the meetings that we made (Chime itself cannot list them).",
-    )
+    enabled: Annotated[bool, Meta(description="AWS_CHIME_ENABLED of the application.")] = True
+    region: Annotated[
+        ChimeControlRegion,
+        Meta(description="Control Region: where meetings are made and deleted (AWS_CHIME_REGION)."),
+    ] = "us-east-1"
+    media_region: Annotated[
+        ChimeMediaRegion, Meta(description="Where the media of a meeting is hosted (AWS_CHIME_MEDIA_REGION).")
+    ] = "us-east-1"
+    ledger_table_name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+            description="Table of the meetings that we made (Chime itself cannot list them).",
+        ),
+    ] = "chime-meetings"
 
 
-class DistributedSettings(_Section):
+class DistributedSettings(Section, frozen=True):
     """Broadcasting from Lambda functions under a Step Functions Distributed Map, for more than one machine can send."""
 
-    enabled: bool = Field(False, description="Provision the state machine, the worker and the bucket.")
-    shard_connections: int = Field(
-        25_000, ge=1, le=1_000_000, description="Connections in one shard, which one worker sends to."
+    enabled: Annotated[bool, Meta(description="Provision the state machine, the worker and the bucket.")] = (
+        False
     )
-    workers: int = Field(10, ge=1, le=1_000, description="Workers at once; they share the rate evenly.")
-    memory_mb: int = Field(
-        1_024,
-        ge=MIN_FUNCTION_MEMORY_MB,
-        le=MAX_FUNCTION_MEMORY_MB,
-        description="Memory of the worker (1,769 MB is one vCPU).",
-    )
-    tolerated_failure_percentage: float = Field(
-        0, ge=0, le=100, description="Shards that may fail before the state machine stops."
-    )
+    shard_connections: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Connections in one shard, which one worker sends to.")
+    ] = 25_000
+    workers: Annotated[
+        int, Meta(ge=1, le=1_000, description="Workers at once; they share the rate evenly.")
+    ] = 10
+    memory_mb: Annotated[
+        int,
+        Meta(
+            ge=MIN_FUNCTION_MEMORY_MB,
+            le=MAX_FUNCTION_MEMORY_MB,
+            description="Memory of the worker (1,769 MB is one vCPU).",
+        ),
+    ] = 1_024
+    tolerated_failure_percentage: Annotated[
+        float, Meta(ge=0, le=100, description="Shards that may fail before the state machine stops.")
+    ] = 0.0
 
 
-class BroadcastSettings(_Section):
+class BroadcastSettings(Section, frozen=True):
     """`ws broadcast`: one message to many connections."""
 
-    rate_limit_per_s: float | None = Field(
-        None,
-        gt=0,
-        description=f"Posts per second. Empty: the account limit of the Region ({API_REQUESTS.rate_per_s:,.0f}; "
-        f"{API_REQUESTS_OF_SMALL_REGIONS.rate_per_s:,.0f} in newer Regions).",
-    )
-    burst_limit: int | None = Field(
-        None,
-        gt=0,
-        description="Posts at once after a pause. Empty: that of the Region "
-        f"({API_REQUESTS.burst:,} or {API_REQUESTS_OF_SMALL_REGIONS.burst:,}).",
-    )
-    tcp_connections: int = Field(
-        256,
-        ge=1,
-        le=500,
-        description="Posts in flight at most. Each takes as long as API Gateway answers: 10,000 per second at 25 ms need 250.",
-    )
-    max_attempts: int = Field(8, ge=1, le=100, description="Attempts for one connection.")
-    deadline_s: float = Field(
-        30, gt=0, description="A connection is given up this long after its first attempt."
-    )
+    rate_limit_per_s: Annotated[
+        Rate | None,
+        Meta(
+            description=f"Posts per second. Empty: the account limit of the Region ({API_REQUESTS.rate_per_s:,.0f}; "
+            f"{API_REQUESTS_OF_SMALL_REGIONS.rate_per_s:,.0f} in newer Regions).",
+        ),
+    ] = None
+    burst_limit: Annotated[
+        Burst | None,
+        Meta(
+            description="Posts at once after a pause. Empty: that of the Region "
+            f"({API_REQUESTS.burst:,} or {API_REQUESTS_OF_SMALL_REGIONS.burst:,})."
+        ),
+    ] = None
+    tcp_connections: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=500,
+            description="Posts in flight at most. Each takes as long as API Gateway answers: 10,000 per second at 25 ms need 250.",
+        ),
+    ] = 256
+    max_attempts: Annotated[int, Meta(ge=1, le=100, description="Attempts for one connection.")] = 8
+    deadline_s: Annotated[
+        float, Meta(gt=0, description="A connection is given up this long after its first attempt.")
+    ] = 30.0
     distributed: DistributedSettings = DistributedSettings()
 
 
-class FrontendSettings(_Section):
+class FrontendSettings(Section, frozen=True):
     """What the web application is told."""
 
-    websocket_mode: Literal["socketio", "apigateway", "simulated"] = Field(
-        "apigateway", description="NEXT_PUBLIC_WEBSOCKET_MODE."
-    )
-    webrtc_mode: Literal["native", "chime", "simulated"] = Field(
-        "chime", description="NEXT_PUBLIC_WEBRTC_MODE."
-    )
+    websocket_mode: Annotated[
+        Literal["socketio", "apigateway", "simulated"], Meta(description="NEXT_PUBLIC_WEBSOCKET_MODE.")
+    ] = "apigateway"
+    webrtc_mode: Annotated[
+        Literal["native", "chime", "simulated"], Meta(description="NEXT_PUBLIC_WEBRTC_MODE.")
+    ] = "chime"
 
 
-class Settings(_Section):
+class Settings(Section, frozen=True):
     """All settings of one environment."""
 
-    environment: str = Field(
-        "local", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="Name of the environment."
-    )
-    stack: str = Field(
-        "whatschat", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="Name of the stack; part of its tag."
-    )
-    prefix: str = Field(
-        "",
-        pattern=r"^([a-z][a-z0-9-]{0,20})?$",
-        description="Put before every resource name, so that two environments can share an account.",
-    )
+    environment: Annotated[
+        str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}$", description="Name of the environment.")
+    ] = "local"
+    stack: Annotated[
+        str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}$", description="Name of the stack; part of its tag.")
+    ] = "whatschat"
+    prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^([a-z][a-z0-9-]{0,20})?$",
+            description="Put before every resource name, so that two environments can share an account.",
+        ),
+    ] = ""
     aws: AwsSettings = AwsSettings()
     local: LocalSettings = LocalSettings()
     websocket: WebSocketSettings = WebSocketSettings()
     connections: ConnectionsSettings = ConnectionsSettings()
-    lambda_: LambdaSettings = Field(LambdaSettings(), alias="lambda")
+    lambda_: LambdaSettings = field(default=LambdaSettings(), name="lambda")
     auth: AuthSettings = AuthSettings()
     chime: ChimeSettings = ChimeSettings()
     broadcast: BroadcastSettings = BroadcastSettings()

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from msgspec import Meta, field
 
-from whatschat_ops.config.located import Located, Origin, read_yaml, validate
+from whatschat_ops.config.located import Located, Origin, read_yaml
+from whatschat_ops.config.section import Section, validate
 from whatschat_ops.pricing.amounts import Amount
 from whatschat_ops.quotas import (
     MAX_FUNCTION_MEMORY_MB,
@@ -21,37 +22,69 @@ from whatschat_ops.quotas import (
 )
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class SizeKb(Amount):
+    """Of a message."""
+
+    most = MAX_MESSAGE_BYTES // 1024
 
 
-class WebSocketUsage(_Section):
+class HoursADay(Amount):
+    """Of 24."""
+
+    most = 24
+
+
+class DaysAMonth(Amount):
+    """Of 31."""
+
+    most = 31
+
+
+class DurationMs(Amount):
+    """Of one invocation."""
+
+    most = MAX_FUNCTION_TIMEOUT_S * 1000
+
+
+class MemoryMb(Amount):
+    """Of one function, as Lambda allows it."""
+
+    least = MIN_FUNCTION_MEMORY_MB
+    most = MAX_FUNCTION_MEMORY_MB
+
+
+class WebSocketUsage(Section, frozen=True):
     """The WebSocket API."""
 
-    messages: Amount | None = Field(
-        None, description="Messages a month in both directions, as AWS meters them (and MessageCount counts)."
-    )
-    inbound_messages: Amount | None = Field(
-        None, description="Those of them that clients send; each runs a function."
-    )
-    message_size_kb: Annotated[Amount, Field(le=MAX_MESSAGE_BYTES // 1024)] | None = Field(
-        None,
-        description=f"Size of a message in KB; API Gateway takes at most {MAX_MESSAGE_BYTES // 1024} KB.",
-    )
-    connection_minutes: Amount | None = Field(
-        None, description="Minutes a month, summed over all connections."
-    )
-    connections: Amount | None = Field(None, description="Connections opened a month.")
-    users: Amount | None = Field(None, description="Users; with hours_per_day instead of connection_minutes.")
-    hours_per_day: Annotated[Amount, Field(le=24)] | None = Field(
-        None, description="Hours a day that each user is connected."
-    )
-    days: Annotated[Amount, Field(le=31)] | None = Field(
-        None, description="Days of the month; 30 if not given."
-    )
+    messages: Annotated[
+        Amount | None,
+        Meta(
+            description="Messages a month in both directions, as AWS meters them (and MessageCount counts)."
+        ),
+    ] = None
+    inbound_messages: Annotated[
+        Amount | None, Meta(description="Those of them that clients send; each runs a function.")
+    ] = None
+    message_size_kb: Annotated[
+        SizeKb | None,
+        Meta(
+            description=f"Size of a message in KB; API Gateway takes at most {MAX_MESSAGE_BYTES // 1024} KB."
+        ),
+    ] = None
+    connection_minutes: Annotated[
+        Amount | None, Meta(description="Minutes a month, summed over all connections.")
+    ] = None
+    connections: Annotated[Amount | None, Meta(description="Connections opened a month.")] = None
+    users: Annotated[
+        Amount | None, Meta(description="Users; with hours_per_day instead of connection_minutes.")
+    ] = None
+    hours_per_day: Annotated[
+        HoursADay | None, Meta(description="Hours a day that each user is connected.")
+    ] = None
+    days: Annotated[DaysAMonth | None, Meta(description="Days of the month; 30 if not given.")] = None
 
-    @model_validator(mode="after")
-    def _one_way_to_say_minutes(self) -> WebSocketUsage:
+    def __post_init__(self) -> None:
+        """Raises ValueError for amounts that contradict each other."""
         by_users = [name for name in ("users", "hours_per_day", "days") if getattr(self, name) is not None]
         if self.connection_minutes is not None and by_users:
             raise ValueError(
@@ -60,66 +93,67 @@ class WebSocketUsage(_Section):
         if by_users and (self.users is None or self.hours_per_day is None):
             missing = "users" if self.users is None else "hours_per_day"
             raise ValueError(f"{by_users[0]} alone says nothing: {missing} is missing")
-        return self
-
-    @model_validator(mode="after")
-    def _no_more_inbound_than_all(self) -> WebSocketUsage:
         if self.inbound_messages is not None and (
             self.messages is None or self.inbound_messages > self.messages
         ):
             raise ValueError("inbound_messages are a part of messages: there cannot be more of them")
-        return self
 
 
-class ChimeUsage(_Section):
+class ChimeUsage(Section, frozen=True):
     """Chime SDK meetings. An attendee-minute is one person connected for one minute."""
 
-    audio_attendee_minutes: Amount | None = Field(None, description="Attendee-minutes without video.")
-    video_attendee_minutes: Amount | None = Field(None, description="Attendee-minutes with video.")
+    audio_attendee_minutes: Annotated[Amount | None, Meta(description="Attendee-minutes without video.")] = (
+        None
+    )
+    video_attendee_minutes: Annotated[Amount | None, Meta(description="Attendee-minutes with video.")] = None
 
 
-class LambdaUsage(_Section):
+class LambdaUsage(Section, frozen=True):
     """The three functions behind the API."""
 
-    requests: Amount | None = Field(None, description="Invocations a month.")
-    duration_ms: Annotated[Amount, Field(le=MAX_FUNCTION_TIMEOUT_S * 1000)] | None = Field(
-        None, description="Billed milliseconds of one invocation, on average."
-    )
-    memory_mb: Annotated[Amount, Field(ge=MIN_FUNCTION_MEMORY_MB, le=MAX_FUNCTION_MEMORY_MB)] | None = Field(
-        None, description="Memory of a function; the environment's lambda.memory_mb if not given."
-    )
-    architecture: Literal["arm64", "x86_64"] | None = Field(
-        None, description="Processor; the environment's lambda.architecture if not given."
-    )
+    requests: Annotated[Amount | None, Meta(description="Invocations a month.")] = None
+    duration_ms: Annotated[
+        DurationMs | None, Meta(description="Billed milliseconds of one invocation, on average.")
+    ] = None
+    memory_mb: Annotated[
+        MemoryMb | None,
+        Meta(description="Memory of a function; the environment's lambda.memory_mb if not given."),
+    ] = None
+    architecture: Annotated[
+        Literal["arm64", "x86_64"] | None,
+        Meta(description="Processor; the environment's lambda.architecture if not given."),
+    ] = None
 
 
-class DynamoDbUsage(_Section):
+class DynamoDbUsage(Section, frozen=True):
     """The connections table, on demand."""
 
-    write_request_units: Amount | None = Field(None, description="1 KB written each.")
-    read_request_units: Amount | None = Field(None, description="4 KB read consistently each.")
-    storage_gb: Amount | None = Field(None, description="Average size of table and index.")
+    write_request_units: Annotated[Amount | None, Meta(description="1 KB written each.")] = None
+    read_request_units: Annotated[Amount | None, Meta(description="4 KB read consistently each.")] = None
+    storage_gb: Annotated[Amount | None, Meta(description="Average size of table and index.")] = None
 
 
-class LogsUsage(_Section):
+class LogsUsage(Section, frozen=True):
     """CloudWatch Logs."""
 
-    ingested_gb: Amount | None = Field(None, description="Log data written a month.")
-    stored_gb: Amount | None = Field(None, description="Log data kept, on average.")
+    ingested_gb: Annotated[Amount | None, Meta(description="Log data written a month.")] = None
+    stored_gb: Annotated[Amount | None, Meta(description="Log data kept, on average.")] = None
 
 
-class DataTransferUsage(_Section):
+class DataTransferUsage(Section, frozen=True):
     """Traffic to the internet."""
 
-    out_gb: Amount | None = Field(None, description="GB a month; traffic from the internet is free.")
+    out_gb: Annotated[Amount | None, Meta(description="GB a month; traffic from the internet is free.")] = (
+        None
+    )
 
 
-class Usage(_Section):
+class Usage(Section, frozen=True):
     """One month's usage."""
 
     websocket: WebSocketUsage = WebSocketUsage()
     chime: ChimeUsage = ChimeUsage()
-    lambda_: LambdaUsage = Field(LambdaUsage(), alias="lambda")
+    lambda_: LambdaUsage = field(default=LambdaUsage(), name="lambda")
     dynamodb: DynamoDbUsage = DynamoDbUsage()
     logs: LogsUsage = LogsUsage()
     data_transfer: DataTransferUsage = DataTransferUsage()

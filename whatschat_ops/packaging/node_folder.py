@@ -56,7 +56,7 @@ class NodeFolder:
     @property
     def digest(self) -> str:
         """Of everything that decides the zip and lies in the folder now."""
-        chosen = self.source.model_dump_json(exclude={"handlers", "runtime", "path"})
+        chosen = self.source.canonical(without=("handlers", "runtime", "path"))
         made = (
             []
             if "package" in self.steps or self.source.zip is None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field
+from typing import Any, ClassVar, Self
 
 LARGEST = 10**15
 """More than anyone can use in a month; keeps every product exact."""
+DECIMAL_PLACES = 12
 
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
 _NUMBER = re.compile(
@@ -29,8 +28,34 @@ def parse_amount(value: Any) -> Decimal:
     return Decimal(digits) * _SUFFIXES[match["suffix"].lower()]
 
 
-Amount = Annotated[Decimal, BeforeValidator(parse_amount), Field(ge=0, le=LARGEST, decimal_places=12)]
-"""A quantity in a model: zero or more, finite, and short enough that sums of it stay exact."""
+class Amount(Decimal):
+    """A quantity in a model: zero or more, finite, and short enough that sums of it stay exact."""
+
+    least: ClassVar[int] = 0
+    most: ClassVar[int] = LARGEST
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        """What a person or a YAML file says (`parse_amount`). Raises ValueError."""
+        amount = parse_amount(value)
+        if amount < cls.least:
+            raise ValueError(f"must be at least {cls.least} (got {value!r})")
+        if amount > cls.most:
+            raise ValueError(f"must be at most {cls.most} (got {value!r})")
+        if amount != amount.quantize(Decimal(1).scaleb(-DECIMAL_PLACES)):
+            raise ValueError(f"must have no more than {DECIMAL_PLACES} decimal places (got {value!r})")
+        return cls(amount)
+
+
+class PositiveAmount(Amount):
+    """More than zero."""
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        """As of any amount. Raises ValueError."""
+        if not (amount := super().parse(value)):
+            raise ValueError(f"must be more than 0 (got {value!r})")
+        return amount
 
 
 def plain(value: Decimal) -> Decimal:

@@ -12,10 +12,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from msgspec import Meta
 
-from whatschat_ops.config.located import Located, Origin, read_yaml, validate
-from whatschat_ops.pricing.amounts import Amount
+from whatschat_ops.config.located import Located, Origin, read_yaml
+from whatschat_ops.config.section import Section, validate
+from whatschat_ops.pricing.amounts import Amount, PositiveAmount
 
 CARDS = Path(__file__).with_name("cards")
 GUIDE_CARD = CARDS / "guide.yaml"
@@ -38,18 +39,14 @@ RateKey = Literal[
 ]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Tier(_Frozen):
+class Tier(Section, frozen=True):
     """A price that holds up to a quantity of the month; `up_to` None means for all the rest."""
 
     price: Amount
     up_to: Amount | None = None
 
 
-class FreeTier(_Frozen):
+class FreeTier(Section, frozen=True):
     """Units that cost nothing each month. Rates of the same `pool` share one allowance."""
 
     quantity: Amount
@@ -57,37 +54,36 @@ class FreeTier(_Frozen):
     pool: str | None = None
 
 
-class Rate(_Frozen):
+class Rate(Section, frozen=True):
     """The price of one thing: `tiers[n].price` dollars for `per` units."""
 
     unit: str
-    per: Annotated[Amount, Field(gt=0)]
-    tiers: Annotated[tuple[Tier, ...], Field(min_length=1)]
-    metered_kb: Annotated[Amount, Field(gt=0)] | None = None
+    per: PositiveAmount
+    tiers: Annotated[tuple[Tier, ...], Meta(min_length=1)]
+    metered_kb: PositiveAmount | None = None
     """A message is billed in units of this size, rounded up; None: a message is a message."""
     free: FreeTier | None = None
     source: str = ""
     as_of: date | None = None
     remark: str | None = None
 
-    @model_validator(mode="after")
-    def _tiers_go_up(self) -> Rate:
+    def __post_init__(self) -> None:
+        """Raises ValueError for tiers that do not go up."""
         limits = [tier.up_to for tier in self.tiers]
         bounded = [limit for limit in limits[:-1] if limit is not None]
         if limits[-1] is not None or len(bounded) != len(limits) - 1:
             raise ValueError("every tier but the last needs up_to, and the last has none")
         if any(high <= low for low, high in zip([Decimal(0), *bounded], bounded, strict=False)):
             raise ValueError("the tiers' up_to must go up")
-        return self
 
 
-class RateCard(_Frozen):
+class RateCard(Section, frozen=True):
     """Prices of one origin, in US dollars."""
 
     title: str
     region: str
     as_of: date
-    rates: Mapping[RateKey, Rate]
+    rates: dict[RateKey, Rate]
 
 
 def guide_card() -> RateCard:

@@ -57,7 +57,7 @@ class Folder:
                 archive.writestr(inner, content)
 
     def packages(self, said: list[str] | None = None, **source: Any) -> dict[str, FunctionPackage]:
-        settings = LambdaSettings.model_validate({"source": {"path": str(self.path), **source}})
+        settings = LambdaSettings.of({"source": {"path": str(self.path), **source}})
         return build_packages(settings, say=(said if said is not None else []).append)
 
     @property
@@ -261,7 +261,7 @@ def test_folder_without_a_usable_manifest_is_a_config_error(
 
 
 def test_folder_that_is_not_there_is_a_config_error(tmp_path: Path) -> None:
-    settings = LambdaSettings.model_validate({"source": {"path": str(tmp_path / "nowhere")}})
+    settings = LambdaSettings.of({"source": {"path": str(tmp_path / "nowhere")}})
     with pytest.raises(ConfigError, match="nowhere does not exist"):
         build_packages(settings)
 

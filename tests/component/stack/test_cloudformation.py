@@ -59,7 +59,7 @@ WITH_WORKER = {**PACKAGES, "broadcast-worker": package("broadcast-worker")}
 def template(
     settings: Mapping[str, Any] | None = None, packages: Mapping[str, FunctionPackage] = WITH_WORKER
 ) -> Mapping[str, Any]:
-    return export_template(Settings.model_validate(settings or {}), packages).template
+    return export_template(Settings.of(settings or {}), packages).template
 
 
 def of_type(document: Mapping[str, Any], type_: str) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def desired(settings: Settings) -> dict[str, Mapping[str, Any]]:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_evaluated_template_says_what_provision_would_apply(variant: str) -> None:
-    settings = Settings.model_validate(VARIANTS[variant])
+    settings = Settings.of(VARIANTS[variant])
     document = template(VARIANTS[variant])
     evaluated = CloudFormation(physical(document)).evaluate(document["Resources"])
     found = {name: body["Properties"] for name, body in evaluated.items()}

@@ -388,10 +388,10 @@ def test_engine_needs_the_stack_to_have_it_and_the_stacks_own_endpoint() -> None
     with pytest.raises(UsageError, match="not enabled"):
         require_enabled(Settings())
     enabled = {"broadcast": {"distributed": {"enabled": True}}}
-    require_enabled(Settings.model_validate(enabled))
+    require_enabled(Settings.of(enabled))
     elsewhere = {**enabled, "websocket": {"endpoint": "wss://chat.example.org"}}
     with pytest.raises(UsageError, match="another endpoint"):
-        require_enabled(Settings.model_validate(elsewhere))
+        require_enabled(Settings.of(elsewhere))
 
 
 @given(st.floats(1, 100_000), st.integers(1, 50_000), st.integers(1, 1_000))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from whatschat_ops.config import LoadedSettings, Names, Settings, load_settings
 from whatschat_ops.config.loading import ENVIRONMENT_VARIABLES, flatten
-from whatschat_ops.config.located import Located, Origin, validate
+from whatschat_ops.config.located import Located, Origin
+from whatschat_ops.config.section import validate
 from whatschat_ops.errors import ConfigError
 
 Load = Callable[..., LoadedSettings]
@@ -78,7 +81,16 @@ def test_an_empty_variable_counts_as_not_set(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("true", True), ("false", False), ("1", True), ("0", False), ("False", False)]
+    ("text", "value"),
+    [
+        ("true", True),
+        ("false", False),
+        ("1", True),
+        ("0", False),
+        ("False", False),
+        ("Yes", True),
+        ("off", False),
+    ],
 )
 def test_booleans_in_the_environment_are_words(load: Load, text: str, value: bool) -> None:
     loaded = load(environ={"AWS_CHIME_ENABLED": text, "AWS_API_GATEWAY_WEBSOCKET_ENABLED": text})
@@ -166,14 +178,20 @@ def test_empty_files_and_empty_sections_mean_the_defaults(load: Load, text: str)
          "Known here: endpoint_url, profile, region."),
         ("websockets:\n  stage: x\n", "local.yaml:2: websockets: unknown key. Did you mean websocket? Known here: "
          "auth, aws, broadcast, chime, connections, environment, frontend, lambda, local, prefix, stack, websocket."),
-        ("lambda:\n  memory_mb: lots\n", "local.yaml:2: lambda.memory_mb: input should be a valid integer, "
-         "unable to parse string as an integer (got 'lots')."),
+        ("lambda:\n  memory_mb: lots\n", "local.yaml:2: lambda.memory_mb: expected an integer (got 'lots')."),
         ("lambda:\n  memory_mb: 64\n", "local.yaml:2: lambda.memory_mb: must be at least 128 (got 64)."),
         ("lambda:\n  architecture: sparc\n", "local.yaml:2: lambda.architecture: 'sparc' is not allowed. "
          "Allowed: 'arm64' or 'x86_64'."),
         ("aws: 5\n", "local.yaml:1: aws: expected a section with keys below it (got 5)."),
-        ("stack: [a]\n", "local.yaml:1: stack: input should be a valid string (got ['a'])."),
-        ("prefix:\n", "local.yaml:1: prefix: input should be a valid string (got None)."),
+        ("stack: [a]\n", "local.yaml:1: stack: expected a string (got ['a'])."),
+        ("stack: |\n  chat\n", "local.yaml:1: stack: ends with a line break (got 'chat\\n')."),
+        ("stack: Chat\n", "local.yaml:1: stack: must match ^[a-z][a-z0-9-]{0,30}$ (got 'Chat')."),
+        ("lambda:\n  source:\n    path: ''\n", "local.yaml:3: lambda.source.path: expected a value that is not empty (got '')."),
+        ("lambda:\n  source:\n    steps: [install, pack]\n", "local.yaml:3: lambda.source.steps[1]: 'pack' is not allowed. "
+         "Allowed: 'install', 'build' or 'package'."),
+        ("broadcast:\n  rate_limit_per_s: 0\n", "local.yaml:2: broadcast.rate_limit_per_s: must be more than 0 (got 0)."),
+        ("local:\n  enabled: 5\n", "local.yaml:2: local.enabled: expected a boolean (got 5)."),
+        ("prefix:\n", "local.yaml:1: prefix: expected a string (got None)."),
         ("stack: 2026-02-31\n", "local.yaml:1: stack: not a plain value: day is out of range for month."),
         ("stack: !!python/object:os.system x\n", "local.yaml:1: stack: not a plain value: could not determine "
          "a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'."),
@@ -190,6 +208,28 @@ def test_empty_files_and_empty_sections_mean_the_defaults(load: Load, text: str)
 )  # fmt: skip
 def test_a_wrong_file_is_explained_with_its_line(load: Load, text: str, message: str) -> None:
     assert problem(load, text) == message
+
+
+def test_the_defaults_satisfy_the_model() -> None:
+    assert Settings.of(msgspec.to_builtins(Settings())) == Settings()
+
+
+def test_the_canonical_form_is_that_of_earlier_versions() -> None:
+    """Plans saved by 0.1.0 hold the SHA-256 of it."""
+    values = {
+        "prefix": "staging-",
+        "lambda": {"memory_mb": 512, "source": {"path": "/app", "zip": "*.zip"}},
+        "websocket": {"throttling_rate_limit": 0.5, "endpoint": "https://chät.example"},
+        "broadcast": {"rate_limit_per_s": 2500, "deadline_s": 1e16},
+    }
+    digests = [
+        sha256(settings.canonical().encode()).hexdigest() for settings in (Settings(), Settings.of(values))
+    ]
+
+    assert digests == [
+        "80c9a30b0c5763fafa1ddd89136d7a1f520d04a3b3cf707336ba4486b0cce2bd",
+        "148c6446191e3598c4b7963a6cace803813e0fb7c9d7d23cc2a99225ef871864",
+    ]
 
 
 def test_every_problem_is_told_at_once(load: Load) -> None:

@@ -138,7 +138,7 @@ def test_the_embedded_keys_stay_placeholders_without_being_asked_for() -> None:
 
 
 def test_services_that_are_switched_off_are_said_to_be() -> None:
-    settings = Settings.model_validate({"chime": {"enabled": False}, "websocket": {"enabled": False}})
+    settings = Settings.of({"chime": {"enabled": False}, "websocket": {"enabled": False}})
     values = values_of(to_text(read_environment(Side.BACKEND, settings, aws_of(settings))))
     assert values["AWS_CHIME_ENABLED"] == values["AWS_API_GATEWAY_WEBSOCKET_ENABLED"] == "false"
 

@@ -49,7 +49,7 @@ def test_absolute_path_stays(tmp_path: Path) -> None:
         ("steps: [instal]", r"'instal' is not allowed\. Allowed: 'install', 'build' or 'package'"),
         ("dependencies: all", r"'all' is not allowed\. Allowed: 'auto', 'bundle' or 'runtime'"),
         ("handlers: {conect: a.b}", "unknown key. Did you mean connect?"),
-        ("handlers: {connect: handler}", r"lambda\.source\.handlers\.connect: string should match pattern"),
+        ("handlers: {connect: handler}", r"lambda\.source\.handlers\.connect: must match"),
     ],
 )
 def test_wrong_value_is_refused_with_what_is_allowed(source: str, message: str, tmp_path: Path) -> None:
@@ -59,14 +59,14 @@ def test_wrong_value_is_refused_with_what_is_allowed(source: str, message: str, 
 
 
 def test_folder_and_requirements_together_are_refused() -> None:
-    settings = Settings.model_validate({"lambda": {"requirements": "/more.txt", "source": {"path": "/app"}}})
+    settings = Settings.of({"lambda": {"requirements": "/more.txt", "source": {"path": "/app"}}})
     with pytest.raises(ConfigError, match=r"lambda\.requirements is for the built-in handlers"):
         build_packages(settings.lambda_)
 
 
 @pytest.mark.parametrize(("values", "runtime"), [({}, "python3.13"), (NODE, "nodejs24.x")])
 def test_functions_get_the_runtime_of_their_code(values: dict[str, Any], runtime: str) -> None:
-    resources = stack_resources(Settings.model_validate(values), Inputs(PLACE)).wanted
+    resources = stack_resources(Settings.of(values), Inputs(PLACE)).wanted
     runtimes = {each.fields["runtime"] for each in resources if each.kind == "function"}
     assert runtimes == {runtime}
 
@@ -75,6 +75,6 @@ def test_functions_get_the_runtime_of_their_code(values: dict[str, Any], runtime
 def test_only_the_applications_functions_may_query_the_table_itself(
     values: dict[str, Any], may_query: bool
 ) -> None:
-    document = lambda_policy(Settings.model_validate(values), PLACE, "api")
+    document = lambda_policy(Settings.of(values), PLACE, "api")
     actions = next(each["Action"] for each in document["Statement"] if each["Sid"] == "Connections")
     assert ("dynamodb:Query" in actions) is may_query

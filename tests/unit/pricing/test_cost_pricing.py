@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from whatschat_ops.pricing.amounts import parse_amount, plain, show_amount, show_money, show_price
 from whatschat_ops.pricing.pricing import FreeTiers, charge, cost_of, metered_units, split
-from whatschat_ops.pricing.rates import FreeTier, Rate, Tier, aws_card, guide_card
+from whatschat_ops.pricing.rates import FreeTier, Rate, aws_card, guide_card
 
 AWS = aws_card()
 GUIDE = guide_card()
@@ -123,7 +123,7 @@ def test_free_units_save_exactly_the_difference(quantity: Decimal, rate: Rate) -
 
 
 def test_one_tier_is_price_times_quantity() -> None:
-    rate = Rate(unit="thing", per=Decimal(1000), tiers=(Tier(price=Decimal("0.5")),), free=None)
+    rate = Rate.of({"unit": "thing", "per": 1000, "tiers": [{"price": "0.5"}]})
     (bucket,) = cost_of(Decimal(4000), rate)
     assert these(bucket.quantity, bucket.cost) == (4000, 2)
 

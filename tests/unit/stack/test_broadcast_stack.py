@@ -20,7 +20,7 @@ from whatschat_ops.stack.parts.websocket import Inputs, stack_resources
 
 PLACE = Place("eu-west-1", "123456789012")
 OFF = Settings()
-ON = Settings.model_validate({"broadcast": {"distributed": {"enabled": True, "workers": 7}}})
+ON = Settings.of({"broadcast": {"distributed": {"enabled": True, "workers": 7}}})
 BUCKET = "whatschat-local-broadcast-123456789012"
 WORKER = "arn:aws:lambda:eu-west-1:123456789012:function:websocket-broadcast-worker"
 

@@ -132,7 +132,7 @@ class Setting:
         self.aws = FakeLambda({f"websocket-{short}": FakeFunction(list(versions)) for short in SHORTS})
         for function in self.aws.functions:
             self.aws.put(function, str(newest))
-        settings = Settings.model_validate({"lambda": {"keep_versions": keep}})
+        settings = Settings.of({"lambda": {"keep_versions": keep}})
         self.waiting = Waiting(sleep=lambda _: None, clock=lambda: 0.0, say=self.said.append)
         fake: Any = FakeAws(self.aws)
         self.lifecycle = Lifecycle(settings, fake, self.waiting)

@@ -50,7 +50,7 @@ class FakeAws:
 
 
 def outputs(aws: FakeAws, **websocket: Any) -> StackOutputs:
-    return read_outputs(Settings.model_validate({"websocket": websocket}), aws)  # type: ignore[arg-type]
+    return read_outputs(Settings.of({"websocket": websocket}), aws)  # type: ignore[arg-type]
 
 
 def test_only_an_api_with_our_tag_counts() -> None:
@@ -98,7 +98,7 @@ def test_endpoint_is_own_only_when_it_names_the_api_and_stage_of_the_stack(
     aws = FakeAws()
     aws.add("foreign1")
     aws.add("ours3", **{STACK_TAG: "whatschat-local"})
-    settings = Settings.model_validate({"websocket": {"endpoint": endpoint}})
+    settings = Settings.of({"websocket": {"endpoint": endpoint}})
     assert endpoint_is_own(settings, aws) is own  # type: ignore[arg-type]
 
 
@@ -109,7 +109,7 @@ def test_endpoint_is_own_only_when_it_names_the_api_and_stage_of_the_stack(
 def test_no_row_is_deleted_because_of_an_endpoint_that_may_be_another_api(
     command: Callable[[Any], None],
 ) -> None:
-    settings = Settings.model_validate({"websocket": {"endpoint": "https://chat.example.com/live"}})
+    settings = Settings.of({"websocket": {"endpoint": "https://chat.example.com/live"}})
     run = SimpleNamespace(settings=settings, aws=FakeAws(), names=Names(settings))
     with pytest.raises(UsageError, match="rows of live ones would be deleted") as caught:
         command(run)  # the fake knows no DynamoDB: nothing was read or deleted
@@ -128,7 +128,7 @@ def test_no_row_is_deleted_because_of_an_endpoint_that_may_be_another_api(
 def test_load_is_put_on_the_endpoint_of_the_settings_only_if_it_is_our_own(
     endpoint: str | None, allowed: bool
 ) -> None:
-    settings = Settings.model_validate({"websocket": {"endpoint": endpoint}})
+    settings = Settings.of({"websocket": {"endpoint": endpoint}})
     aws = FakeAws()
     aws.add("ours3", **{STACK_TAG: "whatschat-local"})
     run: Any = SimpleNamespace(settings=settings, aws=aws, names=Names(settings))

@@ -55,7 +55,7 @@ def test_functions_policy_refers_to_an_api_that_does_not_exist_yet() -> None:
 
 
 def test_functions_policy_follows_the_settings() -> None:
-    settings = Settings.model_validate(
+    settings = Settings.of(
         {"prefix": "blue-", "websocket": {"stage": "beta"}, "auth": {"secret_parameter": "/app/jwt"}}
     )
     text = json.dumps(lambda_policy(settings, PLACE, "abc123"))
@@ -109,7 +109,7 @@ def test_policies_fit_where_they_are_put(component: str, limit: int) -> None:
 
 
 def test_operators_policy_with_distributed_broadcasts_fits_a_role() -> None:
-    settings = Settings.model_validate({"broadcast": {"distributed": {"enabled": True}}})
+    settings = Settings.of({"broadcast": {"distributed": {"enabled": True}}})
     document = operator_policy(settings, PLACE, "a1b2c3d4e5")
     assert len(json.dumps(document, separators=(",", ":"))) <= 10_240
 

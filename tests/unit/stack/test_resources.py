@@ -28,7 +28,7 @@ KINDS = {kind.name: kind for kind in ALL}
 
 
 def made(settings: Mapping[str, Any] | None = None, secret: Secret | None = None) -> StackResources:
-    return stack_resources(Settings.model_validate(settings or {}), Inputs(PLACE, PACKAGES, secret))
+    return stack_resources(Settings.of(settings or {}), Inputs(PLACE, PACKAGES, secret))
 
 
 def by_address(resources: StackResources) -> dict[str, Resource]:

@@ -257,7 +257,7 @@ def _report(run: Run, stack: Stack, made: Plan) -> PlanReport:
 
 def _settings_digest(run: Run) -> str:
     """The same for the same settings, wherever they come from."""
-    return hashlib.sha256(run.settings.model_dump_json().encode()).hexdigest()
+    return hashlib.sha256(run.settings.canonical().encode()).hexdigest()
 
 
 def _load(path: Path, has_options: bool) -> PlanFile:

@@ -1,0 +1,184 @@
+"""Sections of settings, and a check of values against them that explains every problem with its origin.
+
+A section is a `msgspec.Struct`: it is made in microseconds, so that a command line that only shows its settings does not
+wait for its models. Input: dotted key -> `Located` value. Output: a section, or a ConfigError.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+import msgspec
+
+from whatschat_ops.config.located import DEFAULT, Located, Origin
+from whatschat_ops.errors import ConfigError
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings that belong together. Making one from Python checks nothing: `of` does."""
+
+    @classmethod
+    def of(cls: type[Model], values: Mapping[str, Any]) -> Model:
+        """The section that a configuration file with these values means. Raises msgspec.ValidationError."""
+        return _convert(values, cls)
+
+    def canonical(self, *, without: Collection[str] = ()) -> str:
+        """JSON of all fields but some, by their names in Python and in their order. Digests in saved plans are made of it."""
+        values = {name: getattr(self, name) for name in self.__struct_fields__ if name not in without}
+        return json.dumps(values, default=_by_name, separators=(",", ":"), ensure_ascii=False)
+
+
+Model = TypeVar("Model", bound=Section)
+Problem = tuple[str, str]
+
+_COMPARISONS = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
+_KINDS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "a boolean",
+    "str": "a string",
+    "array": "a list",
+    "object": "a section with keys below it",
+}
+"""msgspec's names of types, and ours."""
+
+
+def _by_name(section: Section) -> dict[str, Any]:
+    return {name: getattr(section, name) for name in section.__struct_fields__}
+
+
+def validate(model: type[Model], values: Mapping[str, Located], *, hint: str | None = None) -> Model:
+    """The model made of dotted keys. Raises ConfigError with one line per problem, each with its origin."""
+    tree = _tree(model, values, hint)
+    try:
+        return _convert(tree, model)
+    except msgspec.ValidationError as error:
+        lines = [
+            f"{_origin(key, values)}: {key}: {reason}" if key else reason
+            for key, reason in _problems(model, tree, "")
+        ]
+        raise ConfigError("\n".join(lines), hint=hint) from error
+
+
+def known_keys(model: type[Section], section: str) -> set[str]:
+    """The keys that a section (dotted; empty for the top) may have; none if it is not a section."""
+    kind: Any = model
+    for name in filter(None, section.split(".")):
+        found = _section_in(kind)
+        kind = _fields(found).get(name) if found else next(iter(get_args(kind)[1:]), None)
+    found = _section_in(kind)
+    return set(_fields(found)) if found else set()
+
+
+def _convert(value: Any, kind: type[Model]) -> Model:
+    return msgspec.convert(value, kind, strict=False, dec_hook=lambda own, found: own.parse(found))
+
+
+def _tree(model: type[Section], values: Mapping[str, Located], hint: str | None) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, item in values.items():
+        if item.value is None and known_keys(model, key):
+            continue  # a section with nothing below it
+        if isinstance(item.value, str) and item.value.endswith("\n"):  # a pattern's $ lets it pass
+            raise ConfigError(
+                f"{item.origin}: {key}: ends with a line break (got {item.value!r}).", hint=hint
+            )
+        branch = tree
+        *parents, leaf = key.split(".")
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+            if not isinstance(branch, dict):
+                raise ConfigError(f"{item.origin}: {key}: {parent} is a value, not a section.", hint=hint)
+        branch[leaf] = item.value
+    return tree
+
+
+def _problems(kind: Any, value: Any, key: str) -> list[Problem]:
+    """Key -> what is wrong with it: of the parts of a value first, and only where they are right of the whole."""
+    below = [problem for found in _problems_below(kind, value, key) for problem in found]
+    if below:
+        return below
+    try:
+        _convert(value, kind)
+    except msgspec.ValidationError as error:
+        return [(key, _reason(kind, value, str(error)))]
+    return []
+
+
+def _problems_below(kind: Any, value: Any, key: str) -> Iterator[list[Problem]]:
+    section, kind = _section_in(kind), _bare(kind)
+    if isinstance(value, dict) and section is not None:
+        fields = _fields(section)
+        for name, item in value.items():
+            inner = f"{key}.{name}" if key else name
+            yield (
+                _problems(fields[name], item, inner) if name in fields else [(inner, _unknown(name, fields))]
+            )
+    elif isinstance(value, dict) and get_origin(kind) is dict:
+        name_kind, item_kind = get_args(kind)
+        for name, item in value.items():
+            yield _problems(name_kind, name, f"{key}.{name}") or _problems(item_kind, item, f"{key}.{name}")
+    elif isinstance(value, list) and get_origin(kind) is tuple:
+        for number, item in enumerate(value):
+            yield _problems(get_args(kind)[0], item, f"{key}[{number}]")
+
+
+def _origin(key: str, values: Mapping[str, Located]) -> Origin:
+    """The origin of the key itself, else of something in it, else of the nearest thing around it that was given."""
+    parts = key.replace("[", ".").split(".")
+    for depth in range(len(parts), 0, -1):
+        around = ".".join(parts[:depth])
+        for name, item in values.items():
+            if name == around or name.startswith(f"{around}."):
+                return item.origin
+    return DEFAULT
+
+
+def _reason(kind: Any, value: Any, problem: str) -> str:
+    """msgspec's problem in the words of a configuration file."""
+    if problem.startswith("Invalid enum value"):
+        *choices, last = [repr(choice) for choice in get_args(_bare(kind))]
+        return f"{value!r} is not allowed. Allowed: {', '.join(choices)} or {last}."
+    if bound := re.match(r"Expected `[^`]+` (>=|>|<=|<) (\S+)", problem):
+        return f"must be {_COMPARISONS[bound[1]]} {bound[2].removesuffix('.0')} (got {value!r})."
+    if pattern := re.match(r"Expected `[^`]+` matching regex '(.*)'", problem):
+        return f"must match {_unescaped(pattern[1])} (got {value!r})."
+    if missing := re.match(r"Object missing required field `(\w+)`", problem):
+        return f"{missing[1]} is missing."
+    if wrong := re.match(r"Expected `(\w+)", problem):
+        expected = "a value that is not empty" if "of length" in problem else _KINDS.get(wrong[1], wrong[1])
+        return f"expected {expected} (got {value!r})."
+    return f"{problem}."
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\\\", "\\")
+
+
+def _unknown(name: str, fields: Mapping[str, Any]) -> str:
+    known = sorted(fields)
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f" Did you mean {close[0]}?" if close else ""
+    return f"unknown key.{meant} Known here: {', '.join(known)}."
+
+
+def _fields(section: type[Section]) -> dict[str, Any]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(section)}
+
+
+def _section_in(kind: Any) -> type[Section] | None:
+    """The section that a value of this type is, even if it may also be missing."""
+    kind = _bare(kind)
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def _bare(kind: Any) -> Any:
+    """A type without its annotations and without None."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    some = [choice for choice in get_args(kind) if choice is not type(None)]
+    return some[0] if type(None) in get_args(kind) else kind
