@@ -2,7 +2,7 @@
 
     python benchmarks/broadcast/journal.py [--connections 1000000]
 
-A source makes rows, a sender answers at once, one connection in twenty is gone. The processor time of making the rows and
+A source makes rows, an engine answers at once, one connection in twenty is gone. The processor time of making the rows and
 the results alone is measured first and taken off. boto3 is imported, because a real run has it in memory. Needs no network.
 """
 
@@ -19,17 +19,17 @@ from pathlib import Path
 import boto3
 
 from whatschat_ops.broadcast.audience.targets import Page, Row
-from whatschat_ops.broadcast.journal.journal import GoneRow, Journal
+from whatschat_ops.broadcast.journal.gone import GoneRow
+from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.record import RunRecord, new_run_id, timestamp
 from whatschat_ops.broadcast.journal.summary import Pruning
 from whatschat_ops.broadcast.run import run_broadcast
-from whatschat_ops.sender.model import NextTargets, OnResults, OnUnsure, Outcome, Result, Snapshot, Target
+from whatschat_ops.sender.model import Outcome, Result, Snapshot, Target
 
 BATCH = 300
 PAGE = 1_000
 GONE_EVERY = 20
 CONNECTED_AT = '{"S":"2026-11-23T10:11:12.123Z"}'
-NOTHING = Snapshot(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0)
 
 
 class Rows:
@@ -49,27 +49,24 @@ class Rows:
 
 
 class AnswersAtOnce:
-    """A sender whose posts take no time."""
+    """An engine whose posts take no time."""
 
-    def run(
-        self,
-        next_targets: NextTargets,
-        on_results: OnResults,
-        should_stop: Callable[[], bool],
-        on_unsure: OnUnsure = lambda _: None,
-    ) -> Snapshot:
+    def run(self, journal: Journal, should_stop: Callable[[], bool]) -> None:
         """Until there are no more."""
-        del should_stop, on_unsure
-        while (targets := next_targets(BATCH)) is not None:
+        del should_stop
+        while (targets := journal.claim(BATCH)) is not None:
             if targets:
-                on_results(results_of(targets))
+                journal.record_results(results_of(targets))
             else:
                 time.sleep(0.001)
-        return NOTHING
 
     def snapshot(self) -> Snapshot:
         """Nothing to tell."""
-        return NOTHING
+        return Snapshot()
+
+    def detail(self) -> str:
+        """Nothing to add."""
+        return ""
 
 
 def results_of(targets: Sequence[Target]) -> list[Result]:

@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from whatschat_ops.aws import Aws, AwsTarget
-from whatschat_ops.broadcast.journal.journal import GoneRow
+from whatschat_ops.broadcast.journal.gone import GoneRow
 from whatschat_ops.broadcast.journal.summary import Pruning
 from whatschat_ops.broadcast.pruning import RowPruner
 from whatschat_ops.errors import PermissionDenied, Rejected

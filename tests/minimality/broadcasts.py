@@ -181,7 +181,7 @@ def broadcast_and_redrive(admin: Callable[[str], Any], aws: Aws) -> None:
         without = [part for part in document["Statement"] if part["Sid"] != "Worker"]
         put_policy(admin, role, {**document, "Statement": without})
         try:
-            _engine(journal, aws).run(journal.claim, journal.record_results, lambda: False)
+            _engine(journal, aws).run(journal, lambda: False)
         except OpsError as error:
             if "lambda:InvokeFunction" not in error.message:  # it says why the shards failed
                 raise Broken("reason of a failure", error.message) from error
@@ -192,10 +192,8 @@ def broadcast_and_redrive(admin: Callable[[str], Any], aws: Aws) -> None:
 
 def _finish(step: str, journal: Journal, aws: Aws) -> None:
     said: list[str] = []
-    engine = _engine(journal, aws)
-    engine.say = said.append
     try:
-        engine.run(journal.claim, journal.record_results, lambda: False)
+        _engine(journal, aws, said.append).run(journal, lambda: False)
     except OpsError as error:
         raise Broken(step, error.message) from error
     counts = journal.counts()
@@ -205,10 +203,9 @@ def _finish(step: str, journal: Journal, aws: Aws) -> None:
         raise Broken(step, "it was not redriven")
 
 
-def _engine(journal: Journal, aws: Aws) -> DistributedEngine:
-    engine = distributed_engine(journal, SETTINGS, aws, SendPolicy(rate_per_s=1_000, burst=100))
-    engine.poll_s = 0.2
-    return engine
+def _engine(journal: Journal, aws: Aws, say: Callable[[str], None] = lambda _line: None) -> DistributedEngine:
+    policy = SendPolicy(rate_per_s=1_000, burst=100)
+    return distributed_engine(journal.record.run_id, SETTINGS, aws, policy, say=say)
 
 
 def _journal(folder: Path, aws: Aws) -> Journal:

@@ -23,7 +23,7 @@ from tests.minimality.removal import Broken
 from whatschat_ops.aws import Aws
 from whatschat_ops.broadcast.audience.selection import select
 from whatschat_ops.broadcast.audience.sources import Table
-from whatschat_ops.broadcast.broadcasting import Broadcasting, Pace, send_policy
+from whatschat_ops.broadcast.broadcasting import Broadcasting, SendRate, send_policy
 from whatschat_ops.broadcast.journal.record import new_run_id
 from whatschat_ops.broadcast.message import compose
 from whatschat_ops.chime import ChimeService, MeetingLedger
@@ -183,7 +183,7 @@ class OperatorScenario:
         item = {"connectionId": {"S": "Zm9yZ290dGVu"}, "userId": {"S": "ghost"}}
         self._admin("dynamodb").put_item(TableName=outputs.connections_table, Item=item)
         message = compose("hello", None, text=True)
-        policy = send_policy(self._settings, aws.region, Pace())
+        policy = send_policy(self._settings, aws.region, SendRate())
         with TemporaryDirectory() as directory:
             work = Broadcasting(Path(directory), self._settings, aws, outputs)
             for selection in (

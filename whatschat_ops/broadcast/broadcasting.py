@@ -18,6 +18,7 @@ from whatschat_ops.broadcast.audience.named import ChainedSource
 from whatschat_ops.broadcast.audience.selection import Selection
 from whatschat_ops.broadcast.audience.sources import Say, Table
 from whatschat_ops.broadcast.audience.targets import Source
+from whatschat_ops.broadcast.engine import Engine, LocalEngine
 from whatschat_ops.broadcast.journal import past_runs
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.record import RunRecord, timestamp
@@ -25,7 +26,7 @@ from whatschat_ops.broadcast.journal.summary import RunState, RunSummary
 from whatschat_ops.broadcast.limits import send_limit
 from whatschat_ops.broadcast.message import Message
 from whatschat_ops.broadcast.pruning import RowPruner
-from whatschat_ops.broadcast.run import Engine, OnProgress, run_broadcast
+from whatschat_ops.broadcast.run import OnProgress, run_broadcast
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import UsageError
 from whatschat_ops.sender.model import Credentials, SendPolicy
@@ -36,7 +37,7 @@ DISTRIBUTED_ENGINE = "distributed"
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class SendRate:
     """What the command line says about speed; None: what the run or the settings say."""
 
     rate_per_s: float | None = None
@@ -142,34 +143,34 @@ class Broadcasting:
         if record.engine == DISTRIBUTED_ENGINE:
             from whatschat_ops.broadcast.distributed.engine import distributed_engine
 
-            return distributed_engine(journal, self.settings, self.aws, policy, say=say)
+            return distributed_engine(record.run_id, self.settings, self.aws, policy, say=say)
         from whatschat_ops.sender.sender import Sender
 
         url = self.outputs.callback_url
-        return Sender(url, record.region, record.message, policy, lambda: _credentials(self.aws))
+        return LocalEngine(Sender(url, record.region, record.message, policy, lambda: _credentials(self.aws)))
 
 
-def send_policy(settings: Settings, region: str, pace: Pace) -> SendPolicy:
+def send_policy(settings: Settings, region: str, wanted: SendRate) -> SendPolicy:
     """How fast and how often, by the command line over the settings over the Region's limit."""
     section = settings.broadcast
-    rate = section.rate_limit_per_s if pace.rate_per_s is None else pace.rate_per_s
-    limit = send_limit(region, rate, section.burst_limit if pace.rate_per_s is None else None)
+    rate = section.rate_limit_per_s if wanted.rate_per_s is None else wanted.rate_per_s
+    limit = send_limit(region, rate, section.burst_limit if wanted.rate_per_s is None else None)
     return SendPolicy(
         rate_per_s=limit.rate_per_s,
         burst=limit.burst,
-        tcp_connections=pace.tcp_connections or section.tcp_connections,
+        tcp_connections=wanted.tcp_connections or section.tcp_connections,
         max_attempts=section.max_attempts,
         deadline_s=section.deadline_s,
     )
 
 
-def resumed_policy(journal: Journal, pace: Pace) -> SendPolicy:
+def resumed_policy(journal: Journal, wanted: SendRate) -> SendPolicy:
     """How fast the run was to go, or what the command line says now."""
     policy = SendPolicy(**json.loads(journal.record.policy))
-    if pace.rate_per_s is not None:
-        limit = send_limit(journal.record.region, pace.rate_per_s, None)
+    if wanted.rate_per_s is not None:
+        limit = send_limit(journal.record.region, wanted.rate_per_s, None)
         policy = replace(policy, rate_per_s=limit.rate_per_s, burst=limit.burst)
-    return replace(policy, tcp_connections=pace.tcp_connections or policy.tcp_connections)
+    return replace(policy, tcp_connections=wanted.tcp_connections or policy.tcp_connections)
 
 
 def latest_unfinished(directory: Path, environment: str, *, retry_failed: bool = False) -> str:

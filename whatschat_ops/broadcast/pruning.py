@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.broadcast.journal.journal import GoneRow, Journal
+from whatschat_ops.broadcast.journal.gone import GoneRow
+from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.summary import Pruning
 from whatschat_ops.errors import AwsError, PermissionDenied, Rejected
 from whatschat_ops.quotas import MAX_BATCH_STATEMENTS

@@ -1,12 +1,12 @@
 """The running of a broadcast: the list is read, messages are sent and gone rows are pruned at once, over one journal.
 
     listing thread    source ──▶ journal
-    this thread       journal ──▶ sender ──▶ journal        (sender.run blocks; it alone decides the pace)
+    this thread       journal ──▶ engine ──▶ journal        (engine.run blocks; it alone decides the rate)
     pruning threads   journal ──▶ prune ──▶ journal
     watching thread   progress, and a sign of life in the journal, every second
 
-Nothing is handed from thread to thread but through the journal, so no queue grows with the number of connections and a
-kill at any moment leaves what the journal says.
+Threads hand things to one another through the journal only, so no queue grows with the number of connections and a kill at
+any moment leaves what the journal says.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from whatschat_ops.broadcast.audience.targets import Source
+from whatschat_ops.broadcast.engine import Engine
 from whatschat_ops.broadcast.journal.journal import Journal
-from whatschat_ops.broadcast.journal.summary import Counts, RunState, RunSummary
+from whatschat_ops.broadcast.journal.summary import Counts, Percentiles, RunState, RunSummary
 from whatschat_ops.broadcast.pruning import POLL_S, Prune, prune_gone
 from whatschat_ops.errors import OpsError
-from whatschat_ops.sender.model import NextTargets, OnResults, OnUnsure, Snapshot
+from whatschat_ops.sender.model import Snapshot
 
 WATCH_INTERVAL_S = 1.0
 FAR_AHEAD = 25_000
@@ -32,32 +32,19 @@ PAUSE_FOR_ROW_S = 10e-6
 for milliseconds; so the list is then read a third of the time."""
 
 
-class Engine(Protocol):
-    """What sends; sender.Sender is one."""
-
-    def run(
-        self,
-        next_targets: NextTargets,
-        on_results: OnResults,
-        should_stop: Callable[[], bool],
-        on_unsure: OnUnsure = ...,
-    ) -> Snapshot:
-        """Send to all targets, or to no more once `should_stop`; returns when nothing is in flight."""
-        ...
-
-    def snapshot(self) -> Snapshot:
-        """Where it is; from any thread."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run is. `active_s` is the time since this process began to work on it."""
+    """Where a run is. `active_s` is the time since this process began to work on it, `detail` what the engine adds, in words.
+
+    `latencies` are those of the run's summary, so far.
+    """
 
     counts: Counts
     list_complete: bool
     snapshot: Snapshot
     active_s: float
+    latencies: Percentiles | None = None
+    detail: str = ""
 
 
 OnProgress = Callable[[Progress], None]
@@ -67,7 +54,7 @@ OnProgress = Callable[[Progress], None]
 def run_broadcast(
     journal: Journal,
     source: Source,
-    sender: Engine,
+    engine: Engine,
     prune: Prune,
     *,
     may_prune: Callable[[Counts], bool] = lambda _: True,
@@ -79,9 +66,9 @@ def run_broadcast(
 
     No row is deleted before `may_prune` says so, and none at all when it never does.
 
-    Raises what sender, source and journal raise, after what is in flight has ended: the run can be resumed then.
+    Raises what engine, source and journal raise, after what is in flight has ended: the run can be resumed then.
     """
-    work = _Work(journal, source, sender, prune, may_prune, progress, should_stop, interval_s)
+    work = _Work(journal, source, engine, prune, may_prune, progress, should_stop, interval_s)
     try:
         summary = work.all()
     except BaseException:
@@ -96,7 +83,7 @@ def run_broadcast(
 class _Work:
     journal: Journal
     source: Source
-    sender: Engine
+    engine: Engine
     prune: Prune
     may_prune: Callable[[Counts], bool]
     progress: OnProgress
@@ -113,8 +100,7 @@ class _Work:
             self._thread("pruning", self._prune, self.sent),
             self._thread("listing", self._list),
         ):
-            journal = self.journal
-            self.sender.run(journal.claim, journal.record_results, self.stopping, journal.add_in_doubt)
+            self.engine.run(self.journal, self.stopping)
         if self.error is not None:
             raise self.error
         return self.journal.close(self._state())
@@ -173,15 +159,24 @@ class _Work:
     def _watch(self) -> None:
         while True:
             last = self.ended.wait(self.interval_s)
-            snapshot = self.sender.snapshot()
-            self.journal.note_progress(snapshot)
-            journal = self.journal
-            self.progress(Progress(journal.counts(), journal.list_complete, snapshot, journal.active_s))
+            self.progress(self._where())
             if last:
                 return
 
+    def _where(self) -> Progress:
+        journal, snapshot = self.journal, self.engine.snapshot()
+        journal.note_progress(snapshot.account_throttled)
+        return Progress(
+            journal.counts(),
+            journal.list_complete,
+            snapshot,
+            journal.active_s,
+            journal.latencies(),
+            self.engine.detail(),
+        )
+
     def _state(self) -> RunState:
-        """Finished: everybody has an outcome, and what is to be pruned was at least tried."""
+        """Finished: every connection has an outcome, and what is to be pruned was at least tried."""
         journal = self.journal
         done = journal.list_complete and not journal.counts().pending
         if done and not (self.should_stop() and journal.unpruned(1)):

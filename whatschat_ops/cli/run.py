@@ -207,10 +207,10 @@ class Run:
 
     def sockets(self, rate_per_s: float) -> Sockets:
         """The sockets behind the rows of the table, with at most this many requests per second."""
-        from whatschat_ops.connections.request_rate import Pace
+        from whatschat_ops.connections.request_rate import RequestRate
         from whatschat_ops.connections.sockets import Sockets
 
-        return Sockets(self.aws, self.endpoint().callback_url, Pace(rate_per_s))
+        return Sockets(self.aws, self.endpoint().callback_url, RequestRate(rate_per_s))
 
     def jwt_secret(self) -> Secret:
         """The secret that signs tokens. Raises NotFound before provisioning."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from whatschat_ops.connections.parallel import FATAL, in_threads
 from whatschat_ops.connections.store import Connection
-from whatschat_ops.connections.tally import Failure, Outcome, Tally
+from whatschat_ops.connections.tally import Outcome, RowFailure, Tally
 from whatschat_ops.errors import AwsError
 
 
@@ -34,7 +34,7 @@ class DisconnectReport:
     gone: int
     failed: int
     rows_deleted: int
-    failures: tuple[Failure, ...]
+    failures: tuple[RowFailure, ...]
 
 
 def disconnect(

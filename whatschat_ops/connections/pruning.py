@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 from whatschat_ops.connections.parallel import FATAL, in_threads
 from whatschat_ops.connections.store import Connection
-from whatschat_ops.connections.tally import Failure, Outcome, Tally
+from whatschat_ops.connections.tally import Outcome, RowFailure, Tally
 from whatschat_ops.errors import AwsError
 from whatschat_ops.quotas import MAX_CONNECTION_S
 
@@ -78,7 +78,7 @@ class PruneReport:
     pruned: int
     kept: int
     failed: int
-    failures: tuple[Failure, ...]
+    failures: tuple[RowFailure, ...]
 
 
 def first_look(row: Connection, now: datetime, *, probe: bool) -> Look:

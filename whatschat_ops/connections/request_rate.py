@@ -19,7 +19,7 @@ _GROWTH_PER_S: Final = 0.05
 """Of the rate asked for: after being throttled once it takes 10 s to be back where it was."""
 
 
-class Pace:
+class RequestRate:
     """Hands out turns at a rate. Thread-safe; who comes first is served first.
 
     A turn that was not used is not kept: there are no bursts.

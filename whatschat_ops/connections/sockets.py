@@ -1,11 +1,11 @@
-"""The sockets behind the rows, asked about and closed through `@connections`, every request at a pace."""
+"""The sockets behind the rows, asked about and closed through `@connections`, at most so many requests per second."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.connections.request_rate import Pace
+from whatschat_ops.connections.request_rate import RequestRate
 from whatschat_ops.errors import Gone, Rejected
 
 _NO_SUCH_ID: Final = "BadRequestException"
@@ -15,13 +15,17 @@ _NO_SUCH_ID: Final = "BadRequestException"
 class Sockets:
     """`@connections` of one stage. Thread-safe. Raises AwsError for every answer but "open" and "gone"."""
 
-    def __init__(self, aws: Aws, callback_url: str, pace: Pace) -> None:
-        """`callback_url` is https://HOST/STAGE. From now on all such calls of `aws` keep to the pace, retries included."""
-        self._pace = pace
+    def __init__(self, aws: Aws, callback_url: str, rate: RequestRate) -> None:
+        """`callback_url` is https://HOST/STAGE. From now on all such calls of `aws` keep to the rate, retries included."""
+        self._rate = rate
         self._client = aws.client("apigatewaymanagementapi", endpoint_url=callback_url)
         events = self._client.meta.events
-        events.register("before-send.apigatewaymanagementapi", self._before_send, unique_id="care-pace")
-        events.register("needs-retry.apigatewaymanagementapi", self._after_answer, unique_id="care-throttled")
+        events.register(
+            "before-send.apigatewaymanagementapi", self._before_send, unique_id="whatschat-ops-rate"
+        )
+        events.register(
+            "needs-retry.apigatewaymanagementapi", self._after_answer, unique_id="whatschat-ops-throttled"
+        )
 
     def is_open(self, connection_id: str) -> bool:
         """Whether API Gateway knows the socket (GetConnection)."""
@@ -44,8 +48,8 @@ class Sockets:
         return True
 
     def _before_send(self, **_: Any) -> None:
-        self._pace.turn()
+        self._rate.turn()
 
     def _after_answer(self, response: Any, **_: Any) -> None:
         if response is not None and response[0].status_code == 429:
-            self._pace.slow_down()
+            self._rate.slow_down()

@@ -13,7 +13,7 @@ _FAILURES_KEPT: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class RowFailure:
     """One row that could not be looked after, and why."""
 
     connection_id: str
@@ -34,13 +34,13 @@ class Tally:
     """Counts. Memory does not grow with the rows."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[RowFailure] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
         """Count one row."""
         self.count(outcome.marks)
         if outcome.error is not None and len(self.failures) < _FAILURES_KEPT:
-            self.failures.append(Failure(outcome.connection_id, outcome.error.message))
+            self.failures.append(RowFailure(outcome.connection_id, outcome.error.message))
 
     def count(self, marks: Iterable[str]) -> None:
         """Add one to each of these counts."""

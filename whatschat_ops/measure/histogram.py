@@ -7,12 +7,13 @@ is off by at most 1/128 of itself, whatever the shape of the distribution and ho
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-_BITS: Final = 7
-_LARGEST_US: Final = (1 << 36) - 1
+BITS: Final = 7
+"""A power of two has 2**BITS buckets."""
+LARGEST_US: Final = (1 << 36) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +38,46 @@ class Column:
     count: int
 
 
+class BucketCount(NamedTuple):
+    """One bucket: how many values, their sum and the largest of them, in microseconds."""
+
+    bucket: int
+    values: int
+    sum_us: int
+    largest_us: int
+
+
 class Histogram:
-    """Counts of values."""
+    """Counts of values. One thread writes; another may read figures meanwhile, of a moment that is nearly the same."""
 
     __slots__ = ("_counts", "_largest_us", "_sum_us", "count")
 
-    def __init__(self) -> None:
+    def __init__(self, counted: Iterable[BucketCount] = ()) -> None:
+        """With what was counted before, elsewhere, by `bucket_of`."""
         self.count = 0
-        self._counts = [0] * (bucket_of(_LARGEST_US) + 1)
+        self._counts = [0] * (bucket_of(LARGEST_US) + 1)
         self._sum_us = 0
         self._largest_us = 0
+        for bucket, values, sum_us, largest_us in counted:
+            self._counts[bucket] += values
+            self.count += values
+            self._sum_us += sum_us
+            self._largest_us = max(self._largest_us, largest_us)
 
     def record(self, seconds: float) -> None:
         """Add a value. A negative one (a clock that went back) counts as 0, one beyond the range as the largest."""
-        value_us = min(_LARGEST_US, max(0, int(seconds * 1_000_000)))
-        self._counts[bucket_of(value_us)] += 1
-        self.count += 1
-        self._sum_us += value_us
-        self._largest_us = max(self._largest_us, value_us)
+        self.record_us((min(LARGEST_US, max(0, int(seconds * 1_000_000))),))
+
+    def record_us(self, values_us: Sequence[int]) -> None:
+        """Add values from 0 to LARGEST_US."""
+        if not values_us:
+            return
+        counts = self._counts
+        for value_us in values_us:
+            counts[bucket_of(value_us)] += 1
+        self.count += len(values_us)
+        self._sum_us += sum(values_us)
+        self._largest_us = max(self._largest_us, max(values_us))
 
     def percentile_ms(self, percent: float) -> float:
         """The value that `percent` of all values do not exceed, to 1/128; 0 when there are none."""
@@ -98,14 +121,14 @@ class Histogram:
 
 def bucket_of(value_us: int) -> int:
     """The number of the bucket that holds the value."""
-    shift = max(0, value_us.bit_length() - _BITS - 1)
-    return (shift << _BITS) + (value_us >> shift)
+    shift = value_us.bit_length() - BITS - 1
+    return (shift << BITS) + (value_us >> shift) if shift > 0 else value_us
 
 
 def bounds_of(bucket: int) -> tuple[int, int]:
     """The first value of a bucket, and the first one beyond it."""
-    shift = max(0, (bucket >> _BITS) - 1)
-    mantissa = bucket - (shift << _BITS)
+    shift = max(0, (bucket >> BITS) - 1)
+    mantissa = bucket - (shift << BITS)
     return mantissa << shift, (mantissa + 1) << shift
 
 

@@ -32,7 +32,7 @@ class Tls:
     session: ssl.SSLSession | None = None
 
 
-class Connection:
+class HttpConnection:
     """`job` is what is in flight on it, sent at `sent_s`; `idle_since_s` is when the last answer had been read."""
 
     __slots__ = (

@@ -1,4 +1,4 @@
-"""Answers that are no success, and connections that broke: counted, told to the pace, judged.
+"""Answers that are no success, and connections that broke: counted, told to the adaptive rate, judged.
 
 Some concern not one connection but the run, and raise, at the start or when many come in a row: PermissionDenied for a
 refusal by IAM, NotFound for a URL that is no callback URL; CredentialsError for keys that have expired and are not renewed.
@@ -11,15 +11,15 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from whatschat_ops.errors import NotFound, PermissionDenied
+from whatschat_ops.sender.adaptive_rate import AdaptiveRate, Throttle, throttle_of
 from whatschat_ops.sender.answers import Answer, error_code, error_message
 from whatschat_ops.sender.counts import Counts
 from whatschat_ops.sender.keys import Keys
 from whatschat_ops.sender.model import NO_ANSWER, SendPolicy
-from whatschat_ops.sender.pace import Pace, Throttle, throttle_of
 from whatschat_ops.sender.pool import explain
 from whatschat_ops.sender.verdict import (
     Done,
-    Failure,
+    FailedAttempt,
     Retry,
     is_temporary,
     judge,
@@ -39,36 +39,42 @@ SKEW_S: Final = 240.0
 """AWS accepts a signature for five minutes."""
 
 
-class Troubles:
-    """Says what becomes of a target that was not delivered to."""
+class Failures:
+    """Says what becomes of a target that was not delivered to.
+
+    `awaits_success`: nothing was accepted since the start, or since the last answer that is no success; who sees the
+    next success calls `accepted`.
+    """
 
     def __init__(
         self,
         policy: SendPolicy,
         counts: Counts,
-        pace: Pace,
+        rate: AdaptiveRate,
         keys: Keys,
         *,
         wall: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
-        self._policy, self._counts, self._pace, self._keys = policy, counts, pace, keys
+        self._policy, self._counts, self._rate, self._keys = policy, counts, rate, keys
         self._wall, self._jitter = wall, jitter
         self._refused_in_a_row = 0
         self._ever_accepted = False
+        self.awaits_success = True
 
-    def over(self) -> None:
-        """A message was accepted, or refused for a reason of its own: the keys are good."""
+    def accepted(self) -> None:
+        """A message was accepted."""
+        self.awaits_success = False
+        self._keys_are_good()
+
+    def _keys_are_good(self) -> None:
         self._ever_accepted = True
         self._refused_in_a_row = 0
         self._keys.accepted()
 
-    def has_new_keys(self, version: int) -> bool:
-        """Whether the keys have changed since `version`."""
-        return version != self._keys.version
-
     def refused(self, answer: Answer, job: Job, elapsed_s: float, key_version: int) -> Done | Retry:
         """An answer that is not 2xx. Raises PermissionDenied, NotFound, CredentialsError."""
+        self.awaits_success = True
         code, message = error_code(answer), error_message(answer)
         if answer.status == 403 and says_expired(code, message):
             self._keys.renew_expired(key_version, self._wall())
@@ -78,23 +84,25 @@ class Troubles:
             self._refused(answer, code, message)
         elif is_temporary(answer.status):
             self._count(answer.status, code, message, job)
-        else:
-            self.over()
+        else:  # for a reason of its own
+            self._keys_are_good()
         # Without the id, so that what went wrong for the same reason has the same reason.
         if len(job.connection_id) >= SHORTEST_ID:
             message = message.replace(job.connection_id, "ID")
         reason = reason_of(answer.status, code, message)
-        return judge(Failure(answer.status, reason), job.attempts, elapsed_s, self._policy, self._jitter())
+        return judge(
+            FailedAttempt(answer.status, reason), job.attempts, elapsed_s, self._policy, self._jitter()
+        )
 
     def broken(self, error: OSError, job: Job, elapsed_s: float) -> Done | Retry:
         """The connection broke: the message may have arrived."""
         self._counts.transport_errors += 1
-        failure = Failure(0, f"{NO_ANSWER}: {explain(error)}")
+        failure = FailedAttempt(0, f"{NO_ANSWER}: {explain(error)}")
         return judge(failure, job.attempts, elapsed_s, self._policy, self._jitter())
 
     def _count(self, status: int, code: str, message: str, job: Job) -> None:
         if status == 429:
-            taken_for = self._pace.throttled(throttle_of(code, message), first=job.attempts == 1)
+            taken_for = self._rate.throttled(throttle_of(code, message), first=job.attempts == 1)
             if taken_for is Throttle.ACCOUNT:
                 self._counts.account_throttled += 1
             else:

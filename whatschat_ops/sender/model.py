@@ -52,7 +52,7 @@ class NextTargets(Protocol):
 OnResults = Callable[[Sequence[Result]], None]
 """Is handed the results, a few hundred at a time and at least every 100 ms while there are any."""
 
-OnUnsure = Callable[[int], None]
+OnInDoubt = Callable[[int], None]
 """Is told of so many attempts without an answer, before their targets are sent to again: the message may arrive twice."""
 
 NO_ANSWER: Final = "No answer"
@@ -91,23 +91,21 @@ class SendPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where a Sender is, for progress. Latencies in seconds, of all attempts that were answered."""
+    """Where a Sender is, for progress.
 
-    delivered: int
-    gone: int
-    failed: int
-    in_flight: int
-    waiting_for_retry: int
-    attempts: int
-    account_throttled: int
-    client_buffer_full: int
-    server_errors: int
-    transport_errors: int
-    rate_limit_per_s: float
-    latency_p50_s: float
-    latency_p95_s: float
-    latency_p99_s: float
-    unsure: int = 0
-    """Attempts without an answer whose targets are sent to again, here or after a stop: so many second copies at most."""
-    detail: str = ""
-    """What an engine that is not a Sender has to add, in words."""
+    `in_doubt`: attempts without an answer whose targets are sent to again, here or after a stop: at most so many second
+    copies.
+    """
+
+    delivered: int = 0
+    gone: int = 0
+    failed: int = 0
+    attempts: int = 0
+    account_throttled: int = 0
+    client_buffer_full: int = 0
+    server_errors: int = 0
+    transport_errors: int = 0
+    in_doubt: int = 0
+    in_flight: int = 0
+    waiting_for_retry: int = 0
+    rate_limit_per_s: float = 0.0

@@ -13,7 +13,7 @@ from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, SelectorKey
 from typing import Final
 
 from whatschat_ops.errors import Unavailable
-from whatschat_ops.sender.connection import Connection, Tls
+from whatschat_ops.sender.connection import HttpConnection, Tls
 from whatschat_ops.sender.route import Address, Addresses, Route
 from whatschat_ops.sender.successes import Successes
 
@@ -38,8 +38,8 @@ class Pool:
         give_up_after_s: float,
         jitter: Callable[[], float],
     ) -> None:
-        self.idle: list[Connection] = []
-        self.all: set[Connection] = set()
+        self.idle: list[HttpConnection] = []
+        self.all: set[HttpConnection] = set()
         self._route, self._tls, self._addresses, self._selector = route, tls, addresses, selector
         self._limit, self._give_up_after_s, self._jitter = limit, give_up_after_s, jitter
         self._successes = Successes()
@@ -63,7 +63,7 @@ class Pool:
         """Begin to open one. Raises Unavailable."""
         address = self._addresses.next()
         try:
-            connection = Connection(self._route, self._tls, address, self._successes, now_s)
+            connection = HttpConnection(self._route, self._tls, address, self._successes, now_s)
         except OSError as error:
             self._failed(error, address, now_s, now_s)
             return
@@ -78,7 +78,7 @@ class Pool:
         time.sleep(timeout_s)
         return []
 
-    def advance(self, connection: Connection, now_s: float) -> None:
+    def advance(self, connection: HttpConnection, now_s: float) -> None:
         """One of those being opened can go on; when it is open it becomes idle. Raises Unavailable."""
         before, waited_for = connection.sock, connection.waits_for
         try:
@@ -99,14 +99,14 @@ class Pool:
             connection.idle_since_s = now_s
             self.idle.append(connection)
 
-    def also_wait_to_write(self, connection: Connection, wanted: bool) -> None:
+    def also_wait_to_write(self, connection: HttpConnection, wanted: bool) -> None:
         """Whether the selector says when more of the request can be sent."""
         events = EVENT_READ | EVENT_WRITE if wanted else EVENT_READ
         if connection.waits_for != events:
             connection.waits_for = events
             self._selector.modify(connection.sock, events, connection)
 
-    def close(self, connection: Connection) -> None:
+    def close(self, connection: HttpConnection) -> None:
         """Close one that is open."""
         if connection.job is None and connection in self.idle:
             self.idle.remove(connection)
@@ -123,7 +123,7 @@ class Pool:
                 error = TimeoutError(f"no connection within {CONNECT_TIMEOUT_S:.0f} s")
                 self._failed(error, connection.address, connection.opened_s, now_s)
 
-    def overdue(self, sent_before_s: float) -> list[Connection]:
+    def overdue(self, sent_before_s: float) -> list[HttpConnection]:
         """Those whose request was sent before this time and is not answered."""
         return [found for found in self.all if found.job is not None and found.sent_s < sent_before_s]
 
@@ -135,7 +135,7 @@ class Pool:
         self.idle.clear()
         self._selector.close()
 
-    def _forget(self, connection: Connection, registered: socket.socket) -> None:
+    def _forget(self, connection: HttpConnection, registered: socket.socket) -> None:
         self.all.discard(connection)
         if connection.sock.fileno() >= 0:
             self._selector.unregister(connection.sock)

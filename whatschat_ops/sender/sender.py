@@ -18,23 +18,25 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from selectors import DefaultSelector
 
 from whatschat_ops.errors import UsageError
+from whatschat_ops.sender.adaptive_rate import AdaptiveRate
 from whatschat_ops.sender.connection import Tls
-from whatschat_ops.sender.counts import Counts, Latencies
-from whatschat_ops.sender.failures import Troubles
+from whatschat_ops.sender.counts import Counts
+from whatschat_ops.sender.failures import Failures
 from whatschat_ops.sender.keys import Keys
-from whatschat_ops.sender.loop import Clocks, Loop
+from whatschat_ops.sender.loop import Loop
+from whatschat_ops.sender.loop_state import Clocks, Parts
 from whatschat_ops.sender.model import (
     CredentialsSource,
     NextTargets,
+    OnInDoubt,
     OnResults,
-    OnUnsure,
     SendPolicy,
     Snapshot,
 )
-from whatschat_ops.sender.pace import Pace
 from whatschat_ops.sender.pool import Pool
 from whatschat_ops.sender.route import Addresses, Route, route_to, tls_context
 from whatschat_ops.sender.signing import RequestShape, Signer
@@ -71,9 +73,8 @@ class Sender:
         self._tls = Tls(tls_context(ca_bundle)) if self._route.tls else None
         self._policy, self._credentials, self._jitter = policy, credentials, jitter
         self._clocks = Clocks(clock, wall_clock)
-        self._counts, self._latencies = Counts(), Latencies()
-        self._pace = Pace(policy.rate_per_s, policy.burst, clock())
-        self._work: Work | None = None
+        self._counts = Counts()
+        self._rate = AdaptiveRate(policy.rate_per_s, policy.burst, clock())
         self._loop: Loop | None = None
 
     def run(
@@ -81,74 +82,63 @@ class Sender:
         next_targets: NextTargets,
         on_results: OnResults,
         should_stop: Callable[[], bool] = lambda: False,
-        on_unsure: OnUnsure = lambda _: None,
+        on_in_doubt: OnInDoubt = lambda _: None,
     ) -> Snapshot:
         """Send until there are no more targets; when `should_stop`, end what was begun and retry nothing.
 
         All callbacks are called on this thread and hold up everything while they work. Every target gets one result,
-        but for those that still waited for another attempt when it stopped, or were in flight when it raised.
+        except those that still waited for a retry when it stopped, or were in flight when it raised.
 
-        `on_unsure` is told of every attempt without an answer before its target is sent to again.
+        `on_in_doubt` is told of every attempt without an answer before its target is sent to again.
 
         Raises PermissionDenied when AWS refuses from the first answer on (or always, later), NotFound when the URL is
-        none of a WebSocket API, CredentialsError for keys that have expired and are not renewed, Unavailable when the
+        not that of a WebSocket API, CredentialsError for keys that have expired and are not renewed, Unavailable when the
         endpoint cannot be reached.
         """
-        keys = Keys(self._credentials, self._clocks.wall())
-        addresses = Addresses(*self._route.next_hop, self._clocks.monotonic)
-        pool = Pool(
-            self._route,
-            self._tls,
-            addresses,
-            DefaultSelector(),
-            limit=min(MOST_TCP_CONNECTIONS, max(1, self._policy.tcp_connections)),
-            give_up_after_s=self._policy.deadline_s,
-            jitter=self._jitter,
-        )
-        self._work = Work(next_targets)
-        self._loop = Loop(
-            policy=self._policy,
-            clocks=self._clocks,
-            pool=pool,
-            signer=Signer(self._shape, keys.current),
-            keys=keys,
-            pace=self._pace,
-            work=self._work,
-            on_results=on_results,
-            on_unsure=on_unsure,
-            should_stop=should_stop,
-            troubles=Troubles(
-                self._policy, self._counts, self._pace, keys, wall=self._clocks.wall, jitter=self._jitter
-            ),
-            counts=self._counts,
-            latencies=self._latencies,
-        )
+        parts = self._parts(Work(next_targets), on_results, on_in_doubt, should_stop)
+        self._loop = Loop(parts)
         try:
             self._loop.run()
         finally:
-            pool.close_all()
+            parts.pool.close_all()
         return self.snapshot()
 
     def snapshot(self) -> Snapshot:
         """Where it is; from any thread."""
-        counts = self._counts
-        p50_s, p95_s, p99_s = self._latencies.percentiles(0.5, 0.95, 0.99)
         return Snapshot(
-            delivered=counts.delivered,
-            gone=counts.gone,
-            failed=counts.failed,
+            **asdict(self._counts),
             in_flight=self._loop.in_flight if self._loop else 0,
-            waiting_for_retry=self._work.waiting if self._work else 0,
-            attempts=counts.attempts,
-            account_throttled=counts.account_throttled,
-            client_buffer_full=counts.client_buffer_full,
-            server_errors=counts.server_errors,
-            transport_errors=counts.transport_errors,
-            rate_limit_per_s=self._pace.rate_per_s,
-            latency_p50_s=p50_s,
-            latency_p95_s=p95_s,
-            latency_p99_s=p99_s,
-            unsure=counts.unsure,
+            waiting_for_retry=self._loop.waiting_for_retry if self._loop else 0,
+            rate_limit_per_s=self._rate.rate_per_s,
+        )
+
+    def _parts(
+        self, work: Work, on_results: OnResults, on_in_doubt: OnInDoubt, should_stop: Callable[[], bool]
+    ) -> Parts:
+        clocks, policy = self._clocks, self._policy
+        keys = Keys(self._credentials, clocks.wall())
+        pool = Pool(
+            self._route,
+            self._tls,
+            Addresses(*self._route.next_hop, clocks.monotonic),
+            DefaultSelector(),
+            limit=min(MOST_TCP_CONNECTIONS, max(1, policy.tcp_connections)),
+            give_up_after_s=policy.deadline_s,
+            jitter=self._jitter,
+        )
+        return Parts(
+            policy=policy,
+            clocks=clocks,
+            pool=pool,
+            signer=Signer(self._shape, keys.current),
+            keys=keys,
+            rate=self._rate,
+            work=work,
+            failures=Failures(policy, self._counts, self._rate, keys, wall=clocks.wall, jitter=self._jitter),
+            counts=self._counts,
+            on_results=on_results,
+            on_in_doubt=on_in_doubt,
+            should_stop=should_stop,
         )
 
 

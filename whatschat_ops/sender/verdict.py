@@ -43,7 +43,7 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedAttempt:
     """What went wrong in one attempt. `status` is 0 when there was no answer; `what` is for people."""
 
     status: int
@@ -55,7 +55,7 @@ GONE: Final = Done(Outcome.GONE)
 
 
 def judge(
-    failure: Failure, attempts: int, elapsed_s: float, policy: SendPolicy, jitter: float
+    failure: FailedAttempt, attempts: int, elapsed_s: float, policy: SendPolicy, jitter: float
 ) -> Done | Retry:
     """What becomes of a target after its attempt number `attempts`.
 

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 CREATE_ATTEMPTS: Final = 5
 
 
+class Objects(Protocol):
+    """Objects by key."""
+
+    def get(self, key: str) -> bytes:
+        """An object."""
+        ...
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write an object."""
+        ...
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Write an object unless there is one with other content; whether this content is there now."""
+        ...
+
+    def keys(self, prefix: str, *, after: str = "") -> list[str]:
+        """All keys with this prefix that sort after `after`, sorted."""
+        ...
+
+
 class Bucket:
-    """`shard.Objects` in S3."""
+    """`Objects` in S3."""
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client

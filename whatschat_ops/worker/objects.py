@@ -6,7 +6,7 @@
     runs/RUN/shards/00000001.gz        the connections of a shard: lines of [number, connection id], numbers ascending
     runs/RUN/parts/00000001/000001.gz  what came of it, written while it is sent (Part)
 
-Parts are only ever added: whoever reads all of them knows what was done, at any moment and after any failure.
+Parts are only ever added: reading all of them says what was done, at any moment and after any failure.
 """
 
 from __future__ import annotations
@@ -21,6 +21,15 @@ from typing import Any, Final
 from whatschat_ops.sender.model import Outcome, Result, Target
 
 FORMAT: Final = 1
+COUNTERS: Final = (
+    "attempts",
+    "account_throttled",
+    "client_buffer_full",
+    "server_errors",
+    "transport_errors",
+    "in_doubt",
+)
+"""What a part counts of its attempt, as `sender.model.Snapshot` names it."""
 _COMPRESSION: Final = 3
 """gzip's level: identifiers are random and hardly shrink further."""
 
@@ -113,7 +122,7 @@ class Part:
     results: Sequence[Result] = ()
     in_doubt: int = 0
     final: bool = False
-    counters: Mapping[str, float] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """As compressed JSON."""

@@ -1,6 +1,6 @@
 """A process that works on a run until it is finished or killed: python -m tests.component.broadcast.broadcast_victim DIRECTORY RUN ROWS.
 
-Who got the message is appended to the file `got`, which rows were deleted to `deleted`, each before the journal learns
+Connections that got the message are appended to the file `got`, deleted rows to `deleted`, each before the journal learns
 of it, as on AWS. Every tenth connection is gone.
 """
 
@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.unit.broadcast.broadcast_fakes import PagedRows, RecordingPruner, RecordingSender, record
-from whatschat_ops.broadcast.journal.journal import GoneRow, Journal
+from tests.unit.broadcast.broadcast_fakes import PagedRows, RecordingEngine, RecordingPruner, record
+from whatschat_ops.broadcast.journal.gone import GoneRow
+from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.past_runs import resume
 from whatschat_ops.broadcast.journal.summary import Pruning
 from whatschat_ops.broadcast.run import run_broadcast
@@ -82,8 +83,8 @@ def main(directory: Path, run_id: str, rows: int) -> None:
         time.sleep(PAUSE_S)
         got.add([target.connection_id for target in targets if target.connection_id not in gone])
 
-    sender = RecordingSender(gone, batch=40, before_results=deliver)
-    run_broadcast(journal, PagedRows(rows, 200), sender, LedgerPruner(deleted))
+    engine = RecordingEngine(gone, batch=40, before_results=deliver)
+    run_broadcast(journal, PagedRows(rows, 200), engine, LedgerPruner(deleted))
 
 
 if __name__ == "__main__":

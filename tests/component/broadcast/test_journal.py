@@ -13,8 +13,8 @@ import pytest
 
 from tests.unit.broadcast.broadcast_fakes import new_journal
 from whatschat_ops.broadcast.journal import file
-from whatschat_ops.broadcast.journal.file import hold
 from whatschat_ops.broadcast.journal.journal import Journal
+from whatschat_ops.broadcast.journal.lock import hold
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_another_process_is_kept_out_whoever_asked_before(tmp_path: Path) -> Non
     """On POSIX a process that closes any file descriptor of a file loses its locks on it."""
     journal = new_journal(tmp_path, rows=1)
     assert hold(journal.path, timeout_s=0) is None
-    asking = "import sys; from pathlib import Path; from whatschat_ops.broadcast.journal.file import hold; "
+    asking = "import sys; from pathlib import Path; from whatschat_ops.broadcast.journal.lock import hold; "
     found = subprocess.run(
         [sys.executable, "-c", asking + "print(hold(Path(sys.argv[1]), 0))", str(journal.path)],
         capture_output=True,

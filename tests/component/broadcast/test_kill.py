@@ -50,7 +50,7 @@ def kill_at(directory: Path, got_bytes: int) -> None:
         process.kill()
 
 
-def test_after_any_number_of_kills_everybody_got_the_message(tmp_path: Path) -> None:
+def test_after_any_number_of_kills_every_connection_got_the_message(tmp_path: Path) -> None:
     moments = random.Random(1)
     kill_soon(tmp_path, moments.uniform(0, 0.05))
     for got_bytes in sorted(moments.sample(range(1, GOT_BYTES * 8 // 10), KILLS)):

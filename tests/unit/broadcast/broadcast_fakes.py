@@ -1,4 +1,4 @@
-"""A source and a sender for tests of a run, and a record to make journals from. Hand-written; no AWS."""
+"""A source and an engine for tests of a run, and a record to make journals from. Hand-written; no AWS."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from whatschat_ops.broadcast.audience.targets import Page, Row
-from whatschat_ops.broadcast.journal.journal import GoneRow, Journal
+from whatschat_ops.broadcast.journal.gone import GoneRow
+from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.record import RunRecord, new_run_id
 from whatschat_ops.broadcast.journal.summary import Pruning
-from whatschat_ops.sender.model import NextTargets, OnResults, OnUnsure, Outcome, Result, Snapshot, Target
+from whatschat_ops.sender.model import Outcome, Result, Snapshot, Target
 
 MESSAGE = b'{"type":"notice","payload":"hello"}'
 
@@ -78,8 +79,9 @@ class PagedRows:
 
 
 @dataclass
-class RecordingSender:
-    """A sender that notes who got the message. Connections in `gone` are gone, those in `failing` fail."""
+class RecordingEngine:
+    """An engine that notes who got the message. Connections in `gone` are gone, those in `failing` fail, to those in `unanswered`
+    it sends twice."""
 
     gone: Collection[str] = ()
     failing: Collection[str] = ()
@@ -88,33 +90,30 @@ class RecordingSender:
     batch: int = 5
     before_results: Callable[[Sequence[Target]], None] = lambda _targets: None
 
-    def run(
-        self,
-        next_targets: NextTargets,
-        on_results: OnResults,
-        should_stop: Callable[[], bool],
-        on_unsure: OnUnsure = lambda _: None,
-    ) -> Snapshot:
-        """As sender.Sender.run; connections in `unanswered` are sent to twice."""
+    def run(self, journal: Journal, should_stop: Callable[[], bool]) -> None:
+        """As engine.Engine."""
         while not should_stop():
-            targets = next_targets(self.batch)
+            targets = journal.claim(self.batch)
             if targets is None:
-                break
+                return
             if not targets:
                 time.sleep(0.001)
                 continue
             self.got += [target.connection_id for target in targets if target.connection_id not in self.gone]
             twice = [target.connection_id for target in targets if target.connection_id in self.unanswered]
             if twice:
-                on_unsure(len(twice))
+                journal.add_in_doubt(len(twice))
                 self.got += twice
             self.before_results(targets)
-            on_results([self._result(target) for target in targets])
-        return self.snapshot()
+            journal.record_results([self._result(target) for target in targets])
 
     def snapshot(self) -> Snapshot:
         """Only what a journal keeps of it."""
-        return Snapshot(0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0.0, 0.0, 0.0, 0.0)
+        return Snapshot(account_throttled=3)
+
+    def detail(self) -> str:
+        """Nothing."""
+        return ""
 
     def _result(self, target: Target) -> Result:
         if target.connection_id in self.gone:
@@ -126,7 +125,7 @@ class RecordingSender:
 
 @dataclass
 class RecordingPruner:
-    """A Prune that notes what it deleted. Rows in `rewritten` were written anew since."""
+    """A Prune that notes what it deleted. Rows in `rewritten` were written again since."""
 
     rewritten: Collection[str] = ()
     error: Exception | None = None

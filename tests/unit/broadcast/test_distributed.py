@@ -16,8 +16,9 @@ from tests.unit.worker.test_shard import Bucket, FakeSender
 from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.distributed.arithmetic import Shape, distributed_estimate
 from whatschat_ops.broadcast.distributed.dry_run import with_workers
-from whatschat_ops.broadcast.distributed.engine import DistributedEngine, require_enabled, worker_spec
-from whatschat_ops.broadcast.distributed.executions import Execution, ShardCounts
+from whatschat_ops.broadcast.distributed.engine import DistributedEngine, require_enabled
+from whatschat_ops.broadcast.distributed.executions import Execution, ExecutionStatus, ShardCounts
+from whatschat_ops.broadcast.distributed.launching import Fleet, Launcher, worker_spec
 from whatschat_ops.broadcast.distributed.merging import Parts
 from whatschat_ops.broadcast.distributed.shards import items_of, shards_of
 from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
@@ -78,7 +79,7 @@ class StepFunctions:
         return self.executions[max(self.executions)] if self.executions else None
 
     def start(self, number: int, shards_key: str) -> Execution:
-        self.executions[number] = Execution(number, f"arn:{number}", "RUNNING")
+        self.executions[number] = Execution(number, f"arn:{number}", ExecutionStatus.RUNNING)
         self.lists[number] = shards_key
         return self.executions[number]
 
@@ -87,8 +88,8 @@ class StepFunctions:
         if self.executions[number].is_running:
             items = items_of(self.bucket.get(self.lists[number]))
             failed = [item["shard"] for item in items if not self._work(item["shard"], item["connections"])]
-            failure = ("FAILED", "States.ExceedToleratedFailureThreshold")
-            status, why = failure if failed and not self.tolerated else ("SUCCEEDED", "")
+            failure = (ExecutionStatus.FAILED, "States.ExceedToleratedFailureThreshold")
+            status, why = failure if failed and not self.tolerated else (ExecutionStatus.SUCCEEDED, "")
             self.counts = ShardCounts(succeeded=len(items) - len(failed), failed=len(failed))
             self.executions[number] = replace(self.executions[number], status=status, why=why)
         return self.executions[number]
@@ -96,7 +97,7 @@ class StepFunctions:
     def redrive(self, execution: Execution) -> bool:
         if self.can_redrive:
             self.redriven.append(execution.number)
-            self.executions[execution.number] = replace(execution, status="RUNNING", why="")
+            self.executions[execution.number] = replace(execution, status=ExecutionStatus.RUNNING, why="")
         return self.can_redrive
 
     def shards(self, execution: Execution) -> ShardCounts:
@@ -134,32 +135,39 @@ def journal_of(directory: Path, connections: int) -> Journal:
     return journal
 
 
-def engine_of(
-    journal: Journal,
+def fleet_of(
     states: StepFunctions,
     *,
+    policy: SendPolicy = POLICY,
     workers: int = 4,
     say: Callable[[str], None] = lambda _line: None,
-) -> DistributedEngine:
-    return DistributedEngine(
-        journal,
+) -> Fleet:
+    return Fleet(
         states.bucket,
         states,  # type: ignore[arg-type]
-        POLICY,
+        policy,
         shard_connections=20,
         workers=workers,
         say=say,
-        sleep=lambda _seconds: None,
     )
 
 
-def run(engine: DistributedEngine, should_stop: Callable[[], bool] = lambda: False) -> None:
-    engine.run(engine.journal.claim, engine.journal.record_results, should_stop)
+def start(journal: Journal, states: StepFunctions) -> None:
+    """As a process that is killed once the execution is started."""
+    Launcher(fleet_of(states), journal).first()
+
+
+def engine_of(fleet: Fleet) -> DistributedEngine:
+    return DistributedEngine(fleet, sleep=lambda _seconds: None)
+
+
+def run(journal: Journal, fleet: Fleet, should_stop: Callable[[], bool] = lambda: False) -> None:
+    engine_of(fleet).run(journal, should_stop)
 
 
 def test_run_is_split_sent_and_merged(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket())
-    run(engine_of(journal, states))
+    run(journal, fleet_of(states))
     assert (journal.counts().delivered, journal.counts().pending) == (90, 0)
     assert [target.number for target in states.sent] == list(range(1, 91))
     spec = RunSpec.from_bytes(states.bucket.get(Keys(RUN).spec))
@@ -169,12 +177,11 @@ def test_run_is_split_sent_and_merged(tmp_path: Path) -> None:
 
 def test_resumed_run_merges_without_sending_again(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket())
-    engine = engine_of(journal, states)
-    engine._start(1, engine._all_items())
+    start(journal, states)
     states.refreshed(states.executions[1])  # it runs to its end while nobody follows
     journal.abandon()
     resumed = Journal.open(tmp_path, RUN)
-    run(engine_of(resumed, states))
+    run(resumed, fleet_of(states))
     assert (resumed.counts().delivered, resumed.counts().in_doubt) == (90, 0)
     assert len(states.sent) == 90
     assert states.redriven == []
@@ -182,21 +189,20 @@ def test_resumed_run_merges_without_sending_again(tmp_path: Path) -> None:
 
 def test_kill_before_the_execution_was_started_starts_it(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 45), StepFunctions(Bucket())
-    engine = engine_of(journal, states)
-    engine._start(1, engine._all_items())
+    start(journal, states)
     states.executions.clear()
-    run(engine_of(journal, states))
+    run(journal, fleet_of(states))
     assert journal.counts().delivered == 45
 
 
 def test_failed_shards_say_how_to_resume_and_are_redriven(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket(), broken={2, 4})
     with pytest.raises(OpsError, match="2 shards were not finished") as failed:
-        run(engine_of(journal, states))
+        run(journal, fleet_of(states))
     assert f"--resume {RUN}" in (failed.value.hint or "")
     assert journal.counts().pending == 40
     states.broken.clear()
-    run(engine_of(journal, states))
+    run(journal, fleet_of(states))
     assert (journal.counts().delivered, states.redriven) == (90, [1])
     assert len(states.sent) == 90
 
@@ -204,12 +210,10 @@ def test_failed_shards_say_how_to_resume_and_are_redriven(tmp_path: Path) -> Non
 def test_where_nothing_can_be_redriven_what_is_left_gets_an_execution_of_its_own(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket(), broken={2}, can_redrive=False)
     with pytest.raises(OpsError):
-        run(engine_of(journal, states))
+        run(journal, fleet_of(states))
     states.broken.clear()
     said: list[str] = []
-    engine = engine_of(journal, states)
-    engine.say = said.append
-    run(engine)
+    run(journal, fleet_of(states, say=said.append))
     assert journal.counts().delivered == 90
     assert [item["shard"] for item in items_of(states.bucket.get(Keys(RUN).shard_list(2)))] == [2]
     assert any("an execution of its own" in line for line in said)
@@ -219,29 +223,29 @@ def test_resume_that_fails_again_says_so_instead_of_redriving_for_ever(tmp_path:
     journal, states = journal_of(tmp_path, 30), StepFunctions(Bucket(), broken={1})
     for _ in range(2):
         with pytest.raises(OpsError, match="1 shard was not finished"):
-            run(engine_of(journal, states))
+            run(journal, fleet_of(states))
     assert states.redriven == [1]
 
 
 def test_stop_that_comes_with_a_failure_starts_nothing(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 30), StepFunctions(Bucket(), broken={1})
     with pytest.raises(OpsError):
-        run(engine_of(journal, states))
+        run(journal, fleet_of(states))
     answers = iter([False])
-    run(engine_of(journal, states), should_stop=lambda: next(answers, True))
+    run(journal, fleet_of(states), should_stop=lambda: next(answers, True))
     assert (states.redriven, list(states.executions)) == ([], [1])
 
 
 def test_tolerated_failures_are_said_and_the_run_can_be_resumed(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket(), broken={2}, tolerated=True)
     said: list[str] = []
-    engine = engine_of(journal, states, say=said.append)
-    run(engine)
+    engine = engine_of(fleet_of(states, say=said.append))
+    engine.run(journal, lambda: False)
     assert said[-1] == "1 shard was not finished, which is tolerated: Sandbox.Timedout as arranged"
     assert (journal.counts().delivered, journal.counts().pending) == (70, 20)
-    assert engine.snapshot().detail == "4 of 5 shards done, 0 running, 1 failed"
+    assert engine.detail() == "4 of 5 shards done, 0 running, 1 failed"
     states.broken.clear()
-    run(engine_of(journal, states))
+    run(journal, fleet_of(states))
     assert journal.counts().delivered == 90
 
 
@@ -251,7 +255,7 @@ def test_rate_is_divided_by_what_the_state_machine_has_not_by_newer_settings(
 ) -> None:
     journal, states = journal_of(tmp_path, 400), StepFunctions(Bucket(), at_once=at_once)
     said: list[str] = []
-    run(engine_of(journal, states, workers=4, say=said.append))
+    run(journal, fleet_of(states, workers=4, say=said.append))
     spec = RunSpec.from_bytes(states.bucket.get(Keys(RUN).spec))
     assert spec.rate_per_s * at_once == POLICY.rate_per_s
     assert any(f"has {at_once} workers at once" in line and "provision" in line for line in said)
@@ -259,23 +263,20 @@ def test_rate_is_divided_by_what_the_state_machine_has_not_by_newer_settings(
 
 def test_other_rate_for_an_execution_that_runs_or_is_redriven_is_said_not_to_hold(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket(), broken={2})
-    first = engine_of(journal, states)
-    first._start(1, first._all_items())
+    start(journal, states)
     faster = replace(POLICY, rate_per_s=2_000)
     for _ in ("followed", "redriven"):
         said: list[str] = []
-        engine = engine_of(journal, states, say=said.append)
-        engine.policy = faster
+        engine = engine_of(fleet_of(states, policy=faster, say=said.append))
         with pytest.raises(OpsError):
-            run(engine)
+            engine.run(journal, lambda: False)
         assert said.count("The execution keeps the rate that it was started with: 1,000/s.") == 1
         assert engine.snapshot().rate_limit_per_s == 1_000
     said = []
     states.can_redrive = False
-    engine = engine_of(journal, states, say=said.append)
-    engine.policy = faster
+    engine = engine_of(fleet_of(states, policy=faster, say=said.append))
     with pytest.raises(OpsError):
-        run(engine)
+        engine.run(journal, lambda: False)
     assert not any("keeps the rate" in line for line in said)
     assert engine.snapshot().rate_limit_per_s == 2_000
     spec = RunSpec.from_bytes(states.bucket.get(Keys(RUN).spec))
@@ -284,12 +285,9 @@ def test_other_rate_for_an_execution_that_runs_or_is_redriven_is_said_not_to_hol
 
 def test_execution_that_was_not_started_before_a_kill_gets_the_rate_of_now(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket())
-    first = engine_of(journal, states)
-    first._start(1, first._all_items())
+    start(journal, states)
     states.executions.clear()
-    engine = engine_of(journal, states)
-    engine.policy = replace(POLICY, rate_per_s=100)
-    run(engine)
+    run(journal, fleet_of(states, policy=replace(POLICY, rate_per_s=100)))
     assert RunSpec.from_bytes(states.bucket.get(Keys(RUN).spec)).rate_per_s == 25
 
 
@@ -303,41 +301,39 @@ def test_workers_without_rights_are_a_permission_error(tmp_path: Path) -> None:
     journal = journal_of(tmp_path, 30)
     states = StepFunctions(Bucket(), broken={1}, error="PermissionDenied")
     with pytest.raises(PermissionDenied, match="as arranged"):
-        run(engine_of(journal, states))
+        run(journal, fleet_of(states))
 
 
 def test_failed_connections_of_finished_shards_are_retried_as_shards_of_their_own(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 50), StepFunctions(Bucket())
     keys = Keys(RUN)
-    engine = engine_of(journal, states)
-    engine._start(1, engine._all_items())
+    start(journal, states)
     first = list(shard_targets(states.bucket.get(keys.shard(1))))
     results = [Result(target.number, Outcome.FAILED, "HTTP 500", 8, 0.1) for target in first]
     states.bucket.put(keys.part(1, 1), Part("x", 20, results, final=True).to_bytes())
-    run(engine)
+    run(journal, fleet_of(states))
     assert (journal.counts().delivered, journal.counts().failed) == (30, 20)
     journal.abandon()
     again = Journal.open(tmp_path, RUN, retry_failed=True)
-    run(engine_of(again, states))
+    run(again, fleet_of(states))
     assert (again.counts().delivered, again.counts().failed) == (50, 0)
     assert sorted(target.number for target in states.sent) == list(range(1, 51))
 
 
 def test_run_whose_objects_have_expired_is_not_sent_again(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 30), StepFunctions(Bucket())
-    engine = engine_of(journal, states)
-    engine._start(1, engine._all_items())
+    start(journal, states)
     states.executions.clear()
     states.bucket.objects.clear()
     with pytest.raises(NotFound, match="kept for 14 days"):
-        run(engine_of(journal, states))
+        run(journal, fleet_of(states))
     assert states.executions == {}
 
 
 def test_stop_leaves_the_execution_alone(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 30), StepFunctions(Bucket())
-    run(engine_of(journal, states), should_stop=lambda: bool(states.executions))
-    assert states.executions[1].status == "RUNNING"
+    run(journal, fleet_of(states), should_stop=lambda: bool(states.executions))
+    assert states.executions[1].status is ExecutionStatus.RUNNING
     assert journal.counts().pending == 30
 
 
@@ -373,7 +369,6 @@ def test_parts_are_read_once_and_from_the_lowest_open_shard() -> None:
     assert _numbers(parts) == []
     assert listed == [keys.parts_of(1), keys.parts_of(2), keys.parts_of(2)]
     assert parts.unfinished == []
-    assert parts.tally.percentile_s(0.5) == pytest.approx(0.012)
 
 
 def _part(number: int, *, final: bool) -> bytes:

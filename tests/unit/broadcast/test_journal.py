@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sqlite3
@@ -13,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -22,9 +23,12 @@ from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.journal.claims import SMALLEST_BLOCK
 from whatschat_ops.broadcast.journal.file import transaction
 from whatschat_ops.broadcast.journal.journal import Journal
+from whatschat_ops.broadcast.journal.past_runs import read_run
+from whatschat_ops.broadcast.journal.reading import BUCKET
 from whatschat_ops.broadcast.journal.summary import Pruning, RunState
 from whatschat_ops.errors import OpsError, UsageError
-from whatschat_ops.sender.model import NO_ANSWER, Outcome, Target
+from whatschat_ops.measure.histogram import LARGEST_US, bucket_of
+from whatschat_ops.sender.model import NO_ANSWER, Outcome, Result, Target
 
 
 @pytest.fixture(autouse=True)
@@ -382,6 +386,40 @@ def test_a_long_message_is_written_once(tmp_path: Path) -> None:
     journal.abandon()
 
 
+@given(st.integers(0, LARGEST_US))
+def test_sqlite_counts_a_latency_in_the_bucket_of_the_histogram(latency_us: int) -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        question = f"SELECT {BUCKET} FROM (SELECT ? AS latency_us)"
+        assert database.execute(question, (latency_us,)).fetchone() == (bucket_of(latency_us),)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(Outcome), st.integers(0, 10_000_000)), max_size=60),
+    st.integers(0, 60),
+)
+def test_latencies_while_it_runs_are_those_of_the_summary_also_after_a_kill(
+    ended: list[tuple[Outcome, int]], before_the_kill: int
+) -> None:
+    results = [
+        Result(number, outcome, "why" if outcome is Outcome.FAILED else "", 1, latency_us / 1_000_000)
+        for number, (outcome, latency_us) in enumerate(ended, 1)
+    ]
+    with tempfile.TemporaryDirectory() as directory:
+        journal = new_journal(Path(directory), rows=len(results))
+        journal.record_results(results[:before_the_kill])
+        journal.abandon()
+        journal = Journal.open(Path(directory), journal.record.run_id)
+        journal.record_results(results[before_the_kill:])
+        shown = journal.latencies()
+        assert journal.close(RunState.FINISHED).latency == shown
+        assert read_run(Path(directory), journal.record.run_id).summary.latency == shown
+    exact = sorted(result.latency_s for result in results if result.outcome is not Outcome.FAILED)
+    assert (shown is None) == (not exact)
+    if shown is not None:
+        p95_s = exact[math.ceil(len(exact) * 0.95) - 1]
+        assert shown.p95_s == pytest.approx(p95_s, rel=1 / 128, abs=2e-6)
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Pages, claims, results, pruning, orderly ends and kills in any order, beside a model of what was sent."""
 
@@ -495,7 +533,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert twice <= self.journal.counts().in_doubt <= self.bound
 
     @rule()
-    def drained_everybody_has_one_outcome(self) -> None:
+    def drained_every_connection_has_one_outcome(self) -> None:
         if not self.journal.list_complete:
             self.journal.finish_listing()
         self._record(self.in_flight)

@@ -11,8 +11,8 @@ import pytest
 
 from tests.unit.broadcast.broadcast_fakes import (
     PagedRows,
+    RecordingEngine,
     RecordingPruner,
-    RecordingSender,
     new_journal,
     record,
 )
@@ -43,7 +43,7 @@ HERE: dict[str, Any] = {
 def finished(directory: Path, *, failing: tuple[str, ...] = (), run_id: str = "") -> str:
     """A finished run of ten connections."""
     journal = Journal.create(directory, record(run_id))
-    run_broadcast(journal, PagedRows(10), RecordingSender(failing=failing), RecordingPruner())
+    run_broadcast(journal, PagedRows(10), RecordingEngine(failing=failing), RecordingPruner())
     return journal.record.run_id
 
 
@@ -89,7 +89,7 @@ def test_a_damaged_journal_does_not_hide_the_others(tmp_path: Path) -> None:
 
 def test_a_journal_cut_off_in_the_middle_is_called_damaged(tmp_path: Path) -> None:
     journal = Journal.create(tmp_path, record())
-    run_broadcast(journal, PagedRows(5_000, 500), RecordingSender(batch=500), RecordingPruner())
+    run_broadcast(journal, PagedRows(5_000, 500), RecordingEngine(batch=500), RecordingPruner())
     content = journal.path.read_bytes()
     journal.path.write_bytes(content[: len(content) // 2])
     with pytest.raises(OpsError, match="damaged"):
@@ -116,22 +116,22 @@ def test_a_finished_run_with_failures_is_resumed_to_retry_them(tmp_path: Path) -
     assert resume(tmp_path, run_id, **HERE) is None
     journal = resume(tmp_path, run_id, retry_failed=True, **HERE)
     assert journal is not None
-    sender = RecordingSender()
-    summary = run_broadcast(journal, PagedRows(10), sender, RecordingPruner())
-    assert sender.got == ["c3"]
+    engine = RecordingEngine()
+    summary = run_broadcast(journal, PagedRows(10), engine, RecordingPruner())
+    assert engine.got == ["c3"]
     assert (summary.state, summary.delivered, summary.failed) == (RunState.FINISHED, 10, 0)
 
 
 def test_a_finished_run_whose_rows_could_not_be_deleted_is_resumed_to_delete_them(tmp_path: Path) -> None:
     journal = Journal.create(tmp_path, record())
     refused = RecordingPruner(error=PermissionDenied("no right"))
-    first = run_broadcast(journal, PagedRows(10), RecordingSender(gone={"c3"}), refused)
+    first = run_broadcast(journal, PagedRows(10), RecordingEngine(gone={"c3"}), refused)
     assert (first.state, first.not_pruned) == (RunState.FINISHED, 1)
     again = resume(tmp_path, first.run_id, **HERE)
     assert again is not None
-    sender, pruner = RecordingSender(), RecordingPruner()
-    second = run_broadcast(again, PagedRows(10), sender, pruner)
-    assert (sender.got, pruner.deleted) == ([], ["c3"])
+    engine, pruner = RecordingEngine(), RecordingPruner()
+    second = run_broadcast(again, PagedRows(10), engine, pruner)
+    assert (engine.got, pruner.deleted) == ([], ["c3"])
     assert (second.state, second.pruned, second.not_pruned) == (RunState.FINISHED, 1, 0)
     assert resume(tmp_path, first.run_id, **HERE) is None
 

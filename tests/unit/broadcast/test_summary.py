@@ -6,11 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.unit.broadcast.broadcast_fakes import new_journal
-from whatschat_ops.broadcast.journal.reading import _percentile
 from whatschat_ops.broadcast.journal.summary import RunState, RunSummary, Tolerance, exit_code
 from whatschat_ops.errors import ExitCode, UsageError
 
@@ -58,10 +55,3 @@ def test_an_interrupted_run_ends_with_130(summary: RunSummary) -> None:
 def test_what_is_no_tolerance_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="neither a number of connections nor a percentage"):
         Tolerance.parse(text)
-
-
-@given(st.lists(st.integers(0, 30), min_size=1, max_size=200), st.sampled_from([50, 95, 99]))
-def test_a_percentile_is_the_value_of_its_rank(values: list[int], percent: int) -> None:
-    histogram = sorted({value: values.count(value) for value in values}.items())
-    rank = -(-len(values) * percent // 100)
-    assert _percentile(histogram, percent) == sorted(values)[rank - 1]

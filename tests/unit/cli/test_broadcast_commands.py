@@ -13,7 +13,7 @@ from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.past_runs import read_run
 from whatschat_ops.broadcast.journal.record import RunRecord
-from whatschat_ops.broadcast.journal.summary import Failure, Pruning, RunState, Tolerance
+from whatschat_ops.broadcast.journal.summary import FailureGroup, Pruning, RunState, Tolerance
 from whatschat_ops.cli.main import main
 from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.output import Output
@@ -169,7 +169,7 @@ def test_run_with_shards_that_were_not_finished_ends_with_what_is_left_and_how_t
 def test_failures_are_retried_only_when_that_can_help(
     directory: Path, reasons: list[str], way_out: str
 ) -> None:
-    failures = tuple(Failure(reason, 1, ()) for reason in reasons)
+    failures = tuple(FailureGroup(reason, 1, ()) for reason in reasons)
     summary = read_run(directory, a_run(directory)).summary
     summary = replace(summary, state=RunState.FINISHED, pending=0, failed=len(reasons), failures=failures)
     with pytest.raises(PartlyDone) as raised:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from whatschat_ops.broadcast.journal.summary import Counts
+from whatschat_ops.broadcast.journal.summary import Counts, Percentiles
 from whatschat_ops.broadcast.run import Progress
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.ws.broadcast_progress import BroadcastProgress, Pace, render, time_words, view
@@ -39,11 +39,10 @@ SNAPSHOT = Snapshot(
     server_errors=0,
     transport_errors=0,
     rate_limit_per_s=10_000,
-    latency_p50_s=0.012,
-    latency_p95_s=0.04,
-    latency_p99_s=0.1,
 )
-RUNNING = Progress(COUNTS, list_complete=True, snapshot=SNAPSHOT, active_s=2.0)
+RUNNING = Progress(
+    COUNTS, list_complete=True, snapshot=SNAPSHOT, active_s=2.0, latencies=Percentiles(0.012, 0.04, 0.1)
+)
 
 
 class Clock:
@@ -116,7 +115,7 @@ def test_a_pipe_gets_a_line_every_few_seconds_and_each_trouble_once() -> None:
 
 def test_what_the_engine_adds_is_shown_on_a_terminal_and_in_a_pipe() -> None:
     shards = "12 of 40 shards done, 10 running, 0 failed"
-    state = replace(RUNNING, snapshot=replace(SNAPSHOT, detail=shards))
+    state = replace(RUNNING, detail=shards)
 
     assert shards in on_a_terminal(state, 1.0)
     assert in_a_pipe((5.5, state)) == [f"1,223 of 5,000: 1,100 delivered, 120 gone, 3 failed; 0/s; {shards}"]

@@ -9,7 +9,7 @@ import pytest
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.progress_line import ProgressLine
 from whatschat_ops.cli.ws.housekeeping import fail_if_any
-from whatschat_ops.connections.tally import Failure
+from whatschat_ops.connections.tally import RowFailure
 from whatschat_ops.errors import OpsError, PartlyDone
 
 
@@ -34,7 +34,7 @@ def test_quiet_says_nothing() -> None:
     assert said([6, 12], quiet=True) == []
 
 
-FAILURES = (Failure("a=", "GetConnection: slow down"),)
+FAILURES = (RowFailure("a=", "GetConnection: slow down"),)
 
 
 def test_nothing_failed_is_no_error() -> None:

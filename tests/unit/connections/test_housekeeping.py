@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from whatschat_ops.connections.disconnecting import disconnect, would_disconnect
 from whatschat_ops.connections.parallel import in_threads
 from whatschat_ops.connections.pruning import PruneReport, first_look, prune
-from whatschat_ops.connections.request_rate import Pace
+from whatschat_ops.connections.request_rate import RequestRate
 from whatschat_ops.connections.statistics import Census, Interval, age_of, wilson
 from whatschat_ops.connections.store import Connection
 from whatschat_ops.errors import AwsError, PermissionDenied, Throttled
@@ -204,43 +204,43 @@ class Clock:
         self.now_s += seconds
 
 
-def turns(pace: Pace, clock: Clock, seconds: float) -> int:
+def turns(rate: RequestRate, clock: Clock, seconds: float) -> int:
     """How many turns there are within a time."""
     end_s, count = clock.now_s + seconds, 0
     while clock.now_s < end_s:
-        pace.turn()
+        rate.turn()
         count += 1
     return count
 
 
-def test_pace_keeps_to_its_rate_without_bursts() -> None:
+def test_rate_keeps_to_its_rate_without_bursts() -> None:
     clock = Clock()
-    pace = Pace(100, clock=clock, sleep=clock.sleep)
-    assert turns(pace, clock, 2) == pytest.approx(200, abs=2)
+    rate = RequestRate(100, clock=clock, sleep=clock.sleep)
+    assert turns(rate, clock, 2) == pytest.approx(200, abs=2)
     clock.sleep(60)
-    assert turns(pace, clock, 1) == pytest.approx(100, abs=2)
+    assert turns(rate, clock, 1) == pytest.approx(100, abs=2)
 
 
 def test_throttled_pace_halves_once_for_answers_at_one_time_and_grows_back() -> None:
     clock = Clock()
-    pace = Pace(100, clock=clock, sleep=clock.sleep)
+    rate = RequestRate(100, clock=clock, sleep=clock.sleep)
     for _ in range(30):
-        pace.slow_down()
-    assert (pace.rate_per_s, pace.throttled) == (50, 30)
-    assert turns(pace, clock, 0.9) == pytest.approx(45, abs=2)
-    pace.slow_down()
-    assert pace.rate_per_s == 25
-    turns(pace, clock, 20)
-    assert pace.rate_per_s == 100
+        rate.slow_down()
+    assert (rate.rate_per_s, rate.throttled) == (50, 30)
+    assert turns(rate, clock, 0.9) == pytest.approx(45, abs=2)
+    rate.slow_down()
+    assert rate.rate_per_s == 25
+    turns(rate, clock, 20)
+    assert rate.rate_per_s == 100
 
 
-def test_pace_never_stops() -> None:
+def test_rate_never_stops() -> None:
     clock = Clock()
-    pace = Pace(100, clock=clock, sleep=clock.sleep)
+    rate = RequestRate(100, clock=clock, sleep=clock.sleep)
     for _ in range(100):
         clock.sleep(0.6)
-        pace.slow_down()
-    assert pace.rate_per_s == 1
+        rate.slow_down()
+    assert rate.rate_per_s == 1
 
 
 def test_statistics_count_users_ages_and_certain_orphans() -> None:

@@ -1,9 +1,8 @@
-"""`ws load`, the pure parts: histogram, schedule, ledger, timeline, bounds, limits."""
+"""`ws load`, the pure parts: schedule, ledger, timeline, bounds, limits."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -19,51 +18,6 @@ from whatschat_ops.load.plan import Limits, LoadPlan, Traffic, check, check_targ
 from whatschat_ops.load.report import exceeded, in_words, overload
 from whatschat_ops.load.sockets import most_open_files
 from whatschat_ops.load.timeline import Counts, Timeline
-from whatschat_ops.measure.histogram import Histogram, bounds_of, bucket_of
-
-SECONDS = st.lists(st.floats(0, 3600), min_size=1, max_size=200)
-
-
-@given(SECONDS, st.floats(0.1, 100))
-def test_percentile_is_within_a_128th_of_the_exact_one(values: list[float], percent: float) -> None:
-    histogram = Histogram()
-    for value in values:
-        histogram.record(value)
-
-    rank = max(1, math.ceil(len(values) * percent / 100))
-    exact_ms = int(sorted(values)[rank - 1] * 1_000_000) / 1000
-
-    assert exact_ms <= histogram.percentile_ms(percent) <= exact_ms * (1 + 1 / 128) + 0.001
-
-
-@given(st.integers(0, (1 << 36) - 1))
-def test_value_lies_in_its_bucket(value_us: int) -> None:
-    low, high = bounds_of(bucket_of(value_us))
-    assert low <= value_us < high
-    assert bucket_of(high) == bucket_of(value_us) + 1
-
-
-@given(SECONDS)
-def test_columns_hold_every_value_and_touch_one_another(values: list[float]) -> None:
-    histogram = Histogram()
-    for value in values:
-        histogram.record(value)
-
-    columns = histogram.columns()
-
-    assert sum(column.count for column in columns) == len(values)
-    assert all(left.to_ms == right.from_ms for left, right in pairwise(columns))
-    assert len(columns) < 120
-
-
-def test_values_beyond_the_range_are_counted_at_its_ends() -> None:
-    histogram = Histogram()
-    histogram.record(-1)
-    histogram.record(10**9)
-    assert histogram.count == 2
-    assert histogram.percentile_ms(50) == 0
-    assert Histogram().latency().max_ms == Histogram().percentile_ms(99) == 0
-
 
 PLANS = st.builds(
     replace,

@@ -10,7 +10,7 @@ from whatschat_ops.sender.model import Outcome, SendPolicy
 from whatschat_ops.sender.verdict import (
     LONGEST_BACKOFF_S,
     Done,
-    Failure,
+    FailedAttempt,
     Retry,
     backoff_s,
     judge,
@@ -38,14 +38,14 @@ TEMPORARY = [0, 408, 429, 500, 502, 503, 504, 599]
     ],
 )
 def test_final_answer_ends_it_at_once(status: int, outcome: Outcome) -> None:
-    verdict = judge(Failure(status, "why"), 1, 0.0, POLICY, 0.5)
+    verdict = judge(FailedAttempt(status, "why"), 1, 0.0, POLICY, 0.5)
     assert verdict == Done(outcome, "why" if outcome is Outcome.FAILED else "")
 
 
 @pytest.mark.parametrize("status", TEMPORARY)
 def test_temporary_failure_is_tried_again_until_the_last_attempt(status: int) -> None:
-    assert isinstance(judge(Failure(status, "why"), 4, 1.0, POLICY, 0.5), Retry)
-    last = judge(Failure(status, "why"), 5, 1.0, POLICY, 0.5)
+    assert isinstance(judge(FailedAttempt(status, "why"), 4, 1.0, POLICY, 0.5), Retry)
+    last = judge(FailedAttempt(status, "why"), 5, 1.0, POLICY, 0.5)
     assert last == Done(Outcome.FAILED, "why (the last of 5 attempts)")
 
 
@@ -53,7 +53,7 @@ def test_temporary_failure_is_tried_again_until_the_last_attempt(status: int) ->
 def test_retry_never_ends_after_the_deadline_or_the_last_attempt(
     status: int, attempts: int, elapsed_s: float, jitter: float
 ) -> None:
-    verdict = judge(Failure(status, "why"), attempts, elapsed_s, POLICY, jitter)
+    verdict = judge(FailedAttempt(status, "why"), attempts, elapsed_s, POLICY, jitter)
     if isinstance(verdict, Retry):
         assert attempts < POLICY.max_attempts
         assert elapsed_s + verdict.delay_s <= POLICY.deadline_s

@@ -1,4 +1,4 @@
-"""What is pulled when, and the figures of a run."""
+"""What is pulled when."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatschat_ops.sender.counts import Latencies
 from whatschat_ops.sender.model import Target
 from whatschat_ops.sender.work import ASK_AGAIN_S, LARGEST_BATCH, MOST_WAITING, SMALLEST_BATCH, Job, Work
 
@@ -68,17 +67,3 @@ def test_empty_source_is_asked_again_later_and_an_ended_one_never() -> None:
     work.replenish(10.0, 1.0)
     assert work.no_more
     assert work.ask_at_s is None
-
-
-@given(st.lists(st.floats(1e-5, 100), min_size=1, max_size=300), st.sampled_from([0.5, 0.95, 0.99]))
-def test_percentile_is_within_a_tenth_of_the_exact_one(latencies_s: list[float], share: float) -> None:
-    histogram = Latencies()
-    histogram.add(latencies_s)
-    rank = max(0, -int(-share * len(latencies_s) // 1) - 1)
-    exact = sorted(latencies_s)[rank]
-    [found] = histogram.percentiles(share)
-    assert found == pytest.approx(exact, rel=0.1)
-
-
-def test_no_latencies_have_no_percentiles() -> None:
-    assert Latencies().percentiles(0.5, 0.99) == (0.0, 0.0)

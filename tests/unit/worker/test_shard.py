@@ -1,4 +1,4 @@
-"""One shard: sent once, written down before and after, taken up by the next attempt. Plain fakes for bucket and sender."""
+"""One shard: sent once, written down before and after, continued by the next attempt. Plain fakes for bucket and sender."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatschat_ops.errors import Conflict, NotFound, PermissionDenied, Unavailable
+from whatschat_ops.errors import NotFound, PermissionDenied, Unavailable
 from whatschat_ops.sender.model import NextTargets, OnResults, Outcome, Result, Snapshot, Target
+from whatschat_ops.worker.feed import Before, Feed, read_before
 from whatschat_ops.worker.objects import Keys, Part, RunSpec, shard_bytes, shard_item, shard_targets
-from whatschat_ops.worker.shard import LEAST_AHEAD, Before, Feed, read_before, send_shard
+from whatschat_ops.worker.shard import LEAST_AHEAD, NoProgress, ShardTakenOver, send_shard
 
 KEYS = Keys("20261123-101502-7f3a")
 SPEC = RunSpec(
     rate_per_s=100.0, burst=50, tcp_connections=4, max_attempts=3, deadline_s=5.0, request_timeout_s=1.0
 )
-NOTHING = Snapshot(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0)
+NOTHING = Snapshot()
 
 
 @dataclass
@@ -62,14 +63,14 @@ class Killed(BaseException):
 
 @dataclass
 class FakeSender:
-    """Delivers to everybody, `batch` at a time; `die_after` so many it is killed, in the middle of a batch."""
+    """Delivers to every target, `batch` at a time; `die_after` so many it is killed, in the middle of a batch."""
 
     batch: int = 10
     die_after: int | None = None
     refuse: bool = False
     sent: list[Target] = field(default_factory=list)
     message: bytes = b""
-    unsure: int = 0
+    in_doubt: int = 0
 
     def run(
         self, next_targets: NextTargets, on_results: OnResults, should_stop: Callable[[], bool]
@@ -88,7 +89,7 @@ class FakeSender:
         return NOTHING
 
     def snapshot(self) -> Snapshot:
-        return replace(NOTHING, unsure=self.unsure)
+        return replace(NOTHING, in_doubt=self.in_doubt)
 
 
 def bucket_with(connections: int, *, first: int = 1) -> Bucket:
@@ -168,7 +169,7 @@ def test_attempt_after_a_kill_sends_the_rest_and_counts_what_was_in_doubt(die_af
 
 
 def test_attempts_without_an_answer_are_in_doubt_once_however_many_parts_are_written() -> None:
-    bucket, sender = bucket_with(2_000), FakeSender(unsure=3)
+    bucket, sender = bucket_with(2_000), FakeSender(in_doubt=3)
     assert send(bucket, sender, 2_000) == 0
     parts = bucket.parts()
     assert len(parts) > 1
@@ -203,7 +204,7 @@ def test_bucket_that_fails_on_the_way_stops_the_sender() -> None:
 
 
 def test_worker_without_progress_fails_rather_than_being_called_for_ever() -> None:
-    with pytest.raises(Unavailable, match="no progress"):
+    with pytest.raises(NoProgress, match="no progress"):
         send(bucket_with(30), FakeSender(), 30, near_the_end=lambda: True)
 
 
@@ -256,7 +257,7 @@ class InterleavedSender(FakeSender):
 
 
 def account(bucket: Bucket, connections: int, *senders: FakeSender) -> tuple[int, int]:
-    """How many got the message more than once, and how many were in doubt; everybody got it, and has one result."""
+    """How many got the message more than once, and how many were in doubt; every target got it, and has one result."""
     got = [target.number for sender in senders for target in sender.sent]
     assert set(got) == set(range(1, connections + 1))
     assert sorted(recorded(bucket)) == list(range(1, connections + 1))
@@ -274,7 +275,7 @@ def test_second_attempt_at_once_takes_over_and_what_both_sent_is_in_doubt(begins
         assert send(bucket, new, 600, attempt="new") == 0
 
     old.meanwhile = take_over
-    with pytest.raises(Conflict, match="taken over"):
+    with pytest.raises(ShardTakenOver, match="taken over"):
         send(bucket, old, 600, attempt="old")
     twice, in_doubt = account(bucket, 600, old, new)
     assert 0 < twice <= in_doubt <= 600
@@ -302,7 +303,7 @@ def test_attempts_in_threads_at_once_keep_the_account(seed: int) -> None:
 
     with ThreadPoolExecutor(len(senders)) as pool:
         errors = [future.exception() for future in [pool.submit(attempt, number) for number in range(3)]]
-    assert {type(error) for error in errors} <= {Conflict, type(None)}
+    assert {type(error) for error in errors} <= {ShardTakenOver, type(None)}
     assert None in errors
     twice, in_doubt = account(bucket, connections, *senders)
     assert twice <= in_doubt

@@ -23,7 +23,7 @@ from whatschat_ops.quotas import (
     READ_UNIT_BYTES,
     RateLimit,
 )
-from whatschat_ops.worker.shard import PART_INTERVAL_S
+from whatschat_ops.worker.recorder import PART_INTERVAL_S
 
 STATE_TRANSITION: Final = Decimal("0.025") / 1_000
 S3_WRITE_OR_LIST: Final = Decimal("0.005") / 1_000

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from whatschat_ops.aws import Aws
@@ -19,10 +20,20 @@ from whatschat_ops.quotas import MAX_MAP_CHILDREN
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.parts.broadcast_policies import MAP_LABEL
 
-RUNNING: Final = ("RUNNING", "PENDING_REDRIVE")
 NOT_REDRIVABLE: Final = ("ExecutionNotRedrivable", "InvalidAction", "UnknownOperationException")
 """The second and third are an emulator's, which does not know the operation."""
 _ABSENT: Final = ("ExecutionDoesNotExist", "StateMachineDoesNotExist")
+
+
+class ExecutionStatus(StrEnum):
+    """Where an execution is (DescribeExecution in the API reference)."""
+
+    RUNNING = "RUNNING"
+    PENDING_REDRIVE = "PENDING_REDRIVE"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +42,13 @@ class Execution:
 
     number: int
     arn: str
-    status: str
+    status: ExecutionStatus
     why: str = ""
 
     @property
     def is_running(self) -> bool:
         """Whether it goes on."""
-        return self.status in RUNNING
+        return self.status in (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)
 
     @property
     def is_too_many_failures(self) -> bool:
@@ -98,7 +109,7 @@ class Executions:
                 name=self._name(number),
                 input=json.dumps({"shards": shards_key}),
             )
-        return Execution(number, answer["executionArn"], "RUNNING")
+        return Execution(number, answer["executionArn"], ExecutionStatus.RUNNING)
 
     @contextmanager
     def _explaining_absence(self) -> Iterator[None]:
@@ -145,7 +156,9 @@ class Executions:
     def why(self, execution: Execution) -> tuple[str, str]:
         """Why an execution failed, or shards of it: the error and cause of a shard, or of the execution itself."""
         run = self._map_run(execution)
-        if run is None or not (execution.is_too_many_failures or execution.status == "SUCCEEDED"):
+        if run is None or not (
+            execution.is_too_many_failures or execution.status is ExecutionStatus.SUCCEEDED
+        ):
             return "", execution.why
         try:
             return self._why_of_a_shard(run) or ("", execution.why)
@@ -171,7 +184,7 @@ class Executions:
                 return None
             raise
         why = f"{found.get('error', '')} {_cause(found)}".strip()
-        return Execution(number, arn, found["status"], why)
+        return Execution(number, arn, ExecutionStatus(found["status"]), why)
 
     def _map_run(self, execution: Execution) -> str | None:
         found = self._client.list_map_runs(executionArn=execution.arn)["mapRuns"]

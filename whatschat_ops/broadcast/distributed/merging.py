@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from whatschat_ops.sender.model import Result
+from whatschat_ops.worker.bucket import Objects
 from whatschat_ops.worker.objects import Keys, Part
-from whatschat_ops.worker.shard import Objects
 
 DOWNLOADS: Final = 8
 MARK: Final = "shard/"
@@ -24,34 +24,21 @@ MARK: Final = "shard/"
 
 @dataclass(slots=True)
 class Tally:
-    """What the parts say of the run beside its results."""
+    """What the parts say of the run beside its results: counters, over all attempts."""
 
-    latency_ms: Counter[float] = field(default_factory=Counter)
-    """Latency, rounded to two digits -> how often: a few hundred entries whatever the size of the run."""
-    _by_attempt: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    _by_attempt: dict[str, Mapping[str, int]] = field(default_factory=dict)
     _totals: Counter[str] = field(default_factory=Counter)
 
     def add(self, part: Part) -> None:
         """Count one part. Its counters are those of its attempt so far."""
         before = self._by_attempt.get(part.attempt, {})
         for name, value in part.counters.items():
-            self._totals[name] += int(value - before.get(name, 0))
+            self._totals[name] += value - before.get(name, 0)
         self._by_attempt[part.attempt] = part.counters
-        for result in part.results:
-            self.latency_ms[float(f"{result.latency_s * 1000:.2g}")] += 1
 
-    def total(self, name: str) -> int:
-        """A counter over all attempts."""
+    def __getitem__(self, name: str) -> int:
+        """A counter; 0 when no part has it."""
         return self._totals[name]
-
-    def percentile_s(self, share: float) -> float:
-        """The latency that this share of the results stayed within; 0.0 when there are none."""
-        left = self.latency_ms.total() * share
-        for latency_ms in sorted(self.latency_ms):
-            left -= self.latency_ms[latency_ms]
-            if left <= 0:
-                return latency_ms / 1000
-        return 0.0
 
 
 @dataclass(slots=True)
@@ -86,15 +73,21 @@ class Parts:
     """Reads the parts of a run as they appear."""
 
     def __init__(
-        self, objects: Objects, keys: Keys, shards: Mapping[int, int], marks: Mapping[str, str]
+        self,
+        objects: Objects,
+        keys: Keys,
+        shards: Mapping[int, int],
+        marks: Mapping[str, str],
+        tally: Tally | None = None,
     ) -> None:
-        """`shards`: number -> connections, of the whole run; `marks`: what the journal remembers (under MARK)."""
+        """`shards`: number -> connections, of the whole run; `marks`: what the journal remembers (under MARK); `tally`: of what
+        was read before."""
         self._objects = objects
         self._keys = keys
         self.shards = {number: Shard(connections) for number, connections in sorted(shards.items())}
         for key, mark in marks.items():
             self.shards[int(key.removeprefix(MARK))].restore(mark)
-        self.tally = Tally()
+        self.tally = tally or Tally()
 
     @property
     def unfinished(self) -> list[int]:

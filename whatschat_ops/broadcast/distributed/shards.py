@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from whatschat_ops.errors import UsageError
 from whatschat_ops.sender.model import Target
+from whatschat_ops.worker.bucket import Objects
 from whatschat_ops.worker.objects import Keys, shard_bytes, shard_item
-from whatschat_ops.worker.shard import Objects
 
 UPLOADS: Final = 4
 MOST_SHARDS: Final = 50_000

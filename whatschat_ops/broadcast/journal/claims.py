@@ -53,7 +53,7 @@ class Claims:
         self._block_at += len(part)
         return part
 
-    def queue_doubtful(self) -> int:
+    def queue_in_doubt(self) -> int:
         """Arrange that what was begun and has no result is begun again. Says how many those are."""
         self._db.execute(
             f"INSERT OR IGNORE INTO again SELECT number, 1 FROM target WHERE number <= ? AND {_WITHOUT_RESULT}",
@@ -69,7 +69,7 @@ class Claims:
         Says how many of them may have got the message, because their last attempt had no answer.
         """
         failed = (FAILED,)
-        unsure: int = self._db.execute(
+        in_doubt: int = self._db.execute(
             "SELECT count(*) FROM result WHERE outcome = ? AND substr(reason, 1, ?) = ?",
             (FAILED, len(NO_ANSWER), NO_ANSWER),
         ).fetchone()[0]
@@ -82,7 +82,7 @@ class Claims:
             failed,
         )
         self._db.execute("DELETE FROM result WHERE outcome = ?", failed)
-        return unsure
+        return in_doubt
 
     def give_back(self, *, in_order: bool) -> None:
         """What was claimed and not handed out was not begun. `in_order`: nor is anything that has no outcome."""

@@ -29,10 +29,7 @@ from whatschat_ops.errors import OpsError, UsageError
 
 FORMAT = 1
 SUFFIX = ".sqlite"
-LOCK_SUFFIX = ".lock"
 BUSY_TIMEOUT_S = 10.0
-LOCK_TIMEOUT_S = 1.0
-"""Somebody who reads the list of runs holds the lock for a moment, to learn whether it is held."""
 
 SCHEMA = """
 CREATE TABLE run (
@@ -93,7 +90,7 @@ def create(path: Path, run: Mapping[str, Any]) -> sqlite3.Connection:
         path.parent.chmod(0o700)
         for leftover in ("", "-journal", "-wal", "-shm"):  # of somebody who was killed here
             new.with_name(new.name + leftover).unlink(missing_ok=True)
-        _touch(new)
+        make_private(new)
         with closing(sqlite3.connect(new, isolation_level=None)) as database:
             with transaction(database):
                 for statement in SCHEMA.split(";")[:-1]:
@@ -179,26 +176,7 @@ def _insert_statement(
     return f"INSERT OR IGNORE INTO {table} ({names}) VALUES {', '.join([f'({row})'] * rows)}"
 
 
-def hold(path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> sqlite3.Connection | None:
-    """Hold a journal for this process until the answer is closed or the process ends; None when another one does.
-
-    The lock is SQLite's own, on a file beside the journal: it needs no code for each operating system.
-    """
-    lock_file = path.with_suffix(LOCK_SUFFIX)
-    with explaining(lock_file):
-        _touch(lock_file)
-        lock = sqlite3.connect(lock_file, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-        try:
-            lock.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            lock.close()
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise
-            return None
-    return lock
-
-
-def _touch(path: Path) -> None:
+def make_private(path: Path) -> None:
     """Make the file, for its owner only. One that exists is not opened: closing it would end this process's locks on it."""
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

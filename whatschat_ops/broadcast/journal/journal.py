@@ -1,19 +1,18 @@
-"""The journal of one broadcast: who is to get it, who was begun, how it ended. One SQLite file per run.
+"""The journal of one broadcast: its connections, which of them were begun, and their outcomes. One SQLite file per run.
 
     add() ──▶ target ──▶ claim() ──▶ sender ──▶ record_results() ──▶ result, gone ──▶ unpruned(), mark_pruned()
 
 A target is written down as begun before it is handed out. So whatever moment the process is killed at: what has a
 result has it for good; what is begun and has none is in doubt (it may have got the message), is counted and begun
 again; the rest was not begun; and the list goes on after its last whole page. An attempt without an answer is counted
-as in doubt before its target is sent to again. So nobody can get a second copy that `in_doubt` does not count.
+as in doubt before its target is sent to again. So no second copy can arrive that `in_doubt` does not count.
 
-All writing goes through one connection and one lock: a batch of some hundred rows takes about a millisecond, so nobody
+All writing goes through one connection and one lock: a batch of some hundred rows takes about a millisecond, so no thread
 waits long, and SQLite's own waiting for a busy file (which sleeps) never happens.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sqlite3
@@ -24,28 +23,19 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 from whatschat_ops.broadcast.audience.targets import Page, Row
-from whatschat_ops.broadcast.journal import file
+from whatschat_ops.broadcast.journal import file, lock
 from whatschat_ops.broadcast.journal.claims import Claims
-from whatschat_ops.broadcast.journal.reading import closing_of, counts_of, parts_of, record_of, summary_of
-from whatschat_ops.broadcast.journal.record import RunRecord, new_run_id, timestamp
-from whatschat_ops.broadcast.journal.summary import Counts, Pruning, RunState, RunSummary
-from whatschat_ops.errors import OpsError
-from whatschat_ops.sender.model import Outcome, Result, Snapshot, Target
-
-__all__ = ["GoneRow", "Journal", "RunRecord", "new_run_id"]
+from whatschat_ops.broadcast.journal.gone import GoneRow, mark_rows, unpruned_rows
+from whatschat_ops.broadcast.journal.reading import Standing, closing_of, record_of, standing_of, summary_of
+from whatschat_ops.broadcast.journal.record import RunRecord, timestamp
+from whatschat_ops.broadcast.journal.results import GONE_COLUMNS, OTHER_COLUMNS, USUAL_COLUMNS, rows_of
+from whatschat_ops.broadcast.journal.summary import Counts, Percentiles, Pruning, RunState, RunSummary
+from whatschat_ops.sender.model import Result, Target
 
 PIECE = 1_000
-
-
-class GoneRow(NamedTuple):
-    """A row whose connection is gone. `connected_at` is the attribute as it was read (see targets.Row)."""
-
-    number: int
-    connection_id: str
-    connected_at: str
 
 
 class Journal:
@@ -68,7 +58,7 @@ class Journal:
             self._position, complete = database.execute("SELECT position, complete FROM listing").fetchone()
             self._claims = Claims(database)
             self._part = self._begin_part()
-            self._counts = counts_of(database)
+            self._standing = standing_of(database)
         self._list_complete = bool(complete)
 
     @classmethod
@@ -76,7 +66,7 @@ class Journal:
         """Start the journal of a run in `directory`, which is made (mode 0700) if it is not there."""
         path = file.journal_path(directory, record.run_id)
         database = file.create(path, asdict(record))
-        return cls(path, database, _held(path, database))
+        return cls(path, database, lock.require(path, database))
 
     @classmethod
     def open(cls, directory: Path, run_id: str, *, retry_failed: bool = False) -> Self:
@@ -86,7 +76,7 @@ class Journal:
         """
         path = file.journal_path(directory, run_id)
         database = file.open_to_write(path)
-        journal = cls(path, database, _held(path, database))
+        journal = cls(path, database, lock.require(path, database))
         journal._queue_again(retry_failed=retry_failed)
         return journal
 
@@ -110,7 +100,7 @@ class Journal:
     @property
     def not_begun(self) -> int:
         """How many targets are listed behind the last one that was claimed."""
-        return self._counts.listed - self._claims.up_to
+        return self._standing.counts.listed - self._claims.up_to
 
     def add(self, page: Page) -> None:
         """Append a page and its position, together or not at all."""
@@ -123,7 +113,7 @@ class Journal:
             self._position = page.position
 
     def finish_listing(self) -> None:
-        """Nobody else will come."""
+        """No more pages will come."""
         with self._writing():
             self._db.execute("UPDATE listing SET complete = 1")
             self._list_complete = True
@@ -133,7 +123,7 @@ class Journal:
     def claim(self, limit: int) -> Sequence[Target] | None:
         """The next targets, written down as begun. Empty: none now; None: no more. A sender's NextTargets."""
         with self._lock, file.explaining(self.path):
-            batch = self._claims.take(limit, self._counts.listed)
+            batch = self._claims.take(limit, self._standing.counts.listed)
             return None if not batch and self._list_complete else batch
 
     def open_targets(self, first: int, last: int) -> Iterator[Sequence[Target]]:
@@ -151,41 +141,40 @@ class Journal:
 
         With `mark` a (key, value) is remembered in the same transaction.
         """
-        usual, others, gone, counts = _as_rows(results)
+        rows = rows_of(results)
         with self._writing():
             inserted = file.insert(
-                self._db, "result", ("number", "latency_us"), usual, outcome=file.DELIVERED, attempts=1
+                self._db, "result", USUAL_COLUMNS, rows.usual, outcome=file.DELIVERED, attempts=1
             )
-            inserted += file.insert(
-                self._db, "result", ("number", "outcome", "attempts", "latency_us", "reason"), others
-            )
-            if gone:
-                file.insert(self._db, "gone", ("number", "pruning"), gone)
+            inserted += file.insert(self._db, "result", OTHER_COLUMNS, rows.others)
+            if rows.gone:
+                file.insert(self._db, "gone", GONE_COLUMNS, rows.gone)
             if mark:
                 self._db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", mark)
             if inserted == len(results):
-                self._add_counts(**counts)
+                self._add_counts(**rows.counts)
+                self._standing.latencies.record_us(rows.latencies_us)
             else:
-                self._counts = counts_of(self._db)
+                self._standing = standing_of(self._db)
 
     def add_in_doubt(self, connections: int) -> None:
         """Count connections that may have got the message and are sent to again: after an attempt without an answer (a
-        sender's OnUnsure), or because a worker died that had begun them."""
+        sender's OnInDoubt), or because a worker died that had begun them."""
         with self._writing():
             self._note_doubt(connections)
             self._add_counts(in_doubt=connections)
 
-    def note_progress(self, snapshot: Snapshot) -> None:
-        """Note the time, and what only the sender counts. To be called every second or so, from a thread that may wait.
+    def note_progress(self, throttled: int) -> None:
+        """Note the time, and how often the account was `throttled`. To be called about every second, from a thread that may wait.
 
-        It also moves SQLite's log into the file, on a connection of its own: that takes an fsync, and nobody waits for it.
+        It also moves SQLite's log into the file, on a connection of its own: that takes an fsync, which holds up no other thread.
         """
         with file.explaining(self.path):
             self._mover.execute("PRAGMA wal_checkpoint(PASSIVE)")
         with self._writing():
             self._db.execute(
                 "UPDATE part SET seen_at = ?, active_s = ?, throttled = ? WHERE id = ?",
-                (timestamp(), self.active_s, snapshot.account_throttled, self._part),
+                (timestamp(), self.active_s, throttled, self._part),
             )
 
     # -- the pruning
@@ -193,20 +182,12 @@ class Journal:
     def unpruned(self, limit: int) -> list[GoneRow]:
         """Gone rows to delete that this part of the run has not tried to."""
         with self._lock, file.explaining(self.path):
-            rows = self._db.execute(
-                "SELECT gone.number, connection_id, connected_at FROM gone JOIN target USING (number) "
-                "WHERE pruning = 0 ORDER BY gone.number LIMIT ?",
-                (limit,),
-            )
-            return [GoneRow(*row) for row in rows]
+            return unpruned_rows(self._db, limit)
 
     def mark_pruned(self, numbers: Sequence[int], pruning: Pruning, why: str = "") -> None:
         """Write down what became of rows; `why` their deletion failed."""
         with self._writing():
-            self._db.execute(
-                "UPDATE gone SET pruning = ? WHERE number IN (SELECT value FROM json_each(?))",
-                (file.PRUNINGS.index(pruning.value), json.dumps(list(numbers))),
-            )
+            mark_rows(self._db, numbers, pruning)
             if why:
                 self._db.execute("UPDATE part SET not_pruned_because = ? WHERE id = ?", (why, self._part))
             self._add_counts(**{pruning.value: len(numbers)})
@@ -229,7 +210,12 @@ class Journal:
     def counts(self) -> Counts:
         """How the connections stand."""
         with self._lock:
-            return self._counts
+            return self._standing.counts
+
+    def latencies(self) -> Percentiles | None:
+        """Those of what is delivered or gone so far; None when nothing is."""
+        with self._lock:
+            return Percentiles.of(self._standing.latencies)
 
     @property
     def active_s(self) -> float:
@@ -237,26 +223,26 @@ class Journal:
         return time.monotonic() - self._started_s
 
     def close(self, state: RunState, *, in_order: bool = True) -> RunSummary:
-        """Write down how this part of the run ended, and let go of the file.
+        """Write down how this part of the run ended, and close the file.
 
         `in_order`: nothing is in flight, so what has no outcome is not in doubt.
         """
         with self._writing():
-            self._claims.give_back(in_order=in_order and self._counts.pending > 0)
+            self._claims.give_back(in_order=in_order and self._standing.counts.pending > 0)
             self._db.execute(
                 "UPDATE part SET seen_at = ?, active_s = ? WHERE id = ?",
                 (timestamp(), self.active_s, self._part),
             )
             self._db.execute(
                 "UPDATE state SET state = ?, ended_at = ?, closing = ?",
-                (state, timestamp(), closing_of(self._db, self._counts)),
+                (state, timestamp(), closing_of(self._db, self._standing)),
             )
             summary = summary_of(self._db, held=False)
         self.abandon()
         return summary
 
     def abandon(self) -> None:
-        """Let go of the file and leave it as a kill would."""
+        """Close the file and leave it as a kill would."""
         with self._lock, file.explaining(self.path):
             self._mover.close()
             self._db.close()
@@ -286,63 +272,15 @@ class Journal:
 
     def _queue_again(self, *, retry_failed: bool) -> None:
         with self._writing():
-            self._note_doubt(self._claims.queue_doubtful())
+            self._note_doubt(self._claims.queue_in_doubt())
             if retry_failed:
                 self._note_doubt(self._claims.queue_failed())
-            self._counts = counts_of(self._db)
+            self._standing = standing_of(self._db)
 
     def _note_doubt(self, connections: int) -> None:
         self._db.execute("UPDATE part SET in_doubt = in_doubt + ? WHERE id = ?", (connections, self._part))
 
     def _add_counts(self, **more: int) -> None:
-        counts = self._counts
-        self._counts = replace(counts, **{name: getattr(counts, name) + more[name] for name in more})
-
-
-def _as_rows(results: Sequence[Result]) -> tuple[list[int], list[Any], list[int], dict[str, int]]:
-    """The values for `result` (of those that are delivered at the first attempt, as nearly all are, and of the others),
-    those for `gone`, and what they add to the counts."""
-    delivered, gone, failed = Outcome.DELIVERED, Outcome.GONE, Outcome.FAILED
-    usual: list[int] = []
-    others: list[Any] = []
-    gone_values: list[int] = []
-    failures = tries = 0
-    for number, outcome, reason, attempts, latency_s in results:
-        tries += attempts
-        if outcome is delivered and attempts == 1:
-            usual += (number, int(latency_s * 1e6))
-            continue
-        code = file.DELIVERED
-        if outcome is not delivered:
-            code = file.GONE if outcome is gone else file.FAILED
-            failures += outcome is failed
-            if outcome is gone:
-                gone_values += (number, file.TO_PRUNE)
-        others += (number, code, attempts, int(latency_s * 1e6), reason if code == file.FAILED else None)
-    gone_count = len(gone_values) // 2
-    counts = {
-        "delivered": len(results) - gone_count - failures,
-        "gone": gone_count,
-        "failed": failures,
-        "attempts": tries,
-    }
-    return usual, others, gone_values, counts
-
-
-def _held(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
-    """The lock of a journal. Raises OpsError naming who has it."""
-    lock_file = file.hold(path)
-    if lock_file is not None:
-        return lock_file
-    with file.explaining(path):
-        parts = parts_of(database)
-        database.close()
-    who = (
-        f"process {parts[-1].process_id} on {parts[-1].host} since {parts[-1].started_at}"
-        if parts
-        else "another process"
-    )
-    raise OpsError(
-        f"The broadcast {path.stem} is being worked on by {who}.",
-        hint=f"Wait until it has ended, or end that process; then: whatschat-ops ws broadcast --resume {path.stem}",
-    )
+        counts, latencies = self._standing
+        grown = replace(counts, **{name: getattr(counts, name) + more[name] for name in more})
+        self._standing = Standing(grown, latencies)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from whatschat_ops.broadcast.journal import file
+from whatschat_ops.broadcast.journal import file, lock
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.reading import parts_of, record_of, summary_of
 from whatschat_ops.broadcast.journal.summary import RunDetails, RunState, RunSummary
@@ -27,7 +27,7 @@ def list_runs(directory: Path) -> tuple[list[RunSummary], list[OpsError]]:
     for path in sorted(directory.glob(f"*{file.SUFFIX}"), reverse=True):
         try:
             with closing(file.open_to_read(path)) as database, file.explaining(path):
-                runs.append(summary_of(database, held=_is_held(path)))
+                runs.append(summary_of(database, held=lock.is_held(path)))
         except OpsError as error:
             errors.append(error)
     return runs, errors
@@ -39,7 +39,7 @@ def read_run(directory: Path, run_id: str) -> RunDetails:
     with closing(file.open_to_read(path)) as database, file.explaining(path):
         record = record_of(database)
         return RunDetails(
-            summary=summary_of(database, held=_is_held(path)),
+            summary=summary_of(database, held=lock.is_held(path)),
             selection=record.selection,
             policy=record.policy,
             callback_url=record.callback_url,
@@ -66,7 +66,7 @@ def resume(
     """
     path = file.journal_path(directory, run_id)
     with closing(file.open_to_read(path)) as database, file.explaining(path):
-        run = summary_of(database, held=_is_held(path))
+        run = summary_of(database, held=lock.is_held(path))
         begun_at = record_of(database).callback_url
     if (run.environment, run.stack, run.table) != (environment, stack, table):
         raise UsageError(
@@ -97,13 +97,13 @@ def require_run(directory: Path, run_id: str) -> Path:
 def delete_run(directory: Path, run_id: str) -> None:
     """Delete a run's journal, damaged or not. Raises UsageError when there is none, OpsError while it is worked on."""
     path = require_run(directory, run_id)
-    lock = file.hold(path)
-    if lock is None:
+    held = lock.hold(path)
+    if held is None:
         raise OpsError(f"The broadcast {run_id} is being worked on.", hint="Wait until it has ended.")
-    with closing(lock), file.explaining(path):
+    with closing(held), file.explaining(path):
         for suffix in ("-wal", "-shm", ""):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-    path.with_suffix(file.LOCK_SUFFIX).unlink(missing_ok=True)
+    path.with_suffix(lock.SUFFIX).unlink(missing_ok=True)
 
 
 def delete_old_runs(directory: Path, keep: int = KEEP_FINISHED) -> Sequence[str]:
@@ -112,11 +112,3 @@ def delete_old_runs(directory: Path, keep: int = KEEP_FINISHED) -> Sequence[str]
     for run_id in finished[keep:]:
         delete_run(directory, run_id)
     return finished[keep:]
-
-
-def _is_held(path: Path) -> bool:
-    lock = file.hold(path, timeout_s=0)
-    if lock is None:
-        return True
-    lock.close()
-    return False

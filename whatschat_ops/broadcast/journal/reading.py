@@ -6,11 +6,19 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
-from whatschat_ops.broadcast.journal.file import DELIVERED, FAILED, GONE, OUTCOMES, PRUNINGS
+from whatschat_ops.broadcast.journal.file import FAILED, OUTCOMES, PRUNINGS
 from whatschat_ops.broadcast.journal.record import RunRecord
-from whatschat_ops.broadcast.journal.summary import Counts, Failure, Latency, Part, RunState, RunSummary
+from whatschat_ops.broadcast.journal.summary import (
+    Counts,
+    FailureGroup,
+    Part,
+    Percentiles,
+    RunState,
+    RunSummary,
+)
+from whatschat_ops.measure.histogram import BITS, LARGEST_US, BucketCount, Histogram
 from whatschat_ops.message_size import metered_messages
 
 REASONS = 20
@@ -24,19 +32,30 @@ def record_of(database: sqlite3.Connection) -> RunRecord:
     return RunRecord(*database.execute(f"SELECT {columns} FROM run").fetchone())
 
 
-def counts_of(database: sqlite3.Connection) -> Counts:
-    """How the connections stand; reads every result."""
+class Standing(NamedTuple):
+    """How the connections stand, and the latencies of those that are delivered or gone."""
+
+    counts: Counts
+    latencies: Histogram
+
+
+def standing_of(database: sqlite3.Connection) -> Standing:
+    """How the connections stand; reads every result, once."""
     ended = dict.fromkeys(OUTCOMES, 0)
     attempts = _one(database, "SELECT earlier_attempts FROM state")
-    for outcome, connections, tries in database.execute(
-        "SELECT outcome, count(*), sum(attempts) FROM result GROUP BY outcome"
+    buckets: list[BucketCount] = []
+    for outcome, bucket, connections, tries, sum_us, largest_us in database.execute(
+        f"SELECT outcome, {BUCKET} AS bucket, count(*), sum(attempts), sum(latency_us), max(latency_us) "
+        "FROM result GROUP BY outcome, bucket"
     ):
-        ended[OUTCOMES[outcome]] = connections
+        ended[OUTCOMES[outcome]] += connections
         attempts += tries
+        if outcome != FAILED:
+            buckets.append(BucketCount(bucket, connections, sum_us, largest_us))
     pruned = dict.fromkeys(PRUNINGS, 0)
     for pruning, rows in database.execute("SELECT pruning, count(*) FROM gone GROUP BY pruning"):
         pruned[PRUNINGS[pruning]] = rows
-    return Counts(
+    counts = Counts(
         listed=_one(database, "SELECT coalesce(max(number), 0) FROM target"),
         delivered=ended["delivered"],
         gone=ended["gone"],
@@ -47,41 +66,33 @@ def counts_of(database: sqlite3.Connection) -> Counts:
         in_doubt=_one(database, "SELECT coalesce(sum(in_doubt), 0) FROM part"),
         attempts=attempts,
     )
+    return Standing(counts, Histogram(buckets))
 
 
-def latency_of(database: sqlite3.Connection) -> Latency | None:
-    """Percentiles of what was answered, to 0.1 ms; None when nothing was."""
-    histogram = database.execute(
-        "SELECT (latency_us + 50) / 100 AS bucket, count(*) FROM result WHERE outcome IN (?, ?) "
-        "GROUP BY bucket ORDER BY bucket",
-        (DELIVERED, GONE),
-    ).fetchall()
-    if not histogram:
-        return None
-    return Latency(*(_percentile(histogram, percent) / 10_000 for percent in (50, 95, 99)))
+def _bucket_sql() -> str:
+    """`measure.histogram.bucket_of(latency_us)` for SQLite, which has neither logarithms nor the length of a number in bits."""
+    shifts = range(1, LARGEST_US.bit_length() - BITS)
+    cases = (
+        f"WHEN latency_us < {1 << (BITS + 1 + shift)} THEN {shift << BITS} + (latency_us >> {shift})"
+        for shift in shifts
+    )
+    return f"CASE WHEN latency_us < {1 << (BITS + 1)} THEN latency_us {' '.join(cases)} END"
 
 
-def _percentile(histogram: list[tuple[int, int]], percent: int) -> int:
-    """The bucket that holds the value below which so many percent are (nearest rank)."""
-    rank = -(-sum(count for _, count in histogram) * percent // 100)
-    for bucket, count in histogram:
-        rank -= count
-        if rank <= 0:
-            return bucket
-    return histogram[-1][0]
+BUCKET = _bucket_sql()
 
 
-def failures_of(database: sqlite3.Connection) -> tuple[Failure, ...]:
+def failures_of(database: sqlite3.Connection) -> tuple[FailureGroup, ...]:
     """Why connections failed, the commonest reason first."""
     by_reason = database.execute(
         "SELECT reason, count(*) AS connections FROM result WHERE outcome = ? GROUP BY reason "
         "ORDER BY connections DESC, reason",
         (FAILED,),
     ).fetchall()
-    told = [Failure(reason, count, _examples(database, reason)) for reason, count in by_reason[:REASONS]]
+    told = [FailureGroup(reason, count, _examples(database, reason)) for reason, count in by_reason[:REASONS]]
     rest = sum(count for _, count in by_reason[REASONS:])
     if rest:
-        told.append(Failure(f"{len(by_reason) - REASONS:,} other reasons", rest, ()))
+        told.append(FailureGroup(f"{len(by_reason) - REASONS:,} other reasons", rest, ()))
     return tuple(told)
 
 
@@ -99,14 +110,14 @@ def parts_of(database: sqlite3.Connection) -> tuple[Part, ...]:
     return tuple(Part(*row) for row in database.execute(f"SELECT {columns} FROM part ORDER BY id"))
 
 
-def closing_of(database: sqlite3.Connection, counts: Counts) -> str:
+def closing_of(database: sqlite3.Connection, standing: Standing) -> str:
     """What is costly to ask of a big run, as JSON: kept when a part of the run ends in order."""
-    latency = latency_of(database)
+    percentiles = Percentiles.of(standing.latencies)
     return json.dumps(
         {
-            "counts": asdict(counts),
-            "latency": asdict(latency) if latency else None,
-            "failures": [asdict(failure) for failure in failures_of(database)],
+            "counts": asdict(standing.counts),
+            "latency": asdict(percentiles) if percentiles else None,
+            "failures": [asdict(group) for group in failures_of(database)],
         }
     )
 
@@ -117,7 +128,7 @@ def summary_of(database: sqlite3.Connection, *, held: bool) -> RunSummary:
     state, ended_at, closing = database.execute("SELECT state, ended_at, closing FROM state").fetchone()
     if state == RunState.RUNNING and not held:
         state = RunState.INTERRUPTED
-    known = json.loads(closing or closing_of(database, counts_of(database)))
+    known = json.loads(closing or closing_of(database, standing_of(database)))
     counts = Counts(**known["counts"])
     size_bytes = len(record.message)
     duration_s = sum(part.active_s for part in parts)
@@ -149,13 +160,13 @@ def summary_of(database: sqlite3.Connection, *, held: bool) -> RunSummary:
         metered_messages=counts.delivered * metered_messages(size_bytes),
         duration_s=round(duration_s, 3),
         rate_per_s=round(counts.ended / duration_s, 1) if duration_s else 0.0,
-        latency=Latency(**known["latency"]) if known["latency"] else None,
-        failures=tuple(map(_failure, known["failures"])),
+        latency=Percentiles(**known["latency"]) if known["latency"] else None,
+        failures=tuple(map(_group, known["failures"])),
     )
 
 
-def _failure(known: Mapping[str, Any]) -> Failure:
-    return Failure(known["reason"], known["connections"], tuple(known["examples"]))
+def _group(known: Mapping[str, Any]) -> FailureGroup:
+    return FailureGroup(known["reason"], known["connections"], tuple(known["examples"]))
 
 
 def _one(database: sqlite3.Connection, question: str) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from whatschat_ops.errors import ExitCode, UsageError
+from whatschat_ops.measure.histogram import Histogram
 
 
 class RunState(StrEnum):
@@ -56,7 +57,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureGroup:
     """One reason why connections failed: how many, and some of them."""
 
     reason: str
@@ -65,12 +66,19 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
-    """Percentiles of the last attempts, from the first byte sent to the answer read."""
+class Percentiles:
+    """Latencies of the last attempts of what is delivered or gone, from the first byte sent to the answer read."""
 
     p50_s: float
     p95_s: float
     p99_s: float
+
+    @classmethod
+    def of(cls, latencies: Histogram) -> Percentiles | None:
+        """Those of a histogram; None when it is empty."""
+        if not latencies.count:
+            return None
+        return cls(*(round(latencies.percentile_ms(percent) / 1_000, 6) for percent in (50, 95, 99)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +135,8 @@ class RunSummary:
     metered_messages: int
     duration_s: float
     rate_per_s: float
-    latency: Latency | None
-    failures: tuple[Failure, ...]
+    latency: Percentiles | None
+    failures: tuple[FailureGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from whatschat_ops.errors import OpsError, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.audience.selection import Selection
-    from whatschat_ops.broadcast.broadcasting import Broadcasting, Pace
+    from whatschat_ops.broadcast.broadcasting import Broadcasting, SendRate
     from whatschat_ops.broadcast.journal.journal import Journal
     from whatschat_ops.broadcast.journal.summary import Tolerance
     from whatschat_ops.broadcast.message import Message
@@ -72,15 +72,15 @@ def broadcast(
 
     Example: whatschat-ops ws broadcast --type notice "Back in 5 minutes" --dry-run
     """
-    from whatschat_ops.broadcast.broadcasting import Pace
+    from whatschat_ops.broadcast.broadcasting import SendRate
     from whatschat_ops.broadcast.journal.summary import Tolerance
 
-    tolerance, pace = Tolerance.parse(tolerate_failures), Pace(rate, concurrency)
+    tolerance, send_rate = Tolerance.parse(tolerate_failures), SendRate(rate, concurrency)
     named = {"--user": user, "--users-file": users_file, "--connection": connection, "--sample": sample}
     if resume is not None:
         new = {"a message": message, "--file": file, "--type": kind, "--exclude-user": exclude_user, **named}
         _refuse([name for name, value in (new | {"--dry-run": dry_run}).items() if value], "--resume")
-        _resume(run, resume, pace, tolerance, retry_failed=retry_failed)
+        _resume(run, resume, send_rate, tolerance, retry_failed=retry_failed)
         return
     if retry_failed:
         raise UsageError("--retry-failed needs --resume.", hint="whatschat-ops ws broadcasts list")
@@ -89,7 +89,7 @@ def broadcast(
             "The message and the users cannot both come from standard input.", hint="Use --file."
         )
     given = read_message(message, file, 'whatschat-ops ws broadcast --type notice "Hello"')
-    order = _Order(run, engine, pace, tolerance)
+    order = _Order(run, engine, send_rate, tolerance)
     order.compose(given, kind=kind, text=text, no_id=no_id)
     with order.selected(user, users_file, connection, exclude_user, sample):
         if dry_run:
@@ -104,12 +104,12 @@ class _Order:
     message: Message
     selection: Selection
 
-    def __init__(self, run: Run, engine: EngineName, pace: Pace, tolerance: Tolerance) -> None:
+    def __init__(self, run: Run, engine: EngineName, send_rate: SendRate, tolerance: Tolerance) -> None:
         from whatschat_ops.broadcast.journal.record import new_run_id
 
         self._run = run
         self._engine = engine
-        self._pace = pace
+        self._send_rate = send_rate
         self._tolerance = tolerance
         self._run_id = new_run_id()
         self._begun = False
@@ -205,10 +205,10 @@ class _Order:
     def _policy(self) -> SendPolicy:
         from whatschat_ops.broadcast.broadcasting import send_policy
 
-        return send_policy(self._run.settings, self._run.aws.region, self._pace)
+        return send_policy(self._run.settings, self._run.aws.region, self._send_rate)
 
 
-def _resume(run: Run, name: str, pace: Pace, tolerance: Tolerance, *, retry_failed: bool) -> None:
+def _resume(run: Run, name: str, send_rate: SendRate, tolerance: Tolerance, *, retry_failed: bool) -> None:
     from whatschat_ops.broadcast.broadcasting import latest_unfinished, resumed_policy
     from whatschat_ops.broadcast.journal.past_runs import read_run
     from whatschat_ops.cli.ws.broadcast_tables import render_summary
@@ -225,7 +225,7 @@ def _resume(run: Run, name: str, pace: Pace, tolerance: Tolerance, *, retry_fail
         run.out.result(summary, render_summary)
         conclude(run, summary, tolerance, interrupted=False)
         return
-    _carry_out(run, work, journal, resumed_policy(journal, pace), tolerance)
+    _carry_out(run, work, journal, resumed_policy(journal, send_rate), tolerance)
 
 
 def _carry_out(

@@ -16,6 +16,7 @@ from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.errors import ExitCode
 
 if TYPE_CHECKING:
+    from whatschat_ops.broadcast.journal.summary import Percentiles
     from whatschat_ops.broadcast.run import Progress
     from whatschat_ops.cli.terminal.live_display import LiveDisplay
 
@@ -41,7 +42,7 @@ class View:
     rate_per_s: float
     limit_per_s: float
     left_s: float | None
-    latency_ms: tuple[float, float, float]
+    latencies: Percentiles | None
     account_throttled: int
     client_buffer_full: int
     server_errors: int
@@ -91,12 +92,12 @@ def view(progress: Progress, rate_per_s: float) -> View:
         rate_per_s=rate_per_s,
         limit_per_s=sender.rate_limit_per_s,
         left_s=counts.pending / rate_per_s if known else None,
-        latency_ms=(sender.latency_p50_s * 1e3, sender.latency_p95_s * 1e3, sender.latency_p99_s * 1e3),
+        latencies=progress.latencies,
         account_throttled=sender.account_throttled,
         client_buffer_full=sender.client_buffer_full,
         server_errors=sender.server_errors,
         transport_errors=sender.transport_errors,
-        detail=sender.detail,
+        detail=progress.detail,
         gone_rows_left=counts.gone - counts.pruned - counts.rewritten - counts.prune_failed,
     )
 
@@ -226,7 +227,6 @@ def render(it: View) -> Any:
         ),
         Text(f"{of_words(it)}  {pace_words(it)}"),
     )
-    p50, p95, p99 = it.latency_ms
     waiting = f" + {it.waiting:,} waiting to be tried again" if it.waiting else ""
     return Group(
         bar,
@@ -236,10 +236,14 @@ def render(it: View) -> Any:
             (f"{it.failed:,} failed", "red" if it.failed else ""),
             f"   {it.in_flight:,} in flight{waiting}",
         ),
-        Text(
-            f"at most {it.limit_per_s:,.0f}/s   latency {p50:.0f} / {p95:.0f} / {p99:.0f} ms (p50 / p95 / p99)",
-            style="dim",
-        ),
+        Text(f"at most {it.limit_per_s:,.0f}/s{_latency_words(it.latencies)}", style="dim"),
         *([Text(it.detail)] if it.detail else []),
         *(Text(sentence, style="yellow") for sentence in trouble_words(it)),
     )
+
+
+def _latency_words(it: Percentiles | None) -> str:
+    if it is None:
+        return ""
+    p50, p95, p99 = (seconds * 1e3 for seconds in (it.p50_s, it.p95_s, it.p99_s))
+    return f"   latency {p50:.0f} / {p95:.0f} / {p99:.0f} ms (p50 / p95 / p99)"

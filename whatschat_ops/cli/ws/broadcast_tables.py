@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
-    from whatschat_ops.broadcast.journal.summary import Failure, RunDetails, RunSummary
+    from whatschat_ops.broadcast.journal.summary import FailureGroup, RunDetails, RunSummary
 
 
 REASONS = 10
@@ -30,7 +30,7 @@ def render_summary(summary: RunSummary) -> Any:
     return Group(table, "", render_failures(summary.failures)) if summary.failures else table
 
 
-def render_failures(failures: Sequence[Failure]) -> Any:
+def render_failures(failures: Sequence[FailureGroup]) -> Any:
     """Reasons, how many connections each, and some of these."""
     from rich.table import Table
     from rich.text import Text

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from whatschat_ops.connections.pruning import PruneReport
     from whatschat_ops.connections.sockets import Sockets
     from whatschat_ops.connections.store import ConnectionStore
-    from whatschat_ops.connections.tally import Failure
+    from whatschat_ops.connections.tally import RowFailure
 
 RateOption = Annotated[
     float,
@@ -150,7 +150,7 @@ def require_own_endpoint(run: Run, *, trusted: bool) -> None:
     )
 
 
-def fail_if_any(failed: int, total: int, failures: Sequence[Failure], what: str, done: int) -> None:
+def fail_if_any(failed: int, total: int, failures: Sequence[RowFailure], what: str, done: int) -> None:
     """Raise PartlyDone when some failed and some were `done`, OpsError when nothing was."""
     if not failed:
         return

@@ -16,7 +16,7 @@ from moto import mock_aws
 
 from whatschat_ops.aws import Aws, AwsTarget, connect
 from whatschat_ops.connections.pruning import prune
-from whatschat_ops.connections.request_rate import Pace
+from whatschat_ops.connections.request_rate import RequestRate
 from whatschat_ops.connections.sockets import Sockets
 from whatschat_ops.connections.store import ConnectionStore
 from whatschat_ops.errors import PermissionDenied, Rejected
@@ -137,13 +137,13 @@ def gateway() -> Iterator[Gateway]:
     thread.join()
 
 
-def sockets(gateway: Gateway, pace: Pace) -> Sockets:
-    return Sockets(operator(), gateway.url, pace)
+def sockets(gateway: Gateway, rate: RequestRate) -> Sockets:
+    return Sockets(operator(), gateway.url, rate)
 
 
 def test_socket_is_open_gone_or_never_was(gateway: Gateway) -> None:
     gateway.answers = {"open=": [(200, "")], "bad": [(400, "BadRequestException")]}
-    found = sockets(gateway, Pace())
+    found = sockets(gateway, RequestRate())
     assert [found.is_open(name) for name in ("open=", "gone=", "bad")] == [True, False, False]
     assert found.close("open=") is True
     assert found.close("gone=") is False
@@ -152,7 +152,7 @@ def test_socket_is_open_gone_or_never_was(gateway: Gateway) -> None:
 
 def test_answer_that_says_nothing_of_the_socket_is_an_error(gateway: Gateway) -> None:
     gateway.answers = {"a": [(400, "ValidationException")], "b": [(403, "ForbiddenException")]}
-    found = sockets(gateway, Pace())
+    found = sockets(gateway, RequestRate())
     with pytest.raises(Rejected):
         found.is_open("a")
     with pytest.raises(PermissionDenied):
@@ -162,12 +162,12 @@ def test_answer_that_says_nothing_of_the_socket_is_an_error(gateway: Gateway) ->
 def test_throttled_answer_slows_the_pace_and_each_attempt_takes_a_turn(gateway: Gateway) -> None:
     gateway.answers = {"a": [(429, "LimitExceededException"), (200, "")]}
     waits: list[float] = []
-    pace = Pace(10, clock=lambda: 100.0, sleep=waits.append)
+    rate = RequestRate(10, clock=lambda: 100.0, sleep=waits.append)
 
-    assert sockets(gateway, pace).is_open("a") is True
+    assert sockets(gateway, rate).is_open("a") is True
 
     assert gateway.requests == ["GET a", "GET a"]
-    assert (pace.throttled, pace.rate_per_s) == (1, 5)
+    assert (rate.throttled, rate.rate_per_s) == (1, 5)
     assert waits == [pytest.approx(0.1)]
 
 

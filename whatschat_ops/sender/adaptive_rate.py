@@ -63,7 +63,7 @@ class Window:
     unclear_first: int = 0
 
 
-class Pace:
+class AdaptiveRate:
     """The bucket. Times are of one monotonic clock, in seconds."""
 
     def __init__(self, rate_per_s: float, burst: int, now_s: float) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whatschat_ops.sender.pace import LOWEST_SHARE_OF_CAP, Pace, Throttle, throttle_of
+from whatschat_ops.sender.adaptive_rate import LOWEST_SHARE_OF_CAP, AdaptiveRate, Throttle, throttle_of
 
 
 @given(
@@ -18,16 +18,16 @@ from whatschat_ops.sender.pace import LOWEST_SHARE_OF_CAP, Pace, Throttle, throt
 def test_no_window_has_more_than_the_burst_and_the_rate(
     rate: float, burst: int, steps: list[tuple[float, int, int]]
 ) -> None:
-    pace, now_s, taken = Pace(rate, burst, 0.0), 0.0, [(0.0, 0)]
+    adaptive, now_s, taken = AdaptiveRate(rate, burst, 0.0), 0.0, [(0.0, 0)]
     for pause_s, wanted, throttled in steps:
         now_s += pause_s
-        pace.fill(now_s)
-        count = sum(pace.take() for _ in range(wanted))
+        adaptive.fill(now_s)
+        count = sum(adaptive.take() for _ in range(wanted))
         taken.append((now_s, count))
-        pace.answered(max(count, throttled), count)
+        adaptive.answered(max(count, throttled), count)
         for _ in range(throttled):
-            pace.throttled(Throttle.ACCOUNT, first=True)
-        assert LOWEST_SHARE_OF_CAP * rate * 0.999 <= pace.rate_per_s <= rate
+            adaptive.throttled(Throttle.ACCOUNT, first=True)
+        assert LOWEST_SHARE_OF_CAP * rate * 0.999 <= adaptive.rate_per_s <= rate
     for first in range(len(taken)):
         total = 0
         for when, count in taken[first:]:
@@ -37,89 +37,89 @@ def test_no_window_has_more_than_the_burst_and_the_rate(
 
 @given(rate=st.floats(0.5, 20_000), burst=st.integers(1, 100))
 def test_after_the_wait_there_is_a_token(rate: float, burst: int) -> None:
-    pace = Pace(rate, burst, 0.0)
-    while pace.take():
+    adaptive = AdaptiveRate(rate, burst, 0.0)
+    while adaptive.take():
         pass
-    pace.fill(pace.wait_s() + 1e-9)
-    assert pace.wait_s() < 1e-3 / rate
-    pace.fill(1.001 * pace.wait_s() + 1.001 / rate)
-    assert pace.take()
+    adaptive.fill(adaptive.wait_s() + 1e-9)
+    assert adaptive.wait_s() < 1e-3 / rate
+    adaptive.fill(1.001 * adaptive.wait_s() + 1.001 / rate)
+    assert adaptive.take()
 
 
 def run_against(
-    pace: Pace, limit_per_s: float, seconds: float, *, unclear: bool = False, step_s: float = 0.01
+    adaptive: AdaptiveRate, limit_per_s: float, seconds: float, *, unclear: bool = False, step_s: float = 0.01
 ) -> tuple[float, float]:
-    """Send as fast as `pace` allows to an account with a limit. Gives (accepted per second, share refused)."""
+    """Send as fast as `adaptive` allows to an account with a limit. Gives (accepted per second, share refused)."""
     accepted = refused = 0
     allowance = 0.0
     for _ in range(int(seconds / step_s)):
-        now_s = pace._filled_s + step_s
-        pace.fill(now_s)
+        now_s = adaptive._filled_s + step_s
+        adaptive.fill(now_s)
         allowance = min(limit_per_s * 0.1, allowance + limit_per_s * step_s)
-        while pace.take():
-            pace.answered(1, 1)
+        while adaptive.take():
+            adaptive.answered(1, 1)
             if allowance >= 1:
                 allowance -= 1
                 accepted += 1
             else:
                 refused += 1
-                pace.throttled(Throttle.UNCLEAR if unclear else Throttle.ACCOUNT, first=True)
+                adaptive.throttled(Throttle.UNCLEAR if unclear else Throttle.ACCOUNT, first=True)
     return accepted / seconds, refused / max(1, accepted + refused)
 
 
 @pytest.mark.parametrize("unclear", [False, True])
 @pytest.mark.parametrize("limit_per_s", [500.0, 2_500.0, 9_000.0])
 def test_unknown_limit_is_used_nearly_in_full_with_few_refusals(limit_per_s: float, unclear: bool) -> None:
-    pace = Pace(10_000, 5_000, 0.0)
-    run_against(pace, limit_per_s, 3.0, unclear=unclear)  # finds the limit
-    accepted_per_s, refused = run_against(pace, limit_per_s, 10.0, unclear=unclear)
+    adaptive = AdaptiveRate(10_000, 5_000, 0.0)
+    run_against(adaptive, limit_per_s, 3.0, unclear=unclear)  # finds the limit
+    accepted_per_s, refused = run_against(adaptive, limit_per_s, 10.0, unclear=unclear)
     assert accepted_per_s > 0.85 * limit_per_s
     assert refused < 0.25
 
 
 def test_rate_returns_to_the_cap_when_throttling_ends() -> None:
-    pace = Pace(10_000, 100, 0.0)
-    run_against(pace, 1_000, 3.0)
-    assert pace.rate_per_s < 2_000
-    run_against(pace, 1e9, 15.0)
-    assert pace.rate_per_s == 10_000
+    adaptive = AdaptiveRate(10_000, 100, 0.0)
+    run_against(adaptive, 1_000, 3.0)
+    assert adaptive.rate_per_s < 2_000
+    run_against(adaptive, 1e9, 15.0)
+    assert adaptive.rate_per_s == 10_000
 
 
 def test_rate_changes_at_most_once_in_a_window() -> None:
-    pace = Pace(1_000, 100, 0.0)
-    pace.answered(100, 100)
+    adaptive = AdaptiveRate(1_000, 100, 0.0)
+    adaptive.answered(100, 100)
     for _ in range(100):
-        pace.throttled(Throttle.ACCOUNT, first=True)
-    pace.fill(0.25)
-    once = pace.rate_per_s
-    pace.answered(100, 100)
+        adaptive.throttled(Throttle.ACCOUNT, first=True)
+    adaptive.fill(0.25)
+    once = adaptive.rate_per_s
+    adaptive.answered(100, 100)
     for _ in range(100):
-        pace.throttled(Throttle.ACCOUNT, first=True)
-    pace.fill(0.4)
+        adaptive.throttled(Throttle.ACCOUNT, first=True)
+    adaptive.fill(0.4)
     assert 0 < once < 1_000
-    assert pace.rate_per_s == once
+    assert adaptive.rate_per_s == once
 
 
 def test_few_full_buffers_do_not_slow_down_and_are_not_the_accounts() -> None:
-    pace, now_s = Pace(1_000, 100, 0.0), 0.0
+    adaptive, now_s = AdaptiveRate(1_000, 100, 0.0), 0.0
     for _ in range(40):
-        pace.answered(100, 100)
-        taken_for = {pace.throttled(Throttle.UNCLEAR, first=True) for _ in range(3)}
+        adaptive.answered(100, 100)
+        taken_for = {adaptive.throttled(Throttle.UNCLEAR, first=True) for _ in range(3)}
         assert taken_for == {Throttle.UNCLEAR}
         now_s += 0.25
-        pace.fill(now_s)
-    assert pace.rate_per_s == 1_000
+        adaptive.fill(now_s)
+    assert adaptive.rate_per_s == 1_000
 
 
 def test_one_slow_client_that_is_tried_again_and_again_does_not_slow_down() -> None:
-    pace, now_s = Pace(1_000, 100, 0.0), 0.0
+    adaptive, now_s = AdaptiveRate(1_000, 100, 0.0), 0.0
     for _ in range(20):
-        pace.answered(20, 2)
+        adaptive.answered(20, 2)
         for _ in range(18):
-            pace.throttled(Throttle.UNCLEAR, first=False)
+            adaptive.throttled(Throttle.UNCLEAR, first=False)
         now_s += 0.25
-        pace.fill(now_s)
-    assert pace.rate_per_s == 1_000
+        adaptive.fill(now_s)
+    assert adaptive.rate_per_s == 1_000
 
 
 @pytest.mark.parametrize(
