@@ -1,7 +1,8 @@
 """Write the generated pages: `python docs/generate.py` (add `--check` to compare only).
 
 docs/commands.md comes from the very objects that `--help` prints, docs/plan-schema.json from the class that `plan --json`
-prints, the table in docs/embedded-aws.md from the corrections that are applied; a test holds them fresh.
+prints, the table in docs/embedded-aws.md from the corrections that are applied, the one in docs/protocol.md from the routes of the
+`default` function; a test holds them fresh.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import typer
 from whatschat_ops.cli.command import COMMON
 from whatschat_ops.cli.main import build_app
 from whatschat_ops.errors import ExitCode
+from whatschat_ops.handlers import routing
+from whatschat_ops.handlers.routing import Action, Route, WithoutUser
 from whatschat_ops.local.control.corrections import CORRECTIONS
 from whatschat_ops.provision import plan_schema
 
 PAGE = Path(__file__).parent / "commands.md"
 PLAN_SCHEMA = PAGE.with_name("plan-schema.json")
 EMBEDDED_AWS = PAGE.with_name("embedded-aws.md")
+PROTOCOL = PAGE.with_name("protocol.md")
 HEADER = """\
 # Commands
 
@@ -113,11 +117,53 @@ def _help(parameter: Any) -> str:
 
 def embedded_aws_page() -> str:
     """The page with its table of corrections written again between its two markers."""
-    before, marker, rest = EMBEDDED_AWS.read_text(encoding="utf-8").partition("<!-- corrections -->\n")
-    _, end, after = rest.partition("<!-- /corrections -->")
     rows = ["| ministack alone | The embedded AWS | Source |", "|---|---|---|"]
     rows += [f"| {row.what} | {row.why} | {row.source} |" for row in CORRECTIONS]
+    return _with_table(EMBEDDED_AWS, "corrections", rows)
+
+
+def _with_table(page: Path, name: str, rows: list[str]) -> str:
+    before, marker, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
     return f"{before}{marker}{chr(10).join(rows)}\n{end}{after}"
+
+
+def protocol_page() -> str:
+    """The page with its table of routes written again between its two markers."""
+    head = "| type | said by | what the function does | users, beside the common fields | without a user |"
+    return _with_table(PROTOCOL, "routes", [head, "|---|---|---|---|---|", *map(_route_row, routing.ROUTES)])
+
+
+def _route_row(route: Route) -> str:
+    cells = [
+        _codes(route.types) if route.types != ("*",) else "any other",
+        ", ".join(route.vocabularies),
+        _route_action(route),
+        ", else ".join(f"`{field}`" for field in route.own_addresses),
+        _route_without_user(route) if route.action is Action.DELIVER else "",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _route_action(route: Route) -> str:
+    if route.action is not Action.DELIVER:
+        return {Action.PONG: "answers with `pong`", Action.REFUSE: "refuses: `reserved_type`"}[route.action]
+    parts = ["delivers it", f" as `{route.delivered_as}`" if route.delivered_as else ""]
+    parts += [" with `initiatorId`" if route.names_initiator else ""]
+    parts += ["; the sender gets a receipt" if route.has_receipt else ""]
+    return "".join(parts)
+
+
+def _route_without_user(route: Route) -> str:
+    if route.without_user is WithoutUser.UNDELIVERABLE:
+        return f"`undeliverable`: it is meant for {route.meant_for}"
+    if route.undeliverable_with:
+        return f"`{route.without_user}`; with `{route.undeliverable_with}`: `undeliverable`, it is meant for {route.meant_for}"
+    return "sent back as `echo`" if route.without_user is WithoutUser.ECHO else f"`{route.without_user}`"
+
+
+def _codes(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def main() -> int:
@@ -126,6 +172,7 @@ def main() -> int:
         PAGE: commands_page(),
         PLAN_SCHEMA: f"{json.dumps(plan_schema(), indent=2)}\n",
         EMBEDDED_AWS: embedded_aws_page(),
+        PROTOCOL: protocol_page(),
     }
     if "--check" in sys.argv:
         return 0 if all(page.read_text(encoding="utf-8") == text for page, text in pages.items()) else 1

@@ -20,7 +20,7 @@ from .delivery import Delivering, Delivery, Post, Table, UserOutcome
 from .limits import MAX_MESSAGE_BYTES
 from .log import Log
 from .management_api import ManagementApi, PostOutcome, endpoint_url
-from .protocol import Echo, Ping, Refused, SendMessage, Signal
+from .protocol import Deliver, Echo, Ping, Refused
 
 OK: Final = {"statusCode": 200}
 
@@ -66,75 +66,65 @@ class Conversation:
                 self._log.info("echo", outcome.value)
             case Refused(code=code, reason=reason, id=message_id):
                 self._refuse("refused", code, reason, message_id)
-            case SendMessage() as command:
-                self._relay("message:send", command)
-            case Signal() as command:
-                self._relay(command.message["type"], command)
+            case Deliver() as command:
+                self._deliver(command)
 
     @property
     def _now_ms(self) -> int:
         return int(self._now_s * 1000)
 
-    def _relay(self, event: str, command: SendMessage | Signal) -> None:
-        """Deliver a message in the name of the sender, who is whom the table says, not whom the message says."""
+    def _deliver(self, command: Deliver) -> None:
+        """Deliver a message in the name of the sender, who is the user of the connection's row."""
+        sender = self._sender(command)
+        if sender is None:
+            return
+        has_receipt = command.route.has_receipt
+        message_id = self._fallback_message_id if has_receipt and command.id is None else command.id
+        data = protocol.encode(protocol.delivered(command, message_id, sender, self._now_ms))
+        delivery = self._post_to_users(command, data, sender)
+        if delivery is None:
+            self._refuse_size(command.type, len(data), message_id)
+        elif has_receipt:
+            self._reply(protocol.message_sent(message_id, self._now_ms, delivery.counts()))
+        else:
+            self._report_failure(delivery, message_id)
+
+    def _sender(self, command: Deliver) -> str | None:
+        """The user of this connection. None when it is not known; the client then hears why."""
         try:
             sender = self._table.user_of(self._connection_id, self._now_s)
         except AwsCallFailed as failure:
-            self._log.error(event, "failed", reason=str(failure))
-            self._refuse(
-                event, "internal_error", "the message could not be handled; send it again", command.id
-            )
-            return
+            self._log.error(command.type, "failed", reason=str(failure))
+            reason = "the message could not be handled; send it again"
+            self._refuse(command.type, "internal_error", reason, command.id)
+            return None
         if sender is None:
-            self._refuse(event, "not_connected", "this connection has no user; connect again", command.id)
-        elif isinstance(command, SendMessage):
-            self._send_message(event, command, sender)
-        else:
-            self._signal(event, command, sender)
+            reason = "this connection has no user; connect again"
+            self._refuse(command.type, "not_connected", reason, command.id)
+        return sender
 
-    def _send_message(self, event: str, command: SendMessage, sender: str) -> None:
-        message_id = self._fallback_message_id if command.id is None else command.id
-        message = protocol.message_received(command, message_id, sender, self._now_ms)
-        delivery = self._deliver(event, command.recipients, message, sender, message_id)
-        if delivery is not None:
-            self._reply(protocol.message_sent(message_id, self._now_ms, delivery.counts()))
-
-    def _signal(self, event: str, command: Signal, sender: str) -> None:
-        """Signalling is frequent and has its own answers, so only a failure is reported back."""
-        target = command.target_user_id
-        delivery = self._deliver(
-            event, (target,), protocol.signal_received(command, sender), sender, command.id
-        )
-        if delivery is None or delivery.by_user[target] is UserOutcome.DELIVERED:
-            return
-        if delivery.by_user[target] is UserOutcome.OFFLINE:
-            self._reply(protocol.error("target_offline", "the user has no live connection", command.id))
-        else:
-            self._reply(protocol.error("delivery_failed", "the user could not be reached", command.id))
-
-    def _deliver(
-        self,
-        event: str,
-        users: tuple[str, ...],
-        message: protocol.Json,
-        sender: str,
-        message_id: protocol.MessageId | None,
-    ) -> Delivery | None:
-        """None when the message is too large to be sent; the sender then knows."""
-        data = protocol.encode(message)
+    def _post_to_users(self, command: Deliver, data: bytes, sender: str) -> Delivery | None:
+        """None when the message is too large to be sent."""
         if len(data) > MAX_MESSAGE_BYTES:
-            self._refuse_size(event, len(data), message_id)
             return None
         delivery = Delivering(self._table, self._management, self._deadline_s, self._log).deliver(
-            users, data, self._now_s
+            command.recipients(sender), data, self._now_s
         )
         if delivery.posts.get(PostOutcome.TOO_LARGE):
-            self._refuse_size(event, len(data), message_id)
             return None
-        self._log.info(
-            event, "delivered", userId=sender, gone=delivery.posts[PostOutcome.GONE], **delivery.counts()
-        )
+        gone = delivery.posts[PostOutcome.GONE]
+        self._log.info(command.type, "delivered", userId=sender, gone=gone, **delivery.counts())
         return delivery
+
+    def _report_failure(self, delivery: Delivery, message_id: protocol.MessageId | None) -> None:
+        """Signals are frequent and have answers of their own, so the sender hears of a failure only."""
+        outcomes = list(delivery.by_user.values())
+        if failed := outcomes.count(UserOutcome.FAILED):
+            reason = "the user" if len(outcomes) == 1 else f"{failed} of {len(outcomes)} users"
+            self._reply(protocol.error("delivery_failed", f"{reason} could not be reached", message_id))
+        elif set(outcomes) == {UserOutcome.OFFLINE}:
+            reason = "the user has" if len(outcomes) == 1 else "the users have"
+            self._reply(protocol.error("target_offline", f"{reason} no live connection", message_id))
 
     def _refuse_size(self, event: str, size_bytes: int, message_id: protocol.MessageId | None) -> None:
         reason = f"a message can have {MAX_MESSAGE_BYTES} bytes with its envelope, not {size_bytes}"

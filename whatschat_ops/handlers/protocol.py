@@ -1,7 +1,7 @@
 """The messages between clients and the `default` function (docs/protocol.md has an example of each).
 
-Takes a message's body and gives a command; takes what happened and gives the messages to send. Pure. Any body at
-all gives a command: one that cannot be understood is `Refused`, which tells the sender why.
+Takes a message's body and gives a command, by the table in `routing`; takes what happened and gives the messages to
+send. Pure. Any body at all gives a command: one that cannot be understood is `Refused`, which tells the sender why.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn
 
 from .limits import MAX_TYPE_CHARACTERS, MAX_USER_ID_CHARACTERS, is_user_id
+from .routing import LIST_FIELDS, SERVER, Action, Route, WithoutUser, route_of
 
 MAX_RECIPIENTS: Final = 100
 MAX_MESSAGE_ID_CHARACTERS: Final = 128
@@ -22,6 +23,8 @@ MessageId = str | int
 ErrorCode = Literal[
     "bad_json",
     "bad_message",
+    "reserved_type",
+    "undeliverable",
     "too_many_recipients",
     "message_too_large",
     "not_connected",
@@ -41,27 +44,31 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """A type we do not know: send it back."""
+    """There is no user to deliver it to: send it back."""
 
     original: Json
 
 
 @dataclass(frozen=True, slots=True)
-class SendMessage:
-    """Deliver `content` (all other fields of the message) to every live connection of the recipients."""
+class Deliver:
+    """Deliver the message to every live connection of some users, in the way of its route."""
 
     id: MessageId | None
-    recipients: tuple[str, ...]
-    content: Json
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """Relay call signalling, as it is, to every live connection of one user."""
-
-    id: MessageId | None
-    target_user_id: str
     message: Json
+    route: Route
+    named: tuple[str, ...]
+    participants: tuple[str, ...] = ()
+    """Users who get it unless they are the sender: the sender is a participant, too."""
+
+    @property
+    def type(self) -> str:
+        """As the client sent it."""
+        return str(self.message["type"])
+
+    def recipients(self, sender: str) -> tuple[str, ...]:
+        """The users to deliver to, each once."""
+        others = (user for user in self.participants if user != sender)
+        return tuple(dict.fromkeys((*self.named, *others)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,7 @@ class Refused:
     id: MessageId | None = None
 
 
-Command = Ping | Echo | SendMessage | Signal | Refused
+Command = Ping | Echo | Deliver | Refused
 
 
 class _Bad(Exception):
@@ -98,18 +105,55 @@ def _command(message: Json, message_id: MessageId | None) -> Command:
     kind = message.get("type")
     if not isinstance(kind, str) or not 0 < len(kind) <= MAX_TYPE_CHARACTERS:
         raise _Bad("bad_message", f"type must be a string of 1 to {MAX_TYPE_CHARACTERS} characters")
-    if kind == "ping":
+    route = route_of(kind)
+    if route.action is Action.PONG:
         return Ping(message_id)
-    if kind == "message:send":
-        content = {key: value for key, value in message.items() if key not in _ENVELOPE}
-        return SendMessage(message_id, _recipients(message), content)
-    if kind.startswith("call:"):
-        return Signal(message_id, _user_id(message.get("targetUserId"), "targetUserId"), message)
+    if route.action is Action.REFUSE:
+        raise _Bad("reserved_type", f"only the server sends {kind}")
+    for fields in route.addresses:
+        users = {field: _users(message, field) for field in fields}
+        if any(users.values()):
+            return _deliver(message, message_id, route, users)
+    return _without_user(message, route)
+
+
+def _deliver(
+    message: Json, message_id: MessageId | None, route: Route, users: dict[str, list[str]]
+) -> Deliver:
+    count = sum(map(len, users.values()))
+    if count > MAX_RECIPIENTS:
+        raise _Bad("too_many_recipients", f"a message can have {MAX_RECIPIENTS} recipients, not {count}")
+    participants = tuple(users.pop("participants", ()))
+    named = dict.fromkeys(user for of_field in users.values() for user in of_field)
+    return Deliver(message_id, message, route, tuple(named), participants)
+
+
+def _without_user(message: Json, route: Route) -> Command:
+    fields = [field for group in route.addresses for field in group]
+    names = ", ".join(dict.fromkeys(fields))
+    if route.without_user is WithoutUser.UNDELIVERABLE or route.undeliverable_with in message:
+        raise _Bad("undeliverable", f"it is meant for {route.meant_for}; name users in one of {names}")
+    if route.without_user is WithoutUser.BAD_MESSAGE:
+        raise _Bad("bad_message", f"it names no user; one of {names} must")
     return Echo(message)
 
 
-_ENVELOPE: Final = frozenset({"type", "id", "messageId", "recipients", "recipientId", "from", "timestamp"})
-"""Fields of message:send that are ours to read or to set; the others are its content."""
+def _users(message: Json, field: str) -> list[str]:
+    """The users that an address field names; none when it is not there, empty, or means the functions."""
+    value = message.get(field)
+    if value is None or (field == "to" and value == SERVER):
+        return []
+    if field in LIST_FIELDS and not isinstance(value, list):
+        raise _Bad("bad_message", f"{field} must be a list of user ids")
+    return list(_user_ids(value if field in LIST_FIELDS else [value], field))
+
+
+def _user_ids(values: list[Any], field: str) -> Iterator[str]:
+    for value in values:
+        if not is_user_id(value):
+            rule = f"strings of 1 to {MAX_USER_ID_CHARACTERS} characters, no control characters"
+            raise _Bad("bad_message", f"{field} must hold user ids: {rule}")
+        yield value
 
 
 def _parse_object(body: str | None, is_base64: bool) -> Json:
@@ -147,27 +191,6 @@ def _message_id(message: Json) -> MessageId | None:
     )
 
 
-def _recipients(message: Json) -> tuple[str, ...]:
-    recipients = message.get("recipients")
-    if recipients is None and "recipientId" in message:
-        recipients = [message["recipientId"]]
-    if not isinstance(recipients, list) or not recipients:
-        raise _Bad("bad_message", "recipients must be a list of user ids")
-    if len(recipients) > MAX_RECIPIENTS:
-        raise _Bad(
-            "too_many_recipients", f"a message can have {MAX_RECIPIENTS} recipients, not {len(recipients)}"
-        )
-    return tuple(dict.fromkeys(_user_id(recipient, "recipients") for recipient in recipients))
-
-
-def _user_id(value: object, field: str) -> str:
-    if is_user_id(value):
-        return value
-    raise _Bad(
-        "bad_message", f"{field} must hold user ids: strings of 1 to {MAX_USER_ID_CHARACTERS} characters"
-    )
-
-
 def encode(message: Mapping[str, Any]) -> bytes:
     """JSON as UTF-8, without spaces: API Gateway meters bytes."""
     try:
@@ -182,7 +205,7 @@ def pong(message_id: MessageId | None, now_ms: int) -> Json:
 
 
 def echo(original: Json) -> Json:
-    """The answer to an unknown type."""
+    """The answer to a message that names no user."""
     return {"type": "echo", "original": original}
 
 
@@ -191,25 +214,24 @@ def error(code: ErrorCode, reason: str, message_id: MessageId | None = None) -> 
     return _with_id({"type": "error", "code": code, "message": reason}, message_id)
 
 
-def message_received(command: SendMessage, message_id: MessageId, sender: str, now_ms: int) -> Json:
-    """What the recipients of a message get. Who sent it, and when, is never taken from the message."""
-    return {
-        **command.content,
-        "type": "message:received",
-        "id": message_id,
+def delivered(command: Deliver, message_id: MessageId | None, sender: str, now_ms: int) -> Json:
+    """What recipients get. Who sent it, and when, is never taken from the message."""
+    route = command.route
+    message = {
+        **{field: value for field, value in command.message.items() if field not in route.hidden},
+        "type": route.delivered_as or command.type,
         "from": sender,
+        "userId": sender,
         "timestamp": now_ms,
     }
+    if route.names_initiator or "initiatorId" in message:
+        message["initiatorId"] = sender
+    return _with_id(message, message_id if route.has_receipt else None)
 
 
-def signal_received(command: Signal, sender: str) -> Json:
-    """What the target of call signalling gets."""
-    return {**command.message, "from": sender}
-
-
-def message_sent(message_id: MessageId, now_ms: int, counts: Mapping[str, int]) -> Json:
+def message_sent(message_id: MessageId | None, now_ms: int, counts: Mapping[str, int]) -> Json:
     """The receipt for the sender of a message."""
-    return {"type": "message:sent", "id": message_id, "timestamp": now_ms, **counts}
+    return _with_id({"type": "message:sent", "timestamp": now_ms, **counts}, message_id)
 
 
 def _with_id(message: Json, message_id: MessageId | None) -> Json:

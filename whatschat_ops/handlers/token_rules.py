@@ -1,9 +1,9 @@
 """Which tokens `$connect` accepts: the rules alone, without the library that checks a signature.
 
 A token is a JWT signed with HS256 (no other algorithm is accepted, whatever its header says) that expires and has not
-expired. The user is the claim `userId`, else `sub`: a string of 1 to 256 printable characters. A number is refused, for
-`42` and `"42"` would become the same user. `nbf` and `iat` are honoured; a token with an audience (`aud`) is for another
-application and refused (RFC 7519, 4.1.3).
+expired. The user is the claim `userId`, else `sub`: a string of 1 to 256 characters, none of them a control character.
+A number is refused, for `42` and `"42"` would become the same user. `nbf` and `iat` are honoured; a token with an
+audience (`aud`) is for another application and refused (RFC 7519, 4.1.3).
 
 `tokens` applies the rules in Lambda; `sockets.tokens` makes tokens by them and explains a refusal.
 """
@@ -33,6 +33,15 @@ USER_CLAIMS: Final = ("userId", "sub")
 START_CLAIMS: Final = ("nbf", "iat")
 """The times before which a token is not valid yet."""
 
+ONLY_SIGNATURE: Final[Any] = {
+    f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
+}
+"""Options for PyJWT: the claims are checked by these rules, against a given clock and for values that PyJWT does not expect."""
+
+UNREADABLE: Final = (ValueError, TypeError, RecursionError)
+"""What PyJWT raises beside its own errors: a header can be nested deeper than the JSON parser can follow, for example,
+and that is before any signature."""
+
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*", re.ASCII)
 _SUBPROTOCOL: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 """A token of HTTP (RFC 9110, 5.6.2), as which RFC 6455 lets a client offer a subprotocol; every JWT is one."""
@@ -59,9 +68,23 @@ def time_of(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    seconds = None if isinstance(value, bool) else _float(value)
+    if seconds is None or not math.isfinite(seconds):
         raise ValueError(f"{name} is not a time")
-    return value
+    return seconds
+
+
+def _float(value: object) -> float | None:
+    """None when it is no number, or one beyond a float, which JSON can hold."""
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:
+        return None
+
+
+def has_audience(claims: Mapping[str, Any]) -> bool:
+    """Whether a token is for some application: also with an empty `aud`, which PyJWT takes for none."""
+    return claims.get("aud") is not None
 
 
 def starts_later(start_s: float | None, now_s: float) -> bool:

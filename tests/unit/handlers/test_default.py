@@ -13,89 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatschat_ops.handlers.aws_api import AwsCallFailed
-from whatschat_ops.handlers.connections_table import StoredConnection
-from whatschat_ops.handlers.default import Conversation
+from tests.unit.handlers.chat import NOW_S, SENT_AT_MS, Chat
 from whatschat_ops.handlers.delivery import CONCURRENCY, Delivering, UserOutcome, in_parallel, user_outcome
 from whatschat_ops.handlers.limits import MAX_MESSAGE_BYTES
 from whatschat_ops.handlers.log import Log
 from whatschat_ops.handlers.management_api import PostOutcome
 from whatschat_ops.handlers.protocol import ErrorCode
-
-NOW_S = 1_800_000_000.0
-SENT_AT_MS = 1_800_000_000_000
-
-
-class FakeTable:
-    """Live connections: connection id -> user."""
-
-    def __init__(self, users: dict[str, str]) -> None:
-        self.users = users
-        self.reads = 0
-        self.deleted: list[str] = []
-        self.failing_users: set[str] = set()
-        self.fails = False
-
-    def user_of(self, connection_id: str, now_s: float) -> str | None:
-        assert now_s == NOW_S
-        self.reads += 1
-        if self.fails:
-            raise AwsCallFailed("GetItem", "InternalServerError")
-        return self.users.get(connection_id)
-
-    def connections_of(self, user_id: str, now_s: float) -> list[StoredConnection]:
-        assert now_s == NOW_S
-        if user_id in self.failing_users:
-            raise AwsCallFailed("Query", "ThrottlingException")
-        return [StoredConnection(key, {"S": "t"}) for key, user in self.users.items() if user == user_id]
-
-    def delete_gone(self, connection: StoredConnection) -> bool:
-        if self.fails:
-            raise AwsCallFailed("DeleteItem", "InternalServerError")
-        self.deleted.append(connection.connection_id)
-        return True
-
-
-class FakeManagement:
-    """@connections: remembers what every connection got."""
-
-    def __init__(self, outcomes: dict[str, PostOutcome] | None = None) -> None:
-        self.outcomes = outcomes or {}
-        self.got: dict[str, list[dict[str, Any]]] = {}
-
-    def post(self, connection_id: str, data: bytes, log: Log) -> PostOutcome:
-        outcome = self.outcomes.get(connection_id, PostOutcome.DELIVERED)
-        if len(data) > MAX_MESSAGE_BYTES:
-            outcome = PostOutcome.TOO_LARGE
-        if outcome is PostOutcome.DELIVERED:
-            self.got.setdefault(connection_id, []).append(json.loads(data))
-        return outcome
-
-
-class Chat:
-    """alice on a1, bob on b1 and b2, carol on c1; messages come from a1."""
-
-    def __init__(self, **outcomes: PostOutcome) -> None:
-        self.table = FakeTable({"a1": "alice", "b1": "bob", "b2": "bob", "c1": "carol"})
-        self.management = FakeManagement(outcomes)
-
-    def send(self, connection_id: str = "a1", seconds_left: float = 10.0, **message: Any) -> None:
-        self.send_body(json.dumps(message), connection_id, seconds_left)
-
-    def send_body(self, body: str, connection_id: str = "a1", seconds_left: float = 10.0) -> None:
-        Conversation(
-            connection_id,
-            "gateway-id",
-            self.table,
-            self.management,
-            now_s=NOW_S,
-            seconds_left=seconds_left,
-            log=Log("request", connection_id),
-        ).answer(body, False)
-
-    @property
-    def got(self) -> dict[str, list[dict[str, Any]]]:
-        return self.management.got
 
 
 def receipt(**counts: int) -> dict[str, Any]:
@@ -123,6 +46,7 @@ def test_message_reaches_every_connection_of_every_recipient() -> None:
         "type": "message:received",
         "id": "m1",
         "from": "alice",
+        "userId": "alice",
         "timestamp": SENT_AT_MS,
         "text": "hi",
     }
@@ -144,7 +68,7 @@ def test_sender_is_whom_the_table_says() -> None:
     chat = Chat()
     forged: dict[str, Any] = {"from": "bob", "userId": "bob"}
     chat.send(type="message:send", recipients=["carol"], **forged)
-    assert chat.got["c1"][0]["from"] == "alice"
+    assert (chat.got["c1"][0]["from"], chat.got["c1"][0]["userId"]) == ("alice", "alice")
 
 
 @pytest.mark.parametrize(
@@ -152,6 +76,7 @@ def test_sender_is_whom_the_table_says() -> None:
     [
         {"type": "message:send", "id": 3, "recipients": ["bob"]},
         {"type": "call:offer", "id": 3, "targetUserId": "bob"},
+        {"type": "typing", "id": 3, "to": "bob"},
     ],
 )
 def test_connection_without_a_row_may_not_send(message: dict[str, Any]) -> None:
@@ -236,6 +161,8 @@ def test_signal_reaches_every_connection_of_the_target_and_is_not_acknowledged()
         "targetUserId": "bob",
         "candidate": {"sdpMid": "0"},
         "from": "alice",
+        "userId": "alice",
+        "timestamp": SENT_AT_MS,
     }
     assert chat.got == {"b1": [relayed], "b2": [relayed]}
 
@@ -250,6 +177,29 @@ def test_signal_that_fails_is_an_error() -> None:
     chat = Chat(c1=PostOutcome.FAILED)
     chat.send(type="call:offer", targetUserId="carol")
     assert [m["code"] for m in chat.got["a1"]] == ["delivery_failed"]
+
+
+def test_signal_to_several_users_reports_those_that_failed_and_not_those_offline() -> None:
+    chat = Chat(c1=PostOutcome.FAILED)
+    chat.send(type="call:end", participants=["alice", "bob", "carol", "nobody"])
+    assert [(m["code"], m["message"]) for m in chat.got["a1"]] == [
+        ("delivery_failed", "1 of 3 users could not be reached")
+    ]
+
+    chat = Chat()
+    chat.send(type="call:end", participants=["alice", "bob", "nobody"])
+    assert sorted(chat.got) == ["b1", "b2"]
+
+    chat.send(type="call:end", participants=["alice", "nobody", "dave"])
+    assert [(m["code"], m["message"]) for m in chat.got["a1"]] == [
+        ("target_offline", "the users have no live connection")
+    ]
+
+
+def test_call_that_only_the_sender_is_left_in_ends_without_an_answer() -> None:
+    chat = Chat()
+    chat.send(type="call:end", callId="c", participants=["alice"])
+    assert chat.got == {}
 
 
 def test_sender_that_is_gone_is_fine() -> None:

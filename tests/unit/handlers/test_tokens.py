@@ -43,6 +43,13 @@ def test_sub_is_the_user_when_there_is_no_user_id() -> None:
     assert verify(mint({"sub": "bob", "userId": None, "exp": NOW_S + 60}), SECRET, NOW_S) == "bob"
 
 
+@pytest.mark.parametrize(
+    "user", ["علی\u200cرضا", "👨\u200d👩\u200d👧", "Jean\u00a0Luc", "a b", "\U0001fae8", "a" * 256]
+)
+def test_names_that_people_have_are_users(user: str) -> None:
+    assert verify(mint({"userId": user, "exp": NOW_S + 60}), SECRET, NOW_S) == user
+
+
 def test_user_id_wins_over_sub_even_if_sub_is_no_string() -> None:
     assert verify(mint({**CLAIMS, "sub": 7}), SECRET, NOW_S) == "alice"
 
@@ -58,6 +65,10 @@ def test_user_id_wins_over_sub_even_if_sub_is_no_string() -> None:
         ({"userId": "alice", "exp": [1]}, "exp is not a time"),
         ({"userId": "alice", "exp": True}, "exp is not a time"),
         ({"userId": "alice", "exp": float("inf")}, "exp is not a time"),
+        ({"userId": "alice", "exp": 10**400}, "exp is not a time"),
+        ({"userId": "alice", "exp": -(10**400)}, "exp is not a time"),
+        ({**CLAIMS, "nbf": 10**400}, "nbf is not a time"),
+        ({**CLAIMS, "iat": 10**400}, "iat is not a time"),
         ({**CLAIMS, "nbf": NOW_S + 60}, "not yet valid"),
         ({**CLAIMS, "iat": NOW_S + 60}, "not yet valid"),
         ({**CLAIMS, "nbf": "soon"}, "nbf is not a time"),
@@ -67,7 +78,13 @@ def test_user_id_wins_over_sub_even_if_sub_is_no_string() -> None:
         ({"userId": {"id": "alice"}, "exp": NOW_S + 60}, "no user"),
         ({"userId": "a" * 257, "exp": NOW_S + 60}, "no user"),
         ({"userId": "a\nb", "exp": NOW_S + 60}, "no user"),
+        ({"userId": "a\x7fb", "exp": NOW_S + 60}, "no user"),
+        ({"userId": "a\u2028b", "exp": NOW_S + 60}, "no user"),
+        ({"userId": "\ud800", "exp": NOW_S + 60}, "no user"),
         ({**CLAIMS, "aud": "another-service"}, "audience"),
+        ({**CLAIMS, "aud": ""}, "audience"),
+        ({**CLAIMS, "aud": 0}, "audience"),
+        ({**CLAIMS, "aud": []}, "audience"),
     ],
 )
 def test_well_signed_token_with_bad_claims_is_refused(claims: dict[str, Any], reason: str) -> None:
@@ -120,8 +137,9 @@ def test_any_text_is_refused_and_never_crashes(token: str) -> None:
     refusal(token)
 
 
+huge = st.integers(-4000, 4000).map(lambda digits: (10 ** abs(digits)) * (1 if digits > 0 else -1))
 json_values = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    st.none() | st.booleans() | st.floats() | st.integers() | huge | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
