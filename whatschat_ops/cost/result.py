@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from whatschat_ops.pricing.amounts import plain
 from whatschat_ops.pricing.pricing import Charge
-from whatschat_ops.pricing.rates import Rate, RateCard, RateKey
+from whatschat_ops.pricing.rates import Rate, RateCard, RateKey, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +96,6 @@ class RateRow:
     as_of: date
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """A price up to a quantity; None for all the rest."""
-
-    price: Decimal
-    up_to: Decimal | None
-
-
 def rate_rows(guide: RateCard, aws: RateCard) -> list[RateRow]:
     """Both cards, rate by rate."""
     return [
@@ -124,5 +116,6 @@ def rate_rows(guide: RateCard, aws: RateCard) -> list[RateRow]:
 
 def _tiers(rate: Rate) -> tuple[Tier, ...]:
     return tuple(
-        Tier(plain(tier.price), None if tier.up_to is None else plain(tier.up_to)) for tier in rate.tiers
+        Tier(price=plain(tier.price), up_to=None if tier.up_to is None else plain(tier.up_to))
+        for tier in rate.tiers
     )

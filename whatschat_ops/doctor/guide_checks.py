@@ -10,8 +10,6 @@ from whatschat_ops.doctor.areas import chime as chime_checks
 from whatschat_ops.doctor.areas import websocket as websocket_checks
 from whatschat_ops.doctor.check import Check
 
-AREAS = ("websocket", "chime")
-
 
 def guide_checks(settings: Settings, aws: Aws, *, area: str | None = None) -> list[Check]:
     """The checks of one area (`websocket`, `chime`) or of both."""

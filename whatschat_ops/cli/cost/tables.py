@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from whatschat_ops.cost.result import Estimate, Line, Price, RateRow, Tier, Totals
+    from whatschat_ops.cost.result import Estimate, Line, Price, RateRow, Totals
+    from whatschat_ops.pricing.rates import Tier
 
 NOT_PRICED = "–"
 
