@@ -16,6 +16,7 @@ from enum import StrEnum
 from urllib.parse import SplitResult, urlsplit
 
 from whatschat_ops.errors import UsageError
+from whatschat_ops.quotas import STAGE_PATTERN
 from whatschat_ops.redaction import redact
 
 DEFAULT_STAGE = "production"
@@ -29,7 +30,7 @@ _AWS_HOST = re.compile(r".*\.(amazonaws\.com(\.cn)?|api\.aws)")
 _EMBEDDED_PATH = re.compile(r"/_aws/execute-api/(?P<api_id>[^/]+)(/(?P<stage>[^/]+))?")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+:[0-9a-f:.]*")
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*")
-_STAGE = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_STAGE = re.compile(STAGE_PATTERN)
 
 
 class EndpointKind(StrEnum):

@@ -56,6 +56,12 @@ MAX_INTEGRATION_TIMEOUT_MS: Final = 29_000
 MAX_URL_CHARACTERS: Final = 4_096
 """Of a handshake's URL (websocket-quotas, not adjustable)."""
 
+CONNECTION_ID_PATTERN: Final = r"[A-Za-z0-9_-]{15}="
+"""The whole of a connection id, such as `R0oXAdfD0kwCH6w=`: 11 bytes in URL-safe base64. As seen; AWS does not document it."""
+
+STAGE_PATTERN: Final = r"[A-Za-z0-9_-]{1,128}"
+"""The whole of a stage's name (API Gateway v2 API reference, CreateStage)."""
+
 # API Gateway: the account
 
 API_REQUESTS: Final = RateLimit(10_000, 5_000)
@@ -120,10 +126,19 @@ LOG_TAIL_BYTES: Final = 4 * 1024
 READ_UNIT_BYTES: Final = 4 * 1024
 """One consistent read, or two that are eventually consistent (DynamoDB developer guide, read-write-operations.html)."""
 
+MAX_KEY_BYTES: Final = 2_048
+"""Of the partition key of a table or an index (DynamoDB developer guide, ServiceQuotas.html)."""
+
+TABLE_NAME_PATTERN: Final = r"[A-Za-z0-9_.-]{3,255}"
+"""The whole of a table's name (DynamoDB API reference, CreateTable)."""
+
 MAX_BATCH_STATEMENTS: Final = 25
 """Of a BatchExecuteStatement (DynamoDB API reference)."""
 
-# IAM
+# Accounts and IAM
+
+ACCOUNT_ID_CHARACTERS: Final = 12
+"""Digits of an account's id (AWS Account Management reference)."""
 
 MAX_INLINE_POLICY_CHARACTERS: Final[Mapping[str, int]] = {"user": 2_048, "group": 5_120, "role": 10_240}
 """Of all inline policies of a user, group or role together, white space not counted (iam-quotas, not adjustable)."""

@@ -41,6 +41,7 @@ LAYERS: Final = (
 
 SAME_LAYER: Final[Mapping[tuple[str, str], str]] = {
     ("endpoint", "errors"): "an endpoint that cannot be read is one of our errors",
+    ("endpoint", "quotas"): "what a stage may be called is a rule of AWS",
     ("endpoint", "redaction"): "a URL may carry a token, which no error may show",
     ("message_size", "errors"): "a message that is too large is one of our errors",
     ("message_size", "quotas"): "the limits that it checks",

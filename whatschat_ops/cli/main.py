@@ -89,8 +89,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _as_usage_error(error: Any, arguments: list[str]) -> UsageError:
+    from whatschat_ops.quotas import CONNECTION_ID_PATTERN
+
     path = error.ctx.command_path if error.ctx else "whatschat-ops"
-    ids = [argument for argument in arguments if re.fullmatch(r"-[\w-]{14}=", argument)]
+    ids = [
+        argument
+        for argument in arguments
+        if argument.startswith("-") and re.fullmatch(CONNECTION_ID_PATTERN, argument)
+    ]
     if ids and "--" not in arguments:  # API Gateway's ids may begin with a dash, as options do
         return UsageError(f"{ids[0]} looks like an option.", hint=f"{path} -- {ids[0]}")
     return UsageError(_in_plain_words(error.format_message()), hint=f"{path} --help")

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from whatschat_ops.config.settings import Settings
-from whatschat_ops.quotas import MAX_BUCKET_NAME_CHARACTERS, MAX_STATE_MACHINE_NAME_CHARACTERS
+from whatschat_ops.quotas import (
+    ACCOUNT_ID_CHARACTERS,
+    MAX_BUCKET_NAME_CHARACTERS,
+    MAX_STATE_MACHINE_NAME_CHARACTERS,
+)
 
 ROUTE_FUNCTIONS: Final[Mapping[str, str]] = {
     "$connect": "connect",
@@ -21,8 +25,6 @@ LIVE_ALIAS = "live"
 BROADCAST_WORKER = "broadcast-worker"
 """Short name of the function that sends one shard of a distributed broadcast."""
 USER_INDEX = "userId-index"
-
-ACCOUNT_ID_LENGTH: Final = 12
 
 
 def _within(name: str, length: int) -> str:
@@ -123,7 +125,7 @@ class Names:
 
     def broadcast_bucket(self, account_id: str) -> str:
         """Name of the bucket of distributed broadcasts. Bucket names are everybody's, so the account is in it."""
-        room = MAX_BUCKET_NAME_CHARACTERS - 1 - ACCOUNT_ID_LENGTH
+        room = MAX_BUCKET_NAME_CHARACTERS - 1 - ACCOUNT_ID_CHARACTERS
         return f"{_within(f'{self.stack}-broadcast', room)}-{account_id}"
 
     @property

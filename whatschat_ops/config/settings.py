@@ -17,6 +17,8 @@ from whatschat_ops.quotas import (
     MAX_INTEGRATION_TIMEOUT_MS,
     MIN_FUNCTION_MEMORY_MB,
     MIN_INTEGRATION_TIMEOUT_MS,
+    STAGE_PATTERN,
+    TABLE_NAME_PATTERN,
 )
 
 LOG_RETENTION_DAYS = (
@@ -84,7 +86,7 @@ class WebSocketSettings(Section, frozen=True):
     """The WebSocket API in API Gateway."""
 
     enabled: Annotated[bool, Meta(description="AWS_API_GATEWAY_WEBSOCKET_ENABLED of the application.")] = True
-    stage: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,128}$", description="Stage name.")] = "production"
+    stage: Annotated[str, Meta(pattern=f"^{STAGE_PATTERN}$", description="Stage name.")] = "production"
     route_selection_expression: Annotated[
         str, Meta(pattern=r"^\$\{?request\.", description="How API Gateway finds a message's route.")
     ] = "$request.body.type"
@@ -112,7 +114,7 @@ class ConnectionsSettings(Section, frozen=True):
     """The DynamoDB table of open connections."""
 
     table_name: Annotated[
-        str, Meta(pattern=r"^[A-Za-z0-9_.-]{3,255}$", description="Table name (CONNECTIONS_TABLE).")
+        str, Meta(pattern=f"^{TABLE_NAME_PATTERN}$", description="Table name (CONNECTIONS_TABLE).")
     ] = "websocket-connections"
     ttl_hours: Annotated[
         int, Meta(ge=1, le=24 * 365, description="A connection's row expires after this time.")
@@ -251,7 +253,7 @@ class ChimeSettings(Section, frozen=True):
     ledger_table_name: Annotated[
         str,
         Meta(
-            pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+            pattern=f"^{TABLE_NAME_PATTERN}$",
             description="Table of the meetings that we made (Chime itself cannot list them).",
         ),
     ] = "chime-meetings"

@@ -14,12 +14,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from whatschat_ops.errors import UsageError
+from whatschat_ops.quotas import MAX_KEY_BYTES
 
 LARGEST_SAMPLE = 100_000
 """A sample of so many connections is held in memory until the table has been read; a percentage is not."""
-
-LONGEST_USER_ID = 2048
-"""Bytes: the most that the key of an index can have (DynamoDB developer guide, "Service quotas")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +170,8 @@ def _user_of(line: bytes, path: Path, number: int) -> str | None:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}, line {number}: it is not UTF-8 text ({error.reason}).") from error
-    if len(text.encode()) > LONGEST_USER_ID:
-        raise UsageError(f"{path}, line {number}: no user id is longer than {LONGEST_USER_ID:,} bytes.")
+    if len(text.encode()) > MAX_KEY_BYTES:
+        raise UsageError(f"{path}, line {number}: no user id is longer than {MAX_KEY_BYTES:,} bytes.")
     return None if not text or text.startswith("#") else text
 
 

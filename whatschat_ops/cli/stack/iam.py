@@ -13,13 +13,14 @@ import typer
 from whatschat_ops.cli.command import YesOption, command
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import ChecksFailed, NotFound, UsageError
+from whatschat_ops.quotas import ACCOUNT_ID_CHARACTERS
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.attachments import Attachment, Principal
     from whatschat_ops.stack.iam_check import PermissionCheck
 
 
-ACCOUNT_ID = re.compile("[0-9]{12}")
+ACCOUNT_ID = re.compile(f"[0-9]{{{ACCOUNT_ID_CHARACTERS}}}")
 
 
 class Component(StrEnum):

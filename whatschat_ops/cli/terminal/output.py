@@ -188,8 +188,8 @@ class Output:
             return {
                 field.name: self.encode(getattr(value, field.name)) for field in dataclasses.fields(value)
             }
-        if hasattr(value, "model_dump"):  # a pydantic model, which is not worth importing pydantic for
-            return self.encode(value.model_dump())
+        if fields := getattr(value, "__struct_fields__", None):  # a msgspec struct
+            return {name: self.encode(getattr(value, name)) for name in fields}
         if isinstance(value, Secret):
             return value.reveal() if self.show_secrets else str(value)
         if isinstance(value, Mapping):
