@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.amounts import Amount, plain
 from whatschat_ops.pricing.pricing import Charge
 from whatschat_ops.pricing.rates import Rate, RateCard, RateKey, Tier
 
@@ -116,6 +116,6 @@ def rate_rows(guide: RateCard, aws: RateCard) -> list[RateRow]:
 
 def _tiers(rate: Rate) -> tuple[Tier, ...]:
     return tuple(
-        Tier(price=plain(tier.price), up_to=None if tier.up_to is None else plain(tier.up_to))
+        Tier(Amount(plain(tier.price)), None if tier.up_to is None else Amount(plain(tier.up_to)))
         for tier in rate.tiers
     )
