@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +14,11 @@ from whatschat_ops.config.loading import ENVIRONMENT_VARIABLES
 # How long an example takes says something about the machine, not about the program.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+# A shell without job control starts what runs in its background (`pytest &`) with SIGINT ignored, and children inherit
+# that: no command that a test starts could then be interrupted.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
