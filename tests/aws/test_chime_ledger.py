@@ -60,7 +60,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             AttributeDefinitions=[{"AttributeName": "meetingId", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        yield World(aws, ChimeInProcess(tmp_path / "chime.json"))
+        yield World(aws, ChimeInProcess(tmp_path / "chime.sqlite3"))
 
 
 def test_meeting_is_written_into_the_ledger(world: World) -> None:

@@ -179,7 +179,7 @@ def test_stop_leaves_no_process_and_no_temporary_file(own_aws: EmbeddedAws) -> N
     assert service.stop().stopped
     assert [process for process in processes if process.is_running()] == []
     left = {path.name for path in (own_aws.state_directory / "local").iterdir()}
-    assert left <= {"aws", "objects", "chime.json", "credentials.json", "service.lock", "service.log"}
+    assert left <= {"aws", "objects", "credentials.json", "service.lock", "service.log"}
     assert not service.stop().stopped
 
 

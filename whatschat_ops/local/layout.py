@@ -7,7 +7,7 @@
         credentials.json    the access key of the IAM user `operator` (mode 0600)
         aws/                the state of every AWS service
         objects/            S3 objects
-        chime.json          Chime SDK meetings
+        chime.sqlite3       Chime SDK meetings
         work/               unpacked functions and temporary files; emptied at every start
 
 Imports neither ministack nor uvicorn.
@@ -87,7 +87,7 @@ class Layout:
     @property
     def chime_file(self) -> Path:
         """Chime SDK meetings."""
-        return self.root / "chime.json"
+        return self.root / "chime.sqlite3"
 
     @property
     def work(self) -> Path:

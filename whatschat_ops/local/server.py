@@ -161,6 +161,7 @@ class _Parts:
     async def close(self) -> None:
         """End what runs, and save the state. The gateway is closed before, while functions can still be called."""
         await self.executor.close()
+        self.meetings.close()
         await self.control_plane.close()
 
 

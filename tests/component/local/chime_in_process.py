@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from whatschat_ops.local.chime import ChimeMeetings
 from whatschat_ops.local.interfaces import Denial, HttpRequest, LambdaFunction, WebSocketApi
@@ -22,6 +25,8 @@ from whatschat_ops.local.interfaces import Denial, HttpRequest, LambdaFunction, 
 ENDPOINT = "http://chime.test"
 REGION = "us-east-1"
 START = 1_790_000_000.0
+UNKNOWN = "00000000-0000-0000-0000-000000000000"
+ALL = {"Audio": "SendReceive", "Video": "SendReceive", "Content": "SendReceive"}
 
 
 @dataclass
@@ -144,6 +149,19 @@ class ChimeInProcess:
             )
         )
         return AWSResponse(request.url, answer.status, answer.headers, _Body(answer.body))
+
+
+def create(client: Any, token: str | None = None, **parameters: Any) -> dict[str, Any]:
+    """CreateMeeting's meeting."""
+    values = {"ExternalMeetingId": "call-alice-1", "MediaRegion": "eu-central-1", **parameters}
+    answer = client.create_meeting(ClientRequestToken=token or uuid.uuid4().hex, **values)
+    return dict(answer["Meeting"])
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
+    """The error code and the HTTP status of a refused call."""
+    response = error.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def _bytes(value: bytes | str) -> bytes:

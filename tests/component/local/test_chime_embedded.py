@@ -9,34 +9,19 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.component.local.chime_in_process import REGION, ChimeInProcess
+from tests.component.local.chime_in_process import REGION, UNKNOWN, ChimeInProcess, code, create
 from whatschat_ops.config.settings import CHIME_MEDIA_REGIONS
-from whatschat_ops.errors import LocalError
 from whatschat_ops.local.interfaces import Denial, HttpRequest
-
-UNKNOWN = "00000000-0000-0000-0000-000000000000"
-ALL = {"Audio": "SendReceive", "Video": "SendReceive", "Content": "SendReceive"}
 
 
 @pytest.fixture
 def chime(tmp_path: Path) -> ChimeInProcess:
-    return ChimeInProcess(tmp_path / "state" / "chime.json")
+    return ChimeInProcess(tmp_path / "state" / "chime.sqlite3")
 
 
 @pytest.fixture
 def client(chime: ChimeInProcess) -> Any:
     return chime.client()
-
-
-def create(client: Any, token: str | None = None, **parameters: Any) -> dict[str, Any]:
-    values = {"ExternalMeetingId": "call-alice-1", "MediaRegion": "eu-central-1", **parameters}
-    answer = client.create_meeting(ClientRequestToken=token or uuid.uuid4().hex, **values)
-    return dict(answer["Meeting"])
-
-
-def code(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
-    response = error.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def test_created_meeting_has_documented_members(client: Any) -> None:
@@ -269,36 +254,3 @@ def test_replica_ends_with_its_primary(client: Any) -> None:
     client.delete_meeting(MeetingId=primary)
     with pytest.raises(client.exceptions.NotFoundException):
         client.get_meeting(MeetingId=replica["MeetingId"])
-
-
-def test_meetings_survive_a_kill(chime: ChimeInProcess, client: Any) -> None:
-    meeting = create(client, "token-1", Tags=[{"Key": "team", "Value": "a"}])
-    attendee = client.create_attendee(MeetingId=meeting["MeetingId"], ExternalUserId="alice")["Attendee"]
-    chime.restart()
-    assert client.get_meeting(MeetingId=meeting["MeetingId"])["Meeting"] == meeting
-    assert client.list_attendees(MeetingId=meeting["MeetingId"])["Attendees"] == [attendee]
-    assert create(client, "token-1") == meeting
-    tags = client.list_tags_for_resource(ResourceARN=meeting["MeetingArn"])["Tags"]
-    assert tags == [{"Key": "team", "Value": "a"}]
-    assert chime.path.stat().st_mode & 0o077 == 0, "join tokens are for their owner only"
-
-
-@pytest.mark.parametrize(
-    "content", ["{", "[]", '{"format": 9, "meetings": []}', '{"format":1,"meetings":[{}]}']
-)
-def test_damaged_state_file_is_named(chime: ChimeInProcess, content: str) -> None:
-    chime.path.parent.mkdir(parents=True)
-    chime.path.write_text(content, encoding="utf-8")
-    with pytest.raises(LocalError) as error:
-        chime.restart()
-    assert str(chime.path) in error.value.message
-    assert error.value.hint == "whatschat-ops local reset"
-
-
-def test_state_that_cannot_be_written_is_a_service_failure(chime: ChimeInProcess, client: Any) -> None:
-    chime.path.mkdir(parents=True)  # a directory where the file should be
-    with pytest.raises(client.exceptions.ServiceFailureException) as error:
-        create(client, "token-1")
-    assert code(error) == ("ServiceFailureException", 500)
-    chime.path.rmdir()
-    assert create(client, "token-1"), "the same token carries on"

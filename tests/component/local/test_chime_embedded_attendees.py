@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.component.local.chime_in_process import ChimeInProcess
-from tests.component.local.test_chime_embedded import ALL, UNKNOWN, code, create
+from tests.component.local.chime_in_process import ALL, UNKNOWN, ChimeInProcess, code, create
 
 
 @pytest.fixture
 def chime(tmp_path: Path) -> ChimeInProcess:
-    return ChimeInProcess(tmp_path / "chime.json")
+    return ChimeInProcess(tmp_path / "chime.sqlite3")
 
 
 @pytest.fixture

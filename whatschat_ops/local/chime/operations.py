@@ -1,7 +1,7 @@
 """What each operation of Chime SDK meetings does. Input: validated parameters; output: the API's own documents.
 
 Every function here is called with the control Region of the request: a meeting exists only in the Region that
-made it. Refusals are `ChimeFault`s. Nothing is written to disk here; `MUTATING` says which calls change something.
+made it. Refusals are `ChimeFault`s. Nothing is written to the disk here.
 """
 
 from __future__ import annotations
@@ -15,16 +15,11 @@ from typing import Any
 from whatschat_ops import quotas
 from whatschat_ops.local.chime import rules
 from whatschat_ops.local.chime.fault import ChimeFault, bad_request, meeting_not_found
-from whatschat_ops.local.chime.state import Attendee, Meeting, MeetingStore
+from whatschat_ops.local.chime.meeting import Attendee, Meeting
+from whatschat_ops.local.chime.state import MeetingStore
 
 Parameters = Mapping[str, Any]
 Output = dict[str, Any]
-
-MUTATING = frozenset({
-    "BatchCreateAttendee", "BatchUpdateAttendeeCapabilitiesExcept", "CreateAttendee", "CreateMeeting",
-    "CreateMeetingWithAttendees", "DeleteAttendee", "DeleteMeeting", "TagResource", "UntagResource",
-    "UpdateAttendeeCapabilities",
-})  # fmt: skip
 
 _KEPT = ("ExternalMeetingId", "MediaRegion", "MeetingHostId", "PrimaryMeetingId", "TenantIds")
 
@@ -116,7 +111,7 @@ class MeetingOperations:
     def _create_meeting_with_attendees(self, region: str, given: Parameters) -> Output:
         created = self._create_meeting(region, given)
         meeting = self._living()[created["Meeting"]["MeetingId"]]
-        return {**created, **_create_attendees(meeting, given["Attendees"])}
+        return {**created, **self._create_attendees(meeting, given["Attendees"])}
 
     def _get_meeting(self, region: str, given: Parameters) -> Output:
         return {"Meeting": _meeting_document(self._meeting(region, given))}
@@ -131,10 +126,11 @@ class MeetingOperations:
     # Attendees
 
     def _create_attendee(self, region: str, given: Parameters) -> Output:
-        return {"Attendee": _attendee_document(_create_attendee(self._meeting(region, given), given))}
+        attendee = self._new_attendee(self._meeting(region, given), given)
+        return {"Attendee": _attendee_document(attendee)}
 
     def _batch_create_attendee(self, region: str, given: Parameters) -> Output:
-        return _create_attendees(self._meeting(region, given), given["Attendees"])
+        return self._create_attendees(self._meeting(region, given), given["Attendees"])
 
     def _get_attendee(self, region: str, given: Parameters) -> Output:
         return {"Attendee": _attendee_document(self._attendee(region, given))}
@@ -148,13 +144,14 @@ class MeetingOperations:
         return {"Attendees": [_attendee_document(attendee) for attendee in page], "NextToken": token}
 
     def _delete_attendee(self, region: str, given: Parameters) -> Output:
-        del self._meeting(region, given).attendees[self._attendee(region, given).id]
+        self._store.remove_attendee(self._meeting(region, given), self._attendee(region, given))
         return {}
 
     def _update_capabilities(self, region: str, given: Parameters) -> Output:
         attendee = self._attendee(region, given)
-        features = self._meeting(region, given).request["MeetingFeatures"]
-        attendee.capabilities = rules.capabilities(given["Capabilities"], features)
+        meeting = self._meeting(region, given)
+        attendee.capabilities = rules.capabilities(given["Capabilities"], meeting.request["MeetingFeatures"])
+        self._store.put_attendee(meeting, attendee)
         return {"Attendee": _attendee_document(attendee)}
 
     def _batch_update_capabilities(self, region: str, given: Parameters) -> Output:
@@ -164,7 +161,45 @@ class MeetingOperations:
         for attendee in meeting.attendees.values():
             if attendee.id not in excluded:
                 attendee.capabilities = dict(wanted)
+                self._store.put_attendee(meeting, attendee)
         return {}
+
+    def _create_attendees(self, meeting: Meeting, items: list[dict[str, Any]]) -> Output:
+        """Every item on its own: what cannot be made is an entry of Errors, and the call succeeds."""
+        attendees, errors = [], []
+        for item in items:
+            try:
+                attendees.append(_attendee_document(self._new_attendee(meeting, item)))
+            except ChimeFault as fault:
+                code = fault.code.removesuffix("Exception")
+                errors.append(
+                    {
+                        "ExternalUserId": item["ExternalUserId"],
+                        "ErrorCode": code,
+                        "ErrorMessage": fault.message,
+                    }
+                )
+        return {"Attendees": attendees, "Errors": errors}
+
+    def _new_attendee(self, meeting: Meeting, item: Parameters) -> Attendee:
+        external_user_id = item["ExternalUserId"]
+        rules.check_external_id("ExternalUserId", external_user_id)
+        features = meeting.request["MeetingFeatures"]
+        wanted = rules.capabilities(item.get("Capabilities"), features)
+        # "An idempotency token", "case insensitive" (API reference, Attendee).
+        for attendee in meeting.attendees.values():
+            if attendee.external_user_id.lower() == external_user_id.lower():
+                return attendee
+        if len(meeting.attendees) >= features["Attendee"]["MaxCount"]:
+            raise ChimeFault(
+                "LimitExceededException",
+                f"The meeting has {features['Attendee']['MaxCount']} attendees already",
+            )
+        attendee_id = str(uuid.uuid4())
+        join_token = base64.b64encode(f"{attendee_id}:{secrets.token_urlsafe(24)}".encode()).decode()
+        attendee = Attendee(attendee_id, external_user_id, join_token, wanted)
+        self._store.put_attendee(meeting, attendee)
+        return attendee
 
     # Tags
 
@@ -176,12 +211,13 @@ class MeetingOperations:
         meeting = self._tagged(region, given)
         tags = {**meeting.tags, **{tag["Key"]: tag["Value"] for tag in given["Tags"]}}
         rules.check_tags(tags, meeting.arn)
-        meeting.tags = tags
+        self._store.tag(meeting, tags)
         return {}
 
     def _untag(self, region: str, given: Parameters) -> Output:
         meeting = self._tagged(region, given)
-        meeting.tags = {key: value for key, value in meeting.tags.items() if key not in set(given["TagKeys"])}
+        kept = {key: value for key, value in meeting.tags.items() if key not in set(given["TagKeys"])}
+        self._store.tag(meeting, kept)
         return {}
 
     # Finding
@@ -207,44 +243,6 @@ class MeetingOperations:
         if meeting is None or meeting.region != region or meeting.arn.lower() != arn.lower():
             raise ChimeFault("ResourceNotFoundException", f"Resource <{arn}> not found", resource=arn)
         return meeting
-
-
-def _create_attendees(meeting: Meeting, items: list[dict[str, Any]]) -> Output:
-    """Every item on its own: what cannot be made is an entry of Errors, and the call succeeds."""
-    attendees, errors = [], []
-    for item in items:
-        try:
-            attendees.append(_attendee_document(_create_attendee(meeting, item)))
-        except ChimeFault as fault:
-            code = fault.code.removesuffix("Exception")
-            errors.append(
-                {
-                    "ExternalUserId": item["ExternalUserId"],
-                    "ErrorCode": code,
-                    "ErrorMessage": fault.message,
-                }
-            )
-    return {"Attendees": attendees, "Errors": errors}
-
-
-def _create_attendee(meeting: Meeting, item: Parameters) -> Attendee:
-    external_user_id = item["ExternalUserId"]
-    rules.check_external_id("ExternalUserId", external_user_id)
-    features = meeting.request["MeetingFeatures"]
-    wanted = rules.capabilities(item.get("Capabilities"), features)
-    # "An idempotency token", "case insensitive" (API reference, Attendee).
-    for attendee in meeting.attendees.values():
-        if attendee.external_user_id.lower() == external_user_id.lower():
-            return attendee
-    if len(meeting.attendees) >= features["Attendee"]["MaxCount"]:
-        raise ChimeFault(
-            "LimitExceededException", f"The meeting has {features['Attendee']['MaxCount']} attendees already"
-        )
-    attendee_id = str(uuid.uuid4())
-    join_token = base64.b64encode(f"{attendee_id}:{secrets.token_urlsafe(24)}".encode()).decode()
-    attendee = Attendee(attendee_id, external_user_id, join_token, wanted)
-    meeting.attendees[attendee_id] = attendee
-    return attendee
 
 
 def _meeting_document(meeting: Meeting) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The service: signed HTTP request in, HTTP answer out.
 
 In this order, as on AWS: is there such an operation, may the caller do it, is the caller too fast, are the
-parameters well formed, what does the operation say. A change is on disk before its answer leaves.
+parameters well formed, what does the operation say. A change is on the disk before its answer is sent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from whatschat_ops.local.chime import rules
 from whatschat_ops.local.chime.fault import ChimeFault
-from whatschat_ops.local.chime.operations import MUTATING, MeetingOperations
+from whatschat_ops.local.chime.operations import MeetingOperations
 from whatschat_ops.local.chime.protocol import MeetingsProtocol, OperationCall
 from whatschat_ops.local.chime.state import MeetingStore
 from whatschat_ops.local.chime.throttle import ApiRate
@@ -40,7 +40,7 @@ _SCOPE = re.compile(rf"Credential=[^/,\s&]+/\d{{8}}/([a-z0-9-]+)/{SIGNING_NAME}/
 class ChimeMeetings:
     """Amazon Chime SDK Meetings for one account.
 
-    `state_path` is the JSON file that holds the meetings between two runs; `clock` gives seconds since the epoch.
+    `state_path` is the database that holds the meetings between two runs; `clock` gives seconds since the epoch.
     Raises LocalError when that file exists and cannot be read.
     """
 
@@ -67,9 +67,9 @@ class ChimeMeetings:
         except ChimeFault as fault:
             return self._protocol.refuse(fault, request_id)
 
-    def save(self) -> None:
-        """Write the meetings to the state file (each change has done so already). Raises OSError."""
-        self._store.save()
+    def close(self) -> None:
+        """Let go of the state file; each change is in it already."""
+        self._store.close()
 
     def _carry_out(self, call: OperationCall, request: HttpRequest) -> dict[str, Any]:
         region = _signed_region(request)
@@ -78,8 +78,7 @@ class ChimeMeetings:
         self._rate.take(region, call.name)
         validate(call.operation.input_shape, call.parameters)
         output = self._operations.call(call.name, region, call.parameters)
-        if call.name in MUTATING:
-            self._save_or_fail()
+        self._save_or_fail()
         return output
 
     def _authorize(self, call: OperationCall, request: HttpRequest, region: str) -> None:

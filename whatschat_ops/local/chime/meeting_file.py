@@ -1,0 +1,180 @@
+"""The meetings on the disk: a SQLite database, to which each change writes only the rows that it changes.
+
+What was answered is in the database's log, so that a killed process loses nothing of it (SQLite, "Write-Ahead Logging";
+a power failure may lose the last calls, not more). Earlier versions kept all meetings in one JSON file beside it,
+`chime.json`, which is moved into the database when it is found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from whatschat_ops.errors import LocalError
+from whatschat_ops.local.chime.meeting import Attendee, Meeting
+
+FORMAT: Final = 1
+"""`user_version` of the database, and `format` of the JSON file before it."""
+OLD_NAME: Final = "chime.json"
+
+Change = tuple[str, Sequence[object]]
+"""A statement and its values."""
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS meetings (
+    id TEXT PRIMARY KEY, arn TEXT, region TEXT, client_request_token TEXT, created_at REAL, request TEXT, tags TEXT
+);
+CREATE TABLE IF NOT EXISTS attendees (
+    meeting_id TEXT, id TEXT, external_user_id TEXT, join_token TEXT, capabilities TEXT, PRIMARY KEY (meeting_id, id)
+);
+"""
+_PUT_MEETING: Final = (
+    "INSERT INTO meetings VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET tags = excluded.tags"
+)
+_PUT_ATTENDEE: Final = (
+    "INSERT INTO attendees VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (meeting_id, id) DO UPDATE SET capabilities = excluded.capabilities"
+)
+
+
+def put_meeting(meeting: Meeting) -> list[Change]:
+    """Create a meeting's row, or update its tags: they are all of a meeting that changes. Without its attendees."""
+    made = (meeting.id, meeting.arn, meeting.region, meeting.client_request_token, meeting.created_at)
+    return [(_PUT_MEETING, (*made, json.dumps(meeting.request), json.dumps(meeting.tags)))]
+
+
+def put_attendee(meeting_id: str, attendee: Attendee) -> list[Change]:
+    """Create an attendee's row, or update its capabilities."""
+    made = (meeting_id, attendee.id, attendee.external_user_id, attendee.join_token)
+    return [(_PUT_ATTENDEE, (*made, json.dumps(attendee.capabilities)))]
+
+
+def delete_meeting(meeting_id: str) -> list[Change]:
+    """Delete a meeting's row and those of its attendees."""
+    return [
+        ("DELETE FROM meetings WHERE id = ?", (meeting_id,)),
+        ("DELETE FROM attendees WHERE meeting_id = ?", (meeting_id,)),
+    ]
+
+
+def delete_attendee(meeting_id: str, attendee_id: str) -> list[Change]:
+    """Delete an attendee's row."""
+    return [("DELETE FROM attendees WHERE meeting_id = ? AND id = ?", (meeting_id, attendee_id))]
+
+
+class MeetingFile:
+    """The database at `path`. It is created with the first change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._database: sqlite3.Connection | None = None
+
+    def load(self) -> list[Meeting]:
+        """All meetings, in the order of their creation. Raises LocalError, naming the file that cannot be read."""
+        self._move_old_file()
+        if not self._path.exists():
+            return []
+        with _named(self._path):
+            return self._read()
+
+    def write(self, changes: Iterable[Change]) -> None:
+        """Make the changes, all or none. Raises OSError."""
+        try:
+            database = self._open()
+            with database:
+                for statement, values in changes:
+                    database.execute(statement, values)
+        except sqlite3.Error as error:
+            raise OSError(str(error)) from error
+
+    def close(self) -> None:
+        """Merge the log into the database, and let go of it."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._database is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(
+                os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+            )  # join tokens are for their owner only
+            # The service calls from one thread at a time, whichever it is.
+            self._database = sqlite3.connect(self._path, check_same_thread=False)
+            _prepare(self._database)
+        return self._database
+
+    def _read(self) -> list[Meeting]:
+        database = self._open()
+        # A row keeps its rowid when it is updated.
+        meetings = {
+            row_id: Meeting(
+                row_id, arn, region, token, created_at, json.loads(request), tags=json.loads(tags)
+            )
+            for row_id, arn, region, token, created_at, request, tags in database.execute(
+                "SELECT * FROM meetings ORDER BY rowid"
+            )
+        }
+        for meeting_id, row_id, user_id, token, capabilities in database.execute(
+            "SELECT * FROM attendees ORDER BY rowid"
+        ):
+            meetings[meeting_id].attendees[row_id] = Attendee(
+                row_id, user_id, token, json.loads(capabilities)
+            )
+        return list(meetings.values())
+
+    def _move_old_file(self) -> None:
+        """Of a kill in between, the next start does it once more: it writes the same rows."""
+        old = self._path.with_name(OLD_NAME)
+        if not old.exists():
+            return
+        with _named(old):
+            meetings = _read_old_file(old)
+        with _named(self._path):
+            self.write(change for meeting in meetings for change in _all_rows(meeting))
+        old.unlink()
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    [version] = database.execute("PRAGMA user_version").fetchone()
+    if version not in (0, FORMAT):
+        raise ValueError(f"format {version} is not {FORMAT}")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    if version == 0:
+        database.executescript(f"{_TABLES}; PRAGMA user_version = {FORMAT}")
+
+
+def _all_rows(meeting: Meeting) -> Iterator[Change]:
+    yield from put_meeting(meeting)
+    for attendee in meeting.attendees.values():
+        yield from put_attendee(meeting.id, attendee)
+
+
+def _read_old_file(path: Path) -> list[Meeting]:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document["format"] != FORMAT:
+        raise ValueError(f"format {document['format']} is not {FORMAT}")
+    return [_meeting(fields) for fields in document["meetings"]]
+
+
+def _meeting(fields: dict[str, Any]) -> Meeting:
+    attendees = {key: Attendee(**value) for key, value in fields.pop("attendees").items()}
+    return Meeting(**fields, attendees=attendees)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in reading `path` is an error that names it."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, sqlite3.Error) as error:
+        raise LocalError(
+            f"The embedded Chime service cannot read its meetings in {path}: {error}",
+            hint="whatschat-ops local reset",
+        ) from error
