@@ -17,9 +17,9 @@ from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import Conflict, PermissionDenied
 from whatschat_ops.provision import Action, Kind, Ownership, Plan, Resource, apply, plan
 from whatschat_ops.redaction import Secret
+from whatschat_ops.stack.iam_documents import trust_policy
 from whatschat_ops.stack.kinds import kinds_of
 from whatschat_ops.stack.kinds.context import Context
-from whatschat_ops.stack.policies import trust_policy
 from whatschat_ops.stack.waiting import Waiting
 
 OWNER = "whatschat-test"

@@ -20,9 +20,8 @@ from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.operator_policy import policy_of
 from whatschat_ops.stack.outputs import read_outputs
-from whatschat_ops.stack.policies import chime_policy, lambda_policy
+from whatschat_ops.stack.policies import policy_of
 from whatschat_ops.stack.stack import Stack
 
 pytestmark = pytest.mark.local
@@ -30,7 +29,7 @@ pytestmark = pytest.mark.local
 SETTINGS = Settings.of({"prefix": "least-"})
 LAMBDA = dict(
     zip(
-        map(str, removals(lambda_policy(SETTINGS, Place("us-east-1", "000000000000"), "a"))),
+        map(str, removals(policy_of("lambda", SETTINGS, Place("us-east-1", "000000000000"), "a"))),
         (
             "connect",  # PutItem
             "message:send",  # GetItem
@@ -45,7 +44,7 @@ LAMBDA = dict(
     )
 )
 """An action of the functions' policy -> the step that breaks first without it."""
-CHIME_POLICY = chime_policy(SETTINGS, Place("us-east-1", "000000000000"))
+CHIME_POLICY = policy_of("chime", SETTINGS, Place("us-east-1", "000000000000"), "a")
 
 
 @pytest.fixture(scope="module")

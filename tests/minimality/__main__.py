@@ -29,10 +29,9 @@ from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.local import service
 from whatschat_ops.redaction import Secret
-from whatschat_ops.stack.operator_policy import policy_of
+from whatschat_ops.stack.iam_documents import document
 from whatschat_ops.stack.outputs import read_outputs
-from whatschat_ops.stack.parts.broadcast_policies import operator_statements
-from whatschat_ops.stack.policies import document
+from whatschat_ops.stack.policies import policy_of
 from whatschat_ops.stack.stack import Stack
 
 REGION = "us-east-1"
@@ -157,9 +156,9 @@ def broadcast_operator_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
     base.apply(base.plan())
     place = stack_place(base)
     whole = policy_of("operator", SETTINGS, place, "*")
-    added = document(*operator_statements(SETTINGS, place))
-    ids = {statement["Sid"] for statement in added["Statement"]}
-    rest = [statement for statement in whole["Statement"] if statement["Sid"] not in ids]
+    usual = {statement["Sid"] for statement in policy_of("operator", Settings(), place, "*")["Statement"]}
+    added = document(*(each for each in whole["Statement"] if each["Sid"] not in usual))
+    rest = [each for each in whole["Statement"] if each["Sid"] in usual]
     user, other = User(bench.admin, "broadcast-operator"), "whatschat-rest"
     made = bench.admin("iam").create_policy(
         PolicyName=other, PolicyDocument=json.dumps(document(*rest), separators=(",", ":"))

@@ -38,10 +38,11 @@ from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.attachments import Principal
 from whatschat_ops.stack.iam_check import check_permissions
 from whatschat_ops.stack.jwt_secret import read_jwt_secret
+from whatschat_ops.stack.kinds.api import Api
 from whatschat_ops.stack.lambdas.functions import invoke_function, list_functions
 from whatschat_ops.stack.locking.lock import StackLock
-from whatschat_ops.stack.operator_policy import policy_of
 from whatschat_ops.stack.outputs import StackOutputs, read_outputs
+from whatschat_ops.stack.policies import policy_of
 from whatschat_ops.stack.stack import Stack
 from whatschat_ops.stack.status import describe_connections_table, status_of
 
@@ -117,7 +118,7 @@ class OperatorScenario:
             PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
         )
         api_id = read_outputs(self._settings, stack.aws).api_id
-        arn = f"{stack_place(stack).api(api_id)}/stages/{self._settings.websocket.stage}"
+        arn = f"{Api.arn.of(stack_place(stack), api_id)}/stages/{self._settings.websocket.stage}"
         self._admin("apigatewayv2").untag_resource(ResourceArn=arn, TagKeys=[STACK_TAG])
         self._admin("lambda").remove_permission(
             FunctionName=self._names.function("connect"),

@@ -81,6 +81,17 @@ class Kind(ABC):
     holds_data: ClassVar[bool] = False
     """Whether deleting it loses data."""
 
+    def require_declared(self, address: str, given: Mapping[str, Any]) -> None:
+        """Raise TypeError unless `given` are fields of this kind, the identity among them: a mistake in our own code."""
+        unknown = [name for name in given if name not in self.fields]
+        missing = [name for name in self.identity if name not in given]
+        if unknown or missing:
+            what = [f"unknown: {', '.join(unknown)}"] * bool(unknown)
+            what += [f"missing: {', '.join(missing)}"] * bool(missing)
+            raise TypeError(
+                f"{address}: wrong fields ({'; '.join(what)}). A {self.name} has {', '.join(self.fields)}."
+            )
+
     @abstractmethod
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         """The thing with that identity, or None. A refusal (403) is an error, never None."""

@@ -39,7 +39,7 @@ def plan(
     `search` finds more that is unwanted, while the rest is read.
 
     With `only`, steps are made for those addresses alone; what they refer to must exist already, else NotFound with
-    `provision_hint`. Raises what a read raises.
+    `provision_hint`. Raises what a read raises, and TypeError for a resource with a field that its kind does not declare.
     """
     resources = {resource.address: resource for resource in wanted}
     leaving = {resource.address: resource for resource in unwanted}
@@ -89,6 +89,8 @@ def _in_order(resources: Mapping[str, Resource]) -> list[str]:
 
 def _read_all(resources: Mapping[str, Resource], kinds: Mapping[str, Kind]) -> dict[str, Live | None]:
     """Read every resource; the first error (in the order of the resources) is raised."""
+    for address, resource in resources.items():
+        kinds[resource.kind].require_declared(address, resource.fields)
     lives: dict[str, Live | None] = {}
 
     def lookup(reference: Reference) -> Any:

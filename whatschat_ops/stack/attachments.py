@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from whatschat_ops.aws import Aws
 from whatschat_ops.errors import NotFound, UsageError
 from whatschat_ops.quotas import MAX_INLINE_POLICY_CHARACTERS, MAX_MANAGED_POLICY_CHARACTERS
-from whatschat_ops.stack.policies import Document
+from whatschat_ops.stack.iam_documents import Document
 
 PrincipalType = Literal["role", "user", "group"]
 

@@ -17,20 +17,12 @@ from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import PermissionDenied
 from whatschat_ops.provision import Kind, Resource
+from whatschat_ops.stack.kinds import KINDS
 from whatschat_ops.stack.kinds.api import find_apis
 from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.log_group import list_log_groups
-from whatschat_ops.stack.parts.websocket import API
-
-_BY_ARN: Mapping[str, tuple[str, str, str]] = {
-    "dynamodb": ("table", "table_name", "table/"),
-    "lambda": ("function", "function_name", "function:"),
-    "logs": ("log_group", "group_name", "log-group:"),
-    "ssm": ("secret", "parameter_name", "parameter"),
-    "s3": ("bucket", "bucket_name", ""),
-    "states": ("state_machine", "state_machine_name", "stateMachine:"),
-}
-"""Service in an ARN -> kind, the field that is its name, and what precedes the name in the ARN."""
+from whatschat_ops.stack.parts.blueprint import API
 
 
 def _orphan(kind: str, name: str, fields: Mapping[str, Any], after: Iterable[str] = ()) -> Resource:
@@ -118,15 +110,9 @@ class Orphans:
 
 def _resource_of(arn: str) -> Iterator[Resource]:
     """A resource of a kind that we know; nothing for others of these services that carry our tag (an SSM document)."""
-    _arn, _partition, service, _region, _account, rest = arn.split(":", 5)
-    if service not in _BY_ARN:
-        return
-    kind, field, before = _BY_ARN[service]
-    if not rest.startswith(before):
-        return
-    name = rest.removeprefix(before).removesuffix(":*")
-    if service == "ssm" and name.count("/") == 1:  # only a name with more slashes in it begins with one
-        name = name[1:]
-    # A function that still runs would make its log group again: the group goes last.
-    after = {f"log_group.orphan//aws/lambda/{name}"} if kind == "function" else set()
-    yield _orphan(kind, name, {field: name}, after)
+    for kind in KINDS.values():
+        name = kind.name_in(arn.removesuffix(":*")) if len(kind.identity) == 1 else None
+        if name is not None:
+            # A function that still runs would create its log group again: the group goes last.
+            after = {f"log_group.orphan//aws/lambda/{name}"} if kind is Function else set()
+            yield _orphan(kind.name, name, {kind.identity[0]: name}, after)

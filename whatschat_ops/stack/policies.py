@@ -1,86 +1,70 @@
-"""IAM policy documents as pure functions: what is printed is what is attached.
+"""IAM policies of the components, composed from the parts of the stack: what is printed is what is attached. Pure.
 
-Each statement names the narrowest resource that AWS lets the action be limited to. Resource-level support of
-Chime's actions: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Chime".
+Every action stands on the narrowest resource that AWS lets it be limited to (Service Authorization Reference). `*`
+stands where AWS knows no resource: listings and CreateMeeting.
+
+Not in the operator's: rights on principals that are not the stack's. Who may put a policy on any user may become
+anybody, so `iam attach` to such a principal takes an administrator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from whatschat_ops.config import Names, Settings
-from whatschat_ops.config.names import ROUTE_FUNCTIONS, USER_INDEX
-from whatschat_ops.provision import Reference
+from whatschat_ops.config import Settings
+from whatschat_ops.provision import Resource
 from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.iam_documents import Document, allow, document, merged
+from whatschat_ops.stack.kinds import KINDS
+from whatschat_ops.stack.kinds.declaration import Granted
+from whatschat_ops.stack.parts.blueprint import Blueprint
+from whatschat_ops.stack.parts.chime import chime_policy
+from whatschat_ops.stack.parts.handlers import lambda_policy
+from whatschat_ops.stack.resources import PARTS, stack_resources
 
-Document = dict[str, Any]
+
+def policy_of(component: str, settings: Settings, place: Place, api_id: str) -> Document:
+    """The policy of `lambda`, `chime` or `operator`."""
+    blueprint = Blueprint(settings, place, api_id=api_id)
+    if component == "lambda":
+        return lambda_policy(blueprint)
+    if component == "chime":
+        return chime_policy(blueprint)
+    return operator_policy(blueprint)
 
 
-def trust_policy(service: str) -> Document:
-    """Who may assume a role: one AWS service."""
+def operator_policy(blueprint: Blueprint) -> Document:
+    """What this program needs to provision, read, use, check and delete the stack."""
     return document(
-        {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"},
-    )
-
-
-def lambda_policy(settings: Settings, place: Place, api_id: str | Reference) -> Document:
-    """What the three functions need: their rows, their sockets, their logs, the secret."""
-    names = Names(settings)
-    table = names.connections_table
-    return document(
-        allow(
-            "Connections",
-            # The application's own functions query the table itself; ours its index only.
-            ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"]
-            + (["dynamodb:Query"] if settings.lambda_.source.path else []),
-            place.table(table),
-        ),
-        allow("ConnectionsOfUser", ["dynamodb:Query"], place.table_index(table, USER_INDEX)),
-        allow(
-            "SendToConnections",
-            ["execute-api:ManageConnections"],
-            place.connections(api_id, settings.websocket.stage, "POST"),
-        ),
-        allow(
-            "Logs",
-            ["logs:CreateLogStream", "logs:PutLogEvents"],
-            [f"{place.log_group(names.function_log_group(short))}:*" for short in ROUTE_FUNCTIONS.values()],
-        ),
-        allow("JwtSecret", ["ssm:GetParameter"], place.parameter(names.jwt_secret_parameter)),
-    )
-
-
-def chime_policy(settings: Settings, place: Place) -> Document:
-    """What the application needs for meetings: the guide's seven actions, and GetAttendee.
-
-    CreateMeeting knows no resource, so it needs "*"; all others are limited to the account's meetings.
-    """
-    region = settings.chime.region
-    meetings = f"arn:{place.partition}:chime:{region}:{place.account_id}:meeting/*"
-    return document(
-        allow("CreateMeetings", ["chime:CreateMeeting"], "*"),
-        allow(
-            "UseMeetings",
+        *merged(
             [
-                "chime:GetMeeting",
-                "chime:DeleteMeeting",
-                "chime:CreateAttendee",
-                "chime:BatchCreateAttendee",
-                "chime:GetAttendee",
-                "chime:ListAttendees",
-                "chime:DeleteAttendee",
-            ],
-            meetings,
-        ),
+                *_of_kinds(stack_resources(blueprint).all, blueprint),
+                *(statement for part in PARTS for statement in part.operator_statements(blueprint)),
+                # What carries our tag and is not wanted any more: listings, which know no resource.
+                allow("FindOrphans", ["tag:GetResources", "iam:ListRoles"], "*"),
+                # The doctor asks what its own caller may do.
+                allow(
+                    "OwnRights",
+                    ["iam:SimulatePrincipalPolicy"],
+                    blueprint.place.user("/", "${aws:username}"),
+                ),
+            ]
+        )
     )
 
 
-def document(*statements: Document) -> Document:
-    """A policy of these statements."""
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def allow(sid: str, actions: Sequence[str], resource: Any) -> Document:
-    """A statement; `resource` is an ARN, a list of ARNs or a value known after apply."""
-    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource}
+def _of_kinds(resources: Iterable[Resource], blueprint: Blueprint) -> Iterator[Document]:
+    """What each kind needs to create, read, update and delete its resources."""
+    by_kind: dict[str, list[Resource]] = {}
+    for resource in resources:
+        by_kind.setdefault(resource.kind, []).append(resource)
+    for name, found in by_kind.items():
+        there = (KINDS[other] for other in by_kind)
+        actions = [
+            action
+            for kind in there
+            if name == (kind.operator_on or kind.name)
+            for action in kind.operator_actions
+        ]
+        granted = Granted(found, actions, blueprint.place, str(blueprint.api_id))
+        yield from KINDS[name].operator_statements(granted)

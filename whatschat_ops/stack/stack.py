@@ -35,7 +35,8 @@ from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.locking.lease import LockHolder, LockState
 from whatschat_ops.stack.locking.lock import StackLock
 from whatschat_ops.stack.orphans import Orphans
-from whatschat_ops.stack.parts.websocket import Inputs, StackResources, stack_resources
+from whatschat_ops.stack.parts.blueprint import Blueprint
+from whatschat_ops.stack.resources import StackResources, stack_resources
 from whatschat_ops.stack.shared_reads import SharedReads
 from whatschat_ops.stack.waiting import Waiting
 
@@ -185,7 +186,7 @@ class Stack:
 
     def _resources(self, packages: Mapping[str, FunctionPackage]) -> StackResources:
         place = Context(self.aws).place
-        return stack_resources(self.settings, Inputs(place, packages, self.jwt_secret))
+        return stack_resources(Blueprint(self.settings, place, packages, self.jwt_secret))
 
 
 def function_packages(

@@ -15,7 +15,7 @@ from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import NotFound
 from whatschat_ops.provision import Action, Plan, report
 from whatschat_ops.provision.report import ChangeReport, StepReport
-from whatschat_ops.stack.kinds import ALL
+from whatschat_ops.stack.kinds import KINDS
 
 _STATES: Final[Mapping[str, str]] = {
     Action.CREATE: "missing",
@@ -102,7 +102,7 @@ def status_of(plan: Plan, stack: str) -> StackStatus:
 
 
 def _kept(address: str) -> bool:
-    return address.partition(".")[0] in {kind.name for kind in ALL if kind.kept}
+    return address.partition(".")[0] in {kind.name for kind in KINDS.values() if kind.kept}
 
 
 def _state(step: StepReport) -> str:

@@ -22,12 +22,12 @@ from whatschat_ops.provision import Reference
 from whatschat_ops.provision.values import resolve
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.cloudformation import export_template, template_text
-from whatschat_ops.stack.cloudformation.types import LEFT_OUT, SET_LOG_ROLE, TYPES
-from whatschat_ops.stack.kinds import ALL
+from whatschat_ops.stack.kinds import KINDS
+from whatschat_ops.stack.kinds.log_role import SET_LOG_ROLE
 from whatschat_ops.stack.kinds.stage import DESCRIPTION_PREFIX
-from whatschat_ops.stack.parts.websocket import Inputs, stack_resources
+from whatschat_ops.stack.parts.blueprint import Blueprint
+from whatschat_ops.stack.resources import stack_resources
 
-KINDS = {kind.name: kind for kind in ALL}
 ENDPOINT = "wss://a1b2c3.execute-api.eu-west-1.amazonaws.com"
 PLACE = Place("eu-west-1", "123456789012")
 PSEUDO = {
@@ -71,24 +71,20 @@ def of_type(document: Mapping[str, Any], type_: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_field_of_a_kind_has_a_property_or_a_reason(kind: str) -> None:
-    assert (kind in TYPES) != (kind in LEFT_OUT)
-    if kind in LEFT_OUT:
-        return
-    mapped = {field for type_ in TYPES[kind] for field in type_.fields}
-    left_out = {name.removeprefix(f"{kind}.") for name in LEFT_OUT if name.startswith(f"{kind}.")}
-    assert mapped | left_out == set(KINDS[kind].fields)
-    assert not mapped & left_out
-
-
-def test_what_is_left_out_exists() -> None:
-    for name in LEFT_OUT:
-        kind, _, field = name.partition(".")
-        assert kind in KINDS and (not field or field in KINDS[kind].fields)
+    declared = KINDS[kind]
+    assert (declared.template == ()) == (declared.left_out is not None)
+    parts = {type_.part for type_ in declared.template}
+    for name, field in declared.fields.items():
+        if declared.template:
+            assert (field.cfn is None) == (field.left_out is not None), name
+            assert field.part in parts, name
+        else:
+            assert field.cfn is None and field.left_out is None, name
 
 
 def test_every_resource_of_the_stack_is_in_the_template() -> None:
-    wanted = stack_resources(Settings(), Inputs(PLACE, PACKAGES)).wanted
-    expected = sum(len(TYPES[resource.kind]) for resource in wanted if resource.kind not in LEFT_OUT)
+    wanted = stack_resources(Blueprint(Settings(), PLACE, PACKAGES)).wanted
+    expected = sum(len(KINDS[resource.kind].template) for resource in wanted)
     assert len(template()["Resources"]) == expected > 25
 
 
@@ -191,7 +187,7 @@ def physical(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def desired(settings: Settings) -> dict[str, Mapping[str, Any]]:
     """Address -> fields as the engine would want them, given the same ids."""
-    wanted = {r.address: r for r in stack_resources(settings, Inputs(PLACE, PACKAGES)).wanted}
+    wanted = {r.address: r for r in stack_resources(Blueprint(settings, PLACE, PACKAGES)).wanted}
 
     def lookup(reference: Reference) -> Any:
         kind, _, name = reference.address.partition(".")

@@ -11,8 +11,9 @@ from whatschat_ops.config import Settings, load_settings
 from whatschat_ops.errors import ConfigError
 from whatschat_ops.packaging import build_packages
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.parts.websocket import Inputs, stack_resources
-from whatschat_ops.stack.policies import lambda_policy
+from whatschat_ops.stack.parts.blueprint import Blueprint
+from whatschat_ops.stack.parts.handlers import lambda_policy
+from whatschat_ops.stack.resources import stack_resources
 
 NODE = {"lambda": {"source": {"path": "/app", "runtime": "nodejs24.x"}}}
 PLACE = Place(region="us-east-1", account_id="000000000000")
@@ -66,7 +67,7 @@ def test_folder_and_requirements_together_are_refused() -> None:
 
 @pytest.mark.parametrize(("values", "runtime"), [({}, "python3.13"), (NODE, "nodejs24.x")])
 def test_functions_get_the_runtime_of_their_code(values: dict[str, Any], runtime: str) -> None:
-    resources = stack_resources(Settings.of(values), Inputs(PLACE)).wanted
+    resources = stack_resources(Blueprint(Settings.of(values), PLACE)).wanted
     runtimes = {each.fields["runtime"] for each in resources if each.kind == "function"}
     assert runtimes == {runtime}
 
@@ -75,6 +76,6 @@ def test_functions_get_the_runtime_of_their_code(values: dict[str, Any], runtime
 def test_only_the_applications_functions_may_query_the_table_itself(
     values: dict[str, Any], may_query: bool
 ) -> None:
-    document = lambda_policy(Settings.of(values), PLACE, "api")
+    document = lambda_policy(Blueprint(Settings.of(values), PLACE, api_id="api"))
     actions = next(each["Action"] for each in document["Statement"] if each["Sid"] == "Connections")
     assert ("dynamodb:Query" in actions) is may_query

@@ -57,6 +57,33 @@ def test_nothing_there_plans_creates_and_writes_nothing() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"name": "a", "colur": "red"},
+            r"box\.a: wrong fields \(unknown: colur\)\. A box has name, size, colour",
+        ),
+        ({"size": 1}, r"box\.a: wrong fields \(missing: name\)"),
+        ({"size": 1, "nmae": "a"}, r"unknown: nmae; missing: name"),
+    ],
+)
+@pytest.mark.parametrize("role", ["wanted", "unwanted", "found"])
+def test_field_that_the_kind_does_not_declare_is_a_programming_error(
+    role: str, fields: dict[str, Any], message: str
+) -> None:
+    world, wrong = World(), Resource("box", "a", fields)
+    with pytest.raises(TypeError, match=message):
+        plan(
+            [wrong] * (role == "wanted"),
+            kinds(world),
+            OURS,
+            unwanted=[wrong] * (role == "unwanted"),
+            search=lambda: [wrong] * (role == "found"),
+        )
+    assert world.reads == 0
+
+
 def test_second_run_changes_nothing() -> None:
     world = World()
     applied(world, [box("a", size=1, payload=b"1")])

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from whatschat_ops.config import Settings
 from whatschat_ops.provision.schedule import chains_behind, walk
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.parts.websocket import Inputs, stack_resources
+from whatschat_ops.stack.parts.blueprint import Blueprint
+from whatschat_ops.stack.resources import stack_resources
 
 
 def graphs() -> st.SearchStrategy[dict[str, list[str]]]:
@@ -49,7 +50,7 @@ def test_of_what_is_ready_the_longest_chain_comes_first(dependencies: dict[str, 
 
 def test_role_and_api_are_the_first_of_the_stack() -> None:
     """IAM takes seconds to agree on a role, and functions wait for it."""
-    resources = stack_resources(Settings(), Inputs(Place("us-east-1", "000000000000"))).wanted
+    resources = stack_resources(Blueprint(Settings(), Place("us-east-1", "000000000000"))).wanted
     begun = order({resource.address: resource.dependencies for resource in resources})
     assert set(begun[:2]) <= {"api.websocket", "role.lambda"} | {
         name for name in begun if name.startswith("log_group.")

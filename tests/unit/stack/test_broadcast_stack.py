@@ -10,13 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.provision import Reference
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.operator_policy import policy_of
+from whatschat_ops.stack.kinds.function import Function
+from whatschat_ops.stack.kinds.log_group import LogGroup
+from whatschat_ops.stack.kinds.state_machine import StateMachine
+from whatschat_ops.stack.kinds.table import Table
 from whatschat_ops.stack.orphans import _resource_of
-from whatschat_ops.stack.parts.broadcast import definition
-from whatschat_ops.stack.parts.broadcast_policies import operator_statements, states_policy, worker_policy
-from whatschat_ops.stack.parts.websocket import Inputs, stack_resources
+from whatschat_ops.stack.parts.blueprint import Blueprint
+from whatschat_ops.stack.parts.broadcast import operator_statements, states_policy, worker_policy
+from whatschat_ops.stack.parts.state_machine import definition
+from whatschat_ops.stack.policies import policy_of
+from whatschat_ops.stack.resources import stack_resources
 
 PLACE = Place("eu-west-1", "123456789012")
 OFF = Settings()
@@ -26,7 +30,7 @@ WORKER = "arn:aws:lambda:eu-west-1:123456789012:function:websocket-broadcast-wor
 
 
 def addresses(settings: Settings) -> set[str]:
-    return {resource.address for resource in stack_resources(settings, Inputs(PLACE)).all}
+    return {resource.address for resource in stack_resources(Blueprint(settings, PLACE)).all}
 
 
 def test_nothing_of_it_is_in_the_stack_unless_it_is_enabled() -> None:
@@ -45,11 +49,11 @@ def test_nothing_of_it_is_in_the_stack_unless_it_is_enabled() -> None:
     whole = json.dumps(policy_of("operator", OFF, PLACE, "*"))
     assert "states:" not in whole
     assert "s3:" not in whole
-    assert list(operator_statements(OFF, PLACE)) == []
+    assert list(operator_statements(Blueprint(OFF, PLACE))) == []
 
 
 def test_state_machine_reads_the_list_and_calls_the_live_worker() -> None:
-    found = definition(ON, PLACE)["States"]["Shards"]
+    found = definition(Blueprint(ON, PLACE))["States"]["Shards"]
     assert found["ItemReader"]["Parameters"] == {"Bucket": BUCKET, "Key.$": "$.shards"}
     assert found["MaxConcurrency"] == 7
     send = found["ItemProcessor"]["States"]["Send"]
@@ -57,12 +61,19 @@ def test_state_machine_reads_the_list_and_calls_the_live_worker() -> None:
     assert send["Retry"][0] == {"ErrorEquals": ["PermissionDenied", "UsageError"], "MaxAttempts": 0}
 
 
+def added_for_the_operator() -> list[dict[str, Any]]:
+    """The statements that the operator has with distributed broadcasts only."""
+    with_it, without = (policy_of("operator", settings, PLACE, "*")["Statement"] for settings in (ON, OFF))
+    sids = {statement["Sid"] for statement in without}
+    return [statement for statement in with_it if statement["Sid"] not in sids]
+
+
 @pytest.mark.parametrize(
     "document",
     [
-        worker_policy(ON, PLACE, "a1b2c3"),
-        states_policy(ON, PLACE),
-        {"Statement": list(operator_statements(ON, PLACE))},
+        worker_policy(Blueprint(ON, PLACE, api_id="a1b2c3")),
+        states_policy(Blueprint(ON, PLACE)),
+        {"Statement": added_for_the_operator()},
     ],
     ids=["worker", "states", "operator"],
 )
@@ -78,7 +89,7 @@ def test_rights_are_on_our_own_resources_only(document: dict[str, Any]) -> None:
 def test_worker_may_list_its_runs_only() -> None:
     (listing,) = (
         statement
-        for statement in worker_policy(ON, PLACE, Reference("api.websocket", "id"))["Statement"]
+        for statement in worker_policy(Blueprint(ON, PLACE))["Statement"]
         if statement["Sid"] == "Outcomes"
     )
     assert listing["Condition"] == {"StringLike": {"s3:prefix": "runs/*"}}
@@ -89,19 +100,23 @@ def test_worker_may_list_its_runs_only() -> None:
     [
         (f"arn:aws:s3:::{BUCKET}", f"bucket.orphan/{BUCKET}", {"bucket_name": BUCKET}),
         (
-            PLACE.state_machine("whatschat-local-broadcast"),
+            StateMachine.arn.of(PLACE, "whatschat-local-broadcast"),
             "state_machine.orphan/whatschat-local-broadcast",
             {"state_machine_name": "whatschat-local-broadcast"},
         ),
-        (PLACE.table("t"), "table.orphan/t", {"table_name": "t"}),
-        (PLACE.function("f"), "function.orphan/f", {"function_name": "f"}),
+        (Table.arn.of(PLACE, "t"), "table.orphan/t", {"table_name": "t"}),
+        (Function.arn.of(PLACE, "f"), "function.orphan/f", {"function_name": "f"}),
         (
-            f"{PLACE.log_group('/aws/lambda/f')}:*",
+            f"{LogGroup.arn.of(PLACE, '/aws/lambda/f')}:*",
             "log_group.orphan//aws/lambda/f",
             {"group_name": "/aws/lambda/f"},
         ),
-        (PLACE.parameter("/a/b"), "secret.orphan//a/b", {"parameter_name": "/a/b"}),
-        (PLACE.parameter("a"), "secret.orphan/a", {"parameter_name": "a"}),
+        (
+            "arn:aws:ssm:eu-west-1:123456789012:parameter/a/b",
+            "secret.orphan//a/b",
+            {"parameter_name": "/a/b"},
+        ),
+        ("arn:aws:ssm:eu-west-1:123456789012:parameter/a", "secret.orphan/a", {"parameter_name": "a"}),
     ],
 )
 def test_what_an_earlier_setting_left_is_found_by_its_arn(

@@ -10,10 +10,10 @@ import pytest
 
 from whatschat_ops.errors import Conflict, NotFound, Rejected, Unavailable
 from whatschat_ops.provision import Live
+from whatschat_ops.stack.iam_documents import trust_policy
 from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.lambdas.live_alias import History, described
-from whatschat_ops.stack.policies import trust_policy
 from whatschat_ops.stack.shared_reads import SharedReads
 from whatschat_ops.stack.waiting import Waiting
 

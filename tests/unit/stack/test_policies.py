@@ -8,13 +8,18 @@ from typing import Any
 import pytest
 
 from whatschat_ops.config import Settings
-from whatschat_ops.provision import Reference, Text
+from whatschat_ops.provision import Text
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.operator_policy import operator_policy
-from whatschat_ops.stack.policies import Document, chime_policy, lambda_policy, trust_policy
+from whatschat_ops.stack.iam_documents import Document, trust_policy
+from whatschat_ops.stack.kinds.table import Table
+from whatschat_ops.stack.parts.blueprint import Blueprint
+from whatschat_ops.stack.parts.chime import chime_policy
+from whatschat_ops.stack.parts.handlers import lambda_policy
+from whatschat_ops.stack.policies import policy_of
 
 PLACE = Place("eu-west-1", "123456789012")
 SETTINGS = Settings()
+BLUEPRINT = Blueprint(SETTINGS, PLACE, api_id="abc123")
 
 
 def allowed(document: Document) -> dict[str, set[str]]:
@@ -32,7 +37,7 @@ def test_functions_may_do_exactly_this() -> None:
     table = "arn:aws:dynamodb:eu-west-1:123456789012:table/websocket-connections"
     logs = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/websocket-"
     groups = {f"{logs}{name}:*" for name in ("connect", "disconnect", "default")}
-    assert allowed(lambda_policy(SETTINGS, PLACE, "abc123")) == {
+    assert allowed(lambda_policy(BLUEPRINT)) == {
         "dynamodb:PutItem": {table},
         "dynamodb:GetItem": {table},
         "dynamodb:DeleteItem": {table},
@@ -49,7 +54,7 @@ def test_functions_may_do_exactly_this() -> None:
 
 
 def test_functions_policy_refers_to_an_api_that_does_not_exist_yet() -> None:
-    document = lambda_policy(SETTINGS, PLACE, Reference("api.websocket", "id"))
+    document = lambda_policy(Blueprint(SETTINGS, PLACE))
     resources = [statement["Resource"] for statement in document["Statement"]]
     assert any(isinstance(resource, Text) for resource in resources)
 
@@ -58,7 +63,7 @@ def test_functions_policy_follows_the_settings() -> None:
     settings = Settings.of(
         {"prefix": "blue-", "websocket": {"stage": "beta"}, "auth": {"secret_parameter": "/app/jwt"}}
     )
-    text = json.dumps(lambda_policy(settings, PLACE, "abc123"))
+    text = json.dumps(lambda_policy(Blueprint(settings, PLACE, api_id="abc123")))
     assert "table/blue-websocket-connections" in text
     assert "/aws/lambda/blue-websocket-connect:*" in text
     assert "abc123/beta/POST" in text
@@ -75,7 +80,7 @@ def test_application_may_use_the_meetings_of_its_account_only() -> None:
         "BatchCreateAttendee",
         "ListAttendees",
     }
-    assert allowed(chime_policy(SETTINGS, PLACE)) == {
+    assert allowed(chime_policy(BLUEPRINT)) == {
         "chime:CreateMeeting": {"*"},
         **{f"chime:{action}": meetings for action in (*guide, "GetAttendee")},
     }
@@ -84,7 +89,7 @@ def test_application_may_use_the_meetings_of_its_account_only() -> None:
 def test_operator_policy_has_few_actions_on_everything() -> None:
     everywhere = {
         action
-        for action, resources in allowed(operator_policy(SETTINGS, PLACE, "abc123")).items()
+        for action, resources in allowed(policy_of("operator", SETTINGS, PLACE, "abc123")).items()
         if "*" in resources
     }
     listings = {"iam:ListRoles", "logs:DescribeLogGroups", "tag:GetResources"}
@@ -93,8 +98,6 @@ def test_operator_policy_has_few_actions_on_everything() -> None:
 
 @pytest.mark.parametrize("component", ["lambda", "chime", "operator"])
 def test_no_action_is_a_wildcard(component: str) -> None:
-    from whatschat_ops.stack.operator_policy import policy_of
-
     for statement in policy_of(component, SETTINGS, PLACE, "abc123")["Statement"]:
         assert all("*" not in action for action in statement["Action"])
 
@@ -102,15 +105,13 @@ def test_no_action_is_a_wildcard(component: str) -> None:
 @pytest.mark.parametrize(("component", "limit"), [("lambda", 2_048), ("chime", 2_048), ("operator", 6_144)])
 def test_policies_fit_where_they_are_put(component: str, limit: int) -> None:
     # IAM: 2,048 characters inline for a user (less than for a group or role), 6,144 in a managed policy.
-    from whatschat_ops.stack.operator_policy import policy_of
-
     document = policy_of(component, SETTINGS, PLACE, "a1b2c3d4e5")
     assert len(json.dumps(document, separators=(",", ":"))) <= limit
 
 
 def test_operators_policy_with_distributed_broadcasts_fits_a_role() -> None:
     settings = Settings.of({"broadcast": {"distributed": {"enabled": True}}})
-    document = operator_policy(settings, PLACE, "a1b2c3d4e5")
+    document = policy_of("operator", settings, PLACE, "a1b2c3d4e5")
     assert len(json.dumps(document, separators=(",", ":"))) <= 10_240
 
 
@@ -118,7 +119,7 @@ def test_operators_policy_with_distributed_broadcasts_fits_a_role() -> None:
     ("region", "partition"), [("us-east-1", "aws"), ("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")]
 )
 def test_arns_name_the_partition_of_the_region(region: str, partition: str) -> None:
-    assert Place(region, "1").table("t").startswith(f"arn:{partition}:dynamodb:{region}:1:")
+    assert Table.arn.of(Place(region, "1"), "t").startswith(f"arn:{partition}:dynamodb:{region}:1:")
 
 
 def test_trust_policy_names_one_service() -> None:

@@ -17,18 +17,18 @@ from whatschat_ops.provision.values import UNKNOWN, references, resolve
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.access_log import ACCESS_LOG_FORMAT, FIELDS
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.kinds import ALL
+from whatschat_ops.stack.kinds import KINDS
 from whatschat_ops.stack.kinds.secret import Generated
-from whatschat_ops.stack.parts.websocket import Inputs, StackResources, stack_resources
+from whatschat_ops.stack.parts.blueprint import Blueprint
+from whatschat_ops.stack.resources import StackResources, stack_resources
 
 PLACE = Place("us-east-1", "123456789012")
 PACKAGE = FunctionPackage("connect", "app.handler", b"zip", "sha", ("app.py",), 3, 3)
 PACKAGES = dict.fromkeys(("connect", "disconnect", "default"), PACKAGE)
-KINDS = {kind.name: kind for kind in ALL}
 
 
 def made(settings: Mapping[str, Any] | None = None, secret: Secret | None = None) -> StackResources:
-    return stack_resources(Settings.of(settings or {}), Inputs(PLACE, PACKAGES, secret))
+    return stack_resources(Blueprint(Settings.of(settings or {}), PLACE, PACKAGES, secret))
 
 
 def by_address(resources: StackResources) -> dict[str, Resource]:

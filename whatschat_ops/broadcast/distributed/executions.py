@@ -18,7 +18,8 @@ from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import AwsError, NotFound, PermissionDenied
 from whatschat_ops.quotas import MAX_MAP_CHILDREN
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.parts.broadcast_policies import MAP_LABEL
+from whatschat_ops.stack.kinds.state_machine import StateMachine, execution_arn
+from whatschat_ops.stack.parts.state_machine import MAP_LABEL
 
 NOT_REDRIVABLE: Final = ("ExecutionNotRedrivable", "InvalidAction", "UnknownOperationException")
 """The second and third are an emulator's, which does not know the operation."""
@@ -96,7 +97,7 @@ class Executions:
         """
         with self._explaining_absence():
             found = self._client.describe_state_machine(
-                stateMachineArn=self._place.state_machine(self._machine)
+                stateMachineArn=StateMachine.arn.of(self._place, self._machine)
             )
         states = json.loads(found["definition"])["States"]
         return int(states[MAP_LABEL].get("MaxConcurrency", 0)) or MAX_MAP_CHILDREN
@@ -105,7 +106,7 @@ class Executions:
         """Start the execution with this number. Raises NotFound when there is no state machine."""
         with self._explaining_absence():
             answer = self._client.start_execution(
-                stateMachineArn=self._place.state_machine(self._machine),
+                stateMachineArn=StateMachine.arn.of(self._place, self._machine),
                 name=self._name(number),
                 input=json.dumps({"shards": shards_key}),
             )
@@ -176,7 +177,7 @@ class Executions:
         return self._run_id if number == 1 else f"{self._run_id}-{number}"
 
     def _describe(self, number: int) -> Execution | None:
-        arn = self._place.execution(self._machine, self._name(number))
+        arn = execution_arn(self._place, self._machine, self._name(number))
         try:
             found = self._client.describe_execution(executionArn=arn)
         except AwsError as error:

@@ -61,7 +61,7 @@ def policies(
     Example: whatschat-ops iam policies chime --account-id 123456789012
     """
     from whatschat_ops.stack.arns import Place
-    from whatschat_ops.stack.operator_policy import policy_of
+    from whatschat_ops.stack.policies import policy_of
 
     if account_id != "*" and not ACCOUNT_ID.fullmatch(account_id):
         raise UsageError(
@@ -173,7 +173,7 @@ def _lock(run: Run, *, required: bool) -> AbstractContextManager[None]:
 def _document_of(run: Run, component: Component) -> dict[str, Any]:
     """The component's policy in this account. An operator may have to make an API, whose id nobody knows yet."""
     from whatschat_ops.stack.arns import Place
-    from whatschat_ops.stack.operator_policy import policy_of
+    from whatschat_ops.stack.policies import policy_of
 
     api_id = (run.outputs.api_id or "*") if component is Component.LAMBDA else "*"
     place = Place(run.aws.region, run.aws.account_id)

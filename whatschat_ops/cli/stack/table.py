@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def create(run: Run, yes: YesOption = False, adopt: AdoptOption = False) -> None:
     """Create the connections table alone, or bring it to what the settings say."""
-    from whatschat_ops.stack.parts.websocket import CONNECTIONS_TABLE
+    from whatschat_ops.stack.parts.connections import CONNECTIONS_TABLE
 
     stack = run.stack()
     made = stack.plan_only({CONNECTIONS_TABLE}, adopt=adopt)
@@ -56,7 +56,7 @@ def describe(run: Run) -> None:
 
 def delete(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = False) -> None:
     """Delete the connections table with all its rows, if it carries the tag of the stack."""
-    from whatschat_ops.stack.parts.websocket import CONNECTIONS_TABLE
+    from whatschat_ops.stack.parts.connections import CONNECTIONS_TABLE
 
     stack = run.stack()
     made = stack.plan_destroy(delete_data=delete_data, addresses={CONNECTIONS_TABLE})

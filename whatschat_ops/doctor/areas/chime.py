@@ -14,7 +14,7 @@ from whatschat_ops.errors import PROVISION_HINT, NotFound, PermissionDenied, Una
 from whatschat_ops.quotas import CHIME_UNATTENDED_S
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_check import check_permissions, principal_of
-from whatschat_ops.stack.operator_policy import policy_of
+from whatschat_ops.stack.policies import policy_of
 
 NO_SUCH_MEETING = "00000000-0000-0000-0000-000000000000"
 PENDING_AFTER = timedelta(seconds=CHIME_UNATTENDED_S)

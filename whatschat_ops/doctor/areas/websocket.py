@@ -14,8 +14,8 @@ from whatschat_ops.sockets.handshake import HandshakeAnswer, probe_handshake
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.attachments import Principal
 from whatschat_ops.stack.iam_check import check_permissions
-from whatschat_ops.stack.operator_policy import policy_of
 from whatschat_ops.stack.outputs import read_outputs
+from whatschat_ops.stack.policies import policy_of
 
 
 def endpoint(settings: Settings, aws: Aws) -> Finding:

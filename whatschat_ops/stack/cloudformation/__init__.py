@@ -1,6 +1,6 @@
 """The stack as a CloudFormation template, made from the same resources that `provision` applies.
 
-resources ──types.py──▶ properties, field by field ──template.py──▶ logical ids, references, DependsOn
+resources ──kinds/──▶ properties, field by field ──template.py──▶ logical ids, references, DependsOn
 """
 
 from whatschat_ops.stack.cloudformation.code import CodeObject

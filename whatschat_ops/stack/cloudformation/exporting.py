@@ -13,6 +13,7 @@ from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.packaging import FunctionPackage
 from whatschat_ops.provision import Reference, Resource, text
+from whatschat_ops.stack.arns import TemplatePlace
 from whatschat_ops.stack.cloudformation.code import (
     CODE_BUCKET,
     CODE_PREFIX,
@@ -22,10 +23,12 @@ from whatschat_ops.stack.cloudformation.code import (
     ensure_object,
 )
 from whatschat_ops.stack.cloudformation.template import build_template
-from whatschat_ops.stack.cloudformation.types import SET_LOG_ROLE, TemplatePlace
-from whatschat_ops.stack.parts.websocket import API, Inputs, stack_resources
+from whatschat_ops.stack.kinds.log_role import SET_LOG_ROLE
+from whatschat_ops.stack.parts.blueprint import API, Blueprint
+from whatschat_ops.stack.resources import stack_resources
 
 Format = Literal["yaml", "json"]
+
 BUILD_DIRECTORY = "build"
 
 
@@ -50,7 +53,7 @@ def export_template(
 ) -> ExportedTemplate:
     """The template of the stack of `settings` with the code of `packages`. Pure."""
     names = Names(settings)
-    wanted = stack_resources(settings, Inputs(TemplatePlace(), packages)).wanted
+    wanted = stack_resources(Blueprint(settings, TemplatePlace(), packages)).wanted
     template = build_template(
         [_with_code(resource, packages) for resource in wanted],
         description=f"{names.stack}: WebSocket API, its Lambda functions and DynamoDB tables (whatschat-ops export)",

@@ -8,28 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from whatschat_ops.provision import Digest, Reference, Resource, Text
 from whatschat_ops.provision.values import digest
-from whatschat_ops.stack.cloudformation.types import LEFT_OUT, TYPES, CloudFormationType
+from whatschat_ops.stack.kinds import KINDS
+from whatschat_ops.stack.kinds.declaration import CloudFormationType
 
 Part = tuple[CloudFormationType, dict[str, Any]]
 """A type and its properties, rendered."""
 
-_ATTRIBUTES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
-    # (kind, output or field) -> (part of the kind, attribute for GetAtt; "" for Ref)
-    ("api", "id"): ("", ""),
-    ("api", "endpoint"): ("", "ApiEndpoint"),
-    ("table", "table_name"): ("", ""),
-    ("role", "role_name"): ("", ""),
-    ("function", "function_name"): ("", ""),
-    ("function", "version"): ("Version", "Version"),
-    ("alias", "arn"): ("", ""),
-    ("integration", "id"): ("", ""),
-    ("deployment", "id"): ("", ""),
-    ("api_gateway_log_role", "arn"): ("", "Arn"),
-}
 _VARIABLE = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[A-Za-z.]+)?\}")
 _LITERAL_DOLLAR = re.compile(r"\$\{(?!AWS::)")
 
@@ -72,7 +60,6 @@ class _Builder:
         return {
             self._logical_id(address, type_.part): self._body(address, type_, properties)
             for address, resource in self._resources.items()
-            if resource.kind not in LEFT_OUT
             for type_, properties in self._parts_of(address)
         }
 
@@ -113,12 +100,10 @@ class _Builder:
         found = {}
         for address in sorted(resource.dependencies):
             before = self._resources[address]
-            if before.kind not in LEFT_OUT:
-                *_, last = (
-                    type_
-                    for type_ in TYPES[before.kind]
-                    if not type_.renewed or type_ is TYPES[before.kind][0]
-                )
+            types = KINDS[before.kind].template
+            lasting = [type_ for type_ in types if not type_.renewed or type_ is types[0]]
+            if lasting:
+                last = lasting[-1]
                 found[self._logical_id(address, last.part)] = last.attributes(before.fields).get("Condition")
         return found
 
@@ -126,7 +111,7 @@ class _Builder:
         if address not in self._parts:
             resource = self._resources[address]
             self._parts[address] = [
-                (type_, self.render(_properties(resource, type_))) for type_ in TYPES[resource.kind]
+                (type_, self.render(_properties(resource, type_))) for type_ in KINDS[resource.kind].template
             ]
         return self._parts[address]
 
@@ -134,7 +119,7 @@ class _Builder:
         resource = self._resources[address]
         words = (*re.split(r"\W|_", resource.kind), *re.split(r"\W|_", resource.name), part)
         plain = "".join(word[:1].upper() + word[1:] for word in words)
-        type_ = next(type_ for type_ in TYPES[resource.kind] if type_.part == part)
+        type_ = next(type_ for type_ in KINDS[resource.kind].template if type_.part == part)
         if not type_.renewed:
             return plain
         everything = [properties for _, properties in self._parts_of(address)]
@@ -142,14 +127,10 @@ class _Builder:
 
     def _reference(self, reference: Reference) -> Any:
         target = self._resources[reference.address]
-        if (target.kind, reference.attribute) == ("api", "callback_base"):
-            return _callback_base(self._logical_id(reference.address))
-        found = _ATTRIBUTES.get((target.kind, reference.attribute))
-        if found is None:
+        output = KINDS[target.kind].template_outputs.get(reference.attribute)
+        if output is None:
             return self.render(target.fields[reference.attribute])
-        part, attribute = found
-        logical_id = self._logical_id(reference.address, part)
-        return {"Fn::GetAtt": [logical_id, attribute]} if attribute else {"Ref": logical_id}
+        return output(lambda part: self._logical_id(reference.address, part))
 
     def _text(self, value: Text) -> Any:
         parts = [self.render(part) if isinstance(part, Reference) else part for part in value.parts]
@@ -161,9 +142,9 @@ class _Builder:
 
 def _properties(resource: Resource, type_: CloudFormationType) -> dict[str, Any]:
     properties: dict[str, Any] = dict(type_.own(resource.address))
-    for name, to_properties in type_.fields.items():
-        if name in resource.fields:
-            for key, value in to_properties(resource.fields[name]).items():
+    for name, field in KINDS[resource.kind].fields.items():
+        if name in resource.fields and field.part == type_.part:
+            for key, value in field.properties(resource.fields[name]).items():
                 properties[key] = _joined(properties.get(key), value)
     return properties
 
@@ -195,13 +176,6 @@ def _as_variable(part: Any) -> str | None:
     if "Fn::GetAtt" in part:
         return f"${{{'.'.join(part['Fn::GetAtt'])}}}"
     return None
-
-
-def _callback_base(api: str) -> dict[str, Any]:
-    """`wss://host` -> `https://host`, `ws://host` -> `http://host`, in CloudFormation's words."""
-    halves = {"Fn::Split": ["://", {"Fn::GetAtt": [api, "ApiEndpoint"]}]}
-    scheme = {"Fn::Join": ["http", {"Fn::Split": ["ws", {"Fn::Select": [0, halves]}]}]}
-    return {"Fn::Join": ["://", [scheme, {"Fn::Select": [1, halves]}]]}
 
 
 def _names_in(value: Any) -> Iterator[str]:

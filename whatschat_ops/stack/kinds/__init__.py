@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from whatschat_ops.provision import Kind
 from whatschat_ops.stack.kinds.alias import Alias
 from whatschat_ops.stack.kinds.api import Api
 from whatschat_ops.stack.kinds.bucket import Bucket
-from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.kinds.context import AwsKind, Context
 from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.log_group import LogGroup
 from whatschat_ops.stack.kinds.log_role import ApiGatewayLogRole
@@ -20,12 +21,16 @@ from whatschat_ops.stack.kinds.stage import Deployment, Stage
 from whatschat_ops.stack.kinds.state_machine import StateMachine
 from whatschat_ops.stack.kinds.table import Table
 
-ALL = (
-    Table, LogGroup, Role, RolePolicy, SecretParameter, Api, Function, Alias, Permission, Integration, Route,
-    Deployment, ApiGatewayLogRole, Stage, Bucket, StateMachine,
-)  # fmt: skip
+KINDS: Final[Mapping[str, type[AwsKind]]] = {
+    kind.name: kind
+    for kind in (
+        Table, LogGroup, ApiGatewayLogRole, Role, RolePolicy, SecretParameter, Api, Function, Alias, Permission,
+        Integration, Route, Deployment, Stage, Bucket, StateMachine,
+    )
+}  # fmt: skip
+"""Name -> kind. A stack's resources are listed in this order."""
 
 
 def kinds_of(context: Context) -> Mapping[str, Kind]:
     """Name -> kind, ready to use."""
-    return {kind.name: kind(context) for kind in ALL}
+    return {name: kind(context) for name, kind in KINDS.items()}

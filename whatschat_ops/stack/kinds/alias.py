@@ -11,37 +11,43 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from whatschat_ops.errors import NotFound
-from whatschat_ops.provision import Field, Kind, Live
-from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.provision import Live
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.iam_documents import actions
+from whatschat_ops.stack.kinds.context import AwsKind, Context
+from whatschat_ops.stack.kinds.declaration import AwsField, CloudFormationType, ref
 from whatschat_ops.stack.lambdas.live_alias import History, LiveAlias, Routing, described, live_alias, move
 from whatschat_ops.stack.lambdas.versions import prune
 
 
-class Alias(Kind):
+class Alias(AwsKind):
     """`version` is the version that is live; during a canary the canary's. `keep_versions`: how many are kept.
 
     `content` is the digest of the version, kept in the alias's description for the next plan.
     """
 
     name = "alias"
+    service = "lambda"
     identity = ("function_name", "alias_name")
-    fields: ClassVar[Mapping[str, Field]] = {
-        "function_name": Field(),
-        "alias_name": Field(),
-        "version": Field(),
-        "content": Field(input_only=True),
-        "keep_versions": Field(input_only=True),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "function_name": AwsField(cfn="FunctionName"),
+        "alias_name": AwsField(cfn="Name"),
+        "version": AwsField(cfn="FunctionVersion"),
+        "content": AwsField(
+            input_only=True, left_out="a note for the next plan; without it one more read tells the same"
+        ),
+        "keep_versions": AwsField(
+            input_only=True,
+            left_out="versions of older templates are retained; `whatschat-ops provision` deletes them",
+        ),
     }
+    operator_on = "function"
+    operator_actions = actions("lambda", "CreateAlias GetAlias ListAliases UpdateAlias")
+    template = (CloudFormationType("AWS::Lambda::Alias"),)
+    template_outputs: ClassVar = {"arn": ref}
     tagged = False
     goes_with = "function"
     volatile = frozenset({"revision_id"})
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _lambda(self) -> Any:
-        return self._context.client("lambda")
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         function = identity["function_name"]
@@ -52,7 +58,7 @@ class Alias(Kind):
 
     def create(self, desired: Mapping[str, Any]) -> Live:
         function, version = desired["function_name"], desired["version"]
-        alias = self._lambda.create_alias(
+        alias = self._client.create_alias(
             FunctionName=function,
             Name=desired["alias_name"],
             FunctionVersion=version,
@@ -67,17 +73,22 @@ class Alias(Kind):
         alias = LiveAlias(function, desired["alias_name"], live.id, Routing(before), History(), revision_id)
         waiting = self._context.waiting
         history = History(before=before, content=desired["content"])
-        moved = move(self._lambda, waiting, alias, Routing(version), history)
-        prune(self._lambda, waiting, function, newest=version, keep=desired["keep_versions"])
+        moved = move(self._client, waiting, alias, Routing(version), history)
+        prune(self._client, waiting, function, newest=version, keep=desired["keep_versions"])
         return _live(moved)
 
     def delete(self, live: Live) -> None:
         try:
-            self._lambda.delete_alias(
+            self._client.delete_alias(
                 FunctionName=live.fields["function_name"], Name=live.fields["alias_name"]
             )
         except NotFound:
             return
+
+
+def alias_arn(place: Place, function: str, alias: str) -> str:
+    """The ARN of an alias of a function."""
+    return f"arn:{place.partition}:lambda:{place.region}:{place.account_id}:function:{function}:{alias}"
 
 
 def read_alias(context: Context, function: str, name: str) -> LiveAlias:

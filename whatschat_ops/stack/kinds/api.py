@@ -6,11 +6,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotFound
-from whatschat_ops.provision import Field, Live, contains
+from whatschat_ops.provision import Live, contains
+from whatschat_ops.stack.iam_documents import Document, actions, allow
 from whatschat_ops.stack.kinds.context import Context, GatewayKind, was_repeated
+from whatschat_ops.stack.kinds.declaration import (
+    ONE_OF_EACH,
+    ArnPattern,
+    AwsField,
+    CloudFormationType,
+    Granted,
+    LogicalId,
+    Properties,
+    get_att,
+    ref,
+)
 
 
 class Api(GatewayKind):
@@ -22,14 +35,32 @@ class Api(GatewayKind):
 
     name = "api"
     identity = ("api_name", "stack")
-    fields: ClassVar[Mapping[str, Field]] = {
-        "api_name": Field(),
-        "stack": Field(),
-        "protocol": Field(replaces="an API keeps the protocol it was made with"),
-        "route_selection_expression": Field(),
-        "tags": Field(matches=contains),
-        "surplus": Field(),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "api_name": AwsField(cfn="Name"),
+        "stack": AwsField(left_out="the owner is the stack's tag, which is among the tags"),
+        "protocol": AwsField(replaces="an API keeps the protocol it was created with", cfn="ProtocolType"),
+        "route_selection_expression": AwsField(cfn="RouteSelectionExpression"),
+        "tags": AwsField(matches=contains, cfn="Tags"),
+        "surplus": AwsField(left_out=ONE_OF_EACH),
     }
+    arn: ClassVar[ArnPattern] = ArnPattern("arn:{partition}:apigateway:{region}::/apis/{name}")
+    template = (CloudFormationType("AWS::ApiGatewayV2::Api"),)
+    template_outputs: ClassVar = {
+        "id": ref,
+        "endpoint": get_att("ApiEndpoint"),
+        "callback_base": lambda logical_id: _callback_base(logical_id),
+    }
+
+    @classmethod
+    def operator_statements(cls, granted: Granted) -> Iterator[Document]:
+        """What is in an API, too. API Gateway's ARNs carry no account, and its actions are those of HTTP."""
+        api = cls.arn.of(granted.place, granted.api_id)
+        apis = api.removesuffix(f"/{granted.api_id}")
+        # The ARNs of the API and of its stages, as parts of a path (API Gateway developer guide, ARN reference).
+        tags = f"{apis.removesuffix('apis')}tags/{quote(api, safe='*')}*"
+        yield allow("Apis", actions("apigateway", "GET POST TagResource"), apis)
+        yield allow("Api", actions("apigateway", "GET POST PATCH DELETE TagResource"), [api, f"{api}/*"])
+        yield allow("ApiTags", actions("apigateway", "GET POST"), tags)
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         found = list(find_apis(self._context, identity["api_name"]))
@@ -40,7 +71,7 @@ class Api(GatewayKind):
         return next(iter([*ours, *found]), None)
 
     def create(self, desired: Mapping[str, Any]) -> Live:
-        api = self._gateway.create_api(
+        api = self._client.create_api(
             Name=desired["api_name"],
             ProtocolType=desired["protocol"],
             RouteSelectionExpression=desired["route_selection_expression"],
@@ -55,10 +86,10 @@ class Api(GatewayKind):
         if "surplus" in changed:
             self._delete_twins(live)
         if "tags" in changed:
-            arn = self._context.place.api(live.outputs["id"])
-            self._gateway.tag_resource(ResourceArn=arn, Tags=desired["tags"])
+            arn = self.arn.of(self._context.place, live.outputs["id"])
+            self._client.tag_resource(ResourceArn=arn, Tags=desired["tags"])
         if "route_selection_expression" in changed:
-            self._gateway.update_api(
+            self._client.update_api(
                 ApiId=live.outputs["id"], RouteSelectionExpression=desired["route_selection_expression"]
             )
         return Live(live.id, {**live.fields, **desired}, live.outputs, live.owner)
@@ -76,7 +107,7 @@ class Api(GatewayKind):
 
     def _delete(self, api_id: str) -> None:
         with suppress(NotFound):
-            self._gateway.delete_api(ApiId=api_id)
+            self._client.delete_api(ApiId=api_id)
 
 
 def find_apis(context: Context, name: str) -> Iterator[Live]:
@@ -87,8 +118,15 @@ def find_apis(context: Context, name: str) -> Iterator[Live]:
     for api in sorted(found, key=lambda api: (api["CreatedDate"], api["ApiId"])):
         tags = api.get("Tags", {})
         if STACK_TAG not in tags:  # GetApis may lag behind TagResource
-            tags = gateway.get_tags(ResourceArn=context.place.api(api["ApiId"])).get("Tags", {})
+            tags = gateway.get_tags(ResourceArn=Api.arn.of(context.place, api["ApiId"])).get("Tags", {})
         yield _live(api, tags)
+
+
+def _callback_base(logical_id: LogicalId) -> Properties:
+    """`wss://host` -> `https://host`, `ws://host` -> `http://host`, in CloudFormation's words."""
+    halves = {"Fn::Split": ["://", get_att("ApiEndpoint")(logical_id)]}
+    scheme = {"Fn::Join": ["http", {"Fn::Split": ["ws", {"Fn::Select": [0, halves]}]}]}
+    return {"Fn::Join": ["://", [scheme, {"Fn::Select": [1, halves]}]]}
 
 
 def _live(api: Mapping[str, Any], tags: Mapping[str, str]) -> Live:

@@ -10,9 +10,16 @@ from typing import Any, ClassVar, Final
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import AwsError, Conflict, NotFound, PermissionDenied
-from whatschat_ops.provision import Field, Kind, Live, contains
-from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
-from whatschat_ops.stack.parts.broadcast_policies import RUNS
+from whatschat_ops.provision import Live, contains
+from whatschat_ops.stack.iam_documents import actions
+from whatschat_ops.stack.kinds.context import AwsKind, tag_list, tag_list_property, tag_map
+from whatschat_ops.stack.kinds.declaration import (
+    ArnPattern,
+    AwsField,
+    CloudFormationType,
+    Properties,
+    retained,
+)
 
 NO_LOCATION: Final = "us-east-1"
 """The one Region that CreateBucket does not take as a LocationConstraint."""
@@ -22,37 +29,45 @@ PUBLIC_ACCESS_BLOCKS: Final = (
     "BlockPublicPolicy",
     "RestrictPublicBuckets",
 )
+RUNS: Final = "runs"
+"""What the keys of a broadcast's objects begin with."""
 LIFECYCLE_RULE: Final = "whatschat-ops-runs"
 
 
-class Bucket(Kind):
+class Bucket(AwsKind):
     """`expiration_days` is when the objects of a run are deleted by S3; `encryption` is the default one (`AES256`)."""
 
     name = "bucket"
+    service = "s3"
     identity = ("bucket_name",)
-    fields: ClassVar[Mapping[str, Field]] = {
-        "bucket_name": Field(),
-        "public_access_blocked": Field(),
-        "encryption": Field(),
-        "expiration_days": Field(),
-        "tags": Field(matches=contains),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "bucket_name": AwsField(cfn="BucketName"),
+        "public_access_blocked": AwsField(
+            cfn=lambda on: {"PublicAccessBlockConfiguration": dict.fromkeys(PUBLIC_ACCESS_BLOCKS, on)}
+        ),
+        "encryption": AwsField(cfn=lambda algorithm: _encryption_property(algorithm)),
+        "expiration_days": AwsField(cfn=lambda days: _lifecycle_property(days)),
+        "tags": AwsField(matches=contains, cfn=tag_list_property),
     }
+    arn: ClassVar[ArnPattern] = ArnPattern("arn:{partition}:s3:::{name}")
+    operator_sid = "Bucket"
+    operator_actions = actions(
+        "s3",
+        "CreateBucket DeleteBucket ListBucket TagResource GetBucketTagging PutBucketTagging "
+        "GetBucketPublicAccessBlock PutBucketPublicAccessBlock GetEncryptionConfiguration "
+        "PutEncryptionConfiguration GetLifecycleConfiguration PutLifecycleConfiguration",
+    )
+    # CloudFormation deletes an empty bucket only: one with runs in it stays.
+    template = (CloudFormationType("AWS::S3::Bucket", attributes=retained("Retain")),)
     holds_data = True
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _s3(self) -> Any:
-        return self._context.client("s3")
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         name = identity["bucket_name"]
         if not self._exists(name):
             return None
-        tags = self._tags(name)
+        tags, arn = self._tags(name), self.arn.of(self._context.place, name)
         return Live(
-            id=self._context.place.bucket(name),
+            id=arn,
             fields={
                 "bucket_name": name,
                 "public_access_blocked": self._public_access_blocked(name),
@@ -60,7 +75,7 @@ class Bucket(Kind):
                 "expiration_days": self._expiration_days(name),
                 "tags": tags,
             },
-            outputs={"arn": self._context.place.bucket(name)},
+            outputs={"arn": arn},
             owner=tags.get(STACK_TAG),
         )
 
@@ -68,14 +83,14 @@ class Bucket(Kind):
         name = desired["bucket_name"]
         region = self._context.aws.region
         place = {} if region == NO_LOCATION else {"LocationConstraint": region}
-        self._s3.create_bucket(
+        self._client.create_bucket(
             Bucket=name, CreateBucketConfiguration={**place, "Tags": tag_list(desired["tags"])}
         )
         made = self._context.waiting.until(
             f"the bucket {name} does not appear", lambda: self.read(desired), timeout_s=60
         )
         if not contains(made.fields["tags"], desired["tags"]):  # an emulator that takes no tags at creation
-            self._s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(desired["tags"])})
+            self._client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(desired["tags"])})
         self._block_public_access(name)
         self._encrypt(desired)
         self._expire(desired)
@@ -85,7 +100,7 @@ class Bucket(Kind):
         name = desired["bucket_name"]
         if "tags" in changed:  # PutBucketTagging replaces all of them
             tags = {**live.fields["tags"], **desired["tags"]}
-            self._s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(tags)})
+            self._client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(tags)})
         if "public_access_blocked" in changed:
             self._block_public_access(name)
         if "encryption" in changed:
@@ -98,7 +113,7 @@ class Bucket(Kind):
         name = live.fields["bucket_name"]
         try:
             self._delete_runs(name)
-            self._s3.delete_bucket(Bucket=name)
+            self._client.delete_bucket(Bucket=name)
         except NotFound:
             return
         except AwsError as error:
@@ -110,17 +125,17 @@ class Bucket(Kind):
             ) from error
 
     def _delete_runs(self, name: str) -> None:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=f"{RUNS}/")
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=f"{RUNS}/")
         for page in pages:
             keys = [{"Key": found["Key"]} for found in page.get("Contents", [])]
             if keys:
-                answer = self._s3.delete_objects(Bucket=name, Delete={"Objects": keys, "Quiet": True})
+                answer = self._client.delete_objects(Bucket=name, Delete={"Objects": keys, "Quiet": True})
                 _require_none_refused(name, answer.get("Errors", []))
 
     def _exists(self, name: str) -> bool:
         """All accounts share the names of buckets, and tags prove nothing in another one: S3 is told whose it must be."""
         try:
-            self._s3.head_bucket(Bucket=name, ExpectedBucketOwner=self._context.place.account_id)
+            self._client.head_bucket(Bucket=name, ExpectedBucketOwner=self._context.place.account_id)
         except NotFound:
             return False
         except PermissionDenied as error:  # HEAD has no body that would say why
@@ -139,32 +154,32 @@ class Bucket(Kind):
         return live
 
     def _tags(self, name: str) -> dict[str, str]:
-        answer = _unless_absent(lambda: self._s3.get_bucket_tagging(Bucket=name))
+        answer = _unless_absent(lambda: self._client.get_bucket_tagging(Bucket=name))
         return tag_map(answer.get("TagSet", []))
 
     def _public_access_blocked(self, name: str) -> bool:
-        answer = _unless_absent(lambda: self._s3.get_public_access_block(Bucket=name))
+        answer = _unless_absent(lambda: self._client.get_public_access_block(Bucket=name))
         blocks = answer.get("PublicAccessBlockConfiguration", {})
         return all(blocks.get(block) for block in PUBLIC_ACCESS_BLOCKS)
 
     def _block_public_access(self, name: str) -> None:
-        self._s3.put_public_access_block(
+        self._client.put_public_access_block(
             Bucket=name, PublicAccessBlockConfiguration=dict.fromkeys(PUBLIC_ACCESS_BLOCKS, True)
         )
 
     def _encryption(self, name: str) -> str | None:
-        answer = _unless_absent(lambda: self._s3.get_bucket_encryption(Bucket=name))
+        answer = _unless_absent(lambda: self._client.get_bucket_encryption(Bucket=name))
         rules = answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
         return next((rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] for rule in rules), None)
 
     def _encrypt(self, desired: Mapping[str, Any]) -> None:
         rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": desired["encryption"]}}
-        self._s3.put_bucket_encryption(
+        self._client.put_bucket_encryption(
             Bucket=desired["bucket_name"], ServerSideEncryptionConfiguration={"Rules": [rule]}
         )
 
     def _expiration_days(self, name: str) -> int | None:
-        answer = _unless_absent(lambda: self._s3.get_bucket_lifecycle_configuration(Bucket=name))
+        answer = _unless_absent(lambda: self._client.get_bucket_lifecycle_configuration(Bucket=name))
         rules = [
             rule
             for rule in answer.get("Rules", [])
@@ -175,7 +190,7 @@ class Bucket(Kind):
     def _expire(self, desired: Mapping[str, Any]) -> None:
         """PutBucketLifecycleConfiguration replaces all rules: others' stay as they are."""
         name = desired["bucket_name"]
-        answer = _unless_absent(lambda: self._s3.get_bucket_lifecycle_configuration(Bucket=name))
+        answer = _unless_absent(lambda: self._client.get_bucket_lifecycle_configuration(Bucket=name))
         others = [rule for rule in answer.get("Rules", []) if rule.get("ID") != LIFECYCLE_RULE]
         ours = {
             "ID": LIFECYCLE_RULE,
@@ -184,9 +199,25 @@ class Bucket(Kind):
             "Expiration": {"Days": desired["expiration_days"]},
             "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
         }
-        self._s3.put_bucket_lifecycle_configuration(
+        self._client.put_bucket_lifecycle_configuration(
             Bucket=name, LifecycleConfiguration={"Rules": [*others, ours]}
         )
+
+
+def _encryption_property(algorithm: str) -> Properties:
+    rule = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}}
+    return {"BucketEncryption": {"ServerSideEncryptionConfiguration": [rule]}}
+
+
+def _lifecycle_property(days: int) -> Properties:
+    rule = {
+        "Id": LIFECYCLE_RULE,
+        "Status": "Enabled",
+        "Prefix": f"{RUNS}/",
+        "ExpirationInDays": days,
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+    }
+    return {"LifecycleConfiguration": {"Rules": [rule]}}
 
 
 def _require_none_refused(bucket: str, errors: Sequence[Mapping[str, str]]) -> None:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config.names import STACK_TAG
-from whatschat_ops.provision import Kind
+from whatschat_ops.provision import Kind, Resource
+from whatschat_ops.provision.kind import NOTHING
 from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.iam_documents import Document, allow
+from whatschat_ops.stack.kinds.declaration import (
+    ArnPattern,
+    AwsField,
+    CloudFormationType,
+    Granted,
+    Properties,
+    TemplateOutputs,
+)
 from whatschat_ops.stack.shared_reads import SharedReads
 from whatschat_ops.stack.waiting import Waiting
 
@@ -72,15 +82,55 @@ class Context:
         return read() if listed is None else listed
 
 
-class GatewayKind(Kind):
-    """A kind of resource in API Gateway."""
+class AwsKind(Kind):
+    """A kind of AWS resource: what is known of it stands in its one module."""
+
+    service: ClassVar[str]
+    """botocore's name of the service."""
+    fields: ClassVar[Mapping[str, AwsField]]
+    arn: ClassVar[ArnPattern | None] = None
+    """Of the resource by name, the first field of its identity."""
+    operator_sid: ClassVar[str] = ""
+    operator_actions: ClassVar[Sequence[str]] = ()
+    """What the operator needs to create, read, update and delete it."""
+    operator_on: ClassVar[str | None] = None
+    """The kind on whose resources IAM checks these actions, when it is not this one."""
+    template: ClassVar[tuple[CloudFormationType, ...]] = ()
+    """The CloudFormation types that it becomes; the first one is what other resources depend on."""
+    template_outputs: ClassVar[TemplateOutputs] = NOTHING
+    """What CloudFormation gives of it; its other fields are written out where they are referred to."""
+    left_out: ClassVar[str | None] = None
+    """Why it is in no template, if so."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     @property
-    def _gateway(self) -> Any:
-        return self._context.client("apigatewayv2")
+    def _client(self) -> Any:
+        return self._context.client(self.service)
+
+    @classmethod
+    def arns(cls, resource: Resource, place: Place) -> list[str]:
+        """The ARNs on which IAM checks the operator's actions on a resource."""
+        return [cls.arn.of(place, resource.fields[cls.identity[0]])] if cls.arn else []
+
+    @classmethod
+    def name_in(cls, arn: str) -> str | None:
+        """The name of the resource that an ARN is of; None if it is an ARN of something else."""
+        return cls.arn.name_in(arn) if cls.arn else None
+
+    @classmethod
+    def operator_statements(cls, granted: Granted) -> Iterator[Document]:
+        """What the operator needs to create, read, update and delete the resources of this kind."""
+        if granted.actions:
+            arns = [arn for each in granted.resources for arn in cls.arns(each, granted.place)]
+            yield allow(cls.operator_sid, granted.actions, arns)
+
+
+class GatewayKind(AwsKind):
+    """A kind of resource in API Gateway."""
+
+    service = "apigatewayv2"
 
     def _items(self, operation: str, api_id: str) -> list[Mapping[str, Any]]:
         """Everything that a listing of an API (`get_routes`) brings. Raises NotFound without the API."""
@@ -99,6 +149,11 @@ def was_repeated(answer: Mapping[str, Any]) -> bool:
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Tags as DynamoDB, IAM and SSM take them."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def tag_list_property(tags: Mapping[str, str]) -> Properties:
+    """Tags as most CloudFormation types take them."""
+    return {"Tags": tag_list(tags)}
 
 
 def tag_map(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -11,10 +11,20 @@ from typing import Any, ClassVar, TypeVar
 
 from whatschat_ops.config.names import LIVE_ALIAS, STACK_TAG
 from whatschat_ops.errors import AwsError, Conflict, NotFound, Rejected
-from whatschat_ops.provision import Field, Kind, Live, contains
+from whatschat_ops.provision import Live, Reference, Resource, contains
 from whatschat_ops.provision.values import digest
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.iam_documents import actions
 from whatschat_ops.stack.kinds.alias import read_alias
-from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.kinds.context import AwsKind, tag_list_property
+from whatschat_ops.stack.kinds.declaration import (
+    ArnPattern,
+    AwsField,
+    CloudFormationType,
+    get_att,
+    ref,
+    retained,
+)
 from whatschat_ops.stack.lambdas.versions import list_configurations
 
 T = TypeVar("T")
@@ -29,38 +39,57 @@ COMPARABLE = CODE | CONFIGURATION
 """What a version consists of, as far as we set it."""
 
 
-class Function(Kind):
+class Function(AwsKind):
     """`zip` are the bytes whose base64 SHA-256 is `code_sha256`. `published`: the newest version is what runs next."""
 
     name = "function"
+    service = "lambda"
     identity = ("function_name",)
-    fields: ClassVar[Mapping[str, Field]] = {
-        "function_name": Field(),
-        "runtime": Field(),
-        "handler": Field(),
-        "architecture": Field(),
-        "memory_mb": Field(),
-        "timeout_s": Field(),
-        "role_arn": Field(),
-        "environment": Field(),
-        "code_sha256": Field(),
-        "zip": Field(input_only=True),
-        "published": Field(),
-        "tags": Field(matches=contains, steady=True),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "function_name": AwsField(cfn="FunctionName"),
+        "runtime": AwsField(cfn="Runtime"),
+        "handler": AwsField(cfn="Handler"),
+        "architecture": AwsField(cfn=lambda name: {"Architectures": [name]}),
+        "memory_mb": AwsField(cfn="MemorySize"),
+        "timeout_s": AwsField(cfn="Timeout"),
+        "role_arn": AwsField(cfn="Role"),
+        "environment": AwsField(cfn=lambda variables: {"Environment": {"Variables": variables}}),
+        "code_sha256": AwsField(cfn="CodeSha256", part="Version"),
+        "zip": AwsField(input_only=True, cfn="Code"),
+        "published": AwsField(left_out="the Version resource is what publishes"),
+        "tags": AwsField(matches=contains, steady=True, cfn=tag_list_property),
     }
+    arn: ClassVar[ArnPattern] = ArnPattern("arn:{partition}:lambda:{region}:{account}:function:{name}")
+    operator_sid = "Functions"
+    operator_actions = actions(
+        "lambda",
+        "CreateFunction GetFunction GetFunctionConfiguration UpdateFunctionCode UpdateFunctionConfiguration "
+        "DeleteFunction PublishVersion ListVersionsByFunction TagResource ListTags",
+    )
+    template = (
+        CloudFormationType("AWS::Lambda::Function"),
+        CloudFormationType(
+            "AWS::Lambda::Version",
+            part="Version",
+            own=lambda address: {"FunctionName": Reference(address, "function_name")},
+            renewed=True,
+            # An older version is what a rollback goes back to. It is deleted with its function.
+            attributes=retained("Retain"),
+        ),
+    )
+    template_outputs: ClassVar = {"function_name": ref, "version": get_att("Version", "Version")}
+
+    @classmethod
+    def arns(cls, resource: Resource, place: Place) -> list[str]:
+        """Its versions and aliases, too."""
+        return [f"{arn}{end}" for arn in super().arns(resource, place) for end in ("", ":*")]
+
     volatile = frozenset({"version", "content"})
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _lambda(self) -> Any:
-        return self._context.client("lambda")
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         name = identity["function_name"]
         try:
-            answer = self._lambda.get_function(FunctionName=name)
+            answer = self._client.get_function(FunctionName=name)
             latest = answer["Configuration"]
             version = self._published_version(name, latest)
         except NotFound:
@@ -82,7 +111,7 @@ class Function(Kind):
         name = desired["function_name"]
         made = self._with_role(
             desired["role_arn"],
-            lambda: self._lambda.create_function(
+            lambda: self._client.create_function(
                 FunctionName=name,
                 Code={"ZipFile": desired["zip"]},
                 Architectures=[desired["architecture"]],
@@ -92,19 +121,19 @@ class Function(Kind):
             ),
         )
         self._until_ready(name, made)
-        arn = self._context.place.function(name)
+        arn = self.arn.of(self._context.place, name)
         return _as_published(arn, desired, made["Version"])
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         name = desired["function_name"]
         if "tags" in changed:
-            self._lambda.tag_resource(Resource=live.id, Tags=desired["tags"])
+            self._client.tag_resource(Resource=live.id, Tags=desired["tags"])
         if not live.fields["published"]:  # else it was ready
             self._until_ready(name)
         if changed & CODE:
             answer = self._when_idle(
                 name,
-                lambda: self._lambda.update_function_code(
+                lambda: self._client.update_function_code(
                     FunctionName=name, ZipFile=desired["zip"], Architectures=[desired["architecture"]]
                 ),
             )
@@ -114,7 +143,7 @@ class Function(Kind):
                 desired["role_arn"],
                 lambda: self._when_idle(
                     name,
-                    lambda: self._lambda.update_function_configuration(
+                    lambda: self._client.update_function_configuration(
                         FunctionName=name, **_configuration(desired)
                     ),
                 ),
@@ -128,14 +157,14 @@ class Function(Kind):
     def delete(self, live: Live) -> None:
         name = live.fields["function_name"]
         try:
-            self._when_idle(name, lambda: self._lambda.delete_function(FunctionName=name))
+            self._when_idle(name, lambda: self._client.delete_function(FunctionName=name))
         except NotFound:
             return
 
     def _publish(self, name: str, code_sha256: str) -> str:
         """Publish what was uploaded, and give the version: AWS refuses if somebody else's code came in between."""
         made = self._when_idle(
-            name, lambda: self._lambda.publish_version(FunctionName=name, CodeSha256=code_sha256)
+            name, lambda: self._client.publish_version(FunctionName=name, CodeSha256=code_sha256)
         )
         return str(made["Version"])
 
@@ -157,7 +186,7 @@ class Function(Kind):
         """
         if self._context.shared and (live := self._live_version(name, latest)) is not None:
             return live
-        versions = [v for v in list_configurations(self._lambda, name) if v["Version"].isdigit()]
+        versions = [v for v in list_configurations(self._client, name) if v["Version"].isdigit()]
         newest = max(versions, key=lambda version: int(version["Version"]), default=None)
         if newest is None or _comparable(newest) != _comparable(latest):
             return None
@@ -176,7 +205,7 @@ class Function(Kind):
         answers = iter([answer] if answer else [])
 
         def probe() -> bool | None:
-            configuration = next(answers, None) or self._lambda.get_function_configuration(FunctionName=name)
+            configuration = next(answers, None) or self._client.get_function_configuration(FunctionName=name)
             if "Failed" in (configuration.get("State"), configuration.get("LastUpdateStatus")):
                 reason = configuration.get("LastUpdateStatusReason") or configuration.get("StateReason")
                 raise Rejected(f"The function {name} cannot be used: {reason or 'Lambda gives no reason'}.")

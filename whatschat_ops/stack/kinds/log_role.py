@@ -8,15 +8,21 @@ APIs. A role that is there already, whatever its name, is what we want.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
 
 from whatschat_ops.errors import AwsError, Conflict, NotFound, Rejected
-from whatschat_ops.provision import Field, Kind, Live
-from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.provision import Live, Reference
+from whatschat_ops.stack.arns import TemplatePlace
+from whatschat_ops.stack.iam_documents import Document, actions, allow
+from whatschat_ops.stack.kinds.context import AwsKind
+from whatschat_ops.stack.kinds.declaration import AwsField, CloudFormationType, Granted, Properties, get_att
+from whatschat_ops.stack.kinds.role import role_arn
 
 ROLE_PATH = "/whatschat-ops/"
 MANAGED_POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+SET_LOG_ROLE: Final = "SetApiGatewayLogRole"
+"""Name of the template's parameter, and of the condition made of it."""
 ROLE_TIMEOUT_S = 90.0
 """UpdateAccount refuses a fresh role for a while, and may be called once in 20 s."""
 
@@ -25,24 +31,57 @@ def _any_role(live: Any, _desired: Any) -> bool:
     return bool(live)
 
 
-class ApiGatewayLogRole(Kind):
+def _on_demand(_fields: Properties) -> Properties:
+    """Other APIs may use it: a template creates it on demand only, and never deletes it."""
+    return {"Condition": SET_LOG_ROLE, "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+
+
+class ApiGatewayLogRole(AwsKind):
     """The Region's API Gateway account setting `cloudwatchRoleArn`."""
 
     name = "api_gateway_log_role"
+    service = "apigateway"
     identity = ()
-    fields: ClassVar[Mapping[str, Field]] = {
-        "role_name": Field(matches=_any_role),
-        "trust_policy": Field(input_only=True),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "role_name": AwsField(matches=_any_role, cfn="RoleName"),
+        "trust_policy": AwsField(input_only=True, cfn="AssumeRolePolicyDocument"),
     }
+    template = (
+        CloudFormationType(
+            "AWS::IAM::Role",
+            own=lambda _address: {
+                "Path": ROLE_PATH,
+                "ManagedPolicyArns": [TemplatePlace().managed_policy(MANAGED_POLICY)],
+            },
+            attributes=_on_demand,
+        ),
+        CloudFormationType(
+            "AWS::ApiGateway::Account",
+            part="Account",
+            own=lambda address: {"CloudWatchRoleArn": Reference(address, "arn")},
+            attributes=_on_demand,
+        ),
+    )
+    template_outputs: ClassVar = {"arn": get_att("Arn")}
+
+    @classmethod
+    def operator_statements(cls, granted: Granted) -> Iterator[Document]:
+        """To set it where the Region has none; a role that does not exist is found by its bare name."""
+        names = [resource.fields["role_name"] for resource in granted.resources]
+        arns = [role_arn(granted.place, ROLE_PATH, name) for name in names]
+        yield allow("FindRoles", ["iam:GetRole"], [role_arn(granted.place, "/", name) for name in names])
+        yield allow("ApiGatewayLogRole", actions("iam", "CreateRole GetRole AttachRolePolicy"), arns)
+        yield allow("PassRoles", ["iam:PassRole"], arns)
+        place = granted.place
+        account = f"arn:{place.partition}:apigateway:{place.region}::/account"
+        yield allow("ApiGatewayLogs", actions("apigateway", "GET PATCH"), account)
+
     tagged = False
     kept = "the API Gateway log role is Region-wide, other APIs may use it"
     note = "Region-wide: every API of API Gateway in this Region and account will log with this role"
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def read(self, identity: Mapping[str, Any]) -> Live | None:
-        arn = self._context.client("apigateway").get_account().get("cloudwatchRoleArn")
+        arn = self._client.get_account().get("cloudwatchRoleArn")
         if not arn:
             return None
         return Live(id=arn, fields={"role_name": arn.rpartition("/")[2]}, outputs={"arn": arn})
@@ -50,7 +89,7 @@ class ApiGatewayLogRole(Kind):
     def create(self, desired: Mapping[str, Any]) -> Live:
         arn = self._ensure_role(desired["role_name"], desired["trust_policy"])
         self._context.waiting.repeat(
-            lambda: self._context.client("apigateway").update_account(
+            lambda: self._client.update_account(
                 patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": arn}]
             ),
             while_=_role_not_ready,

@@ -10,34 +10,36 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from whatschat_ops.errors import Conflict, NotFound
-from whatschat_ops.provision import Field, Kind, Live
-from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.provision import Live, Reference
+from whatschat_ops.stack.iam_documents import actions
+from whatschat_ops.stack.kinds.context import AwsKind
+from whatschat_ops.stack.kinds.declaration import AwsField, CloudFormationType
 
 _FIXED = "Lambda cannot change a permission in place"
 
 
-class Permission(Kind):
+class Permission(AwsKind):
     """Allows `principal` (a service) to invoke, called from `source_arn`. `statement_id` is for a statement of ours."""
 
     name = "permission"
+    service = "lambda"
     identity = ("function_name", "qualifier", "source_arn")
-    fields: ClassVar[Mapping[str, Field]] = {
-        "function_name": Field(),
-        "qualifier": Field(),
-        "statement_id": Field(input_only=True),
-        "principal": Field(replaces=_FIXED),
-        "action": Field(replaces=_FIXED),
-        "source_arn": Field(),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "function_name": AwsField(left_out="the ARN of the alias names its function, too"),
+        "qualifier": AwsField(cfn=lambda alias: {"FunctionName": Reference(alias.address, "arn")}),
+        "statement_id": AwsField(
+            input_only=True,
+            left_out="CloudFormation makes one up; AddPermission's statements are known by what they allow",
+        ),
+        "principal": AwsField(replaces=_FIXED, cfn="Principal"),
+        "action": AwsField(replaces=_FIXED, cfn="Action"),
+        "source_arn": AwsField(cfn="SourceArn"),
     }
+    operator_on = "function"
+    operator_actions = actions("lambda", "AddPermission RemovePermission GetPolicy")
+    template = (CloudFormationType("AWS::Lambda::Permission"),)
     tagged = False
     goes_with = "function"
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _lambda(self) -> Any:
-        return self._context.client("lambda")
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         for statement in self._statements(identity):
@@ -64,7 +66,7 @@ class Permission(Kind):
 
     def _statements(self, identity: Mapping[str, Any]) -> list[Any]:
         try:
-            answer = self._lambda.get_policy(
+            answer = self._client.get_policy(
                 FunctionName=identity["function_name"], Qualifier=identity["qualifier"]
             )
         except NotFound:  # no policy, or no such function or alias
@@ -72,7 +74,7 @@ class Permission(Kind):
         return list(json.loads(answer["Policy"])["Statement"])
 
     def _add(self, desired: Mapping[str, Any]) -> None:
-        self._lambda.add_permission(
+        self._client.add_permission(
             FunctionName=desired["function_name"],
             Qualifier=desired["qualifier"],
             StatementId=desired["statement_id"],
@@ -83,7 +85,7 @@ class Permission(Kind):
 
     def _remove(self, fields: Mapping[str, Any], statement_id: str) -> None:
         try:
-            self._lambda.remove_permission(
+            self._client.remove_permission(
                 FunctionName=fields["function_name"],
                 Qualifier=fields["qualifier"],
                 StatementId=statement_id,

@@ -4,38 +4,57 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import Conflict, NotFound
-from whatschat_ops.provision import Field, Kind, Live, contains
-from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
+from whatschat_ops.provision import Live, Resource, contains
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.iam_documents import Document, actions, allow
+from whatschat_ops.stack.kinds.context import AwsKind, tag_list, tag_list_property, tag_map
+from whatschat_ops.stack.kinds.declaration import AwsField, CloudFormationType, Granted, ref
 
 
-class Role(Kind):
+class Role(AwsKind):
     """A role. `trust_policy` is the document that says who may assume it."""
 
     name = "role"
+    service = "iam"
     identity = ("role_name",)
-    fields: ClassVar[Mapping[str, Field]] = {
-        "role_name": Field(),
-        "path": Field(replaces="IAM cannot move a role to another path"),
-        "trust_policy": Field(),
-        "tags": Field(matches=contains),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "role_name": AwsField(cfn="RoleName"),
+        "path": AwsField(replaces="IAM cannot move a role to another path", cfn="Path"),
+        "trust_policy": AwsField(cfn="AssumeRolePolicyDocument"),
+        "tags": AwsField(matches=contains, cfn=tag_list_property),
     }
+    operator_sid = "Role"
+    operator_actions = actions(
+        "iam",
+        "CreateRole GetRole DeleteRole UpdateAssumeRolePolicy TagRole ListRolePolicies "
+        "ListAttachedRolePolicies DetachRolePolicy SimulatePrincipalPolicy",
+    )
+    template = (CloudFormationType("AWS::IAM::Role"),)
+    template_outputs: ClassVar = {"role_name": ref}
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    @classmethod
+    def arns(cls, resource: Resource, place: Place) -> list[str]:
+        """Its path is a part of it."""
+        return [role_arn(place, resource.fields["path"], resource.fields["role_name"])]
 
-    @property
-    def _iam(self) -> Any:
-        return self._context.client("iam")
+    @classmethod
+    def operator_statements(cls, granted: Granted) -> Iterator[Document]:
+        """Also to find a role that does not exist: it has no path yet, so IAM checks the bare name."""
+        yield from super().operator_statements(granted)
+        bare = [role_arn(granted.place, "/", each.fields["role_name"]) for each in granted.resources]
+        yield allow("FindRoles", ["iam:GetRole"], bare)
+        arns = [arn for each in granted.resources for arn in cls.arns(each, granted.place)]
+        yield allow("PassRoles", ["iam:PassRole"], arns)
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         try:
-            role = self._iam.get_role(RoleName=identity["role_name"])["Role"]
+            role = self._client.get_role(RoleName=identity["role_name"])["Role"]
         except NotFound:
             return None
         tags = tag_map(role.get("Tags", []))
@@ -52,7 +71,7 @@ class Role(Kind):
         )
 
     def create(self, desired: Mapping[str, Any]) -> Live:
-        self._iam.create_role(
+        self._client.create_role(
             RoleName=desired["role_name"],
             Path=desired["path"],
             AssumeRolePolicyDocument=json.dumps(desired["trust_policy"]),
@@ -65,9 +84,9 @@ class Role(Kind):
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         name = desired["role_name"]
         if "tags" in changed:
-            self._iam.tag_role(RoleName=name, Tags=tag_list(desired["tags"]))
+            self._client.tag_role(RoleName=name, Tags=tag_list(desired["tags"]))
         if "trust_policy" in changed:
-            self._iam.update_assume_role_policy(
+            self._client.update_assume_role_policy(
                 RoleName=name, PolicyDocument=json.dumps(desired["trust_policy"])
             )
         return Live(live.id, {**live.fields, **desired}, live.outputs, live.owner)
@@ -77,49 +96,46 @@ class Role(Kind):
         name = live.fields["role_name"]
         try:
             with suppress(NotFound):
-                self._iam.delete_role(RoleName=name)
+                self._client.delete_role(RoleName=name)
         except Conflict:
             self._delete_policies(name)
             with suppress(NotFound):
-                self._iam.delete_role(RoleName=name)
+                self._client.delete_role(RoleName=name)
 
     def _delete_policies(self, name: str) -> None:
         try:
-            inline = list(self._iam.get_paginator("list_role_policies").paginate(RoleName=name))
-            attached = list(self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=name))
+            inline = list(self._client.get_paginator("list_role_policies").paginate(RoleName=name))
+            attached = list(self._client.get_paginator("list_attached_role_policies").paginate(RoleName=name))
         except NotFound:
             return
         for policy in (policy for page in inline for policy in page["PolicyNames"]):
             with suppress(NotFound):  # also the answer to a repeated call whose first answer was lost
-                self._iam.delete_role_policy(RoleName=name, PolicyName=policy)
+                self._client.delete_role_policy(RoleName=name, PolicyName=policy)
         for policy in (policy for page in attached for policy in page["AttachedPolicies"]):
             with suppress(NotFound):
-                self._iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+                self._client.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
 
 
-class RolePolicy(Kind):
+class RolePolicy(AwsKind):
     """An inline policy of a role."""
 
     name = "role_policy"
+    service = "iam"
     identity = ("role_name", "policy_name")
-    fields: ClassVar[Mapping[str, Field]] = {
-        "role_name": Field(),
-        "policy_name": Field(),
-        "document": Field(),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "role_name": AwsField(cfn=lambda name: {"Roles": [name]}),
+        "policy_name": AwsField(cfn="PolicyName"),
+        "document": AwsField(cfn="PolicyDocument"),
     }
     tagged = False
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _iam(self) -> Any:
-        return self._context.client("iam")
+    operator_on = "role"
+    operator_actions = actions("iam", "PutRolePolicy GetRolePolicy DeleteRolePolicy")
+    template = (CloudFormationType("AWS::IAM::Policy"),)
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         role, policy = identity["role_name"], identity["policy_name"]
         try:
-            answer = self._iam.get_role_policy(RoleName=role, PolicyName=policy)
+            answer = self._client.get_role_policy(RoleName=role, PolicyName=policy)
         except NotFound:
             return None
         fields = {"role_name": role, "policy_name": policy, "document": answer["PolicyDocument"]}
@@ -127,7 +143,7 @@ class RolePolicy(Kind):
 
     def create(self, desired: Mapping[str, Any]) -> Live:
         role, policy = desired["role_name"], desired["policy_name"]
-        self._iam.put_role_policy(
+        self._client.put_role_policy(
             RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(desired["document"])
         )
         return Live(id=f"{role}/{policy}", fields=dict(desired))
@@ -137,8 +153,13 @@ class RolePolicy(Kind):
 
     def delete(self, live: Live) -> None:
         try:
-            self._iam.delete_role_policy(
+            self._client.delete_role_policy(
                 RoleName=live.fields["role_name"], PolicyName=live.fields["policy_name"]
             )
         except NotFound:
             return
+
+
+def role_arn(place: Place, path: str, name: str) -> str:
+    """The ARN of a role; `path` begins and ends with a slash."""
+    return f"arn:{place.partition}:iam::{place.account_id}:role{path}{name}"

@@ -12,8 +12,9 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from whatschat_ops.errors import NotFound
-from whatschat_ops.provision import Field, Live
+from whatschat_ops.provision import Live
 from whatschat_ops.stack.kinds.context import GatewayKind, was_repeated
+from whatschat_ops.stack.kinds.declaration import ONE_OF_EACH, AwsField, CloudFormationType, ref
 
 
 class Integration(GatewayKind):
@@ -25,13 +26,19 @@ class Integration(GatewayKind):
 
     name = "integration"
     identity = ("api_id", "uri")
-    fields: ClassVar[Mapping[str, Field]] = {
-        "api_id": Field(),
-        "uri": Field(),
-        "type": Field(replaces="an integration keeps its type"),
-        "timeout_ms": Field(),
-        "surplus": Field(),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "api_id": AwsField(cfn="ApiId"),
+        "uri": AwsField(cfn="IntegrationUri"),
+        "type": AwsField(replaces="an integration keeps its type", cfn="IntegrationType"),
+        "timeout_ms": AwsField(cfn="TimeoutInMillis"),
+        "surplus": AwsField(left_out=ONE_OF_EACH),
     }
+    template = (
+        CloudFormationType(
+            "AWS::ApiGatewayV2::Integration", own=lambda _address: {"IntegrationMethod": "POST"}
+        ),
+    )
+    template_outputs: ClassVar = {"id": ref}
     tagged = False
     goes_with = "api"
 
@@ -46,7 +53,7 @@ class Integration(GatewayKind):
         return _live_integration(api_id, found[0], found[1:]) if found else None
 
     def create(self, desired: Mapping[str, Any]) -> Live:
-        integration = self._gateway.create_integration(
+        integration = self._client.create_integration(
             ApiId=desired["api_id"],
             IntegrationType=desired["type"],
             IntegrationMethod="POST",
@@ -61,7 +68,7 @@ class Integration(GatewayKind):
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         if "surplus" in changed:
             self._delete_twins(live)
-        integration = self._gateway.update_integration(
+        integration = self._client.update_integration(
             ApiId=desired["api_id"],
             IntegrationId=live.outputs["id"],
             TimeoutInMillis=desired["timeout_ms"],
@@ -79,7 +86,7 @@ class Integration(GatewayKind):
 
     def _delete(self, api_id: str, integration_id: str) -> None:
         with suppress(NotFound):
-            self._gateway.delete_integration(ApiId=api_id, IntegrationId=integration_id)
+            self._client.delete_integration(ApiId=api_id, IntegrationId=integration_id)
 
     def _find(self, api_id: str, uri: str) -> list[Any]:
         found = [
@@ -98,12 +105,13 @@ class Route(GatewayKind):
 
     name = "route"
     identity = ("api_id", "route_key")
-    fields: ClassVar[Mapping[str, Field]] = {
-        "api_id": Field(),
-        "route_key": Field(),
-        "target": Field(),
-        "authorization_type": Field(),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "api_id": AwsField(cfn="ApiId"),
+        "route_key": AwsField(cfn="RouteKey"),
+        "target": AwsField(cfn="Target"),
+        "authorization_type": AwsField(cfn="AuthorizationType"),
     }
+    template = (CloudFormationType("AWS::ApiGatewayV2::Route"),)
     tagged = False
     goes_with = "api"
 
@@ -118,7 +126,7 @@ class Route(GatewayKind):
         return _live_route(api_id, first) if first else None
 
     def create(self, desired: Mapping[str, Any]) -> Live:
-        route = self._gateway.create_route(
+        route = self._client.create_route(
             ApiId=desired["api_id"],
             RouteKey=desired["route_key"],
             Target=desired["target"],
@@ -127,7 +135,7 @@ class Route(GatewayKind):
         return _live_route(desired["api_id"], route)
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
-        route = self._gateway.update_route(
+        route = self._client.update_route(
             ApiId=desired["api_id"],
             RouteId=live.outputs["id"],
             Target=desired["target"],
@@ -137,7 +145,7 @@ class Route(GatewayKind):
 
     def delete(self, live: Live) -> None:
         try:
-            self._gateway.delete_route(ApiId=live.fields["api_id"], RouteId=live.outputs["id"])
+            self._client.delete_route(ApiId=live.fields["api_id"], RouteId=live.outputs["id"])
         except NotFound:
             return
 

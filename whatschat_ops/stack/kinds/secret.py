@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotFound
 from whatschat_ops.handlers.token_rules import MIN_SECRET_BYTES
-from whatschat_ops.provision import Field, Kind, Live, contains
+from whatschat_ops.provision import Live, contains
 from whatschat_ops.redaction import Secret
-from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
+from whatschat_ops.stack.iam_documents import actions
+from whatschat_ops.stack.kinds.context import AwsKind, tag_list, tag_map
+from whatschat_ops.stack.kinds.declaration import ArnPattern, AwsField
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +28,35 @@ def _matches(live: Any, desired: Any) -> bool:
     return isinstance(desired, Generated) or bool(live == desired)
 
 
-class SecretParameter(Kind):
+class SecretParameter(AwsKind):
     """`value` is a `Secret`, or `Generated`."""
 
     name = "secret"
+    service = "ssm"
     identity = ("parameter_name",)
-    fields: ClassVar[Mapping[str, Field]] = {
-        "parameter_name": Field(),
-        "type": Field(replaces="SSM cannot change the type of a parameter in place"),
-        "value": Field(sensitive=True, matches=_matches),
-        "tags": Field(matches=contains),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "parameter_name": AwsField(),
+        "type": AwsField(replaces="SSM cannot change the type of a parameter in place"),
+        "value": AwsField(sensitive=True, matches=_matches),
+        "tags": AwsField(matches=contains),
     }
+    arn: ClassVar[ArnPattern] = ArnPattern("arn:{partition}:ssm:{region}:{account}:parameter{name}")
+    operator_sid = "JwtSecret"
+    operator_actions = actions(
+        "ssm", "PutParameter GetParameter DeleteParameter AddTagsToResource ListTagsForResource"
+    )
+    left_out = "CloudFormation cannot create a SecureString parameter; the functions only need its name"
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _ssm(self) -> Any:
-        return self._context.client("ssm")
+    @classmethod
+    def name_in(cls, arn: str) -> str | None:
+        """The ARN has one slash before the name; only a name with more slashes in it begins with one."""
+        name = super().name_in(arn)
+        return name.removeprefix("/") if name and name.count("/") == 1 else name
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         name = identity["parameter_name"]
         try:
-            parameter = self._ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]
+            parameter = self._client.get_parameter(Name=name, WithDecryption=True)["Parameter"]
             tags = self._context.tags_of(parameter["ARN"], lambda: self._tags(name))
         except NotFound:
             return None
@@ -67,34 +75,34 @@ class SecretParameter(Kind):
     def create(self, desired: Mapping[str, Any]) -> Live:
         value = desired["value"]
         secret = Secret(secrets.token_hex(value.size_bytes)) if isinstance(value, Generated) else value
-        self._ssm.put_parameter(
+        self._client.put_parameter(
             Name=desired["parameter_name"],
             Type=desired["type"],
             Value=secret.reveal(),
             Tags=tag_list(desired["tags"]),
         )
-        arn = self._context.place.parameter(desired["parameter_name"])
+        arn = self.arn.of(self._context.place, desired["parameter_name"])
         return Live(arn, {**desired, "value": secret}, {"arn": arn}, desired["tags"].get(STACK_TAG))
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         name = desired["parameter_name"]
         if "tags" in changed:
-            self._ssm.add_tags_to_resource(
+            self._client.add_tags_to_resource(
                 ResourceType="Parameter", ResourceId=name, Tags=tag_list(desired["tags"])
             )
         if "value" in changed:
             # Tags cannot be given together with Overwrite.
-            self._ssm.put_parameter(
+            self._client.put_parameter(
                 Name=name, Type=desired["type"], Value=desired["value"].reveal(), Overwrite=True
             )
         return Live(live.id, {**live.fields, **desired}, live.outputs, live.owner)
 
     def _tags(self, name: str) -> Mapping[str, str]:
-        answer = self._ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)
+        answer = self._client.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)
         return tag_map(answer.get("TagList", []))
 
     def delete(self, live: Live) -> None:
         try:
-            self._ssm.delete_parameter(Name=live.fields["parameter_name"])
+            self._client.delete_parameter(Name=live.fields["parameter_name"])
         except NotFound:
             return

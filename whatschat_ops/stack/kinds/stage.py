@@ -11,8 +11,10 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from whatschat_ops.errors import NotFound, Rejected
-from whatschat_ops.provision import Field, Live, contains
+from whatschat_ops.provision import Live, contains, text
+from whatschat_ops.stack.kinds.api import Api
 from whatschat_ops.stack.kinds.context import GatewayKind, was_repeated
+from whatschat_ops.stack.kinds.declaration import ONE_OF_EACH, AwsField, CloudFormationType, Properties, ref
 
 DESCRIPTION_PREFIX = "whatschat-ops content="
 
@@ -39,7 +41,7 @@ class _InStages(GatewayKind):
         for deployment_id in self._unused(api_id, self._ours(api_id)):
             if deployment_id != keep:
                 with suppress(NotFound):
-                    self._gateway.delete_deployment(ApiId=api_id, DeploymentId=deployment_id)
+                    self._client.delete_deployment(ApiId=api_id, DeploymentId=deployment_id)
 
 
 class Deployment(_InStages):
@@ -50,11 +52,13 @@ class Deployment(_InStages):
 
     name = "deployment"
     identity = ("api_id",)
-    fields: ClassVar[Mapping[str, Field]] = {
-        "api_id": Field(),
-        "content": Field(),
-        "surplus": Field(steady=True),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "api_id": AwsField(cfn="ApiId"),
+        "content": AwsField(cfn=lambda content: {"Description": text(DESCRIPTION_PREFIX, *content.parts)}),
+        "surplus": AwsField(steady=True, left_out=ONE_OF_EACH),
     }
+    template = (CloudFormationType("AWS::ApiGatewayV2::Deployment", renewed=True),)
+    template_outputs: ClassVar = {"id": ref}
     volatile = frozenset({"id"})
     tagged = False
     goes_with = "api"
@@ -71,7 +75,7 @@ class Deployment(_InStages):
     def create(self, desired: Mapping[str, Any]) -> Live:
         """API Gateway allows one CreateDeployment in 5 seconds; the client repeats a throttled call by itself."""
         api_id = desired["api_id"]
-        made = self._gateway.create_deployment(
+        made = self._client.create_deployment(
             ApiId=api_id, Description=f"{DESCRIPTION_PREFIX}{desired['content']}"
         )
         if made.get("DeploymentStatus") != "DEPLOYED":
@@ -88,11 +92,11 @@ class Deployment(_InStages):
 
     def delete(self, live: Live) -> None:
         with suppress(NotFound):
-            self._gateway.delete_deployment(ApiId=live.fields["api_id"], DeploymentId=live.outputs["id"])
+            self._client.delete_deployment(ApiId=live.fields["api_id"], DeploymentId=live.outputs["id"])
 
     def _until_deployed(self, api_id: str, deployment_id: str) -> None:
         def probe() -> bool | None:
-            deployment = self._gateway.get_deployment(ApiId=api_id, DeploymentId=deployment_id)
+            deployment = self._client.get_deployment(ApiId=api_id, DeploymentId=deployment_id)
             status = deployment.get("DeploymentStatus", "DEPLOYED")
             if status == "FAILED":
                 raise Rejected(
@@ -111,16 +115,23 @@ class Stage(_InStages):
 
     name = "stage"
     identity = ("api_id", "stage_name")
-    fields: ClassVar[Mapping[str, Field]] = {
-        "api_id": Field(),
-        "stage_name": Field(),
-        "deployment_id": Field(),
-        "throttling_rate_limit": Field(),
-        "throttling_burst_limit": Field(),
-        "access_log_group_arn": Field(),
-        "access_log_format": Field(),
-        "tags": Field(matches=contains),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "api_id": AwsField(cfn="ApiId"),
+        "stage_name": AwsField(cfn="StageName"),
+        "deployment_id": AwsField(cfn="DeploymentId"),
+        "throttling_rate_limit": AwsField(
+            cfn=lambda rate: {"DefaultRouteSettings": {"ThrottlingRateLimit": rate}}
+        ),
+        "throttling_burst_limit": AwsField(
+            cfn=lambda burst: {"DefaultRouteSettings": {"ThrottlingBurstLimit": burst}}
+        ),
+        "access_log_group_arn": AwsField(cfn=lambda arn: _access_log_property("DestinationArn", arn)),
+        "access_log_format": AwsField(cfn=lambda format_: _access_log_property("Format", format_)),
+        "tags": AwsField(matches=contains, cfn="Tags"),
     }
+    template = (
+        CloudFormationType("AWS::ApiGatewayV2::Stage", waits_in=("AccessLogSettings", "DestinationArn")),
+    )
     tagged = False
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
@@ -133,7 +144,7 @@ class Stage(_InStages):
         return _live_stage(api_id, stage) if stage else None
 
     def create(self, desired: Mapping[str, Any]) -> Live:
-        stage = self._gateway.create_stage(
+        stage = self._client.create_stage(
             ApiId=desired["api_id"],
             StageName=desired["stage_name"],
             DeploymentId=desired["deployment_id"],
@@ -147,11 +158,11 @@ class Stage(_InStages):
         api_id, name = desired["api_id"], desired["stage_name"]
         place = {"ApiId": api_id, "StageName": name}
         if "tags" in changed:
-            arn = f"{self._context.place.api(api_id)}/stages/{name}"
-            self._gateway.tag_resource(ResourceArn=arn, Tags=desired["tags"])
+            arn = f"{Api.arn.of(self._context.place, api_id)}/stages/{name}"
+            self._client.tag_resource(ResourceArn=arn, Tags=desired["tags"])
         if "access_log_group_arn" in changed and desired["access_log_group_arn"] is None:
             with suppress(NotFound):  # a repeated call finds nothing to delete
-                self._gateway.delete_access_log_settings(**place)
+                self._client.delete_access_log_settings(**place)
         try:
             moved = self._change(live, desired, changed)
         except NotFound:  # it went with the deployment that it pointed to, or by another hand
@@ -171,15 +182,13 @@ class Stage(_InStages):
         if changed & {"access_log_group_arn", "access_log_format"}:
             changes |= _access_logs(desired)
         if not changes:
-            return _live_stage(desired["api_id"], self._gateway.get_stage(**place))
+            return _live_stage(desired["api_id"], self._client.get_stage(**place))
         tags = {**live.fields["tags"], **desired["tags"]}
-        return _live_stage(
-            desired["api_id"], {"Tags": tags, **self._gateway.update_stage(**place, **changes)}
-        )
+        return _live_stage(desired["api_id"], {"Tags": tags, **self._client.update_stage(**place, **changes)})
 
     def delete(self, live: Live) -> None:
         try:
-            self._gateway.delete_stage(ApiId=live.fields["api_id"], StageName=live.fields["stage_name"])
+            self._client.delete_stage(ApiId=live.fields["api_id"], StageName=live.fields["stage_name"])
         except NotFound:
             return
 
@@ -196,6 +205,10 @@ def _access_logs(desired: Mapping[str, Any]) -> dict[str, Any]:
     if arn is None:
         return {}
     return {"AccessLogSettings": {"DestinationArn": arn, "Format": desired["access_log_format"]}}
+
+
+def _access_log_property(name: str, value: Any) -> Properties:
+    return {} if value is None else {"AccessLogSettings": {name: value}}
 
 
 def _live_deployment(api_id: str, deployment: Mapping[str, Any], surplus: Sequence[str] = ()) -> Live:

@@ -8,8 +8,11 @@ from typing import Any, ClassVar
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import AwsError, NotFound
-from whatschat_ops.provision import Field, Kind, Live, contains
-from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.provision import Live, contains
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.iam_documents import actions
+from whatschat_ops.stack.kinds.context import AwsKind, tag_list_property
+from whatschat_ops.stack.kinds.declaration import ArnPattern, AwsField, CloudFormationType
 
 ROLE_TIMEOUT_S = 60.0
 DELETED_TIMEOUT_S = 300.0
@@ -18,25 +21,28 @@ DELETED_TIMEOUT_S = 300.0
 _ABSENT = "StateMachineDoesNotExist"
 
 
-class StateMachine(Kind):
+class StateMachine(AwsKind):
     """`definition` is the Amazon States Language document as data."""
 
     name = "state_machine"
+    service = "stepfunctions"
     identity = ("state_machine_name",)
-    fields: ClassVar[Mapping[str, Field]] = {
-        "state_machine_name": Field(),
-        "type": Field(replaces="Step Functions cannot change the type of a state machine"),
-        "role_arn": Field(),
-        "definition": Field(),
-        "tags": Field(matches=contains),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "state_machine_name": AwsField(cfn="StateMachineName"),
+        "type": AwsField(
+            replaces="Step Functions cannot change the type of a state machine", cfn="StateMachineType"
+        ),
+        "role_arn": AwsField(cfn="RoleArn"),
+        "definition": AwsField(cfn="Definition"),
+        "tags": AwsField(matches=contains, cfn=tag_list_property),
     }
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _states(self) -> Any:
-        return self._context.client("stepfunctions")
+    arn: ClassVar[ArnPattern] = ArnPattern("arn:{partition}:states:{region}:{account}:stateMachine:{name}")
+    operator_sid = "StateMachine"
+    operator_actions = actions(
+        "states",
+        "CreateStateMachine DescribeStateMachine UpdateStateMachine DeleteStateMachine TagResource ListTagsForResource",
+    )
+    template = (CloudFormationType("AWS::StepFunctions::StateMachine"),)
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         found = self._describe(identity["state_machine_name"])
@@ -44,7 +50,7 @@ class StateMachine(Kind):
             return None
         arn = found["stateMachineArn"]
         try:
-            tags = self._states.list_tags_for_resource(resourceArn=arn).get("tags", [])
+            tags = self._client.list_tags_for_resource(resourceArn=arn).get("tags", [])
         except NotFound:  # deleted in the meantime
             return None
         owned = {tag["key"]: tag["value"] for tag in tags}
@@ -65,7 +71,7 @@ class StateMachine(Kind):
         name = desired["state_machine_name"]
         self._until_gone(name)  # a deletion may still be going on
         self._when_role_is_known(
-            lambda: self._states.create_state_machine(
+            lambda: self._client.create_state_machine(
                 name=name,
                 type=desired["type"],
                 roleArn=desired["role_arn"],
@@ -79,10 +85,10 @@ class StateMachine(Kind):
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         if "tags" in changed:
-            self._states.tag_resource(resourceArn=live.id, tags=_tag_list(desired["tags"]))
+            self._client.tag_resource(resourceArn=live.id, tags=_tag_list(desired["tags"]))
         if changed & {"role_arn", "definition"}:
             self._when_role_is_known(
-                lambda: self._states.update_state_machine(
+                lambda: self._client.update_state_machine(
                     stateMachineArn=live.id,
                     roleArn=desired["role_arn"],
                     definition=json.dumps(desired["definition"]),
@@ -92,7 +98,7 @@ class StateMachine(Kind):
 
     def delete(self, live: Live) -> None:
         try:
-            self._states.delete_state_machine(stateMachineArn=live.id)
+            self._client.delete_state_machine(stateMachineArn=live.id)
         except AwsError as error:
             if not _is_absent(error):
                 raise
@@ -100,9 +106,7 @@ class StateMachine(Kind):
 
     def _describe(self, name: str) -> Any:
         try:
-            return self._states.describe_state_machine(
-                stateMachineArn=self._context.place.state_machine(name)
-            )
+            return self._client.describe_state_machine(stateMachineArn=self.arn.of(self._context.place, name))
         except AwsError as error:
             if _is_absent(error):
                 return None
@@ -127,6 +131,20 @@ class StateMachine(Kind):
             why="Waiting for IAM: Step Functions cannot assume the new role yet.",
             timeout_s=ROLE_TIMEOUT_S,
         )
+
+
+def execution_arn(place: Place, state_machine: str, name: str) -> str:
+    """The ARN of an execution. Those of a Distributed Map's items are of `machine/label`."""
+    return f"{_states(place)}:execution:{state_machine}:{name}"
+
+
+def map_run_arn(place: Place, state_machine: str, rest: str) -> str:
+    """The ARN of a Map Run: `rest` is `label:id`."""
+    return f"{_states(place)}:mapRun:{state_machine}/{rest}"
+
+
+def _states(place: Place) -> str:
+    return f"arn:{place.partition}:states:{place.region}:{place.account_id}"
 
 
 def _is_absent(error: AwsError) -> bool:

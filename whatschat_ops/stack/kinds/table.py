@@ -7,35 +7,55 @@ from typing import Any, ClassVar
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import AwsError, Conflict, NotFound, Rejected
-from whatschat_ops.provision import Field, Kind, Live, contains
-from whatschat_ops.stack.kinds.context import Context, tag_list, tag_map
+from whatschat_ops.provision import Live, contains
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.iam_documents import actions
+from whatschat_ops.stack.kinds.context import AwsKind, tag_list, tag_list_property, tag_map
+from whatschat_ops.stack.kinds.declaration import (
+    ArnPattern,
+    AwsField,
+    CloudFormationType,
+    Properties,
+    ref,
+    retained,
+)
 
 ACTIVE_TIMEOUT_S = 600.0
 
 
-class Table(Kind):
+class Table(AwsKind):
     """`indexes` maps an index name to its (string) partition key; the projection is ALL."""
 
     name = "table"
+    service = "dynamodb"
     identity = ("table_name",)
-    fields: ClassVar[Mapping[str, Field]] = {
-        "table_name": Field(),
-        "key": Field(replaces="DynamoDB cannot change the key of a table"),
-        "indexes": Field(matches=contains),
-        "billing_mode": Field(),
-        "ttl_attribute": Field(),
-        "point_in_time_recovery": Field(),
-        "deletion_protection": Field(),
-        "tags": Field(matches=contains),
+    fields: ClassVar[Mapping[str, AwsField]] = {
+        "table_name": AwsField(cfn="TableName"),
+        "key": AwsField(
+            replaces="DynamoDB cannot change the key of a table",
+            cfn=lambda key: {"KeySchema": _key_schema(key), "AttributeDefinitions": _attributes(key)},
+        ),
+        "indexes": AwsField(matches=contains, cfn=lambda indexes: _index_properties(indexes)),
+        "billing_mode": AwsField(cfn="BillingMode"),
+        "ttl_attribute": AwsField(
+            cfn=lambda name: {"TimeToLiveSpecification": {"AttributeName": name, "Enabled": True}}
+        ),
+        "point_in_time_recovery": AwsField(
+            cfn=lambda enabled: {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": enabled}}
+        ),
+        "deletion_protection": AwsField(cfn="DeletionProtectionEnabled"),
+        "tags": AwsField(matches=contains, cfn=tag_list_property),
     }
     holds_data = True
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _dynamodb(self) -> Any:
-        return self._context.client("dynamodb")
+    arn: ClassVar[ArnPattern] = ArnPattern("arn:{partition}:dynamodb:{region}:{account}:table/{name}")
+    operator_sid = "Tables"
+    operator_actions = actions(
+        "dynamodb",
+        "CreateTable DescribeTable UpdateTable DeleteTable DescribeTimeToLive UpdateTimeToLive "
+        "DescribeContinuousBackups UpdateContinuousBackups TagResource ListTagsOfResource",
+    )
+    template = (CloudFormationType("AWS::DynamoDB::Table", attributes=lambda fields: _retention(fields)),)
+    template_outputs: ClassVar = {"table_name": ref}
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         name = identity["table_name"]
@@ -51,16 +71,12 @@ class Table(Kind):
         name, indexes = desired["table_name"], desired["indexes"]
         table = self._create(
             TableName=name,
-            KeySchema=[{"AttributeName": desired["key"], "KeyType": "HASH"}],
+            KeySchema=_key_schema(desired["key"]),
             AttributeDefinitions=_attributes(desired["key"], *indexes.values()),
             BillingMode=desired["billing_mode"],
             DeletionProtectionEnabled=desired["deletion_protection"],
             Tags=tag_list(desired["tags"]),
-            **(
-                {"GlobalSecondaryIndexes": [_index(name, key) for name, key in indexes.items()]}
-                if indexes
-                else {}
-            ),
+            **_indexes(indexes),
         )
         if not _is_active(table):
             self._until_active(name)
@@ -75,20 +91,20 @@ class Table(Kind):
     def _create(self, **request: Any) -> Mapping[str, Any]:
         """The table, as CreateTable describes it. A deletion of one of that name is waited for."""
         try:
-            made = self._dynamodb.create_table(**request)
+            made = self._client.create_table(**request)
         except Conflict:
             table = self._describe(request["TableName"])
             if table is not None and table["TableStatus"] != "DELETING":
                 raise
             self._until_gone(request["TableName"])
-            made = self._dynamodb.create_table(**request)
+            made = self._client.create_table(**request)
         description: Mapping[str, Any] = made["TableDescription"]
         return description
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         name = desired["table_name"]
         if "tags" in changed:
-            self._dynamodb.tag_resource(ResourceArn=live.id, Tags=tag_list(desired["tags"]))
+            self._client.tag_resource(ResourceArn=live.id, Tags=tag_list(desired["tags"]))
         settings: dict[str, Any] = {}
         if "deletion_protection" in changed:
             settings["DeletionProtectionEnabled"] = desired["deletion_protection"]
@@ -111,7 +127,7 @@ class Table(Kind):
             if live.fields["deletion_protection"]:
                 self._change(name, {"DeletionProtectionEnabled": False})
             self._context.waiting.repeat(
-                lambda: self._dynamodb.delete_table(TableName=name),
+                lambda: self._client.delete_table(TableName=name),
                 while_=lambda error: isinstance(error, Conflict),
                 why=f"The table {name} is being changed; waiting for it before it is deleted.",
                 timeout_s=ACTIVE_TIMEOUT_S,
@@ -122,13 +138,13 @@ class Table(Kind):
 
     def _describe(self, name: str) -> Any:
         try:
-            return self._dynamodb.describe_table(TableName=name)["Table"]
+            return self._client.describe_table(TableName=name)["Table"]
         except NotFound:
             return None
 
     def _live(self, name: str, table: Mapping[str, Any]) -> Live:
         arn = table["TableArn"]
-        backups = self._dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+        backups = self._client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
         recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
         tags = self._context.tags_of(arn, lambda: self._tags(arn))
         protected = bool(table.get("DeletionProtectionEnabled"))
@@ -153,10 +169,10 @@ class Table(Kind):
         )
 
     def _tags(self, arn: str) -> Mapping[str, str]:
-        return tag_map(self._dynamodb.list_tags_of_resource(ResourceArn=arn).get("Tags", []))
+        return tag_map(self._client.list_tags_of_resource(ResourceArn=arn).get("Tags", []))
 
     def _require(self, name: str) -> Live:
-        return self._live(name, self._dynamodb.describe_table(TableName=name)["Table"])
+        return self._live(name, self._client.describe_table(TableName=name)["Table"])
 
     def _until_active(self, name: str) -> None:
         def probe() -> bool | None:
@@ -175,7 +191,7 @@ class Table(Kind):
     def _set_ttl(self, name: str, attribute: str) -> None:
         """UpdateTimeToLive answers ValidationException to a second call within an hour."""
         try:
-            self._dynamodb.update_time_to_live(
+            self._client.update_time_to_live(
                 TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
             )
         except Rejected:  # the first answer was lost: "TimeToLive is already enabled"
@@ -183,13 +199,13 @@ class Table(Kind):
                 raise
 
     def _ttl_attribute(self, name: str) -> str | None:
-        ttl = self._dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        ttl = self._client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
         return ttl.get("AttributeName") if ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING") else None
 
     def _change(self, name: str, settings: Mapping[str, Any]) -> None:
         """UpdateTable; 409 (ResourceInUseException) while another change, or this one sent before, goes on."""
         self._context.waiting.repeat(
-            lambda: self._dynamodb.update_table(TableName=name, **settings),
+            lambda: self._client.update_table(TableName=name, **settings),
             while_=lambda error: isinstance(error, Conflict),
             why=f"The table {name} is being changed; waiting for it.",
             timeout_s=ACTIVE_TIMEOUT_S,
@@ -198,7 +214,7 @@ class Table(Kind):
 
     def _set_recovery(self, name: str, enabled: bool) -> None:
         self._context.waiting.repeat(
-            lambda: self._dynamodb.update_continuous_backups(
+            lambda: self._client.update_continuous_backups(
                 TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": enabled}
             ),
             while_=_backups_not_ready,
@@ -221,7 +237,7 @@ class Table(Kind):
         self, name: str, change: Mapping[str, Any], attributes: list[dict[str, str]] | None = None
     ) -> None:
         extra = {"AttributeDefinitions": attributes} if attributes else {}
-        self._dynamodb.update_table(TableName=name, GlobalSecondaryIndexUpdates=[change], **extra)
+        self._client.update_table(TableName=name, GlobalSecondaryIndexUpdates=[change], **extra)
         self._until_active(name)
 
 
@@ -243,12 +259,34 @@ def _attributes(*names: str) -> list[dict[str, str]]:
     return [{"AttributeName": name, "AttributeType": "S"} for name in dict.fromkeys(names)]
 
 
+def _key_schema(key: str) -> list[dict[str, str]]:
+    return [{"AttributeName": key, "KeyType": "HASH"}]
+
+
 def _index(name: str, key: str) -> dict[str, Any]:
     return {
         "IndexName": name,
-        "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+        "KeySchema": _key_schema(key),
         "Projection": {"ProjectionType": "ALL"},
     }
+
+
+def _indexes(indexes: Mapping[str, str]) -> dict[str, Any]:
+    return {"GlobalSecondaryIndexes": [_index(name, key) for name, key in indexes.items()]} if indexes else {}
+
+
+def _index_properties(indexes: Mapping[str, str]) -> Properties:
+    return {"AttributeDefinitions": _attributes(*indexes.values()), **_indexes(indexes)} if indexes else {}
+
+
+def _retention(fields: Properties) -> Properties:
+    """A table that may not be deleted stays when its CloudFormation stack is deleted."""
+    return retained("Retain" if fields["deletion_protection"] else "Delete")(fields)
+
+
+def index_arn(place: Place, table: str, index: str) -> str:
+    """The ARN of an index of a table."""
+    return f"{Table.arn.of(place, table)}/index/{index}"
 
 
 def _key(schema: list[dict[str, str]]) -> str:

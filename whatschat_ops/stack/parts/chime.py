@@ -1,0 +1,63 @@
+"""Chime SDK meetings: the ledger of those that we created, and what the application may do with them. Pure.
+
+Resource-level support of Chime's actions: Service Authorization Reference, "Actions, resources, and condition keys for
+Amazon Chime".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from whatschat_ops.provision import Resource
+from whatschat_ops.stack.iam_documents import Document, actions, allow, document
+from whatschat_ops.stack.kinds.table import Table
+from whatschat_ops.stack.parts.blueprint import Blueprint, Part
+
+
+def resources(blueprint: Blueprint) -> Iterator[Resource]:
+    """The ledger: Chime itself cannot list meetings."""
+    yield Resource(
+        "table",
+        "meetings",
+        {
+            "table_name": blueprint.names.ledger_table,
+            "key": "meetingId",
+            "indexes": {},
+            "point_in_time_recovery": False,
+            "deletion_protection": False,
+            "billing_mode": "PAY_PER_REQUEST",
+            "ttl_attribute": "ttl",
+            "tags": blueprint.names.tags,
+        },
+    )
+
+
+def chime_policy(blueprint: Blueprint) -> Document:
+    """What the application needs for meetings: the guide's seven actions, and GetAttendee.
+
+    CreateMeeting knows no resource, so it needs "*"; all others are limited to the account's meetings.
+    """
+    place, region = blueprint.place, blueprint.settings.chime.region
+    return document(
+        allow("CreateMeetings", ["chime:CreateMeeting"], "*"),
+        allow(
+            "UseMeetings",
+            actions(
+                "chime",
+                "GetMeeting DeleteMeeting CreateAttendee BatchCreateAttendee GetAttendee ListAttendees DeleteAttendee",
+            ),
+            f"arn:{place.partition}:chime:{region}:{place.account_id}:meeting/*",
+        ),
+    )
+
+
+def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
+    """The rows of the ledger, and all that the application may do."""
+    ledger = Table.arn.of(blueprint.place, blueprint.names.ledger_table)
+    yield allow("Tables", actions("dynamodb", "Scan GetItem DeleteItem"), ledger)
+    yield allow("Ledger", actions("dynamodb", "PutItem UpdateItem"), ledger)
+    yield from chime_policy(blueprint)["Statement"]
+
+
+PART: Final = Part(resources, operator_statements)

@@ -1,0 +1,111 @@
+"""Lambda functions of the stack, of whatever part: function, alias, log group, role. Pure.
+
+function -> role, its log group;  alias -> function, it points to the newest version
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from whatschat_ops.config.names import LIVE_ALIAS
+from whatschat_ops.provision import Reference, Resource
+from whatschat_ops.stack.iam_documents import Document, allow, trust_policy
+from whatschat_ops.stack.kinds.alias import alias_arn
+from whatschat_ops.stack.kinds.log_group import LogGroup
+from whatschat_ops.stack.kinds.role import role_arn
+from whatschat_ops.stack.parts.blueprint import Blueprint
+
+
+def function(
+    blueprint: Blueprint, short: str, *, role: str, role_name: str, fields: Mapping[str, Any]
+) -> Resource:
+    """The function `short` with the role of the logical name `role`. Its code is left alone when there is no package."""
+    names = blueprint.names
+    common: dict[str, Any] = {
+        "function_name": names.function(short),
+        "architecture": blueprint.settings.lambda_.architecture,
+        "role_arn": role_arn(blueprint.place, names.iam_path, role_name),
+        "published": True,
+        "tags": names.tags,
+    }
+    if (package := blueprint.packages.get(short)) is not None:
+        common |= {
+            "handler": package.handler,
+            "code_sha256": package.sha256_base64,
+            "zip": package.zip_bytes,
+        }
+    return Resource(
+        "function", short, {**common, **fields}, frozenset({f"role.{role}", f"log_group.{short}"})
+    )
+
+
+def alias(blueprint: Blueprint, short: str) -> Resource:
+    """The alias `live` of a function."""
+    address = f"function.{short}"
+    return Resource(
+        "alias",
+        short,
+        {
+            "function_name": Reference(address, "function_name"),
+            "alias_name": LIVE_ALIAS,
+            "version": Reference(address, "version"),
+            "content": Reference(address, "content"),
+            "keep_versions": blueprint.settings.lambda_.keep_versions,
+        },
+    )
+
+
+def live_arn(blueprint: Blueprint, short: str) -> str:
+    """The ARN of the alias `live` of a function."""
+    return alias_arn(blueprint.place, blueprint.names.function(short), LIVE_ALIAS)
+
+
+def log_group(blueprint: Blueprint, name: str, group_name: str) -> Resource:
+    """A log group, of a function or the access logs."""
+    retention_days = blueprint.settings.lambda_.log_retention_days
+    fields = {"group_name": group_name, "retention_days": retention_days, "tags": blueprint.names.tags}
+    return Resource("log_group", name, fields)
+
+
+def function_log_group(blueprint: Blueprint, short: str) -> Resource:
+    """The log group of a function."""
+    return log_group(blueprint, short, blueprint.names.function_log_group(short))
+
+
+def logs_statement(blueprint: Blueprint, *shorts: str) -> Document:
+    """What functions need to write their logs."""
+    groups = [LogGroup.arn.of(blueprint.place, blueprint.names.function_log_group(short)) for short in shorts]
+    resources = [f"{group}:*" for group in groups]
+    return allow(
+        "Logs",
+        ["logs:CreateLogStream", "logs:PutLogEvents"],
+        resources if len(resources) > 1 else resources[0],
+    )
+
+
+def role(
+    blueprint: Blueprint, name: str, role_name: str, service: str, policy: tuple[str, Document]
+) -> Iterator[Resource]:
+    """A role that `service` assumes, and its inline policy (name, document)."""
+    names = blueprint.names
+    yield Resource(
+        "role",
+        name,
+        {
+            "role_name": role_name,
+            "path": names.iam_path,
+            "trust_policy": trust_policy(service),
+            "tags": names.tags,
+        },
+    )
+    policy_name, document = policy
+    yield Resource(
+        "role_policy",
+        name,
+        {
+            "role_name": Reference(f"role.{name}", "role_name"),
+            "policy_name": policy_name,
+            "document": document,
+        },
+    )

@@ -1,0 +1,38 @@
+"""Settings -> the resources of the stack. Pure: no call is made here, so the whole stack can be read and tested as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from whatschat_ops.provision import Resource
+from whatschat_ops.stack.kinds import KINDS
+from whatschat_ops.stack.parts import broadcast, chime, connections, handlers, lock, websocket
+from whatschat_ops.stack.parts.blueprint import Blueprint, Part
+
+PARTS: Final[tuple[Part, ...]] = (
+    connections.PART, chime.PART, lock.PART, handlers.PART, websocket.PART, broadcast.PART,
+)  # fmt: skip
+_ORDER: Final = {name: number for number, name in enumerate(KINDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class StackResources:
+    """`wanted` with these settings; `unwanted` would be there with others (access logs that were switched off)."""
+
+    wanted: tuple[Resource, ...]
+    unwanted: tuple[Resource, ...] = ()
+
+    @property
+    def all(self) -> tuple[Resource, ...]:
+        """Everything that the stack may consist of."""
+        return (*self.wanted, *self.unwanted)
+
+
+def stack_resources(blueprint: Blueprint) -> StackResources:
+    """Every resource of the stack, kind by kind."""
+    wanted = (resource for part in PARTS for resource in part.resources(blueprint))
+    return StackResources(
+        tuple(sorted(wanted, key=lambda resource: _ORDER[resource.kind])),
+        tuple(resource for part in PARTS for resource in part.unwanted(blueprint)),
+    )
