@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -24,6 +25,7 @@ from tests.connections_table import create_table
 from whatschat_ops.handlers import connect, default, disconnect
 from whatschat_ops.handlers.aws_api import AwsApi, AwsCallFailed
 from whatschat_ops.handlers.connections_table import ConnectionsTable, StoredConnection
+from whatschat_ops.stack.lambdas.sample_event import sample_event
 
 SECRET = "the-secret-of-the-tests-is-32-bytes-long"
 TABLE = "staging-websocket-connections"
@@ -190,6 +192,16 @@ def test_row_has_the_types_that_ttl_and_index_need(aws: Aws) -> None:
         "ttl": "N",
     }
     assert abs(int(row["ttl"]["N"]) - time.time() - 24 * 3600) < 10
+
+
+def test_sample_events_are_answered_and_change_nothing(aws: Aws) -> None:
+    open_socket(aws, "a=", "alice")
+    answers = [
+        function.handler(sample_event(name, datetime.now(UTC)), LambdaContext())
+        for name, function in (("connect", connect), ("default", default), ("disconnect", disconnect))
+    ]
+    assert answers == [{"statusCode": 401}, {"statusCode": 200}, {"statusCode": 200}]
+    assert (list(aws.rows()), aws.sockets) == (["a="], {"a=": []})
 
 
 def test_bad_token_leaves_no_row(aws: Aws) -> None:

@@ -114,6 +114,24 @@ def test_socket_connects_pings_and_sends(application: tuple[Application, str]) -
     assert refused.value.response.status_code == 401
 
 
+def test_what_handlers_of_the_application_do_not_say_is_not_called_a_failure(
+    application: tuple[Application, str],
+) -> None:
+    mine, _ = application
+    sent = mine.run("ws", "send", "--user", "alice", "--to", "bob", "--token-via", "query", "Hello")
+    assert sent.stdout.strip() == "Accepted; this handler does not say whether it was delivered."
+
+    load = ("ws", "load", "--sockets", "4", "--duration", "1", "--token-via", "query")
+    loaded = mine.run(*load, "--json")
+    report = json.loads(loaded.stdout)
+    unmatched = report["ping"]["unmatched"] + report["message"]["unmatched"]
+    assert unmatched == report["ping"]["sent"] + report["message"]["sent"] > 0
+    assert (report["ping"]["lost"], report["message"]["lost"]) == (0, 0)
+    limited = mine.run(*load, "--max-loss", "50", code=3)
+    assert "answers could not be matched: the handlers return no id" in limited.stdout
+    assert "The loss is not known" in limited.stderr
+
+
 def test_plan_without_a_change_runs_no_npm(application: tuple[Application, str]) -> None:
     mine, _ = application
     planned = mine.run("plan", "--detailed-exitcode")

@@ -306,6 +306,11 @@ def test_commands_for_one_thing_at_a_time(own_aws: EmbeddedAws) -> None:
         ("websocket-disconnect", "1"),
         ("websocket-default", "1"),
     ]
+    for function, status in (("connect", 401), ("default", 200), ("disconnect", 200)):
+        answered = json.loads(run(own_aws, "lambda", "invoke", function, "--json").stdout)
+        assert (answered["payload"]["statusCode"], answered["function_error"]) == (status, None)
+    sample = json.loads(run(own_aws, "lambda", "invoke", "websocket-default", "--print-sample").stdout)
+    assert sample["requestContext"]["routeKey"] == "$default"
     failed = run(own_aws, "lambda", "invoke", "default", "--payload", "[]", "--tail")
     assert failed.returncode == 1
     assert "websocket-default failed" in failed.stdout and "REPORT RequestId" in failed.stdout

@@ -23,9 +23,9 @@ _GIVEN_UP_KEPT: Final = 100_000
 class Deliveries:
     """What became of one kind of message.
 
-    `expected` arrivals (a message to a user with two sockets must arrive twice) = `arrived` + `lost`. `late` ones arrived
-    after 30 s. `loss_percent` is of what was expected. `duplicates` came
-    again on the same socket.
+    `expected` arrivals (a message to a user with two sockets must arrive twice) = `arrived` + `lost` + those of which is not
+    known what became of them, because `unmatched` answers carried no id. `late` ones arrived after 30 s. `loss_percent`
+    is of what was expected. `duplicates` came again on the same socket.
     """
 
     sent: int
@@ -33,6 +33,7 @@ class Deliveries:
     arrived: int
     late: int
     lost: int
+    unmatched: int
     loss_percent: float
     duplicates: int
     latency: Latency
@@ -46,9 +47,17 @@ class Kind:
     expected: int = 0
     arrived: int = 0
     late: int = 0
-    lost: int = 0
+    missing: int = 0
+    """Given up."""
+    unmatched: int = 0
     duplicates: int = 0
     latency: Histogram = field(default_factory=Histogram)
+
+    @property
+    def lost(self) -> int:
+        """What is missing and was not answered: an answer without an id may stand for all arrivals of its message."""
+        arrivals = -(-self.expected // self.sent) if self.sent else 0
+        return max(0, self.missing - self.unmatched * arrivals)
 
     def deliveries(self) -> Deliveries:
         """The counts of this moment."""
@@ -58,6 +67,7 @@ class Kind:
             arrived=self.arrived,
             late=self.late,
             lost=self.lost,
+            unmatched=self.unmatched,
             loss_percent=percent(self.lost, self.expected),
             duplicates=self.duplicates,
             latency=self.latency.latency(),
@@ -112,7 +122,10 @@ class Ledger:
             entry.kind.expected -= len(entry.waiting)
 
     def arrive(self, kind: Kind, number: object, socket: int, now_s: float) -> float | None:
-        """A message of this kind and number arrived at a socket. Returns its latency if it was the first time."""
+        """A message of this kind and number (None: without one) arrived at a socket. Returns its latency if it was the first time."""
+        if number is None:
+            kind.unmatched += 1
+            return None
         if not isinstance(number, int) or not 0 < number < self._next:
             self.strange += 1
             return None
@@ -126,7 +139,7 @@ class Ledger:
         entry.kind.latency.record(latency_s)
         if number in self._given_up:
             entry.kind.late += 1
-            entry.kind.lost -= 1
+            entry.kind.missing -= 1
         if not entry.waiting:
             self._under_way.pop(number, None)
             self._given_up.pop(number, None)
@@ -147,7 +160,7 @@ class Ledger:
 
     def _give_up(self, number: int, entry: _UnderWay) -> None:
         del self._under_way[number]
-        entry.kind.lost += len(entry.waiting)
+        entry.kind.missing += len(entry.waiting)
         self._given_up[number] = entry
         if len(self._given_up) > _GIVEN_UP_KEPT:
             del self._given_up[next(iter(self._given_up))]

@@ -7,7 +7,7 @@ from html import escape
 from typing import Final
 
 from whatschat_ops import __version__
-from whatschat_ops.load.report import LoadReport, deliveries, in_words, latencies, overload
+from whatschat_ops.load.report import LoadReport, deliveries, in_words, latencies, overload, unmatched_answers
 from whatschat_ops.load.timeline import Point
 from whatschat_ops.report.charts import Series, distribution, lines
 
@@ -147,6 +147,7 @@ def _trouble(report: LoadReport) -> str:
         ("First refusal", report.sockets.first_refusal),
         ("Sockets cut by the other side, by close code", in_words(report.sockets.cut)),
         ("Answered with an error", in_words(report.errors)),
+        ("Not known", unmatched_answers(report)),
         ("Not sent: socket closed", f"{report.tool.not_sent:,}" if report.tool.not_sent else ""),
         ("Not sent: socket busy", f"{report.tool.skipped:,}" if report.tool.skipped else ""),
     )

@@ -80,6 +80,11 @@ class LoadReport:
         """Of all that was expected to arrive."""
         return percent(self.ping.lost + self.message.lost, self.ping.expected + self.message.expected)
 
+    @property
+    def unmatched(self) -> int:
+        """Answers that belong to a message, but do not say to which."""
+        return self.ping.unmatched + self.message.unmatched
+
 
 def exceeded(report: LoadReport, limits: Limits) -> tuple[str, ...]:
     """Which limits the test exceeded, in sentences. A test that measured nothing meets no limit."""
@@ -87,6 +92,8 @@ def exceeded(report: LoadReport, limits: Limits) -> tuple[str, ...]:
     if limits.max_loss_percent is not None:
         if not report.ping.expected + report.message.expected:
             found.append("No message was sent, so nothing is known of its loss.")
+        elif report.unmatched:
+            found.append(f"The loss is not known: {unmatched_answers(report)}.")
         elif report.loss_percent > limits.max_loss_percent:
             found.append(
                 f"{report.loss_percent:.3g} % were lost; the limit is {limits.max_loss_percent:g} %."
@@ -108,6 +115,13 @@ def exceeded(report: LoadReport, limits: Limits) -> tuple[str, ...]:
             if p95_ms > limits.max_p95_ms
         ]
     return tuple(found)
+
+
+def unmatched_answers(report: LoadReport) -> str:
+    """Why latency and loss are not known; empty when they are."""
+    if not report.unmatched:
+        return ""
+    return f"{report.unmatched:,} answers could not be matched: the handlers return no id"
 
 
 _BUSY_CPU_SHARE = 0.85

@@ -141,7 +141,8 @@ class LoadTest:
                 return
 
     def _answers(self) -> int:
-        return self._counts().arrived + self._receipts + self._errors.total()
+        unmatched = self._ledger.pings.unmatched + self._ledger.messages.unmatched
+        return self._counts().arrived + self._receipts + self._errors.total() + unmatched
 
     def _awaiting(self) -> bool:
         receipts_missing = self._receipts + self._errors.total() < self._ledger.messages.sent
@@ -193,6 +194,8 @@ class LoadTest:
             latency_s = self._ledger.arrive(self._ledger.messages, document.get("id"), socket, now_s)
         elif kind == "message:sent":
             self._receipts += 1
+            if document.get("id") is None:
+                self._ledger.messages.unmatched += 1
         else:
             self._count_error(document)
         if latency_s is not None:

@@ -15,7 +15,7 @@ from whatschat_ops.errors import UsageError
 from whatschat_ops.load import schedule
 from whatschat_ops.load.ledger import GIVE_UP_S, Ledger
 from whatschat_ops.load.plan import Limits, LoadPlan, Traffic, check, check_target, warnings_about
-from whatschat_ops.load.report import exceeded, in_words, overload
+from whatschat_ops.load.report import exceeded, in_words, overload, unmatched_answers
 from whatschat_ops.load.sockets import most_open_files
 from whatschat_ops.load.timeline import Counts, Timeline
 
@@ -97,12 +97,27 @@ def test_what_arrives_after_it_was_given_up_is_late_and_not_lost() -> None:
     assert found.loss_percent == pytest.approx(200 / 3)
 
 
-@pytest.mark.parametrize("number", [0, 7, "1", None, 1.0])
+@pytest.mark.parametrize("number", [0, 7, "1", 1.0])
 def test_arrival_of_what_was_never_sent_is_strange(number: object) -> None:
     ledger = Ledger()
     ledger.begin(ledger.pings, {1}, 0.0)
     ledger.arrive(ledger.pings, number, 1, 1.0)
     assert (ledger.strange, ledger.pings.arrived, ledger.pings.duplicates) == (1, 0, 0)
+
+
+def test_answers_without_an_id_are_not_matched_and_what_they_stand_for_is_not_lost() -> None:
+    ledger = Ledger()
+    for _ in range(3):
+        ledger.begin(ledger.pings, {1}, 0.0)
+    ledger.arrive(ledger.pings, 1, 1, 0.5)
+    ledger.arrive(ledger.pings, None, 1, 0.5)
+    ledger.finish()
+    found = ledger.pings.deliveries()
+    assert (found.expected, found.arrived, found.unmatched, found.lost, ledger.strange) == (3, 1, 1, 1, 0)
+
+    ledger.arrive(ledger.pings, None, 1, 0.6)
+    ledger.arrive(ledger.pings, None, 1, 0.6)
+    assert (ledger.pings.lost, ledger.pings.unmatched) == (0, 3)
 
 
 def test_withdrawn_message_was_neither_sent_nor_lost() -> None:
@@ -195,6 +210,15 @@ def test_limits_are_exceeded_by_loss_and_by_the_slower_kind() -> None:
     loss, slow = exceeded(report, Limits(max_loss_percent=0.1, max_p95_ms=15))
     assert loss.startswith("10 % were lost")
     assert "delivery of a message" in slow
+
+
+def test_loss_that_is_not_known_is_not_met() -> None:
+    report = a_report(lost=5)
+    report = replace(report, ping=replace(report.ping, lost=0, unmatched=5))
+    assert exceeded(report, Limits(max_loss_percent=100)) == (
+        "The loss is not known: 5 answers could not be matched: the handlers return no id.",
+    )
+    assert unmatched_answers(a_report()) == ""
 
 
 def test_test_that_measured_nothing_meets_no_limit() -> None:

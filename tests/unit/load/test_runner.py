@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosedOK
 from tests.unit.load.load_reports import PLAN
 from whatschat_ops.errors import Throttled, UsageError
 from whatschat_ops.load.plan import LoadPlan, Traffic
-from whatschat_ops.load.report import LoadReport
+from whatschat_ops.load.report import LoadReport, unmatched_answers
 from whatschat_ops.load.runner import LoadTest, Progress
 
 QUICK = replace(
@@ -31,6 +31,7 @@ class Server:
     refuse_from: int = 10_000
     opened: int = 0
     closed_with: list[int] = field(default_factory=list)
+    with_ids: bool = True
 
     async def open(self, user: int) -> FakeSocket:
         await asyncio.sleep(0)
@@ -42,6 +43,9 @@ class Server:
         return made
 
     def take(self, sender: FakeSocket, document: dict[str, Any]) -> None:
+        if not self.with_ids:  # as the application's own functions answer
+            sender.hear(1, {"type": "pong" if document["type"] == "ping" else "message:sent"})
+            return
         times = self.copies(document["id"])
         if document["type"] == "ping":
             sender.hear(times, {"type": "pong", "id": document["id"]})
@@ -120,6 +124,16 @@ def test_loss_and_duplicates_are_counted_to_the_message() -> None:
     repeated = report.ping.duplicates + report.message.duplicates // 2
     assert lost == sum(copies(number) == 0 for number in numbers)
     assert repeated == sum(2 for number in numbers if copies(number) == 3)
+
+
+def test_handlers_that_return_no_id_lose_nothing_that_is_known() -> None:
+    report = run(Server(with_ids=False))
+    assert report.ping.unmatched == report.ping.sent
+    assert report.message.unmatched == report.message.sent == report.receipts
+    # Each message was expected at two sockets, and answered once.
+    assert (report.ping.lost, report.message.lost) == (0, 0)
+    assert (report.ping.arrived, report.message.arrived, report.strange) == (0, 0, 0)
+    assert unmatched_answers(report) == "66 answers could not be matched: the handlers return no id"
 
 
 def test_refused_and_cut_sockets_are_counted_by_their_code() -> None:

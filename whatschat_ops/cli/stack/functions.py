@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -148,17 +149,32 @@ def invoke(
     run: Run,
     name: Annotated[str, typer.Argument(help="connect, disconnect or default.")],
     payload: Annotated[
-        str, typer.Option("--payload", "-p", help="The event as JSON, @FILE, or - for standard input.")
-    ] = "{}",
+        str | None,
+        typer.Option(
+            "--payload",
+            "-p",
+            help="The event as JSON, @FILE, or - for standard input. Without it: the sample event of the function's route.",
+        ),
+    ] = None,
     tail: Annotated[bool, typer.Option("--tail", help="Show the end of the function's log.")] = False,
+    print_sample: Annotated[
+        bool, typer.Option("--print-sample", help="Print the sample event, to edit, and invoke nothing.")
+    ] = False,
 ) -> None:
     """Invoke a function with an event and show its answer. Exits with 1 when the function fails.
 
+    The sample event is a handshake without a token, a ping, or a disconnect, of a connection that does not exist.
+
     Example: whatschat-ops lambda invoke default --payload @event.json --tail
     """
-    from whatschat_ops.stack.lambdas.functions import invoke_function
+    from whatschat_ops.stack.lambdas.functions import invoke_function, short_name
+    from whatschat_ops.stack.lambdas.sample_event import sample_event
 
-    event = _read_payload(payload)
+    sample = sample_event(short_name(run.settings, name), datetime.now(UTC))
+    if print_sample:
+        run.out.result(sample, lambda event: json.dumps(event, indent=2))
+        return
+    event = json.dumps(sample).encode() if payload is None else _read_payload(payload)
     result = invoke_function(run.settings, run.aws, name, event, tail=tail)
     run.out.result(result, _render_invocation)
     if result.function_error is not None:

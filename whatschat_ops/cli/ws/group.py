@@ -139,7 +139,7 @@ def send(
 ) -> None:
     """Send one message: from a user to users, or from the backend to one connection.
 
-    Somebody who is offline is counted, and is no failure. Exit code 4 if somebody who is online could not be reached.
+    A recipient who is offline is counted, and is no failure. Exit code 4 if a recipient who is online could not be reached.
 
     Example: whatschat-ops ws send --user alice --to bob "Hello"
     """
@@ -150,7 +150,7 @@ def send(
         _post(run, connection, text, url)
         return
     if not to:
-        raise UsageError("There is nobody to send to.", hint=_SEND_EXAMPLE)
+        raise UsageError("There is no recipient to send to.", hint=_SEND_EXAMPLE)
     receipt = _send_as_user(opener(run, user, token, token_via, url, _SEND_EXAMPLE), to, text, timeout_s)
     run.out.result(receipt, _render_receipt)
     if receipt.failed:
@@ -196,7 +196,7 @@ def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
 
 def _render_receipt(receipt: Receipt) -> str:
     if receipt.delivered is None:
-        return "Acknowledged."
+        return "Accepted; this handler does not say whether it was delivered."
     users, connections = f"{receipt.delivered} of {receipt.recipients}", receipt.connections
     words = f"Delivered to {users} users on {connections} connection{'' if connections == 1 else 's'}."
     return words + (f" {receipt.offline} offline." if receipt.offline else "")

@@ -23,7 +23,7 @@ def _facts(report: LoadReport) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from whatschat_ops.load.report import in_words, overload
+    from whatschat_ops.load.report import in_words, overload, unmatched_answers
 
     sockets, tool = report.sockets, report.tool
     rows = {
@@ -32,6 +32,7 @@ def _facts(report: LoadReport) -> Any:
         "Cut by the other side": in_words(sockets.cut),
         "Messages": f"{report.ping.sent + report.message.sent:,} sent ({report.sent_per_s:,.0f}/s), "
         f"{report.ping.arrived + report.message.arrived:,} arrived ({report.arrived_per_s:,.0f}/s)",
+        "Not known": unmatched_answers(report),
         "Answered with an error": in_words(report.errors),
         "Not sent": f"{tool.not_sent:,} on closed sockets, {tool.skipped:,} on busy ones"
         if tool.not_sent or tool.skipped
