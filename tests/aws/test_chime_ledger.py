@@ -63,7 +63,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield World(aws, ChimeInProcess(tmp_path / "chime.sqlite3"))
 
 
-def test_meeting_is_written_into_the_ledger(world: World) -> None:
+def test_created_meeting_is_recorded_in_the_ledger(world: World) -> None:
     meeting = world.service(media_region="eu-central-1").create_meeting("alice")
     assert meeting.external_meeting_id == f"call-alice-{int(world.chime.clock.now * 1000)}"
     [item] = world.items()
@@ -79,7 +79,7 @@ def test_meeting_is_written_into_the_ledger(world: World) -> None:
     }
 
 
-def test_row_is_there_before_chime_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_is_written_before_chime_is_called(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     service = world.service()
     seen: list[list[dict[str, Any]]] = []
     authorize = world.chime.control_plane.authorize
@@ -103,7 +103,7 @@ def test_refused_meeting_leaves_no_row(world: World) -> None:
     assert world.items() == []
 
 
-def test_unknown_outcome_stays_pending_and_is_settled_after_five_minutes(world: World) -> None:
+def test_unknown_outcome_stays_pending_and_is_deleted_after_five_minutes(world: World) -> None:
     service = world.service()
     world.chime.control_plane.denials["chime:CreateMeeting"] = Denial("NotNow", "crashed", status=501)
     with pytest.raises(Unavailable):
@@ -115,7 +115,7 @@ def test_unknown_outcome_stays_pending_and_is_settled_after_five_minutes(world: 
     assert world.items() == []
 
 
-def test_meeting_of_another_control_region_is_reached_there(world: World) -> None:
+def test_meeting_of_another_control_region_is_called_there(world: World) -> None:
     meeting = world.service("eu-central-1").create_meeting("alice")
     service = world.service("us-east-1")
     assert service.get_meeting(meeting.meeting_id).control_region == "eu-central-1"
@@ -125,7 +125,7 @@ def test_meeting_of_another_control_region_is_reached_there(world: World) -> Non
         service.get_meeting(meeting.meeting_id)
 
 
-def test_list_tells_living_ended_and_deleted_apart(world: World) -> None:
+def test_list_distinguishes_open_ended_and_deleted_meetings(world: World) -> None:
     service = world.service()
     ended = service.create_meeting("alice", "ended")
     world.chime.clock.advance(299)
@@ -144,7 +144,7 @@ def test_list_tells_living_ended_and_deleted_apart(world: World) -> None:
     assert len(world.chime.requests) == asked + 1, "what is over is not asked again"
 
 
-def test_list_without_check_asks_nobody_and_knows_what_time_says(world: World) -> None:
+def test_list_without_check_makes_no_call_and_ends_meetings_by_their_age(world: World) -> None:
     service = world.service()
     service.create_meeting("alice", "old")
     world.chime.clock.advance(DAY_S)
@@ -157,7 +157,7 @@ def test_list_without_check_asks_nobody_and_knows_what_time_says(world: World) -
     assert len(world.chime.requests) == asked
 
 
-def test_meeting_just_made_that_chime_does_not_know_yet_is_not_noted_as_ended(world: World) -> None:
+def test_new_meeting_that_chime_does_not_find_yet_is_not_recorded_as_ended(world: World) -> None:
     service = world.service()
     meeting = service.create_meeting("alice")
     world.chime.client().delete_meeting(MeetingId=meeting.meeting_id)
@@ -180,7 +180,7 @@ def test_list_reads_every_page_and_skips_expired_rows(world: World) -> None:
     assert {record.meeting_id for record in service.list_meetings()} == {f"id-{n}" for n in range(12)}
 
 
-def test_list_refused_by_iam_is_not_read_as_ended(world: World) -> None:
+def test_list_denied_by_iam_records_no_meeting_as_ended(world: World) -> None:
     service = world.service()
     service.create_meeting("alice")
     world.chime.clock.advance(60)
@@ -190,13 +190,13 @@ def test_list_refused_by_iam_is_not_read_as_ended(world: World) -> None:
     assert world.items()[0]["status"] == {"S": "created"}
 
 
-def test_unknown_meeting_is_not_deleted_as_if_it_had_been_there(world: World) -> None:
+def test_deleting_an_unknown_meeting_is_not_found(world: World) -> None:
     with pytest.raises(NotFound, match="another control Region") as error:
         world.service().delete_meeting(UNKNOWN)
     assert error.value.hint == "whatschat-ops chime meeting list --all"
 
 
-def test_own_meeting_is_deleted_twice_without_error(world: World) -> None:
+def test_deleting_a_meeting_of_the_ledger_twice_succeeds(world: World) -> None:
     service = world.service()
     meeting = service.create_meeting("alice")
     service.delete_meeting(meeting.meeting_id)
@@ -204,13 +204,13 @@ def test_own_meeting_is_deleted_twice_without_error(world: World) -> None:
     assert service.list_meetings()[0].status is MeetingStatus.DELETED
 
 
-def test_external_id_names_its_meeting_whatever_its_case(world: World) -> None:
+def test_external_id_finds_its_meeting_ignoring_case(world: World) -> None:
     service = world.service()
     meeting = service.create_meeting("alice", "Standup")
     assert service.find_meeting_id("standup") == meeting.meeting_id
     assert service.find_meeting_id(meeting.meeting_id.upper()) == meeting.meeting_id
-    assert service.find_meeting_id(UNKNOWN) == UNKNOWN, "the application may have made it"
-    with pytest.raises(NotFound, match="no external id in the ledger"):
+    assert service.find_meeting_id(UNKNOWN) == UNKNOWN, "the application may have created it"
+    with pytest.raises(NotFound, match="nor an external id in the ledger"):
         service.find_meeting_id("nothing")
 
 
@@ -220,7 +220,7 @@ def test_external_id_in_the_form_of_a_uuid_is_found(world: World) -> None:
     assert service.find_meeting_id(UNKNOWN) == meeting.meeting_id
 
 
-def test_external_id_of_two_meetings_is_ambiguous_until_one_is_over(world: World) -> None:
+def test_external_id_of_two_meetings_is_ambiguous_until_one_ends(world: World) -> None:
     service = world.service()
     first, second = (service.create_meeting("alice", "standup") for _ in range(2))
     with pytest.raises(UsageError, match="2 meetings") as error:
@@ -230,7 +230,7 @@ def test_external_id_of_two_meetings_is_ambiguous_until_one_is_over(world: World
     assert service.find_meeting_id("standup") == second.meeting_id
 
 
-def test_missing_table_says_how_to_make_it(world: World) -> None:
+def test_missing_table_is_not_found_with_provision_as_hint(world: World) -> None:
     world.aws.client("dynamodb").delete_table(TableName=TABLE)
     service = world.service()
     for call in (
@@ -239,13 +239,13 @@ def test_missing_table_says_how_to_make_it(world: World) -> None:
         lambda: service.get_meeting(UNKNOWN),
         lambda: service.find_meeting_id("standup"),
     ):
-        with pytest.raises(NotFound, match=f"no table {TABLE} in us-east-1") as error:
+        with pytest.raises(NotFound, match=f"the table {TABLE} does not exist in us-east-1") as error:
             call()
         assert error.value.hint == "whatschat-ops provision"
-    assert world.chime.requests == [], "no meeting is made that nobody would find again"
+    assert world.chime.requests == [], "no meeting is created that could not be found later"
 
 
-def test_switched_off_chime_makes_nothing_and_ends_what_is_left(world: World) -> None:
+def test_disabled_chime_creates_nothing_and_still_deletes(world: World) -> None:
     meeting = world.service().create_meeting("alice")
     off = world.service(enabled=False)
     for call in (
@@ -259,7 +259,7 @@ def test_switched_off_chime_makes_nothing_and_ends_what_is_left(world: World) ->
     off.delete_meeting(meeting.meeting_id)
 
 
-def test_wrong_ids_and_regions_are_refused_before_anything_is_sent(world: World) -> None:
+def test_invalid_ids_and_regions_are_rejected_before_a_call(world: World) -> None:
     service = world.service()
     meeting = service.create_meeting("alice")
     sent = len(world.chime.requests)
@@ -278,7 +278,7 @@ def test_wrong_ids_and_regions_are_refused_before_anything_is_sent(world: World)
     assert len(world.items()) == 1
 
 
-def test_attendees_are_made_listed_shown_and_dismissed(world: World) -> None:
+def test_attendees_are_created_listed_shown_and_deleted(world: World) -> None:
     service = world.service()
     meeting_id = service.create_meeting("alice").meeting_id
     names = [f"user-{number}" for number in range(250)]
@@ -306,7 +306,7 @@ def test_users_beyond_the_limit_are_reported(world: World) -> None:
     }
 
 
-def test_meeting_that_appears_late_is_asked_for_again(world: World) -> None:
+def test_new_meeting_that_is_not_found_yet_is_retried(world: World) -> None:
     service = world.service()
     meeting_id = service.create_meeting("alice").meeting_id
     late = [Denial("NotFoundException", "not yet", status=404)] * 2
@@ -320,7 +320,7 @@ def test_meeting_that_appears_late_is_asked_for_again(world: World) -> None:
     assert world.slept_s == [0.2, 0.5]
 
 
-def test_old_meeting_that_has_ended_is_asked_for_once(world: World) -> None:
+def test_old_meeting_that_has_ended_is_not_retried(world: World) -> None:
     service = world.service()
     meeting_id = service.create_meeting("alice").meeting_id
     world.chime.clock.advance(600)

@@ -1,8 +1,8 @@
-"""Chime SDK meetings: make them, invite to them, end them, and know which there are.
+"""Chime SDK meetings: create, list and delete them and their attendees.
 
-`ids` follows Chime's rules for ids, `models` is what we show, `ledger` the table of the meetings that we made
-(Chime cannot list them), `service` the calls. Over all of it stands one rule: a meeting can be reached only
-through the control Region that made it, which is therefore written down before anything else.
+`ids` has Chime's rules for ids, `models` the results of commands, `ledger` the table of the meetings created here
+(Chime cannot list them), `region_routing` the way to a meeting's control Region, `service` the calls. A meeting is known
+only in the control Region that created it, so the ledger records the Region before Chime is called.
 """
 
 from whatschat_ops.chime.ledger import MeetingLedger

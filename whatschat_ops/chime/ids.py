@@ -1,7 +1,7 @@
-"""Chime's rules for the ids that we choose, checked before AWS is asked.
+"""Chime's rules for external ids, checked before AWS is called.
 
 External ids have 2 to 64 characters of a documented set and never begin with `aws:` (API reference,
-CreateMeeting and CreateAttendee; botocore knows the length only). Chime does not tell their case apart.
+CreateMeeting and CreateAttendee; botocore checks the length only). Chime ignores their case.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DIGEST_CHARACTERS = 16
 
 
 def is_guid(text: str) -> bool:
-    """Whether `text` has the form of a meeting id or attendee id of Chime."""
+    """Whether `text` has the form of a meeting id or an attendee id."""
     return _GUID.fullmatch(text) is not None
 
 
@@ -37,7 +37,7 @@ def external_user_id(user_id: str) -> str:
 
 
 def external_meeting_id(chosen: str) -> str:
-    """The ExternalMeetingId that somebody chose, checked. Raises UsageError."""
+    """The given ExternalMeetingId, checked. Raises UsageError."""
     return _checked("external meeting id", chosen)
 
 

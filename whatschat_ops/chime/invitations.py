@@ -1,7 +1,7 @@
-"""Inviting many users to one meeting: 100 at a call, every user ending in exactly one of made and failed.
+"""Many attendees for one meeting: 100 per call; each user ends up either created or failed.
 
-Chime answers BatchCreateAttendee with success even when single users failed (`Errors`), so both are read; only users
-whom it refused for the moment are tried again.
+Chime answers BatchCreateAttendee with success even when single users failed (`Errors`), so both are read. Users that failed
+with a temporary error are retried.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _TRANSIENT = (
     "InternalServer",
     "Conflict",
 )
-"""Beginnings of the per-attendee error codes worth another try."""
+"""How the error codes of attendees that are retried begin."""
 
 Send = Callable[[Sequence[str]], dict[str, Any]]
-"""Sends one BatchCreateAttendee for these external user ids and gives Chime's answer."""
+"""Sends one BatchCreateAttendee for these external user ids and returns Chime's answer."""
 
 
 def invite(send: Send, external_ids: Sequence[str], sleep: Callable[[float], None]) -> AttendeeBatch:
-    """Invite everybody. A call that fails as a whole fails its users; raises its AwsError when nobody came through."""
+    """Invite all users. A call that fails fails all its users; raises its AwsError when no attendee was created."""
     attendees: list[Attendee] = []
     failed: list[FailedAttendee] = []
     first_error: AwsError | None = None
@@ -57,8 +57,8 @@ def _invite_chunk(send: Send, external_ids: Sequence[str], sleep: Callable[[floa
         if not errors:
             break
         sleep(delay_s)
-        made, errors = _read(send([error.external_user_id for error in errors]))
-        attendees += made
+        created, errors = _read(send([error.external_user_id for error in errors]))
+        attendees += created
         failed += [error for error in errors if not _transient(error)]
     return AttendeeBatch(tuple(attendees), (*failed, *filter(_transient, errors)))
 

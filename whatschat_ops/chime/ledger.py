@@ -1,9 +1,9 @@
-"""The ledger: a DynamoDB table of the meetings that we made, because Chime has no ListMeetings.
+"""The ledger: a DynamoDB table of the meetings that were created here, because Chime has no ListMeetings.
 
 A row is written before CreateMeeting, under `pending#<client request token>`, and replaced by the meeting's own
-row afterwards. A crash in between leaves the pending row: the meeting that may exist has an id that nobody
-knows, so nobody joins it and Chime ends it after five minutes; then the row is removed as well.
-Rows expire after 30 days (TTL attribute `ttl`); DynamoDB is late with that, so expired rows are skipped here.
+row afterwards. A crash in between leaves the pending row: the meeting may exist, but its id is lost, so no attendee
+can join and Chime ends it after five minutes; then the row is deleted as well.
+Rows expire after 30 days (TTL attribute `ttl`); DynamoDB deletes them later, so expired rows are skipped here.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from whatschat_ops.quotas import CHIME_UNATTENDED_S
 PENDING_PREFIX = "pending#"
 KEPT = timedelta(days=30)
 UNATTENDED = timedelta(seconds=CHIME_UNATTENDED_S)
-"""Chime ends a meeting when nobody has been connected for this long (Developer Guide, "Creating meetings")."""
+"""A pending row of this age is deleted: its meeting, without attendees, has ended."""
 
 
 def utc_now() -> datetime:
-    """The time, aware of its zone."""
+    """The time, timezone-aware."""
     return datetime.now(UTC)
 
 
 class MeetingLedger:
-    """Reads and writes the rows of `table`. Raises NotFound (with the way out) when there is no such table."""
+    """Reads and writes the rows of `table`. Raises NotFound when the table does not exist."""
 
     def __init__(self, aws: Aws, table: str, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._aws = aws
@@ -39,13 +39,13 @@ class MeetingLedger:
         self._clock = clock
 
     def begin(self, token: str, record: MeetingRecord) -> None:
-        """Write down that a meeting is about to be made with this client request token."""
+        """Record that a meeting is about to be created with this client request token."""
         pending = replace(record, meeting_id=PENDING_PREFIX + token, status=MeetingStatus.PENDING)
         with self._existing_table() as dynamodb:
             dynamodb.put_item(TableName=self._table, Item=_item(pending))
 
     def commit(self, token: str, record: MeetingRecord) -> None:
-        """Replace the pending row by the meeting's own, in one step."""
+        """Replace the pending row by the meeting's own, in one transaction."""
         with self._existing_table() as dynamodb:
             dynamodb.transact_write_items(
                 TransactItems=[
@@ -55,8 +55,8 @@ class MeetingLedger:
             )
 
     def abandon(self, token: str) -> None:
-        """Remove the pending row: Chime refused, so there is no meeting."""
-        self._remove(PENDING_PREFIX + token)
+        """Delete the pending row: Chime refused, so there is no meeting."""
+        self._delete(PENDING_PREFIX + token)
 
     def get(self, meeting_id: str) -> MeetingRecord | None:
         """The row of a meeting, or None."""
@@ -75,7 +75,7 @@ class MeetingLedger:
         return sorted(found, key=lambda record: record.created_at, reverse=True)
 
     def set_status(self, meeting_id: str, status: MeetingStatus) -> bool:
-        """Note what became of a meeting. False when it is not one of ours."""
+        """Record the status of a meeting. False when it is not in the ledger."""
         try:
             with self._existing_table() as dynamodb:
                 dynamodb.update_item(
@@ -91,16 +91,16 @@ class MeetingLedger:
         return True
 
     def settle(self) -> list[MeetingRecord]:
-        """The rows as `records` gives them, after removing pending ones whose meeting must have ended."""
+        """As `records`, after deleting the pending rows whose meeting must have ended."""
         kept = []
         for record in self.records():
             if record.status is MeetingStatus.PENDING and self._clock() - record.created_at >= UNATTENDED:
-                self._remove(record.meeting_id)
+                self._delete(record.meeting_id)
             else:
                 kept.append(record)
         return kept
 
-    def _remove(self, key: str) -> None:
+    def _delete(self, key: str) -> None:
         with self._existing_table() as dynamodb:
             dynamodb.delete_item(TableName=self._table, Key=_key(key))
 
@@ -113,7 +113,7 @@ class MeetingLedger:
             yield self._aws.client("dynamodb")
         except NotFound as error:
             raise NotFound(
-                f"The ledger of meetings cannot be used: there is no table {self._table} in {self._aws.region}.",
+                f"The meeting ledger is not available: the table {self._table} does not exist in {self._aws.region}.",
                 hint=PROVISION_HINT,
                 aws_code=error.aws_code,
                 operation=error.operation,

@@ -1,4 +1,4 @@
-"""What commands show of meetings and attendees, and how AWS's documents become it."""
+"""Meetings and attendees as commands show them, built from AWS's documents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whatschat_ops.redaction import Secret
 
 
 class MeetingStatus(StrEnum):
-    """What we know of a meeting. `created` is what the ledger says until Chime is asked."""
+    """What is known of a meeting. `created` is what the ledger has until Chime is asked."""
 
     PENDING = "pending"
     CREATED = "created"
@@ -22,7 +22,7 @@ class MeetingStatus(StrEnum):
 
     @property
     def over(self) -> bool:
-        """Whether nobody can join any more."""
+        """Whether the meeting has ended, for whatever reason."""
         return self in (MeetingStatus.ENDED, MeetingStatus.DELETED)
 
 
@@ -48,7 +48,7 @@ class MediaPlacement:
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """A meeting as Chime describes it, with the control Region that must be asked about it."""
+    """A meeting as Chime describes it, with its control Region."""
 
     meeting_id: str
     external_meeting_id: str
@@ -72,7 +72,7 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class Attendee:
-    """An attendee. Whoever has the join token can join as this person."""
+    """An attendee. Anyone who has the join token can join as this attendee."""
 
     attendee_id: str
     external_user_id: str
@@ -93,7 +93,7 @@ class Attendee:
 
 @dataclass(frozen=True, slots=True)
 class FailedAttendee:
-    """A user whom Chime did not make an attendee, and why."""
+    """A user for whom no attendee was created, and why."""
 
     external_user_id: str
     code: str
@@ -102,7 +102,7 @@ class FailedAttendee:
 
 @dataclass(frozen=True, slots=True)
 class AttendeeBatch:
-    """What came of making many attendees: every user is in exactly one of the two."""
+    """The result of creating many attendees: each user is in one of the two."""
 
     attendees: tuple[Attendee, ...]
     failed: tuple[FailedAttendee, ...] = ()
@@ -121,6 +121,6 @@ class MeetingRecord:
     status: MeetingStatus
 
     def goes_by(self, external_meeting_id: str) -> bool:
-        """Whether Chime knows a meeting of this row by that external id (Chime ignores case)."""
+        """Whether the row is of a meeting with that external id (Chime ignores case)."""
         same = self.external_meeting_id.lower() == external_meeting_id.lower()
         return same and self.status is not MeetingStatus.PENDING

@@ -1,6 +1,6 @@
-"""Where a meeting can be reached: a client for the control Region that made it.
+"""Routes calls about a meeting to the control Region that created it, the only one that knows the meeting.
 
-A meeting that was just made may be unknown to Chime for a moment; such an answer is asked for again here.
+Chime may not find a meeting in the moments after its creation; such calls are retried here.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from whatschat_ops.chime.models import MeetingRecord
 from whatschat_ops.errors import NotFound
 
 SETTLING = timedelta(seconds=30)
-"""A meeting younger than this may be unknown to Chime for a moment (aws/aws-sdk-js#3328)."""
+"""Chime may not find a meeting younger than this (aws/aws-sdk-js#3328)."""
 
 RETRY_DELAYS_S = (0.2, 0.5, 1.0)
 
 
-class MeetingReach:
-    """Calls about existing meetings. A meeting that the ledger does not know is looked for in `default_region`."""
+class RegionRouter:
+    """Calls about existing meetings. A meeting that is not in the ledger is looked up in `default_region`."""
 
     def __init__(
         self,
@@ -39,10 +39,10 @@ class MeetingReach:
         self._sleep = sleep
 
     def client(self, region: str) -> Any:
-        """A boto3 client of Chime SDK Meetings in a control Region."""
+        """A boto3 client of Chime SDK meetings in a control Region."""
         return self._aws.client("chime-sdk-meetings", region=region)
 
-    def young(self, record: MeetingRecord) -> bool:
+    def is_settling(self, record: MeetingRecord) -> bool:
         """Whether "not found" may still mean "not yet"."""
         return not record.status.over and self._clock() - record.created_at < SETTLING
 
@@ -51,7 +51,7 @@ class MeetingReach:
         record = self._ledger.get(meeting_id)
         region = record.control_region if record else self._default_region
         send = getattr(self.client(region), operation)
-        for delay_s in RETRY_DELAYS_S if record is not None and self.young(record) else ():
+        for delay_s in RETRY_DELAYS_S if record is not None and self.is_settling(record) else ():
             try:
                 return region, send(MeetingId=meeting_id, **parameters)
             except NotFound:
@@ -59,12 +59,12 @@ class MeetingReach:
         try:
             return region, send(MeetingId=meeting_id, **parameters)
         except NotFound as error:
-            raise _with_way_out(error, region) from error
+            raise _explained(error, region) from error
 
 
-def _with_way_out(error: NotFound, region: str) -> NotFound:
+def _explained(error: NotFound, region: str) -> NotFound:
     return NotFound(
-        f"{error.message} in {region}: it has ended, or was made in another control Region.",
+        f"{error.message} in {region}: it has ended, or was created in another control Region.",
         hint="whatschat-ops chime meeting list --all",
         aws_code=error.aws_code,
         operation=error.operation,

@@ -1,7 +1,7 @@
-"""The calls: make, show, list and end meetings; invite, show and dismiss attendees.
+"""The calls: create, get, list and delete meetings and attendees.
 
-Input: an `Aws`, the settings, and the ledger. Meetings are made in `settings.chime.region`; every later call goes to
-the control Region that the ledger names, because no other knows the meeting. Failures are `AwsError`s, wrong ids
+Input: an `Aws`, the settings, and the ledger. Meetings are created in `settings.chime.region`; later calls go to the
+control Region in the ledger, because no other knows the meeting. Failures are `AwsError`s; invalid ids are
 `UsageError`s before anything is sent.
 """
 
@@ -21,19 +21,18 @@ from whatschat_ops.chime import ids
 from whatschat_ops.chime.invitations import invite
 from whatschat_ops.chime.ledger import MeetingLedger, utc_now
 from whatschat_ops.chime.models import Attendee, AttendeeBatch, Meeting, MeetingRecord, MeetingStatus
-from whatschat_ops.chime.region_routing import MeetingReach
+from whatschat_ops.chime.region_routing import RegionRouter
 from whatschat_ops.config import Settings
 from whatschat_ops.config.settings import CHIME_MEDIA_REGIONS
 from whatschat_ops.errors import AwsError, ConfigError, NotFound, Unavailable, UsageError
 
 CHECKS_AT_ONCE = 5
-"""Calls of GetMeeting at once: Chime allows 10 a second (AWS General Reference, quotas of the Chime SDK)."""
+"""GetMeeting calls in flight, well within `quotas.CHIME_API`."""
 LONGEST_MEETING = timedelta(seconds=quotas.CHIME_MEETING_S)
-"""Chime ends every meeting after this time (Developer Guide, "Creating meetings")."""
 
 
 class ChimeService:
-    """Chime SDK meetings of one environment. `clock` is aware of its zone; `sleep` takes seconds."""
+    """Chime SDK meetings of one environment. `clock` gives timezone-aware times; `sleep` takes seconds."""
 
     def __init__(
         self,
@@ -48,16 +47,16 @@ class ChimeService:
         self._ledger = ledger
         self._clock = clock
         self._sleep = sleep
-        self._reach = MeetingReach(aws, ledger, settings.chime.region, clock=clock, sleep=sleep)
+        self._router = RegionRouter(aws, ledger, settings.chime.region, clock=clock, sleep=sleep)
 
     # Meetings
 
     def create_meeting(
         self, user_id: str, external_meeting_id: str | None = None, *, media_region: str | None = None
     ) -> Meeting:
-        """Make a meeting for a user, written into the ledger before and after.
+        """Create a meeting for a user; the ledger records it before and after.
 
-        `external_meeting_id` is `call-<user>-<ms>` unless given. Raises ConfigError when Chime is switched off.
+        `external_meeting_id` is `call-<user>-<ms>` unless given. Raises ConfigError when Chime is disabled.
         """
         self._require_enabled()
         ids.external_user_id(user_id)
@@ -78,13 +77,13 @@ class ChimeService:
 
     def _create(self, token: str, record: MeetingRecord) -> Meeting:
         try:
-            answer = self._reach.client(record.control_region).create_meeting(
+            answer = self._router.client(record.control_region).create_meeting(
                 ClientRequestToken=token,
                 MediaRegion=record.media_region,
                 ExternalMeetingId=record.external_meeting_id,
             )
         except Unavailable:
-            raise  # it may have been made: the pending row stays until it must have ended
+            raise  # it may have been created: the pending row stays until the meeting must have ended
         except AwsError:
             self._ledger.abandon(token)
             raise
@@ -92,27 +91,27 @@ class ChimeService:
 
     def get_meeting(self, meeting_id: str) -> Meeting:
         """The meeting as Chime knows it. Raises NotFound when it has ended."""
-        region, answer = self._reach.call(meeting_id, "get_meeting")
+        region, answer = self._router.call(meeting_id, "get_meeting")
         return Meeting.from_api(answer["Meeting"], region)
 
     def delete_meeting(self, meeting_id: str) -> None:
-        """End a meeting: everybody is disconnected. One of ours that has ended already is no error.
+        """End a meeting and disconnect its attendees. A meeting of the ledger that has ended already is no error.
 
-        DeleteMeeting succeeds for any id (aws/amazon-chime-sdk-js#895), so a meeting that the ledger does not
-        know is looked up first: raises NotFound.
+        DeleteMeeting succeeds for any id (aws/amazon-chime-sdk-js#895), so a meeting that is not in the ledger
+        is looked up first: raises NotFound.
         """
         record = self._ledger.get(meeting_id)
         if record is None:
-            self._reach.call(meeting_id, "get_meeting")
+            self._router.call(meeting_id, "get_meeting")
         region = record.control_region if record else self._settings.chime.region
-        self._reach.client(region).delete_meeting(MeetingId=meeting_id)
+        self._router.client(region).delete_meeting(MeetingId=meeting_id)
         if record is not None and not record.status.over:
             self._ledger.set_status(meeting_id, MeetingStatus.DELETED)
 
     def list_meetings(self, *, check: bool = True) -> list[MeetingRecord]:
-        """The ledger's meetings, newest first; with `check`, those that may be alive are looked up at Chime.
+        """The ledger's meetings, newest first; with `check`, those that may still be open are looked up at Chime.
 
-        What is found to have ended is noted in the ledger, so that it is not asked again.
+        The ledger records those that have ended, so that they are not looked up again.
         """
         records = [self._aged(record) for record in self._ledger.settle()]
         if not check:
@@ -121,9 +120,9 @@ class ChimeService:
             return list(pool.map(self._checked, records))
 
     def find_meeting_id(self, reference: str) -> str:
-        """The id of the meeting meant by its id or its external meeting id.
+        """The id of a meeting, given its id or its external meeting id.
 
-        Raises NotFound when the ledger knows none, UsageError when it knows several.
+        Raises NotFound when it is not in the ledger, UsageError when several meetings have the external id.
         """
         if ids.is_guid(reference) and self._ledger.get(reference.lower()):
             return reference.lower()
@@ -134,13 +133,13 @@ class ChimeService:
             several = ", ".join(record.meeting_id for record in candidates)
             raise UsageError(
                 f"{len(candidates)} meetings have the external id {reference!r}: {several}.",
-                hint="Name the meeting by its id.",
+                hint="Use the meeting id instead.",
             )
         if not candidates and ids.is_guid(reference):
-            return reference.lower()  # perhaps the application made it
+            return reference.lower()  # the application may have created it
         if not candidates:
             raise NotFound(
-                f"There is no meeting {reference!r}: it is no meeting id, and no external id in the ledger.",
+                f"Meeting {reference!r} not found: it is neither a meeting id nor an external id in the ledger.",
                 hint="whatschat-ops chime meeting list --all",
             )
         return candidates[0].meeting_id
@@ -148,14 +147,14 @@ class ChimeService:
     # Attendees
 
     def create_attendee(self, meeting_id: str, user_id: str) -> Attendee:
-        """Invite one user. The same user again gives the same attendee."""
+        """Create one attendee. A second call for the same user returns the same attendee."""
         self._require_enabled()
         external = ids.external_user_id(user_id)
-        _, answer = self._reach.call(meeting_id, "create_attendee", ExternalUserId=external)
+        _, answer = self._router.call(meeting_id, "create_attendee", ExternalUserId=external)
         return Attendee.from_api(answer["Attendee"])
 
     def create_attendees(self, meeting_id: str, user_ids: Sequence[str]) -> AttendeeBatch:
-        """Invite many users (each once). Raises an AwsError only when nobody could be invited."""
+        """Create attendees for many users, each once. Raises an AwsError only when no attendee was created."""
         self._require_enabled()
         external_ids: dict[str, str] = {}
         for external in map(ids.external_user_id, user_ids):
@@ -163,22 +162,22 @@ class ChimeService:
 
         def send(wanted: Sequence[str]) -> dict[str, Any]:
             attendees = [{"ExternalUserId": external} for external in wanted]
-            return self._reach.call(meeting_id, "batch_create_attendee", Attendees=attendees)[1]
+            return self._router.call(meeting_id, "batch_create_attendee", Attendees=attendees)[1]
 
         return invite(send, list(external_ids.values()), self._sleep)
 
     def get_attendee(self, meeting_id: str, attendee_id: str) -> Attendee:
         """One attendee. Raises NotFound."""
         _require_attendee_id(attendee_id)
-        _, answer = self._reach.call(meeting_id, "get_attendee", AttendeeId=attendee_id)
+        _, answer = self._router.call(meeting_id, "get_attendee", AttendeeId=attendee_id)
         return Attendee.from_api(answer["Attendee"])
 
     def list_attendees(self, meeting_id: str) -> list[Attendee]:
-        """Every attendee, page after page (botocore has no paginator for this API)."""
+        """All attendees, page by page (botocore has no paginator for this API)."""
         found: list[Attendee] = []
         next_page: dict[str, str] = {}
         while True:
-            _, answer = self._reach.call(
+            _, answer = self._router.call(
                 meeting_id, "list_attendees", MaxResults=quotas.CHIME_BATCH_ATTENDEES, **next_page
             )
             found.extend(map(Attendee.from_api, answer["Attendees"]))
@@ -187,12 +186,12 @@ class ChimeService:
             next_page = {"NextToken": answer["NextToken"]}
 
     def delete_attendee(self, meeting_id: str, attendee_id: str) -> None:
-        """Dismiss an attendee and their join token. Raises NotFound."""
+        """Delete an attendee, whose join token expires. Raises NotFound."""
         _require_attendee_id(attendee_id)
-        self._reach.call(meeting_id, "delete_attendee", AttendeeId=attendee_id)
+        self._router.call(meeting_id, "delete_attendee", AttendeeId=attendee_id)
 
     def _aged(self, record: MeetingRecord) -> MeetingRecord:
-        """What the time alone says: nothing lives longer than 24 hours."""
+        """The record as its age decides: no meeting lasts longer than 24 hours."""
         if record.status is MeetingStatus.CREATED and self._clock() - record.created_at >= LONGEST_MEETING:
             return replace(record, status=MeetingStatus.ENDED)
         return record
@@ -201,9 +200,9 @@ class ChimeService:
         if record.status is not MeetingStatus.CREATED:
             return record
         try:
-            self._reach.client(record.control_region).get_meeting(MeetingId=record.meeting_id)
+            self._router.client(record.control_region).get_meeting(MeetingId=record.meeting_id)
         except NotFound:
-            if self._reach.young(record):
+            if self._router.is_settling(record):
                 return record
             self._ledger.set_status(record.meeting_id, MeetingStatus.ENDED)
             return replace(record, status=MeetingStatus.ENDED)
@@ -212,7 +211,7 @@ class ChimeService:
     def _require_enabled(self) -> None:
         if not self._settings.chime.enabled:
             raise ConfigError(
-                "Chime is switched off in this environment: chime.enabled is false.",
+                "Chime is disabled in this environment: chime.enabled is false.",
                 hint="Set AWS_CHIME_ENABLED=true, or chime.enabled: true in the configuration file.",
             )
 
@@ -222,7 +221,7 @@ def _media_region(media_region: str, control_region: str) -> str:
     allowed = [name for name in CHIME_MEDIA_REGIONS if name.startswith("us-gov-") == government]
     if media_region not in allowed:
         raise UsageError(
-            f"{media_region} cannot host the media of a meeting made in {control_region}.",
+            f"{media_region} cannot host the media of a meeting created in {control_region}.",
             hint=f"Allowed: {', '.join(allowed)}.",
         )
     return media_region
@@ -231,6 +230,6 @@ def _media_region(media_region: str, control_region: str) -> str:
 def _require_attendee_id(attendee_id: str) -> None:
     if not ids.is_guid(attendee_id):
         raise UsageError(
-            f"{attendee_id!r} is no attendee id.",
+            f"{attendee_id!r} is not an attendee id.",
             hint="whatschat-ops chime attendee list MEETING shows them.",
         )

@@ -20,11 +20,11 @@ from whatschat_ops.local.chime.rules import check_external_id
 NOW_MS = 1_790_000_000_123
 
 
-def test_usual_user_is_their_own_external_id() -> None:
+def test_short_user_id_is_its_own_external_id() -> None:
     assert external_user_id("alice@example.com") == "alice@example.com"
 
 
-def test_default_meeting_id_is_the_guides() -> None:
+def test_default_meeting_id_is_that_of_the_guide() -> None:
     assert default_external_meeting_id("alice", NOW_MS) == "call-alice-1790000000123"
 
 
@@ -41,18 +41,18 @@ def test_default_meeting_id_is_the_guides() -> None:
         ("日本", "'日'"),
     ],
 )
-def test_id_that_chime_refuses_is_refused_before(user: str, why: str) -> None:
+def test_id_that_chime_would_reject_is_rejected(user: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         external_user_id(user)
 
 
-def test_chosen_meeting_id_is_never_shortened() -> None:
+def test_given_meeting_id_is_never_shortened() -> None:
     assert external_meeting_id("m" * 64) == "m" * 64
     with pytest.raises(UsageError, match="has 65"):
         external_meeting_id("m" * 65)
 
 
-def test_long_user_keeps_the_beginning_and_a_digest() -> None:
+def test_long_user_id_is_shortened_to_its_beginning_and_a_digest() -> None:
     short = external_user_id("auth0|" + "x" * 100)
     assert len(short) == 64
     assert short.startswith("auth0|xxxx")
@@ -83,7 +83,7 @@ def test_shortened_is_never_longer_and_keeps_short_texts(text: str, longest: int
 
 
 @given(st.text(min_size=2, max_size=64) | st.from_regex(r"[-_&@+=,(){}/:a-zA-Z0-9 é]{2,64}", fullmatch=True))
-def test_what_we_let_pass_the_service_takes_and_the_other_way_round(text: str) -> None:
+def test_ids_are_accepted_if_and_only_if_the_service_accepts_them(text: str) -> None:
     try:
         ours = external_user_id(text) == text
     except UsageError:

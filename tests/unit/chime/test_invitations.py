@@ -1,4 +1,4 @@
-"""Inviting many users: batches, single failures, what is tried again."""
+"""Creating many attendees: batches, single failures, retries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from whatschat_ops.quotas import CHIME_BATCH_ATTENDEES
 
 @dataclass
 class FakeBatches:
-    """Makes everybody an attendee but those in `codes` (user -> error codes, one per try) and `failing` calls."""
+    """Creates an attendee for each user, except those in `codes` (user -> error codes, one per attempt) and `failing` calls."""
 
     codes: dict[str, list[str]] = field(default_factory=dict)
     failing: dict[int, AwsError] = field(default_factory=dict)
@@ -42,7 +42,7 @@ def users(count: int) -> list[str]:
     return [f"user-{number}" for number in range(count)]
 
 
-def test_many_users_go_100_at_a_call() -> None:
+def test_many_users_are_sent_100_per_call() -> None:
     fake = FakeBatches()
     batch = invite(fake.send, users(250), fake.slept_s.append)
     assert [len(call) for call in fake.calls] == [100, 100, 50]
@@ -50,13 +50,13 @@ def test_many_users_go_100_at_a_call() -> None:
     assert batch.failed == ()
 
 
-def test_nobody_needs_no_call() -> None:
+def test_no_users_need_no_call() -> None:
     fake = FakeBatches()
     assert invite(fake.send, [], fake.slept_s.append).attendees == ()
     assert fake.calls == []
 
 
-def test_only_throttled_users_are_tried_again() -> None:
+def test_only_throttled_users_are_retried() -> None:
     fake = FakeBatches({"user-1": ["Throttled", "ServiceUnavailable"], "user-2": ["BadRequest"]})
     batch = invite(fake.send, users(4), fake.slept_s.append)
     assert fake.calls[1:] == [["user-1"], ["user-1"]]
@@ -65,7 +65,7 @@ def test_only_throttled_users_are_tried_again() -> None:
     assert [(item.external_user_id, item.code) for item in batch.failed] == [("user-2", "BadRequest")]
 
 
-def test_user_who_stays_throttled_fails_in_the_end() -> None:
+def test_user_throttled_on_every_retry_fails() -> None:
     fake = FakeBatches({"user-0": ["ThrottlingException"] * 9})
     batch = invite(fake.send, users(2), fake.slept_s.append)
     assert [item.external_user_id for item in batch.failed] == ["user-0"]
@@ -73,7 +73,7 @@ def test_user_who_stays_throttled_fails_in_the_end() -> None:
     assert len(fake.calls) == 4
 
 
-def test_failed_call_fails_its_users_and_the_next_call_goes_on() -> None:
+def test_failed_call_fails_its_users_and_the_next_call_is_sent() -> None:
     error = Throttled("BatchCreateAttendee: slow down", aws_code="ThrottlingException")
     fake = FakeBatches(failing={2: error})
     batch = invite(fake.send, users(250), fake.slept_s.append)
@@ -82,7 +82,7 @@ def test_failed_call_fails_its_users_and_the_next_call_goes_on() -> None:
     assert [item.external_user_id for item in batch.failed] == users(200)[100:]
 
 
-def test_call_that_fails_for_everybody_raises() -> None:
+def test_call_that_fails_for_all_users_raises() -> None:
     error = PermissionDenied("no", aws_code="ForbiddenException")
     fake = FakeBatches(failing={1: error, 2: error})
     with pytest.raises(PermissionDenied):
@@ -95,7 +95,7 @@ def test_call_that_fails_for_everybody_raises() -> None:
         st.lists(st.sampled_from(["Throttled", "BadRequest", "LimitExceeded", "ServiceFailure"]), max_size=6),
     )
 )
-def test_every_user_ends_in_exactly_one_place(codes: dict[str, list[str]]) -> None:
+def test_each_user_is_either_created_or_failed(codes: dict[str, list[str]]) -> None:
     fake = FakeBatches(codes)
     batch = invite(fake.send, users(130), fake.slept_s.append)
     ended = [attendee.external_user_id for attendee in batch.attendees]
