@@ -1,4 +1,4 @@
-"""Who gets a broadcast, read from a table on moto: parallel scans, users, samples, and going on after any page."""
+"""The connections of a broadcast, read from a table on moto: parallel scans, users, samples, and going on after any page."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from moto import mock_aws
 from tests.connections_table import create_table
 from whatschat_ops.aws import Aws, AwsTarget, connect
 from whatschat_ops.aws.item_pages import AttributeValue
-from whatschat_ops.broadcast.audience import sources
-from whatschat_ops.broadcast.audience.retry_policy import ATTEMPTS, patiently
+from whatschat_ops.broadcast.audience import scanning, sources
+from whatschat_ops.broadcast.audience.retry_policy import ATTEMPTS, retry_throttled
 from whatschat_ops.broadcast.audience.selection import examine_users_file, parse_sample, select
 from whatschat_ops.broadcast.audience.sources import Table
 from whatschat_ops.broadcast.audience.targets import ConnectionPages, Row, Source, StoredConnection
@@ -62,7 +62,7 @@ def put(aws: Aws, connection_id: str, user_id: str, **more: Any) -> None:
     aws.client("dynamodb").put_item(TableName=TABLE, Item=item)
 
 
-EVERYBODY = sorted(
+EVERY_ID = sorted(
     [f"c{number}" for number in range(100)]
     + [f"b{number}" for number in range(30)]
     + ["future-ms", "no-time", "a-number", "umlaut"]
@@ -83,12 +83,24 @@ def test_a_scan_finds_every_live_row_once(aws: Aws) -> None:
     pages = list(source.pages(None))
 
     assert len(pages) > 4
-    assert sorted(row.connection_id for page in pages for row in page.rows) == EVERYBODY
+    assert sorted(row.connection_id for page in pages for row in page.rows) == EVERY_ID
     found = {row.connection_id: row for page in pages for row in page.rows}
     assert found["c7"][:2] == ("c7", "u7") and json.loads(found["c7"].connected_at) == CONNECTED
     assert found["no-time"].connected_at == ""
     assert json.loads(found["a-number"].connected_at) == {"N": "1700000000"}
     assert json.loads(found["umlaut"].connected_at) == {"S": 'ä"\\'}
+
+
+def test_first_page_of_a_scan_is_small_so_that_the_sending_can_begin(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "FIRST_ROWS", 3)
+    source = table(aws).source(select())
+
+    first = next(iter(source.pages(None)))
+
+    assert 0 < len(first.rows) <= 3
+    assert sorted([row.connection_id for row in first.rows] + ids(source, first.position)) == EVERY_ID
 
 
 def test_rows_are_those_that_botocore_reads(aws: Aws) -> None:
@@ -133,7 +145,7 @@ def test_an_error_of_aws_is_still_ours(aws: Aws) -> None:
     assert caught.value.aws_code == "ResourceNotFoundException"
 
 
-def test_without_a_table_the_way_out_is_named(aws: Aws) -> None:
+def test_without_a_table_the_command_that_creates_it_is_named(aws: Aws) -> None:
     with pytest.raises(NotFound) as caught:
         ids(Table(aws, "nowhere").source(select()))
 
@@ -143,7 +155,7 @@ def test_without_a_table_the_way_out_is_named(aws: Aws) -> None:
 def by_users(tmp_path: Path) -> dict[str, Any]:
     path = tmp_path / "users"
     path.write_text(
-        "\n".join(["u1", "busy", "u1", "# u2", "nobody", *(f"u{number}" for number in range(30, 40))])
+        "\n".join(["u1", "busy", "u1", "# u2", "unknown", *(f"u{number}" for number in range(30, 40))])
     )
     return {
         "users": ["u5", "busy"],
@@ -153,7 +165,7 @@ def by_users(tmp_path: Path) -> dict[str, Any]:
 
 
 CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "everybody": lambda _: {},
+    "every connection": lambda _: {},
     "but some": lambda _: {"exclude_users": ["busy", "u3"]},
     "percent": lambda _: {"sample": parse_sample("30%", "seed")},
     "count": lambda _: {"sample": parse_sample("20", "seed"), "exclude_users": ["busy"]},
@@ -165,19 +177,19 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("few_users", [5_000, 2], ids=["queries", "one scan"])
 @pytest.mark.parametrize("case", CASES)
-def test_going_on_after_any_page_misses_nobody_and_repeats_nobody(
+def test_going_on_after_any_page_misses_and_repeats_no_connection(
     aws: Aws, tmp_path: Path, case: str, few_users: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "FEW_USERS", few_users)
     source = table(aws).source(select(**CASES[case](tmp_path)))
     pages = list(source.pages(None))
     rows = [[row.connection_id for row in page.rows] for page in pages]
-    everybody = sorted(chain.from_iterable(rows))
-    assert everybody == sorted(set(everybody)) != []
+    every_id = sorted(chain.from_iterable(rows))
+    assert every_id == sorted(set(every_id)) != []
 
     for number in range(len(pages)):
         before = list(chain.from_iterable(rows[: number + 1]))
-        assert sorted(before + ids(source, pages[number].position)) == everybody, number
+        assert sorted(before + ids(source, pages[number].position)) == every_id, number
 
 
 @pytest.mark.parametrize("few_users", [5_000, 2], ids=["queries", "one scan"])
@@ -193,7 +205,7 @@ def test_users_their_file_and_connections_add_up(
     of_users = [f"c{number + more}" for number in numbers for more in (0, 50)]
     assert found == sorted({*of_users, *(f"b{number}" for number in range(30)), "c5", "c6"})
     assert said == (
-        ["The user 'nobody' has no connection."]
+        ["The user 'unknown' has no connection."]
         if few_users > 2
         else ["1 of the named users have no connection."]
     )
@@ -233,7 +245,7 @@ def test_a_users_file_that_was_changed_is_refused_before_anything_is_read(aws: A
         table(aws).source(selection)
 
 
-def test_pages_that_nobody_takes_are_not_read(aws: Aws) -> None:
+def test_pages_that_are_not_taken_are_not_read(aws: Aws) -> None:
     found = table(aws)
     pages = iter(found.source(select()).pages(None))
     next(pages)
@@ -253,12 +265,12 @@ def test_reading_goes_on_when_dynamodb_throttles() -> None:
             raise failures.pop()
         return "rows"
 
-    assert patiently(read, sleep=slept.append) == "rows"
+    assert retry_throttled(read, sleep=slept.append) == "rows"
     assert len(slept) == 2
 
     def throttled() -> None:
         raise Throttled("busy")
 
     with pytest.raises(Throttled):
-        patiently(throttled, sleep=slept.append)
+        retry_throttled(throttled, sleep=slept.append)
     assert len(slept) == 2 + ATTEMPTS - 1

@@ -68,9 +68,12 @@ class ItemPages(Generic[T]):
         """The read request units that the pages so far have consumed, as DynamoDB says."""
         return self._read_units
 
-    def scan(self, segment: int, segments: int, start_key: Key | None = None) -> ItemPage[T]:
-        """The next page of one of `segments` parts of the table."""
-        return self._page(self._client.scan, {"Segment": segment, "TotalSegments": segments}, start_key)
+    def scan(
+        self, segment: int, segments: int, start_key: Key | None = None, *, limit: int | None = None
+    ) -> ItemPage[T]:
+        """The next page of one of `segments` parts of the table, of at most `limit` items."""
+        request = {"Segment": segment, "TotalSegments": segments, **({"Limit": limit} if limit else {})}
+        return self._page(self._client.scan, request, start_key)
 
     def query(self, index: str, attribute: str, value: str, start_key: Key | None = None) -> ItemPage[T]:
         """The next page of an index's items whose key `attribute` is the text `value`."""

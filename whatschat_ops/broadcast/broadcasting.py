@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from whatschat_ops.aws import Aws
@@ -113,18 +114,18 @@ class Broadcasting:
         except BaseException:
             journal.close(RunState.INTERRUPTED)
             raise
-        own = endpoint_is_own(self.settings, self.aws)
+        is_own = cache(lambda: endpoint_is_own(self.settings, self.aws))  # asked beside the sending
         summary = run_broadcast(
             journal,
             source,
             engine,
             RowPruner(self.aws, record.table_name),
             # Another API says of every connection of ours that it is gone.
-            may_prune=lambda counts: own or counts.delivered > 0,
+            may_prune=lambda counts: counts.delivered > 0 or is_own(),
             progress=progress,
             should_stop=should_stop,
         )
-        if not own and summary.not_pruned and not summary.delivered:
+        if summary.not_pruned and not summary.delivered and not is_own():
             say(
                 f"The rows of gone connections stay: nothing was delivered through {self.outputs.callback_url}, "
                 "so it may not be this stack's API."

@@ -49,7 +49,7 @@ class RowPruner:
     """A Prune for one table. Thread-safe."""
 
     def __init__(self, aws: Aws, table: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._client = aws.client("dynamodb")
+        self._aws = aws  # the client is made when a row is to be deleted: in many runs none is
         self._table = table
         self._sleep = sleep
 
@@ -68,7 +68,8 @@ class RowPruner:
 
     def _once(self, rows: Sequence[GoneRow]) -> Iterator[tuple[str, Pruning]]:
         """What became of each row, but for those that are worth another try."""
-        answer = self._client.batch_execute_statement(Statements=[self._statement(row) for row in rows])
+        client = self._aws.client("dynamodb")
+        answer = client.batch_execute_statement(Statements=[self._statement(row) for row in rows])
         for row, response in zip(rows, answer["Responses"], strict=True):
             became = self._became(response.get("Error"))
             if became is not None:

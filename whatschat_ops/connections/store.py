@@ -45,9 +45,13 @@ class ConnectionStore:
     """Reads and deletes rows of one connections table. Thread-safe."""
 
     def __init__(self, aws: Aws, table: str, *, now_s: Callable[[], float] = time.time) -> None:
-        self._client = aws.client("dynamodb")
+        self._aws = aws
         self._table = table
         self._now_s = now_s
+
+    @property
+    def _client(self) -> Any:
+        return self._aws.client("dynamodb")
 
     def scan(self, *, include_expired: bool = False) -> Iterator[Connection]:
         """Every connection, page by page as they are read. Raises NotFound when there is no table."""

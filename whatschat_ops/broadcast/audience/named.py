@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from whatschat_ops.broadcast.audience.retry_policy import patiently
+from whatschat_ops.broadcast.audience.retry_policy import retry_throttled
 from whatschat_ops.broadcast.audience.targets import (
     ConnectionPage,
     ConnectionPages,
@@ -42,7 +42,7 @@ class ConnectionsSource:
         if position is not None:
             return
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="get") as pool:
-            found = pool.map(lambda name: patiently(lambda: self._get(name)), self._ids)
+            found = pool.map(lambda name: retry_throttled(lambda: self._get(name)), self._ids)
             rows = [_row(name, row) for name, row in zip(self._ids, found, strict=True)]
         yield Page(list(filter(self._keep, rows)), "{}")
 
@@ -118,7 +118,7 @@ class UsersSource:
                 rows = []
 
     def _query(self, user: str, key: Any) -> ConnectionPage:
-        return patiently(lambda: self._items.query(USER_INDEX, "userId", user, key))
+        return retry_throttled(lambda: self._items.query(USER_INDEX, "userId", user, key))
 
 
 class ChainedSource:

@@ -14,7 +14,7 @@ ATTEMPTS = 10
 PAUSE_S = 2.0
 
 
-def patiently(read: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
+def retry_throttled(read: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
     """What `read` gives. It is called again when it was throttled in spite of the client's own retries.
 
     Raises what it raised last, and NotFound with the way out when there is no table.

@@ -210,8 +210,11 @@ class Output:
         text = redact(text)
         if self._display is not None:
             self._display.print(text, style)
-        else:
+        elif style and (self.stderr.isatty() or "FORCE_COLOR" in os.environ):
             self._console(self.stderr).print(text, style=style, soft_wrap=True)
+        else:  # plain: importing Rich would take longer than many a command
+            self.stderr.write(f"{text.translate(_CONTROL_CODES)}\n")
+            self.stderr.flush()
 
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console
