@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from botocore.exceptions import ClientError
 from tests.local.conftest import EmbeddedAws
 from tests.ports import free_port
 from whatschat_ops.errors import LocalError
-from whatschat_ops.local import service
+from whatschat_ops.local import ports, process, service
+from whatschat_ops.local.layout import EXIT_PORT_TAKEN
 
 pytestmark = pytest.mark.local
 
@@ -141,7 +142,7 @@ def test_two_state_directories_run_side_by_side(own_aws: EmbeddedAws, embedded_a
     assert own_aws.access_key_id != embedded_aws.access_key_id
 
 
-def test_start_on_a_taken_port_names_the_owner_and_the_way_out() -> None:
+def test_start_on_a_port_that_was_asked_for_and_is_taken_is_refused() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -151,6 +152,76 @@ def test_start_on_a_taken_port_names_the_owner_and_the_way_out() -> None:
     assert f"Port {port}" in caught.value.message
     assert f"process {os.getpid()}" in caught.value.message
     assert "WHATSCHAT_LOCAL_PORT" in (caught.value.hint or "")
+
+
+@pytest.fixture
+def taken_default(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> Iterator[socket.socket]:
+    """The default port, held by another program; nothing of ours runs."""
+    with socket.socket() as other:
+        port = free_port()
+        monkeypatch.setattr(ports, "DEFAULT_PORT", port)
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        yield other
+    service.stop()
+
+
+def test_start_without_a_port_takes_the_next_free_one_and_remembers_it(
+    taken_default: socket.socket, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    found = service.ensure_running(port=None, say=said.append)
+    assert found.port > ports.DEFAULT_PORT
+    assert said[0].startswith(f"Port {ports.DEFAULT_PORT} on 127.0.0.1 is taken by process {os.getpid()}")
+    assert said[0].endswith(f"The embedded AWS uses port {found.port} instead, from now on.")
+    assert said[1] == f"Starting the embedded AWS on http://127.0.0.1:{found.port} ..."
+    assert service.status().port == found.port
+    assert service.ensure_running(port=None, say=silent).pid == found.pid
+
+    taken_default.close()
+    os.kill(found.pid, signal.SIGKILL)
+    eventually(lambda: not service.status().running)
+    again = service.ensure_running(port=None, say=said.append)
+    assert (again.port, again.started) == (found.port, True)
+    assert said[2:] == [f"Starting the embedded AWS on http://127.0.0.1:{found.port} ..."]
+
+    service.stop()
+    service.reset(say=silent)
+    assert service.ensure_running(port=None, say=silent).port == found.port
+
+
+def test_two_state_directories_that_start_at_once_get_two_ports(tmp_path: Path) -> None:
+    code = f"""
+    from whatschat_ops.local import ports, service
+    ports.DEFAULT_PORT = {free_port()}
+    print(service.ensure_running(port=None, say=lambda _: None).port)
+    """
+    directories = [tmp_path / name for name in ("one", "two", "three")]
+
+    def run(directory: Path, source: str) -> str:
+        environment = {**os.environ, "WHATSCHAT_OPS_STATE_DIR": str(directory)}
+        command = [sys.executable, "-c", textwrap.dedent(source)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            chosen = list(pool.map(lambda directory: run(directory, code), directories))
+        again = [run(directory, code) for directory in directories]
+    finally:
+        for directory in directories:
+            run(directory, "from whatschat_ops.local import service; service.stop()")
+    assert len(set(chosen)) == 3
+    assert again == chosen
+
+
+def test_process_that_finds_its_port_taken_says_so_by_its_exit_code(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        command = [sys.executable, "-m", process.SERVER_MODULE, "--port", str(port), "--root", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == EXIT_PORT_TAKEN
 
 
 def test_start_on_another_port_than_the_running_one_is_refused_only_when_asked_for(

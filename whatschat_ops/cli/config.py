@@ -50,6 +50,8 @@ def show(run: Run) -> None:
     rows = [
         SettingRow(key, value, str(loaded.origins[key])) for key, value in flatten(loaded.settings).items()
     ]
+    if loaded.settings.local.port is None:
+        rows = [_port_row() if row.key == "local.port" else row for row in rows]
     run.out.result(rows, _render_settings)
 
 
@@ -84,6 +86,17 @@ def reference(run: Run, output: OutputOption = None) -> None:
         run.out.result(described_settings(), str)
         return
     _write(run, page(), output)
+
+
+def _port_row() -> SettingRow:
+    """Where the embedded AWS listens, or is tried first, when no port is configured."""
+    from whatschat_ops.local import ports
+    from whatschat_ops.local.layout import Layout
+
+    layout = Layout.of_user()
+    if (port := ports.remembered_port(layout)) is not None:
+        return SettingRow("local.port", port, f"{layout.port_file}")
+    return SettingRow("local.port", ports.DEFAULT_PORT, "default, or the next free port")
 
 
 def _write(run: Run, text: str, output: Path | None) -> None:

@@ -32,7 +32,13 @@ class LogLine:
 
 
 PortOption = Annotated[
-    int | None, typer.Option("--port", min=1, max=65535, help="Port on 127.0.0.1. [default: local.port]")
+    int | None,
+    typer.Option(
+        "--port",
+        min=1,
+        max=65535,
+        help="Port on 127.0.0.1 (default: local.port; if that is not set, 4566 or the next free port).",
+    ),
 ]
 
 

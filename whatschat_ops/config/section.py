@@ -10,6 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from operator import methodcaller
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -29,7 +30,13 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def canonical(self, *, without: Collection[str] = ()) -> str:
         """JSON of all fields but some, by their names in Python and in their order. Digests in saved plans are made of it."""
         values = {name: getattr(self, name) for name in self.__struct_fields__ if name not in without}
-        return json.dumps(values, default=_by_name, separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(
+            values, default=methodcaller("canonical_values"), separators=(",", ":"), ensure_ascii=False
+        )
+
+    def canonical_values(self) -> dict[str, Any]:
+        """The fields of a section in the canonical form."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
 
 
 Model = TypeVar("Model", bound=Section)
@@ -45,10 +52,6 @@ _KINDS = {
     "object": "a section with keys below it",
 }
 """msgspec's names of types, and ours."""
-
-
-def _by_name(section: Section) -> dict[str, Any]:
-    return {name: getattr(section, name) for name in section.__struct_fields__}
 
 
 def validate(model: type[Model], values: Mapping[str, Located], *, hint: str | None = None) -> Model:

@@ -5,7 +5,7 @@ Every field has a default, so that no file at all means: the embedded AWS with t
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
@@ -20,6 +20,9 @@ from whatschat_ops.quotas import (
     STAGE_PATTERN,
     TABLE_NAME_PATTERN,
 )
+
+DEFAULT_LOCAL_PORT = 4566
+"""Where the embedded AWS listens if nothing else is configured and the port is free."""
 
 LOG_RETENTION_DAYS = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
@@ -36,6 +39,7 @@ Architecture = Literal["arm64", "x86_64"]
 HandlerName = Annotated[str, Meta(pattern=r"^[^\s.]([^\s]*[^\s.])?\.[^\s./]+$")]
 ParameterName = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_./-]+$")]
 Url = Annotated[str, Meta(pattern=r"^https?://")]
+Port = Annotated[int, Meta(ge=1, le=65535)]
 SomeText = Annotated[str, Meta(min_length=1)]
 Rate = Annotated[float, Meta(gt=0)]
 Burst = Annotated[int, Meta(gt=0)]
@@ -79,7 +83,16 @@ class LocalSettings(Section, frozen=True):
             description="Use the embedded AWS. On by default in the environment `local`, unless an endpoint URL is set."
         ),
     ] = False
-    port: Annotated[int, Meta(ge=1, le=65535, description="Port on 127.0.0.1 (WHATSCHAT_LOCAL_PORT).")] = 4566
+    port: Annotated[
+        Port | None,
+        Meta(
+            description="Port on 127.0.0.1 (WHATSCHAT_LOCAL_PORT). Without one: 4566, or the next free port, which is then remembered."
+        ),
+    ] = None
+
+    def canonical_values(self) -> dict[str, Any]:
+        """With the default port in place of none: digests in plans that 0.1.0 saved are made of it."""
+        return {**super().canonical_values(), "port": self.port or DEFAULT_LOCAL_PORT}
 
 
 class WebSocketSettings(Section, frozen=True):

@@ -4,6 +4,7 @@
         service.json        the running process (pid, its creation time, port)
         service.lock        held while a process is started or stopped
         service.log(.1)     what the process says
+        port                the port found when 4566 was taken
         credentials.json    the access key of the IAM user `operator` (mode 0600)
         aws/                the state of every AWS service
         objects/            S3 objects
@@ -25,6 +26,8 @@ from whatschat_ops.state_directory import state_directory
 HOST = "127.0.0.1"
 ACCOUNT_ID = "000000000000"
 """The account of the embedded AWS. No AWS account has this number."""
+EXIT_PORT_TAKEN = 98
+"""Exit code of a process that found its port taken when it started."""
 DEFAULT_REGION = "us-east-1"
 """The Region of what names none, such as a CloudWatch metric of no known resource."""
 
@@ -68,6 +71,11 @@ class Layout:
     def log_file(self) -> Path:
         """What the process says."""
         return self.root / "service.log"
+
+    @property
+    def port_file(self) -> Path:
+        """The port to try first."""
+        return self.root / "port"
 
     @property
     def credentials_file(self) -> Path:

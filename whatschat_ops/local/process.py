@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from whatschat_ops.errors import LocalError
-from whatschat_ops.local.layout import HOST, Layout, process_environment
+from whatschat_ops.local.layout import EXIT_PORT_TAKEN, HOST, Layout, process_environment
+from whatschat_ops.local.ports import POLL_S, PortTaken
 
 SERVER_MODULE = "whatschat_ops.local.server"
 CREATE_TIME_TOLERANCE_S = 2.0  # the boot time, from which it is computed, may be corrected
-POLL_S = 0.03
 KEPT_LOG_BYTES = 1024 * 1024
 
 
@@ -100,10 +100,14 @@ def _shorten_log(layout: Layout) -> None:
 
 
 def wait_until_healthy(child: subprocess.Popen[bytes], layout: Layout, port: int, timeout_s: float) -> None:
-    """Wait until the process answers. Raises LocalError with its last words when it dies or does not answer."""
+    """Wait until the process answers. Raises PortTaken when another process took the port
+    first, and LocalError with the last words of the process when it ends or does not answer.
+    """
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        if child.poll() is not None:
+        if child.poll() == EXIT_PORT_TAKEN:
+            raise PortTaken(port)
+        if child.returncode is not None:
             raise LocalError(
                 f"The embedded AWS ended at once (exit code {child.returncode}): {last_words(layout)}",
                 hint="whatschat-ops local logs  # or, to lose all and start anew: whatschat-ops local reset",
@@ -163,19 +167,3 @@ def end(process: ServiceProcess, layout: Layout, timeout_s: float) -> bool:
     if alive:
         layout.process_file.unlink(missing_ok=True)
     return not alive
-
-
-def owner_of_port(port: int) -> str | None:
-    """Who listens on that port, or None where the operating system does not tell."""
-    import psutil
-
-    try:
-        connections = psutil.net_connections(kind="tcp")
-    except psutil.AccessDenied:  # macOS tells only root
-        return None
-    for connection in connections:
-        listens = connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", None) == port
-        if listens and connection.pid is not None:
-            with contextlib.suppress(psutil.Error):
-                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
-    return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -26,15 +27,9 @@ from typing import TYPE_CHECKING, Any
 
 from whatschat_ops import __version__
 from whatschat_ops.errors import LocalError
-from whatschat_ops.local.interfaces import (
-    ControlPlane,
-    Executor,
-    InvocationResult,
-    InvocationThrottled,
-    LambdaFunction,
-)
 from whatschat_ops.local.layout import (
     ACCOUNT_ID,
+    EXIT_PORT_TAKEN,
     HOST,
     Layout,
     clear_directory,
@@ -56,34 +51,6 @@ MAX_OPEN_FILES = 65_536
 _log = logging.getLogger("whatschat_ops.local")
 
 
-class MeteredExecutor:
-    """An executor that puts the metrics of AWS/Lambda; for callers other than ministack, which does so itself."""
-
-    def __init__(self, executor: Executor, control_plane: ControlPlane) -> None:
-        self._executor = executor
-        self._control_plane = control_plane
-
-    async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
-        """Run the function once. Raises InvocationThrottled."""
-        try:
-            result = await self._executor.invoke(function, payload)
-        except InvocationThrottled:
-            self._put(function, "Throttles", 1)
-            raise
-        self._put(function, "Invocations", 1)
-        self._put(function, "Errors", 1 if result.function_error else 0)
-        self._put(function, "Throttles", 0)
-        self._put(function, "Duration", result.duration_ms, "Milliseconds")
-        return result
-
-    async def close(self) -> None:
-        """End every worker."""
-        await self._executor.close()
-
-    def _put(self, function: LambdaFunction, name: str, value: float, unit: str = "Count") -> None:
-        self._control_plane.record_metric("AWS/Lambda", name, value, unit, {"FunctionName": function.name})
-
-
 def main(arguments: list[str]) -> int:
     """Run the process until it is told to stop. Returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m whatschat_ops.local.server")
@@ -101,7 +68,7 @@ def main(arguments: list[str]) -> int:
         asyncio.run(serve(layout, options.port))
     except (OSError, LocalError) as error:
         _log.error("%s", error)
-        return 1
+        return EXIT_PORT_TAKEN if getattr(error, "errno", None) == errno.EADDRINUSE else 1
     return 0
 
 
@@ -136,12 +103,13 @@ async def serve(layout: Layout, port: int) -> None:
 
 @contextlib.contextmanager
 def listening(port: int) -> Iterator[socket.socket]:
-    """A socket bound to the port. Raises OSError when it is taken."""
+    """A socket that listens on the port, so that no other process can from now on. Raises OSError when it is taken."""
     # asyncio switches Nagle's algorithm off only for sockets that name TCP as their protocol; with it on, an answer
     # written in two parts waits 40 ms for the client's delayed acknowledgement.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
+        listener.listen()
         yield listener
 
 
@@ -171,6 +139,7 @@ async def _start_parts(layout: Layout, port: int) -> _Parts:
     from whatschat_ops.local.executor import LambdaExecutor
     from whatschat_ops.local.gateway import Gateway
     from whatschat_ops.local.identity import ensure_operator
+    from whatschat_ops.local.metered_executor import MeteredExecutor
 
     control_plane = Ministack(port)
     await control_plane.start()

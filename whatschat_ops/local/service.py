@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whatschat_ops.errors import LocalError
-from whatschat_ops.local import process
+from whatschat_ops.local import ports, process
 from whatschat_ops.local.identity import read_access_key
 from whatschat_ops.local.layout import HOST, Layout
 from whatschat_ops.redaction import Secret
@@ -24,7 +23,6 @@ from whatschat_ops.redaction import Secret
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 HEALTH_TIMEOUT_S = 2.0
-PORT_TIMEOUT_S = 2.0
 FOLLOW_INTERVAL_S = 0.2
 _NEEDED = ("ministack", "uvicorn", "httptools", "awslambdaric", "psutil")
 
@@ -78,23 +76,43 @@ class ResetResult:
     restarted: bool
 
 
-def ensure_running(*, port: int, say: Say, exact_port: bool = False) -> LocalService:
-    """The embedded AWS; started first, on `port`, if it does not run. Raises LocalError.
+def ensure_running(*, port: int | None, say: Say, exact_port: bool = False) -> LocalService:
+    """The embedded AWS; started first if it does not run: on `port`, or on a free one for None. Raises LocalError.
 
     One state directory is one AWS, so one that runs already is used wherever it listens, unless `exact_port`.
     """
     _check_installed()
     layout = Layout.of_user()
+    wanted = port if exact_port else None
     if found := process.find(layout):
-        return _service(layout, found, port if exact_port else found.port, started=False)
+        return _service(layout, found, wanted, started=False)
     with process.locked(layout):
-        if found := process.find(layout):  # somebody else was faster
-            return _service(layout, found, port if exact_port else found.port, started=False)
-        return _service(layout, _start(layout, port, say), port, started=True)
+        if found := process.find(layout):  # another command was faster
+            return _service(layout, found, wanted, started=False)
+        found = _start_on_free_port(layout, say) if port is None else _start_on(layout, port, say)
+        return _service(layout, found, port, started=True)
+
+
+def _start_on_free_port(layout: Layout, say: Say) -> process.ServiceProcess:
+    taken: ports.PortTaken | None = None
+    for port in ports.candidates(layout):
+        try:
+            ports.require_free(port)
+            if taken:
+                say(f"{taken.message} The embedded AWS uses port {port} instead, from now on.")
+            ports.remember(layout, port)  # before the start: a kill after it must not forget where it is
+            return _start(layout, port, say)
+        except ports.PortTaken as error:
+            taken = taken or error
+    raise taken or LocalError("There is no port to try.")
+
+
+def _start_on(layout: Layout, port: int, say: Say) -> process.ServiceProcess:
+    ports.require_free(port)
+    return _start(layout, port, say)
 
 
 def _start(layout: Layout, port: int, say: Say) -> process.ServiceProcess:
-    _check_port(port)
     say(f"Starting the embedded AWS on http://{HOST}:{port} ...")
     child = process.spawn(layout, port)
     try:
@@ -114,8 +132,10 @@ def _start(layout: Layout, port: int, say: Say) -> process.ServiceProcess:
     return found
 
 
-def _service(layout: Layout, found: process.ServiceProcess, port: int, *, started: bool) -> LocalService:
-    if found.port != port:
+def _service(
+    layout: Layout, found: process.ServiceProcess, port: int | None, *, started: bool
+) -> LocalService:
+    if port is not None and found.port != port:
         raise LocalError(
             f"The embedded AWS of {layout.root} runs on port {found.port} already, not on {port}.",
             hint=f"whatschat-ops local stop, or use --port {found.port}. "
@@ -165,11 +185,11 @@ def reset(*, say: Say) -> ResetResult:
         found = process.find(layout)
         _stop(layout)
         for path in sorted(layout.root.iterdir()):
-            if path == layout.lock_file:
+            if path in (layout.lock_file, layout.port_file):
                 continue
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         if found:
-            _start(layout, found.port, say)
+            _start_on(layout, found.port, say)
     return ResetResult(str(layout.root), restarted=found is not None)
 
 
@@ -205,7 +225,7 @@ def _look(layout: Layout) -> tuple[process.ServiceProcess | None, Mapping[str, A
                 f"The embedded AWS (process {found.pid}) runs but does not answer on port {found.port}.",
                 hint="whatschat-ops local stop && whatschat-ops local start",
             )
-        time.sleep(process.POLL_S)  # a process that has just been killed is there for a moment
+        time.sleep(ports.POLL_S)  # a process that has just been killed is there for a moment
     return None, {}
 
 
@@ -254,34 +274,3 @@ def _check_installed() -> None:
             f"The embedded AWS is not installed: {', '.join(missing)} missing in {sys.prefix}.",
             hint="pip install 'whatschat-ops[local]'",
         )
-
-
-def _check_port(port: int) -> None:
-    """Raises LocalError unless the port is free, or soon is: a killed process keeps its port for a moment."""
-    deadline = time.monotonic() + PORT_TIMEOUT_S
-    while (error := _bind_error(port)) is not None:
-        if isinstance(error, PermissionError):
-            raise LocalError(
-                f"Port {port} may not be used by this user: {error.strerror}.", hint=_other_port(port)
-            ) from error
-        owner = process.owner_of_port(port)
-        if owner is not None or time.monotonic() > deadline:
-            raise LocalError(
-                f"Port {port} on {HOST} is taken by {owner or 'another process'}.", hint=_other_port(port)
-            ) from error
-        time.sleep(process.POLL_S)
-
-
-def _bind_error(port: int) -> OSError | None:
-    with socket.socket() as probe:
-        if sys.platform != "win32":  # there it would let two processes share the port
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            return error
-    return None
-
-
-def _other_port(port: int) -> str:
-    return f"Choose another one: WHATSCHAT_LOCAL_PORT={port + 1 if port < 65_535 else 4567}, local.port in the configuration file, or local start --port."

@@ -1,0 +1,39 @@
+"""The metrics of AWS/Lambda for invocations that do not come from ministack, which puts its own."""
+
+from __future__ import annotations
+
+from whatschat_ops.local.interfaces import (
+    ControlPlane,
+    Executor,
+    InvocationResult,
+    InvocationThrottled,
+    LambdaFunction,
+)
+
+
+class MeteredExecutor:
+    """An executor that puts the metrics of AWS/Lambda."""
+
+    def __init__(self, executor: Executor, control_plane: ControlPlane) -> None:
+        self._executor = executor
+        self._control_plane = control_plane
+
+    async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
+        """Run the function once. Raises InvocationThrottled."""
+        try:
+            result = await self._executor.invoke(function, payload)
+        except InvocationThrottled:
+            self._put(function, "Throttles", 1)
+            raise
+        self._put(function, "Invocations", 1)
+        self._put(function, "Errors", 1 if result.function_error else 0)
+        self._put(function, "Throttles", 0)
+        self._put(function, "Duration", result.duration_ms, "Milliseconds")
+        return result
+
+    async def close(self) -> None:
+        """End every worker."""
+        await self._executor.close()
+
+    def _put(self, function: LambdaFunction, name: str, value: float, unit: str = "Count") -> None:
+        self._control_plane.record_metric("AWS/Lambda", name, value, unit, {"FunctionName": function.name})
