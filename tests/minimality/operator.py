@@ -218,7 +218,7 @@ class OperatorScenario:
         document = policy_of("lambda", self._settings, stack_place(stack), api_id)
         result = check_permissions(stack.aws, "lambda", Principal("role", self._names.lambda_role), document)
         _require(not result.missing, f"missing {result.missing}")
-        _require(result.decided_by == "iam", "IAM may not be asked")
+        _require(result.decided_by == "iam", "IAM could not be asked")
         _require(result.superfluous is not None, "the policies may not be read")
 
     def _destroy(self, stack: Stack) -> None:

@@ -1,6 +1,6 @@
-"""What is wrong with the stack, and how to mend it: the guide's eight troubleshooting items as checks.
+"""Diagnoses the stack: the guide's eight troubleshooting items as checks.
 
-Every check runs, whatever the others say; each gives a `CheckResult` with the way out. Nothing is changed.
+All checks run, independently of each other; each gives a `CheckResult` with a fix. Nothing is changed.
 """
 
 from whatschat_ops.doctor.check import Check, CheckResult, Status, run_checks

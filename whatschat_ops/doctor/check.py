@@ -1,4 +1,4 @@
-"""A check is a name and a function; running checks turns every outcome, expected or not, into a result."""
+"""A check is a name and a function; running it turns any outcome, an exception included, into a result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whatschat_ops.stack.iam_check import MissingPermission, PermissionCheck
 
 
 class Status(StrEnum):
-    """How a check came out. `skip` means that it could not be decided, and why is in the detail."""
+    """The outcome of a check. `skip`: the check could not be made; the detail says why."""
 
     OK = "ok"
     WARN = "warn"
@@ -22,7 +22,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check found: what is so (`detail`) and what to do about it (`fix`, None when all is well)."""
+    """What a check found (`detail`), and what to do about it (`fix`, None when there is nothing to do)."""
 
     name: str
     question: str
@@ -42,7 +42,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question about the stack. `name` is `<area>.<subject>`; `examine` may raise OpsError, which is a failure."""
+    """One question about the stack. `name` is `<area>.<subject>`; an OpsError that `examine` raises is a failure."""
 
     name: str
     question: str
@@ -50,7 +50,7 @@ class Check:
 
 
 def run_checks(checks: Sequence[Check], *, concurrency: int = 8) -> list[CheckResult]:
-    """Run all checks at once; results in the order of `checks`."""
+    """Run the checks in parallel; results in the order of `checks`."""
     with ThreadPoolExecutor(max_workers=concurrency) as pool:
         return list(pool.map(_run, checks))
 
@@ -64,39 +64,39 @@ def _run(check: Check) -> CheckResult:
 
 
 def ok(detail: str) -> Finding:
-    """All is well."""
+    """The check passed."""
     return Finding(Status.OK, detail)
 
 
 def fail(detail: str, fix: str) -> Finding:
-    """Something is wrong, and this mends it."""
+    """The check failed; `fix` is what to do."""
     return Finding(Status.FAIL, detail, fix)
 
 
 def warn(detail: str, fix: str) -> Finding:
-    """It works, but look at it."""
+    """It works, but needs attention."""
     return Finding(Status.WARN, detail, fix)
 
 
 def skip(detail: str, fix: str | None = None) -> Finding:
-    """It could not be decided."""
+    """The check could not be made."""
     return Finding(Status.SKIP, detail, fix)
 
 
 def judge_permissions(found: PermissionCheck, fix: str) -> Finding:
-    """Whether a principal has all that its component needs; `fix` gives it what is missing."""
+    """Whether a principal has the permissions of its component; `fix` adds those that are missing."""
     who = f"The {found.principal_type} {found.principal}"
     if found.missing:
-        return fail(f"{who} may not: {_words(found.missing)}.", fix)
+        return fail(f"{who} lacks permissions: {_words(found.missing)}.", fix)
     if found.unknown:
         return warn(
-            f"{who}: it depends on the request whether it may: {_words(found.unknown)}.",
-            "Look at the conditions of its policies: whatschat-ops iam check",
+            f"{who} has permissions that depend on the request: {_words(found.unknown)}.",
+            "Check the conditions of its policies: whatschat-ops iam check",
         )
     if found.decided_by != "iam":
         return warn(
-            f"{who} has all {found.needed} permissions, as far as its policies say: IAM itself may not be asked.",
-            "Ask for iam:SimulatePrincipalPolicy on it.",
+            f"{who} has all {found.needed} permissions according to its policies; IAM could not be asked.",
+            "Get iam:SimulatePrincipalPolicy allowed on it.",
         )
     return ok(f"{who} has all {found.needed} permissions that {found.component} needs.")
 

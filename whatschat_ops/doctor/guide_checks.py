@@ -12,7 +12,7 @@ from whatschat_ops.doctor.check import Check
 
 
 def guide_checks(settings: Settings, aws: Aws, *, area: str | None = None) -> list[Check]:
-    """The checks of one area (`websocket`, `chime`) or of both."""
+    """The checks of one area (`websocket` or `chime`), or of both."""
     websocket, chime = websocket_checks, chime_checks
     checks = [
         Check("websocket.endpoint", "Does the endpoint answer?", partial(websocket.endpoint, settings, aws)),
@@ -20,10 +20,14 @@ def guide_checks(settings: Settings, aws: Aws, *, area: str | None = None) -> li
             "websocket.functions", "Are the functions deployed?", partial(websocket.functions, settings, aws)
         ),
         Check("websocket.table", "Does the table exist?", partial(websocket.table, settings, aws)),
-        Check("websocket.iam", "May the functions do their work?", partial(websocket.iam, settings, aws)),
+        Check(
+            "websocket.iam", "Do the functions have their permissions?", partial(websocket.iam, settings, aws)
+        ),
         Check("chime.credentials", "Are there AWS credentials?", partial(chime.credentials, settings, aws)),
-        Check("chime.iam", "May we make meetings?", partial(chime.iam, settings, aws)),
-        Check("chime.region", "Is Chime SDK there in the Region?", partial(chime.region, settings, aws)),
+        Check("chime.iam", "Can the caller create meetings?", partial(chime.iam, settings, aws)),
+        Check(
+            "chime.region", "Is the Chime SDK available in the Region?", partial(chime.region, settings, aws)
+        ),
         Check("chime.meetings", "Did meetings fail to start?", partial(chime.meetings, settings, aws)),
     ]
     return [check for check in checks if area is None or check.name.startswith(f"{area}.")]

@@ -1,4 +1,4 @@
-"""The doctor's judgements, each from what AWS would have answered."""
+"""The checks of doctor, each given the answers of AWS."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from whatschat_ops.aws import Aws, AwsTarget
+from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 from whatschat_ops.config import Settings
 from whatschat_ops.doctor import Check, Status, guide_checks, run_checks
 from whatschat_ops.doctor.areas import chime as chime_checks
@@ -81,7 +82,7 @@ def test_guide_checks_are_the_eight_items_in_order() -> None:
     ]
 
 
-def test_guide_checks_of_one_area_leave_the_other_out() -> None:
+def test_guide_checks_of_one_area_exclude_the_other() -> None:
     assert {check.name.split(".")[0] for check in guide_checks(Settings(), FakeAws({}), area="chime")} == {
         "chime"
     }
@@ -141,7 +142,7 @@ def test_functions_names_each_broken_function() -> None:
     finding = websocket_checks.functions(Settings(), aws)
 
     assert finding.status is Status.FAIL
-    assert "websocket-connect: API Gateway may not invoke it" in finding.detail
+    assert "websocket-connect: API Gateway has no permission to invoke it" in finding.detail
     assert "websocket-disconnect: not deployed" in finding.detail
     assert "websocket-default: state Failed: no ENI" in finding.detail
 
@@ -164,8 +165,8 @@ TTL_ON = {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
         (_table(TableStatus="DELETING"), TTL_ON, "status DELETING"),
         (_table(KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}]), TTL_ON, "not connectionId"),
         (_table(GlobalSecondaryIndexes=[]), TTL_ON, "userId-index is missing"),
-        (_table(), {"TimeToLiveStatus": "DISABLED"}, "TTL is not on"),
-        (_table(), {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}, "TTL is not on"),
+        (_table(), {"TimeToLiveStatus": "DISABLED"}, "TTL is not enabled"),
+        (_table(), {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}, "TTL is not enabled"),
     ],
 )
 def test_table_problems_name_what_is_wrong(
@@ -250,7 +251,7 @@ def test_chime_iam_asks_about_the_principal_behind_the_caller_with_its_path(
         ("arn:aws:sts::1:federated-user/bob", Status.SKIP),
     ],
 )
-def test_chime_iam_of_a_caller_without_policies_is_undecided(caller: str, status: Status) -> None:
+def test_chime_iam_of_a_caller_without_policies_is_not_judged(caller: str, status: Status) -> None:
     assert chime_checks.iam(Settings(), Iam().aws(caller)).status is status
 
 
@@ -264,7 +265,7 @@ def test_chime_iam_names_the_denied_actions_and_the_command() -> None:
     assert finding.fix == "whatschat-ops iam attach chime --user ops"
 
 
-def test_chime_iam_is_skipped_when_we_may_not_ask() -> None:
+def test_chime_iam_is_skipped_when_the_caller_cannot_simulate() -> None:
     aws = Iam(may_simulate=False).aws("arn:aws:iam::1:user/ops")
 
     assert chime_checks.iam(Settings(), aws).status is Status.SKIP
@@ -282,39 +283,47 @@ LACKING = (MissingPermission("ssm:GetParameter", "arn", Decision.IMPLICIT_DENY),
     ("found", "status", "words"),
     [
         (_permissions(), Status.OK, "all 8 permissions"),
-        (_permissions(missing=LACKING), Status.FAIL, "may not: ssm:GetParameter on arn"),
-        (_permissions(unknown=LACKING), Status.WARN, "depends on the request"),
-        (_permissions(decided_by="policies"), Status.WARN, "IAM itself may not be asked"),
+        (_permissions(missing=LACKING), Status.FAIL, "lacks permissions: ssm:GetParameter on arn"),
+        (_permissions(unknown=LACKING), Status.WARN, "depend on the request"),
+        (_permissions(decided_by="policies"), Status.WARN, "IAM could not be asked"),
     ],
 )
-def test_permissions_are_judged_by_what_is_missing_and_who_says_so(
+def test_permissions_are_judged_by_what_is_missing_and_how_it_was_decided(
     found: PermissionCheck, status: Status, words: str
 ) -> None:
-    finding = judge_permissions(found, "mend it")
+    finding = judge_permissions(found, "fix it")
 
     assert (finding.status, words in finding.detail) == (status, True)
 
 
-def _row(meeting_id: str, age: timedelta) -> dict[str, Any]:
-    return {
-        "meetingId": {"S": meeting_id},
-        "externalMeetingId": {"S": "call-alice-1"},
-        "createdAt": {"S": (NOW - age).isoformat()},
-    }
+def _record(status: MeetingStatus, age: timedelta) -> MeetingRecord:
+    return MeetingRecord("m", "call-alice-1", "alice", "us-east-1", "us-east-1", NOW - age, status)
 
 
-def test_ledger_with_a_meeting_begun_long_ago_warns() -> None:
+def test_ledger_with_an_old_pending_meeting_warns() -> None:
     finding = chime_checks.judge_ledger(
-        [_row("pending#t", timedelta(minutes=6)), _row("m", timedelta(0))], NOW
+        [_record(MeetingStatus.PENDING, timedelta(minutes=6)), _record(MeetingStatus.CREATED, timedelta(0))],
+        NOW,
     )
 
     assert finding.status is Status.WARN
     assert "1 of 2" in finding.detail and "call-alice-1" in finding.detail
 
 
-def test_ledger_with_a_meeting_begun_just_now_is_fine() -> None:
+def test_ledger_with_a_new_pending_meeting_is_ok() -> None:
     finding = chime_checks.judge_ledger(
-        [_row("pending#t", timedelta(seconds=5)), _row("m", timedelta(0))], NOW
+        [_record(MeetingStatus.PENDING, timedelta(seconds=5)), _record(MeetingStatus.CREATED, timedelta(0))],
+        NOW,
     )
 
-    assert (finding.status, "1 meetings" in finding.detail) == (Status.OK, True)
+    assert (finding.status, "1 meeting;" in finding.detail) == (Status.OK, True)
+
+
+def test_missing_ledger_table_fails_with_provision_as_fix() -> None:
+    aws = FakeAws({"dynamodb": {"scan": NotFound("absent")}})
+    [check] = [check for check in guide_checks(Settings(), aws) if check.name == "chime.meetings"]
+
+    [result] = run_checks([check])
+
+    assert (result.status, result.fix) == (Status.FAIL, "whatschat-ops provision")
+    assert "chime-meetings does not exist" in result.detail

@@ -1,4 +1,4 @@
-"""Items 1-4 of the guide: endpoint, functions, table, IAM."""
+"""Items 1 to 4 of the guide: endpoint, functions, table, IAM."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from whatschat_ops.stack.policies import policy_of
 
 
 def endpoint(settings: Settings, aws: Aws) -> Finding:
-    """Open the endpoint without a token: the `connect` function itself must be the one that refuses (401)."""
+    """Open the endpoint without a token: the `connect` function must reject the handshake (401)."""
     url = read_outputs(settings, aws).websocket_url
     return judge_handshake(url, probe_handshake(url))
 
 
 def judge_handshake(url: str, answer: HandshakeAnswer) -> Finding:
-    """What the refusal of a handshake without a token says about the endpoint."""
+    """What the response to a handshake without a token says about the endpoint."""
     function = ROUTE_FUNCTIONS["$connect"]
     logs = f"See why: whatschat-ops lambda invoke {function} --tail"
     if answer.status == 401:
-        return ok(f"{url} answers, and refuses a client without a token.")
+        return ok(f"{url} responds, and rejects a client without a token.")
     if answer.status is None:
         return fail(
-            f"{url} does not answer: {answer.error}.",
+            f"{url} does not respond: {answer.error}.",
             f"Compare with: whatschat-ops ws endpoint; or {PROVISION_HINT}",
         )
     if answer.status == 101:
@@ -42,19 +42,21 @@ def judge_handshake(url: str, answer: HandshakeAnswer) -> Finding:
         )
     if answer.status == 403:
         return fail(
-            f"{url} answers 403: no such stage, or an authorizer refuses.",
+            f"{url} responds with 403: the stage does not exist, or an authorizer denies the request.",
             f"Compare the stage with: whatschat-ops status; or {PROVISION_HINT}",
         )
     if answer.status == 429:
         return warn(
-            f"{url} answers 429: too many new connections.",
+            f"{url} responds with 429: too many new connections.",
             "Wait, or raise the quota L-9ED1E49A (new connections per second).",
         )
-    return fail(f"{url} answers {answer.status}: the function {function} failed or may not be invoked.", logs)
+    return fail(
+        f"{url} responds with {answer.status}: the function {function} failed or cannot be invoked.", logs
+    )
 
 
 def functions(settings: Settings, aws: Aws) -> Finding:
-    """All three functions are there, active, behind the alias, and API Gateway may invoke them."""
+    """All three functions exist, are active behind the alias, and API Gateway has permission to invoke them."""
     names = Names(settings)
     problems = {
         names.function(short): problem
@@ -66,7 +68,7 @@ def functions(settings: Settings, aws: Aws) -> Finding:
             "; ".join(f"{name}: {problem}" for name, problem in problems.items()) + ".", PROVISION_HINT
         )
     return ok(
-        f"{len(ROUTE_FUNCTIONS)} functions are active, and API Gateway may invoke their alias {LIVE_ALIAS!r}."
+        f"{len(ROUTE_FUNCTIONS)} functions are active, and API Gateway can invoke their alias {LIVE_ALIAS!r}."
     )
 
 
@@ -82,11 +84,11 @@ def _function_problem(aws: Aws, name: str) -> str | None:
         policy = str(client.get_policy(FunctionName=name, Qualifier=LIVE_ALIAS)["Policy"])
     except NotFound:
         policy = ""
-    return None if "apigateway.amazonaws.com" in policy else "API Gateway may not invoke it"
+    return None if "apigateway.amazonaws.com" in policy else "API Gateway has no permission to invoke it"
 
 
 def table(settings: Settings, aws: Aws) -> Finding:
-    """The connections table is there, with its key, its index and its TTL."""
+    """The connections table exists, with its key, its index and its TTL."""
     name = Names(settings).connections_table
     client = aws.client("dynamodb")
     try:
@@ -120,12 +122,12 @@ def table_problems(description: Mapping[str, Any], ttl: Mapping[str, Any]) -> li
     if indexes.get(USER_INDEX) != "ACTIVE":
         problems.append(f"the index {USER_INDEX} is {indexes.get(USER_INDEX, 'missing')}")
     if ttl.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING") or ttl.get("AttributeName") != "ttl":
-        problems.append("TTL is not on for the attribute ttl, so dead connections stay")
+        problems.append("TTL is not enabled on the attribute ttl, so expired rows stay")
     return problems
 
 
 def iam(settings: Settings, aws: Aws) -> Finding:
-    """The functions' role allows what the handlers do."""
+    """The functions' role allows the calls of the handlers."""
     names = Names(settings)
     api_id = read_outputs(settings, aws).api_id or "*"
     document = policy_of("lambda", settings, Place(aws.region, aws.account_id), api_id)
