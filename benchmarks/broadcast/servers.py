@@ -110,4 +110,4 @@ def wait_for_port(port: int) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    sys.exit(f"Nobody listens on port {port}.")
+    sys.exit(f"Nothing listens on port {port}.")

@@ -1,6 +1,6 @@
-"""One WebSocket to the API: open it with a token, send messages in frames, ask and wait for the answer.
+"""One WebSocket to the API: open it with a token, send a message in frames, wait for an answer.
 
-Longer life (reconnects, keep-alive) is `session`; this module knows one socket.
+Reconnects and keep-alive are in `session`; this module knows one socket.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from whatschat_ops.sockets.close_codes import describe
 from whatschat_ops.sockets.handshake import Handshake, TokenVia, build_handshake, refusal
 
 OPEN_TIMEOUT_S = MAX_INTEGRATION_TIMEOUT_MS / 1000 + 6
-"""API Gateway holds the handshake until `$connect` has answered."""
+"""API Gateway holds the handshake until `$connect` has responded."""
 
 CLOSE_TIMEOUT_S = 3.0
 
 
 class Socket(Protocol):
-    """What we use of a `websockets` connection."""
+    """The part of a `websockets` connection that is used here."""
 
     @property
     def close_code(self) -> int | None:
@@ -56,13 +56,13 @@ class Socket(Protocol):
         ...
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Say goodbye and wait for the other side's."""
+        """Do the closing handshake."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """Opens sockets with a token that is made anew for each."""
+    """Opens sockets, each with a new token."""
 
     websocket_url: str
     make_token: Callable[[], Secret]
@@ -70,13 +70,13 @@ class Opener:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def __call__(self) -> Socket:
-        """A connected socket. Raises as `open_socket`, and UsageError for a token that cannot be sent."""
+        """A connected socket. Raises what `open_socket` raises, and UsageError for a token that cannot be sent."""
         token = self.make_token()
         handshake = build_handshake(self.websocket_url, token, self.via)
         try:
             return await open_socket(handshake)
         except PermissionDenied as error:
-            raise self._with_what_is_wrong(error, token) from error
+            raise self._with_token_problems(error, token) from error
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Socket]:
@@ -87,8 +87,8 @@ class Opener:
         finally:
             await connection.close()
 
-    def _with_what_is_wrong(self, error: PermissionDenied, token: Secret) -> OpsError:
-        """The refusal, with what can be seen from here to be wrong with the token."""
+    def _with_token_problems(self, error: PermissionDenied, token: Secret) -> OpsError:
+        """The error, with the problems of the token that can be found without the secret."""
         try:
             problems = tokens.inspect(token.reveal(), now=self.now()).problems
         except UsageError as malformed:
@@ -105,10 +105,10 @@ class Opener:
 async def open_socket(
     handshake: Handshake, *, timeout_s: float = OPEN_TIMEOUT_S, tls: ssl.SSLContext | None = None
 ) -> Socket:
-    """A connected socket. Who opens many hands in one TLS context for all of them.
+    """A connected socket. A caller that opens many passes one TLS context for all of them.
 
-    Raises PermissionDenied (401, 403), NotFound (404, no such host), Throttled (429), Unavailable (5xx, nobody
-    answers) or Rejected (any other refusal).
+    Raises PermissionDenied (401, 403), NotFound (404, no such host), Throttled (429), Unavailable (5xx, no
+    answer) or Rejected (any other status).
     """
     tls_options: dict[str, Any] = {} if tls is None else {"ssl": tls}
     try:
@@ -120,7 +120,7 @@ async def open_socket(
             open_timeout=timeout_s,
             close_timeout=CLOSE_TIMEOUT_S,
             compression=None,  # API Gateway does not negotiate permessage-deflate
-            ping_interval=None,  # only messages count against the 10 idle minutes; `session` sends those
+            ping_interval=None,  # only messages reset the idle timeout; `session` sends them
             proxy=None if _is_loopback(handshake.url) else True,
             **tls_options,
         )
@@ -130,7 +130,7 @@ async def open_socket(
 
 
 async def send_text(connection: Socket, text: str) -> None:
-    """Send one message in frames that API Gateway accepts. Raises UsageError when it is too big, ConnectionClosed."""
+    """Send one message in frames that API Gateway accepts. Raises UsageError when it is too large, ConnectionClosed."""
     check_size(text.encode())
     parts = list(frames(text))
     await connection.send(parts if len(parts) > 1 else text)
@@ -139,9 +139,9 @@ async def send_text(connection: Socket, text: str) -> None:
 async def request(
     connection: Socket, text: str, *, is_answer: Callable[[str], bool], timeout_s: float
 ) -> str:
-    """Send a message and wait for its answer; other messages in between are dropped.
+    """Send a message and wait for its answer; other messages are discarded.
 
-    Raises Unavailable when no answer came in time, or when the socket was closed first.
+    Raises Unavailable when no answer arrives in time, or the socket is closed first.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -152,18 +152,18 @@ async def request(
                     return message
     except TimeoutError as error:
         raise Unavailable(
-            f"The message was sent, but no acknowledgement came within {timeout_s:g} s.",
+            f"The message was sent, but no acknowledgement arrived within {timeout_s:g} s.",
             hint="whatschat-ops doctor websocket",
         ) from error
     except ConnectionClosed as error:
         raise Unavailable(
-            f"The socket was closed before an acknowledgement came: "
+            f"The socket was closed before an acknowledgement arrived: "
             f"{describe(connection.close_code or 1006, connection.close_reason or '')}."
         ) from error
 
 
 def frames(text: str) -> Iterator[str]:
-    """`text` in parts of at most 32 KB of UTF-8, cut between characters."""
+    """`text` in parts of at most `MAX_FRAME_BYTES` of UTF-8, split between characters."""
     data = text.encode()
     start = 0
     while start < len(data):
@@ -175,7 +175,7 @@ def frames(text: str) -> Iterator[str]:
 
 
 def as_text(message: str | bytes) -> str:
-    """A message as text, whatever kind of frame it came in."""
+    """A message as text, whether it came as text or binary."""
     return message if isinstance(message, str) else message.decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""What happens in a Session, one dataclass for each kind of event; `time` is UTC."""
+"""The events of a Session, one dataclass per kind; `time` is UTC."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A socket is open; `replacement` when it takes the place of one that grew old."""
+    """A socket is open; `replacement`: it replaces one that reached its maximum age."""
 
     time: datetime
     replacement: bool = False
@@ -16,7 +16,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message came in. `keep_alive` marks the answer to a ping of our own."""
+    """A message was received. `keep_alive`: the answer to a keep-alive ping."""
 
     time: datetime
     body: str
@@ -25,7 +25,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message went out."""
+    """A message was sent."""
 
     time: datetime
     body: str
@@ -42,7 +42,7 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The socket is closed; `meaning` says the code in words."""
+    """The socket was closed; `meaning` is the code in words."""
 
     time: datetime
     code: int
@@ -61,10 +61,10 @@ class Reconnecting:
 
 
 @dataclass(frozen=True, slots=True)
-class HelpAsked:
-    """Somebody typed /help."""
+class HelpRequested:
+    """The user typed /help."""
 
     time: datetime
 
 
-Event = Opened | Received | Sent | NotSent | Closed | Reconnecting | HelpAsked
+Event = Opened | Received | Sent | NotSent | Closed | Reconnecting | HelpRequested

@@ -1,7 +1,7 @@
-"""The HTTP request that becomes a WebSocket: where the token travels in it, and what a refusal means.
+"""The HTTP request that opens a WebSocket: where the token goes, and what a failure means.
 
-Pure: `build_handshake` makes the request, `refusal` turns a failed one into an OpsError that names one cause and the
-command to run next. `client` does the sending.
+Pure: `build_handshake` builds the request, `refusal` turns a failed one into an OpsError that names one cause and the
+command to run next. `client` sends it; `probe_handshake` tries it without a token.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from whatschat_ops.quotas import NEW_CONNECTIONS_PER_S
 from whatschat_ops.redaction import Secret, redact
 
 SUBPROTOCOL = "whatschat"
-"""Offered before the token, so that the server has a name to accept that is not the token."""
+"""Offered before the token, so that the server can accept a name other than the token."""
 
 _VISIBLE = re.compile(r"[!-~]+")
 
 
 class TokenVia(StrEnum):
-    """Where the token travels. A header stays out of access logs; browsers cannot set one and use the others."""
+    """How the token is sent. A header stays out of access logs; browsers cannot set one and use the other two."""
 
     HEADER = "header"
     QUERY = "query"
@@ -53,9 +53,9 @@ class Handshake:
 
 
 def build_handshake(websocket_url: str, token: Secret, via: TokenVia) -> Handshake:
-    """The handshake that carries `token` in the chosen place. `websocket_url` has no query.
+    """The handshake that sends `token` in the given way. `websocket_url` has no query.
 
-    Raises UsageError for a token that cannot travel there.
+    Raises UsageError for a token that cannot be sent that way.
     """
     text = token.reveal()
     if not (is_subprotocol(text) if via is TokenVia.SUBPROTOCOL else _VISIBLE.fullmatch(text)):
@@ -68,24 +68,24 @@ def build_handshake(websocket_url: str, token: Secret, via: TokenVia) -> Handsha
 
 
 def refusal(error: Exception, url: str) -> AwsError:
-    """Why the handshake failed, for the person who must mend it."""
+    """Why the handshake failed, and what to do about it."""
     address = redact(url.partition("?")[0])
     if isinstance(error, InvalidStatus):
         return _refused(error.response.status_code, bytes(error.response.body or b""), address)
     if isinstance(error, TimeoutError):
-        return Unavailable(
-            f"The handshake with {address} was not answered in time.", hint="whatschat-ops doctor websocket"
-        )
+        return Unavailable(f"The handshake with {address} timed out.", hint="whatschat-ops doctor websocket")
     if isinstance(error, socket.gaierror):
         return NotFound(
-            f"There is no host {urlsplit(url).hostname}: the API was deleted, or the endpoint is mistyped.",
+            f"The host {urlsplit(url).hostname} was not found: the API was deleted, or the endpoint is misspelt.",
             hint="whatschat-ops ws endpoint",
         )
     if isinstance(error, ConnectionRefusedError):
-        return Unavailable(f"Nobody listens at {address}.", hint="whatschat-ops status")
+        return Unavailable(
+            f"{address} refused the connection: nothing listens there.", hint="whatschat-ops status"
+        )
     if isinstance(error, ssl.SSLError) or (isinstance(error, ConnectionResetError) and url.startswith("wss")):
         return Unavailable(
-            f"{address} broke off the TLS handshake: {getattr(error, 'reason', None) or type(error).__name__}.",
+            f"{address} aborted the TLS handshake: {getattr(error, 'reason', None) or type(error).__name__}.",
             hint="Check the scheme: wss:// is encrypted, ws:// is not. whatschat-ops ws endpoint --explain",
         )
     return Unavailable(
@@ -96,14 +96,14 @@ def refusal(error: Exception, url: str) -> AwsError:
 
 @dataclass(frozen=True, slots=True)
 class HandshakeAnswer:
-    """How a handshake without a token was answered: the HTTP status of the refusal; 101 if the handshake was accepted; None with `error` if nobody answered."""
+    """The response to a handshake without a token: its HTTP status (101: accepted), or None and the `error` if there was none."""
 
     status: int | None
     error: str = ""
 
 
 def probe_handshake(url: str, *, timeout_s: float = 10) -> HandshakeAnswer:
-    """Try to open `url` (ws or wss) and say how it was refused."""
+    """Try to open `url` (ws or wss) without a token."""
     from websockets.sync.client import connect
 
     try:
@@ -129,7 +129,7 @@ def _refused(status: int, body: bytes, address: str) -> AwsError:
             "the token is not accepted, or there is no such stage or API at this endpoint",
             "whatschat-ops ws endpoint --explain",
         ),
-        404: (NotFound, "there is nothing at this address", "whatschat-ops ws endpoint --explain"),
+        404: (NotFound, "there is no API at this address", "whatschat-ops ws endpoint --explain"),
         429: (
             Throttled,
             f"too many new connections ({NEW_CONNECTIONS_PER_S} per second and account, unless raised)",

@@ -1,4 +1,4 @@
-"""`message:send` from a client's side: one message to some users, and the receipt for it (docs/protocol.md)."""
+"""`message:send` as a client sends it: one message to some users, and its receipt (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from whatschat_ops.sockets.client import Socket, request
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What `message:sent` says: users by outcome, and the connections reached; None where the server does not say."""
+    """The fields of `message:sent`: users by outcome, and connections delivered to; None where the server sent none."""
 
     message_id: str
     recipients: int | None
@@ -28,7 +28,7 @@ async def send_message(
 ) -> Receipt:
     """Send `content` to `recipients` and wait for the receipt.
 
-    Raises Rejected when the server answers with an error, Unavailable when it does not answer in time.
+    Raises Rejected when the server responds with an error, Unavailable when it does not respond in time.
     """
     message = {
         "type": "message:send",
@@ -44,7 +44,7 @@ async def send_message(
     )
     if answer["type"] == "error":
         raise Rejected(
-            f"The message was refused: {answer.get('message', 'no reason given')}.",
+            f"The message was rejected: {answer.get('message', 'no reason given')}.",
             aws_code=str(answer.get("code", "")),
             operation="message:send",
         )
@@ -56,7 +56,7 @@ async def send_message(
 
 
 def is_answer(body: str, message_id: str) -> bool:
-    """Whether `body` answers the message with this id. An error of API Gateway itself carries no id of ours."""
+    """Whether `body` answers the message with this id. An error of API Gateway itself has no id."""
     document = _document(body)
     if document.get("type") in ("message:sent", "error"):
         return bool(document.get("id", message_id) == message_id)

@@ -1,7 +1,7 @@
-"""The tokens that `$connect` accepts (`handlers.token_rules`): made, and inspected.
+"""Mints and inspects the tokens that `$connect` accepts (`handlers.token_rules`).
 
-`mint` makes one; `inspect` reads one without trusting it and says everything that is wrong with it, so that a refused
-handshake can be explained on this side. Pure: the clock, the secret and the id come in.
+`inspect` reads a token without trusting it and lists all its problems, so that a rejected handshake can be explained
+to the client. Pure: the clock, the secret and the id are arguments.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RESERVED_CLAIMS = (*rules.USER_CLAIMS, "iat", "exp", "jti")
 
 @dataclass(frozen=True, slots=True)
 class MintedToken:
-    """A token that was just made."""
+    """A new token."""
 
     token: Secret
     user_id: str
@@ -36,7 +36,7 @@ class MintedToken:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What is in a token, and what is wrong with it.
+    """The contents of a token, and its problems.
 
     `expires_in_s` is negative once the token has expired. `signature_valid` is None when no secret was given.
     """
@@ -61,8 +61,8 @@ def mint(
     token_id: str,
     claims: Mapping[str, Any] | None = None,
 ) -> MintedToken:
-    """A token for `user_id` that is valid from `now` for `ttl`. Raises UsageError for values that no token may have, ConfigError
-    for an empty secret.
+    """A token for `user_id` that is valid from `now` for `ttl`. Raises UsageError for values that a token cannot have,
+    ConfigError for an empty secret.
     """
     extra = dict(claims or {})
     if not is_user_id(user_id):
@@ -73,9 +73,9 @@ def mint(
     if not secret:
         raise ConfigError("The JWT secret of this stack is empty.", hint=PROVISION_HINT)
     if ttl <= timedelta(0):
-        raise UsageError("A token must live longer than 0 minutes.")
+        raise UsageError("The lifetime of a token must be more than 0 minutes.")
     if taken := sorted(set(extra) & set(RESERVED_CLAIMS)):
-        raise UsageError(f"The claim {taken[0]} is set by the program: it cannot be given as an extra claim.")
+        raise UsageError(f"The claim {taken[0]} is set by the program and cannot be an extra claim.")
     issued_at = now.astimezone(UTC).replace(microsecond=0)
     expires_at = issued_at + ttl
     payload = {
@@ -89,13 +89,13 @@ def mint(
 
 
 def inspect(token: str, *, now: datetime, secret: Secret | None = None) -> Inspection:
-    """Read a token without believing it; with `secret`, also check its signature.
+    """Read a token without trusting it; with `secret`, also check its signature.
 
-    Raises UsageError when it is not a JWT at all. The token never appears in the message.
+    Raises UsageError when it is not a JWT; the message never shows the token.
     """
     token = token.strip()
     if not rules.looks_like_jwt(token):
-        raise _not_a_token("it is not three base64url texts with dots between them")
+        raise _not_a_token("it is not three base64url strings separated by dots")
     parts = token.split(".")
     header, claims = _decode(parts[0], "header"), _decode(parts[1], "payload")
     times = {name: _time(claims, name) for name in ("iat", "nbf", "exp")}
@@ -122,7 +122,7 @@ def _sign(payload: Mapping[str, Any], secret: Secret) -> str:
     import jwt
 
     with warnings.catch_warnings():
-        # PyJWT warns through Python's warnings about a short key; the caller hears of it in our words.
+        # PyJWT warns about a short key through Python's warnings; `Run.stack` warns about it instead.
         warnings.simplefilter("ignore", UserWarning)
         return jwt.encode(dict(payload), secret.reveal(), algorithm=rules.ALGORITHM)
 
@@ -153,9 +153,9 @@ def _form_problems(
         (signature_valid is False, "Its signature does not match the secret of this stack."),
         (
             rules.user_of(claims) is None,
-            f"It names no user: {' or '.join(rules.USER_CLAIMS)} must be a text of 1 to {MAX_USER_ID_CHARACTERS} characters.",
+            f"It names no user: {' or '.join(rules.USER_CLAIMS)} must be a string of 1 to {MAX_USER_ID_CHARACTERS} characters.",
         ),
-        (rules.has_audience(claims), "It is meant for another application: it has an audience (aud)."),
+        (rules.has_audience(claims), "It is for another application: it has an audience (aud)."),
         (
             len(token) > rules.MAX_TOKEN_CHARACTERS,
             f"It is too long: {len(token):,} characters, at most {rules.MAX_TOKEN_CHARACTERS:,}.",
@@ -173,18 +173,18 @@ def _time_problems(
         if claims.get(name) is not None and times[name] is None
     ]
     if claims.get("exp") is None:
-        found.append("It never expires: there is no claim exp.")
+        found.append("It never expires: the claim exp is missing.")
     expires_at = times["exp"]
     if expires_at is not None and expires_at <= now:
         found.append(f"It expired {_ago(now - expires_at)} ago.")
     starts_at = max((time for name in rules.START_CLAIMS if (time := times[name])), default=now)
     if rules.starts_later(starts_at.timestamp(), now.timestamp()):
-        found.append(f"It is not valid yet: it will be in {_ago(starts_at - now)}. Compare the clocks.")
+        found.append(f"It is not valid yet: it will be in {_ago(starts_at - now)}. Check the clocks.")
     return found
 
 
 def _time(claims: Mapping[str, Any], name: str) -> datetime | None:
-    """A claim that is a time, or None when it is absent or none. One beyond the calendar is its first or last day."""
+    """A claim that is a time; None when it is absent or not a time. A time beyond the calendar is its first or last day."""
     try:
         value = rules.time_of(claims, name)
     except ValueError:

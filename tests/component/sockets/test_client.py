@@ -68,7 +68,7 @@ def _open(via: TokenVia) -> Request:
     return asyncio.run(run())
 
 
-def test_a_token_travels_in_a_header_by_default() -> None:
+def test_a_token_is_sent_in_a_header_by_default() -> None:
     request = _open(TokenVia.HEADER)
 
     assert request.headers["Authorization"] == f"Bearer {TOKEN.reveal()}"
@@ -76,14 +76,14 @@ def test_a_token_travels_in_a_header_by_default() -> None:
     assert request.headers["User-Agent"].startswith("whatschat-ops/")
 
 
-def test_a_token_travels_in_the_query() -> None:
+def test_a_token_is_sent_in_the_query() -> None:
     request = _open(TokenVia.QUERY)
 
     assert request.path == f"/stage?token={TOKEN.reveal()}"
     assert "Authorization" not in request.headers
 
 
-def test_a_token_travels_as_a_subprotocol() -> None:
+def test_a_token_is_sent_as_a_subprotocol() -> None:
     request = _open(TokenVia.SUBPROTOCOL)
 
     assert request.headers["Sec-WebSocket-Protocol"] == f"whatschat, {TOKEN.reveal()}"
@@ -91,7 +91,7 @@ def test_a_token_travels_as_a_subprotocol() -> None:
 
 @pytest.mark.parametrize("via", list(TokenVia))
 @pytest.mark.parametrize("token", ["", "line\r\nX-Evil: 1", "ünïcode", "two words"])
-def test_a_token_that_cannot_be_sent_is_refused_here(via: TokenVia, token: str) -> None:
+def test_a_token_that_cannot_be_sent_is_rejected(via: TokenVia, token: str) -> None:
     with pytest.raises(UsageError, match="characters"):
         build_handshake("ws://host/stage", Secret(token), via)
 
@@ -108,7 +108,7 @@ def test_a_token_that_cannot_be_sent_is_refused_here(via: TokenVia, token: str) 
         (503, Unavailable, "doctor"),
     ],
 )
-def test_a_refused_handshake_names_a_cause_and_a_way_out(
+def test_a_rejected_handshake_names_a_cause_and_a_command(
     status: int, kind: type[AwsError], hint: str
 ) -> None:
     async def run() -> None:
@@ -124,7 +124,7 @@ def test_a_refused_handshake_names_a_cause_and_a_way_out(
     assert "very-secret" not in caught.value.message
 
 
-def test_a_refused_token_is_looked_into() -> None:
+def test_a_rejected_token_is_inspected() -> None:
     minted = mint(
         "alice",
         Secret("k" * 32),
@@ -142,27 +142,27 @@ def test_a_refused_token_is_looked_into() -> None:
     assert minted.token.reveal() not in caught.value.message
 
 
-def test_nobody_listening_is_said_as_that() -> None:
+def test_a_refused_connection_is_unavailable() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         url = f"ws://127.0.0.1:{reserved.getsockname()[1]}/stage"
-        with pytest.raises(Unavailable, match="Nobody listens"):
+        with pytest.raises(Unavailable, match="nothing listens"):
             asyncio.run(open_socket(Handshake(url, {}, ())))
 
 
-def test_a_host_that_does_not_exist_is_said_as_that() -> None:
-    with pytest.raises(NotFound, match=r"There is no host abc\.invalid"):
+def test_a_host_that_does_not_exist_is_not_found() -> None:
+    with pytest.raises(NotFound, match=r"host abc\.invalid was not found"):
         asyncio.run(open_socket(Handshake("ws://abc.invalid/stage", {}, ())))
 
 
-def test_a_server_that_does_not_answer_is_not_waited_for_forever() -> None:
+def test_a_server_that_does_not_respond_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"ws://127.0.0.1:{silent.getsockname()[1]}/"
-        with pytest.raises(Unavailable, match="not answered in time"):
+        with pytest.raises(Unavailable, match="timed out"):
             asyncio.run(open_socket(Handshake(url, {}, ()), timeout_s=0.2))
 
 
-def test_plain_text_where_tls_is_spoken_is_said_as_that() -> None:
+def test_plain_text_to_a_tls_client_is_unavailable_with_the_scheme_as_hint() -> None:
     async def run() -> None:
         async with server(_silent) as (url, _):
             await open_socket(Handshake(url.replace("ws://", "wss://"), {}, ()), timeout_s=5)
@@ -171,7 +171,7 @@ def test_plain_text_where_tls_is_spoken_is_said_as_that() -> None:
         asyncio.run(run())
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_bypasses_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("all_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
@@ -215,7 +215,7 @@ def _answer(*answers: dict[str, Any]) -> Callable[[ServerConnection], Awaitable[
     return talk
 
 
-def test_sending_gives_the_receipt_of_the_message() -> None:
+def test_sending_returns_the_receipt_of_the_message() -> None:
     counts = {"recipients": 2, "delivered": 1, "offline": 1, "failed": 0, "connections": 3}
     receipt = _send_to(
         _answer(
@@ -233,17 +233,17 @@ def test_a_receipt_without_counts_is_a_receipt() -> None:
     assert _send_to(_answer({"type": "message:sent"})).delivered is None
 
 
-def test_a_message_that_is_refused_says_why() -> None:
+def test_a_rejected_message_gives_the_reason() -> None:
     with pytest.raises(Rejected, match="too many recipients"):
         _send_to(_answer({"type": "error", "id": "m1", "code": "x", "message": "too many recipients"}))
 
 
-def test_a_receipt_that_never_comes_is_not_waited_for_forever() -> None:
-    with pytest.raises(Unavailable, match="no acknowledgement came within"):
+def test_a_missing_receipt_times_out() -> None:
+    with pytest.raises(Unavailable, match="no acknowledgement arrived within"):
         _send_to(_answer(), timeout_s=0.2)
 
 
-def test_a_socket_closed_before_the_receipt_says_with_what() -> None:
+def test_a_socket_closed_before_the_receipt_gives_the_close_code() -> None:
     async def talk(connection: ServerConnection) -> None:
         await connection.recv()
         await connection.close(1001, "Going away")
@@ -264,14 +264,14 @@ def test_a_socket_closed_before_the_receipt_says_with_what() -> None:
         ("not json", False),
     ],
 )
-def test_an_answer_is_told_from_other_messages(body: str, expected: bool) -> None:
+def test_an_answer_is_distinguished_from_other_messages(body: str, expected: bool) -> None:
     assert is_answer(body, "m1") is expected
 
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(1000, "on purpose"), (1001, "2 hours"), (1003, "text only"), (1006, "network"), (1009, "128 KB"),
-     (4001, "application's own"), (1999, "without a known")],
+    [(1000, "normal closure"), (1001, "2 hours"), (1003, "text only"), (1006, "network"), (1009, "128 KB"),
+     (4001, "application-defined"), (1999, "unknown")],
 )  # fmt: skip
 def test_a_close_code_is_explained(code: int, words: str) -> None:
     assert words in describe(code)

@@ -150,7 +150,7 @@ def test_what_is_not_a_message_goes_to_stderr() -> None:
         NotSent(NOW, "Too big."),
         Closed(NOW, 1001, "", "1001 (going away)"),
         Reconnecting(NOW, 1, 0.5, ""),
-        Reconnecting(NOW, 2, 1.0, "Nobody listens."),
+        Reconnecting(NOW, 2, 1.0, "Nothing listens."),
         Opened(NOW, replacement=True),
     )
 
@@ -160,7 +160,7 @@ def test_what_is_not_a_message_goes_to_stderr() -> None:
         "Warning: Not sent. Too big.",
         "Disconnected: 1001 (going away).",
         "Connecting again in 0.5 s (attempt 1).",
-        "Connecting again in 1.0 s (attempt 2). Nobody listens.",
+        "Connecting again in 1.0 s (attempt 2). Nothing listens.",
         "Connected anew before the two-hour limit.",
     ]
 

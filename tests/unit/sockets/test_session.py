@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.frames import Close
 
 from whatschat_ops.errors import PermissionDenied, Throttled, Unavailable
-from whatschat_ops.sockets.events import Closed, Event, HelpAsked, NotSent, Opened, Received, Reconnecting
+from whatschat_ops.sockets.events import Closed, Event, HelpRequested, NotSent, Opened, Received, Reconnecting
 from whatschat_ops.sockets.session import PING, Clock, Session, SessionPolicy, SessionReport
 
 EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
@@ -151,7 +151,7 @@ def test_lines_are_sent_as_they_are_and_messages_shown() -> None:
     assert world.of_type(Closed)[0].code == 1000
 
 
-def test_after_the_last_line_answers_are_awaited() -> None:
+def test_answers_are_awaited_after_the_last_line() -> None:
     async def scene(world: World) -> None:
         world.lines.put_nowait(None)
         await world.time.advance(1.9)
@@ -164,7 +164,7 @@ def test_after_the_last_line_answers_are_awaited() -> None:
     assert report.received == 1
 
 
-def test_commands_are_not_sent_as_they_are() -> None:
+def test_commands_are_not_sent_as_messages() -> None:
     async def scene(world: World) -> None:
         for line in ("/help", "/ping", "/quit", "never"):
             world.lines.put_nowait(line)
@@ -173,11 +173,11 @@ def test_commands_are_not_sent_as_they_are() -> None:
     world, _ = play(scene)
 
     assert world.sockets[0].sent == [PING]
-    assert world.of_type(HelpAsked)
+    assert world.of_type(HelpRequested)
     assert world.sockets[0].close_code == 1000
 
 
-def test_a_message_that_is_too_big_is_not_sent_and_the_socket_lives_on() -> None:
+def test_a_message_that_is_too_large_is_not_sent_and_the_socket_stays_open() -> None:
     async def scene(world: World) -> None:
         world.lines.put_nowait("x" * (128 * 1024 + 1))
         world.lines.put_nowait("small")
@@ -190,7 +190,7 @@ def test_a_message_that_is_too_big_is_not_sent_and_the_socket_lives_on() -> None
     assert report.not_sent == 1
 
 
-def test_a_message_above_32_kb_goes_in_frames() -> None:
+def test_a_message_above_32_kb_is_sent_in_frames() -> None:
     async def scene(world: World) -> None:
         world.lines.put_nowait("x" * 70_000)
         await settle()
@@ -201,7 +201,7 @@ def test_a_message_above_32_kb_goes_in_frames() -> None:
     assert [len(frame) for frame in message] == [32_768, 32_768, 4_464]
 
 
-def test_silence_is_broken_before_the_idle_cut() -> None:
+def test_an_idle_session_pings_before_the_idle_timeout() -> None:
     async def scene(world: World) -> None:
         await world.time.advance(539)
         assert world.sockets[0].sent == []
@@ -219,7 +219,7 @@ def test_silence_is_broken_before_the_idle_cut() -> None:
     assert (report.sent, report.received) == (0, 1)
 
 
-def test_speaking_puts_the_keep_alive_off() -> None:
+def test_sending_postpones_the_keep_alive() -> None:
     async def scene(world: World) -> None:
         await world.time.advance(300)
         world.lines.put_nowait("hello")
@@ -266,7 +266,7 @@ def test_messages_left_on_the_old_socket_are_still_shown() -> None:
 
 
 @pytest.mark.parametrize("code", [1001, 1005, 1006, 1009, 1011, 4000])
-def test_a_cut_connection_is_opened_again(code: int) -> None:
+def test_a_lost_connection_is_reopened(code: int) -> None:
     async def scene(world: World) -> None:
         world.sockets[0].cut(code, "bye")
         await world.time.advance(0.5)
@@ -281,7 +281,7 @@ def test_a_cut_connection_is_opened_again(code: int) -> None:
     assert [event.delay_s for event in world.of_type(Reconnecting)] == [0.5]
 
 
-def test_a_line_typed_while_the_connection_is_cut_is_sent_on_the_next_one() -> None:
+def test_a_line_typed_while_disconnected_is_sent_on_the_next_connection() -> None:
     async def scene(world: World) -> None:
         world.sockets[0].cut(1006)
         world.lines.put_nowait("kept")
@@ -318,7 +318,7 @@ async def _play_failing(scene: Callable[[World], Awaitable[None]], **policy: Any
         assert delays == [0.5, 1.0, 2.0, 2.0][: len(delays)]
 
 
-def test_a_refused_token_is_not_tried_again() -> None:
+def test_a_rejected_token_is_not_retried() -> None:
     async def scene(world: World) -> None:
         world.refusals = [PermissionDenied("expired")]
         world.sockets[0].cut(1006)
@@ -331,12 +331,12 @@ def test_a_refused_token_is_not_tried_again() -> None:
     asyncio.run(run())
 
 
-def test_a_connection_that_is_cut_again_and_again_keeps_backing_off() -> None:
+def test_a_connection_lost_repeatedly_keeps_backing_off() -> None:
     async def scene(world: World) -> None:
         for delay_s in (0.5, 1.0, 2.0):
             world.sockets[-1].cut(1006)
             await world.time.advance(delay_s)
-        await world.time.advance(60)  # stable: start anew
+        await world.time.advance(60)  # stable: start over
         world.sockets[-1].cut(1006)
         await world.time.advance(0.5)
 
@@ -345,7 +345,7 @@ def test_a_connection_that_is_cut_again_and_again_keeps_backing_off() -> None:
     assert [event.delay_s for event in world.of_type(Reconnecting)] == [0.5, 1.0, 2.0, 0.5]
 
 
-def test_a_replacement_that_is_refused_falls_back_to_reconnecting() -> None:
+def test_a_rejected_replacement_falls_back_to_reconnecting() -> None:
     async def scene(world: World) -> None:
         world.refusals = [Throttled("too many")]
         await world.time.advance(110 * 60)
@@ -357,7 +357,7 @@ def test_a_replacement_that_is_refused_falls_back_to_reconnecting() -> None:
     assert [event.why for event in world.of_type(Reconnecting)] == ["too many"]
 
 
-def test_a_server_that_says_goodbye_ends_the_conversation() -> None:
+def test_a_normal_closure_by_the_server_ends_the_session() -> None:
     async def scene(world: World) -> None:
         world.sockets[0].cut(1000)
         await settle()
@@ -367,7 +367,7 @@ def test_a_server_that_says_goodbye_ends_the_conversation() -> None:
     assert len(world.sockets) == 1
 
 
-def test_without_reconnecting_a_cut_is_an_error() -> None:
+def test_a_lost_connection_is_an_error_without_reconnecting() -> None:
     async def scene(world: World) -> None:
         world.sockets[0].cut(1001, "Going away")
         await settle()
@@ -379,7 +379,7 @@ def test_without_reconnecting_a_cut_is_an_error() -> None:
     asyncio.run(run())
 
 
-def test_without_reconnecting_the_socket_is_not_replaced() -> None:
+def test_the_socket_is_not_replaced_without_reconnecting() -> None:
     async def scene(world: World) -> None:
         await world.time.advance(115 * 60)
 
@@ -401,5 +401,5 @@ def test_interrupting_closes_the_socket() -> None:
     assert asyncio.run(run()).close_code == 1000
 
 
-def test_the_keep_alive_ping_is_what_the_default_function_answers() -> None:
+def test_the_keep_alive_ping_is_answered_by_the_default_function() -> None:
     assert json.loads(PING) == {"type": "ping"}

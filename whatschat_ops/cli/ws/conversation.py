@@ -16,7 +16,7 @@ from whatschat_ops.sockets.client import Opener
 from whatschat_ops.sockets.events import (
     Closed,
     Event,
-    HelpAsked,
+    HelpRequested,
     NotSent,
     Opened,
     Received,
@@ -102,7 +102,7 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def _words(event: Opened | Closed | Reconnecting | HelpAsked) -> str:
+def _words(event: Opened | Closed | Reconnecting | HelpRequested) -> str:
     match event:
         case Opened(replacement=True):
             return "Connected anew before the two-hour limit."
@@ -112,7 +112,7 @@ def _words(event: Opened | Closed | Reconnecting | HelpAsked) -> str:
             return f"Disconnected: {meaning}."
         case Reconnecting(attempt=attempt, delay_s=delay_s, why=why):
             return f"Connecting again in {delay_s:.1f} s (attempt {attempt}). {why}".rstrip()
-        case HelpAsked():
+        case HelpRequested():
             return _HELP
 
 
