@@ -1,7 +1,7 @@
 """One month on two rate cards, line by line.
 
-Input: `Usage`, the facts of the stack, the guide's card and AWS's. Output: an `Estimate`, all of it exact Decimal;
-rounding is for whoever shows it. Makes no request and needs no account.
+Input: `Usage`, the facts of the stack, the guide's card and AWS's. Output: an `Estimate` in exact Decimal; the
+command line rounds. Makes no request and needs no account.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _lines(amounts: Quantities, guide: RateCard, aws: RateCard, free_tiers: Free
     found = []
     for rate, service, item in LINES:
         quantity = amounts.by_rate.get(rate)
-        if quantity is None:  # the other processor's duration
+        if quantity is None:  # the duration of the other architecture
             continue
         guide_rate, aws_rate = guide.rates.get(rate), aws.rates[rate]
         on_guide = _charge(quantity, guide_rate, amounts.message_kb, free_tiers, guide_used)

@@ -1,6 +1,6 @@
-"""From a month's usage to billable quantities. What the user did not say is derived where it follows, and said so.
+"""From a month's usage to billable quantities. What was not given is derived where possible, and marked as derived.
 
-Input: `Usage` and the facts of the deployed stack. Output: rate key -> `Quantity`, unknown where nothing follows.
+Input: `Usage` and the facts of the deployed stack. Output: rate key -> `Quantity`, unknown where it cannot be derived.
 No prices here.
 """
 
@@ -39,7 +39,7 @@ LOG_KB_PER_REQUEST = Decimal(1)
 """START, END and REPORT, the handler's own line and the stage's access log, with CloudWatch's 26 bytes for each."""
 
 SMALLEST = Decimal("1e-9")
-"""Derived quantities are rounded to this: no meter is finer."""
+"""Derived quantities are rounded to this; no meter is finer."""
 
 DEFAULT_MESSAGE_KB = Decimal(1)
 DEFAULT_DURATION_MS = Decimal(50)
@@ -47,7 +47,7 @@ DEFAULT_DURATION_MS = Decimal(50)
 
 @dataclass(frozen=True, slots=True)
 class StackFacts:
-    """What the settings of the environment say about what runs there."""
+    """The settings of the environment that quantities depend on."""
 
     region: str
     memory_mb: int
@@ -57,7 +57,7 @@ class StackFacts:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """How much. `amount` None: unknown. `basis`: how it was derived; empty when the user said it."""
+    """How much. `amount` None: unknown. `basis`: how it was derived; empty when it was given."""
 
     amount: Decimal | None
     basis: str = ""
@@ -75,14 +75,14 @@ class Quantities:
 
 
 def quantities(usage: Usage, stack: StackFacts) -> Quantities:
-    """Every quantity that is known or follows from what is known."""
+    """Every quantity that is given or can be derived."""
     socket = usage.websocket
     message_kb = socket.message_size_kb if socket.message_size_kb is not None else DEFAULT_MESSAGE_KB
     messages, minutes = Quantity(socket.messages), _connection_minutes(socket)
     inbound, connections = _inbound(socket), _connections(socket, minutes)
     requests = _given_or(
         usage.lambda_.requests,
-        "client messages, and $connect and $disconnect of every connection",
+        "client messages, plus $connect and $disconnect of each connection",
         lambda sent, opened: sent + 2 * opened,
         inbound,
         connections,
@@ -112,7 +112,7 @@ def quantities(usage: Usage, stack: StackFacts) -> Quantities:
 def _given_or(
     given: Decimal | None, basis: str, formula: Callable[..., Decimal], *inputs: Quantity
 ) -> Quantity:
-    """What the user said, else the formula, else (an input is unknown) unknown."""
+    """The given amount, else the formula, else (an input is unknown) unknown."""
     if given is not None:
         return Quantity(given)
     amounts = [quantity.amount for quantity in inputs]
@@ -142,7 +142,7 @@ def _inbound(socket: WebSocketUsage) -> Quantity:
 
 
 def _connections(socket: WebSocketUsage, minutes: Quantity) -> Quantity:
-    """API Gateway cuts every connection after two hours, so long days take several."""
+    """API Gateway closes every connection after two hours, so a long day takes several."""
     if socket.users is None or socket.hours_per_day is None:
         longest = LONGEST_CONNECTION_HOURS * MINUTES_PER_HOUR
         return _given_or(
@@ -188,19 +188,19 @@ def _dynamodb(
     return {
         "dynamodb_writes": _given_or(
             given.write_request_units,
-            "4 for every connection: put and delete, in table and index",
+            "4 per connection: a put and a delete, in table and index",
             lambda opened: opened * WRITES_PER_CONNECTION,
             connections,
         ),
         "dynamodb_reads": _given_or(
             given.read_request_units,
-            "1.5 for every client message: who sends, and where the recipient is",
+            "1.5 per client message: the sender's row, and a query for the recipient",
             lambda sent: sent * READS_PER_INBOUND,
             inbound,
         ),
         "dynamodb_storage": _given_or(
             given.storage_gb,
-            "rows of the connections open on average",
+            "rows of the average number of open connections",
             lambda total: total / month_minutes * ROW_KB / KB_PER_GB,
             minutes,
         ),
@@ -220,7 +220,7 @@ def _logs_stored(usage: Usage, stack: StackFacts, ingested: Quantity) -> Quantit
     days = Decimal(stack.log_retention_days)
     return _given_or(
         usage.logs.stored_gb,
-        f"kept for {show_amount(days)} {'day' if days == 1 else 'days'}, not compressed",
+        f"retained for {show_amount(days)} {'day' if days == 1 else 'days'}, not compressed",
         lambda written: written * days / DAYS_PER_MONTH,
         ingested,
     )

@@ -1,6 +1,6 @@
-"""What a reader of an estimate should know besides the figures: assumptions, and where the guide is wrong and why.
+"""The notes of an estimate: assumptions, and where and why the guide differs from AWS's list.
 
-Input: the estimate's parts. Output: sentences. Computes nothing that the lines do not already say.
+Input: the estimate's parts. Output: sentences. Computes nothing that the lines do not already have.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def _guide_free_tier(lines: Iterable[Line]) -> Iterator[str]:
     ]
     if free:
         yield (
-            f"The guide takes off {show_amount(sum(free, ZERO))} free attendee-minutes (here: audio first, then "
-            "video); AWS's price page shows none."
+            f"The guide deducts {show_amount(sum(free, ZERO))} free attendee-minutes (here: audio first, then "
+            "video); AWS's price page has none."
         )
 
 
@@ -97,8 +97,8 @@ def _keep_alive(amounts: Quantities, aws: RateCard) -> Iterator[str]:
         rate = aws.rates["websocket_messages"]
         cost = extra * rate.tiers[0].price / rate.per
         yield (
-            f"API Gateway closes connections that are idle for {MAX_IDLE_S // 60} minutes. Pings and pongs that prevent it are "
-            f"messages too: up to {show_amount(extra)} ({show_money(cost)}), unless you counted them."
+            f"API Gateway closes connections that are idle for {MAX_IDLE_S // 60} minutes. Pings and pongs that keep them open are "
+            f"billed as messages: up to {show_amount(extra)} ({show_money(cost)}) more, unless already included."
         )
 
 
@@ -106,7 +106,7 @@ def _free_tiers(totals: Totals) -> Iterator[str]:
     taken = {"guide": totals.guide_free_tier, "AWS": totals.aws_free_tier}
     if any(taken.values()):
         parts = [f"{show_money(amount)} ({whose})" for whose, amount in taken.items() if amount]
-        yield f"Free tiers took off {' and '.join(parts)}."
+        yield f"Free tiers deducted: {' and '.join(parts)}."
 
 
 def _unknown(totals: Totals) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What an estimate says: the types behind `cost estimate --json`. Money and quantities are exact; nothing is rounded."""
+"""The results of `cost`, as `--json` shows them. Money and quantities are exact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from whatschat_ops.pricing.rates import Rate, RateCard, RateKey, Tier
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Which prices were used."""
+    """The prices that were used."""
 
     title: str
     region: str
@@ -31,7 +31,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that is billed. `quantity` None: unknown, see `guide_price` and `aws_price` instead."""
+    """One billed item. `quantity` None: unknown; `guide_price` and `aws_price` are the unit prices."""
 
     rate: RateKey
     service: str
@@ -56,14 +56,14 @@ class Totals:
     guide: Decimal
     aws: Decimal
     aws_on_guide_lines: Decimal
-    """AWS's price of only those lines that the guide prices too."""
+    """AWS's price of the lines that the guide prices too."""
     difference: Decimal
-    """`aws_on_guide_lines` minus `guide`: like with like."""
+    """`aws_on_guide_lines` minus `guide`: the same lines on both cards."""
     guide_free_tier: Decimal
-    """What the free units took off."""
+    """What the free units saved."""
     aws_free_tier: Decimal
     unknown_lines: int
-    """Lines without a quantity, in no sum."""
+    """Lines without a quantity, which no sum includes."""
 
 
 @dataclass(frozen=True, slots=True)

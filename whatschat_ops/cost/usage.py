@@ -1,4 +1,4 @@
-"""What is used in a month, as the user says it: flags over a usage file. What is not said is unknown, not zero.
+"""A month's usage, from flags and a usage file; flags win. What is not given is unknown, not zero.
 
 Input: dotted key -> value with origin. Output: a validated `Usage`. Units are in the key names.
 """
@@ -59,16 +59,16 @@ class WebSocketUsage(Section, frozen=True):
     messages: Annotated[
         Amount | None,
         Meta(
-            description="Messages a month in both directions, as AWS meters them (and MessageCount counts)."
+            description="Messages a month in both directions, as AWS meters them (and the metric MessageCount counts them)."
         ),
     ] = None
     inbound_messages: Annotated[
-        Amount | None, Meta(description="Those of them that clients send; each runs a function.")
+        Amount | None, Meta(description="Messages that clients send; each invokes a function.")
     ] = None
     message_size_kb: Annotated[
         SizeKb | None,
         Meta(
-            description=f"Size of a message in KB; API Gateway takes at most {MAX_MESSAGE_BYTES // 1024} KB."
+            description=f"Size of a message in KB; API Gateway accepts at most {MAX_MESSAGE_BYTES // 1024} KB."
         ),
     ] = None
     connection_minutes: Annotated[
@@ -92,11 +92,11 @@ class WebSocketUsage(Section, frozen=True):
             )
         if by_users and (self.users is None or self.hours_per_day is None):
             missing = "users" if self.users is None else "hours_per_day"
-            raise ValueError(f"{by_users[0]} alone says nothing: {missing} is missing")
+            raise ValueError(f"{by_users[0]} needs {missing}, which is missing")
         if self.inbound_messages is not None and (
             self.messages is None or self.inbound_messages > self.messages
         ):
-            raise ValueError("inbound_messages are a part of messages: there cannot be more of them")
+            raise ValueError("inbound_messages are part of messages and cannot be more")
 
 
 class ChimeUsage(Section, frozen=True):

@@ -1,5 +1,5 @@
-"""The application's own environment files: the guide's variables for a provisioned stack.
+"""The application's .env files: the guide's variables for a provisioned stack.
 
 variables   settings and outputs of the stack -> the variables of backend and frontend
-dotenv      variables -> text of a .env file, alone or merged into one that exists
+dotenv      variables -> text of a .env file, new or merged into an existing one
 """

@@ -1,7 +1,7 @@
-"""The text of a .env file: written new, or merged into a file that has other things in it.
+"""The text of a .env file: a new one, or variables merged into an existing one.
 
-Input: variables, and the text of an existing file. Output: text, and what changed. Reads and writes no file except
-in `write_file`. The dialect is what node's dotenv, docker compose and python-dotenv read alike.
+Input: variables, and the text of an existing file. Output: text, and what changed. Only `write_file` touches a file. The
+syntax is the part on which node's dotenv, docker compose and python-dotenv agree.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _QUOTED = re.compile(r"""(?P<quote>["'`])(?:\\.|(?!(?P=quote))[^\\])*(?P=quote)"
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A merged file: its text, and the names of the variables that were added, changed or already right."""
+    """A merged file: its text, and the names of the variables that were added, changed or unchanged."""
 
     text: str
     added: tuple[str, ...]
@@ -34,7 +34,7 @@ class Merge:
 
 
 def quote(value: str) -> str:
-    """`value` as it must stand behind `=`. Raises UsageError for a value that the readers disagree about."""
+    """`value` as written after `=`. Raises UsageError for a value that parsers read differently."""
     if _PLAIN.fullmatch(value):
         return value
     if not set(value) & set(
@@ -44,8 +44,8 @@ def quote(value: str) -> str:
     if not set(value) & set('"\\$`\n\r'):
         return f'"{value}"'
     raise UsageError(
-        "A value with line breaks, both kinds of quotes, or a backslash beside them cannot be written to a .env "
-        "file so that every reader agrees."
+        "A value with line breaks, both kinds of quotes, or a backslash and quotes cannot be written to a .env file: "
+        "parsers read it differently."
     )
 
 
@@ -61,10 +61,10 @@ def render(variables: Sequence[Variable], *, title: str = "") -> str:
 
 
 def merge(existing: str, variables: Sequence[Variable]) -> Merge:
-    """`existing` with our variables set where they stand, or added at the end; every other line stays as it is.
+    """`existing` with the variables set in place, or added at the end; other lines are unchanged.
 
-    A placeholder never takes the place of a value, and is added only where the file does not mention the name.
-    A variable that is `absent` here is commented out.
+    A placeholder never replaces a value, and is added only if the file does not have the name.
+    An `absent` variable is commented out.
     """
     newline = "\r\n" if "\r\n" in existing else "\n"
     lines = _logical_lines(existing)
@@ -81,8 +81,8 @@ def merge(existing: str, variables: Sequence[Variable]) -> Merge:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Replace the file at once, keeping its mode; a new one is readable by its owner only: it may hold secrets."""
-    target = path.resolve()  # write through a link, do not replace it
+    """Replace the file atomically, keeping its mode; a new one is readable by its owner only, as it may hold secrets."""
+    target = path.resolve()  # follow a symbolic link instead of replacing it
     mode = target.stat().st_mode & 0o7777 if target.exists() else 0o600
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     temporary = Path(name)
@@ -108,7 +108,7 @@ def _text(value: str | Secret) -> str:
 
 
 def _set(lines: list[str], variable: Variable) -> str:
-    """Set one variable in `lines`, in place. Returns `added` (nothing done: it is not there), `changed`, `unchanged`."""
+    """Set one variable in `lines`, in place. Returns `added` (not in the file: nothing done), `changed` or `unchanged`."""
     active = _places(lines, _ASSIGNMENT, variable.name)
     if variable.value is None and not (variable.absent and active):
         return "unchanged" if active or _places(lines, _COMMENTED, variable.name) else "added"
@@ -134,7 +134,7 @@ def _value_of_comment(line: str) -> str:
 
 
 def _logical_lines(text: str) -> list[str]:
-    """Lines with their ends; a quoted value that goes over several lines is one of them."""
+    """Lines with their line ends; a quoted value that spans several lines is one."""
     lines: list[str] = []
     position = 0
     while position < len(text):
@@ -154,7 +154,7 @@ def _line_end(text: str, position: int) -> int:
 
 
 def _with_value(line: str, variable: Variable) -> str:
-    """The assignment with the variable's value; `export`, spaces and a comment behind it stay."""
+    """The assignment with the variable's value; `export`, spaces and a comment after it are kept."""
     if variable.value is None:
         return f"# {line}"
     match = _ASSIGNMENT.match(line)

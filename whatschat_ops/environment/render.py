@@ -1,6 +1,6 @@
-"""`env render`: read what the stack is, make the variables, write them or show them.
+"""`env render`: the variables of the provisioned stack, as text or written to a file.
 
-Input: settings, `Aws`. Output: `EnvironmentFile` or `WrittenFile`. Secrets are read only when asked for.
+Input: settings, `Aws`. Output: `EnvironmentFile` or `WrittenFile`. Secrets are read only on request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from whatschat_ops.stack.outputs import read_outputs
 
 
 class Side(StrEnum):
-    """Which half of the application."""
+    """A side of the application."""
 
     BACKEND = "backend"
     FRONTEND = "frontend"
@@ -41,7 +41,7 @@ class EnvironmentFile:
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """What writing them to a file did to it."""
+    """The changes to a file that was written."""
 
     path: Path
     added: tuple[str, ...]
@@ -52,7 +52,7 @@ class WrittenFile:
 def read_environment(
     side: Side, settings: Settings, aws: Aws, *, with_secrets: bool = False
 ) -> EnvironmentFile:
-    """The variables for the provisioned stack. Raises NotFound when there is none."""
+    """The variables of the provisioned stack. Raises NotFound when it is not provisioned."""
     outputs = read_outputs(settings, aws)
     if side is Side.FRONTEND:
         variables = frontend_variables(settings, outputs)
@@ -68,7 +68,7 @@ def to_text(file: EnvironmentFile) -> str:
 
 
 def write_environment(file: EnvironmentFile, path: Path, *, replace: bool = False) -> WrittenFile:
-    """Write the variables to `path`: into what stands there, or (`replace`) instead of it.
+    """Write the variables to `path`, merged into the file there, or (`replace`) instead of it.
 
     Raises UsageError when the path cannot be read or written.
     """
@@ -90,7 +90,7 @@ def write_environment(file: EnvironmentFile, path: Path, *, replace: bool = Fals
 
 
 def _read_secrets(settings: Settings, aws: Aws) -> BackendSecrets:
-    """The JWT secret, and the keys if the target has keys of its own (a profile's are not ours to copy)."""
+    """The JWT secret, and the access key of the embedded AWS (those of a profile are not copied)."""
     return BackendSecrets(
         access_key_id=aws.target.access_key_id,
         secret_access_key=aws.target.secret_access_key,

@@ -1,7 +1,7 @@
 """The guide's variables, with the values of a provisioned stack.
 
-Input: settings, `StackOutputs`, and secrets only if the caller wants them shown. Output: variables in the guide's
-order. Asks AWS nothing. A variable without a value is one that the reader has to fill in.
+Input: settings, `StackOutputs`, and secrets if they are to be shown. Output: variables in the guide's order. Makes no
+call. A variable without a value is a placeholder for the user to fill in.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ class Variable:
     value: str | Secret | None
     comment: str = ""
     section: str = ""
-    """Heading above it, where a new section begins."""
+    """The heading above it, where a section begins."""
     absent: bool = False
-    """It must not be set here; what an earlier file says is commented out."""
+    """It must not be set; a value in an existing file is commented out."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendSecrets:
-    """What goes into a backend file only when the user asked for secrets. None: leave a placeholder."""
+    """Secrets of the backend's file. None: a placeholder."""
 
     access_key_id: str | None = None
     secret_access_key: Secret | None = None
@@ -38,7 +38,7 @@ class BackendSecrets:
 def backend_variables(
     settings: Settings, outputs: StackOutputs, secrets: BackendSecrets, *, endpoint_url: str | None
 ) -> tuple[Variable, ...]:
-    """Variables of the backend's `.env`. `endpoint_url` is where AWS is, if it is not AWS itself."""
+    """Variables of the backend's `.env`. `endpoint_url`: that of an emulator; None for AWS."""
     key_id = secrets.access_key_id if secrets.secret_access_key else None
     return (
         Variable(
@@ -53,22 +53,22 @@ def backend_variables(
         Variable(
             "AWS_ENDPOINT_URL",
             endpoint_url,
-            "Where this AWS listens; an account needs none.",
+            "Endpoint of the embedded AWS; not needed with an AWS account.",
             absent=endpoint_url is None,
         ),
-        Variable("AWS_ACCESS_KEY_ID", key_id, "Not needed with a profile, or with a role of the machine."),
+        Variable("AWS_ACCESS_KEY_ID", key_id, "Not needed with a profile or an instance role."),
         Variable("AWS_SECRET_ACCESS_KEY", secrets.secret_access_key),
         Variable(
             "JWT_SECRET",
             secrets.jwt_secret,
-            "Signs the users' tokens; the functions read the same one from SSM.",
+            "Signs the users' tokens; the functions read the same secret from SSM.",
             section="Tokens",
         ),
     )
 
 
 def frontend_variables(settings: Settings, outputs: StackOutputs) -> tuple[Variable, ...]:
-    """Variables of the frontend's `.env.local`. All of them end up in browsers: none is a secret."""
+    """Variables of the frontend's `.env.local`. They are public: browsers receive them."""
     return (
         Variable(
             "NEXT_PUBLIC_WEBSOCKET_MODE",

@@ -1,1 +1,1 @@
-"""Rate cards and the arithmetic of money: quantity × rate, with metering, free tiers and tiers. Knows no feature."""
+"""Rate cards and prices: quantity × rate, with metering, free tiers and tiers. Knows no feature."""

@@ -1,4 +1,4 @@
-"""Numbers as people write them, and as they are shown. All arithmetic of this package is Decimal."""
+"""Parses and formats quantities and money. All arithmetic of this package is Decimal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar, Self
 
 LARGEST = 10**15
-"""More than anyone can use in a month; keeps every product exact."""
+"""More than a month's usage can be; keeps every product exact."""
 DECIMAL_PLACES = 12
 
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
@@ -36,7 +36,7 @@ class Amount(Decimal):
 
     @classmethod
     def parse(cls, value: Any) -> Self:
-        """What a person or a YAML file says (`parse_amount`). Raises ValueError."""
+        """A number of a flag or a YAML file (`parse_amount`). Raises ValueError."""
         amount = parse_amount(value)
         if amount < cls.least:
             raise ValueError(f"must be at least {cls.least} (got {value!r})")
@@ -71,7 +71,7 @@ def show_amount(value: Decimal) -> str:
 
 
 def show_money(value: Decimal) -> str:
-    """Dollars for a table, rounded half up to cents; what is less than half a cent is not shown as nothing."""
+    """Dollars for a table, rounded half up to cents; less than half a cent is `<$0.01`."""
     cents = abs(value).quantize(Decimal("0.01"), ROUND_HALF_UP)
     sign = "-" if value < 0 else ""
     return f"{sign}<$0.01" if value and not cents else f"{sign if cents else ''}${cents:,f}"

@@ -20,12 +20,12 @@ ZERO = Decimal(0)
 
 
 class FreeTiers(Enum):
-    """Which free allowances count."""
+    """Which free tiers are deducted."""
 
     NONE = "none"
     ALWAYS = "always"
     FIRST_YEAR = "first_year"
-    """Those for ever and those of an account's first twelve months."""
+    """The permanent ones, and those of an account's first twelve months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def charge(
 ) -> Charge:
     """What `quantity` costs. `size_kb` is the size of each, for a rate that meters.
 
-    `used` says how much of each shared pool is gone already, and is added to.
+    `used`: how much of each shared pool has been used; this call adds to it.
     """
     units = quantity * metered_units(size_kb, rate.metered_kb) if rate.metered_kb else quantity
     free = _take_free(units, rate.free, free_tiers, {} if used is None else used)

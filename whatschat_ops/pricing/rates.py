@@ -1,7 +1,7 @@
-"""Rate cards: what a unit costs, where that was read, and when.
+"""Rate cards: unit prices with their source and date.
 
 Input: a card of this package (`cards/*.yaml`), optionally a user's file with other rates. Output: a `RateCard`.
-Nothing here knows how much of anything is used.
+Knows no usage.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Tier(Section, frozen=True):
 
 
 class FreeTier(Section, frozen=True):
-    """Units that cost nothing each month. Rates of the same `pool` share one allowance."""
+    """Free units per month. Rates of the same `pool` share one allowance."""
 
     quantity: Amount
     kind: Literal["always", "first_year"]
@@ -55,7 +55,7 @@ class FreeTier(Section, frozen=True):
 
 
 class Rate(Section, frozen=True):
-    """The price of one thing: `tiers[n].price` dollars for `per` units."""
+    """The price of one item: `tiers[n].price` dollars for `per` units."""
 
     unit: str
     per: PositiveAmount
@@ -102,7 +102,7 @@ def aws_card(overrides: Path | None = None) -> RateCard:
 
 
 def _sources(given: Mapping[str, Located], path: Path) -> dict[str, Located]:
-    """A changed rate comes from the user's file, whatever the card said."""
+    """The source of a changed rate is the user's file."""
     touched = {".".join(key.split(".")[:2]) for key in given if key.startswith("rates.")}
     origin = Origin(str(path))
     return {f"{rate}.source": Located(str(path), origin) for rate in touched if f"{rate}.source" not in given}

@@ -53,7 +53,7 @@ def costs(found: Line) -> tuple[object, object]:
     return (found.guide.cost if found.guide else None, found.aws.cost if found.aws else None)
 
 
-def test_the_guides_example_of_ten_million_messages_and_a_thousand_users() -> None:
+def test_ten_million_messages_and_a_thousand_users_are_priced_on_both_cards() -> None:
     result = priced(websocket={"messages": "10M", "users": 1000, "hours_per_day": 8})
     assert costs(line(result, "websocket_messages")) == (Decimal("2.5"), 10)
     minutes = line(result, "websocket_connection_minutes")
@@ -71,14 +71,14 @@ def test_chime_is_priced_per_attendee_minute_on_both_cards() -> None:
     assert any("100 free attendee-minutes" in note for note in result.notes)
 
 
-def test_what_was_not_given_is_unknown_and_shows_its_price() -> None:
+def test_usage_that_was_not_given_is_unknown_and_shows_its_price() -> None:
     video = line(priced(websocket={"messages": 1}), "chime_video")
     assert these(video.quantity, video.guide, video.aws, video.difference) == (None, None, None, None)
     assert video.guide_price is not None
     assert these(video.guide_price.amount, video.aws_price.amount) == (Decimal("0.007"), Decimal("0.0017"))
 
 
-def test_nothing_given_is_all_unknown_and_costs_nothing() -> None:
+def test_no_usage_is_unknown_and_costs_nothing() -> None:
     result = priced()
     assert {each.quantity for each in result.lines} == {None}
     assert these(result.totals.guide, result.totals.aws) == (0, 0)
@@ -86,7 +86,7 @@ def test_nothing_given_is_all_unknown_and_costs_nothing() -> None:
     assert result.notes == ("12 lines are not in the totals: their usage was not given.",)
 
 
-def test_zero_given_is_known_and_costs_nothing() -> None:
+def test_zero_usage_is_known_and_costs_nothing() -> None:
     result = priced(
         websocket={"messages": 0, "connection_minutes": 0},
         chime={"audio_attendee_minutes": 0, "video_attendee_minutes": 0},
@@ -96,7 +96,7 @@ def test_zero_given_is_known_and_costs_nothing() -> None:
     assert result.notes == ()
 
 
-def test_what_follows_is_derived_and_says_how() -> None:
+def test_derived_quantities_say_how() -> None:
     result = priced(websocket={"messages": 3_000_000, "users": 100, "hours_per_day": 3, "days": 20})
     amounts = {each.rate: each.quantity for each in result.lines}
     connections = 100 * 20 * 2  # three hours take two connections of at most two
@@ -115,7 +115,7 @@ def test_connection_minutes_alone_give_connections_of_two_hours() -> None:
     assert found.by_rate["lambda_requests"].amount == 6
 
 
-def test_what_is_given_is_never_derived() -> None:
+def test_given_quantities_are_not_derived() -> None:
     result = priced(
         websocket={"messages": 9, "inbound_messages": 9, "connection_minutes": 9, "connections": 9},
         lambda_={"requests": 5, "duration_ms": 1000, "memory_mb": 1024, "architecture": "x86_64"},
@@ -135,18 +135,18 @@ def test_what_is_given_is_never_derived() -> None:
     assert these(amounts["logs_ingested"], amounts["logs_stored"], amounts["data_transfer_out"]) == (4, 5, 6)
 
 
-def test_large_messages_are_metered_and_said_so() -> None:
+def test_large_messages_are_metered_and_noted() -> None:
     result = priced(websocket={"messages": 1_000_000, "message_size_kb": 100})
     assert costs(line(result, "websocket_messages")) == (Decimal("0.25"), 4)
     assert any("one of 100 KB is billed as 4" in note for note in result.notes)
     assert not any("assumed" in note for note in result.notes)
 
 
-def test_an_assumed_message_size_is_said() -> None:
+def test_an_assumed_message_size_is_noted() -> None:
     assert any("1 KB assumed" in note for note in priced(websocket={"messages": 1}).notes)
 
 
-def test_free_tiers_can_be_left_out_or_be_those_of_the_first_year() -> None:
+def test_free_tiers_are_none_the_permanent_or_also_those_of_the_first_year() -> None:
     sections: dict[str, Any] = {
         "websocket": {"messages": 3_000_000, "connection_minutes": 750_000},
         "lambda_": {"requests": 2_000_000},
@@ -170,7 +170,7 @@ def test_totals_are_the_sums_of_the_lines() -> None:
     assert totals.difference == sum(each.difference for each in result.lines if each.difference is not None)
 
 
-def test_prices_of_another_region_are_pointed_out() -> None:
+def test_prices_of_another_region_are_noted() -> None:
     elsewhere = StackFacts("eu-west-1", 256, "arm64", 14)
     result = estimate(usage(websocket={"messages": 1}), elsewhere, guide=GUIDE, aws=AWS)
     assert any("the stack is in eu-west-1" in note for note in result.notes)
@@ -208,19 +208,19 @@ def test_more_of_a_pooled_line_never_costs_less(audio: Decimal, video: Decimal, 
         ({"websocket": {"messages": "0.0000000000001"}}, "no more than 12 decimal places"),
         ({"websocket": {"messages": 1, "message_size_kb": 129}}, "must be at most 128"),
         ({"websocket": {"users": 1, "hours_per_day": 25}}, "must be at most 24"),
-        ({"websocket": {"users": 1}}, "users alone says nothing: hours_per_day is missing"),
-        ({"websocket": {"days": 3}}, "days alone says nothing: users is missing"),
+        ({"websocket": {"users": 1}}, "users needs hours_per_day, which is missing"),
+        ({"websocket": {"days": 3}}, "days needs users, which is missing"),
         (
             {"websocket": {"users": 1, "hours_per_day": 1, "connection_minutes": 1}},
             "either connection_minutes or users",
         ),
-        ({"websocket": {"messages": 1, "inbound_messages": 2}}, "inbound_messages are a part of messages"),
-        ({"websocket": {"inbound_messages": 2}}, "inbound_messages are a part of messages"),
+        ({"websocket": {"messages": 1, "inbound_messages": 2}}, "inbound_messages are part of messages"),
+        ({"websocket": {"inbound_messages": 2}}, "inbound_messages are part of messages"),
         ({"lambda": {"architecture": "sparc"}}, "'sparc' is not allowed"),
         ({"chime": {"minutes": 1}}, "unknown key"),
     ],
 )
-def test_wrong_usage_is_refused_with_its_origin(sections: dict[str, Any], message: str) -> None:
+def test_invalid_usage_is_rejected_with_its_origin(sections: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         usage(**sections)
     assert caught.value.message.startswith("flag --")
@@ -240,7 +240,7 @@ def test_flags_win_over_the_usage_file_and_lines_are_named(tmp_path: Path) -> No
         load_usage(tmp_path / "absent.yaml", {})
 
 
-def test_own_rates_replace_those_of_the_card_only_where_given(tmp_path: Path) -> None:
+def test_given_rates_replace_those_of_the_card(tmp_path: Path) -> None:
     path = tmp_path / "rates.yaml"
     path.write_text(
         'title: Ours\nrates:\n  websocket_messages:\n    tiers: [{price: "0.90"}]\n    as_of: 2026-01-02\n',
@@ -275,7 +275,7 @@ def test_own_rates_replace_those_of_the_card_only_where_given(tmp_path: Path) ->
         ),
     ],
 )
-def test_wrong_rates_are_refused_with_their_line(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_rates_are_rejected_with_their_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "rates.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=message):

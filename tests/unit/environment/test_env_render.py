@@ -103,14 +103,14 @@ def test_backend_has_the_guides_variables_and_no_secret() -> None:
     assert "AWS_ENDPOINT_URL" not in text
 
 
-def test_secrets_are_not_even_read_unless_asked_for() -> None:
+def test_secrets_are_read_only_on_request() -> None:
     settings = Settings()
     fake = FakeAws(settings, AwsTarget("us-east-1"))
     read_environment(Side.BACKEND, settings, cast(Aws, fake))
     assert "ssm" not in fake.asked
 
 
-def test_asked_for_secrets_are_shown_but_an_accounts_keys_are_not_ours() -> None:
+def test_requested_secrets_are_shown_without_the_keys_of_an_account() -> None:
     settings = Settings()
     text = to_text(read_environment(Side.BACKEND, settings, aws_of(settings), with_secrets=True))
     assert values_of(text)["JWT_SECRET"] == JWT
@@ -130,14 +130,14 @@ def test_the_embedded_aws_gives_an_endpoint_that_works_there() -> None:
     assert (values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"]) == ("AKIDLOCAL", KEY)
 
 
-def test_the_embedded_keys_stay_placeholders_without_being_asked_for() -> None:
+def test_the_embedded_keys_are_placeholders_without_secrets() -> None:
     settings = Settings()
     text = to_text(read_environment(Side.BACKEND, settings, embedded(settings)))
     assert KEY not in text
     assert "# AWS_ACCESS_KEY_ID=\n" in text
 
 
-def test_services_that_are_switched_off_are_said_to_be() -> None:
+def test_disabled_services_are_false() -> None:
     settings = Settings.of({"chime": {"enabled": False}, "websocket": {"enabled": False}})
     values = values_of(to_text(read_environment(Side.BACKEND, settings, aws_of(settings))))
     assert values["AWS_CHIME_ENABLED"] == values["AWS_API_GATEWAY_WEBSOCKET_ENABLED"] == "false"
@@ -154,7 +154,7 @@ def test_frontend_has_the_guides_variables() -> None:
     assert "wss://abc123.execute-api.us-east-1.amazonaws.com/production" in text
 
 
-def test_a_stack_that_is_not_there_is_not_found() -> None:
+def test_a_stack_that_is_not_provisioned_is_not_found() -> None:
     settings = Settings()
     with pytest.raises(NotFound, match="is not provisioned"):
         read_environment(Side.FRONTEND, settings, aws_of(settings, provisioned=False))
@@ -173,18 +173,18 @@ def test_a_stack_that_is_not_there_is_not_found() -> None:
         ("it's", '"it\'s"'),
     ],
 )
-def test_values_are_quoted_only_where_they_must_be(value: str, written: str) -> None:
+def test_values_are_quoted_only_where_needed(value: str, written: str) -> None:
     assert quote(value) == written
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a \\ b", "both ' and \"", "it's $5"])
-def test_a_value_that_readers_disagree_about_is_refused(value: str) -> None:
+def test_a_value_that_parsers_read_differently_is_rejected(value: str) -> None:
     with pytest.raises(UsageError):
         quote(value)
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126)))
-def test_what_is_written_is_what_is_read(value: str) -> None:
+def test_written_values_are_read_back_unchanged(value: str) -> None:
     try:
         text = render([Variable("NAME", value)])
     except UsageError:
@@ -193,7 +193,7 @@ def test_what_is_written_is_what_is_read(value: str) -> None:
         assert values_of(text)["NAME"] == value
 
 
-def test_merge_sets_our_variables_and_keeps_every_other_line() -> None:
+def test_merge_sets_the_variables_and_keeps_other_lines() -> None:
     existing = (
         "# my file\n"
         "DATABASE_URL=postgres://x\n"
@@ -225,7 +225,7 @@ def test_merge_sets_our_variables_and_keeps_every_other_line() -> None:
     assert merged.changed == ("AWS_REGION", "CONNECTIONS_TABLE")
 
 
-def test_merging_twice_changes_nothing_more() -> None:
+def test_merging_twice_changes_nothing() -> None:
     variables = [Variable("A", "1", section="One"), Variable("B", None), Variable("C", None, absent=True)]
     once = merge("X=1", variables)
     twice = merge(once.text, variables)
@@ -239,17 +239,17 @@ def test_a_placeholder_is_filled_in_where_it_stands() -> None:
     assert (merged.text, merged.changed) == ("JWT_SECRET=s\nX=1\n", ("JWT_SECRET",))
 
 
-def test_a_commented_value_is_no_placeholder() -> None:
+def test_a_commented_value_is_not_a_placeholder() -> None:
     assert merge("# A=old\n", [Variable("A", "new")]).text == "# A=old\n\nA=new\n"
 
 
-def test_text_inside_a_value_of_many_lines_is_not_touched() -> None:
+def test_text_inside_a_multi_line_value_is_unchanged() -> None:
     existing = 'KEY="-----BEGIN\nA=inside\n-----END" # end\nA=1\n'
     merged = merge(existing, [Variable("A", "2")])
     assert merged.text == 'KEY="-----BEGIN\nA=inside\n-----END" # end\nA=2\n'
 
 
-def test_every_line_of_a_variable_is_set_whichever_wins() -> None:
+def test_every_assignment_of_a_variable_is_set() -> None:
     assert merge("A=1\nA=2\n", [Variable("A", "3")]).text == "A=3\nA=3\n"
 
 
@@ -257,18 +257,18 @@ def test_an_empty_value_is_filled_on_its_own_line() -> None:
     assert merge("A=\nB=1\n", [Variable("A", "x")]).text == "A=x\nB=1\n"
 
 
-def test_what_must_not_be_set_is_commented_out() -> None:
+def test_an_absent_variable_is_commented_out() -> None:
     merged = merge("AWS_ENDPOINT_URL=http://x\n", [Variable("AWS_ENDPOINT_URL", None, absent=True)])
     assert (merged.text, merged.changed) == ("# AWS_ENDPOINT_URL=http://x\n", ("AWS_ENDPOINT_URL",))
 
 
-def test_windows_line_ends_stay() -> None:
+def test_windows_line_ends_are_kept() -> None:
     merged = merge("X=1\r\nA=1\r\n", [Variable("A", "2"), Variable("B", "3")])
     assert merged.text == "X=1\r\nA=2\r\n\r\nB=3\r\n"
 
 
 @given(st.text(alphabet="AB='\"#\n\r \\x$", max_size=40))
-def test_merge_keeps_any_text_that_it_does_not_own(existing: str) -> None:
+def test_merge_keeps_other_text(existing: str) -> None:
     assert merge(existing, [Variable("NOT_THERE", None, absent=True)]).text == existing
     merged = merge(existing, [Variable("NOT_THERE", "v")])
     assert merged.text.startswith(existing)
@@ -293,7 +293,7 @@ def test_a_new_file_is_for_its_owner_only_and_an_old_one_keeps_its_mode(tmp_path
     assert [each.name for each in tmp_path.iterdir()] == [".env"]
 
 
-def test_replace_writes_the_file_anew_and_links_stay_links(tmp_path: Path) -> None:
+def test_replace_overwrites_the_file_and_follows_links(tmp_path: Path) -> None:
     settings = Settings()
     file = read_environment(Side.FRONTEND, settings, aws_of(settings))
     real, link = tmp_path / "real", tmp_path / "link"

@@ -77,13 +77,13 @@ def test_message_over_32_kb_costs_a_unit_more_on_aws_only() -> None:
     assert these(on_guide.billed, on_guide.cost) == (million, Decimal("0.25"))
 
 
-def test_permanent_free_units_come_off_before_the_tiers() -> None:
+def test_permanent_free_units_are_deducted_before_the_tiers() -> None:
     found = charge(Decimal(1_500_000), AWS.rates["lambda_requests"])
     assert these(found.free, found.free_kind) == (1_000_000, "always")
     assert these(found.cost, found.saved) == (Decimal("0.1"), Decimal("0.2"))
 
 
-def test_first_year_units_count_only_when_asked_for() -> None:
+def test_first_year_units_are_deducted_only_on_request() -> None:
     rate = AWS.rates["websocket_messages"]
     assert charge(Decimal(10**6), rate).cost == 1
     assert charge(Decimal(10**6), rate, free_tiers=FreeTiers.FIRST_YEAR).cost == 0
@@ -112,7 +112,7 @@ def test_more_usage_never_costs_less(one: Decimal, other: Decimal, rate: Rate, f
 
 
 @given(rates, st.sampled_from(FreeTiers))
-def test_nothing_used_costs_nothing(rate: Rate, free_tiers: FreeTiers) -> None:
+def test_zero_units_cost_nothing(rate: Rate, free_tiers: FreeTiers) -> None:
     assert charge(Decimal(0), rate, free_tiers=free_tiers).cost == 0
 
 
@@ -135,7 +135,7 @@ def test_one_tier_is_price_times_quantity() -> None:
         ("1.5k", 1500), ("2 B", 2 * 10**9), ("1e7", 10**7), (" 5 ", 5), ("0", 0), ("0.25", Decimal("0.25")),
     ],
 )  # fmt: skip
-def test_numbers_are_read_as_people_write_them(text: str, value: Decimal | int) -> None:
+def test_numbers_with_separators_and_suffixes_are_parsed(text: str, value: Decimal | int) -> None:
     assert parse_amount(text) == value
 
 
@@ -143,13 +143,13 @@ def test_numbers_are_read_as_people_write_them(text: str, value: Decimal | int) 
     "value",
     ["nan", "inf", "", "abc", "1,5", "1__0", "0x10", "5%", float("nan"), float("inf"), True, None, []],
 )
-def test_what_is_no_number_is_refused(value: object) -> None:
+def test_other_text_is_rejected(value: object) -> None:
     with pytest.raises(ValueError, match="expected a number"):
         parse_amount(value)
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9))
-def test_plain_numbers_keep_their_value_and_lose_their_exponent(value: Decimal) -> None:
+def test_plain_keeps_the_value_and_drops_the_exponent(value: Decimal) -> None:
     assert plain(value) == value
     assert "E" not in format(plain(value), "f")
 
@@ -177,7 +177,7 @@ def test_quantities_are_shown_short(value: str, shown: str) -> None:
     assert show_amount(Decimal(value)) == shown
 
 
-def test_every_aws_price_says_where_and_when_it_was_read() -> None:
+def test_every_aws_price_has_a_source_and_a_date() -> None:
     for key, rate in AWS.rates.items():
         assert rate.source.startswith("https://aws.amazon.com/"), key
         assert rate.as_of is not None, key
