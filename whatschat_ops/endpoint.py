@@ -1,8 +1,8 @@
-"""One way to write an endpoint: whatever form of its URL somebody has, out come the two that are needed.
+"""Endpoint URLs: from any form of one, the two that are needed.
 
 Clients open the `websocket_url`, backends post to the `callback_url` followed by `/@connections/{id}`. A stage is
 part of the path on an execute-api host and on the embedded AWS, and must not be added on a custom domain, whose
-path is the API mapping key. Pure: text in, `Endpoint` or UsageError out. Normalising twice changes nothing.
+path is the API mapping key. Pure: text in, `Endpoint` or UsageError out. `normalise` is idempotent.
 
 Sources: API Gateway developer guide, "Use @connections commands in your backend service" and "Set up custom domain
 names for WebSocket APIs".
@@ -34,7 +34,7 @@ _STAGE = re.compile(STAGE_PATTERN)
 
 
 class EndpointKind(StrEnum):
-    """What the host of an endpoint is."""
+    """What kind of host an endpoint has."""
 
     EXECUTE_API = "execute-api"
     EMBEDDED = "embedded"
@@ -53,16 +53,16 @@ class Endpoint:
 
 
 def normalise(text: str, *, stage: str = DEFAULT_STAGE) -> Endpoint:
-    """The endpoint that `text` means.
+    """The endpoint of a URL.
 
-    Takes wss, ws, https and http URLs with or without a trailing slash or `/@connections[/ID]`. `stage` is used
-    where the URL must have one and has none. Raises UsageError when it is not the URL of an endpoint.
+    Accepts wss, ws, https and http URLs with or without a trailing slash or `/@connections[/ID]`. `stage` is used
+    if the URL needs one and has none. Raises UsageError when the text is not the URL of an endpoint.
     """
     parts = _split(text)
     tls, host, port = _TLS[parts.scheme], _host(parts, text), _port(parts, text)
     path = _without_callback(parts.path)
     if not _PATH.fullmatch(path):
-        raise _refusal(text, "its path has characters that do not belong in one")
+        raise _refusal(text, "its path has characters that are not allowed")
     if embedded := _EMBEDDED_PATH.fullmatch(path):
         kind, api_id = EndpointKind.EMBEDDED, embedded["api_id"]
         chosen: str | None = embedded["stage"] or stage
@@ -75,21 +75,21 @@ def normalise(text: str, *, stage: str = DEFAULT_STAGE) -> Endpoint:
     else:
         kind, api_id, chosen = EndpointKind.CUSTOM_DOMAIN, None, None
     if chosen is not None and not _STAGE.fullmatch(chosen):
-        raise _refusal(text, f"{chosen!r} cannot be a stage name")
+        raise _refusal(text, f"{chosen!r} is not a valid stage name")
     location = _location(host, port, tls) + path
     secure = "s" if tls else ""
     return Endpoint(f"ws{secure}://{location}", f"http{secure}://{location}", kind, api_id, chosen)
 
 
 def explain(endpoint: Endpoint) -> tuple[str, ...]:
-    """Why the endpoint looks as it does, in sentences."""
+    """What the parts of the endpoint are, in sentences."""
     reasons = {
         EndpointKind.EXECUTE_API: f"The host is API Gateway's own for the API {endpoint.api_id}; "
         f"the path is the stage, {endpoint.stage}.",
         EndpointKind.EMBEDDED: f"The path names the API {endpoint.api_id} and its stage {endpoint.stage} "
         "on the embedded AWS.",
         EndpointKind.CUSTOM_DOMAIN: "The host is a custom domain: the path is the API mapping key, "
-        "and no stage is added to it.",
+        "and no stage is added.",
     }
     return (
         reasons[endpoint.kind],
@@ -106,16 +106,16 @@ def _split(text: str) -> SplitResult:
     if parts.scheme not in _TLS or not text.strip()[len(parts.scheme) :].startswith("://"):
         raise _refusal(text, "it does not begin with wss://, https://, ws:// or http://")
     if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise _refusal(text, "it has a query or a fragment; pass a token with --token")
+        raise _refusal(text, "it has a query or a fragment; pass a token with --token instead")
     if parts.username is not None or parts.password is not None:
-        raise _refusal(text, "it has a user name in it")
+        raise _refusal(text, "it contains a user name")
     return parts
 
 
 def _host(parts: SplitResult, text: str) -> str:
     host = (parts.hostname or "").rstrip(".")
     if not _HOST.fullmatch(host) or ".." in host:
-        raise _refusal(text, "its host is missing or not a host name")
+        raise _refusal(text, "its host is missing or not valid")
     return host
 
 
@@ -130,7 +130,7 @@ def _port(parts: SplitResult, text: str) -> int | None:
 
 
 def _without_callback(path: str) -> str:
-    """The path without what follows the stage, without empty segments and without a trailing slash."""
+    """The path up to the stage, without empty segments and trailing slash."""
     start = (path + "/").find(f"{_CALLBACK_PATH}/")
     kept = path if start < 0 else path[:start]
     return "".join(f"/{segment}" for segment in kept.split("/") if segment)
@@ -155,6 +155,6 @@ def _refusal(text: str, why: str) -> UsageError:
 
 
 def _shortened(text: str) -> str:
-    """The text as a message may show it: without its query, which may hold a token."""
+    """The text for a message, without its query, which may have a token."""
     shown = redact(text.strip()).partition("?")[0]
     return repr(shown if len(shown) <= 120 else f"{shown[:117]}...")

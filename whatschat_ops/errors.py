@@ -1,7 +1,7 @@
-"""Everything that can go wrong, as a user meets it.
+"""The errors of the program, with their exit codes.
 
     OpsError                    exit 1   something failed
-    ├── UsageError              exit 2   the command was called wrongly
+    ├── UsageError              exit 2   the command line is not valid
     ├── ConfigError             exit 2   a setting is missing or has a wrong value
     ├── ChecksFailed            exit 3   the plan has changes, or a check failed
     ├── PartlyDone              exit 4   some of the work was done
@@ -15,9 +15,9 @@
         ├── Conflict                     409: it exists already, or is being changed
         ├── Throttled                    429
         ├── Rejected                     400, 413, 422: AWS does not accept the request
-        └── Unavailable                  5xx, time-outs, nobody listens
+        └── Unavailable                  5xx, timeouts, connection refused
 
-A message is `{what happened}: {why}`; a hint is the way out, if possible the command to run next.
+A message is `{what happened}: {why}`; a hint is what to do next, if possible a command.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from enum import IntEnum
 from typing import ClassVar, Final
 
 PROVISION_HINT: Final = "whatschat-ops provision"
-"""The way out when something of the stack is missing."""
+"""The hint when a part of the stack is missing."""
 
 
 class ExitCode(IntEnum):
-    """The one table of exit codes (docs/commands.md shows it to users)."""
+    """The exit codes (docs/commands.md shows them to users)."""
 
     DONE = 0
     FAILED = 1
@@ -41,7 +41,7 @@ class ExitCode(IntEnum):
 
 
 class OpsError(Exception):
-    """A failure with a message for the user, a way out, and an exit code."""
+    """A failure with a message for the user, a hint and an exit code."""
 
     code: ClassVar[str] = "failed"
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
@@ -53,7 +53,7 @@ class OpsError(Exception):
 
 
 class UsageError(OpsError):
-    """The command line does not make sense."""
+    """The command line is not valid."""
 
     code = "usage"
     exit_code = ExitCode.USAGE
@@ -74,7 +74,7 @@ class ChecksFailed(OpsError):
 
 
 class PartlyDone(OpsError):
-    """Some of the work was done and some was not; running the command again goes on."""
+    """Some of the work was done and some was not; running the command again continues."""
 
     code = "partly_done"
     exit_code = ExitCode.PARTLY_DONE
@@ -135,13 +135,13 @@ class Gone(AwsError):
 
 
 class Conflict(AwsError):
-    """The thing exists already or is being changed by somebody else."""
+    """The thing exists already or is being changed by another caller."""
 
     code = "conflict"
 
 
 class Throttled(AwsError):
-    """AWS asked us to slow down, after the retries."""
+    """AWS throttled the call and all its retries."""
 
     code = "throttled"
 
@@ -153,6 +153,6 @@ class Rejected(AwsError):
 
 
 class Unavailable(AwsError):
-    """AWS answered 5xx, did not answer in time, or nobody listens at the endpoint."""
+    """AWS answered 5xx, did not answer in time, or the connection was refused."""
 
     code = "unavailable"

@@ -1,7 +1,7 @@
-"""Secrets stay secret: in tables, JSON, errors and logs.
+"""Hides secrets in tables, JSON, errors and logs.
 
-A value that is a secret by nature (a join token, the JWT secret) is a `Secret` from where it is born;
-text from elsewhere (an error of AWS, a URL) passes `redact` before a person sees it.
+A value that is a secret (a join token, the JWT secret) is a `Secret` from where it is created or read; text from
+elsewhere (an error of AWS, a URL) passes through `redact` before it is shown.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 class Secret:
-    """A string that shows itself only to those who ask for it by name."""
+    """A string that is shown only by `reveal`."""
 
     __slots__ = ("_value",)
 
@@ -37,7 +37,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The secret itself. Call it where the value is used, never to build a message."""
+        """The secret itself: for using the value, never for a message."""
         return self._value
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class Secret:
 
 
 def redact(text: str) -> str:
-    """`text` with every token, signature and key in it replaced."""
+    """`text` with all tokens, signatures and keys replaced."""
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text

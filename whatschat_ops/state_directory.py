@@ -1,4 +1,4 @@
-"""Where we keep what outlives a command: what must (the embedded AWS and its state), and what only saves time."""
+"""The directories for files that outlive a command: state (the embedded AWS, broadcasts) and cache."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_any_form_of_an_execute_api_url_gives_the_same_endpoint(scheme: str, tai
     )
 
 
-def test_a_missing_stage_is_the_one_of_the_settings() -> None:
+def test_a_missing_stage_is_that_of_the_settings() -> None:
     assert normalise(f"wss://{AWS}", stage="beta").websocket_url == f"wss://{AWS}/beta"
     assert normalise(f"wss://{AWS}/alpha", stage="beta").websocket_url == f"wss://{AWS}/alpha"
 
@@ -94,13 +94,13 @@ def test_an_execute_api_host_that_is_not_of_aws_keeps_its_scheme_and_port() -> N
         ("wss://chat.example.com/#x", "fragment"),
     ],
 )
-def test_garbage_is_refused_with_its_reason(text: str, why: str) -> None:
+def test_an_invalid_url_is_rejected_with_the_reason(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why) as caught:
         normalise(text)
     assert caught.value.hint
 
 
-def test_a_token_in_the_query_is_not_repeated_in_the_message() -> None:
+def test_a_token_in_the_query_is_not_in_the_message() -> None:
     with pytest.raises(UsageError) as caught:
         normalise(f"wss://{AWS}/production?token=very-secret")
     assert "very-secret" not in caught.value.message

@@ -1,4 +1,4 @@
-"""What must never be read by a person, whatever text it stands in."""
+"""Secrets are hidden, wherever in a text they are."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def test_no_secret_survives(text: str) -> None:
         "AKIAIOSFODNN7EXAMPLE",
     ],
 )
-def test_plain_words_stay(text: str) -> None:
+def test_other_text_is_unchanged(text: str) -> None:
     assert redact(text) == text
 
 
-def test_what_stands_around_a_secret_stays() -> None:
+def test_text_around_a_secret_is_unchanged() -> None:
     assert redact(f"wss://h/s?token={TOKEN}&room=5") == f"wss://h/s?token={REDACTED}&room=5"
 
 
@@ -95,7 +95,7 @@ def test_a_secret_does_not_show_itself() -> None:
         json.dumps({"secret": secret})
 
 
-def test_a_secret_is_its_value_to_those_who_ask() -> None:
+def test_a_secret_is_revealed_and_compared_by_value() -> None:
     assert Secret(KEY).reveal() == KEY
     assert Secret("a") == Secret("a") != Secret("b")
     assert Secret("a") != "a"
@@ -104,7 +104,7 @@ def test_a_secret_is_its_value_to_those_who_ask() -> None:
     assert Secret("a")
 
 
-def test_a_copied_secret_is_still_one() -> None:
+def test_a_copied_secret_is_a_secret() -> None:
     assert copy.deepcopy(Holder(Secret(KEY))).secret.reveal() == KEY
     assert dataclasses.asdict(Holder(Secret(KEY)))["secret"] == Secret(KEY)
     assert pickle.loads(pickle.dumps(Secret(KEY))) == Secret(KEY)

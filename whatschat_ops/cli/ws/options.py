@@ -93,7 +93,7 @@ def read_message(message: str | None, file: Path | None, example: str) -> str:
             data = source.read(most + 1)
         if len(data) > most:
             raise UsageError(
-                f"The message has more than {MAX_MESSAGE_BYTES:,} bytes, the most that API Gateway carries.",
+                f"The message has more than {MAX_MESSAGE_BYTES:,} bytes, the most that API Gateway accepts.",
                 hint=TOO_LARGE_HINT,
             )
         text = data.decode()
