@@ -31,6 +31,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.component.local import gateway_harness
+from tests.component.local.gateway_api import EPOCH_S, websocket_api
 from tests.local.conftest import EmbeddedAws
 from whatschat_ops.local.gateway.connection import new_id
 
@@ -473,7 +474,7 @@ def test_binary_frame_closes_with_1003(deployed: DeployedApi) -> None:
 async def test_ten_idle_minutes_and_two_hours_close_with_1001(step_s: int) -> None:
     """Steps of 600 s are idle; with steps of 500 s and a ping in each, only the two hours end the connection."""
     clock = gateway_harness.FakeClock()
-    async with gateway_harness.serving(gateway_harness.websocket_api(), clock=clock) as harness:
+    async with gateway_harness.serving(websocket_api(), clock=clock) as harness:
         client = await harness.client()
         with pytest.raises(ConnectionClosed) as closed:
             for _ in range(20):
@@ -482,7 +483,7 @@ async def test_ten_idle_minutes_and_two_hours_close_with_1001(step_s: int) -> No
                 await (await client.ping())
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "Going away")
-        assert clock.now - gateway_harness.EPOCH_S == (600 if step_s == 600 else 7500)
+        assert clock.now - EPOCH_S == (600 if step_s == 600 else 7500)
 
 
 @pytest.mark.parametrize(("code", "reason"), [(4001, "bye"), (1000, "")])

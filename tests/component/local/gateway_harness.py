@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,70 +17,16 @@ from uvicorn.server import ServerState
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.protocol import State
 
+from tests.component.local.gateway_api import API_ID, EPOCH_S, REGION, STAGE
+from tests.component.local.gateway_functions import Event, Handler, HandlerRaised
 from whatschat_ops.local.gateway import Gateway, HttpProtocol, websocket_protocol
 from whatschat_ops.local.interfaces import (
     Denial,
     HttpRequest,
-    Integration,
     InvocationResult,
-    InvocationThrottled,
     LambdaFunction,
-    Route,
-    Stage,
     WebSocketApi,
 )
-
-API_ID = "a1b2c3d4e5"
-STAGE = "production"
-REGION = "us-east-1"
-ACCOUNT = "123456789012"
-EPOCH_S = 1_795_417_200.5
-"""2026-11-23T07:00:00.500Z"""
-
-Event = dict[str, Any]
-Handler = Callable[[Event], Awaitable[Any]]
-
-
-def function_arn(name: str) -> str:
-    """The ARN of a function of the fake account."""
-    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
-
-
-def source_arn(route_key: str) -> str:
-    """The ARN in whose name the gateway calls the function of a route."""
-    return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{route_key}"
-
-
-def place_and_time(port: int, connection_id: str, *, after_s: float = 0) -> Event:
-    """What every requestContext says of its API, its connection and its time (`after_s` seconds after the handshake)."""
-    return {
-        "apiId": API_ID,
-        "stage": STAGE,
-        "domainName": f"127.0.0.1:{port}",
-        "connectionId": connection_id,
-        "connectedAt": int(EPOCH_S * 1000),
-        "requestTimeEpoch": int((EPOCH_S + after_s) * 1000),
-        "messageDirection": "IN",
-    }
-
-
-def lambda_route(key: str, function: str, *, timeout_ms: int = 29_000, **fields: Any) -> Route:
-    """A route to a function."""
-    integration = Integration(f"i-{function}", "AWS_PROXY", function_arn(function), timeout_ms)
-    return Route(key, integration, **fields)
-
-
-def websocket_api(*routes: Route, stage: Stage | None = None, **fields: Any) -> WebSocketApi:
-    """An API with those routes."""
-    stages = {STAGE: stage or Stage(STAGE), "other": Stage("other")}
-    expression = fields.pop("route_selection_expression", "$request.body.type")
-    return WebSocketApi(
-        API_ID, ACCOUNT, REGION, expression, {route.key: route for route in routes}, stages, **fields
-    )
-
-
-class HandlerRaised(Exception):
-    """A fake handler raises this to be reported as a failed function."""
 
 
 class FakeExecutor:
@@ -303,28 +249,3 @@ def asynchronous(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
         asyncio.run(test(*args, **kwargs))
 
     return run
-
-
-def answering(result: Any = None, *, after_s: float = 0.0) -> Handler:
-    """A handler that returns that."""
-
-    async def handler(event: Event) -> Any:
-        await asyncio.sleep(after_s)
-        return {"statusCode": 200} if result is None else result
-
-    return handler
-
-
-async def failing(event: Event) -> Any:
-    """A handler that raises."""
-    raise HandlerRaised("boom!")
-
-
-async def returning_none(event: Event) -> Any:
-    """A handler that forgets its return statement."""
-    return None
-
-
-async def throttled(event: Event) -> Any:
-    """A function with reserved concurrency 0."""
-    raise InvocationThrottled

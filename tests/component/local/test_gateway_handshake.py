@@ -12,23 +12,16 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.component.local.gateway_harness import (
+from tests.component.local.gateway_api import (
     API_ID,
     STAGE,
-    Event,
-    FakeClock,
-    Harness,
-    answering,
-    asynchronous,
-    failing,
     lambda_route,
     place_and_time,
-    returning_none,
-    serving,
     source_arn,
-    throttled,
     websocket_api,
 )
+from tests.component.local.gateway_functions import Event, answering, failing, returning_none, throttled
+from tests.component.local.gateway_harness import FakeClock, Harness, asynchronous, serving
 from whatschat_ops.local.interfaces import Denial, HttpRequest, Integration, Route, Stage, Throttle
 
 CONNECT_API = websocket_api(lambda_route("$connect", "connect"))

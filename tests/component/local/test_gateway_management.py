@@ -17,18 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection
 
-from tests.component.local.gateway_harness import (
-    ACCOUNT,
-    API_ID,
-    REGION,
-    STAGE,
-    Harness,
-    answering,
-    asynchronous,
-    lambda_route,
-    serving,
-    websocket_api,
-)
+from tests.component.local.gateway_api import ACCOUNT, API_ID, REGION, STAGE, lambda_route, websocket_api
+from tests.component.local.gateway_functions import answering
+from tests.component.local.gateway_harness import Harness, asynchronous, serving
 from whatschat_ops.local.gateway.connection import is_well_formed_id, new_id
 from whatschat_ops.local.gateway.management import as_text
 from whatschat_ops.local.interfaces import Denial

@@ -10,22 +10,9 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from tests.component.local.gateway_harness import (
-    STAGE,
-    Event,
-    FakeClock,
-    Harness,
-    answering,
-    asynchronous,
-    failing,
-    lambda_route,
-    place_and_time,
-    returning_none,
-    serving,
-    source_arn,
-    throttled,
-    websocket_api,
-)
+from tests.component.local.gateway_api import STAGE, lambda_route, place_and_time, source_arn, websocket_api
+from tests.component.local.gateway_functions import Event, answering, failing, returning_none, throttled
+from tests.component.local.gateway_harness import FakeClock, Harness, asynchronous, serving
 from whatschat_ops.local.interfaces import Stage, Throttle
 
 DEFAULT_API = websocket_api(lambda_route("$default", "default"))
@@ -40,6 +27,15 @@ async def silence(harness: Harness, client: ClientConnection) -> None:
     """Nothing has been sent to the client: what comes next is our own marker."""
     await harness.manage("POST", harness.connection_id(), b"marker")
     assert await asyncio.wait_for(client.recv(), 5) == "marker"
+
+
+async def handled_in_silence(harness: Harness) -> None:
+    """A message reaches its function, and the client gets no answer."""
+    client = await harness.client()
+    await client.send("x")
+    await harness.until(lambda: harness.executor.events)
+    await asyncio.sleep(0.02)
+    await silence(harness, client)
 
 
 @pytest.mark.parametrize(
@@ -113,11 +109,7 @@ async def test_no_default_route_answers_forbidden_on_the_socket() -> None:
 async def test_body_without_route_response_is_dropped() -> None:
     result = {"statusCode": 200, "body": "reply"}
     async with serving(DEFAULT_API, default=answering(result)) as harness:
-        client = await harness.client()
-        await client.send("x")
-        await harness.until(lambda: harness.executor.events)
-        await asyncio.sleep(0.02)
-        await silence(harness, client)
+        await handled_in_silence(harness)
 
 
 @pytest.mark.parametrize(
@@ -141,11 +133,7 @@ async def test_body_with_route_response_reaches_the_client(result: Any, expected
 async def test_route_response_without_body_sends_nothing() -> None:
     api = websocket_api(lambda_route("$default", "default", has_route_response=True))
     async with serving(api, default=answering()) as harness:
-        client = await harness.client()
-        await client.send("x")
-        await harness.until(lambda: harness.executor.events)
-        await asyncio.sleep(0.02)
-        await silence(harness, client)
+        await handled_in_silence(harness)
 
 
 @pytest.mark.parametrize(

@@ -10,19 +10,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.component.local.gateway_api import API_ID, STAGE, lambda_route, websocket_api
+from tests.component.local.gateway_functions import Event, answering, failing
 from tests.component.local.gateway_harness import (
-    API_ID,
-    STAGE,
-    Event,
     FakeControlPlane,
     FakeExecutor,
     Harness,
-    answering,
     asynchronous,
-    failing,
-    lambda_route,
     serving,
-    websocket_api,
 )
 from whatschat_ops.local.gateway.access_log import render
 from whatschat_ops.local.gateway.metrics import MAX_LATENCY_SAMPLES, Metrics

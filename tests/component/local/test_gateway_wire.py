@@ -15,22 +15,16 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
+from tests.component.local.gateway_api import API_ID, EPOCH_S, STAGE, lambda_route, websocket_api
+from tests.component.local.gateway_functions import Event, answering, failing
 from tests.component.local.gateway_harness import (
-    API_ID,
-    EPOCH_S,
-    STAGE,
-    Event,
     FakeClock,
     FakeControlPlane,
     FakeExecutor,
     Harness,
-    answering,
     asgi_app,
     asynchronous,
-    failing,
-    lambda_route,
     serving,
-    websocket_api,
 )
 from whatschat_ops.local.gateway import Gateway, HttpProtocol, websocket_protocol
 

@@ -48,7 +48,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One row of the table. `replaces` and `later` name what must exist: `module.name`, or `module.name[key]` of a mapping."""
+    """One row of the table. `replaces` names what must exist: `module.name`, or `module.name[key]` of a mapping."""
 
     what: str
     """What ministack does."""
@@ -58,8 +58,6 @@ class Correction:
     """Where AWS documents it, or why it is ours to decide."""
     replaces: tuple[str, ...]
     apply: Callable[[Modules, Parts], None]
-    later: tuple[str, ...] = ()
-    """Names of a module that is imported at the first request for it, and checked then."""
 
 
 def install(modules: Modules, parts: Parts) -> None:
@@ -231,7 +229,6 @@ CORRECTIONS: Final = (
         why="all of them as in the template; `ApiEndpoint` as above",
         source="CloudFormation Template Reference",
         replaces=("app.SERVICE_HANDLERS[cloudformation]",),
-        later=cloudformation.REPLACES,
         apply=_complete_cloudformation,
     ),
     Correction(

@@ -1,0 +1,52 @@
+"""The API that the gateway serves in its tests, and what its events say of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whatschat_ops.local.interfaces import Integration, Route, Stage, WebSocketApi
+
+API_ID = "a1b2c3d4e5"
+STAGE = "production"
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+EPOCH_S = 1_795_417_200.5
+"""2026-11-23T07:00:00.500Z"""
+
+
+def function_arn(name: str) -> str:
+    """The ARN of a function of the fake account."""
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+def source_arn(route_key: str) -> str:
+    """The ARN in whose name the gateway calls the function of a route."""
+    return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{route_key}"
+
+
+def place_and_time(port: int, connection_id: str, *, after_s: float = 0) -> dict[str, Any]:
+    """What every requestContext says of its API, its connection and its time (`after_s` seconds after the handshake)."""
+    return {
+        "apiId": API_ID,
+        "stage": STAGE,
+        "domainName": f"127.0.0.1:{port}",
+        "connectionId": connection_id,
+        "connectedAt": int(EPOCH_S * 1000),
+        "requestTimeEpoch": int((EPOCH_S + after_s) * 1000),
+        "messageDirection": "IN",
+    }
+
+
+def lambda_route(key: str, function: str, *, timeout_ms: int = 29_000, **fields: Any) -> Route:
+    """A route to a function."""
+    integration = Integration(f"i-{function}", "AWS_PROXY", function_arn(function), timeout_ms)
+    return Route(key, integration, **fields)
+
+
+def websocket_api(*routes: Route, stage: Stage | None = None, **fields: Any) -> WebSocketApi:
+    """An API with those routes."""
+    stages = {STAGE: stage or Stage(STAGE), "other": Stage("other")}
+    expression = fields.pop("route_selection_expression", "$request.body.type")
+    return WebSocketApi(
+        API_ID, ACCOUNT, REGION, expression, {route.key: route for route in routes}, stages, **fields
+    )

@@ -1,0 +1,41 @@
+"""What stands in for Lambda functions in the tests of the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from whatschat_ops.local.interfaces import InvocationThrottled
+
+Event = dict[str, Any]
+Handler = Callable[[Event], Awaitable[Any]]
+
+
+class HandlerRaised(Exception):
+    """A fake handler raises this to be reported as a failed function."""
+
+
+def answering(result: Any = None, *, after_s: float = 0.0) -> Handler:
+    """A handler that returns that."""
+
+    async def handler(event: Event) -> Any:
+        await asyncio.sleep(after_s)
+        return {"statusCode": 200} if result is None else result
+
+    return handler
+
+
+async def failing(event: Event) -> Any:
+    """A handler that raises."""
+    raise HandlerRaised("boom!")
+
+
+async def returning_none(event: Event) -> Any:
+    """A handler that forgets its return statement."""
+    return None
+
+
+async def throttled(event: Event) -> Any:
+    """A function with reserved concurrency 0."""
+    raise InvocationThrottled
