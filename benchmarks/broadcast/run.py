@@ -230,7 +230,7 @@ Measure = Callable[[str, "str | None"], Figures]
 
 
 def clients(setting: Setting, python: Path | None, rows: int, seconds: float) -> dict[str, Measure]:
-    """Everybody who takes part."""
+    """Every client that takes part."""
     found: dict[str, Measure] = {}
     for name in installed_peers(python) if python else ():
         found[name] = lambda url, ca, name=name: peer(setting, python, name, url, ca, seconds)  # type: ignore[misc,arg-type]

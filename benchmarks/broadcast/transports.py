@@ -45,7 +45,7 @@ def connection_ids(posts: int) -> Iterator[str]:
 
 
 def ours(url: str, posts: int, ca_file: str | None) -> int:
-    """The whole Sender: pace, retries, results and all."""
+    """The whole Sender: rate limit, retries, results and all."""
     targets = (Target(number, name) for number, name in enumerate(connection_ids(posts), 1))
     sender = Sender(url, REGION, BODY, SendPolicy(1e7, 10**7, AT_ONCE), lambda: KEYS, ca_bundle=ca_file)
     return sender.run(lambda n: list(itertools.islice(targets, n)) or None, lambda _: None).delivered
@@ -58,7 +58,7 @@ def signer_of(route: Route) -> Signer:
 
 
 class Posting(asyncio.Protocol):
-    """The least that asyncio's own transports allow: no retries, no pace, an answer is whatever ends in a blank line."""
+    """The least that asyncio's own transports allow: no retries, no rate limit, an answer is whatever ends in a blank line."""
 
     def __init__(self, signer: Signer, ids: Iterator[str], ended: asyncio.Future[int]) -> None:
         self._signer, self._ids, self._ended = signer, ids, ended

@@ -114,7 +114,7 @@ def test_drifted_bucket_is_mended_and_what_others_added_stays(account: Account) 
     assert tags == {"team", "cost", STACK_TAG}
 
 
-def test_bucket_of_nobody_is_refused_and_adopted_when_asked(account: Account) -> None:
+def test_bucket_without_a_stack_is_refused_and_adopted_when_asked(account: Account) -> None:
     region = account.aws.region
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     account.aws.client("s3").create_bucket(Bucket=NAME, **place)
@@ -132,7 +132,7 @@ def test_bucket_of_another_account_is_not_ours_whatever_its_tags_say(account: Ac
 
     def as_s3_answers(request: Any, **_: Any) -> AWSResponse | None:
         expected = request.headers.get("x-amz-expected-bucket-owner")
-        # Whoever does not say whose bucket it must be is let in by the other account's policy.
+        # A request that does not name the expected owner is allowed by the other account's policy.
         return AWSResponse(request.url, 403, {}, NoBody()) if expected else None
 
     account.aws.client("s3").meta.events.register_first("before-send.s3.HeadBucket", as_s3_answers)
@@ -180,6 +180,6 @@ def test_state_machine_of_another_type_is_replaced(account: Account) -> None:
 
 @pytest.mark.usefixtures("role")
 def test_state_machine_of_another_stack_is_refused(account: Account) -> None:
-    foreign = state_machine(account, tags={STACK_TAG: "somebody-else"})
-    apply(plan([foreign], account.kinds, Ownership("somebody-else")), account.kinds, lambda event: None)
+    foreign = state_machine(account, tags={STACK_TAG: "another-stack"})
+    apply(plan([foreign], account.kinds, Ownership("another-stack")), account.kinds, lambda event: None)
     assert account.actions(state_machine(account), adopt=True) == [Action.BLOCKED]

@@ -25,7 +25,7 @@ DELETE = {
 
 @pytest.fixture
 def aws() -> Aws:
-    """A target that nobody listens at."""
+    """A target where nothing listens."""
     return Aws(AwsTarget(region="us-east-1", access_key_id="AKIAEXAMPLE", secret_access_key=Secret("secret")))
 
 

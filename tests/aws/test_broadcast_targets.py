@@ -241,7 +241,7 @@ def test_a_users_file_that_was_changed_is_refused_before_anything_is_read(aws: A
     selection = select(users_file=examine_users_file(tmp_path / "users"))
     (tmp_path / "users").write_text("u2")
 
-    with pytest.raises(UsageError, match="was changed"):
+    with pytest.raises(UsageError, match="has changed"):
         table(aws).source(selection)
 
 

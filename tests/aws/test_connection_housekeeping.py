@@ -58,7 +58,7 @@ EXPIRED = {"connectedAt": {"S": "2027-01-14T07:00:00.000Z"}, "ttl": {"N": str(in
         {"connectedAt": {"S": "2027-01-15T07:59:59.000Z"}},
         {"ttl": {"S": "2027-01-15T07:59:00Z"}},
     ],
-    ids=["life prolonged", "connected anew", "another type"],
+    ids=["life prolonged", "connected again", "another type"],
 )
 def test_expired_row_that_was_changed_after_it_was_read_survives(aws: Aws, change: dict[str, Any]) -> None:
     store = ConnectionStore(aws, TABLE, now_s=lambda: NOW_S)
@@ -86,11 +86,11 @@ def test_prune_reads_many_pages_and_deletes_only_what_is_over(aws: Aws) -> None:
         put(aws, f"old-{number}", **EXPIRED)
         put(aws, f"new-{number}", connectedAt={"S": "2027-01-15T07:00:00Z"}, ttl={"N": str(int(NOW_S) + 60)})
 
-    class Nobody:
+    class NeverAsked:
         def is_open(self, connection_id: str) -> bool:
-            raise AssertionError("nobody needs to be asked")
+            raise AssertionError("no probe is needed")
 
-    report = prune(store, Nobody(), probe=False, now=lambda: NOW)
+    report = prune(store, NeverAsked(), probe=False, now=lambda: NOW)
 
     assert (report.scanned, report.expired, report.pruned, report.failed) == (80, 40, 40, 0)
     assert {row.connection_id[:4] for row in store.scan()} == {"new-"}

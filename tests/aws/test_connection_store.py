@@ -63,7 +63,9 @@ def test_a_table_of_several_pages_is_read_whole(aws: Aws, store: ConnectionStore
     assert len(ids(store.of_user("alice"))) == 12
 
 
-def test_users_are_read_once_each_and_nobody_means_everybody(aws: Aws, store: ConnectionStore) -> None:
+def test_users_are_read_once_each_and_no_user_means_every_connection(
+    aws: Aws, store: ConnectionStore
+) -> None:
     put(aws, "a")
     put(aws, "b", "bob")
     put(aws, "c", "carol")
@@ -111,7 +113,7 @@ def test_a_row_that_was_read_is_pruned(aws: Aws, store: ConnectionStore) -> None
     assert store.prune(row) is False
 
 
-def test_a_row_that_was_written_anew_survives_pruning(aws: Aws, store: ConnectionStore) -> None:
+def test_a_row_that_was_written_again_survives_pruning(aws: Aws, store: ConnectionStore) -> None:
     put(aws, "c")
     (row,) = store.scan()
     put(aws, "c", connectedAt={"S": "2027-01-15T08:00:01.000Z"})

@@ -32,7 +32,7 @@ _POST = re.compile(rb"POST (/[\w-]+/@connections/([^/ ]+)) HTTP/1\.1\r\n")
 
 @dataclass(frozen=True)
 class Order:
-    """What the process is told when it starts. `table` is where rows of gone connections are written anew."""
+    """What the process is told when it starts. `table` is where rows of gone connections are written again."""
 
     seed: int
     access_key_id: str
@@ -123,7 +123,7 @@ class FaultyConnections:
         return connection_id, answer, SLOW_ANSWER_S if verdict.slow else 0.0
 
     def must_rewrite(self, connection_id: str) -> bool:
-        """Whether the row of this connection has to be written anew before it is called gone."""
+        """Whether the row of this connection has to be written again before it is called gone."""
         if connection_id in self.report.rewritten or not self._fates.of(connection_id).rewritten:
             return False
         self.report.rewritten.add(connection_id)
@@ -144,7 +144,7 @@ class FaultyConnections:
 
 
 Rewrite = Callable[[str], None]
-"""Writes the row of a connection anew; blocks."""
+"""Writes the row of a connection again; blocks."""
 
 
 class Connection(asyncio.Protocol):
@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
 
     def _rewritten(self, done: asyncio.Future[None], answer: bytes | None) -> None:
         if error := done.exception():
-            self._connections.report.problems.append(f"a row could not be written anew: {error}")
+            self._connections.report.problems.append(f"a row could not be written again: {error}")
         self._finish(answer)
 
     def _finish(self, answer: bytes | None) -> None:
@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
 
 
 def rewriting(order: Order) -> Rewrite:
-    """What writes a row anew: the same id, connected at another time."""
+    """What writes a row again: the same id, connected at another time."""
     import boto3
 
     client = boto3.client(

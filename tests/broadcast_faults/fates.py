@@ -37,7 +37,7 @@ SLOW_SHARDS = 32
 """One of so many shards (ranges of the hash, as DynamoDB's partitions are) answers late."""
 
 REWRITTEN_OF_GONE = 25
-"""One of so many gone connections is written anew between the reading of its row and the 410."""
+"""One of so many gone connections is written again between the reading of its row and the 410."""
 
 
 @dataclass(frozen=True)

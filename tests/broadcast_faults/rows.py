@@ -1,4 +1,4 @@
-"""The rows of a run: those of the broadcast's own table and those of another stack's, which nobody may touch."""
+"""The rows of a run: those of the broadcast's own table and those of another stack's, which must stay untouched."""
 
 from __future__ import annotations
 

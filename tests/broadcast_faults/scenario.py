@@ -112,7 +112,7 @@ def _deliveries(evidence: Evidence, live: set[str], gone: set[str]) -> Iterator[
         got == reachable,
     )
     others = set(report.attempts) - live
-    yield Finding("Nobody else was posted to", f"{len(others):,} others", not others)
+    yield Finding("No other connection was posted to", f"{len(others):,} others", not others)
     ids = set(report.message_ids)
     yield Finding(
         "All of them got the same message id",
@@ -149,7 +149,7 @@ def _rows(evidence: Evidence, fates: Fates, gone: set[str]) -> Iterator[Finding]
     )
     survived = rewritten & set(evidence.own_after)
     yield Finding(
-        "Rows that were written anew in between survive",
+        "Rows that were written again in between survive",
         f"{len(survived):,} of {len(rewritten):,}",
         survived == rewritten == evidence.report.rewritten and bool(rewritten),
     )

@@ -85,7 +85,7 @@ def _count_no_lost_answer(evidence: Evidence) -> None:
     evidence.summary["in_doubt"] = 0  # type: ignore[index]
 
 
-def _doubt_everybody(evidence: Evidence) -> None:
+def _doubt_every_connection(evidence: Evidence) -> None:
     evidence.summary["in_doubt"] = len(evidence.own)  # type: ignore[index]
 
 
@@ -118,13 +118,13 @@ def _forge_a_signature(evidence: Evidence) -> None:
     ("spoil", "promise"),
     [
         (_lose_one, "Every live connection"),
-        (_post_to_expired, "Nobody else"),
+        (_post_to_expired, "No other connection"),
         (_send_twice, "Duplicates, by kills and by lost answers"),
         (_count_no_lost_answer, "Duplicates, by kills and by lost answers"),
-        (_doubt_everybody, "In doubt is what"),
+        (_doubt_every_connection, "In doubt is what"),
         (_send_another_id, "the same message id"),
         (_keep_a_gone_row, "Rows of gone connections"),
-        (_delete_a_rewritten_row, "written anew"),
+        (_delete_a_rewritten_row, "written again"),
         (_delete_a_live_row, "No other row"),
         (_touch_a_foreign_row, "other stack's table"),
         (_forge_a_signature, "is signed"),

@@ -211,7 +211,7 @@ def test_a_sample_reaches_exactly_so_many(stack: Stack) -> None:
     assert stack.json("ws", "broadcast", "{}", "--sample", "100%")["gone"] == 35
 
 
-def test_a_run_that_was_killed_goes_on_and_nobody_is_left_out(stack: Stack) -> None:
+def test_a_run_that_was_killed_is_resumed_and_leaves_no_connection_out(stack: Stack) -> None:
     stack.leave_behind("gone", 300)
     url = stack.url("bob")
 

@@ -46,7 +46,7 @@ def ids(dynamodb: Any) -> set[str]:
 
 
 def aws_of(embedded_aws: EmbeddedAws, access_key_id: str, secret: Secret) -> Aws:
-    """Clients of somebody."""
+    """Clients of one user."""
     return Aws(
         AwsTarget(
             region=embedded_aws.region,
@@ -72,7 +72,7 @@ def test_only_rows_that_are_as_they_were_read_are_deleted(embedded_aws: Embedded
         GoneRow(3, "number=", '{"N":"1763892902.5"}'),
         GoneRow(4, "without=", ""),
         GoneRow(5, "without-then-with=", ""),
-        GoneRow(6, "nobody=", text),
+        GoneRow(6, "unknown=", text),
     ]
     pruner = RowPruner(
         aws_of(embedded_aws, embedded_aws.access_key_id, embedded_aws.secret_access_key), TABLE
@@ -83,7 +83,7 @@ def test_only_rows_that_are_as_they_were_read_are_deleted(embedded_aws: Embedded
         Pruning.PRUNED,
         Pruning.PRUNED,
         Pruning.REWRITTEN,
-        Pruning.PRUNED,  # it is not there any more, whoever did it
+        Pruning.PRUNED,  # it is not there any more, whatever deleted it
     ]
     assert ids(table) == {"rewritten=", "without-then-with=", "other="}
 

@@ -144,7 +144,9 @@ def _ids(client: ClientConnection) -> list[str]:
             return ids
 
 
-def test_everybody_gets_it_once_and_gone_rows_are_pruned(site: Site, sockets: list[ClientConnection]) -> None:
+def test_every_connection_gets_it_once_and_gone_rows_are_pruned(
+    site: Site, sockets: list[ClientConnection]
+) -> None:
     site.add_gone(GONE)
     summary = site.broadcast("--engine", "distributed", '{"type": "notice", "id": "first"}')
     assert received(sockets) == [["first"]] * SOCKETS
@@ -188,7 +190,7 @@ def test_run_goes_on_without_its_command_and_is_merged_by_the_next_one(
     assert len(set(site.run_ids()) - before) == 1
 
 
-def test_failed_shards_are_redriven_and_nobody_gets_it_twice(
+def test_failed_shards_are_redriven_and_no_connection_gets_it_twice(
     site: Site, sockets: list[ClientConnection]
 ) -> None:
     iam = site.client("iam")

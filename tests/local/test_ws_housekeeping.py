@@ -24,8 +24,8 @@ from whatschat_ops.sockets.tokens import mint
 pytestmark = pytest.mark.local
 
 PROGRAM = [sys.executable, "-m", "whatschat_ops"]
-SECRET = "/whatschat-ops/care-whatschat-local/jwt-secret"
-TABLE = "care-websocket-connections"
+SECRET = "/whatschat-ops/housekeeping-whatschat-local/jwt-secret"
+TABLE = "housekeeping-websocket-connections"
 
 
 class Stack:
@@ -33,7 +33,7 @@ class Stack:
 
     def __init__(self, aws: EmbeddedAws) -> None:
         self.aws = aws
-        self.environment = {**aws.environment(), "WHATSCHAT_PREFIX": "care-"}
+        self.environment = {**aws.environment(), "WHATSCHAT_PREFIX": "housekeeping-"}
         self.url = ""
 
     def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -152,8 +152,8 @@ def test_disconnect_closes_the_sockets_of_some_and_then_of_all(stack: Stack) -> 
         assert json.loads(bob.recv(10))["type"] == "pong"
         assert set(stack.rows().values()) == {"bob"}
 
-        everybody = stack.json("ws", "disconnect", "--all", "--yes")
-        assert (everybody["connections"], everybody["closed"]) == (1, 1)
+        closed = stack.json("ws", "disconnect", "--all", "--yes")
+        assert (closed["connections"], closed["closed"]) == (1, 1)
         with pytest.raises(ConnectionClosed):
             bob.recv(10)
     assert stack.rows() == {}

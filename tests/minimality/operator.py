@@ -192,7 +192,7 @@ class OperatorScenario:
                 select(exclude_users=["alice"]),
             ):
                 journal = work.begin(new_run_id(), message, selection, policy)
-                summary = work.carry_on(journal, policy)
+                summary = work.work_on(journal, policy)
                 _require(summary.pending == summary.failed == 0, f"{summary.failures}")
                 _require(summary.pruned == summary.gone, summary.not_pruned_because)
         _require(Table(aws, outputs.connections_table).about_how_many() >= 0)

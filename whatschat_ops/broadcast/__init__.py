@@ -1,1 +1,1 @@
-"""A broadcast: who gets it, the journal of who got it, and the run that can be resumed."""
+"""A broadcast: its audience, the journal of its outcomes, and the run that can be resumed."""

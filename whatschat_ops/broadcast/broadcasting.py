@@ -1,7 +1,7 @@
-"""One broadcast from its beginning to its end: puts the journal, the table, the sender and the pruning together.
+"""One broadcast from start to end: puts the journal, the table, the engine and the pruning together.
 
 begin()  ──▶ the journal of a new run ──┐
-                                        ├──▶ carry_on() ──▶ RunSummary
+                                        ├──▶ work_on() ──▶ RunSummary
 resume() ──▶ that of an earlier one  ───┘
 """
 
@@ -63,7 +63,7 @@ class Broadcasting:
         *,
         engine: str = LOCAL_ENGINE,
     ) -> Journal:
-        """Write down a new run. Nothing is read or sent yet. Raises UsageError when the stack has not that engine."""
+        """Write down a new run. Nothing is read or sent yet. Raises UsageError when the stack does not have that engine."""
         if engine == DISTRIBUTED_ENGINE:
             from whatschat_ops.broadcast.distributed.engine import require_enabled
 
@@ -86,7 +86,7 @@ class Broadcasting:
         return Journal.create(self.directory, record)
 
     def resume(self, run_id: str, *, retry_failed: bool = False) -> Journal | None:
-        """Take a run up again; None: it is finished. Raises as past_runs.resume."""
+        """Resume a run; None: it is finished. Raises as past_runs.resume."""
         return past_runs.resume(
             self.directory,
             run_id,
@@ -97,7 +97,7 @@ class Broadcasting:
             retry_failed=retry_failed,
         )
 
-    def carry_on(
+    def work_on(
         self,
         journal: Journal,
         policy: SendPolicy,
@@ -181,7 +181,7 @@ def latest_unfinished(directory: Path, environment: str, *, retry_failed: bool =
         if run.environment == environment and left:
             return run.run_id
     raise UsageError(
-        f"No broadcast of the environment {environment} is left to be resumed.",
+        f"There is no broadcast of the environment {environment} to resume.",
         hint="whatschat-ops ws broadcasts list",
     )
 
@@ -198,7 +198,7 @@ def forget(directory: Path, run_id: str) -> None:
 
 
 def forget_old(directory: Path) -> None:
-    """Delete finished runs but the newest."""
+    """Delete finished runs except the newest."""
     for run_id in past_runs.delete_old_runs(directory):
         users_copy(directory, run_id).unlink(missing_ok=True)
 

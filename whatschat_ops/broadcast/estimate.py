@@ -1,4 +1,4 @@
-"""What a broadcast would come to: how many, how long, how much. Arithmetic on what was counted; sends nothing."""
+"""What a broadcast would take: how many messages, how long, how much. Arithmetic on what was counted; sends nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GB = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who would get it. `users` is None when there are more than two million."""
+    """What would be sent to. `users` is None when there are more than two million."""
 
     connections: int
     users: int | None

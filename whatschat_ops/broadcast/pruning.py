@@ -1,6 +1,6 @@
 """Deletes rows whose connection is gone, 25 in a request, each only if it is still the row that was read.
 
-Between reading a row and learning that its socket is gone, the id may have been written anew: such a row stays.
+Between reading a row and learning that its socket is gone, the id may have been written again: such a row stays.
 
 DynamoDB's BatchWriteItem knows no conditions; a batch of PartiQL statements does. Of a DELETE whose WHERE names the key
 and more, AWS says: no such item is a success, an item for which the rest is not true is a ConditionalCheckFailed
@@ -29,7 +29,7 @@ from whatschat_ops.quotas import MAX_BATCH_STATEMENTS
 THREADS = 4
 POLL_S = 0.25
 HOPELESS = 8
-"""After so many requests in a row that failed the rest of the rows is left alone: the run must come to its end."""
+"""After so many failed requests in a row the rest of the rows is left alone: the run must come to its end."""
 
 Prune = Callable[[Sequence[GoneRow]], Sequence[Pruning]]
 """Deletes at most 25 rows that are still the ones read; says what became of each. Raises AwsError when nothing is known."""
@@ -54,7 +54,7 @@ class RowPruner:
         self._sleep = sleep
 
     def __call__(self, rows: Sequence[GoneRow]) -> Sequence[Pruning]:
-        """Delete them. What DynamoDB throttles is tried again a few times."""
+        """Delete them. What DynamoDB throttles is retried a few times."""
         became: dict[str, Pruning] = {}
         waiting = {row.connection_id: row for row in rows}  # an item may be named only once in a batch
         for attempt in range(_ATTEMPTS):
@@ -67,7 +67,7 @@ class RowPruner:
         return [became.get(row.connection_id, Pruning.PRUNE_FAILED) for row in rows]
 
     def _once(self, rows: Sequence[GoneRow]) -> Iterator[tuple[str, Pruning]]:
-        """What became of each row, but for those that are worth another try."""
+        """What became of each row, except those to retry."""
         client = self._aws.client("dynamodb")
         answer = client.batch_execute_statement(Statements=[self._statement(row) for row in rows])
         for row, response in zip(rows, answer["Responses"], strict=True):

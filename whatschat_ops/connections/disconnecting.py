@@ -1,13 +1,14 @@
-"""Closing many sockets: everybody's, or those of some users.
+"""Closing many sockets: all of them, or those of some users.
 
 Each connection ends as exactly one of closed, gone (it was closed already) and failed. Its row is deleted after that, unless
-somebody wrote it anew; closing a socket also runs `$disconnect`, which may be faster.
+it was written again; closing a socket also runs `$disconnect`, which may be faster.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from whatschat_ops.connections.parallel import FATAL, in_threads
@@ -22,6 +23,16 @@ class Closer(Protocol):
     def close(self, connection_id: str) -> bool:
         """Close the socket; False when it no longer existed."""
         ...
+
+
+class Mark(StrEnum):
+    """What is counted, as the fields of the report are named."""
+
+    CONNECTIONS = "connections"
+    CLOSED = "closed"
+    GONE = "gone"
+    FAILED = "failed"
+    ROWS_DELETED = "rows_deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +71,15 @@ def would_disconnect(connections: Iterable[Connection]) -> DisconnectReport:
 
 
 def _close(row: Connection, closer: Closer, delete_row: Callable[[Connection], bool]) -> Outcome:
-    marks = ["connections"]
     try:
-        ended = "closed" if closer.close(row.connection_id) else "gone"
-        deleted = delete_row(row)
+        ended = Mark.CLOSED if closer.close(row.connection_id) else Mark.GONE
+        deleted = (Mark.ROWS_DELETED,) if delete_row(row) else ()
     except FATAL:
         raise
     except AwsError as error:  # a socket whose row stays is not done either: the next run finds it
-        return Outcome(row.connection_id, (*marks, "failed"), error)
-    return Outcome(row.connection_id, (*marks, ended, *(["rows_deleted"] if deleted else [])))
+        return Outcome(row.connection_id, (Mark.CONNECTIONS, Mark.FAILED), error)
+    return Outcome(row.connection_id, (Mark.CONNECTIONS, ended, *deleted))
 
 
 def _report(tally: Tally) -> DisconnectReport:
-    names = ("connections", "closed", "gone", "failed", "rows_deleted")
-    counts = {name: tally.counts[name] for name in names}
-    return DisconnectReport(dry_run=False, failures=tuple(tally.failures), **counts)
+    return DisconnectReport(dry_run=False, failures=tuple(tally.failures), **tally.by_name(Mark))

@@ -29,7 +29,7 @@ def in_threads(items: Iterable[T], work: Callable[[T], R], *, threads: int = THR
     Raises what `work` raises; what is running then is finished first, what waits is dropped.
     """
     stream = iter(items)
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="care")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="housekeeping")
     try:
         running: set[Future[R]] = set()
         done: deque[Future[R]] = deque()

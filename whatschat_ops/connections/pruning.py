@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Final, Protocol
 
 from whatschat_ops.connections.parallel import FATAL, in_threads
@@ -35,7 +35,7 @@ class Rows(Protocol):
         ...
 
     def prune(self, connection: Connection) -> bool:
-        """Delete it if nobody wrote it anew."""
+        """Delete it if it was not written again."""
         ...
 
     def prune_expired(self, connection: Connection) -> bool:
@@ -57,6 +57,30 @@ class Look(Enum):
     LEAVE = auto()
     ASK = auto()
     DEAD = auto()
+
+
+class Mark(StrEnum):
+    """What is counted, as the fields of the report are named."""
+
+    SCANNED = "scanned"
+    EXPIRED = "expired"
+    PROBED = "probed"
+    LIVE = "live"
+    GONE = "gone"
+    YOUNG = "young"
+    PRUNABLE = "prunable"
+    PRUNED = "pruned"
+    KEPT = "kept"
+    FAILED = "failed"
+
+
+class Probe(Enum):
+    """What a probe found, and what it counts as."""
+
+    LIVE = (Mark.LIVE,)
+    GONE = (Mark.GONE,)
+    YOUNG = (Mark.GONE, Mark.YOUNG)
+    """Gone, but perhaps just being opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +109,7 @@ def first_look(row: Connection, now: datetime, *, probe: bool) -> Look:
     """What to do about a row. `now` is aware; with `probe` every row that is not dead for certain is asked about."""
     if not row.expired(now.timestamp()):
         return Look.ASK if probe else Look.LEAVE
-    began = row.connected_at or row.ttl  # nobody writes a row whose life is over, so it began before its end
+    began = row.connected_at or row.ttl  # no row is written after its end of life, so it began before
     assert began is not None  # an expired row has a ttl
     return Look.DEAD if now - began > LONGEST_CONNECTION + CLOCKS_MAY_DIFFER else Look.ASK
 
@@ -105,59 +129,55 @@ def prune(
     PermissionDenied, CredentialsError, NotFound (no table).
     """
     tally = Tally()
+    work = _Work(rows, prober, dry_run, now)
 
     def to_do() -> Iterator[tuple[Connection, Look]]:
         for row in rows.scan(include_expired=True):
             look = first_look(row, now(), probe=probe)
-            tally.count(("scanned", "expired") if row.expired(now().timestamp()) else ("scanned",))
+            tally.count(Mark.SCANNED, *((Mark.EXPIRED,) if row.expired(now().timestamp()) else ()))
             if look is not Look.LEAVE:
                 yield row, look
 
-    def work(item: tuple[Connection, Look]) -> Outcome:
-        return _look_after(*item, rows, prober, dry_run=dry_run, now=now)
-
-    for outcome in in_threads(to_do(), work):
+    for outcome in in_threads(to_do(), lambda item: work.outcome(*item)):
         tally.add(outcome)
         progress(_report(tally, dry_run))
     return _report(tally, dry_run)
 
 
-def _look_after(
-    row: Connection,
-    look: Look,
-    rows: Rows,
-    prober: Prober,
-    *,
-    dry_run: bool,
-    now: Callable[[], datetime],
-) -> Outcome:
-    marks: list[str] = []
-    try:
-        if look is Look.ASK:
-            marks.append("probed")
-            marks += _probe(row, prober, now)
-        if look is Look.DEAD or marks[-1] == "gone":
-            marks.append("prunable")
-            if not dry_run:
-                delete = rows.prune_expired if look is Look.DEAD else rows.prune
-                marks.append("pruned" if delete(row) else "kept")
-    except FATAL:
-        raise
-    except AwsError as error:
-        return Outcome(row.connection_id, (*marks, "failed"), error)
-    return Outcome(row.connection_id, tuple(marks))
+@dataclass(frozen=True, slots=True)
+class _Work:
+    rows: Rows
+    prober: Prober
+    dry_run: bool
+    now: Callable[[], datetime]
 
+    def outcome(self, row: Connection, look: Look) -> Outcome:
+        """Probe a row if need be, and delete it if it is dead."""
+        marks: list[Mark] = []
+        dead = look is Look.DEAD
+        try:
+            if look is Look.ASK:
+                marks.append(Mark.PROBED)
+                found = self._probe(row)
+                marks += found.value
+                dead = found is Probe.GONE
+            if dead:
+                marks.append(Mark.PRUNABLE)
+            if dead and not self.dry_run:
+                delete = self.rows.prune_expired if look is Look.DEAD else self.rows.prune
+                marks.append(Mark.PRUNED if delete(row) else Mark.KEPT)
+        except FATAL:
+            raise
+        except AwsError as error:
+            return Outcome(row.connection_id, (*marks, Mark.FAILED), error)
+        return Outcome(row.connection_id, tuple(marks))
 
-def _probe(row: Connection, prober: Prober, now: Callable[[], datetime]) -> list[str]:
-    if prober.is_open(row.connection_id):
-        return ["live"]
-    young = row.connected_at is not None and now() - row.connected_at < OPENING
-    return ["gone", "young"] if young else ["gone"]
+    def _probe(self, row: Connection) -> Probe:
+        if self.prober.is_open(row.connection_id):
+            return Probe.LIVE
+        young = row.connected_at is not None and self.now() - row.connected_at < OPENING
+        return Probe.YOUNG if young else Probe.GONE
 
 
 def _report(tally: Tally, dry_run: bool) -> PruneReport:
-    names = (
-        "scanned", "expired", "probed", "live", "gone", "young", "prunable", "pruned", "kept", "failed",
-    )  # fmt: skip
-    counts = {name: tally.counts[name] for name in names}
-    return PruneReport(dry_run=dry_run, failures=tuple(tally.failures), **counts)
+    return PruneReport(dry_run=dry_run, failures=tuple(tally.failures), **tally.by_name(Mark))

@@ -1,7 +1,7 @@
 """How fast to ask API Gateway: a share of the account's rate that shrinks when AWS says "too many" and grows back.
 
 The account's 10,000 requests a second are shared by every API of the Region, by messages and by `@connections` ("API
-Gateway quotas"); care is the least urgent of them, so it takes a tenth unless told otherwise.
+Gateway quotas"); housekeeping is the least urgent of them, so it takes a tenth by default.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GROWTH_PER_S: Final = 0.05
 
 
 class RequestRate:
-    """Hands out turns at a rate. Thread-safe; who comes first is served first.
+    """Hands out turns at a rate. Thread-safe; first come, first served.
 
     A turn that was not used is not kept: there are no bursts.
     """

@@ -1,4 +1,4 @@
-"""Who is connected, in figures: counts, connections per user, ages, and how many rows have no socket any more.
+"""The connections in figures: counts, connections per user, ages, and how many rows have no socket any more.
 
 API Gateway ends every connection after 2 hours ("API Gateway quotas", WebSocket connection duration), so an older row is an
 orphan for certain. Of the younger ones a random sample can be probed; the share of orphans among them is then estimated
@@ -147,7 +147,7 @@ class Census:
         share = None
         if asked:
             share = wilson(gone, asked)
-            if asked == self._possible:  # everybody was asked: nothing is left to estimate
+            if asked == self._possible:  # all were asked: nothing is left to estimate
                 share = Interval(gone / asked, gone / asked, gone / asked)
         return Probes(len(self.sample), gone, failed, share)
 

@@ -1,4 +1,4 @@
-"""The connections table: who is connected, through which connection.
+"""The connections table: which users are connected, through which connections.
 
 Rows are written by the `$connect` function and expire by TTL. DynamoDB removes an expired row within days, not at
 once, so every read here leaves expired rows out unless asked (DynamoDB developer guide, "Time to Live").
@@ -25,8 +25,8 @@ _MILLISECONDS_FROM = 100_000_000_000
 class Connection:
     """One row. `ttl` is when it expires; `connected_at` is None in a row that does not say.
 
-    `connected_at_attribute` and `ttl_attribute` are the attributes as stored: whoever deletes the row can make sure that
-    it is still the same one.
+    `connected_at_attribute` and `ttl_attribute` are the attributes as stored: with them a deletion makes sure that the row
+    is still the same one.
     """
 
     connection_id: str
@@ -67,7 +67,7 @@ class ConnectionStore:
         yield from self._pages("query", condition, include_expired)
 
     def of_users(self, user_ids: tuple[str, ...], *, include_expired: bool = False) -> Iterator[Connection]:
-        """The connections of these users, each user asked once; of everybody when there are no names."""
+        """The connections of these users, each user asked once; all connections when no user is named."""
         if not user_ids:
             yield from self.scan(include_expired=include_expired)
         for user_id in dict.fromkeys(user_ids):
@@ -92,7 +92,7 @@ class ConnectionStore:
     def prune(self, connection: Connection) -> bool:
         """Delete a row only if it is still the one that was read. Returns whether it was deleted.
 
-        Between reading a row and learning that its socket is gone, the id may have been written anew.
+        Between reading a row and learning that its socket is gone, the id may have been written again.
         """
         return self._delete_if(connection, {"connectedAt": connection.connected_at_attribute})
 

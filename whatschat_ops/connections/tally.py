@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from whatschat_ops.errors import AwsError
@@ -14,7 +14,7 @@ _FAILURES_KEPT: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class RowFailure:
-    """One row that could not be looked after, and why."""
+    """One row that failed, and why."""
 
     connection_id: str
     reason: str
@@ -25,7 +25,7 @@ class Outcome:
     """What became of one row: the counts that it adds one to, and why it failed if it did."""
 
     connection_id: str
-    marks: tuple[str, ...]
+    marks: tuple[StrEnum, ...]
     error: AwsError | None = None
 
 
@@ -38,10 +38,14 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count one row."""
-        self.count(outcome.marks)
+        self.count(*outcome.marks)
         if outcome.error is not None and len(self.failures) < _FAILURES_KEPT:
             self.failures.append(RowFailure(outcome.connection_id, outcome.error.message))
 
-    def count(self, marks: Iterable[str]) -> None:
+    def count(self, *marks: StrEnum) -> None:
         """Add one to each of these counts."""
         self.counts.update(marks)
+
+    def by_name(self, marks: type[StrEnum]) -> dict[str, int]:
+        """The counts of these marks, as the fields of a report are named."""
+        return {mark.value: self.counts[mark] for mark in marks}

@@ -55,7 +55,7 @@ class Route:
 
     @property
     def next_hop(self) -> tuple[str, int]:
-        """Whom to open a TCP connection to."""
+        """Where to open a TCP connection to."""
         return (self.proxy.host, self.proxy.port) if self.proxy else (self.host, self.port)
 
     @property
@@ -138,7 +138,7 @@ def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
 
 
 def resolve(host: str, port: int) -> Sequence[Address]:
-    """The addresses of a host, families by turns, the preferred first. Raises OSError when there are none."""
+    """The addresses of a host, families alternating, the preferred first. Raises OSError when there are none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
     first = [address for address in addresses if address.family == addresses[0].family]
@@ -173,7 +173,7 @@ class Addresses:
         return len(self._known)
 
     def next(self) -> Address:
-        """The address to try next. All that work have their turn, so that connections spread over them."""
+        """The address to try next. Those that work are used in turn, so that connections spread over them."""
         if self._clock() - self._known_since_s > ADDRESSES_GOOD_FOR_S and self._looking_up is None:
             self._looking_up = threading.Thread(target=self._look_up_again, name="resolve", daemon=True)
             self._looking_up.start()

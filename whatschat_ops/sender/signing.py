@@ -119,7 +119,7 @@ class Signer:
     def _use_key(self, key: bytes) -> None:
         """HMAC with the key already mixed in: copying the two states is half the time of a new HMAC.
 
-        (OpenSSL looks an algorithm up each time that a hash is made anew, but not when one is copied.)
+        (OpenSSL looks an algorithm up each time that a hash is created, but not when one is copied.)
         """
         block = key.ljust(_BLOCK_BYTES, b"\0")
         self._inner_key = hashlib.sha256(block.translate(_INNER))

@@ -1,7 +1,9 @@
 """The Lambda function that sends one shard of a distributed broadcast, and what it and the command exchange in S3.
 
 objects.py   names and contents of the objects: both sides
-shard.py     one shard: read, sent, written down; knows no AWS
 bucket.py    the objects in S3, through the client of either side
+shard.py     one shard: read, sent, recorded; knows no AWS
+feed.py      which of its connections are still to be sent to
+recorder.py  writes the results while it is sent
 handler.py   what Lambda calls: S3 and the sender put together
 """

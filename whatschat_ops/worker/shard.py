@@ -114,7 +114,7 @@ def _send(
 
 @dataclass(slots=True)
 class _Log:
-    """The parts of a shard, in a row without gaps: whoever appends has read all that are there."""
+    """The parts of a shard, in a row without gaps: an attempt appends only after it has read all of them."""
 
     objects: Objects
     keys: Keys

@@ -204,7 +204,7 @@ def test_kept_connection_that_was_closed_while_idle_costs_no_attempt() -> None:
         snapshot = send(server.url, feed)
     assert [result.attempts for result in feed.results] == [1, 1]
     assert (snapshot.transport_errors, server.attempts["c2"]) == (0, 2)
-    assert snapshot.in_doubt == 1  # nobody knows here that it was not read
+    assert snapshot.in_doubt == 1  # it is not known here that it was not read
 
 
 def test_refusal_at_the_start_stops_after_one_request_with_the_reason() -> None:
@@ -215,7 +215,7 @@ def test_refusal_at_the_start_stops_after_one_request_with_the_reason() -> None:
     assert len(server.requests) == 1
     assert "user/u is not authorized to perform: execute-api:ManageConnections" in caught.value.message
     assert caught.value.aws_code == "AccessDeniedException"
-    assert (feed.results, feed.given) == ([], 1)  # nobody else counts as begun
+    assert (feed.results, feed.given) == ([], 1)  # no other counts as begun
 
 
 @pytest.mark.parametrize("status", [301, 404, 405])
@@ -300,7 +300,7 @@ def test_keys_are_renewed_before_they_expire() -> None:
     assert len(given) == 2
 
 
-def test_nobody_listens_at_the_start_is_told_soon() -> None:
+def test_endpoint_that_refuses_connections_at_the_start_is_told_soon() -> None:
     with endpoint() as server:
         url = server.url
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:\d+ cannot be reached: Connection refused"):
@@ -362,16 +362,16 @@ def test_stop_leaves_those_that_wait_for_a_retry_without_a_result() -> None:
     assert feed.outcomes() == {1: Outcome.DELIVERED, 3: Outcome.DELIVERED}
 
 
-@pytest.mark.parametrize("trouble", [reply(500), DROP])
-def test_stop_counts_every_attempt_without_an_answer_of_what_is_to_be_sent_again(trouble: Reply) -> None:
-    with endpoint(lambda request: trouble if request.connection_id == "c2" else OK) as server:
+@pytest.mark.parametrize("failure", [reply(500), DROP])
+def test_stop_counts_every_attempt_without_an_answer_of_what_is_to_be_sent_again(failure: Reply) -> None:
+    with endpoint(lambda request: failure if request.connection_id == "c2" else OK) as server:
         begun = time.monotonic()
         policy = hurried(max_attempts=10**6, deadline_s=1000)
         snapshot = send(
             server.url, Feed(3), policy=policy, should_stop=lambda: time.monotonic() > begun + 0.3
         )
     assert server.attempts["c2"] > 1
-    assert snapshot.in_doubt == (server.attempts["c2"] if trouble is DROP else 0)
+    assert snapshot.in_doubt == (server.attempts["c2"] if failure is DROP else 0)
 
 
 def test_attempt_without_an_answer_is_told_before_its_target_is_sent_to_again() -> None:
@@ -434,7 +434,7 @@ def test_interrupt_hands_over_what_has_ended_and_closes_everything(place: str) -
         assert server.open_now == 0
 
 
-def test_pace_is_kept() -> None:
+def test_rate_is_kept() -> None:
     feed = Feed(60)
     began = time.monotonic()
     with endpoint() as server:
@@ -446,7 +446,7 @@ def test_pace_is_kept() -> None:
 @pytest.mark.parametrize(
     "refusal", [reply(429, b'{"message":"Too Many Requests"}'), reply(429, error="LimitExceededException")]
 )
-def test_limit_that_nobody_told_is_found_and_everybody_is_delivered_to(refusal: Reply) -> None:
+def test_limit_that_was_not_told_is_found_and_every_connection_is_delivered_to(refusal: Reply) -> None:
     limit_per_s, allowance, filled_s, lock = 300.0, 50.0, time.monotonic(), threading.Lock()
 
     def script(_: Request) -> Reply:

@@ -178,7 +178,7 @@ def test_run_is_split_sent_and_merged(tmp_path: Path) -> None:
 def test_resumed_run_merges_without_sending_again(tmp_path: Path) -> None:
     journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket())
     start(journal, states)
-    states.refreshed(states.executions[1])  # it runs to its end while nobody follows
+    states.refreshed(states.executions[1])  # it runs to its end while no process follows
     journal.abandon()
     resumed = Journal.open(tmp_path, RUN)
     run(resumed, fleet_of(states))

@@ -71,7 +71,7 @@ def test_reading_the_table_is_billed_too() -> None:
     assert (reading.quantity, reading.aws) == (Decimal("128.5"), Decimal("128.5") * Decimal("0.125") / 10**6)
 
 
-def test_nobody_costs_nothing() -> None:
+def test_no_connections_cost_nothing() -> None:
     found = estimated(0)
 
     assert not found.cost

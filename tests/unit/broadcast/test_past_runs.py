@@ -152,7 +152,7 @@ def test_a_list_that_is_complete_needs_no_users_file(tmp_path: Path) -> None:
         ("environment", "belongs to whatschat-test in test"),
         ("stack", "belongs to whatschat-test in test"),
         ("table", "belongs to whatschat-test in test"),
-        ("callback_url", "was begun through http://127.0.0.1:1/production"),
+        ("callback_url", "was started through http://127.0.0.1:1/production"),
     ],
 )
 def test_a_run_of_another_place_is_not_resumed(tmp_path: Path, other: str, said: str) -> None:

@@ -64,14 +64,14 @@ def test_a_selection_survives_the_journal(selection: Selection) -> None:
     assert Selection.from_json(selection.to_json()) == selection
 
 
-def test_a_selection_says_whom_it_means() -> None:
+def test_a_selection_says_what_it_selects() -> None:
     assert str(select()) == "every connection"
     assert select().whole_table
     assert str(select(users=["a", "a", "b"], connections=["c"])) == (
         "the connections of 2 users and 1 named connection"
     )
     assert str(select(exclude_users=["a"], sample=parse_sample("5%", "s"))) == (
-        "a sample (5%) of every connection but those of 1 user"
+        "a sample (5%) of every connection except those of 1 user"
     )
 
 
@@ -116,7 +116,7 @@ def test_a_users_file_names_users_line_by_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"\n# nobody\n", "names no user"),
+        (b"\n# none\n", "names no user"),
         (b"a\n\xff\n", "line 2: it is not UTF-8"),
         (b"x" * 2049, "2,048 bytes"),
     ],
@@ -135,7 +135,7 @@ def test_a_users_file_that_was_changed_or_is_gone_is_refused(tmp_path: Path) -> 
     check_unchanged(file)
 
     path.write_text("alicia\n")
-    with pytest.raises(UsageError, match="was changed"):
+    with pytest.raises(UsageError, match="has changed"):
         check_unchanged(file)
     path.unlink()
     with pytest.raises(UsageError, match="cannot be read"):
@@ -152,46 +152,46 @@ def test_what_was_counted_in_a_users_file_is_what_is_read(lines: list[str]) -> N
 
 
 def test_a_percentage_keeps_the_same_connections_for_the_same_seed() -> None:
-    everybody = rows(20_000)
+    every_row = rows(20_000)
 
-    kept = list(filter(percentage("10", "seed"), everybody))
+    kept = list(filter(percentage("10", "seed"), every_row))
 
-    assert kept == list(filter(percentage("10", "seed"), everybody))
-    assert kept != list(filter(percentage("10", "other"), everybody))
+    assert kept == list(filter(percentage("10", "seed"), every_row))
+    assert kept != list(filter(percentage("10", "other"), every_row))
     assert 1_800 < len(kept) < 2_200
-    assert list(filter(percentage("100", "seed"), everybody)) == everybody
+    assert list(filter(percentage("100", "seed"), every_row)) == every_row
 
 
 def test_a_larger_percentage_contains_a_smaller_one() -> None:
-    everybody = rows(2_000)
+    every_row = rows(2_000)
 
-    small, large = (set(filter(percentage(percent, "s"), everybody)) for percent in ("5", "50"))
+    small, large = (set(filter(percentage(percent, "s"), every_row)) for percent in ("5", "50"))
 
     assert small < large
 
 
 @given(st.integers(0, 60), st.integers(0, 70), st.text(max_size=3))
 def test_a_sample_has_exactly_so_many_in_order_of_their_hashes(have: int, want: int, seed: str) -> None:
-    everybody = rows(have)
+    every_row = rows(have)
 
-    chosen = smallest(everybody + everybody[:5], want, seed, (-1, ""))
+    chosen = smallest(every_row + every_row[:5], want, seed, (-1, ""))
 
-    in_order = sorted(everybody, key=lambda row: hash_of(row.connection_id, seed))
+    in_order = sorted(every_row, key=lambda row: hash_of(row.connection_id, seed))
     assert chosen == in_order[:want]
 
 
 @given(st.integers(0, 50), st.randoms())
 def test_a_sample_does_not_depend_on_the_order_of_the_table(want: int, random) -> None:  # type: ignore[no-untyped-def]
-    everybody = rows(50)
-    shuffled = random.sample(everybody, len(everybody))
+    every_row = rows(50)
+    shuffled = random.sample(every_row, len(every_row))
 
-    assert smallest(everybody, want, "s", (-1, "")) == smallest(shuffled, want, "s", (-1, ""))
+    assert smallest(every_row, want, "s", (-1, "")) == smallest(shuffled, want, "s", (-1, ""))
 
 
 def test_each_connection_is_as_likely_to_be_in_a_sample() -> None:
-    everybody, counts = rows(10), dict.fromkeys(range(10), 0)
+    every_row, counts = rows(10), dict.fromkeys(range(10), 0)
     for seed in range(2_000):
-        for row in smallest(everybody, 3, f"seed {seed}", (-1, "")):
+        for row in smallest(every_row, 3, f"seed {seed}", (-1, "")):
             counts[int(row.connection_id[1:])] += 1
 
     assert all(500 < count < 700 for count in counts.values()), counts
@@ -199,22 +199,22 @@ def test_each_connection_is_as_likely_to_be_in_a_sample() -> None:
 
 @pytest.mark.parametrize("pages_before", [0, 1, 2])
 def test_a_sample_that_is_resumed_goes_on_with_its_own(pages_before: int) -> None:
-    everybody = rows(5_000)
-    whole = list(SampledSource(Fixed(everybody), 2_500, "seed").pages(None))
+    every_row = rows(5_000)
+    whole = list(SampledSource(Fixed(every_row), 2_500, "seed").pages(None))
     assert [len(page.rows) for page in whole] == [1_000, 1_000, 500]
     position = whole[pages_before - 1].position if pages_before else None
 
-    rest = list(SampledSource(Fixed(everybody[:2_000], everybody[2_000:]), 2_500, "seed").pages(position))
+    rest = list(SampledSource(Fixed(every_row[:2_000], every_row[2_000:]), 2_500, "seed").pages(position))
 
     assert [page.rows for page in rest] == [page.rows for page in whole[pages_before:]]
 
 
-def test_a_sample_that_is_resumed_after_the_table_has_changed_repeats_nobody() -> None:
-    everybody = rows(5_000)
-    first = next(iter(SampledSource(Fixed(everybody), 2_500, "seed").pages(None)))
+def test_a_sample_that_is_resumed_after_the_table_has_changed_repeats_no_connection() -> None:
+    every_row = rows(5_000)
+    first = next(iter(SampledSource(Fixed(every_row), 2_500, "seed").pages(None)))
 
     rest = SampledSource(
-        Fixed(everybody[1_000:] + [Row(f"n{each}", "", "") for each in range(900)]), 2_500, "seed"
+        Fixed(every_row[1_000:] + [Row(f"n{each}", "", "") for each in range(900)]), 2_500, "seed"
     )
     others = [row for page in rest.pages(first.position) for row in page.rows]
 

@@ -14,7 +14,7 @@ from whatschat_ops.errors import ExitCode, UsageError
 
 @pytest.fixture
 def summary(tmp_path: Path) -> RunSummary:
-    """A finished run of nobody."""
+    """A finished run without connections."""
     return new_journal(tmp_path).close(RunState.FINISHED)
 
 

@@ -63,7 +63,7 @@ def a_run(directory: Path, run_id: str = "20261123-101502-7f3a", *, finished: bo
         (["--resume", "latest", "Hello"], "does not go with a message"),
         (["--resume", "latest", "--exclude-user", "a"], "does not go with --exclude-user"),
         (["--resume", "latest", "--dry-run"], "does not go with --dry-run"),
-        (["--resume", "latest"], "left to be resumed"),
+        (["--resume", "latest"], "no broadcast of the environment"),
         (["{}", "--retry-failed"], "needs --resume"),
         (["-", "--users-file", "-"], "standard input"),
         (["{}", "--sample", "0"], "neither a number"),

@@ -101,7 +101,7 @@ def test_socket_that_is_just_being_opened_keeps_its_row() -> None:
     assert (report.gone, report.young, report.prunable, report.pruned) == (2, 2, 0, 0)
 
 
-def test_row_written_anew_meanwhile_is_kept_and_counted() -> None:
+def test_row_written_again_meanwhile_is_kept_and_counted() -> None:
     there = world(row("a", 30), row("b", 25 * 60, -60))
     there.rewritten = {"a", "b"}
     report = there.pruned(probe=True)
@@ -142,7 +142,7 @@ def test_no_row_of_an_open_socket_is_ever_deleted(
 ) -> None:
     there = World()
     for number, (age_min, left_min, is_open) in enumerate(rows):
-        # API Gateway ends a connection after two hours, and nobody writes a row that has ended already.
+        # API Gateway ends a connection after two hours, and no row is written that has ended already.
         lives = is_open and (age_min is None or age_min <= 120)
         life_min = None if left_min is None else left_min - 120
         if age_min is None and life_min is not None and life_min < -120:
@@ -192,7 +192,7 @@ def test_stream_is_read_no_further_than_the_threads_need() -> None:
 
 
 class Clock:
-    """Time that passes when somebody sleeps."""
+    """Time that passes when a thread sleeps."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -221,7 +221,7 @@ def test_rate_keeps_to_its_rate_without_bursts() -> None:
     assert turns(rate, clock, 1) == pytest.approx(100, abs=2)
 
 
-def test_throttled_pace_halves_once_for_answers_at_one_time_and_grows_back() -> None:
+def test_throttled_rate_halves_once_for_answers_at_one_time_and_grows_back() -> None:
     clock = Clock()
     rate = RequestRate(100, clock=clock, sleep=clock.sleep)
     for _ in range(30):
@@ -294,7 +294,7 @@ def test_share_of_orphans_joins_the_certain_and_the_estimated() -> None:
     assert stats.orphan_share.low < stats.orphan_share.share < stats.orphan_share.high
 
 
-def test_asking_everybody_leaves_nothing_to_estimate() -> None:
+def test_asking_about_all_leaves_nothing_to_estimate() -> None:
     census = Census(NOW, sample_size=50).add_all([row(str(number), 30) for number in range(4)])
     stats = census.stats(top=0, probes=census.probed(gone=1, failed=0))
     assert stats.orphan_share == Interval(0.25, 0.25, 0.25)

@@ -81,7 +81,7 @@ def test_new_keys_that_are_refused_again_and_again_are_an_error() -> None:
         held.renew_expired(MOST_RENEWALS_IN_A_ROW + 1, NOW_S)
 
 
-def test_accepted_keys_start_the_count_anew() -> None:
+def test_accepted_keys_reset_the_count() -> None:
     held = Keys(Source(*(keys(str(number)) for number in range(100))), NOW_S)
     for version in range(1, 50):
         assert held.renew_expired(version, NOW_S)

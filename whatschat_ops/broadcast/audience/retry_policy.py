@@ -1,4 +1,4 @@
-"""Reading on when DynamoDB throttles: a table that is busy is no reason to end a broadcast."""
+"""Retries when DynamoDB throttles: a busy table must not end a broadcast."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAUSE_S = 2.0
 def retry_throttled(read: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
     """What `read` gives. It is called again when it was throttled in spite of the client's own retries.
 
-    Raises what it raised last, and NotFound with the way out when there is no table.
+    Raises what it raised last, and NotFound with a hint when there is no table.
     """
     for _ in range(ATTEMPTS - 1):
         try:

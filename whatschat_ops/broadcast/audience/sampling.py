@@ -41,7 +41,7 @@ class SampledSource:
         self._seed = seed
 
     def pages(self, position: str | None) -> Iterator[Page]:
-        """The sample. The position is how many were handed out and the hash of the last: what follows is chosen anew."""
+        """The sample. The position is how many were handed out and the hash of the last: what follows is chosen again."""
         given, after = (0, (-1, "")) if position is None else _place(position)
         rows = (row for page in self._source.pages(None) for row in page.rows)
         chosen = smallest(rows, self._count - given, self._seed, after)

@@ -1,6 +1,6 @@
-"""Which connections are meant: what the options of `ws broadcast` say, as data that a journal keeps.
+"""Which connections are selected: what the options of `ws broadcast` say, as data that a journal keeps.
 
-Nothing said means everybody. Users, a file of users and connections add up (a connection that is named twice is one);
+Without any option, every connection is. Users, a file of users and connections add up (a connection that is named twice is one);
 `exclude_users` and `sample` apply to the sum.
 """
 
@@ -41,7 +41,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which connections are meant."""
+    """Which connections are selected."""
 
     users: tuple[str, ...] = ()
     users_file: UsersFile | None = None
@@ -51,7 +51,7 @@ class Selection:
 
     @property
     def whole_table(self) -> bool:
-        """Whether nobody is named: everybody is meant, or a part of everybody."""
+        """Whether no user and no connection is named: all of them are selected, or a sample of all."""
         return not (self.users or self.users_file or self.connections)
 
     def to_json(self) -> str:
@@ -75,7 +75,7 @@ class Selection:
         """In words, for a table or a question: "every connection", "the connections of 2 users"."""
         words = " and ".join(self._named()) or "every connection"
         if self.exclude_users:
-            words += f" but those of {_count(len(self.exclude_users), 'user')}"
+            words += f" except those of {_count(len(self.exclude_users), 'user')}"
         if self.sample:
             size = f"{self.sample.percent}%" if self.sample.percent else f"{self.sample.count:,}"
             words = f"a sample ({size}) of {words}"
@@ -129,7 +129,7 @@ def parse_sample(text: str, seed: str) -> Sample:
 
 
 def examine_users_file(path: Path) -> UsersFile:
-    """Read a users file once, line by line: it is UTF-8, names somebody, and has this checksum. Raises UsageError."""
+    """Read a users file once, line by line: it is UTF-8, names a user, and has this checksum. Raises UsageError."""
     digest, count = hashlib.sha256(), 0
     try:
         with path.open("rb") as lines:
@@ -140,8 +140,8 @@ def examine_users_file(path: Path) -> UsersFile:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     if not count:
         raise UsageError(
-            f"{path} names no user: it should have one user id in a line.",
-            hint="Empty lines and lines that begin with # are left out.",
+            f"{path} names no user: it needs one user id on each line.",
+            hint="Empty lines and lines that begin with # are skipped.",
         )
     return UsersFile(str(path.absolute()), digest.hexdigest(), count)
 
@@ -150,8 +150,8 @@ def check_unchanged(file: UsersFile) -> None:
     """Raise UsageError unless the file is still the one that was examined."""
     if examine_users_file(Path(file.path)).sha256 != file.sha256:
         raise UsageError(
-            f"{file.path} is not the file any more that the broadcast began with: it was changed.",
-            hint="Put the old file back, or begin a new broadcast.",
+            f"{file.path} has changed since the broadcast began.",
+            hint="Restore the old file, or start a new broadcast.",
         )
 
 

@@ -53,9 +53,9 @@ class Table:
         return int(answer["Table"]["ItemCount"])
 
     def source(self, selection: Selection, say: Say = lambda _: None) -> Source:
-        """The rows that are meant; `say` is told of users without a connection.
+        """The rows that are selected; `say` is told of users without a connection.
 
-        Raises UsageError when a users file is gone or was changed since it was examined.
+        Raises UsageError when a users file is gone or has changed since it was examined.
         """
         if selection.users_file:
             check_unchanged(selection.users_file)
@@ -104,7 +104,7 @@ class _ScanForUsers:
             keep = _all_of(lambda row: users.has(row.user_id), self._keep)
             yield from ScanSource(self._items, self._now_s, keep=keep).pages(position)
             missing = users.not_found()
-        if missing and position is None:  # after a resume nobody knows who was found before
+        if missing and position is None:  # after a resume it is not known who was found before
             self._say(f"{missing:,} of the named users have no connection.")
 
 

@@ -1,4 +1,4 @@
-"""Who gets a broadcast: rows of the connections table, in pages, each with the place to go on after it.
+"""The targets of a broadcast: rows of the connections table, in pages, each with the position after it.
 
 A `Source` reads ahead in parallel but hands its pages out in one thread; a page's `position` given back to `pages` goes
 on right after that page, so that a run which is killed lists nothing twice and leaves nothing out.
@@ -18,7 +18,7 @@ _MILLISECONDS_FROM = 100_000_000_000  # as in websocket.store: seconds of this s
 
 
 class StoredConnection(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    """What a broadcast reads of a row, as whoever wrote it stored it."""
+    """What a broadcast reads of a row, as it is stored."""
 
     connection_id: AttributeValue
     user_id: AttributeValue = AttributeValue()

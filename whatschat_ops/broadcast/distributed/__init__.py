@@ -2,6 +2,6 @@
 
 journal ──export──▶ shards ──start──▶ execution: a worker for every shard ──▶ parts ──merge──▶ the same journal
 
-The execution has the run's id as its name, and parts are only ever added. So whoever resumes a run finds what goes on
-without this process, and reads all that came of it.
+The execution has the run's id as its name, and parts are only ever added. So a process that resumes a run finds what goes on
+without it, and reads every result.
 """

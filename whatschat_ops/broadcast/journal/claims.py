@@ -1,7 +1,7 @@
 """Which targets of a journal were begun, and which are next. For the journal only, which locks and explains errors.
 
-New targets are begun in the order of their numbers: `up_to` says how far. The table `again` has those that are begun once
-more; `begun` there is 0 until they are.
+New targets are begun in the order of their numbers: `up_to` says how far. The table `again` has those that are begun
+again; `begun` there is 0 until they are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Claims:
     """The claims of one journal."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
-        """`database` is open, and nobody else writes to it."""
+        """`database` is open, and this process alone writes to it."""
         self._db = database
         self._up_to: int = database.execute("SELECT up_to FROM claim").fetchone()[0]
         self._again = False
@@ -54,7 +54,7 @@ class Claims:
         return part
 
     def queue_in_doubt(self) -> int:
-        """Arrange that what was begun and has no result is begun again. Says how many those are."""
+        """Queue what was begun and has no result to be begun again. Returns how many those are."""
         self._db.execute(
             f"INSERT OR IGNORE INTO again SELECT number, 1 FROM target WHERE number <= ? AND {_WITHOUT_RESULT}",
             (self._up_to,),
@@ -64,9 +64,9 @@ class Claims:
         return self._db.execute("UPDATE again SET begun = 0 WHERE begun = 1").rowcount
 
     def queue_failed(self) -> int:
-        """Arrange that what failed is begun again: the outcome is taken back, but not what it cost.
+        """Queue what failed to be begun again: the outcome is deleted, its attempts still count.
 
-        Says how many of them may have got the message, because their last attempt had no answer.
+        Returns how many of them may have got the message, because their last attempt had no answer.
         """
         failed = (FAILED,)
         in_doubt: int = self._db.execute(
@@ -138,7 +138,7 @@ class Claims:
         return block
 
     def _targets(self, question: str, values: tuple[int, ...]) -> list[Target]:
-        """The answer in the order of numbers. One row of JSON: see journal_file."""
+        """The answer in the order of numbers. One row of JSON: see file.py."""
         (text,) = self._db.execute(
             f"SELECT json_group_array(json_array(number, connection_id)) FROM ({question})", values
         ).fetchone()

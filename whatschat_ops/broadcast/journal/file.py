@@ -3,15 +3,15 @@
     run      what it is; written once. What changes is elsewhere: to change a row is to write all of it, and the message
              may have 128 KB
     state, listing, claim   one row each: how far it is
-    target   who is to get it, in order: `number` is 1, 2, 3... without gaps, and never changes
-    result   how it ended, one row for a number; what is claimed and has no row is in flight, or was when we were killed
-    again    what is begun once more: in doubt after a kill, or failed and retried
+    target   the connections to send to, in order: `number` is 1, 2, 3... without gaps, and never changes
+    result   outcomes, one row for a number; what is claimed and has no row is in flight, or was when the process was killed
+    again    what is claimed again: in doubt after a kill, or failed and retried
     gone     rows of the table to delete, and whether that was done
     part     the processes that worked on the run, one after the other
     mark     what a distributed run remembers
 
 Statements that touch many rows are made of many VALUES, or answer with one row of JSON: sqlite3 gives the interpreter
-lock away at every step, and each time another busy thread may keep it for 5 ms.
+lock away at every step, and each time another busy thread may hold it for 5 ms.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def create(path: Path, run: Mapping[str, Any]) -> sqlite3.Connection:
     with explaining(path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.parent.chmod(0o700)
-        for leftover in ("", "-journal", "-wal", "-shm"):  # of somebody who was killed here
+        for leftover in ("", "-journal", "-wal", "-shm"):  # of a process that was killed here
             new.with_name(new.name + leftover).unlink(missing_ok=True)
         make_private(new)
         with closing(sqlite3.connect(new, isolation_level=None)) as database:
@@ -98,21 +98,21 @@ def create(path: Path, run: Mapping[str, Any]) -> sqlite3.Connection:
                 for statement in SCHEMA.split(";")[:-1]:
                     database.execute(statement)
                 database.execute(f"INSERT INTO run ({columns}) VALUES ({marks})", (FORMAT, *run.values()))
-            # While nobody knows the file: a kill in the middle of this would leave something to be undone.
+            # Before the file has its name: a kill in the middle of this would leave something to be rolled back.
             database.execute("PRAGMA journal_mode = WAL")
         new.rename(path)  # a kill leaves a whole journal or none
     return open_to_write(path)
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """An existing file. Raises UsageError when there is none, OpsError when it is no journal."""
+    """An existing file. Raises UsageError when there is none, OpsError when it is not a journal."""
     with explaining(path):
         _require(path)
         return _checked(_connect(path), path)
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """An existing file, for reading only: whoever writes to it is not disturbed."""
+    """An existing file, for reading only: a process that writes to it is not disturbed."""
     with explaining(path):
         _require(path)
         try:
@@ -120,7 +120,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
                 raise
-        # A kill in the middle of a write leaves something to be undone, which a reader may not: whoever may write does it.
+        # A kill in the middle of a write leaves something to roll back, which a reader may not do: a writer does it.
         _checked(_connect(path), path).close()
         return _checked(_connect_to_read(path), path)
 
@@ -156,7 +156,7 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 def insert(
     database: sqlite3.Connection, table: str, columns: Sequence[str], values: Sequence[Any], **same: int
 ) -> int:
-    """Insert rows whose `values` come one after the other, leaving rows that exist alone. Says how many were inserted.
+    """Insert rows whose `values` come one after the other, leaving existing rows alone. Returns how many were inserted.
 
     `same` are columns that have one value in all of them.
     """
@@ -191,7 +191,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     database.execute("PRAGMA journal_mode = WAL")
     # A kill loses nothing, a power failure the last moments: no fsync for every batch.
     database.execute("PRAGMA synchronous = NORMAL")
-    # `Journal.note_progress` moves the log to the file, beside the writing; this is for who does not call it.
+    # `Journal.note_progress` moves the log to the file, beside the writing; this is for callers that do not call it.
     database.execute("PRAGMA wal_autocheckpoint = 25000")
     return database
 
@@ -221,11 +221,11 @@ def _checked(database: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 def _explained(path: Path, error: sqlite3.Error | OSError) -> OpsError:
     code = (
         getattr(error, "sqlite_errorcode", None) or 0
-    ) & 0xFF  # the rest of the number says more than we need
+    ) & 0xFF  # the rest of the number is SQLite's extended code
     if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         return OpsError(
             f"The journal {path} cannot be written: the disk is full.",
-            hint=f"Make room, then: whatschat-ops ws broadcast --resume {path.stem}",
+            hint=f"Free some space, then: whatschat-ops ws broadcast --resume {path.stem}",
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such table" in str(error):
         return OpsError(

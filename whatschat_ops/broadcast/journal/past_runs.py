@@ -1,4 +1,4 @@
-"""Past runs: list, read, take up again, delete. Reading works while a process works on the run."""
+"""Past runs: list, read, resume, delete. Reading works while a process works on the run."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def resume(
     callback_url: str,
     retry_failed: bool = False,
 ) -> Journal | None:
-    """Take a run up again, a finished one for the rows that could not be deleted. None: there is nothing to do.
+    """Resume a run, a finished one for the rows that could not be deleted. None: there is nothing to do.
 
     Raises UsageError when there is no such run or it belongs to another environment, stack, table or endpoint, OpsError
     when another process works on it.
@@ -76,9 +76,9 @@ def resume(
         )
     if begun_at != callback_url:
         raise UsageError(
-            f"The broadcast {run_id} was begun through {begun_at}, and the endpoint is {callback_url} now: "
-            "to that one, its connections are gone.",
-            hint="Begin a new one: whatschat-ops ws broadcast",
+            f"The broadcast {run_id} was started through {begun_at}, but the endpoint is {callback_url} now, "
+            "which knows none of its connections.",
+            hint="Start a new one: whatschat-ops ws broadcast",
         )
     left = run.not_pruned or (retry_failed and run.failed)
     if run.state is RunState.FINISHED and not left:
@@ -107,7 +107,7 @@ def delete_run(directory: Path, run_id: str) -> None:
 
 
 def delete_old_runs(directory: Path, keep: int = KEEP_FINISHED) -> Sequence[str]:
-    """Delete finished runs but the newest `keep`; says which. What is interrupted or cannot be read stays."""
+    """Delete finished runs except the newest `keep`; returns which. What is interrupted or cannot be read stays."""
     finished = [run.run_id for run in list_runs(directory)[0] if run.state is RunState.FINISHED]
     for run_id in finished[keep:]:
         delete_run(directory, run_id)

@@ -1,4 +1,4 @@
-"""What a broadcast came to: the counts, and the exit code that they make. Pure; durations in seconds, sizes in bytes."""
+"""What a broadcast came to: the counts, and the exit code that follows. Pure; durations in seconds, sizes in bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Pruning(StrEnum):
 class Counts:
     """Connections by how they stand. `listed == delivered + gone + failed + pending`.
 
-    Among the `gone`: `pruned` rows are deleted, `rewritten` ones stay because somebody wrote them anew since, and
+    Among the `gone`: `pruned` rows are deleted, `rewritten` ones stay because they were written again since, and
     `prune_failed` ones stay because DynamoDB refused. `in_doubt` counts how often a connection that may have
     got the message is sent to again: it had been begun by a part of the run that died before it wrote down how that ended,
     or an attempt had no answer. At most so many second copies arrive.
@@ -103,9 +103,9 @@ class Part:
 class RunSummary:
     """A run as it stands. `connections == delivered + gone + failed + pending`, and all of them when the list is complete.
 
-    The rows of `gone` connections are `pruned`, `rewritten` by somebody since, or `not_pruned` (and why).
+    The rows of `gone` connections are `pruned`, `rewritten` since, or `not_pruned` (and why).
     `duration_s` is the time in which a process worked on it, `rate_per_s` what ended in that time. `metered_messages`
-    is what AWS bills: one for every 32 KB begun of every delivered message.
+    is what AWS bills: one for every started 32 KB of every delivered message.
     """
 
     run_id: str

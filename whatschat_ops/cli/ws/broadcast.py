@@ -243,7 +243,7 @@ def _carry_out(
     _collect_rarely()
     try:
         with progress.shown():
-            summary = work.carry_on(
+            summary = work.work_on(
                 journal,
                 policy,
                 say=progress.say,
