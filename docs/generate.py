@@ -33,7 +33,8 @@ HEADER = """\
 Generated from `--help` by `python docs/generate.py`.
 
 Every command takes the options of the first table, before or after its name. Results go to stdout, everything else to
-stderr; with `--json` an error is `{"error": {"code", "message", "hint"}}` on stdout.
+stderr; with `--json` an error is `{"error": {"code", "message", "hint", "argv"}}` on stdout: `argv` is the command of the
+hint as a list, ready to run, or null.
 """
 EXIT_CODES = {
     ExitCode.DONE: "done, or nothing to do",

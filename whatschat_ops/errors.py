@@ -11,21 +11,50 @@
         ├── CredentialsError             no, wrong or expired credentials
         ├── PermissionDenied             403: IAM does not allow the call
         ├── NotFound                     404
+        │   └── NotProvisioned           something that provisioning creates is not there
         ├── Gone                         410: the WebSocket connection no longer exists
         ├── Conflict                     409: it exists already, or is being changed
         ├── Throttled                    429
         ├── Rejected                     400, 413, 422: AWS does not accept the request
         └── Unavailable                  5xx, timeouts, connection refused
 
-A message is `{what happened}: {why}`; a hint is what to do next, if possible a command.
+A message is `{what happened}: {why}`; a hint is what to do next, if possible a command. A hint that
+follows from the kind of error is not given here but by the command line (`cli/advice.py`).
 """
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Final
 
-PROVISION_HINT: Final = "whatschat-ops provision"
+PROGRAM: Final = "whatschat-ops"
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What to do next: a command of this program, words, or words that introduce the command.
+
+    `argv` is without the program's name, and without the options that lead to an environment: they are added when it is shown.
+    `other` is a command that one may choose instead.
+    """
+
+    argv: tuple[str, ...] = ()
+    text: str = ""
+    other: tuple[str, ...] = ()
+
+    def words(self, typed: Callable[[tuple[str, ...]], tuple[str, ...]]) -> str:
+        """The hint as a person reads it; `typed` makes the whole command line of a command."""
+        commands = ", or: ".join(shlex.join(typed(argv)) for argv in (self.argv, self.other) if argv)
+        return ": ".join(filter(None, (self.text, commands)))
+
+    def __str__(self) -> str:
+        return self.words(lambda argv: (PROGRAM, *argv))
+
+
+PROVISION: Final = Hint(("provision",))
 """The hint when a part of the stack is missing."""
 
 
@@ -46,10 +75,10 @@ class OpsError(Exception):
     code: ClassVar[str] = "failed"
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: Hint | str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = Hint(text=hint) if isinstance(hint, str) else hint
 
 
 class UsageError(OpsError):
@@ -103,7 +132,7 @@ class AwsError(OpsError):
     code = "aws"
 
     def __init__(
-        self, message: str, *, hint: str | None = None, aws_code: str = "", operation: str = ""
+        self, message: str, *, hint: Hint | str | None = None, aws_code: str = "", operation: str = ""
     ) -> None:
         super().__init__(message, hint=hint)
         self.aws_code = aws_code
@@ -126,6 +155,10 @@ class NotFound(AwsError):
     """The thing does not exist."""
 
     code = "not_found"
+
+
+class NotProvisioned(NotFound):
+    """The stack, or the part of it that is needed, does not exist: provisioning creates it."""
 
 
 class Gone(AwsError):

@@ -91,7 +91,7 @@ def test_a_denied_statement_names_the_permission(aws: Aws, dynamodb: Stubber) ->
     with pytest.raises(PermissionDenied, match="why") as caught:
         RowPruner(aws, TABLE)([ROW])
     assert caught.value.hint is not None
-    assert "dynamodb:PartiQLDelete" in caught.value.hint
+    assert "dynamodb:PartiQLDelete" in str(caught.value.hint)
 
 
 def test_a_statement_that_aws_does_not_understand_is_an_error(aws: Aws, dynamodb: Stubber) -> None:

@@ -96,7 +96,7 @@ def test_no_credentials_at_all_says_what_to_do() -> None:
     with pytest.raises(CredentialsError) as caught:
         connect(AwsTarget(region="us-east-1")).client("sts").get_caller_identity()
 
-    assert caught.value.hint is not None and "--profile" in caught.value.hint
+    assert caught.value.hint is not None and "--profile" in str(caught.value.hint)
 
 
 def test_unknown_profile_is_a_credentials_error() -> None:

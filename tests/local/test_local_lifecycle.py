@@ -151,7 +151,7 @@ def test_start_on_a_port_that_was_asked_for_and_is_taken_is_refused() -> None:
             service.ensure_running(port=port, say=silent)
     assert f"Port {port}" in caught.value.message
     assert f"process {os.getpid()}" in caught.value.message
-    assert "WHATSCHAT_LOCAL_PORT" in (caught.value.hint or "")
+    assert "WHATSCHAT_LOCAL_PORT" in str(caught.value.hint)
 
 
 @pytest.fixture

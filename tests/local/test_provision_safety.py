@@ -273,7 +273,7 @@ def test_renamed_table_is_deleted_with_a_warning_and_never_when_protected(
     own_aws.client("dynamodb").update_table(TableName="websocket-connections", DeletionProtectionEnabled=True)
     with pytest.raises(Conflict, match="deletion protection is on") as caught:
         renamed.apply(renamed.plan())
-    assert "--delete-data" in (caught.value.hint or "")
+    assert "--delete-data" in str(caught.value.hint)
     assert "sockets" not in what_is_there(own_aws)["tables"]
 
     renamed.apply(renamed.plan(delete_data=True))
@@ -339,7 +339,7 @@ def test_foreign_thing_of_every_kind_is_refused_and_adopted_on_demand(
         "api.websocket",
         "function.connect",
     }
-    assert all("--adopt" in (step.hint or "") for step in refused.blocked)
+    assert all("--adopt" in str(step.hint) for step in refused.blocked)
     writes = writes_of(stack.aws)
     with pytest.raises(Conflict, match="does not carry the tag"):
         stack.apply(refused)

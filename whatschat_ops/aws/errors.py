@@ -74,7 +74,7 @@ def translate(operation: str, status: int, error: Mapping[str, Any]) -> AwsError
     kind = _BY_CODE.get(code) or _by_status(code, status)
     return kind(
         f"{operation}: {redact(text)} ({code})",
-        hint=_hint(kind, operation),
+        hint=_hint(kind),
         aws_code=code,
         operation=operation,
     )
@@ -89,11 +89,9 @@ def _by_status(code: str, status: int) -> type[AwsError]:
     return by_status.get(status) or (Unavailable if status >= 500 else Rejected)
 
 
-def _hint(kind: type[AwsError], operation: str) -> str | None:
+def _hint(kind: type[AwsError]) -> str | None:
     hints: Mapping[type[AwsError], str] = {
         CredentialsError: "Check which identity is used: aws sts get-caller-identity, or name one with --profile.",
-        PermissionDenied: f"The identity needs an IAM policy that allows {operation}. "
-        "See: whatschat-ops iam policies operator",
         Throttled: "Wait a little and run the same command again.",
         Unavailable: "Run the same command again; if it stays, see https://health.aws.amazon.com.",
     }

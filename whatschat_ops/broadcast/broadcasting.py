@@ -29,7 +29,7 @@ from whatschat_ops.broadcast.message import Message
 from whatschat_ops.broadcast.pruning import RowPruner
 from whatschat_ops.broadcast.run import OnProgress, run_broadcast
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import UsageError
+from whatschat_ops.errors import Hint, UsageError
 from whatschat_ops.sender.model import Credentials, SendPolicy
 from whatschat_ops.stack.outputs import StackOutputs, endpoint_is_own
 
@@ -182,7 +182,7 @@ def latest_unfinished(directory: Path, environment: str, *, retry_failed: bool =
             return run.run_id
     raise UsageError(
         f"There is no broadcast of the environment {environment} to resume.",
-        hint="whatschat-ops ws broadcasts list",
+        hint=Hint(("ws", "broadcasts", "list")),
     )
 
 

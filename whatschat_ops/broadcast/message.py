@@ -9,16 +9,15 @@ sent as it was written: fields are added to the text, which is not rewritten.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from whatschat_ops.errors import UsageError
+from whatschat_ops.errors import Hint, UsageError
 from whatschat_ops.handlers.limits import MAX_TYPE_CHARACTERS
 from whatschat_ops.message_size import check_size, metered_messages
 
-_EXAMPLE = 'whatschat-ops ws broadcast --type notice "Back in 5 minutes"'
+_EXAMPLE = Hint(("ws", "broadcast", "--type", "notice", "Back in 5 minutes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +103,12 @@ def _object(given: str, *, required: bool) -> Mapping[str, Any] | None:
 
 def _not_json(given: str, why: str) -> UsageError:
     if given.lstrip()[0] in "[{":
-        hint = "Correct the JSON, or send it as text with --text."
+        hint = Hint(text="Correct the JSON, or send it as text with --text.")
     else:
-        words = shlex.quote(given) if len(given) <= 60 and given.isprintable() else '"..."'
-        hint = f"whatschat-ops ws broadcast --type notice {words} (or --text, to send it as it is)"
+        words = given if len(given) <= 60 and given.isprintable() else "..."
+        hint = Hint(
+            ("ws", "broadcast", "--type", "notice", words), "Add --text to send it as it is, or a type"
+        )
     return UsageError(f"The message is not JSON ({why}): {_shortened(given)}", hint=hint)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
-from whatschat_ops.errors import PROVISION_HINT, Conflict, NotFound
+from whatschat_ops.errors import Conflict, NotFound, NotProvisioned
 from whatschat_ops.quotas import CHIME_UNATTENDED_S
 
 PENDING_PREFIX = "pending#"
@@ -112,9 +112,8 @@ class MeetingLedger:
         try:
             yield self._aws.client("dynamodb")
         except NotFound as error:
-            raise NotFound(
+            raise NotProvisioned(
                 f"The meeting ledger is not available: the table {self._table} does not exist in {self._aws.region}.",
-                hint=PROVISION_HINT,
                 aws_code=error.aws_code,
                 operation=error.operation,
             ) from error

@@ -65,7 +65,6 @@ class RegionRouter:
 def _explained(error: NotFound, region: str) -> NotFound:
     return NotFound(
         f"{error.message} in {region}: it has ended, or was created in another control Region.",
-        hint="whatschat-ops chime meeting list --all",
         aws_code=error.aws_code,
         operation=error.operation,
     )

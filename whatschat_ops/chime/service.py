@@ -140,7 +140,6 @@ class ChimeService:
         if not candidates:
             raise NotFound(
                 f"Meeting {reference!r} not found: it is neither a meeting id nor an external id in the ledger.",
-                hint="whatschat-ops chime meeting list --all",
             )
         return candidates[0].meeting_id
 
@@ -231,5 +230,4 @@ def _require_attendee_id(attendee_id: str) -> None:
     if not ids.is_guid(attendee_id):
         raise UsageError(
             f"{attendee_id!r} is not an attendee id.",
-            hint="whatschat-ops chime attendee list MEETING shows them.",
         )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whatschat_ops.cli.advice import advise
 from whatschat_ops.cli.command import command
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.errors import ChecksFailed
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def doctor(
 
     checks = guide_checks(run.settings, run.aws, area=area)
     with run.out.status("Examining the stack"):
-        results = [_placed(run, result) for result in run_checks(checks)]
-    run.out.result(results, _render)
+        results = run_checks(checks, advise=lambda error: advise(error, "doctor"))
+    run.out.result(results, lambda results: _render(run.out, results))
     failed = [result.name for result in results if result.status is Status.FAIL]
     if failed and not run.out.as_json:
         raise ChecksFailed(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}.")
@@ -48,11 +49,7 @@ def doctor(
         raise typer.Exit(ChecksFailed.exit_code)
 
 
-def _placed(run: Run, result: CheckResult) -> CheckResult:
-    return replace(result, fix=run.out.placed(result.fix)) if result.fix else result
-
-
-def _render(results: list[CheckResult]) -> Any:
+def _render(out: Output, results: list[CheckResult]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
@@ -67,5 +64,5 @@ def _render(results: list[CheckResult]) -> Any:
         text, style = marks[result.status]
         table.add_row(Text(text, style=style), result.name, Text(result.detail))
         if result.fix:
-            table.add_row("", "", Text(f"Fix: {result.fix}", style="bold"))
+            table.add_row("", "", Text(f"Fix: {out.suggestion(result.fix)}", style="bold"))
     return table

@@ -14,11 +14,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from whatschat_ops import __version__
+from whatschat_ops.cli.advice import advise
 from whatschat_ops.cli.command import root_callback
 from whatschat_ops.cli.commands import MODULES, modules_for
 from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.interrupts import terminate_as_interrupted
-from whatschat_ops.errors import ExitCode, Interrupted, OpsError, UsageError
+from whatschat_ops.errors import PROGRAM, ExitCode, Hint, Interrupted, OpsError, UsageError
 
 # Typer brings its own copy of Click since 0.2x and used the installed one before: this is the class of either.
 _CliUsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -27,7 +28,7 @@ _CliUsageError: type[Exception] = typer.BadParameter.__mro__[1]
 def build_app(modules: Sequence[str] = MODULES) -> typer.Typer:
     """The command line, of all modules or of some."""
     app = typer.Typer(
-        name="whatschat-ops",
+        name=PROGRAM,
         help="Provision, operate, test, price and diagnose the AWS side of WhatsChat: a WebSocket API with "
         "Lambda functions, and Chime SDK meetings.\n\nStart with: [bold]whatschat-ops provision[/bold] "
         "(runs on this machine; no AWS account needed).",
@@ -66,7 +67,7 @@ def main(arguments: list[str]) -> int:
     run = Run()
     try:
         result = typer.main.get_command(build_app(modules_for(arguments))).main(
-            args=arguments, prog_name="whatschat-ops", standalone_mode=False, obj=run
+            args=arguments, prog_name=PROGRAM, standalone_mode=False, obj=run
         )
     except (typer.Abort, KeyboardInterrupt):
         return _fail(run, Interrupted("Interrupted."))
@@ -91,15 +92,15 @@ def main(arguments: list[str]) -> int:
 def _as_usage_error(error: Any, arguments: list[str]) -> UsageError:
     from whatschat_ops.quotas import CONNECTION_ID_PATTERN
 
-    path = error.ctx.command_path if error.ctx else "whatschat-ops"
+    path = error.ctx.command_path.split()[1:] if error.ctx else ()
     ids = [
         argument
         for argument in arguments
         if argument.startswith("-") and re.fullmatch(CONNECTION_ID_PATTERN, argument)
     ]
     if ids and "--" not in arguments:  # API Gateway's ids may begin with a dash, as options do
-        return UsageError(f"{ids[0]} looks like an option.", hint=f"{path} -- {ids[0]}")
-    return UsageError(_in_plain_words(error.format_message()), hint=f"{path} --help")
+        return UsageError(f"{ids[0]} looks like an option.", hint=Hint((*path, "--", ids[0])))
+    return UsageError(_in_plain_words(error.format_message()), hint=Hint((*path, "--help")))
 
 
 _VALIDATOR_WORDS = (
@@ -128,5 +129,6 @@ def _as_bug(error: Exception) -> OpsError:
 def _fail(run: Run, error: OpsError) -> int:
     if run.options.debug:
         traceback.print_exc(file=run.out.stderr)
+    error.hint = advise(error, run.command_path.partition(" ")[2])
     run.out.fail(error)
     return error.exit_code

@@ -7,7 +7,6 @@ it, so that a command pays only for what it needs. `main` makes the run and puts
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -55,9 +54,9 @@ class CommonOptions:
         return {option: str(value) for option, value in named.items() if value is not None}
 
     @property
-    def place_words(self) -> str:
-        """The same as they are typed."""
-        return " ".join(f"{option} {shlex.quote(value)}" for option, value in self.place.items())
+    def place_words(self) -> tuple[str, ...]:
+        """The same as words of a command line."""
+        return tuple(word for item in self.place.items() for word in item)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import typer
 
 from whatschat_ops.cli.command import command
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import ExitCode, UsageError
+from whatschat_ops.errors import ExitCode, Hint, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.sockets.tokens import Inspection
@@ -104,7 +104,7 @@ def _claims(pairs: list[str]) -> dict[str, Any]:
         if not key or not equals:
             raise UsageError(
                 f"--claim takes KEY=VALUE, not {pair!r}.",
-                hint="whatschat-ops token mint --user alice --claim role=admin",
+                hint=Hint(("token", "mint", "--user", "alice", "--claim", "role=admin")),
             )
         try:
             claims[key] = json.loads(value, parse_constant=_not_json)
@@ -123,7 +123,7 @@ def _token_text(token: str | None) -> str:
     if token is None and sys.stdin.isatty():
         raise UsageError(
             "There is no token to inspect.",
-            hint="whatschat-ops token mint --user alice | whatschat-ops token inspect",
+            hint=Hint(("token", "mint", "--user", "alice"), "Name it, or pipe it in, for example from"),
         )
     return sys.stdin.read()
 

@@ -15,7 +15,7 @@ from typing import Any
 from whatschat_ops.config.located import DEFAULT, Located, Origin, read_yaml
 from whatschat_ops.config.section import Section, validate
 from whatschat_ops.config.settings import Settings
-from whatschat_ops.errors import ConfigError
+from whatschat_ops.errors import ConfigError, Hint
 
 TABLE_KEY = "connections.table_name"
 
@@ -87,7 +87,7 @@ def load_settings(
     if "local.enabled" not in values:
         values["local.enabled"] = Located(_is_embedded(values), DEFAULT)
     settings = validate(
-        Settings, values, hint="whatschat-ops config reference  # every key and what it may be"
+        Settings, values, hint=Hint(("config", "reference"), "See every key and what it may be")
     )
     origins = {key: values[key].origin if key in values else DEFAULT for key in flatten(settings)}
     return LoadedSettings(settings, origins, path)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 import msgspec
 
 from whatschat_ops.config.located import DEFAULT, Located, Origin
-from whatschat_ops.errors import ConfigError
+from whatschat_ops.errors import ConfigError, Hint
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +54,7 @@ _KINDS = {
 """msgspec's names of types, and ours."""
 
 
-def validate(model: type[Model], values: Mapping[str, Located], *, hint: str | None = None) -> Model:
+def validate(model: type[Model], values: Mapping[str, Located], *, hint: Hint | None = None) -> Model:
     """The model made of dotted keys. Raises ConfigError with one line per problem, each with its origin."""
     tree = _tree(model, values, hint)
     try:
@@ -81,7 +81,7 @@ def _convert(value: Any, kind: type[Model]) -> Model:
     return msgspec.convert(value, kind, strict=False, dec_hook=lambda own, found: own.parse(found))
 
 
-def _tree(model: type[Section], values: Mapping[str, Located], hint: str | None) -> dict[str, Any]:
+def _tree(model: type[Section], values: Mapping[str, Located], hint: Hint | None) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for key, item in values.items():
         if item.value is None and known_keys(model, key):

@@ -15,7 +15,7 @@ from typing import Any
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config.names import USER_INDEX
-from whatschat_ops.errors import PROVISION_HINT, Conflict, NotFound
+from whatschat_ops.errors import Conflict, NotFound, NotProvisioned
 
 _MILLISECONDS_FROM = 100_000_000_000
 """A number above this is a time in ms (as seconds it would lie after the year 5000)."""
@@ -138,9 +138,8 @@ class ConnectionStore:
         try:
             yield
         except NotFound as error:
-            raise NotFound(
+            raise NotProvisioned(
                 f"There is no connections table {self._table}: {error.message}",
-                hint=PROVISION_HINT,
                 aws_code=error.aws_code,
                 operation=error.operation,
             ) from error

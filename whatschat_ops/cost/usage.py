@@ -13,6 +13,7 @@ from msgspec import Meta, field
 
 from whatschat_ops.config.located import Located, Origin, read_yaml
 from whatschat_ops.config.section import Section, validate
+from whatschat_ops.errors import Hint
 from whatschat_ops.pricing.amounts import Amount
 from whatschat_ops.quotas import (
     MAX_FUNCTION_MEMORY_MB,
@@ -167,4 +168,4 @@ def load_usage(path: Path | None, flags: Mapping[str, tuple[str, Any]]) -> Usage
     values = read_yaml(path) if path is not None else {}
     for key, (flag, value) in flags.items():
         values[key] = Located(value, Origin(f"flag {flag}"))
-    return validate(Usage, values, hint="whatschat-ops cost estimate --help")
+    return validate(Usage, values, hint=Hint(("cost", "estimate", "--help")))

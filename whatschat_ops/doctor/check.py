@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
-from whatschat_ops.errors import OpsError
+from whatschat_ops.errors import Hint, OpsError
 from whatschat_ops.stack.iam_check import MissingPermission, PermissionCheck
 
 
@@ -28,7 +28,7 @@ class CheckResult:
     question: str
     status: Status
     detail: str
-    fix: str | None = None
+    fix: Hint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Finding:
 
     status: Status
     detail: str
-    fix: str | None = None
+    fix: Hint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,22 @@ class Check:
     examine: Callable[[], Finding]
 
 
-def run_checks(checks: Sequence[Check], *, concurrency: int = 8) -> list[CheckResult]:
-    """Run the checks in parallel; results in the order of `checks`."""
+Advise = Callable[[OpsError], Hint | None]
+
+
+def run_checks(
+    checks: Sequence[Check], *, advise: Advise = lambda error: error.hint, concurrency: int = 8
+) -> list[CheckResult]:
+    """Run the checks in parallel; results in the order of `checks`. `advise` gives the fix of an error that a check raised."""
     with ThreadPoolExecutor(max_workers=concurrency) as pool:
-        return list(pool.map(_run, checks))
+        return list(pool.map(lambda check: _run(check, advise), checks))
 
 
-def _run(check: Check) -> CheckResult:
+def _run(check: Check, advise: Advise) -> CheckResult:
     try:
         finding = check.examine()
     except OpsError as error:
-        finding = Finding(Status.FAIL, error.message, error.hint)
+        finding = Finding(Status.FAIL, error.message, advise(error))
     return CheckResult(check.name, check.question, finding.status, finding.detail, finding.fix)
 
 
@@ -68,22 +73,26 @@ def ok(detail: str) -> Finding:
     return Finding(Status.OK, detail)
 
 
-def fail(detail: str, fix: str) -> Finding:
+def fail(detail: str, fix: Hint | str) -> Finding:
     """The check failed; `fix` is what to do."""
-    return Finding(Status.FAIL, detail, fix)
+    return Finding(Status.FAIL, detail, _hint(fix))
 
 
-def warn(detail: str, fix: str) -> Finding:
+def warn(detail: str, fix: Hint | str) -> Finding:
     """It works, but needs attention."""
-    return Finding(Status.WARN, detail, fix)
+    return Finding(Status.WARN, detail, _hint(fix))
 
 
 def skip(detail: str, fix: str | None = None) -> Finding:
     """The check could not be made."""
-    return Finding(Status.SKIP, detail, fix)
+    return Finding(Status.SKIP, detail, _hint(fix) if fix else None)
 
 
-def judge_permissions(found: PermissionCheck, fix: str) -> Finding:
+def _hint(fix: Hint | str) -> Hint:
+    return Hint(text=fix) if isinstance(fix, str) else fix
+
+
+def judge_permissions(found: PermissionCheck, fix: Hint) -> Finding:
     """Whether a principal has the permissions of its component; `fix` adds those that are missing."""
     who = f"The {found.principal_type} {found.principal}"
     if found.missing:
@@ -91,7 +100,7 @@ def judge_permissions(found: PermissionCheck, fix: str) -> Finding:
     if found.unknown:
         return warn(
             f"{who} has permissions that depend on the request: {_words(found.unknown)}.",
-            "Check the conditions of its policies: whatschat-ops iam check",
+            Hint(("iam", "check"), "Check the conditions of its policies"),
         )
     if found.decided_by != "iam":
         return warn(

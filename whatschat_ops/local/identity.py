@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from whatschat_ops.errors import LocalError
+from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local.layout import write_private
 from whatschat_ops.redaction import Secret
 
@@ -42,7 +42,7 @@ def read_access_key(path: Path) -> AccessKey | None:
     except (ValueError, KeyError, TypeError) as error:
         raise LocalError(
             f"The access key of the embedded AWS cannot be read: {path} is damaged.",
-            hint="whatschat-ops local reset",
+            hint=Hint(("local", "reset")),
         ) from error
 
 

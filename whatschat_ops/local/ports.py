@@ -15,7 +15,7 @@ import time
 from typing import Final
 
 from whatschat_ops.config.settings import DEFAULT_LOCAL_PORT
-from whatschat_ops.errors import LocalError
+from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local.layout import HOST, Layout, write_private
 
 DEFAULT_PORT = DEFAULT_LOCAL_PORT
@@ -99,9 +99,9 @@ def _owner(port: int) -> str | None:
     return None
 
 
-def _other_port(port: int) -> str:
+def _other_port(port: int) -> Hint:
     other = port + 1 if port < 65_535 else DEFAULT_PORT
-    return (
-        f"whatschat-ops local start --port {other}"
-        f"  # or WHATSCHAT_LOCAL_PORT={other}, or local.port in the configuration file"
+    return Hint(
+        ("local", "start", "--port", str(other)),
+        f"Set WHATSCHAT_LOCAL_PORT={other}, or local.port in the configuration file, or run",
     )

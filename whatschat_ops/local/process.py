@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from whatschat_ops.errors import LocalError
+from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local.layout import EXIT_PORT_TAKEN, HOST, Layout, process_environment
 from whatschat_ops.local.ports import POLL_S, PortTaken
 
@@ -110,7 +110,7 @@ def wait_until_healthy(child: subprocess.Popen[bytes], layout: Layout, port: int
         if child.returncode is not None:
             raise LocalError(
                 f"The embedded AWS ended at once (exit code {child.returncode}): {last_words(layout)}",
-                hint="whatschat-ops local logs  # or, to lose all and start anew: whatschat-ops local reset",
+                hint=Hint(("local", "logs"), "local reset deletes everything and starts again; first see"),
             )
         health = ask_health(port)
         if health is not None and health.get("pid") == child.pid:
@@ -120,7 +120,7 @@ def wait_until_healthy(child: subprocess.Popen[bytes], layout: Layout, port: int
     child.wait()
     raise LocalError(
         f"The embedded AWS did not answer within {timeout_s:.0f} s: {last_words(layout)}",
-        hint="whatschat-ops local logs",
+        hint=Hint(("local", "logs")),
     )
 
 

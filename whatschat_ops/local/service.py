@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from whatschat_ops.errors import LocalError
+from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local import ports, process
 from whatschat_ops.local.identity import read_access_key
 from whatschat_ops.local.layout import HOST, Layout
@@ -127,7 +127,7 @@ def _start(layout: Layout, port: int, say: Say) -> process.ServiceProcess:
     if found is None:
         raise LocalError(
             f"The embedded AWS ended after its start: {process.last_words(layout)}",
-            hint="whatschat-ops local logs",
+            hint=Hint(("local", "logs")),
         )
     return found
 
@@ -138,14 +138,16 @@ def _service(
     if port is not None and found.port != port:
         raise LocalError(
             f"The embedded AWS of {layout.root} runs on port {found.port} already, not on {port}.",
-            hint=f"whatschat-ops local stop, or use --port {found.port}. "
-            "Another WHATSCHAT_OPS_STATE_DIR gives a second one.",
+            hint=Hint(
+                ("local", "stop"),
+                f"Use --port {found.port}, set another WHATSCHAT_OPS_STATE_DIR for a second one, or stop it",
+            ),
         )
     key = read_access_key(layout.credentials_file)
     if key is None:
         raise LocalError(
             f"The access key of the embedded AWS is gone: {layout.credentials_file} does not exist.",
-            hint="whatschat-ops local stop && whatschat-ops local start",
+            hint=Hint(("local", "stop"), "Restart it; first"),
         )
     return LocalService(
         endpoint_url=f"http://{HOST}:{found.port}",
@@ -223,7 +225,7 @@ def _look(layout: Layout) -> tuple[process.ServiceProcess | None, Mapping[str, A
         if time.monotonic() > deadline:
             raise LocalError(
                 f"The embedded AWS (process {found.pid}) runs but does not answer on port {found.port}.",
-                hint="whatschat-ops local stop && whatschat-ops local start",
+                hint=Hint(("local", "stop"), "Restart it; first"),
             )
         time.sleep(ports.POLL_S)  # a process that has just been killed is there for a moment
     return None, {}

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from whatschat_ops.config.located import Located, Origin, read_yaml
 from whatschat_ops.config.section import Section, validate
+from whatschat_ops.errors import Hint
 from whatschat_ops.pricing.amounts import Amount, PositiveAmount
 
 CARDS = Path(__file__).with_name("cards")
@@ -98,7 +99,7 @@ def aws_card(overrides: Path | None = None) -> RateCard:
         given = read_yaml(overrides)
         values.update(given)
         values.update(_sources(given, overrides))
-    return validate(RateCard, values, hint="whatschat-ops cost rates --json  # every rate")
+    return validate(RateCard, values, hint=Hint(("cost", "rates", "--json"), "See every rate"))
 
 
 def _sources(given: Mapping[str, Located], path: Path) -> dict[str, Located]:

@@ -142,9 +142,8 @@ def _raise_failures(outcome: Walk[None], done: Sequence[str], changing: Collecti
             raise error
     missing = [address for address in outcome.not_started if address in changing]
     counts = f"{len(done)} of {len(changing)} steps are done"
-    again = "Run the same command again: it goes on from here."
     if missing and not errors:
-        raise Interrupted(f"Interrupted: {counts}.", hint=again)
+        raise Interrupted(f"Interrupted: {counts}.")
     if not errors:
         return
     first = next(iter(errors.values()))
@@ -154,5 +153,4 @@ def _raise_failures(outcome: Walk[None], done: Sequence[str], changing: Collecti
     skipped = (
         f"; {len(outcome.skipped)} were skipped because they need what failed" if outcome.skipped else ""
     )
-    hint = first.hint if isinstance(first, OpsError) and first.hint else again
-    raise PartlyDone(f"{counts}{skipped}.\n{failures}", hint=hint)
+    raise PartlyDone(f"{counts}{skipped}.\n{failures}") from first

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from whatschat_ops.errors import Hint
 from whatschat_ops.provision.comparing import removed
 from whatschat_ops.provision.kind import Kind, Live
 from whatschat_ops.provision.steps import Action, Ownership, Resource, Step
@@ -28,7 +29,7 @@ class Leaving:
         if live is None:
             return Step(Action.NO_OP, resource, note="absent")
         if (reason := self._kept(resource)) is not None:
-            return Step(Action.NO_OP, resource, live, note=f"kept: {reason}")
+            return Step(Action.NO_OP, resource, live, kept=reason)
         if live.protected and not self.ownership.delete_data:
             return protected(resource, live)
         goes_with = self._goes_with(resource)
@@ -81,5 +82,5 @@ def protected(resource: Resource, live: Live) -> Step:
         resource,
         live,
         reason=f"{live.id} is not deleted: {live.protected}",
-        hint="Add --delete-data to delete it with everything in it.",
+        hint=Hint(text="Add --delete-data to delete it with everything in it."),
     )

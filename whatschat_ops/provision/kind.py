@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from whatschat_ops.errors import Hint
+
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -46,7 +48,7 @@ class Live:
     `id` is what a person would look for (an ARN, an id). `fields` are comparable with the desired ones, `outputs`
     are what only the world knows. `owner` is the value of the owner's tag, None when there is none. `protected` says
     why it must not be deleted lightly. `held` says why a person's hand is on it: while that is so a change is refused,
-    and `release` is the way out. `note` is what a person should know before it is changed.
+    and `release` says how to end that. `note` is what a person should know before it is changed.
     """
 
     id: str
@@ -55,7 +57,7 @@ class Live:
     owner: str | None = None
     protected: str | None = None
     held: str | None = None
-    release: str | None = None
+    release: Hint | None = None
     note: str | None = None
 
 

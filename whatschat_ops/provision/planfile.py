@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from whatschat_ops import __version__
-from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.errors import Hint, OpsError, UsageError
 from whatschat_ops.provision.report import PlanReport, report
 from whatschat_ops.provision.steps import Plan, Resource
 from whatschat_ops.redaction import Secret
@@ -59,10 +59,10 @@ class PlanFile:
     fingerprint: str
     plan: PlanReport
 
-    def require_same(self, made: Plan, place: str, settings: str, again: str) -> bool:
+    def require_same(self, made: Plan, place: str, settings: str, again: Hint) -> bool:
         """Whether `made` is this very plan; False when nothing of it is left to do.
 
-        Raises OpsError, with the command `again` as its hint, when it would do something else.
+        Raises OpsError, with `again` as its hint, when it would do something else.
         """
         stack = made.owner
         if (self.plan.stack, self.place) != (stack, place):
@@ -129,18 +129,15 @@ def load_plan(path: Path) -> PlanFile:
     """The plan in a file. Raises UsageError when there is none."""
     from pydantic import TypeAdapter, ValidationError
 
-    hint = f"whatschat-ops plan --out {path}"
-    if path.suffix in (".yaml", ".yml"):
-        hint = f"whatschat-ops provision --config {path}"
     try:
         return TypeAdapter(PlanFile).validate_json(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"The plan {path} cannot be read: {error.strerror}.", hint=hint) from error
+        raise UsageError(f"The plan {path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         why = f"{where}: {first['msg']}" if where else first["msg"]
-        raise UsageError(f"{path} is not a plan that this version can read: {why}.", hint=hint) from error
+        raise UsageError(f"{path} is not a plan that this version can read: {why}.") from error
 
 
 def fingerprint(made: Plan, salt: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any
 
-from whatschat_ops.errors import NotFound
+from whatschat_ops.errors import Hint, NotProvisioned
 from whatschat_ops.provision.comparing import added, changed
 from whatschat_ops.provision.deleting import Leaving, protected
 from whatschat_ops.provision.kind import Kind, Live
@@ -32,14 +32,13 @@ def plan(
     unwanted: Iterable[Resource] = (),
     search: Callable[[], Iterable[Resource]] = tuple,
     only: Collection[str] | None = None,
-    provision_hint: str | None = None,
 ) -> Plan:
     """What has to be done so that `wanted` is there and `unwanted` (of ours) is not.
 
     `search` finds more that is unwanted, while the rest is read.
 
-    With `only`, steps are made for those addresses alone; what they refer to must exist already, else NotFound with
-    `provision_hint`. Raises what a read raises, and TypeError for a resource with a field that its kind does not declare.
+    With `only`, steps are made for those addresses alone; what they refer to must exist already, else
+    NotProvisioned. Raises what a read raises, and TypeError for a resource with a field that its kind does not declare.
     """
     resources = {resource.address: resource for resource in wanted}
     leaving = {resource.address: resource for resource in unwanted}
@@ -58,7 +57,7 @@ def plan(
     for address in order:
         if address in resources:
             planner.want(resources[address], frozen=only is not None and address not in only)
-    steps = planner.steps if only is None else _only(planner.steps, only, provision_hint)
+    steps = planner.steps if only is None else _only(planner.steps, only)
     first = frozenset(step.address for step in steps)
     deletions = Leaving(leaving, lives, kinds, ownership).steps(first)
     return Plan(_sorted([*steps, *deletions]), planner.outputs, ownership.owner)
@@ -174,14 +173,18 @@ class _Planner:
                 resource,
                 live,
                 reason=f"{live.id} belongs to the stack {live.owner}, not to {self._ownership.owner}",
-                hint="Give this environment a prefix of its own: prefix in its configuration file, or WHATSCHAT_PREFIX.",
+                hint=Hint(
+                    text="Give this environment a prefix of its own: prefix in its configuration file, or WHATSCHAT_PREFIX."
+                ),
             )
         return Step(
             Action.BLOCKED,
             resource,
             live,
             reason=f"{live.id} exists already and does not carry the tag of the stack {self._ownership.owner}",
-            hint="Take it over with --adopt (it is tagged and changed to fit), or choose other names with prefix.",
+            hint=Hint(
+                text="Take it over with --adopt (it is tagged and changed to fit), or choose other names with prefix."
+            ),
         )
 
     def _lookup(self, reference: Reference) -> Any:
@@ -197,14 +200,12 @@ class _Planner:
         return outputs
 
 
-def _only(steps: Iterable[Step], only: Collection[str], hint: str | None) -> list[Step]:
+def _only(steps: Iterable[Step], only: Collection[str]) -> list[Step]:
     """The steps of `only`. Everything else is needed, so it must exist."""
     chosen = []
     for step in steps:
         if step.address in only or step.action is Action.BLOCKED:
             chosen.append(replace(step, after=step.after & frozenset(only)))
         elif step.action in CHANGING:
-            raise NotFound(
-                f"{step.address} does not exist yet, and {', '.join(sorted(only))} need it.", hint=hint
-            )
+            raise NotProvisioned(f"{step.address} does not exist yet, and {', '.join(sorted(only))} need it.")
     return chosen

@@ -54,11 +54,13 @@ class StepReport:
     reason: str | None
     """Why it is replaced or blocked."""
     hint: str | None
-    """Of a blocked step: the way out, if possible the command to run; null for every other."""
+    """Of a blocked step: what to do, if possible the command to run; null for every other."""
     note: str | None
     """What a person should know about it."""
     destructive: bool
-    """Whether something that is there is deleted (also to be made anew)."""
+    """Whether something that is there is deleted (also to be created again)."""
+    kept: str | None = None
+    """Why something that is not wanted is not deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,10 @@ def step_report(step: Step) -> StepReport:
         id=step.live.id if step.live else None,
         changes=tuple(_change(change) for change in step.changes),
         reason=step.reason,
-        hint=step.hint,
+        hint=str(step.hint) if step.hint else None,
         note=step.note,
         destructive=step.action in (Action.DELETE, Action.REPLACE),
+        kept=step.kept,
     )
 
 

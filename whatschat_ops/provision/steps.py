@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from whatschat_ops.errors import Conflict
+from whatschat_ops.errors import Conflict, Hint
 from whatschat_ops.provision.kind import NOTHING, Live
 from whatschat_ops.provision.values import Reference, references
 
@@ -90,8 +90,10 @@ class Step:
     reason: str | None = None
     note: str | None = None
     after: frozenset[str] = frozenset()
-    hint: str | None = None
-    """For a blocked step: the way out."""
+    hint: Hint | None = None
+    """For a blocked step: what to do."""
+    kept: str | None = None
+    """Why something that is not wanted stays."""
     loses_data: bool = False
     """Whether what is in it is lost."""
     goes_with: str | None = None

@@ -119,7 +119,6 @@ class Failures:
         if answer.status not in (401, 403):
             raise NotFound(
                 f"The endpoint is not the callback URL of a WebSocket API: {why}",
-                hint="whatschat-ops ws endpoint",
                 aws_code=code,
                 operation="PostToConnection",
             )
@@ -132,9 +131,7 @@ class Failures:
                 operation="PostToConnection",
             )
         raise PermissionDenied(
-            f"API Gateway refuses to post to connections: {why}",
-            hint="The identity needs execute-api:ManageConnections on this API and stage. "
-            "See: whatschat-ops iam policies",
+            f"API Gateway refuses to post to connections, which needs execute-api:ManageConnections: {why}",
             aws_code=code,
             operation="PostToConnection",
         )

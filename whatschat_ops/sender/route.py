@@ -74,7 +74,6 @@ def route_to(callback_url: str) -> Route:
     if url.scheme not in _PORTS or not url.hostname or url.username or url.query or url.fragment:
         raise UsageError(
             f"{redact(callback_url)} is not a callback URL: it has the form https://HOST/STAGE.",
-            hint="whatschat-ops ws endpoint",
         )
     port = url.port if url.port is not None else _PORTS[url.scheme]
     host = _bracketed(url.hostname)

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from whatschat_ops import __version__
-from whatschat_ops.errors import OpsError, PermissionDenied, Unavailable, UsageError
+from whatschat_ops.errors import Hint, OpsError, PermissionDenied, Unavailable, UsageError
 from whatschat_ops.message_size import check_size
 from whatschat_ops.quotas import MAX_FRAME_BYTES, MAX_INTEGRATION_TIMEOUT_MS
 from whatschat_ops.redaction import Secret
@@ -97,7 +97,7 @@ class Opener:
             return error
         return PermissionDenied(
             f"{error.message} About the token: {' '.join(problems)}",
-            hint="whatschat-ops token mint --user USER",
+            hint=Hint(("token", "mint", "--user", "USER")),
             aws_code=error.aws_code,
         )
 
@@ -153,7 +153,7 @@ async def request(
     except TimeoutError as error:
         raise Unavailable(
             f"The message was sent, but no acknowledgement arrived within {timeout_s:g} s.",
-            hint="whatschat-ops doctor websocket",
+            hint=Hint(("doctor", "websocket")),
         ) from error
     except ConnectionClosed as error:
         raise Unavailable(

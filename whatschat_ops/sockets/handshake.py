@@ -12,12 +12,14 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from whatschat_ops.errors import (
     AwsError,
+    Hint,
     NotFound,
     PermissionDenied,
     Rejected,
@@ -28,6 +30,9 @@ from whatschat_ops.errors import (
 from whatschat_ops.handlers.token_rules import is_subprotocol
 from whatschat_ops.quotas import NEW_CONNECTIONS_PER_S
 from whatschat_ops.redaction import Secret, redact
+
+DOCTOR: Final = Hint(("doctor", "websocket"))
+EXPLAIN: Final = Hint(("ws", "endpoint", "--explain"))
 
 SUBPROTOCOL = "whatschat"
 """Offered before the token, so that the server can accept a name other than the token."""
@@ -73,24 +78,24 @@ def refusal(error: Exception, url: str) -> AwsError:
     if isinstance(error, InvalidStatus):
         return _refused(error.response.status_code, bytes(error.response.body or b""), address)
     if isinstance(error, TimeoutError):
-        return Unavailable(f"The handshake with {address} timed out.", hint="whatschat-ops doctor websocket")
+        return Unavailable(f"The handshake with {address} timed out.", hint=DOCTOR)
     if isinstance(error, socket.gaierror):
         return NotFound(
             f"The host {urlsplit(url).hostname} was not found: the API was deleted, or the endpoint is misspelt.",
-            hint="whatschat-ops ws endpoint",
+            hint=Hint(("ws", "endpoint")),
         )
     if isinstance(error, ConnectionRefusedError):
         return Unavailable(
-            f"{address} refused the connection: nothing listens there.", hint="whatschat-ops status"
+            f"{address} refused the connection: nothing listens there.", hint=Hint(("status",))
         )
     if isinstance(error, ssl.SSLError) or (isinstance(error, ConnectionResetError) and url.startswith("wss")):
         return Unavailable(
             f"{address} aborted the TLS handshake: {getattr(error, 'reason', None) or type(error).__name__}.",
-            hint="Check the scheme: wss:// is encrypted, ws:// is not. whatschat-ops ws endpoint --explain",
+            hint=Hint(EXPLAIN.argv, "Check the scheme (wss:// is encrypted, ws:// is not)"),
         )
     return Unavailable(
         f"The handshake with {address} failed: {redact(str(error)) or type(error).__name__}.",
-        hint="whatschat-ops doctor websocket",
+        hint=DOCTOR,
     )
 
 
@@ -118,28 +123,28 @@ def probe_handshake(url: str, *, timeout_s: float = 10) -> HandshakeAnswer:
 def _refused(status: int, body: bytes, address: str) -> AwsError:
     said = redact(body.decode("utf-8", "replace").strip())[:200]
     answer = f"HTTP {status}{f' {said}' if said else ''}"
-    kinds: Mapping[int, tuple[type[AwsError], str, str]] = {
+    kinds: Mapping[int, tuple[type[AwsError], str, Hint]] = {
         401: (
             PermissionDenied,
             "the token is not accepted: expired, or signed with the secret of another stack",
-            "whatschat-ops token inspect --verify TOKEN",
+            Hint(("token", "inspect", "--verify", "TOKEN")),
         ),
         403: (
             PermissionDenied,
             "the token is not accepted, or there is no such stage or API at this endpoint",
-            "whatschat-ops ws endpoint --explain",
+            EXPLAIN,
         ),
-        404: (NotFound, "there is no API at this address", "whatschat-ops ws endpoint --explain"),
+        404: (NotFound, "there is no API at this address", EXPLAIN),
         429: (
             Throttled,
             f"too many new connections ({NEW_CONNECTIONS_PER_S} per second and account, unless raised)",
-            "Wait a moment and run the same command again.",
+            Hint(text="Wait a moment and run the same command again."),
         ),
     }
-    default: tuple[type[AwsError], str, str] = (
-        (Unavailable, "the $connect function failed or could not be called", "whatschat-ops doctor websocket")
+    default: tuple[type[AwsError], str, Hint] = (
+        (Unavailable, "the $connect function failed or could not be called", DOCTOR)
         if status >= 500
-        else (Rejected, "it is not a WebSocket endpoint", "whatschat-ops ws endpoint --explain")
+        else (Rejected, "it is not a WebSocket endpoint", EXPLAIN)
     )
     kind, why, hint = kinds.get(status, default)
     return kind(f"{address} refused the connection: {why} ({answer}).", hint=hint, aws_code=str(status))

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from whatschat_ops.errors import PROVISION_HINT, ConfigError, UsageError
+from whatschat_ops.errors import PROVISION, ConfigError, Hint, UsageError
 from whatschat_ops.handlers import token_rules as rules
 from whatschat_ops.handlers.limits import MAX_USER_ID_CHARACTERS, is_user_id
 from whatschat_ops.redaction import Secret
 
 RESERVED_CLAIMS = (*rules.USER_CLAIMS, "iat", "exp", "jti")
+MINT = Hint(("token", "mint", "--user", "alice"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,10 @@ def mint(
     if not is_user_id(user_id):
         raise UsageError(
             f"A user id has 1 to {MAX_USER_ID_CHARACTERS} characters, none of them a control character.",
-            hint="whatschat-ops token mint --user alice",
+            hint=MINT,
         )
     if not secret:
-        raise ConfigError("The JWT secret of this stack is empty.", hint=PROVISION_HINT)
+        raise ConfigError("The JWT secret of this stack is empty.", hint=PROVISION)
     if ttl <= timedelta(0):
         raise UsageError("The lifetime of a token must be more than 0 minutes.")
     if taken := sorted(set(extra) & set(RESERVED_CLAIMS)):
@@ -215,7 +216,7 @@ def _base64url(part: str) -> bytes:
 
 
 def _not_a_token(why: str) -> UsageError:
-    return UsageError(f"This is not a JWT: {why}.", hint="whatschat-ops token mint --user alice")
+    return UsageError(f"This is not a JWT: {why}.", hint=MINT)
 
 
 def _ago(span: timedelta) -> str:

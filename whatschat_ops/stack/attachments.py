@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.errors import NotFound, UsageError
+from whatschat_ops.errors import Hint, NotFound, UsageError
 from whatschat_ops.quotas import MAX_INLINE_POLICY_CHARACTERS, MAX_MANAGED_POLICY_CHARACTERS
 from whatschat_ops.stack.iam_documents import Document
 
@@ -83,9 +83,10 @@ def _require_room(principal: Principal, size: int) -> None:
     if size > limit:
         raise UsageError(
             f"The policy has {size} characters, and IAM takes {limit} inline for a {principal.type}.",
-            hint="Attach it to a role, or make a managed policy of it: "
-            "whatschat-ops iam policies operator > operator.json; "
-            "aws iam create-policy --policy-name whatschat-operator --policy-document file://operator.json"
+            hint=Hint(
+                ("iam", "policies", "operator"),
+                "Attach it to a role, or create a managed policy with aws iam create-policy from the output of",
+            )
             if size <= MAX_MANAGED_POLICY_CHARACTERS
             else f"Attach it to a role that the {principal.type} may assume; it is too long for a managed policy "
             f"({MAX_MANAGED_POLICY_CHARACTERS}), too. A shorter prefix makes it shorter.",

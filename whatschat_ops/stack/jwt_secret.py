@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import PROVISION_HINT, NotFound
+from whatschat_ops.errors import NotFound, NotProvisioned
 from whatschat_ops.redaction import Secret
 
 
@@ -14,9 +14,8 @@ def read_jwt_secret(settings: Settings, aws: Aws) -> Secret:
     try:
         answer = aws.client("ssm").get_parameter(Name=name, WithDecryption=True)
     except NotFound as error:
-        raise NotFound(
+        raise NotProvisioned(
             f"There is no JWT secret: the SSM parameter {name} does not exist in {aws.region}.",
-            hint=PROVISION_HINT,
             aws_code=error.aws_code,
             operation=error.operation,
         ) from error

@@ -15,7 +15,7 @@ from typing import Any
 
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
-from whatschat_ops.errors import PermissionDenied
+from whatschat_ops.errors import PROVISION, Hint, PermissionDenied
 from whatschat_ops.provision import Kind, Resource
 from whatschat_ops.stack.kinds import KINDS
 from whatschat_ops.stack.kinds.api import find_apis
@@ -73,7 +73,7 @@ class Orphans:
             raise PermissionDenied(
                 f"{resource.address} seems to be left over of {self._names.stack}, and you may not look at it: "
                 f"{error.message}",
-                hint="Give it its name back in the settings, or let an administrator run: whatschat-ops provision",
+                hint=Hint(PROVISION.argv, "Restore its name in the settings, or let an administrator run"),
                 aws_code=error.aws_code,
                 operation=error.operation,
             ) from error

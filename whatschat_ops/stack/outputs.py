@@ -10,7 +10,7 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import ROUTE_FUNCTIONS, STACK_TAG
 from whatschat_ops.endpoint import normalise
-from whatschat_ops.errors import PROVISION_HINT, NotFound
+from whatschat_ops.errors import NotProvisioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,9 @@ def read_outputs(settings: Settings, aws: Aws, known: Mapping[str, Any] | None =
     else:
         api = found or _find_api(names, aws)
         if api is None:
-            raise NotFound(
+            raise NotProvisioned(
                 f"The stack {names.stack} is not provisioned: there is no WebSocket API {names.api} "
                 f"with its tag in {aws.region}.",
-                hint=PROVISION_HINT,
             )
         urls = normalise(api["ApiEndpoint"], stage=settings.websocket.stage)
         api_id = api["ApiId"]

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import BROADCAST_WORKER
-from whatschat_ops.errors import PROVISION_HINT
 from whatschat_ops.packaging import FunctionPackage, build_packages, build_worker_zip
 from whatschat_ops.provision import (
     Applied,
@@ -119,7 +118,7 @@ class Stack:
         wanted = self._resources(self._built()).wanted
         ownership = Ownership(self.name, adopt=adopt)
         kinds = kinds_of(self._planning())
-        return plan(wanted, kinds, ownership, only=addresses, provision_hint=PROVISION_HINT)
+        return plan(wanted, kinds, ownership, only=addresses)
 
     def plan_destroy(self, *, delete_data: bool = False, addresses: Collection[str] | None = None) -> Plan:
         """What `destroy` would delete (of `addresses`, if given): ours, and never the Region-wide log role."""

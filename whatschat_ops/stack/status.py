@@ -146,9 +146,7 @@ def describe_connections_table(settings: Settings, aws: Aws) -> TableDescription
     try:
         table = dynamodb.describe_table(TableName=name)["Table"]
     except NotFound as error:
-        raise NotFound(
-            f"There is no table {name} in {aws.region}.", hint="whatschat-ops table create"
-        ) from error
+        raise NotFound(f"There is no table {name} in {aws.region}.") from error
     ttl = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
     recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")

@@ -211,7 +211,7 @@ def test_damaged_file_of_an_earlier_version_is_named(chime: ChimeInProcess, cont
     with pytest.raises(LocalError) as error:
         chime.restart()
     assert str(old) in error.value.message
-    assert error.value.hint == "whatschat-ops local reset"
+    assert str(error.value.hint) == "whatschat-ops local reset"
 
 
 def overwrite(path: Path) -> None:
@@ -244,7 +244,7 @@ def test_damaged_database_is_named(chime: ChimeInProcess, client: Any, damage: A
     with pytest.raises(LocalError) as error:
         chime.restart()
     assert str(chime.path) in error.value.message
-    assert error.value.hint == "whatschat-ops local reset"
+    assert str(error.value.hint) == "whatschat-ops local reset"
 
 
 def test_state_that_cannot_be_written_is_a_service_failure(chime: ChimeInProcess, client: Any) -> None:

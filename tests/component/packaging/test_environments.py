@@ -117,7 +117,7 @@ def test_other_installed_version_is_not_packaged(old_pyjwt: None) -> None:
     assert "pip cannot download PyJWT==" in caught.value.message
     assert "No matching distribution found" in caught.value.message
     assert caught.value.hint is not None
-    assert caught.value.hint.endswith(f"python -m pip install PyJWT=={PYJWT.version}")
+    assert str(caught.value.hint).endswith(f"python -m pip install PyJWT=={PYJWT.version}")
 
 
 def test_installation_that_was_changed_is_not_packaged(monkeypatch: pytest.MonkeyPatch) -> None:

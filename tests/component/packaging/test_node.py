@@ -129,7 +129,7 @@ def test_failed_build_shows_its_output_and_exit_code_and_how_to_go_on(typed: Fol
     assert f"`npm run build` failed in {typed.path} (exit code 2):" in caught.value.message
     assert "connect.ts(14,61): error TS2339" in caught.value.message
     assert caught.value.hint is not None
-    assert "ignore_build_errors: true" in caught.value.hint
+    assert "ignore_build_errors: true" in str(caught.value.hint)
 
 
 @needs_npm
@@ -146,7 +146,7 @@ def test_failed_build_that_wrote_nothing_is_never_ignored(tmp_path: Path) -> Non
     folder = Folder(tmp_path / "app", {"build": "node -e 'process.exit(3)'"})
     with pytest.raises(OpsError, match=r"exit code 3") as caught:
         folder.packages(ignore_build_errors=True)
-    assert caught.value.hint == f"cd {folder.path} && npm run build"
+    assert str(caught.value.hint) == f"cd {folder.path} && npm run build"
 
 
 @needs_npm
@@ -163,7 +163,7 @@ def test_script_that_calls_a_missing_program_says_so(tmp_path: Path) -> None:
     with pytest.raises(OpsError, match=r"no-such-zip-program.*not found") as caught:
         folder.packages(steps=["package"])
     assert caught.value.hint is not None
-    assert "not installed" in caught.value.hint
+    assert "not installed" in str(caught.value.hint)
 
 
 @needs_npm
@@ -298,7 +298,7 @@ def test_configured_handlers_are_used_and_checked() -> None:
 def test_handler_that_cannot_be_found_must_be_named(names: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         handler_names(HandlerSettings(), names, ("connect",))
-    assert caught.value.hint == "Set lambda.source.handlers.connect, for example dist/connect.handler."
+    assert str(caught.value.hint) == "Set lambda.source.handlers.connect, for example dist/connect.handler."
 
 
 def test_missing_dependencies_are_those_that_the_code_imports() -> None:

@@ -199,7 +199,7 @@ def test_failed_shards_say_how_to_resume_and_are_redriven(tmp_path: Path) -> Non
     journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket(), broken={2, 4})
     with pytest.raises(OpsError, match="2 shards were not finished") as failed:
         run(journal, fleet_of(states))
-    assert f"--resume {RUN}" in (failed.value.hint or "")
+    assert f"--resume {RUN}" in str(failed.value.hint)
     assert journal.counts().pending == 40
     states.broken.clear()
     run(journal, fleet_of(states))

@@ -346,7 +346,7 @@ def test_a_full_disk_is_told_and_what_was_written_stays(tmp_path: Path) -> None:
     with pytest.raises(OpsError, match="cannot be written: the disk is full") as caught:
         journal.add(Page(rows, "never"))
     assert caught.value.hint is not None
-    assert f"--resume {journal.record.run_id}" in caught.value.hint
+    assert f"--resume {journal.record.run_id}" in str(caught.value.hint)
     journal.abandon()
     again = Journal.open(tmp_path, journal.record.run_id)
     assert again.position == "all"

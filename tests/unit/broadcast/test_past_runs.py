@@ -80,7 +80,9 @@ def test_a_damaged_journal_does_not_hide_the_others(tmp_path: Path) -> None:
     (tmp_path / "20990101-000000-0000.sqlite").write_bytes(b"no journal" * 200)
     runs, errors = list_runs(tmp_path)
     assert [run.run_id for run in runs] == [run_id]
-    assert [error.hint for error in errors] == ["whatschat-ops ws broadcasts delete 20990101-000000-0000"]
+    assert [str(error.hint) for error in errors] == [
+        "whatschat-ops ws broadcasts delete 20990101-000000-0000"
+    ]
     with pytest.raises(OpsError, match="damaged"):
         read_run(tmp_path, "20990101-000000-0000")
     delete_run(tmp_path, "20990101-000000-0000")

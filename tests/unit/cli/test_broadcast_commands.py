@@ -150,7 +150,7 @@ def test_run_with_shards_that_were_not_finished_ends_with_what_is_left_and_how_t
     with pytest.raises(OpsError, match="1 of 4 connections have no outcome") as raised:
         conclude(Run(CommonOptions(), Output()), summary, Tolerance(), interrupted=False)
     assert raised.value.exit_code is code
-    assert f"--resume {summary.run_id}" in (raised.value.hint or "")
+    assert f"--resume {summary.run_id}" in str(raised.value.hint)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_failures_are_retried_only_when_that_can_help(
     summary = replace(summary, state=RunState.FINISHED, pending=0, failed=len(reasons), failures=failures)
     with pytest.raises(PartlyDone) as raised:
         conclude(Run(CommonOptions(), Output()), summary, Tolerance(), interrupted=False)
-    assert (raised.value.hint or "").endswith(way_out.format(run=summary.run_id))
+    assert str(raised.value.hint).endswith(way_out.format(run=summary.run_id))
 
 
 def test_failures_come_one_in_a_line(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

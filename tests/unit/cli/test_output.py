@@ -16,7 +16,7 @@ from rich.table import Table
 
 from whatschat_ops.cli.commands import COMMANDS, PLACED_COMMANDS
 from whatschat_ops.cli.terminal.output import Output
-from whatschat_ops.errors import NotFound, OpsError, UsageError
+from whatschat_ops.errors import ConfigError, Hint, NotFound, OpsError, UsageError
 from whatschat_ops.redaction import REDACTED, Secret
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiJ1In0.c2lnbmF0dXJl"
@@ -186,7 +186,7 @@ def test_an_error_is_the_result_with_json() -> None:
     out, stdout, stderr = outputs(as_json=True)
     out.fail(NotFound("There is no table."))
     assert json.loads(stdout.getvalue()) == {
-        "error": {"code": "not_found", "message": "There is no table.", "hint": None}
+        "error": {"code": "not_found", "message": "There is no table.", "hint": None, "argv": None}
     }
     assert stderr.getvalue() == ""
 
@@ -210,7 +210,7 @@ def test_nobody_to_ask_is_a_usage_error_unless_yes(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     out, _, stderr = outputs()
     assert out.confirm("Delete it?", yes=True)
-    with pytest.raises(UsageError, match=r"Delete it\? Nobody is there to answer\."):
+    with pytest.raises(UsageError, match=r"Delete it\? This is not a terminal, so it cannot ask\."):
         out.confirm("Delete it?", yes=False)
     assert stderr.getvalue() == ""
 
@@ -260,19 +260,50 @@ def test_every_command_but_local_means_an_environment() -> None:
     assert set(PLACED_COMMANDS) == set(COMMANDS) - {"local"}
 
 
+PLACE = ("-e", "dev", "--config", "a b.yaml")
+
+
 @pytest.mark.parametrize(
-    ("said", "placed"),
+    ("hint", "placed"),
     [
-        ("whatschat-ops provision", "whatschat-ops -e dev --config 'a b.yaml' provision"),
-        ("Mend it with whatschat-ops iam check; or whatschat-ops status", "Mend it with whatschat-ops -e dev --config 'a b.yaml' iam check; or whatschat-ops -e dev --config 'a b.yaml' status"),
-        ("whatschat-ops -e staging ws endpoint", "whatschat-ops -e staging ws endpoint"),
-        ("whatschat-ops local logs", "whatschat-ops local logs"),
-        ("the whatschat-ops authors", "the whatschat-ops authors"),
+        (Hint(("provision",)), "whatschat-ops -e dev --config 'a b.yaml' provision"),
+        (Hint(("iam", "check"), "Check it with"), "Check it with: whatschat-ops -e dev --config 'a b.yaml' iam check"),
+        (Hint(("-e", "staging", "ws", "endpoint")), "whatschat-ops -e staging ws endpoint"),
+        (Hint(("local", "logs")), "whatschat-ops local logs"),
+        (Hint(text="Ask the whatschat-ops authors"), "Ask the whatschat-ops authors"),
+        (Hint(("ws", "send", "--to", "whatschat-ops plan")), "whatschat-ops -e dev --config 'a b.yaml' ws send --to 'whatschat-ops plan'"),
     ],
 )  # fmt: skip
-def test_a_suggested_command_leads_to_the_environment_of_this_run(said: str, placed: str) -> None:
+def test_a_suggested_command_leads_to_the_environment_of_this_run(hint: Hint, placed: str) -> None:
     stderr = io.StringIO()
-    out = Output(place="-e dev --config 'a b.yaml'", stdout=io.StringIO(), stderr=stderr)
-    out.note(said)
-    out.fail(OpsError("It failed.", hint=said))
-    assert stderr.getvalue() == f"{placed}\nError: It failed.\n  Try: {placed}\n"
+    out = Output(place=PLACE, stdout=io.StringIO(), stderr=stderr)
+    out.note(hint)
+    out.warn(hint)
+    out.fail(OpsError("It failed.", hint=hint))
+    assert stderr.getvalue() == f"{placed}\nWarning: {placed}\nError: It failed.\n  Try: {placed}\n"
+    assert out.encode({"fix": hint}) == {"fix": placed}
+
+
+def test_a_user_whose_id_reads_like_a_command_keeps_it() -> None:
+    stdout, stderr = io.StringIO(), io.StringIO()
+    out = Output(place=PLACE, stdout=stdout, stderr=stderr)
+    out.note("No such user: whatschat-ops plan")
+    out.result("whatschat-ops plan", str)
+    out.fail(OpsError("The user 'whatschat-ops plan' is not connected."))
+    assert "dev" not in stdout.getvalue() + stderr.getvalue()
+
+
+def test_an_error_with_json_has_the_command_of_its_hint_ready_to_run() -> None:
+    stdout = io.StringIO()
+    out = Output(as_json=True, place=PLACE, stdout=stdout, stderr=io.StringIO())
+    out.fail(OpsError("x", hint=Hint(("ws", "send", "--to", "bob", f"my {TOKEN}"), "Then")))
+    error = json.loads(stdout.getvalue())["error"]
+    assert error["argv"] == ["whatschat-ops", *PLACE, "ws", "send", "--to", "bob", f"my {REDACTED}"]
+    assert error["hint"].startswith("Then: whatschat-ops -e dev")
+    assert TOKEN not in stdout.getvalue()
+
+
+def test_options_that_may_be_wrong_themselves_are_not_suggested_again() -> None:
+    stderr = io.StringIO()
+    Output(place=PLACE, stderr=stderr).fail(ConfigError("x", hint=Hint(("config", "reference"))))
+    assert stderr.getvalue().endswith("Try: whatschat-ops config reference\n")

@@ -16,11 +16,11 @@ from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.terminal_lines import TerminalLines
 from whatschat_ops.cli.ws.conversation import Screen, printable
 from whatschat_ops.cli.ws.options import read_message
-from whatschat_ops.errors import UsageError
+from whatschat_ops.errors import Hint, UsageError
 from whatschat_ops.sockets.events import Closed, Event, NotSent, Opened, Received, Reconnecting, Sent
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
-EXAMPLE = 'whatschat-ops ws broadcast --type notice "Hello"'
+EXAMPLE = Hint(("ws", "send"))
 
 
 class Pipe(io.TextIOWrapper):

@@ -11,12 +11,13 @@ import pytest
 
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
+from whatschat_ops.cli.advice import advise
 from whatschat_ops.config import Settings
 from whatschat_ops.doctor import Check, Status, guide_checks, run_checks
 from whatschat_ops.doctor.areas import chime as chime_checks
 from whatschat_ops.doctor.areas import websocket as websocket_checks
 from whatschat_ops.doctor.check import Finding, judge_permissions, ok
-from whatschat_ops.errors import CredentialsError, NotFound, PermissionDenied
+from whatschat_ops.errors import CredentialsError, Hint, NotFound, PermissionDenied
 from whatschat_ops.sockets.handshake import HandshakeAnswer
 from whatschat_ops.stack.iam_check import MissingPermission, PermissionCheck
 from whatschat_ops.stack.iam_check.evaluator import Decision
@@ -95,7 +96,7 @@ def test_run_checks_turns_an_error_into_a_failure_and_runs_the_rest() -> None:
     results = run_checks([Check("a.x", "?", broken), Check("a.y", "?", lambda: ok("fine"))])
 
     assert [(result.status, result.detail, result.fix) for result in results] == [
-        (Status.FAIL, "no credentials.", "aws sso login"),
+        (Status.FAIL, "no credentials.", Hint(text="aws sso login")),
         (Status.OK, "fine", None),
     ]
 
@@ -188,7 +189,7 @@ def test_missing_table_says_provision() -> None:
 
     assert (finding.status, finding.fix) == (
         Status.FAIL,
-        "whatschat-ops provision, or check CONNECTIONS_TABLE",
+        Hint(("provision",), "Check CONNECTIONS_TABLE, or"),
     )
 
 
@@ -262,7 +263,7 @@ def test_chime_iam_names_the_denied_actions_and_the_command() -> None:
 
     assert finding.status is Status.FAIL
     assert "chime:DeleteMeeting" in finding.detail and "chime:CreateMeeting" not in finding.detail
-    assert finding.fix == "whatschat-ops iam attach chime --user ops"
+    assert str(finding.fix) == "whatschat-ops iam attach chime --user ops"
 
 
 def test_chime_iam_is_skipped_when_the_caller_cannot_simulate() -> None:
@@ -291,7 +292,7 @@ LACKING = (MissingPermission("ssm:GetParameter", "arn", Decision.IMPLICIT_DENY),
 def test_permissions_are_judged_by_what_is_missing_and_how_it_was_decided(
     found: PermissionCheck, status: Status, words: str
 ) -> None:
-    finding = judge_permissions(found, "fix it")
+    finding = judge_permissions(found, Hint(text="fix it"))
 
     assert (finding.status, words in finding.detail) == (status, True)
 
@@ -323,7 +324,7 @@ def test_missing_ledger_table_fails_with_provision_as_fix() -> None:
     aws = FakeAws({"dynamodb": {"scan": NotFound("absent")}})
     [check] = [check for check in guide_checks(Settings(), aws) if check.name == "chime.meetings"]
 
-    [result] = run_checks([check])
+    [result] = run_checks([check], advise=lambda error: advise(error, "doctor"))
 
-    assert (result.status, result.fix) == (Status.FAIL, "whatschat-ops provision")
+    assert (result.status, str(result.fix)) == (Status.FAIL, "whatschat-ops provision")
     assert "chime-meetings does not exist" in result.detail

@@ -163,7 +163,7 @@ def test_too_many_sockets_for_the_open_files_are_refused_with_the_command() -> N
     with pytest.raises(UsageError) as caught:
         check(replace(PLAN, sockets=5000, users=5000), open_files=1024)
     assert "5,064 open files; this process may have 1,024" in caught.value.message
-    assert caught.value.hint == "ulimit -n 5064"
+    assert str(caught.value.hint) == "ulimit -n 5064"
     check(replace(PLAN, sockets=5000, users=10), open_files=None)
 
 

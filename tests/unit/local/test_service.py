@@ -231,7 +231,7 @@ def test_damaged_key_file_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(LocalError) as caught:
         read_access_key(path)
     assert "damaged" in caught.value.message
-    assert caught.value.hint == "whatschat-ops local reset"
+    assert str(caught.value.hint) == "whatschat-ops local reset"
 
 
 def test_iam_that_refuses_ends_the_start(tmp_path: Path) -> None:
@@ -385,7 +385,7 @@ def test_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(LocalError) as caught:
         service.ensure_running(port=4566, say=print)
     assert "no_such_module_anywhere missing" in caught.value.message
-    assert caught.value.hint == "pip install 'whatschat-ops[local]'"
+    assert str(caught.value.hint) == "pip install 'whatschat-ops[local]'"
 
 
 def test_process_environment_keeps_no_secret() -> None:

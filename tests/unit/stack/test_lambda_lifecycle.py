@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatschat_ops.config import Settings
-from whatschat_ops.errors import Conflict, NotFound, OpsError, PartlyDone, PermissionDenied, UsageError
+from whatschat_ops.errors import (
+    Conflict,
+    NotFound,
+    NotProvisioned,
+    OpsError,
+    PartlyDone,
+    PermissionDenied,
+    UsageError,
+)
 from whatschat_ops.provision import Action, Ownership, Plan, Resource, plan
 from whatschat_ops.stack.kinds.alias import Alias
 from whatschat_ops.stack.kinds.context import Context
@@ -189,7 +197,7 @@ def test_second_canary_is_refused() -> None:
     setting.lifecycle.make_moves(setting.lifecycle.canaries({"connect": "4"}, 10))
     with pytest.raises(Conflict, match="running already: version 4 gets 10% of the calls") as raised:
         setting.lifecycle.require_canary_possible(("connect",), 20)
-    assert raised.value.hint is not None and "lambda promote connect" in raised.value.hint
+    assert raised.value.hint is not None and "lambda promote connect" in str(raised.value.hint)
 
 
 def test_nothing_to_promote_says_so() -> None:
@@ -207,7 +215,7 @@ def test_function_that_is_not_deployed_is_named() -> None:
     ):
         with pytest.raises(NotFound, match="websocket-connect has no alias live") as raised:
             call()
-        assert raised.value.hint == "whatschat-ops provision"
+        assert isinstance(raised.value, NotProvisioned)
 
 
 def test_rollback_goes_to_the_version_that_was_live_before_not_to_a_failed_canary() -> None:
@@ -291,7 +299,7 @@ def test_plan_during_a_canary_keeps_it_and_refuses_another_version() -> None:
     assert kept.note == "a canary is running: version 4 gets 10% of the calls, version 3 the rest"
     refused = setting.step("5")
     assert refused.action is Action.BLOCKED and "a canary is running" in refused.reason
-    assert "lambda promote websocket-connect" in refused.hint
+    assert "lambda promote websocket-connect" in str(refused.hint)
     states = [status_of(setting.plan(version), "s").resources[0].state for version in ("4", "5")]
     assert states == ["in sync", "drifted"]
 
@@ -344,7 +352,7 @@ def test_failure_in_the_middle_says_what_is_done_and_what_is_left() -> None:
     with pytest.raises(PartlyDone, match=r"websocket-connect \(roll back\) done") as raised:
         setting.lifecycle.make_moves(moves)
     assert raised.value.hint is not None
-    assert raised.value.hint.endswith("websocket-disconnect, websocket-default.")
+    assert "left: websocket-disconnect, websocket-default." in str(raised.value.hint)
     with pytest.raises(PermissionDenied):
         setting.lifecycle.make_moves(setting.lifecycle.rollbacks(("disconnect",)))
 

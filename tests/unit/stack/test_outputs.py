@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws.housekeeping import disconnect, prune
 from whatschat_ops.cli.ws.load import _checked_url as checked_url
-from whatschat_ops.config import Names, Settings
+from whatschat_ops.config import LoadedSettings, Settings
 from whatschat_ops.config.names import STACK_TAG
-from whatschat_ops.errors import NotFound, UsageError
+from whatschat_ops.errors import NotFound, NotProvisioned, UsageError
 from whatschat_ops.stack.jwt_secret import read_jwt_secret
 from whatschat_ops.stack.outputs import StackOutputs, endpoint_is_own, read_outputs
 
@@ -59,7 +59,7 @@ def test_only_an_api_with_our_tag_counts() -> None:
     aws.add("foreign2", **{STACK_TAG: "somebody-else"})
     with pytest.raises(NotFound) as caught:
         outputs(aws)
-    assert caught.value.hint == "whatschat-ops provision"
+    assert isinstance(caught.value, NotProvisioned)
     aws.add("ours3", **{STACK_TAG: "whatschat-local"})
     found = outputs(aws)
     assert found.api_id == "ours3"
@@ -102,6 +102,11 @@ def test_endpoint_is_own_only_when_it_names_the_api_and_stage_of_the_stack(
     assert endpoint_is_own(settings, aws) is own  # type: ignore[arg-type]
 
 
+def run_of(settings: Settings, aws: Any) -> Run:
+    """A run of the command line with these settings on this AWS."""
+    return Run(_loaded=LoadedSettings(settings, {}, None), _aws=aws)
+
+
 @pytest.mark.parametrize(
     "command",
     [lambda run: prune(run, probe=True, yes=True), lambda run: disconnect(run, everybody=True, yes=True)],
@@ -110,7 +115,7 @@ def test_no_row_is_deleted_because_of_an_endpoint_that_may_be_another_api(
     command: Callable[[Any], None],
 ) -> None:
     settings = Settings.of({"websocket": {"endpoint": "https://chat.example.com/live"}})
-    run = SimpleNamespace(settings=settings, aws=FakeAws(), names=Names(settings))
+    run = run_of(settings, FakeAws())
     with pytest.raises(UsageError, match="rows of live ones would be deleted") as caught:
         command(run)  # the fake knows no DynamoDB: nothing was read or deleted
     assert "--trust-endpoint" in str(caught.value.hint)
@@ -131,7 +136,7 @@ def test_load_is_put_on_the_endpoint_of_the_settings_only_if_it_is_our_own(
     settings = Settings.of({"websocket": {"endpoint": endpoint}})
     aws = FakeAws()
     aws.add("ours3", **{STACK_TAG: "whatschat-local"})
-    run: Any = SimpleNamespace(settings=settings, aws=aws, names=Names(settings))
+    run = run_of(settings, aws)
     if allowed:
         assert "ours3" in checked_url(run, None, own=False)
         return
@@ -143,7 +148,7 @@ def test_load_is_put_on_the_endpoint_of_the_settings_only_if_it_is_our_own(
 def test_missing_secret_names_the_parameter_and_the_way_out() -> None:
     with pytest.raises(NotFound, match="/whatschat-ops/whatschat-local/jwt-secret") as caught:
         read_jwt_secret(Settings(), FakeAws())  # type: ignore[arg-type]
-    assert caught.value.hint == "whatschat-ops provision"
+    assert isinstance(caught.value, NotProvisioned)
 
 
 def test_api_that_was_just_provisioned_is_not_read_again() -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from whatschat_ops.errors import NotFound, Throttled
+from whatschat_ops.errors import NotFound, NotProvisioned, Throttled
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ PAUSE_S = 2.0
 def retry_throttled(read: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
     """What `read` gives. It is called again when it was throttled in spite of the client's own retries.
 
-    Raises what it raised last, and NotFound with a hint when there is no table.
+    Raises what it raised last, and NotProvisioned when there is no table.
     """
     for _ in range(ATTEMPTS - 1):
         try:
@@ -25,9 +25,8 @@ def retry_throttled(read: Callable[[], T], *, sleep: Callable[[float], None] = t
         except Throttled:
             sleep(PAUSE_S)
         except NotFound as error:
-            raise NotFound(
+            raise NotProvisioned(
                 f"There is no connections table: {error.message}",
-                hint="whatschat-ops provision",
                 aws_code=error.aws_code,
                 operation=error.operation,
             ) from error

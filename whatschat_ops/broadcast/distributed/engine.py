@@ -24,7 +24,7 @@ from whatschat_ops.broadcast.distributed.launching import Fleet, Launcher
 from whatschat_ops.broadcast.distributed.merging import Parts
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import OpsError, PermissionDenied, UsageError
+from whatschat_ops.errors import PROVISION, Hint, OpsError, PermissionDenied, UsageError
 from whatschat_ops.sender.model import SendPolicy, Snapshot
 from whatschat_ops.worker.bucket import Bucket
 from whatschat_ops.worker.objects import COUNTERS
@@ -122,17 +122,20 @@ class DistributedEngine:
         """Why shards failed: an error, or, when so many are tolerated, something to say."""
         ended, left = following.execution, len(following.parts.unfinished)
         executions = self._fleet.executions
-        resume = f"whatschat-ops ws broadcast --resume {following.launcher.journal.record.run_id}"
+        resume = ("ws", "broadcast", "--resume", following.launcher.journal.record.run_id)
         error, cause = executions.why(ended)
         if error == PermissionDenied.__name__:
             raise PermissionDenied(
                 f"The workers may not post: {cause}",
-                hint=f"Check the role {executions.worker_role}; whatschat-ops provision fixes it. Then: {resume}",
+                hint=Hint(
+                    resume,
+                    f"Provisioning restores the permissions of the role {executions.worker_role}; then",
+                ),
             )
         shards = "1 shard was" if left == 1 else f"{left:,} shards were"
         why = f"{error} {cause}".strip()
         if ended.status is not ExecutionStatus.SUCCEEDED:
-            raise OpsError(f"{shards} not finished ({ended.status}): {why}".strip(), hint=resume)
+            raise OpsError(f"{shards} not finished ({ended.status}): {why}".strip(), hint=Hint(resume))
         self._fleet.say(f"{shards} not finished, which is tolerated: {why}")
 
 
@@ -157,12 +160,12 @@ def require_enabled(settings: Settings) -> None:
     if not settings.broadcast.distributed.enabled:
         raise UsageError(
             "Distributed broadcasts are not enabled for this environment.",
-            hint="Set broadcast.distributed.enabled to true, then: whatschat-ops provision",
+            hint=Hint(PROVISION.argv, "Set broadcast.distributed.enabled to true, then"),
         )
     if settings.websocket.endpoint:
         raise UsageError(
             "The workers post to the stack's own API, but websocket.endpoint names another endpoint.",
-            hint="whatschat-ops ws broadcast --engine local",
+            hint=Hint(("ws", "broadcast", "--engine", "local")),
         )
 
 

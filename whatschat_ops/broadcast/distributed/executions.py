@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import AwsError, NotFound, PermissionDenied
+from whatschat_ops.errors import PROVISION, AwsError, Hint, NotFound, PermissionDenied
 from whatschat_ops.quotas import MAX_MAP_CHILDREN
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.kinds.state_machine import StateMachine, execution_arn
@@ -121,7 +121,7 @@ class Executions:
                 raise
             raise NotFound(
                 f"There is no state machine {self._machine}: distributed broadcasts are not provisioned.",
-                hint="Set broadcast.distributed.enabled to true, then: whatschat-ops provision",
+                hint=Hint(PROVISION.argv, "Set broadcast.distributed.enabled to true, then"),
             ) from error
 
     def redrive(self, execution: Execution) -> bool:

@@ -14,7 +14,7 @@ from whatschat_ops.broadcast.distributed.executions import Execution, Executions
 from whatschat_ops.broadcast.distributed.merging import MARK, Parts, Tally
 from whatschat_ops.broadcast.distributed.shards import export_shards, items_bytes, items_of, shards_of
 from whatschat_ops.broadcast.journal.journal import Journal
-from whatschat_ops.errors import NotFound
+from whatschat_ops.errors import Hint, NotFound
 from whatschat_ops.sender.model import SendPolicy, Target
 from whatschat_ops.worker.bucket import Objects
 from whatschat_ops.worker.objects import Keys, RunSpec, shard_item, shard_targets
@@ -105,7 +105,7 @@ class Launcher:
             raise NotFound(
                 f"The shards of the run {run} are not in its bucket any more: they are kept for 14 days, and as long as "
                 "the stack has distributed broadcasts. What it had done since it was last followed cannot be known.",
-                hint=f"See what is known: whatschat-ops ws broadcasts show {run}",
+                hint=Hint(("ws", "broadcasts", "show", run), "See what is known"),
             ) from error
         shards = {item["shard"]: item["connections"] for content in lists for item in items_of(content)}
         return Parts(self.fleet.objects, self._keys, shards, self.journal.marks(MARK), tally)
@@ -141,7 +141,7 @@ class Launcher:
         if workers != fleet.workers:
             fleet.say(
                 f"The state machine has {workers:,} workers at once, broadcast.distributed.workers is {fleet.workers:,}: "
-                "the rate is divided by the former. To change it: whatschat-ops provision"
+                "the rate is divided by the former, until the stack is provisioned again."
             )
         at_once = max(1, min(workers, shards))
         fleet.objects.put(self._keys.spec, worker_spec(fleet.policy, at_once).to_bytes())

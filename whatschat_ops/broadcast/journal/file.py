@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.errors import Hint, OpsError, UsageError
 
 FORMAT = 1
 SUFFIX = ".sqlite"
@@ -69,6 +69,8 @@ PRUNINGS = ("to_prune", "pruned", "rewritten", "prune_failed")
 """Likewise `pruning` in `gone`."""
 TO_PRUNE, PRUNED, REWRITTEN, PRUNE_FAILED = range(4)
 
+LIST = Hint(("ws", "broadcasts", "list"))
+
 _MOST_VALUES = 640
 """In one statement: SQLite before 3.32 takes 999, and longer ones gain nothing."""
 
@@ -76,7 +78,7 @@ _MOST_VALUES = 640
 def journal_path(directory: Path, run_id: str) -> Path:
     """Where the journal of a run is. Raises UsageError for what cannot be the id of a run."""
     if not run_id or not all(c.isascii() and (c.isalnum() or c == "-") for c in run_id):
-        raise UsageError(f"{run_id!r} is not the id of a run.", hint="whatschat-ops ws broadcasts list")
+        raise UsageError(f"{run_id!r} is not the id of a run.", hint=LIST)
     return directory / f"{run_id}{SUFFIX}"
 
 
@@ -200,8 +202,12 @@ def _require(path: Path) -> None:
     if not path.is_file():
         raise UsageError(
             f"There is no broadcast {path.stem}: {path} does not exist.",
-            hint="whatschat-ops ws broadcasts list",
+            hint=LIST,
         )
+
+
+def _delete(path: Path) -> Hint:
+    return Hint(("ws", "broadcasts", "delete", path.stem))
 
 
 def _checked(database: sqlite3.Connection, path: Path) -> sqlite3.Connection:
@@ -210,7 +216,7 @@ def _checked(database: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         if found != FORMAT:
             raise OpsError(
                 f"The journal {path} was written in format {found}: this version reads format {FORMAT}.",
-                hint=f"whatschat-ops ws broadcasts delete {path.stem}",
+                hint=_delete(path),
             )
     except BaseException:
         database.close()
@@ -225,10 +231,8 @@ def _explained(path: Path, error: sqlite3.Error | OSError) -> OpsError:
     if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         return OpsError(
             f"The journal {path} cannot be written: the disk is full.",
-            hint=f"Free some space, then: whatschat-ops ws broadcast --resume {path.stem}",
+            hint=Hint(("ws", "broadcast", "--resume", path.stem), "Free some space, then"),
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such table" in str(error):
-        return OpsError(
-            f"The journal {path} is damaged: {error}.", hint=f"whatschat-ops ws broadcasts delete {path.stem}"
-        )
+        return OpsError(f"The journal {path} is damaged: {error}.", hint=_delete(path))
     return OpsError(f"The journal {path} cannot be used: {error}.", hint="Check the file and its directory.")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from whatschat_ops.broadcast.journal.file import explaining, make_private
 from whatschat_ops.broadcast.journal.reading import parts_of
-from whatschat_ops.errors import OpsError
+from whatschat_ops.errors import Hint, OpsError
 
 SUFFIX = ".lock"
 TIMEOUT_S = 1.0
@@ -57,5 +57,7 @@ def require(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
     )
     raise OpsError(
         f"The broadcast {path.stem} is being worked on by {holder}.",
-        hint=f"Wait until it has ended, or end that process; then: whatschat-ops ws broadcast --resume {path.stem}",
+        hint=Hint(
+            ("ws", "broadcast", "--resume", path.stem), "Wait until it has ended, or end that process; then"
+        ),
     )

@@ -10,7 +10,7 @@ from whatschat_ops.broadcast.journal import file, lock
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.reading import parts_of, record_of, summary_of
 from whatschat_ops.broadcast.journal.summary import RunDetails, RunState, RunSummary
-from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.errors import Hint, OpsError, UsageError
 
 KEEP_FINISHED = 50
 
@@ -72,13 +72,13 @@ def resume(
         raise UsageError(
             f"The broadcast {run_id} belongs to {run.stack} in {run.environment} (table {run.table}), "
             f"not to {stack} in {environment} (table {table}).",
-            hint=f"whatschat-ops -e {run.environment} ws broadcast --resume {run_id}",
+            hint=Hint(("-e", run.environment, "ws", "broadcast", "--resume", run_id)),
         )
     if begun_at != callback_url:
         raise UsageError(
             f"The broadcast {run_id} was started through {begun_at}, but the endpoint is {callback_url} now, "
             "which knows none of its connections.",
-            hint="Start a new one: whatschat-ops ws broadcast",
+            hint=Hint(("ws", "broadcast"), "Start a new one"),
         )
     left = run.not_pruned or (retry_failed and run.failed)
     if run.state is RunState.FINISHED and not left:
@@ -90,7 +90,7 @@ def require_run(directory: Path, run_id: str) -> Path:
     """The file of a run. Raises UsageError when there is none."""
     path = file.journal_path(directory, run_id)
     if not path.exists():
-        raise UsageError(f"There is no broadcast {run_id}.", hint="whatschat-ops ws broadcasts list")
+        raise UsageError(f"There is no broadcast {run_id}.", hint=file.LIST)
     return path
 
 

@@ -16,7 +16,7 @@ from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedAttendee, DeletedMeeting
 from whatschat_ops.cli.command import ShowSecretsOption, YesOption, command
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import AwsError, Interrupted, OpsError, PartlyDone, UsageError
+from whatschat_ops.errors import AwsError, Hint, Interrupted, OpsError, PartlyDone, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.chime import AttendeeBatch, ChimeService, FailedAttendee
@@ -114,7 +114,7 @@ def delete_meetings(
         kind = OpsError if len(failed) == len(results) else PartlyDone
         raise kind(
             f"{len(failed)} of {len(results)} meetings were not deleted: {', '.join(failed)}.",
-            hint="whatschat-ops chime meeting list",
+            hint=Hint(("chime", "meeting", "list")),
         )
 
 
@@ -226,5 +226,5 @@ def _require_all(meeting_id: str, failed: Sequence[FailedAttendee]) -> None:
         reasons = sorted({item.message or item.code for item in failed})
         raise PartlyDone(
             f"{len(failed)} users were not invited: {'; '.join(reasons)}",
-            hint=f"whatschat-ops chime attendee create {meeting_id} --user USER, for those who failed.",
+            hint=Hint(("chime", "attendee", "create", meeting_id, "--user", "USER"), "For each who failed"),
         )

@@ -9,7 +9,8 @@ import typer
 
 from whatschat_ops.cli.command import command
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import UsageError
+from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.errors import Hint, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.cloudformation import ExportedTemplate
@@ -54,10 +55,10 @@ def cloudformation(
     if output is not None:
         _write(output, text)
     if output is not None or run.out.as_json:
-        run.out.result(made, _render)
+        run.out.result(made, lambda made: _render(run.out, made))
     else:
         run.out.text(text)
-        run.out.note(_next(made))
+        run.out.note(_next(run.out, made))
 
 
 def _write(path: Path, text: str) -> None:
@@ -67,7 +68,7 @@ def _write(path: Path, text: str) -> None:
         raise UsageError(f"The template cannot be written: {error}.") from error
 
 
-def _render(made: ExportedTemplate) -> str:
+def _render(out: Output, made: ExportedTemplate) -> str:
     size_bytes = made.output.stat().st_size if made.output else 0
     lines = [f"Wrote {made.output}: {len(made.template['Resources'])} resources, {size_bytes:,} bytes."]
     lines += [
@@ -75,8 +76,9 @@ def _render(made: ExportedTemplate) -> str:
         for each in made.code
         if each.uploaded is not None
     ]
-    return "\n".join([*lines, "", _next(made)])
+    return "\n".join([*lines, "", _next(out, made)])
 
 
-def _next(made: ExportedTemplate) -> str:
-    return "\n".join(["Deploy it with:", *(f"  {line}" for line in made.next_commands)])
+def _next(out: Output, made: ExportedTemplate) -> str:
+    lines = (out.suggestion(line) if isinstance(line, Hint) else line for line in made.next_commands)
+    return "\n".join(["Deploy it with:", *(f"  {line}" for line in lines)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,7 @@ import typer
 from whatschat_ops.cli.command import YesOption, command
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.stack.provision import show_and_apply
-from whatschat_ops.errors import ExitCode, UsageError
+from whatschat_ops.errors import ExitCode, Hint, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.lambdas.functions import (
@@ -126,7 +127,7 @@ def rollback(
     if to is not None and name is None:
         raise UsageError(
             "--to needs the name of a function: each counts its versions by itself.",
-            hint=f"whatschat-ops lambda rollback connect --to {to}",
+            hint=Hint(("lambda", "rollback", "connect", "--to", to)),
         )
     stack = run.stack()
     shorts = _shorts(run, name)
@@ -215,12 +216,12 @@ def _question(moves: list[Move]) -> str:
 
 
 def _note_canaries(run: Run, functions: list[DeployedFunction]) -> None:
+    from whatschat_ops.stack.lambdas.live_alias import promote_or_rollback
+
     for function in functions:
         if function.canary is not None:
-            run.out.note(
-                f"A canary of {function.function} is running: {function.canary}. "
-                f"Next: whatschat-ops lambda promote {function.function}, or rollback."
-            )
+            running = f"A canary of {function.function} is running: {function.canary}. Next"
+            run.out.note(replace(promote_or_rollback(function.function), text=running))
 
 
 def _read_payload(payload: str) -> bytes:

@@ -12,7 +12,7 @@ import typer
 
 from whatschat_ops.cli.command import YesOption, command
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import ChecksFailed, NotFound, UsageError
+from whatschat_ops.errors import ChecksFailed, Hint, NotFound, UsageError
 from whatschat_ops.quotas import ACCOUNT_ID_CHARACTERS
 
 if TYPE_CHECKING:
@@ -189,9 +189,7 @@ def _principal(verb: str, role: str | None, user: str | None, group: str | None)
         return Principal("user", user)
     if group and not (role or user):
         return Principal("group", group)
-    raise UsageError(
-        "Name exactly one of --role, --user and --group.", hint=f"whatschat-ops iam {verb} --help"
-    )
+    raise UsageError("Name exactly one of --role, --user and --group.", hint=Hint(("iam", verb, "--help")))
 
 
 def _default_principal(run: Run, component: Component) -> Principal:
@@ -216,9 +214,9 @@ def _render_attachment(attachment: Attachment) -> str:
     return f"{attachment.policy} is detached from {place}."
 
 
-def _attach_hint(results: list[PermissionCheck]) -> str:
+def _attach_hint(results: list[PermissionCheck]) -> Hint:
     lacking = next(result for result in results if result.missing)
-    return f"whatschat-ops iam attach {lacking.component} --{lacking.principal_type} {lacking.principal}"
+    return Hint(("iam", "attach", lacking.component, f"--{lacking.principal_type}", lacking.principal))
 
 
 def _render_checks(results: list[PermissionCheck]) -> Any:

@@ -95,8 +95,9 @@ def render_status_change(change: StatusChange) -> str:
 
 def _step_lines(step: StepReport, everything: bool) -> Iterator[tuple[str, str]]:
     if step.action == "no-op":
-        if step.note is not None and step.id is not None:
-            yield f"    {step.address}  {step.id}  ({step.note})", "dim"
+        note = f"kept: {step.kept}" if step.kept else step.note
+        if note is not None and step.id is not None:
+            yield f"    {step.address}  {step.id}  ({note})", "dim"
         return
     mark, style = MARKS[step.action]
     identity = f"  {step.id}" if step.id else ""

@@ -11,7 +11,7 @@ import typer
 
 from whatschat_ops.cli.command import YesOption, command
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import ExitCode, UsageError
+from whatschat_ops.errors import ExitCode, Hint, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.provision import Applied, Plan, PlanFile, PlanReport
@@ -27,9 +27,9 @@ DeleteDataOption = Annotated[
     bool, typer.Option("--delete-data", help="Also delete tables whose deletion protection is on.")
 ]
 NEXT_COMMANDS = (
-    "whatschat-ops token mint --user alice",
-    "whatschat-ops ws connect --user alice",
-    "whatschat-ops status",
+    Hint(("token", "mint", "--user", "alice")),
+    Hint(("ws", "connect", "--user", "alice")),
+    Hint(("status",)),
 )
 
 
@@ -118,8 +118,8 @@ def provision(
     stack = run.stack()
     with run.out.status("Reading what is there"):
         made = stack.plan(adopt=options.adopt, delete_data=options.delete_data)
-    if saved:
-        again = f"whatschat-ops plan --out {plan_file}"
+    if saved and plan_file:
+        again = _plan_again(plan_file)
         if not saved.require_same(made, stack.place, _settings_digest(run), again):
             run.out.note(f"All that the plan of {saved.made_at} wanted is there.")
     question = f"Apply this to {stack.name}{_data_loss(made)}?"
@@ -127,7 +127,7 @@ def provision(
     if applied is None:
         return
     outputs = read_outputs(run.settings, run.aws, applied.outputs["api.websocket"])
-    commands = tuple(run.out.placed(line) for line in NEXT_COMMANDS)
+    commands = tuple(map(run.out.suggestion, NEXT_COMMANDS))
     shown, requests = _report(run, stack, made), run.aws.requests
     result = ProvisionResult(
         stack.name, bool(applied.done), applied.done, applied.seconds, requests, shown, outputs, commands
@@ -169,7 +169,7 @@ def plan(
         made.require_possible()
         options = PlanOptions(adopt, delete_data, _settings_digest(run), run.full_place())
         save_plan(made, out, place=stack.place, options=options)
-        run.out.note(f"Saved. Apply exactly this with: whatschat-ops provision {out}")
+        run.out.note(Hint(("provision", str(out)), "Saved. Apply exactly this with"))
     if detailed_exitcode and (made.changing or made.blocked):
         raise typer.Exit(ExitCode.CHANGES)
 
@@ -227,11 +227,7 @@ def destroy_planned(run: Run, stack: Stack, made: Plan, *, yes: bool, last: bool
     applied = show_and_apply(run, stack, made, question, yes=yes, last=last)
     if applied is None:
         return
-    kept = tuple(
-        Kept(step.address, step.live.id, step.note.removeprefix("kept: "))
-        for step in made
-        if step.live is not None and step.note is not None and step.note.startswith("kept: ")
-    )
+    kept = tuple(Kept(step.address, step.live.id, step.kept) for step in made if step.live and step.kept)
     result = DestroyResult(stack.name, applied.done, kept, applied.seconds, run.aws.requests)
     run.out.result(result, _render_destroyed)
 
@@ -247,11 +243,10 @@ def _note_defaults(run: Run, made: Plan) -> None:
 
 
 def _report(run: Run, stack: Stack, made: Plan) -> PlanReport:
-    """The plan as it is shown: its ways out lead to this run's environment."""
+    """The plan as it is shown: its hints lead to this run's environment."""
     report = stack.report(made)
-    steps = tuple(
-        replace(step, hint=run.out.placed(step.hint)) if step.hint else step for step in report.steps
-    )
+    hints = (run.out.suggestion(step.hint) if step.hint else None for step in made)
+    steps = tuple(replace(shown, hint=hint) for shown, hint in zip(report.steps, hints, strict=True))
     return replace(report, steps=steps)
 
 
@@ -266,9 +261,18 @@ def _load(path: Path, has_options: bool) -> PlanFile:
     if has_options:
         raise UsageError(
             "--adopt and --delete-data are part of the plan in the file.",
-            hint=f"whatschat-ops plan --adopt --delete-data --out {path}",
+            hint=Hint(("plan", "--adopt", "--delete-data", "--out", str(path))),
         )
-    return load_plan(path)
+    try:
+        return load_plan(path)
+    except UsageError as error:
+        settings = path.suffix in (".yaml", ".yml")
+        error.hint = Hint(("provision", "--config", str(path))) if settings else _plan_again(path)
+        raise
+
+
+def _plan_again(path: Path) -> Hint:
+    return Hint(("plan", "--out", str(path)))
 
 
 def _data_loss(made: Plan) -> str:

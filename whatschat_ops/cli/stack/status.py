@@ -10,7 +10,7 @@ import typer
 
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.output import Output
-from whatschat_ops.errors import PROVISION_HINT
+from whatschat_ops.errors import PROVISION, Hint
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.stack import Stack
@@ -41,7 +41,7 @@ def status(
         found = _look(stack)
     run.out.result(found, render_status)
     if not found.provisioned:
-        run.out.note(f"The stack {stack.name} is not provisioned. Start with: {PROVISION_HINT}")
+        run.out.note(Hint(PROVISION.argv, f"The stack {stack.name} is not provisioned. Start with"))
 
 
 def _look(stack: Stack) -> StackStatus:

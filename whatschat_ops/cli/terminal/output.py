@@ -10,9 +10,8 @@ import dataclasses
 import json
 import math
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from whatschat_ops.cli.commands import PLACED_COMMANDS
-from whatschat_ops.errors import ConfigError, OpsError, UsageError
+from whatschat_ops.errors import PROGRAM, ConfigError, Hint, OpsError, UsageError
 from whatschat_ops.redaction import Secret, redact
 
 if TYPE_CHECKING:
@@ -36,14 +35,11 @@ _CONTROL_CODES: Mapping[int, None] = dict.fromkeys((7, 8, 11, 12, 13))
 """Bell, backspace, vertical tab, form feed, carriage return: Rich drops them from a text, and so do we."""
 
 
-_OWN_COMMAND = re.compile(rf"\bwhatschat-ops (?=(?:{'|'.join(PLACED_COMMANDS)})\b)")
-
-
 class Output:
     """Where a command's words go. `show_secrets` is switched on by the option of that name.
 
-    `place` are the options that lead to this run's environment (`-e staging --config mine.yaml`): every command of ours
-    that is suggested gets them, so that it can be typed as it stands.
+    `place` are the options that lead to this run's environment (`-e staging --config mine.yaml`): the command of every hint
+    gets them, so that it can be typed as it stands.
     """
 
     def __init__(
@@ -53,7 +49,7 @@ class Output:
         quiet: bool = False,
         verbose: bool = False,
         show_secrets: bool = False,
-        place: str = "",
+        place: Sequence[str] = (),
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
     ) -> None:
@@ -77,7 +73,7 @@ class Output:
         rendered = render(model)
         # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
         if isinstance(rendered, str):  # plain: no need to import Rich
-            self.text(self.placed(rendered).translate(_CONTROL_CODES))
+            self.text(rendered.translate(_CONTROL_CODES))
         else:
             from rich.text import Text
 
@@ -103,31 +99,37 @@ class Output:
         self.stdout.write(text if text.endswith("\n") else f"{text}\n")
         self.stdout.flush()
 
-    def note(self, text: str) -> None:
+    def note(self, text: str | Hint) -> None:
         """Say something on stderr, unless --quiet. The text is not markup."""
         if not self.quiet:
-            self._line(self.placed(text), "")
+            self._line(self._words(text), "")
 
     def detail(self, text: str) -> None:
         """Say something on stderr only with --verbose."""
         if self.verbose:
-            self._line(self.placed(text), "dim")
+            self._line(text, "dim")
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str | Hint) -> None:
         """Say on stderr what the user should look at, even with --quiet."""
-        self._line(self.placed(f"Warning: {text}"), "yellow")
+        self._line(f"Warning: {self._words(text)}", "yellow")
 
     def fail(self, error: OpsError) -> None:
         """Print an error: on stdout as JSON with --json, else two lines on stderr.
 
         After a result (partly done, a check failed) stdout already holds its one JSON document.
         """
-        hint = error.hint
-        if hint and not isinstance(error, ConfigError):  # the very options may be what is wrong
-            hint = self.placed(hint)
+        # Of a wrong setting the options of the environment may be the cause: they are not suggested again.
+        place = () if isinstance(error, ConfigError) else self.place
+        hint = redact(_hint_words(error.hint, place)) if error.hint else None
         if self.as_json and not self._result_printed:
-            said = redact(hint) if hint else None
-            document = {"error": {"code": error.code, "message": redact(error.message), "hint": said}}
+            document = {
+                "error": {
+                    "code": error.code,
+                    "message": redact(error.message),
+                    "hint": hint,
+                    "argv": _redacted_argv(error.hint, place),
+                }
+            }
             self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
             self.stdout.flush()
             return
@@ -138,7 +140,7 @@ class Output:
     def confirm(self, question: str, *, yes: bool) -> bool:
         """Ask on the terminal, what the last line of `question` asks; the lines above say what it is about.
 
-        Without a terminal there is nobody to ask: UsageError unless `yes`.
+        Without a terminal it cannot ask: UsageError unless `yes`.
         """
         if yes:
             return True
@@ -147,7 +149,8 @@ class Output:
             self._line(about, "")
         if not (sys.stdin.isatty() and self.stderr.isatty()):
             raise UsageError(
-                f"{question} Nobody is there to answer.", hint="Add --yes to go on without asking."
+                f"{question} This is not a terminal, so it cannot ask.",
+                hint="Add --yes to skip the confirmation.",
             )
         self.stderr.write(f"{question} [y/N] ")
         self.stderr.flush()
@@ -183,7 +186,9 @@ class Output:
         return self._console(self.stderr)
 
     def encode(self, value: Any) -> Any:
-        """`value` as JSON-ready data: money as strings, times as ISO 8601 UTC, secrets hidden."""
+        """`value` as JSON-ready data: money as strings, times as ISO 8601 UTC, secrets hidden, hints in words."""
+        if isinstance(value, Hint):
+            return self.suggestion(value)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {
                 field.name: self.encode(getattr(value, field.name)) for field in dataclasses.fields(value)
@@ -198,13 +203,16 @@ class Output:
             return [self.encode(item) for item in value]
         return _encode_scalar(value)
 
-    def placed(self, text: str) -> str:
-        """A text whose suggested commands lead to this run's environment."""
-        return _OWN_COMMAND.sub(lambda _: f"whatschat-ops {self.place} ", text) if self.place else text
+    def suggestion(self, hint: Hint) -> str:
+        """A hint in words, whose command leads to this run's environment."""
+        return _hint_words(hint, self.place)
 
     def shown(self, secret: Secret) -> str:
         """A secret as this output may show it."""
         return secret.reveal() if self.show_secrets else str(secret)
+
+    def _words(self, text: str | Hint) -> str:
+        return self.suggestion(text) if isinstance(text, Hint) else text
 
     def _line(self, text: str, style: str) -> None:
         text = redact(text)
@@ -223,6 +231,19 @@ class Output:
         width = None if stream.isatty() or "COLUMNS" in os.environ else 200
         # Texts come from elsewhere (AWS, users): square brackets in them are not markup.
         return Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
+
+
+def _hint_words(hint: Hint, place: Sequence[str]) -> str:
+    return hint.words(lambda argv: _typed(argv, place))
+
+
+def _redacted_argv(hint: Hint | None, place: Sequence[str]) -> list[str] | None:
+    return [redact(word) for word in _typed(hint.argv, place)] if hint and hint.argv else None
+
+
+def _typed(argv: tuple[str, ...], place: Sequence[str]) -> tuple[str, ...]:
+    """A command as it is typed, with the options `place` if it is about an environment."""
+    return (PROGRAM, *(place if argv[0] in PLACED_COMMANDS else ()), *argv)
 
 
 def spinner(text: str) -> Spinner:

@@ -29,10 +29,10 @@ from whatschat_ops.cli.ws.broadcast_options import (
     UsersFileOption,
     UsersOption,
 )
-from whatschat_ops.cli.ws.broadcast_outcome import again_command, conclude
+from whatschat_ops.cli.ws.broadcast_outcome import conclude, resume_hint
 from whatschat_ops.cli.ws.broadcast_progress import BroadcastProgress
 from whatschat_ops.cli.ws.options import FileOption, MessageArgument, read_message
-from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.errors import Hint, OpsError, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.audience.selection import Selection
@@ -83,12 +83,12 @@ def broadcast(
         _resume(run, resume, send_rate, tolerance, retry_failed=retry_failed)
         return
     if retry_failed:
-        raise UsageError("--retry-failed needs --resume.", hint="whatschat-ops ws broadcasts list")
+        raise UsageError("--retry-failed needs --resume.", hint=Hint(("ws", "broadcasts", "list")))
     if message == "-" and users_file == Path("-"):
         raise UsageError(
             "The message and the users cannot both come from standard input.", hint="Use --file."
         )
-    given = read_message(message, file, 'whatschat-ops ws broadcast --type notice "Hello"')
+    given = read_message(message, file, Hint(("ws", "broadcast", "--type", "notice", "Hello")))
     order = _Order(run, engine, send_rate, tolerance)
     order.compose(given, kind=kind, text=text, no_id=no_id)
     with order.selected(user, users_file, connection, exclude_user, sample):
@@ -238,8 +238,7 @@ def _carry_out(
     record = journal.record
     words = Selection.from_json(record.selection)
     run.out.note(f"Run {record.run_id}: {len(record.message):,} bytes to {words}.")
-    again = run.out.placed(again_command(record.run_id))
-    progress = BroadcastProgress(run.out, again)
+    progress = BroadcastProgress(run.out, run.out.suggestion(resume_hint(record.run_id)))
     _collect_rarely()
     try:
         with progress.shown():
@@ -251,7 +250,7 @@ def _carry_out(
                 should_stop=lambda: progress.stopped,
             )
     except OpsError:
-        run.out.note(f"The run is kept: {again}")
+        run.out.note(resume_hint(record.run_id, "The run is kept. To resume it"))
         raise
     run.out.result(summary, render_summary)
     forget_old(run.broadcasts_directory)
@@ -271,7 +270,7 @@ def _refuse(given: list[str], beside: str) -> None:
     if given:
         raise UsageError(
             f"{beside} goes on with a run as it was begun: it does not go with {given[0]}.",
-            hint="whatschat-ops ws broadcast --resume latest",
+            hint=resume_hint("latest"),
         )
 
 

@@ -6,23 +6,23 @@ import re
 from typing import TYPE_CHECKING
 
 from whatschat_ops.cli.ws.broadcast_options import EngineName
-from whatschat_ops.errors import ExitCode, Interrupted, OpsError, PartlyDone
+from whatschat_ops.errors import ExitCode, Hint, Interrupted, OpsError, PartlyDone
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.journal.summary import RunSummary, Tolerance
     from whatschat_ops.cli.run import Run
 
 
-def again_command(run_id: str) -> str:
-    """The command that goes on with a run."""
-    return f"whatschat-ops ws broadcast --resume {run_id}"
+def resume_hint(run_id: str, text: str = "") -> Hint:
+    """The command that resumes a run."""
+    return Hint(("ws", "broadcast", "--resume", run_id), text)
 
 
 def conclude(run: Run, summary: RunSummary, tolerance: Tolerance, *, interrupted: bool) -> None:
     """The rest of what is to say, and the exit code. Raises unless all is well."""
     from whatschat_ops.broadcast.journal.summary import RunState, exit_code
 
-    again = again_command(summary.run_id)
+    again = resume_hint(summary.run_id)
     if interrupted and summary.state is not RunState.FINISHED:
         raise Interrupted(_left_words(summary), hint=again)
     if summary.state is not RunState.FINISHED:  # shards failed, no more than are tolerated
@@ -33,15 +33,14 @@ def conclude(run: Run, summary: RunSummary, tolerance: Tolerance, *, interrupted
             f"Up to {summary.in_doubt:,} second copies may have arrived: after an interruption, or an attempt without an answer."
         )
     if summary.not_pruned_because and summary.not_pruned:
-        run.out.warn(
-            f"{summary.not_pruned:,} rows of gone connections were not deleted: "
-            f"{summary.not_pruned_because.rstrip('.')}. To try again: {again}"
-        )
+        why = summary.not_pruned_because.rstrip(".")
+        left = f"{summary.not_pruned:,} rows of gone connections were not deleted: {why}. To retry"
+        run.out.warn(resume_hint(summary.run_id, left))
     if not summary.connections:
         run.out.warn("Nobody is connected.")
     code = exit_code(summary, tolerance)
     if code is not ExitCode.DONE:
-        raise _failure(summary, code, _way_out(summary))
+        raise _failure(summary, code, _next_step(summary))
 
 
 def _left_words(summary: RunSummary) -> str:
@@ -52,11 +51,11 @@ def _left_words(summary: RunSummary) -> str:
     return f"Interrupted: {some}{found} are still to be sent to."
 
 
-def _way_out(summary: RunSummary) -> str:
+def _next_step(summary: RunSummary) -> Hint:
     """Another attempt, if one may end otherwise; else the list of those that failed."""
     if any(may_end_otherwise(failure.reason) for failure in summary.failures):
-        return f"{again_command(summary.run_id)} --retry-failed"
-    return f"whatschat-ops ws broadcasts show {summary.run_id} --failures"
+        return Hint((*resume_hint(summary.run_id).argv, "--retry-failed"))
+    return Hint(("ws", "broadcasts", "show", summary.run_id, "--failures"))
 
 
 def may_end_otherwise(reason: str) -> bool:
@@ -71,7 +70,7 @@ def may_end_otherwise(reason: str) -> bool:
     return status is None or is_temporary(int(status[1])) or status[1] == "403"  # rights can be given
 
 
-def _failure(summary: RunSummary, code: ExitCode, hint: str) -> OpsError:
+def _failure(summary: RunSummary, code: ExitCode, hint: Hint) -> OpsError:
     why = f"{summary.failed:,} of {summary.connections:,} connections did not get the message"
     if summary.failures:
         why += f": {summary.failures[0].reason}"

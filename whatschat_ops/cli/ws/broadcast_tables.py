@@ -42,7 +42,7 @@ def render_failures(failures: Sequence[FailureGroup]) -> Any:
         table.add_row(f"{failure.connections:,}", Text(failure.reason), Text(examples, style="dim"))
     rest = sum(failure.connections for failure in failures[REASONS:])
     if rest:
-        table.add_row(f"{rest:,}", "other reasons: whatschat-ops ws broadcasts show RUN --failures")
+        table.add_row(f"{rest:,}", "other reasons: ws broadcasts show RUN --failures")
     return table
 
 

@@ -90,14 +90,14 @@ def delete(
 def named_run(run: Run, name: str) -> str:
     """The run that is meant. Raises UsageError for `latest` when there is none."""
     from whatschat_ops.broadcast.journal.past_runs import list_runs as read
-    from whatschat_ops.errors import UsageError
+    from whatschat_ops.errors import Hint, UsageError
 
     if name != "latest":
         return name
     found = read(run.broadcasts_directory)[0]
     if not found:
         raise UsageError(
-            "There has been no broadcast yet.", hint='whatschat-ops ws broadcast --type notice "Hello"'
+            "There has been no broadcast yet.", hint=Hint(("ws", "broadcast", "--type", "notice", "Hello"))
         )
     return found[0].run_id
 

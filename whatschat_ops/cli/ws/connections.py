@@ -82,10 +82,7 @@ def get(run: Run, connection_id: ConnectionArgument) -> None:
     row = run.connections().get(connection_id)
     live = run.connections_api().get(connection_id)
     if row is None and live is None:
-        raise NotFound(
-            f"There is no connection {connection_id}: neither a row nor a socket.",
-            hint="whatschat-ops ws connections list",
-        )
+        raise NotFound(f"There is no connection {connection_id}: neither a row nor a socket.")
     run.out.result(ConnectionDetails(_row(row) if row else None, live), _render_details)
 
 
@@ -99,10 +96,7 @@ def delete(run: Run, connection_id: ConnectionArgument, yes: YesOption = False) 
     closed = run.connections_api().delete(connection_id)
     store.delete(connection_id)  # closing a socket runs $disconnect, which may have been faster
     if not closed and not had_row:
-        raise NotFound(
-            f"There is no connection {connection_id}: neither a row nor a socket.",
-            hint="whatschat-ops ws connections list",
-        )
+        raise NotFound(f"There is no connection {connection_id}: neither a row nor a socket.")
     run.out.result(DeletedConnection(connection_id, closed, had_row), _render_deleted)
 
 

@@ -33,7 +33,7 @@ from whatschat_ops.cli.ws.options import (
     opener,
     read_message,
 )
-from whatschat_ops.errors import Gone, OpsError, PartlyDone, Rejected, UsageError
+from whatschat_ops.errors import Gone, Hint, OpsError, PartlyDone, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.sockets.sending import Receipt
@@ -48,7 +48,8 @@ class Posted:
     metered_messages: int
 
 
-_SEND_EXAMPLE = 'whatschat-ops ws send --user alice --to bob "Hello"'
+_CONNECT_EXAMPLE = Hint(("ws", "connect", "--user", "alice"))
+_SEND_EXAMPLE = Hint(("ws", "send", "--user", "alice", "--to", "bob", "Hello"))
 
 
 def register(app: typer.Typer) -> None:
@@ -113,7 +114,7 @@ def connect(
 
     from whatschat_ops.cli.ws.conversation import converse
 
-    make_socket = opener(run, user, token, token_via, url, "whatschat-ops ws connect --user alice")
+    make_socket = opener(run, user, token, token_via, url, _CONNECT_EXAMPLE)
     report = asyncio.run(converse(run.out, make_socket, wait_s=wait, reconnect=reconnect))
     run.out.detail(f"Sent {report.sent}, received {report.received}.")
     if report.not_sent:
@@ -176,17 +177,9 @@ def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
     data = text.encode()
     try:
         run.connections_api(url).post(connection_id, data)
-    except Rejected as error:  # "Invalid connectionId": it was never one
-        raise Rejected(
-            error.message,
-            hint="whatschat-ops ws connections list",
-            aws_code=error.aws_code,
-            operation=error.operation,
-        ) from error
     except Gone as error:
         raise Gone(
             f"The connection {connection_id} no longer exists.",
-            hint="whatschat-ops ws connections list",
             aws_code=error.aws_code,
             operation=error.operation,
         ) from error

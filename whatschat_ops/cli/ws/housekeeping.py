@@ -9,7 +9,7 @@ import typer
 from whatschat_ops.cli.command import YesOption, command
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.progress_line import ProgressLine
-from whatschat_ops.errors import OpsError, PartlyDone, UsageError
+from whatschat_ops.errors import Hint, OpsError, PartlyDone, UsageError
 from whatschat_ops.quotas import API_REQUESTS
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def disconnect(
     if bool(user) == everybody:
         raise UsageError(
             "Say whose connections to close: either --user or --all.",
-            hint="whatschat-ops ws disconnect --user alice",
+            hint=Hint(("ws", "disconnect", "--user", "alice")),
         )
     require_own_endpoint(run, trusted=trust_endpoint or dry_run)
     store, sockets = run.connections(), run.sockets(rate)

@@ -14,7 +14,7 @@ from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.interrupts import interrupts_to
 from whatschat_ops.cli.terminal.progress_line import ProgressLine
 from whatschat_ops.cli.ws.options import TokenVia, TokenViaOption
-from whatschat_ops.errors import ChecksFailed, Interrupted, OpsError, PartlyDone, UsageError
+from whatschat_ops.errors import ChecksFailed, Hint, Interrupted, OpsError, PartlyDone, UsageError
 from whatschat_ops.quotas import MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def _judge(report: LoadReport, limits: Limits) -> None:
     if not sockets.opened:
         raise OpsError(
             f"None of {sockets.attempted:,} sockets could be opened: {sockets.first_refusal}",
-            hint="whatschat-ops doctor websocket",
+            hint=Hint(("doctor", "websocket")),
         )
     if problems := exceeded(report, limits):
         raise ChecksFailed(" ".join(problems))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import UsageError
+from whatschat_ops.errors import Hint, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ MessageArgument = Annotated[
 FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="Read the message from this file.")]
 
 
-def opener(run: Run, user: str | None, token: str | None, via: str, url: str | None, example: str) -> Opener:
+def opener(run: Run, user: str | None, token: str | None, via: str, url: str | None, example: Hint) -> Opener:
     """What opens sockets as `user` (a fresh token for each) or with `token`.
 
     Raises UsageError unless it is one of them; the hint is `example`.
@@ -71,7 +71,7 @@ def _given_token(token: str) -> Callable[[], Secret]:
     return lambda: secret
 
 
-def read_message(message: str | None, file: Path | None, example: str) -> str:
+def read_message(message: str | None, file: Path | None, example: Hint) -> str:
     """The message of the command line, of a file or of standard input; one line end at its end is dropped.
 
     Raises UsageError, with `example` as its hint, when there is none, more than one, or one that is too big or not UTF-8
@@ -106,7 +106,7 @@ def read_message(message: str | None, file: Path | None, example: str) -> str:
     return _not_empty(text.removesuffix("\n").removesuffix("\r"), example)
 
 
-def _not_empty(text: str, example: str) -> str:
+def _not_empty(text: str, example: Hint) -> str:
     if not text:  # as a rule an unset shell variable
         raise UsageError("The message is empty.", hint=example)
     return text

@@ -11,7 +11,7 @@ from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.settings import CHIME_CONTROL_REGIONS
 from whatschat_ops.doctor.check import Finding, fail, judge_permissions, ok, skip, warn
-from whatschat_ops.errors import NotFound, PermissionDenied, Unavailable, UsageError
+from whatschat_ops.errors import Hint, NotFound, PermissionDenied, Unavailable, UsageError
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_check import check_permissions, principal_of
 from whatschat_ops.stack.policies import policy_of
@@ -46,7 +46,7 @@ def iam(settings: Settings, aws: Aws) -> Finding:
         return skip(
             error.message, "Get iam:SimulatePrincipalPolicy allowed, or read the policies in the console."
         )
-    return judge_permissions(found, f"whatschat-ops iam attach chime --{principal.type} {principal.name}")
+    return judge_permissions(found, Hint(("iam", "attach", "chime", f"--{principal.type}", principal.name)))
 
 
 def region(settings: Settings, aws: Aws) -> Finding:
@@ -82,7 +82,7 @@ def judge_ledger(records: Sequence[MeetingRecord], now: datetime) -> Finding:
         names = ", ".join(sorted(record.external_meeting_id for record in stuck))
         return warn(
             f"{len(stuck)} of {len(records)} meetings failed to start: {names}.",
-            "whatschat-ops chime meeting list  # deletes them from the ledger",
+            Hint(("chime", "meeting", "list"), "It deletes them from the ledger"),
         )
     count = len(records) - len(pending)
     return ok(f"The ledger has {count} meeting{'' if count == 1 else 's'}; none failed to start.")

@@ -9,7 +9,7 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS, ROUTE_FUNCTIONS, USER_INDEX
 from whatschat_ops.doctor.check import Finding, fail, judge_permissions, ok, warn
-from whatschat_ops.errors import PROVISION_HINT, NotFound
+from whatschat_ops.errors import PROVISION, Hint, NotFound
 from whatschat_ops.sockets.handshake import HandshakeAnswer, probe_handshake
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.attachments import Principal
@@ -27,23 +27,23 @@ def endpoint(settings: Settings, aws: Aws) -> Finding:
 def judge_handshake(url: str, answer: HandshakeAnswer) -> Finding:
     """What the response to a handshake without a token says about the endpoint."""
     function = ROUTE_FUNCTIONS["$connect"]
-    logs = f"See why: whatschat-ops lambda invoke {function} --tail"
+    logs = Hint(("lambda", "invoke", function, "--tail"), "See why")
     if answer.status == 401:
         return ok(f"{url} responds, and rejects a client without a token.")
     if answer.status is None:
         return fail(
             f"{url} does not respond: {answer.error}.",
-            f"Compare with: whatschat-ops ws endpoint; or {PROVISION_HINT}",
+            Hint(("ws", "endpoint"), "Provision the stack, or compare with"),
         )
     if answer.status == 101:
         return fail(
             f"{url} accepted a client without a token.",
-            f"Deploy our handler: whatschat-ops lambda deploy {function}",
+            Hint(("lambda", "deploy", function), "Deploy our handler"),
         )
     if answer.status == 403:
         return fail(
             f"{url} responds with 403: the stage does not exist, or an authorizer denies the request.",
-            f"Compare the stage with: whatschat-ops status; or {PROVISION_HINT}",
+            Hint(("status",), "Provision the stack, or compare the stage with"),
         )
     if answer.status == 429:
         return warn(
@@ -64,9 +64,7 @@ def functions(settings: Settings, aws: Aws) -> Finding:
         if (problem := _function_problem(aws, names.function(short))) is not None
     }
     if problems:
-        return fail(
-            "; ".join(f"{name}: {problem}" for name, problem in problems.items()) + ".", PROVISION_HINT
-        )
+        return fail("; ".join(f"{name}: {problem}" for name, problem in problems.items()) + ".", PROVISION)
     return ok(
         f"{len(ROUTE_FUNCTIONS)} functions are active, and API Gateway can invoke their alias {LIVE_ALIAS!r}."
     )
@@ -96,12 +94,12 @@ def table(settings: Settings, aws: Aws) -> Finding:
     except NotFound:
         return fail(
             f"The table {name} does not exist in {aws.region}.",
-            f"{PROVISION_HINT}, or check CONNECTIONS_TABLE",
+            Hint(PROVISION.argv, "Check CONNECTIONS_TABLE, or"),
         )
     ttl = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     problems = table_problems(description, ttl)
     if problems:
-        return fail(f"The table {name}: {'; '.join(problems)}.", PROVISION_HINT)
+        return fail(f"The table {name}: {'; '.join(problems)}.", PROVISION)
     return ok(
         f"The table {name} is active, with {USER_INDEX} and TTL; about {description.get('ItemCount', 0)} rows."
     )
@@ -134,6 +132,6 @@ def iam(settings: Settings, aws: Aws) -> Finding:
     try:
         found = check_permissions(aws, "lambda", Principal("role", names.lambda_role), document)
     except NotFound:
-        return fail(f"The role {names.lambda_role} does not exist.", PROVISION_HINT)
-    fix = f"{PROVISION_HINT} (or: whatschat-ops iam attach lambda --role {names.lambda_role})"
+        return fail(f"The role {names.lambda_role} does not exist.", PROVISION)
+    fix = Hint(("iam", "attach", "lambda", "--role", names.lambda_role), "Provision the stack, or")
     return judge_permissions(found, fix)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from whatschat_ops.errors import LocalError
+from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local.chime.meeting import Attendee, Meeting
 
 FORMAT: Final = 1
@@ -176,5 +176,5 @@ def _named(path: Path) -> Iterator[None]:
     except (ValueError, KeyError, TypeError, AttributeError, OSError, sqlite3.Error) as error:
         raise LocalError(
             f"The embedded Chime service cannot read its meetings in {path}: {error}",
-            hint="whatschat-ops local reset",
+            hint=Hint(("local", "reset")),
         ) from error

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
+from whatschat_ops.errors import Hint
 from whatschat_ops.packaging import FunctionPackage
 from whatschat_ops.provision import Reference, Resource, text
 from whatschat_ops.stack.arns import TemplatePlace
@@ -40,7 +41,7 @@ class ExportedTemplate:
     output: Path | None
     template: Mapping[str, Any]
     code: tuple[CodeObject, ...]
-    next_commands: tuple[str, ...]
+    next_commands: tuple[str | Hint, ...]
 
 
 def export_template(
@@ -135,15 +136,15 @@ def _outputs(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _next_commands(names: Names, code: tuple[CodeObject, ...], output: Path | None) -> tuple[str, ...]:
+def _next_commands(names: Names, code: tuple[CodeObject, ...], output: Path | None) -> tuple[str | Hint, ...]:
     """The secret, the code (unless it is uploaded), the deployment."""
     parameter = names.jwt_secret_parameter
-    commands = [
+    commands: list[str | Hint] = [
         f"aws ssm put-parameter --type SecureString --name {parameter} "
         f'--value "$(openssl rand -hex 32)" --tags Key={STACK_TAG},Value={names.stack}'
     ]
     if any(each.uploaded is None for each in code):
-        commands.append(f"whatschat-ops lambda package --output {BUILD_DIRECTORY}")
+        commands.append(Hint(("lambda", "package", "--output", BUILD_DIRECTORY)))
         commands += [
             f"aws s3 cp {BUILD_DIRECTORY}/{each.function}.zip s3://{each.bucket or 'BUCKET'}/{each.key}"
             for each in code

@@ -16,7 +16,15 @@ from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_documents import actions
 from whatschat_ops.stack.kinds.context import AwsKind, Context
 from whatschat_ops.stack.kinds.declaration import AwsField, CloudFormationType, ref
-from whatschat_ops.stack.lambdas.live_alias import History, LiveAlias, Routing, described, live_alias, move
+from whatschat_ops.stack.lambdas.live_alias import (
+    History,
+    LiveAlias,
+    Routing,
+    described,
+    live_alias,
+    move,
+    promote_or_rollback,
+)
 from whatschat_ops.stack.lambdas.versions import prune
 
 
@@ -38,7 +46,7 @@ class Alias(AwsKind):
         ),
         "keep_versions": AwsField(
             input_only=True,
-            left_out="versions of older templates are retained; `whatschat-ops provision` deletes them",
+            left_out="versions of older templates are retained; provisioning deletes them",
         ),
     }
     operator_on = "function"
@@ -107,6 +115,6 @@ def _live(alias: LiveAlias) -> Live:
         fields={"function_name": alias.function, "alias_name": alias.name, "version": alias.newest},
         outputs={"arn": alias.arn, "revision_id": alias.revision_id},
         held=f"a canary is running: {canary}, version {alias.routing.version} the rest" if canary else None,
-        release=f"whatschat-ops lambda promote {alias.function}, or: whatschat-ops lambda rollback {alias.function}",
+        release=promote_or_rollback(alias.function),
         note=f"rolled back from version {gave_up} by hand; this moves it forward again" if gave_up else None,
     )

@@ -141,7 +141,7 @@ class Bucket(AwsKind):
         except PermissionDenied as error:  # HEAD has no body that would say why
             raise PermissionDenied(
                 f"The bucket {name} is another account's, or you lack s3:ListBucket on it ({error.aws_code}).",
-                hint="If it is another account's, choose other names with prefix. See: whatschat-ops iam policies operator",
+                hint="If it is another account's, choose other names with prefix.",
                 aws_code=error.aws_code,
                 operation=error.operation,
             ) from error

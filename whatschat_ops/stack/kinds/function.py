@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from whatschat_ops.config.names import LIVE_ALIAS, STACK_TAG
-from whatschat_ops.errors import AwsError, Conflict, NotFound, Rejected
+from whatschat_ops.errors import PROVISION, AwsError, Conflict, Hint, NotFound, Rejected
 from whatschat_ops.provision import Live, Reference, Resource, contains
 from whatschat_ops.provision.values import digest
 from whatschat_ops.stack.arns import Place
@@ -243,7 +243,7 @@ class Function(AwsKind):
         if not any(_trusts_lambda(statement) for statement in trust["Statement"]):
             raise Rejected(
                 f"Lambda cannot assume the role {name}: its trust policy does not name lambda.amazonaws.com.",
-                hint="whatschat-ops provision  # repairs the trust policy of our own role",
+                hint=Hint(PROVISION.argv, "Provisioning repairs the trust policy of the stack's own role"),
             )
 
 

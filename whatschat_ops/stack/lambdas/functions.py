@@ -13,7 +13,7 @@ from typing import Any
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS, ROUTE_FUNCTIONS
-from whatschat_ops.errors import PROVISION_HINT, NotFound, UsageError
+from whatschat_ops.errors import Hint, NotFound, NotProvisioned, UsageError
 from whatschat_ops.packaging import FunctionPackage
 from whatschat_ops.stack.lambdas.live_alias import Canary, live_alias
 from whatschat_ops.stack.lambdas.versions import list_aliases, list_configurations, weights
@@ -86,7 +86,7 @@ def short_name(settings: Settings, name: str) -> str:
             return short
     raise UsageError(
         f"There is no function {name!r}: the functions are {', '.join(ROUTE_FUNCTIONS.values())}.",
-        hint="whatschat-ops lambda list",
+        hint=Hint(("lambda", "list")),
     )
 
 
@@ -126,7 +126,7 @@ def list_functions(
     found = [_describe(aws, names.function(short)) for short in shorts]
     deployed = [function for function in found if function is not None]
     if not deployed:
-        raise NotFound(f"No function of {names.stack} is deployed.", hint=PROVISION_HINT)
+        raise NotProvisioned(f"No function of {names.stack} is deployed.")
     return deployed
 
 

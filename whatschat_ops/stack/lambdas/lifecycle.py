@@ -13,8 +13,16 @@ from typing import Any
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS
-from whatschat_ops.errors import PROVISION_HINT, Conflict, NotFound, OpsError, PartlyDone, UsageError
-from whatschat_ops.stack.lambdas.live_alias import Canary, History, LiveAlias, Routing, live_alias, move
+from whatschat_ops.errors import Conflict, Hint, NotFound, NotProvisioned, OpsError, PartlyDone, UsageError
+from whatschat_ops.stack.lambdas.live_alias import (
+    Canary,
+    History,
+    LiveAlias,
+    Routing,
+    live_alias,
+    move,
+    promote_or_rollback,
+)
 from whatschat_ops.stack.lambdas.versions import list_configurations, numbers, prune
 from whatschat_ops.stack.waiting import Waiting
 
@@ -61,14 +69,14 @@ class Lifecycle:
         if not 1 <= percent <= 99:
             raise UsageError(
                 f"A canary gets between 1 and 99 percent of the calls, not {percent}.",
-                hint="whatschat-ops lambda deploy --canary 10",
+                hint=Hint(("lambda", "deploy", "--canary", "10")),
             )
         for short in shorts:
             alias = self._alias(short)
             if alias.routing.canary is not None:
                 raise Conflict(
                     f"A canary of {alias.function} is running already: {alias.routing.canary}.",
-                    hint=f"whatschat-ops lambda promote {short}, or: whatschat-ops lambda rollback {short}",
+                    hint=promote_or_rollback(short),
                 )
 
     def canaries(self, versions: Mapping[str, str], percent: int) -> list[Move]:
@@ -99,7 +107,7 @@ class Lifecycle:
         if not moves:
             raise NotFound(
                 "There is nothing to promote: no canary is running.",
-                hint="whatschat-ops lambda deploy --canary 10",
+                hint=Hint(("lambda", "deploy", "--canary", "10")),
             )
         return moves
 
@@ -118,7 +126,6 @@ class Lifecycle:
             live = ", ".join(f"{alias.function} {alias.routing}" for alias in aliases)
             raise NotFound(
                 f"There is nothing to roll back to: no older version is there ({live}).",
-                hint="whatschat-ops lambda list",
             )
         return possible
 
@@ -147,9 +154,8 @@ class Lifecycle:
         try:
             answer = self.aws.client("lambda").get_alias(FunctionName=function, Name=LIVE_ALIAS)
         except NotFound as error:
-            raise NotFound(
+            raise NotProvisioned(
                 f"The function {function} has no alias {LIVE_ALIAS}: it is not deployed.",
-                hint=PROVISION_HINT,
             ) from error
         return live_alias(function, answer)
 
@@ -196,7 +202,6 @@ def _required(alias: LiveAlias, versions: Sequence[str], to: str) -> str:
     if to not in versions:
         raise NotFound(
             f"{alias.function} has no version {to}: there are {', '.join(versions)}.",
-            hint="whatschat-ops lambda list",
         )
     if Routing(to) == alias.routing:
         raise UsageError(f"Version {to} of {alias.function} is live already.")
@@ -208,5 +213,8 @@ def _partly(done: Sequence[Moved], left: Sequence[Move], error: OpsError) -> Par
     names = ", ".join(made.alias.function for made in left)
     return PartlyDone(
         f"{moved} done; not done: {names}.\n{error.message}",
-        hint=f"See where they are with whatschat-ops lambda list, then name each that is left: {names}.",
+        hint=Hint(
+            ("lambda", "list"),
+            f"Run the command again for each that is left: {names}. See where they are with",
+        ),
     )

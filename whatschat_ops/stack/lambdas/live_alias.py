@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from whatschat_ops.errors import AwsError, Conflict
+from whatschat_ops.errors import AwsError, Conflict, Hint
 from whatschat_ops.stack.waiting import Waiting
 
 BUSY_TIMEOUT_S = 300.0
@@ -152,8 +152,12 @@ def _as_wanted(client: Any, alias: LiveAlias, to: Routing, error: Conflict) -> L
     raise Conflict(
         f"The alias {alias.name} of {alias.function} was changed by somebody else meanwhile: it was at "
         f"{alias.routing}, and is now at {now.routing}.",
-        hint="whatschat-ops lambda list",
     ) from error
+
+
+def promote_or_rollback(function: str) -> Hint:
+    """How to end a canary, which blocks every other change of the alias."""
+    return Hint(("lambda", "promote", function), other=("lambda", "rollback", function))
 
 
 def _is_busy(error: AwsError) -> bool:

@@ -29,7 +29,7 @@ from typing import Any
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import AwsError, Conflict, NotFound
+from whatschat_ops.errors import AwsError, Conflict, Hint, NotFound
 from whatschat_ops.stack.locking.lease import (
     LEASE_ATTRIBUTES,
     LockHolder,
@@ -291,6 +291,8 @@ def _who(held: LockHolder) -> str:
 def _locked(held: LockHolder, left_s: float) -> Conflict:
     return Conflict(
         f"The stack is being changed by {_who(held)}.",
-        hint="Wait until that run has ended. If it was killed, its lock expires "
-        f"{max(left_s, 0):.0f} s from now; whatschat-ops unlock takes it away at once.",
+        hint=Hint(
+            ("unlock",),
+            f"Wait until that run has ended. If it was killed, its lock expires in {max(left_s, 0):.0f} s, or release it now",
+        ),
     )

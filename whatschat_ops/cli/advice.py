@@ -1,0 +1,82 @@
+"""What to do about an error, by its kind and the command that met it.
+
+A library says what happened; what to type next is said here, unless only the library can know it (which run, which function).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from whatschat_ops.errors import (
+    PROVISION,
+    AwsError,
+    Conflict,
+    Gone,
+    Hint,
+    Interrupted,
+    NotFound,
+    NotProvisioned,
+    OpsError,
+    PartlyDone,
+    PermissionDenied,
+    Rejected,
+    UsageError,
+)
+
+_POLICY: Final = Hint(
+    ("iam", "policies", "operator"), "The identity needs an IAM policy that allows {operation}. See"
+)
+_CONNECTIONS: Final = Hint(("ws", "connections", "list"))
+_FUNCTIONS: Final = Hint(("lambda", "list"))
+_ATTENDEES: Final = Hint(("chime", "attendee", "list", "MEETING"))
+
+ADVICE: Final[tuple[tuple[type[OpsError], str, Hint], ...]] = (
+    (NotProvisioned, "", PROVISION),
+    (PermissionDenied, "", _POLICY),
+    (NotFound, "table", Hint(("table", "create"))),
+    (NotFound, "lambda", _FUNCTIONS),
+    (Conflict, "lambda", _FUNCTIONS),
+    (NotFound, "ws broadcast", Hint(("ws", "endpoint"))),
+    (NotFound, "ws connections", _CONNECTIONS),
+    (Gone, "ws send", _CONNECTIONS),
+    (Rejected, "ws send", _CONNECTIONS),
+    (NotFound, "chime", Hint(("chime", "meeting", "list", "--all"))),
+    (UsageError, "chime attendee get", _ATTENDEES),
+    (UsageError, "chime attendee delete", _ATTENDEES),
+)
+"""Kind of error, the command or its group ("" is any), the hint. The first that fits counts, so the special kind is above.
+
+`{operation}` in a text is the API operation that failed.
+"""
+
+
+_APPLYING: Final = ("provision", "destroy", "table", "lambda deploy")
+_AGAIN: Final = Hint(text="Run the same command again: it continues from here.")
+
+
+def advise(error: OpsError, command: str) -> Hint | None:
+    """The hint of an error that `command` (without the program's name) ended with.
+
+    Its own, else that of the table, else that of what caused it.
+    """
+    cause = error.__cause__
+    hint = error.hint or _advice(error, command)
+    if hint is None and isinstance(cause, OpsError):
+        hint = advise(cause, command)
+    if hint is None and isinstance(error, (PartlyDone, Interrupted)) and _is_in(command, _APPLYING):
+        hint = _AGAIN
+    return hint
+
+
+def _advice(error: OpsError, command: str) -> Hint | None:
+    operation = error.operation if isinstance(error, AwsError) else ""
+    for kind, prefix, hint in ADVICE:
+        if isinstance(error, kind) and _is_in(command, (prefix,)):
+            return Hint(hint.argv, hint.text.format(operation=operation or "the call"))
+    return None
+
+
+def _is_in(command: str, prefixes: Sequence[str]) -> bool:
+    """Whether it is one of these commands, or of their group. "" is the group of all."""
+    return any(f"{command} ".startswith(f"{prefix} ".lstrip()) for prefix in prefixes)
