@@ -28,7 +28,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 PROGRAM: Final = "whatschat-ops"
 
@@ -137,6 +137,11 @@ class AwsError(OpsError):
         super().__init__(message, hint=hint)
         self.aws_code = aws_code
         self.operation = operation
+
+    @classmethod
+    def of(cls, error: AwsError, message: str, *, hint: Hint | str | None = None) -> Self:
+        """A failure of AWS in the words of a caller that knows what the call was for."""
+        return cls(message, hint=hint, aws_code=error.aws_code, operation=error.operation)
 
 
 class CredentialsError(AwsError):

@@ -112,10 +112,9 @@ class MeetingLedger:
         try:
             yield self._aws.client("dynamodb")
         except NotFound as error:
-            raise NotProvisioned(
+            raise NotProvisioned.of(
+                error,
                 f"The meeting ledger is not available: the table {self._table} does not exist in {self._aws.region}.",
-                aws_code=error.aws_code,
-                operation=error.operation,
             ) from error
 
 

@@ -59,12 +59,5 @@ class RegionRouter:
         try:
             return region, send(MeetingId=meeting_id, **parameters)
         except NotFound as error:
-            raise _explained(error, region) from error
-
-
-def _explained(error: NotFound, region: str) -> NotFound:
-    return NotFound(
-        f"{error.message} in {region}: it has ended, or was created in another control Region.",
-        aws_code=error.aws_code,
-        operation=error.operation,
-    )
+            where = "it has ended, or was created in another control Region"
+            raise NotFound.of(error, f"{error.message} in {region}: {where}.") from error

@@ -138,10 +138,9 @@ class ConnectionStore:
         try:
             yield
         except NotFound as error:
-            raise NotProvisioned(
+            raise NotProvisioned.of(
+                error,
                 f"There is no connections table {self._table}: {error.message}",
-                aws_code=error.aws_code,
-                operation=error.operation,
             ) from error
 
 

@@ -6,12 +6,12 @@ or at the stack of the settings; any other endpoint must be vouched for, because
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from whatschat_ops.endpoint import is_loopback
 from whatschat_ops.errors import UsageError
 from whatschat_ops.quotas import API_REQUESTS, MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
 
@@ -113,15 +113,6 @@ def warnings_about(plan: LoadPlan) -> tuple[str, ...]:
         ),
     )
     return tuple(text for applies, text in found if applies)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the URL names this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _origin(url: str) -> tuple[str | None, int | None, str]:

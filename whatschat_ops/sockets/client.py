@@ -6,20 +6,19 @@ Reconnects and keep-alive are in `session`; this module knows one socket.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from whatschat_ops import __version__
+from whatschat_ops.endpoint import is_loopback
 from whatschat_ops.errors import Hint, OpsError, PermissionDenied, Unavailable, UsageError
 from whatschat_ops.message_size import check_size
 from whatschat_ops.quotas import MAX_FRAME_BYTES, MAX_INTEGRATION_TIMEOUT_MS
@@ -95,10 +94,10 @@ class Opener:
             problems = (malformed.message,)
         if not problems:
             return error
-        return PermissionDenied(
+        return PermissionDenied.of(
+            error,
             f"{error.message} About the token: {' '.join(problems)}",
             hint=Hint(("token", "mint", "--user", "USER")),
-            aws_code=error.aws_code,
         )
 
 
@@ -121,7 +120,7 @@ async def open_socket(
             close_timeout=CLOSE_TIMEOUT_S,
             compression=None,  # API Gateway does not negotiate permessage-deflate
             ping_interval=None,  # only messages reset the idle timeout; `session` sends them
-            proxy=None if _is_loopback(handshake.url) else True,
+            proxy=None if is_loopback(handshake.url) else True,
             **tls_options,
         )
     except (InvalidHandshake, OSError, TimeoutError, EOFError) as error:
@@ -177,11 +176,3 @@ def frames(text: str) -> Iterator[str]:
 def as_text(message: str | bytes) -> str:
     """A message as text, whether it came as text or binary."""
     return message if isinstance(message, str) else message.decode("utf-8", "replace")
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

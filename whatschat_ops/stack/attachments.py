@@ -69,11 +69,10 @@ def describe_principal(aws: Aws, principal: Principal) -> Any:
     try:
         answer = getattr(aws.client("iam"), f"get_{principal.type}")(**name)
     except NotFound as error:
-        raise NotFound(
+        raise NotFound.of(
+            error,
             f"There is no {principal.type} {principal.name} in the account {aws.account_id}.",
             hint=f"aws iam list-{principal.type}s",
-            aws_code=error.aws_code,
-            operation=error.operation,
         ) from error
     return answer[principal.type.capitalize()]
 

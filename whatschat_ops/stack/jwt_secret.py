@@ -14,9 +14,8 @@ def read_jwt_secret(settings: Settings, aws: Aws) -> Secret:
     try:
         answer = aws.client("ssm").get_parameter(Name=name, WithDecryption=True)
     except NotFound as error:
-        raise NotProvisioned(
+        raise NotProvisioned.of(
+            error,
             f"There is no JWT secret: the SSM parameter {name} does not exist in {aws.region}.",
-            aws_code=error.aws_code,
-            operation=error.operation,
         ) from error
     return Secret(answer["Parameter"]["Value"])

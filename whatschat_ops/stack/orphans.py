@@ -70,12 +70,11 @@ class Orphans:
         try:
             live = kind.read(resource.fields)
         except PermissionDenied as error:
-            raise PermissionDenied(
+            raise PermissionDenied.of(
+                error,
                 f"{resource.address} seems to be left over of {self._names.stack}, and you may not look at it: "
                 f"{error.message}",
                 hint=Hint(PROVISION.argv, "Restore its name in the settings, or let an administrator run"),
-                aws_code=error.aws_code,
-                operation=error.operation,
             ) from error
         return live is not None and live.owner == self._names.stack
 

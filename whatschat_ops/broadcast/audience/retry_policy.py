@@ -25,9 +25,8 @@ def retry_throttled(read: Callable[[], T], *, sleep: Callable[[float], None] = t
         except Throttled:
             sleep(PAUSE_S)
         except NotFound as error:
-            raise NotProvisioned(
+            raise NotProvisioned.of(
+                error,
                 f"There is no connections table: {error.message}",
-                aws_code=error.aws_code,
-                operation=error.operation,
             ) from error
     return read()

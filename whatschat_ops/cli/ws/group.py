@@ -178,10 +178,9 @@ def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
     try:
         run.connections_api(url).post(connection_id, data)
     except Gone as error:
-        raise Gone(
+        raise Gone.of(
+            error,
             f"The connection {connection_id} no longer exists.",
-            aws_code=error.aws_code,
-            operation=error.operation,
         ) from error
     posted = Posted(connection_id, len(data), metered_messages(len(data)))
     run.out.result(posted, lambda it: f"Posted {it.size_bytes:,} bytes to {it.connection_id}.")

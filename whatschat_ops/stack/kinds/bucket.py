@@ -139,11 +139,10 @@ class Bucket(AwsKind):
         except NotFound:
             return False
         except PermissionDenied as error:  # HEAD has no body that would say why
-            raise PermissionDenied(
+            raise PermissionDenied.of(
+                error,
                 f"The bucket {name} is another account's, or you lack s3:ListBucket on it ({error.aws_code}).",
                 hint="If it is another account's, choose other names with prefix.",
-                aws_code=error.aws_code,
-                operation=error.operation,
             ) from error
         return True
 
