@@ -15,7 +15,7 @@ import typer
 
 from whatschat_ops import __version__
 from whatschat_ops.cli.advice import advise
-from whatschat_ops.cli.command import root_callback
+from whatschat_ops.cli.command import COMMON, root_callback
 from whatschat_ops.cli.commands import MODULES, modules_for
 from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.interrupts import terminate_as_interrupted
@@ -74,8 +74,7 @@ def main(arguments: list[str]) -> int:
     except _CliUsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a bare group: its help is printed already
             return ExitCode.USAGE
-        # The options behind the mistake were not read.
-        run.take(CommonOptions(json="--json" in arguments or None, debug="--debug" in arguments or None))
+        run.take(_given_options(error, arguments))
         return _fail(run, _as_usage_error(error, arguments))
     except OpsError as error:
         return _fail(run, error)
@@ -89,10 +88,17 @@ def main(arguments: list[str]) -> int:
     return result if isinstance(result, int) else ExitCode.DONE
 
 
+def _given_options(error: Any, arguments: list[str]) -> CommonOptions:
+    """The options before the mistake, and of those behind it, which were not read, how to show an error."""
+    parsed = error.ctx.find_root().params if error.ctx else {}
+    shown = {"json": "--json" in arguments or None, "debug": "--debug" in arguments or None}
+    return CommonOptions(**{name: parsed.get(name) for name in COMMON} | shown)
+
+
 def _as_usage_error(error: Any, arguments: list[str]) -> UsageError:
     from whatschat_ops.quotas import CONNECTION_ID_PATTERN
 
-    path = error.ctx.command_path.split()[1:] if error.ctx else ()
+    path = tuple(error.ctx.command_path.split()[1:]) if error.ctx else ()
     ids = [
         argument
         for argument in arguments
@@ -100,7 +106,21 @@ def _as_usage_error(error: Any, arguments: list[str]) -> UsageError:
     ]
     if ids and "--" not in arguments:  # API Gateway's ids may begin with a dash, as options do
         return UsageError(f"{ids[0]} looks like an option.", hint=Hint((*path, "--", ids[0])))
-    return UsageError(_in_plain_words(error.format_message()), hint=Hint((*path, "--help")))
+    message = error.format_message()
+    if unknown := re.match(r"No such command '([^']*)'\.", message):
+        return _unknown_command(path, unknown[1], arguments)
+    return UsageError(_in_plain_words(message), hint=Hint((*path, "--help")))
+
+
+def _unknown_command(group: tuple[str, ...], word: str, arguments: list[str]) -> UsageError:
+    from whatschat_ops.cli.guesses import meant, tree_of
+
+    tree = tree_of(typer.main.get_command(build_app()))
+    command = meant(tree, group, word, arguments[arguments.index(word) + 1 :])
+    if command is None:
+        return UsageError(f"No such command '{word}'.", hint=Hint((*group, "--help")))
+    named = " ".join(part for part in command if part != "--help" or len(command) == 1)
+    return UsageError(f"No such command '{word}'. Did you mean '{named}'?", hint=Hint(command))
 
 
 _VALIDATOR_WORDS = (
