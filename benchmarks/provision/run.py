@@ -4,8 +4,9 @@
 
 Per row and tool: wall time, processor time of the tool (the emulator's is not in it) and peak memory, the median of N runs, the
 tools taking turns; API calls, in one more run in which all of them go through a counting proxy (which takes time for every call,
-so that nothing is timed there). Then what a no-op plan reads. `--write` puts the tables into docs/benchmarks.md. `--venv` is
-where chalice is, or will be, installed; without it, in a directory that is deleted. Everything that is started is stopped.
+so that nothing is timed there). Then what a plan without changes reads. `--write` puts the tables into docs/benchmarks.md. `--venv`
+is where the AWS CLI and chalice are, or will be, installed; without it, in a directory that is deleted. Everything that is
+started is stopped.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pathlib import Path
 
 import boto3
 from counting_proxy import CountingProxy, counting_proxy
-from tools import CLI, ROWS, Tool, chalice, cloudformation, ours
+from tools import CLI, ROWS, Tool, chalice, cloudformation, install, ours
 
 BUCKET = "code"
 FORMS = {
@@ -168,7 +169,7 @@ def write(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--venv", type=Path, help="where chalice is installed, or will be")
+    parser.add_argument("--venv", type=Path, help="where the peers are installed, or will be")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     arguments = parser.parse_args()
     with (
@@ -197,11 +198,13 @@ def compare(
     boto3.client("s3", **session).create_bucket(Bucket=BUCKET)
     for row in ("create", "destroy"):  # leaves the Region's log role behind, which all runs then find
         measure(mine, row, variables)
-    peers = [
-        cloudformation(scratch / "cloudformation", variables, mine.directory, BUCKET),
-        chalice(scratch / "chalice", (venv or scratch / "venv").resolve()),
+    venv = (venv or scratch / "venv").resolve()
+    install(venv)
+    tools = [
+        mine,
+        cloudformation(scratch / "cloudformation", venv, variables, mine.directory, BUCKET),
+        chalice(scratch / "chalice", venv),
     ]
-    tools = [mine, *(peer for peer in peers if peer is not None)]
     counted = {**variables, "AWS_ENDPOINT_URL": proxy.url}
     reads = no_op_reads(mine, counted, proxy)
     found, calls = run_all(tools, runs, variables), count_calls(tools, counted, proxy)

@@ -6,7 +6,6 @@ log groups, aliases, versions or access logs, so it has half as many resources t
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -73,11 +72,20 @@ def ours(directory: Path) -> Tool:
     )
 
 
-def cloudformation(directory: Path, environment: dict[str, str], configs: Path, bucket: str) -> Tool | None:
-    """`aws cloudformation deploy` of the exported template. None without the AWS CLI."""
-    aws = shutil.which("aws")
-    if aws is None:
-        return None
+def install(venv: Path) -> None:
+    """Put the AWS CLI (version 1, of PyPI) and chalice into an environment of their own, unless they are there."""
+    if all((venv / "bin" / name).exists() for name in ("aws", "chalice")):
+        return
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, "awscli", "chalice", "setuptools"], check=True)
+
+
+def cloudformation(
+    directory: Path, venv: Path, environment: dict[str, str], configs: Path, bucket: str
+) -> Tool:
+    """`aws cloudformation deploy` of the exported template."""
+    aws = str(venv / "bin" / "aws")
     directory.mkdir()
     for name in ("small", "big"):
         export = ["--config", str(configs / f"{name}.yaml"), "export", "cloudformation", "-o", f"{name}.yaml"]
@@ -115,13 +123,8 @@ def cloudformation(directory: Path, environment: dict[str, str], configs: Path, 
     )
 
 
-def chalice(directory: Path, venv: Path) -> Tool | None:
-    """`chalice deploy` of an app with the same three routes, from an environment of its own. None if pip cannot get it."""
-    if not (venv / "bin" / "chalice").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-        pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "chalice", "setuptools"]
-        if subprocess.run(pip, check=False, stderr=subprocess.DEVNULL).returncode:
-            return None
+def chalice(directory: Path, venv: Path) -> Tool:
+    """`chalice deploy` of an app with the same three routes."""
     (directory / ".chalice").mkdir(parents=True)
     (directory / "app.py").write_text(CHALICE_APP)
     (directory / "requirements.txt").write_text("")
