@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from whatschat_ops.aws.errors import translate
 from whatschat_ops.aws.pacing import Pacing
 from whatschat_ops.errors import AwsError, CredentialsError, Rejected, Unavailable
 from whatschat_ops.redaction import Secret, redact
 
 
-@dataclass(frozen=True, slots=True)
-class AwsTarget:
+class AwsTarget(Struct, frozen=True):
     """Which AWS to talk to, and as whom. None means: as botocore finds it (variables, profile, instance role)."""
 
     region: str

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from whatschat_ops.config.located import DEFAULT, Located, Origin, read_yaml
 from whatschat_ops.config.section import Section, validate
@@ -55,8 +56,7 @@ PATH_KEYS = ("lambda.requirements", "lambda.source.path")
 """Settings that name a file or folder. In a configuration file they are relative to that file."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSettings:
+class LoadedSettings(Struct, frozen=True):
     """The settings, and for every dotted key where its value came from."""
 
     settings: Settings

@@ -7,11 +7,11 @@ the business of a `Section`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from whatschat_ops.errors import ConfigError
 
@@ -23,8 +23,7 @@ _Loader: Any = getattr(
 )  # libyaml where the wheel has it: ten times faster
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a value came from: `flag --region`, `environment AWS_REGION`, `configs/local.yaml:7`, `default`."""
 
     text: str
@@ -36,8 +35,7 @@ class Origin:
 DEFAULT = Origin("default")
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(Struct, frozen=True):
     """A value and where it came from."""
 
     value: Any

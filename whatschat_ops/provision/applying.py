@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from whatschat_ops.errors import Conflict, Interrupted, OpsError, PartlyDone
 from whatschat_ops.provision.comparing import changed, differs
@@ -32,8 +33,7 @@ class EventType(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something happened to a step that writes; `seconds` since it started."""
 
     type: EventType
@@ -42,8 +42,7 @@ class Event:
     error: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """What `apply` did: the steps that wrote, in the order in which they ended, and every resource's outputs now."""
 
     done: tuple[str, ...]

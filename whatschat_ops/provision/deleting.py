@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from whatschat_ops.errors import Hint
 from whatschat_ops.provision.comparing import removed
@@ -11,8 +12,7 @@ from whatschat_ops.provision.kind import Kind, Live
 from whatschat_ops.provision.steps import Action, Ownership, Resource, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
+class Leaving(Struct, frozen=True):
     """What is not wanted any more, and what of it is there."""
 
     resources: Mapping[str, Resource]

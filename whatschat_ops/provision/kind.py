@@ -9,9 +9,10 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar
+
+from msgspec import Struct, field
 
 from whatschat_ops.errors import Hint
 
@@ -25,8 +26,7 @@ def contains(live: Any, desired: Any) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """What is true of one field of a kind.
 
     `replaces`: a change cannot be made in place, and why. `sensitive`: never shown. `input_only`: handed to create
@@ -41,8 +41,7 @@ class Field:
     steady: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Struct, frozen=True):
     """A thing as it is in the world.
 
     `id` is what a person would look for (an ARN, an id). `fields` are comparable with the desired ones, `outputs`

@@ -8,7 +8,6 @@ secret cannot be guessed from it.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -16,10 +15,12 @@ import re
 import secrets
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct, field
 
 from whatschat_ops import __version__
 from whatschat_ops.errors import Hint, OpsError, UsageError
@@ -31,8 +32,7 @@ FORMAT: Final = "whatschat-ops plan 2"
 PBKDF2_ITERATIONS = 200_000
 
 
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
+class PlanOptions(Struct, frozen=True):
     """What the plan was made with; it is made again with the same.
 
     `settings` is a digest of all settings, `given` the options of the command line that led to them.
@@ -44,11 +44,8 @@ class PlanOptions:
     given: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PlanFile:
+class PlanFile(Struct, frozen=True, forbid_unknown_fields=True):
     """A saved plan. `place` is account and Region; `made_at` is ISO 8601 in UTC."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     format: Literal["whatschat-ops plan 2"]
     version: str
@@ -106,7 +103,7 @@ def save_plan(made: Plan, path: Path, *, place: str, options: PlanOptions) -> Pl
         plan=report(made, made.owner),
     )
     try:
-        _write(path, f"{_as_json(saved, indent=2)}\n")
+        _write(path, msgspec.json.format(_as_json(saved), indent=2) + b"\n")
     except OSError as error:
         raise UsageError(f"The plan cannot be written to {path}: {error.strerror}.") from error
     return saved
@@ -127,17 +124,12 @@ def require_plan_or_nothing(path: Path) -> None:
 
 def load_plan(path: Path) -> PlanFile:
     """The plan in a file. Raises UsageError when there is none."""
-    from pydantic import TypeAdapter, ValidationError
-
     try:
-        return TypeAdapter(PlanFile).validate_json(path.read_bytes())
+        return msgspec.json.decode(path.read_bytes(), type=PlanFile)
     except OSError as error:
         raise UsageError(f"The plan {path} cannot be read: {error.strerror}.") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        why = f"{where}: {first['msg']}" if where else first["msg"]
-        raise UsageError(f"{path} is not a plan that this version can read: {why}.") from error
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{path} is not a plan that this version can read: {error}.") from error
 
 
 def fingerprint(made: Plan, salt: str) -> str:
@@ -162,9 +154,8 @@ def _canonical(value: Any) -> Any:
     """`value` as JSON whose text is the same whenever the value is."""
     if isinstance(value, Secret):
         return {"secret": value.reveal()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return {type(value).__name__: _canonical(fields)}
+    if isinstance(value, Struct):
+        return {type(value).__name__: _canonical(msgspec.structs.asdict(value))}
     if isinstance(value, Mapping):
         return {str(key): _canonical(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):
@@ -180,15 +171,15 @@ def _canonical(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be part of a plan's fingerprint")
 
 
-def _as_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(dataclasses.asdict(value), indent=indent, default=str, ensure_ascii=False)
+def _as_json(value: Struct) -> bytes:
+    return msgspec.json.encode(value, enc_hook=str)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

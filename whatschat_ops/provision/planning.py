@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any
+
+from msgspec.structs import replace
 
 from whatschat_ops.errors import Hint, NotProvisioned
 from whatschat_ops.provision.comparing import added, changed

@@ -1,13 +1,15 @@
 """The plan as people and scripts see it: JSON-ready, with secrets and unknown values replaced by words.
 
-`docs/plan-schema.json` is made from these classes; what is written below a field becomes its description there.
+`docs/plan-schema.json` is made from these classes; what `_says` says of a field becomes its description there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Struct
 
 from whatschat_ops.provision.steps import Action, FieldChange, Plan, Step
 from whatschat_ops.provision.values import Unknown, is_known
@@ -17,66 +19,63 @@ KNOWN_AFTER_APPLY = "(known after apply)"
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeReport:
+def _says(description: str) -> msgspec.Meta:
+    return msgspec.Meta(description=description)
+
+
+class ChangeReport(Struct, frozen=True, forbid_unknown_fields=True):
     """One field: `old` -> `new`. A secret reads "(sensitive)"; what is not known yet "(known after apply)"."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
-
-    field: str
-    """Name of the field, as its kind names it."""
-    old: Any
-    """Its value in AWS; null when there is none."""
-    new: Any
-    """Its value after apply; null when it goes."""
-    sensitive: bool
-    """Whether the values are secret and therefore not shown."""
-    known_after_apply: bool
-    """Whether `new`, or a part of it, is known only after apply."""
-    replaces: str | None
-    """Why a change of this field cannot be made in place; null when it can."""
+    field: Annotated[str, _says("Name of the field, as its kind names it.")]
+    old: Annotated[Any, _says("Its value in AWS; null when there is none.")]
+    new: Annotated[Any, _says("Its value after apply; null when it goes.")]
+    sensitive: Annotated[bool, _says("Whether the values are secret and therefore not shown.")]
+    known_after_apply: Annotated[bool, _says("Whether `new`, or a part of it, is known only after apply.")]
+    replaces: Annotated[
+        str | None, _says("Why a change of this field cannot be made in place; null when it can.")
+    ]
 
 
-@dataclass(frozen=True, slots=True)
-class StepReport:
+class StepReport(Struct, frozen=True, forbid_unknown_fields=True):
     """One resource: what will be done and why."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+    address: Annotated[str, _says("KIND.NAME, for example `table.connections`.")]
+    action: Annotated[
+        Action,
+        _says(
+            "What will be done; `blocked` means that nothing of the plan can be applied before `hint` is followed."
+        ),
+    ]
+    id: Annotated[str | None, _says("ARN or id of what is there; null when nothing is.")]
+    changes: Annotated[
+        tuple[ChangeReport, ...],
+        _says("The fields that change; of something that is created or deleted, all of them."),
+    ]
+    reason: Annotated[str | None, _says("Why it is replaced or blocked.")]
+    hint: Annotated[
+        str | None,
+        _says("Of a blocked step: what to do, if possible the command to run; null for every other."),
+    ]
+    note: Annotated[str | None, _says("What a person should know about it.")]
+    destructive: Annotated[
+        bool, _says("Whether something that is there is deleted (also to be created again).")
+    ]
+    kept: Annotated[str | None, _says("Why something that is not wanted is not deleted.")] = None
 
-    address: str
-    """KIND.NAME, for example `table.connections`."""
-    action: Action
-    """What will be done; `blocked` means that nothing of the plan can be applied before `hint` is followed."""
-    id: str | None
-    """ARN or id of what is there; null when nothing is."""
-    changes: tuple[ChangeReport, ...]
-    """The fields that change; of something that is created or deleted, all of them."""
-    reason: str | None
-    """Why it is replaced or blocked."""
-    hint: str | None
-    """Of a blocked step: what to do, if possible the command to run; null for every other."""
-    note: str | None
-    """What a person should know about it."""
-    destructive: bool
-    """Whether something that is there is deleted (also to be created again)."""
-    kept: str | None = None
-    """Why something that is not wanted is not deleted."""
 
-
-@dataclass(frozen=True, slots=True)
-class PlanReport:
+class PlanReport(Struct, frozen=True, forbid_unknown_fields=True):
     """A whole plan, as `whatschat-ops plan --json` prints it."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
-
-    stack: str
-    """Value of the stack's tag, for example `whatschat-production`."""
-    changes: bool
-    """Whether the stack is not as wanted: some step writes, or is blocked."""
-    summary: Mapping[str, int]
-    """The number of steps by action: create, update, replace, delete, no-op, blocked."""
-    steps: tuple[StepReport, ...]
-    """Every resource, in an order in which the steps may be done one after the other."""
+    stack: Annotated[str, _says("Value of the stack's tag, for example `whatschat-production`.")]
+    changes: Annotated[bool, _says("Whether the stack is not as wanted: some step writes, or is blocked.")]
+    summary: Annotated[
+        Mapping[str, int],
+        _says("The number of steps by action: create, update, replace, delete, no-op, blocked."),
+    ]
+    steps: Annotated[
+        tuple[StepReport, ...],
+        _says("Every resource, in an order in which the steps may be done one after the other."),
+    ]
 
 
 def report(plan: Plan, stack: str) -> PlanReport:
@@ -106,9 +105,7 @@ def step_report(step: Step) -> StepReport:
 
 def plan_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a `PlanReport`."""
-    from pydantic import TypeAdapter
-
-    return {"$schema": SCHEMA_ID, **TypeAdapter(PlanReport).json_schema(mode="serialization")}
+    return {"$schema": SCHEMA_ID, **msgspec.json.schema(PlanReport)}
 
 
 def _change(change: FieldChange) -> ChangeReport:

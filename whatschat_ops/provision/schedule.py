@@ -10,15 +10,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Walk(Generic[T]):
+class Walk(Struct, Generic[T]):
     """How it went: results and errors by node, what was skipped (and which node's failure caused it), what never started."""
 
     results: dict[str, T] = field(default_factory=dict)

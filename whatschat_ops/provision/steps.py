@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct, field
 
 from whatschat_ops.errors import Conflict, Hint
 from whatschat_ops.provision.kind import NOTHING, Live
@@ -28,8 +29,7 @@ class Action(StrEnum):
 CHANGING = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE)
 
 
-@dataclass(frozen=True, slots=True)
-class Ownership:
+class Ownership(Struct, frozen=True):
     """Whose resources these are: `owner` is the tag's value. `adopt` takes over what carries no owner's tag."""
 
     owner: str
@@ -38,8 +38,7 @@ class Ownership:
     """Whether something protected may be deleted."""
 
 
-@dataclass(frozen=True)
-class Resource:
+class Resource(Struct, frozen=True, dict=True):
     """Something that is wanted: a kind (by name), a logical name, and its fields.
 
     `after` adds dependencies that no reference expresses. The address is `kind.name`. No slots: what it depends on is asked
@@ -68,8 +67,7 @@ class Resource:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(Struct, frozen=True):
     """One field's old and new value. `replaces` is the reason why it forces a replacement."""
 
     field: str
@@ -79,8 +77,7 @@ class FieldChange:
     replaces: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What happens to one resource. `after`: addresses of the steps that must end well before it starts."""
 
     action: Action
@@ -105,8 +102,7 @@ class Step:
         return self.resource.address
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Steps in an order in which they may be done one after the other.
 
     `known` holds, by address, every value that is known before apply; `owner` is whose resources these are.

@@ -5,13 +5,12 @@ A kind of resource knows its own ARN (`kinds/`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from whatschat_ops.provision import Reference, Text, text
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a stack is. `account_id` may be `*` in a policy document that is only shown."""
 
     region: str
@@ -51,8 +50,7 @@ class Place:
         return text(f"arn:{self.partition}:execute-api:{self.region}:{self.account_id}:", api_id, rest)
 
 
-@dataclass(frozen=True, slots=True)
-class TemplatePlace(Place):
+class TemplatePlace(Place, frozen=True):
     """Where a stack is when that is not known yet: CloudFormation's pseudo parameters."""
 
     region: str = "${AWS::Region}"

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
@@ -30,8 +31,7 @@ def _orphan(kind: str, name: str, fields: Mapping[str, Any], after: Iterable[str
     return Resource(kind, f"orphan/{name}", fields, frozenset(after))
 
 
-@dataclass(frozen=True, slots=True)
-class Orphans:
+class Orphans(Struct, frozen=True):
     """Searches for what is left of one stack. `kinds` read what the listings bring."""
 
     settings: Settings

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from whatschat_ops.provision import Resource
 from whatschat_ops.stack.kinds import KINDS
@@ -16,8 +17,7 @@ PARTS: Final[tuple[Part, ...]] = (
 _ORDER: Final = {name: number for number, name in enumerate(KINDS)}
 
 
-@dataclass(frozen=True, slots=True)
-class StackResources:
+class StackResources(Struct, frozen=True):
     """`wanted` with these settings; `unwanted` would be there with others (access logs that were switched off)."""
 
     wanted: tuple[Resource, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from whatschat_ops.errors import AwsError, Unavailable
 
@@ -15,8 +16,7 @@ FIRST_PAUSE_S = 0.06
 LONGEST_PAUSE_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """How to wait. `say` tells the user about a wait that is not the usual one."""
 
     sleep: Callable[[float], None] = time.sleep

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.provision.provision_fakes import OWNER, TAGS, Box, World, box, kinds, label, slip
 from whatschat_ops.errors import Conflict, Interrupted, NotFound, PartlyDone, Rejected

@@ -6,8 +6,8 @@ import io
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
-from pydantic import TypeAdapter, ValidationError
 
 from tests.unit.provision.provision_fakes import OWNER, World, box, kinds, slip
 from whatschat_ops.cli.terminal.output import Output
@@ -40,7 +40,7 @@ def test_written_schema_is_fresh() -> None:
 
 
 def test_printed_plan_is_as_the_schema_says() -> None:
-    found = TypeAdapter(PlanReport).validate_json(printed())
+    found = msgspec.json.decode(printed(), type=PlanReport)
     assert {step.action for step in found.steps} == set(Action)
     assert [step.address for step in found.steps if step.hint] == ["box.foreign"]
     assert {step.address for step in found.steps if step.destructive} == {"box.painted", "box.gone"}
@@ -56,12 +56,11 @@ def test_anything_else_is_not(break_: str) -> None:
         step["action"] = "explode"
     else:
         del step["id"]
-    with pytest.raises(ValidationError):
-        TypeAdapter(PlanReport).validate_json(json.dumps(document))
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(json.dumps(document), type=PlanReport)
 
 
 def test_every_field_is_described() -> None:
     schema = plan_schema()
-    for name in ("ChangeReport", "StepReport"):
+    for name in ("ChangeReport", "StepReport", "PlanReport"):
         assert all("description" in field for field in schema["$defs"][name]["properties"].values())
-    assert all("description" in field for field in schema["properties"].values())

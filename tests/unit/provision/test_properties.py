@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.unit.provision.provision_fakes import OWNER, Killed, World, box, kinds, slip
 from whatschat_ops.provision import Event, EventType, Ownership, Reference, Resource, apply, plan, text

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
@@ -93,7 +95,9 @@ def template_text(template: Mapping[str, Any], format_: Format) -> str:
 def _with_code(resource: Resource, packages: Mapping[str, FunctionPackage]) -> Resource:
     if resource.kind != "function":
         return resource
-    return replace(resource, fields={**resource.fields, "zip": code_property(packages[resource.name])})
+    return msgspec.structs.replace(
+        resource, fields={**resource.fields, "zip": code_property(packages[resource.name])}
+    )
 
 
 def _parameters(bucket: str | None, prefix: str) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotFound

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
+
+from msgspec import Struct, field
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config.names import STACK_TAG
@@ -26,8 +27,7 @@ from whatschat_ops.stack.waiting import Waiting
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """The AWS to talk to, and how to wait for it.
 
     With `shared` (while a plan is made) a read that several resources need is made once. With `stack`, too, the tags of

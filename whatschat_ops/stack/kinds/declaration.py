@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from whatschat_ops.provision import Field, Resource
 from whatschat_ops.provision.kind import NOTHING
@@ -21,8 +22,7 @@ TemplateOutputs = Mapping[str, Callable[[LogicalId], Properties]]
 """Field or output of a kind -> the intrinsic function that gives it in a template."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArnPattern:
+class ArnPattern(Struct, frozen=True):
     """An ARN with `{partition}`, `{region}`, `{account}` and `{name}` in it.
 
     >>> table = ArnPattern("arn:{partition}:dynamodb:{region}:{account}:table/{name}")
@@ -52,8 +52,7 @@ class ArnPattern:
         return found["name"] if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(Struct, frozen=True):
     """What the operator's statements of a kind are about: its resources in the stack, where they are, in which API.
 
     `actions` are the kind's own and those of kinds that are `operator_on` it.
@@ -65,8 +64,7 @@ class Granted:
     api_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AwsField(Field):
+class AwsField(Field, frozen=True):
     """A field, and what it sets in a CloudFormation template.
 
     `cfn` is the property's name, or makes properties of the field's value; properties of the same name are joined when they
@@ -85,8 +83,7 @@ class AwsField(Field):
         return NOTHING if self.cfn is None else self.cfn(value)
 
 
-@dataclass(frozen=True, slots=True)
-class CloudFormationType:
+class CloudFormationType(Struct, frozen=True):
     """One resource of a template; the properties are those of the CloudFormation resource reference.
 
     `part` tells the several that one resource of ours becomes apart. `own` are properties that come from no field;

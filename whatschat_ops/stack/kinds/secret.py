@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotFound
@@ -17,8 +18,7 @@ from whatschat_ops.stack.kinds.context import AwsKind, tag_list, tag_map
 from whatschat_ops.stack.kinds.declaration import ArnPattern, AwsField
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
+class Generated(Struct, frozen=True):
     """Any value will do: one that is there is kept, else `size_bytes` random bytes are written as hex digits."""
 
     size_bytes: int = MIN_SECRET_BYTES

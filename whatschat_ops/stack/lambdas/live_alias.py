@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from whatschat_ops.errors import AwsError, Conflict, Hint
 from whatschat_ops.stack.waiting import Waiting
@@ -18,8 +19,7 @@ from whatschat_ops.stack.waiting import Waiting
 BUSY_TIMEOUT_S = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Canary:
+class Canary(Struct, frozen=True):
     """The additional version of a weighted alias, and its share of the calls (0 to 1)."""
 
     version: str
@@ -29,8 +29,7 @@ class Canary:
         return f"version {self.version} gets {self.weight:.0%} of the calls"
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(Struct, frozen=True):
     """What an alias points to: one version, and perhaps a second one with a part of the calls.
 
     Lambda allows one additional version (developer guide, "Implement Lambda canary deployments using a weighted alias").
@@ -43,8 +42,7 @@ class Routing:
         return f"version {self.version}" if self.canary is None else f"version {self.version}, {self.canary}"
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """Where the alias stood: `before` is the version that was live last, `gave_up` the one that a person took away.
 
     `content` is the digest of what the live version consists of, which never changes; None when it was not written down.
@@ -55,8 +53,7 @@ class History:
     content: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LiveAlias:
+class LiveAlias(Struct, frozen=True):
     """An alias as Lambda has it. `revision_id` changes with every change of the alias."""
 
     function: str

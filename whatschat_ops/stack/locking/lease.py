@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 LEASE_ATTRIBUTES: Final = ("lease_id", "beat", "expires_at", "holder", "host", "process", "command", "since")
 
 
-@dataclass(frozen=True, slots=True)
-class LockHolder:
+class LockHolder(Struct, frozen=True):
     """Who holds the lock: `holder` is the caller's ARN, `process` names one process of one boot of one machine."""
 
     holder: str
@@ -26,8 +26,7 @@ class LockHolder:
     beat: int
 
 
-@dataclass(frozen=True, slots=True)
-class LockState:
+class LockState(Struct, frozen=True):
     """The row: `serial` is 0 before the first run; `held` None when nobody holds the lock."""
 
     serial: int = 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.provision import Reference, Resource
@@ -19,8 +20,7 @@ API: Final = "api.websocket"
 API_ID: Final = Reference(API, "id")
 
 
-@dataclass(frozen=True, slots=True)
-class Blueprint:
+class Blueprint(Struct, frozen=True):
     """What the stack is made from.
 
     Without `packages` (function -> code) the code of functions is neither compared nor deployed: enough to destroy.
@@ -44,8 +44,7 @@ def _nothing(_blueprint: Blueprint) -> Iterable[Resource]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part of the stack: its resources, and what the operator does with them once they are there.
 
     What the operator needs to create and delete them is said by their kinds. `unwanted` would be there with other settings.
