@@ -1,7 +1,8 @@
-"""Generated pages say what the program says."""
+"""Generated pages say what the program says, and links lead somewhere."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,3 +16,16 @@ def test_command_reference_is_fresh() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 0, f"docs/commands.md is stale: run python docs/generate.py\n{done.stderr}"
+
+
+def test_every_relative_link_of_a_page_leads_to_a_file() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(
+            r"\]\((?!https?:|#)([\w./-]+)(?:#[\w-]*)?\)", page.read_text(encoding="utf-8")
+        )
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []
