@@ -1,6 +1,6 @@
-"""`ws load`: many clients at once, and what they saw.
+"""`ws load`: a load test with many clients, and its report.
 
-plan (bounds) ──▶ runner (opens sockets, sends on a schedule, listens) ──▶ report ──▶ page (HTML)
-                     │ ledger: what was sent, what arrived, what is lost
+plan (bounds) ──▶ runner (opens sockets, sends on a schedule, receives) ──▶ report ──▶ page (HTML)
+                     │ deliveries: what was sent, arrived, lost
                      │ histogram, timeline: latencies and rates in bounded memory
 """

@@ -1,7 +1,7 @@
-"""The sockets of a load test: opened at a rate, listened to, closed with 1000 at the end.
+"""The sockets of a load test: opened at a rate, received from, closed with 1000 at the end.
 
-Each socket has a number, 0 to N - 1, and belongs to a user. What it hears goes to `heard`; how it was opened, refused and cut
-is counted here. Nothing is opened twice: a socket that is refused or cut stays away, and that is a result.
+Each socket has a number, 0 to N - 1, and belongs to a user. What it receives goes to `received`; opened, refused and cut
+sockets are counted here. A socket that is refused or cut is not opened again: that is a result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from whatschat_ops.measure.histogram import Histogram
 from whatschat_ops.sockets.client import Socket
 
 CLOSED_AT_ONCE: Final = 64
-"""Each goodbye runs the `$disconnect` function."""
+"""Each close invokes the `$disconnect` function."""
 
 ABANDON_AFTER_S: Final = 3.0
 
@@ -33,7 +33,7 @@ class Crowd:
 
     plan: LoadPlan
     open_socket: Callable[[int], Awaitable[Socket]]
-    heard: Callable[[int, str | bytes], None]
+    received: Callable[[int, str | bytes], None]
     stop: asyncio.Event
     clock: Callable[[], float] = time.perf_counter
     sockets: dict[int, Socket] = field(default_factory=dict)
@@ -45,10 +45,10 @@ class Crowd:
     cut: Counter[str] = field(default_factory=Counter)
     first_refusal: AwsError | None = None
     fault: BaseException | None = None
-    """What went wrong inside the test itself: it ends the test."""
+    """A failure of the test itself, which ends it."""
     _closing: bool = False
     _opening: set[asyncio.Task[None]] = field(default_factory=set)
-    _listening: set[asyncio.Task[None]] = field(default_factory=set)
+    _receiving: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def ramp(self) -> None:
         """Open all sockets, each at its time, and wait until every handshake has ended. Ctrl-C ends it early."""
@@ -68,22 +68,22 @@ class Crowd:
         task.add_done_callback(lambda done: self._ended(done, tasks))
 
     async def close(self) -> None:
-        """Say goodbye with 1000 on every socket that is open."""
+        """Close every open socket with 1000."""
         self._closing = True
         at_once = asyncio.Semaphore(CLOSED_AT_ONCE)
 
-        async def goodbye(socket: Socket) -> None:
+        async def close_one(socket: Socket) -> None:
             async with at_once:
                 await socket.close(1000)
 
-        await asyncio.gather(*(goodbye(socket) for socket in list(self.sockets.values())))
-        if self._listening:
-            await asyncio.wait(self._listening, timeout=ABANDON_AFTER_S)
-        for task in (*self._listening, *self._opening):
+        await asyncio.gather(*(close_one(socket) for socket in list(self.sockets.values())))
+        if self._receiving:
+            await asyncio.wait(self._receiving, timeout=ABANDON_AFTER_S)
+        for task in (*self._receiving, *self._opening):
             task.cancel()
 
     async def _opened(self) -> None:
-        """Until nothing is being opened; after Ctrl-C, only for a moment."""
+        """Wait until no handshake is open; after Ctrl-C, only briefly."""
         while self._opening and not self.stop.is_set():
             await asyncio.wait(self._opening, timeout=0.2)
         if self._opening:
@@ -104,12 +104,12 @@ class Crowd:
         self.opened += 1
         self.sockets[number] = socket
         self.of_user.setdefault(user, set()).add(number)
-        self.start(self._listen(number, socket), self._listening)
+        self.start(self._receive(number, socket), self._receiving)
 
-    async def _listen(self, number: int, socket: Socket) -> None:
+    async def _receive(self, number: int, socket: Socket) -> None:
         try:
             while True:
-                self.heard(number, await socket.recv())
+                self.received(number, await socket.recv())
         except ConnectionClosed:
             del self.sockets[number]
             self.of_user[user_of(number, self.plan)].discard(number)

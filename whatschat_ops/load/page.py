@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, no font, no picture from elsewhere; dark or light as the reader's system is. Pure."""
+"""The report as one HTML file, without scripts or external resources; dark or light as the reader's system. Pure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--gr
 
 
 def page(report: LoadReport, *, command: str) -> str:
-    """The whole document. `command` is how it was made; it must hold no secret."""
+    """The whole document. `command` is the command line that made it; it must not contain a secret."""
     plan = report.plan
     title = f"Load test of {plan.url}"
     warning = overload(report)
@@ -57,7 +57,7 @@ def page(report: LoadReport, *, command: str) -> str:
         f'<div class="charts">{_distributions(report)}</div>',
         f'<h2>Over time</h2><div class="charts">{_over_time(report)}</div>',
         f"<h2>Messages</h2>{_message_table(report)}",
-        f"<h2>Refusals, cuts and errors</h2>{_trouble(report)}",
+        f"<h2>Refusals, cuts and errors</h2>{_failures(report)}",
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -114,12 +114,12 @@ def _over_time(report: LoadReport) -> str:
         ("Open sockets", "sockets", (("open", "c4", "open_sockets"),)),
     ]
     if any(point.refused or point.cut or point.errors for point in points):
-        trouble = (
+        failures = (
             ("refused", "c2", "refused"),
             ("cut", "c3", "cut"),
             ("answered with an error", "c1", "errors"),
         )
-        charts.append(("Refusals, cuts and errors", "per second", trouble))
+        charts.append(("Refusals, cuts and errors", "per second", failures))
     return "".join(
         lines(title, at_s, [Series(name, css, _values(points, field)) for name, css, field in series], unit)
         for title, unit, series in charts
@@ -141,7 +141,7 @@ def _message_table(report: LoadReport) -> str:
     return _table(("", "sent", "expected", "arrived", "late", "lost", "loss", "duplicates"), rows)
 
 
-def _trouble(report: LoadReport) -> str:
+def _failures(report: LoadReport) -> str:
     found = (
         ("Handshakes refused", in_words(report.sockets.refused)),
         ("First refusal", report.sockets.first_refusal),

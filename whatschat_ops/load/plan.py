@@ -1,7 +1,7 @@
-"""What a load test is to do, and its bounds. Pure.
+"""The plan of a load test, and its limits. Pure.
 
-`check` refuses what this machine or the target does not allow before anything is opened. A load test is aimed at loopback
-or at the stack of the settings; any other endpoint must be vouched for, because a load test of somebody else's is an attack.
+`check` rejects a plan that this machine or the target does not allow, before a socket is opened. The target is loopback
+or the stack of the settings; for any other endpoint the user must confirm ownership, as a load test of a foreign one is an attack.
 """
 
 from __future__ import annotations
@@ -13,25 +13,14 @@ from urllib.parse import urlsplit
 
 from whatschat_ops.endpoint import is_loopback
 from whatschat_ops.errors import UsageError
-from whatschat_ops.quotas import API_REQUESTS, MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
-
-DEFAULT_CONNECT_RATE_PER_S: Final = NEW_CONNECTIONS_PER_S * 0.8
-MOST_SOCKETS: Final = 20_000
-"""One address has about 28,000 ports to connect from (Linux), and one process is busy long before."""
-
-LONGEST_DURATION_S: Final = 3_600.0
-"""Well below the 2 hours after which API Gateway ends a connection."""
-
-SMALLEST_MESSAGE_BYTES: Final = 128
-LARGEST_MESSAGE_BYTES: Final = MAX_MESSAGE_BYTES - 8 * 1024
-"""128 KB less what is added to a message on its way."""
+from whatschat_ops.quotas import API_REQUESTS, NEW_CONNECTIONS_PER_S
 
 _OTHER_FILES: Final = 64
 """Open files that are not sockets of the test."""
 
 
 class Traffic(StrEnum):
-    """What the sockets send: pings, which are answered; messages to other users of the test; or both by turns."""
+    """What the sockets send: pings, which are answered; messages to other users of the test; or both, alternating."""
 
     PING = "ping"
     MESSAGE = "message"
@@ -40,9 +29,9 @@ class Traffic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What to do. Each socket sends one message every `interval_s`; the sockets take turns evenly.
+    """The plan. Each socket sends one message every `interval_s`, evenly spread over the sockets.
 
-    At the end answers are awaited until none has come for `drain_s`.
+    At the end the test waits until no answer has arrived for `drain_s`.
     """
 
     url: str
@@ -57,13 +46,13 @@ class LoadPlan:
 
     @property
     def messages(self) -> int:
-        """How many messages will be sent, about."""
+        """About how many messages will be sent."""
         return int(self.sockets * self.duration_s / self.interval_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the test must not exceed; None: no limit."""
+    """The limits of a passing test; None: no limit."""
 
     max_loss_percent: float | None = None
     max_p95_ms: float | None = None
@@ -73,8 +62,8 @@ def check(plan: LoadPlan, *, open_files: int | None) -> None:
     """Raise UsageError for a plan that cannot work. `open_files` is how many this process may have open; None: no limit."""
     if plan.users > plan.sockets:
         raise UsageError(
-            f"{plan.users:,} users on {plan.sockets:,} sockets: each user needs one at least.",
-            hint="Leave --users out: each socket is then a user of its own.",
+            f"{plan.users:,} users on {plan.sockets:,} sockets: each user needs at least one.",
+            hint="Omit --users: each socket is then a separate user.",
         )
     needed = plan.sockets + _OTHER_FILES
     if open_files is not None and open_files < needed:
@@ -84,32 +73,32 @@ def check(plan: LoadPlan, *, open_files: int | None) -> None:
         )
 
 
-def check_target(url: str, own_url: str | None, *, vouched_for: bool) -> None:
-    """Raise UsageError unless `url` is loopback, the stack's own endpoint, or vouched for."""
-    if vouched_for or is_loopback(url) or (own_url is not None and _origin(url) == _origin(own_url)):
+def check_target(url: str, own_url: str | None, *, owned: bool) -> None:
+    """Raise UsageError unless `url` is loopback, the stack's own endpoint, or `owned` by the user."""
+    if owned or is_loopback(url) or (own_url is not None and _origin(url) == _origin(own_url)):
         return
     raise UsageError(
-        f"{urlsplit(url).hostname} is neither this machine nor the endpoint of this stack: a load test of somebody "
-        "else's endpoint is an attack.",
-        hint="If it is yours, say so with --i-own-this-endpoint.",
+        f"{urlsplit(url).hostname} is neither this machine nor the endpoint of this stack; a load test of an endpoint "
+        "that is not yours is an attack.",
+        hint="If it is yours, add --i-own-this-endpoint.",
     )
 
 
 def warnings_about(plan: LoadPlan) -> tuple[str, ...]:
-    """What will be refused or throttled with AWS's default quotas, in sentences. Not for loopback."""
+    """What AWS's default quotas will reject or throttle, in sentences; none for loopback."""
     if is_loopback(plan.url):
         return ()
     rate = plan.sockets / plan.interval_s
     found = (
         (
             plan.connect_rate_per_s > NEW_CONNECTIONS_PER_S,
-            f"{plan.connect_rate_per_s:g} new connections a second: API Gateway refuses more than "
-            f"{NEW_CONNECTIONS_PER_S} unless the quota L-9ED1E49A was raised.",
+            f"{plan.connect_rate_per_s:g} new connections per second: API Gateway rejects more than "
+            f"{NEW_CONNECTIONS_PER_S} unless the quota L-9ED1E49A is raised.",
         ),
         (
             rate > API_REQUESTS.rate_per_s,
-            f"{rate:,.0f} messages a second: an account has {API_REQUESTS.rate_per_s:,.0f} requests a second for all its APIs "
-            "unless the quota L-8A5B8E43 was raised.",
+            f"{rate:,.0f} messages per second: an account has {API_REQUESTS.rate_per_s:,.0f} requests per second for all its APIs "
+            "unless the quota L-8A5B8E43 is raised.",
         ),
     )
     return tuple(text for applies, text in found if applies)

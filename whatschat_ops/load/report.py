@@ -1,4 +1,4 @@
-"""What a load test found: the contract of `--json`, and what the table and the HTML page show."""
+"""The report of a load test: the fields of `--json`, which the table and the HTML page show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from whatschat_ops.load.ledger import Deliveries, percent
+from whatschat_ops.load.deliveries import Deliveries, percent
 from whatschat_ops.load.plan import Limits, LoadPlan
 from whatschat_ops.load.timeline import Point
 from whatschat_ops.measure.histogram import Column, Latency
@@ -16,7 +16,7 @@ from whatschat_ops.measure.histogram import Column, Latency
 class Sockets:
     """`attempted` = opened + refused + abandoned (Ctrl-C while opening).
 
-    `refused` by HTTP status, or by what else happened. `cut`: closed by the other side before the end, by close code.
+    `refused` by HTTP status, or by the kind of error. `cut`: closed by the other side before the end, by close code.
     """
 
     attempted: int
@@ -29,7 +29,7 @@ class Sockets:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """How hard the load generator itself had to work.
+    """The load on this program itself.
 
     `send_delay` is how much later than scheduled messages were sent; `cpu_share` is processor time divided by time (1: one
     core was busy all the time) of the busier of the phases ramp and steady. With either of them high, the figures are of this machine and not of the API.
@@ -38,9 +38,9 @@ class Tool:
     send_delay: Latency
     cpu_share: float
     skipped: int
-    """Turns left out because the socket was still busy with the last message."""
+    """Turns skipped because the socket was still sending the last message."""
     not_sent: int
-    """Messages whose socket was closed at that moment."""
+    """Messages not sent because the socket had been closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class LoadReport:
 
     @property
     def loss_percent(self) -> float:
-        """Of all that was expected to arrive."""
+        """Lost arrivals in percent of all expected."""
         return percent(self.ping.lost + self.message.lost, self.ping.expected + self.message.expected)
 
     @property
     def unmatched(self) -> int:
-        """Answers that belong to a message, but do not say to which."""
+        """Answers without an id, which cannot be matched to their message."""
         return self.ping.unmatched + self.message.unmatched
 
 
@@ -134,13 +134,13 @@ def overload(report: LoadReport) -> str:
     if tool.cpu_share < _BUSY_CPU_SHARE and tool.send_delay.p99_ms < _LATE_MS:
         return ""
     return (
-        "This program itself was at its limit, so latencies may be its own: "
+        "This program was at its limit, so latencies may be its own: "
         "use fewer sockets, a longer --interval, or several machines."
     )
 
 
 def latencies(report: LoadReport) -> tuple[tuple[str, Latency], ...]:
-    """What was timed, by name; only what happened."""
+    """The latencies by name, without empty ones."""
     every = (
         ("Handshake", report.handshake),
         ("Ping and answer", report.ping.latency),
@@ -150,7 +150,7 @@ def latencies(report: LoadReport) -> tuple[tuple[str, Latency], ...]:
 
 
 def deliveries(report: LoadReport) -> tuple[tuple[str, Deliveries], ...]:
-    """What was sent, by name; only what was."""
+    """The deliveries by name, without empty ones."""
     every = (("Pings", report.ping), ("Messages to users", report.message))
     return tuple((name, kind) for name, kind in every if kind.sent)
 

@@ -1,7 +1,7 @@
 """Runs a load test: ramp (open sockets at a rate), settle, steady (send on a schedule), drain (wait), close.
 
-One event loop does everything; what is measured is counted in the ledger, the histograms and the timeline. Setting `stop`
-goes straight on to drain and close, and the report says so.
+One event loop does everything; the tracker of deliveries, the histograms and the timeline count. Setting `stop`
+skips to drain and close, and the report says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 from whatschat_ops.load import schedule
 from whatschat_ops.load.crowd import Crowd, wait_until
-from whatschat_ops.load.ledger import GIVE_UP_S, Ledger
+from whatschat_ops.load.deliveries import GIVE_UP_S, DeliveryTracker
 from whatschat_ops.load.plan import LoadPlan
 from whatschat_ops.load.report import Charts, LoadReport, Sockets, Tool
 from whatschat_ops.load.timeline import Counts, Point, Timeline
@@ -38,7 +38,7 @@ _ERROR_KINDS_KEPT: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the test is: the last second, and the totals that matter while waiting."""
+    """The state of a running test: its last second and the totals to show."""
 
     point: Point
     refused: int
@@ -67,8 +67,8 @@ class LoadTest:
         self._progress = progress
         self._clock = clock
         self._settle_s = settle_s
-        self._crowd = Crowd(plan, open_socket, self._heard, stop, clock)
-        self._ledger = Ledger()
+        self._crowd = Crowd(plan, open_socket, self._received, stop, clock)
+        self._tracker = DeliveryTracker()
         self._timeline = Timeline()
         self._send_delay = Histogram()
         self._errors: Counter[str] = Counter()
@@ -82,7 +82,7 @@ class LoadTest:
         self._started_s = 0.0
 
     async def run(self) -> LoadReport:
-        """The whole test. Raises OpsError for what is wrong on this side (a token that cannot be sent)."""
+        """The whole test. Raises OpsError for a failure of this program (a token that cannot be sent)."""
         started_at, self._started_s = datetime.now(UTC), self._clock()
         watching = asyncio.create_task(self._watch())
         try:
@@ -93,7 +93,7 @@ class LoadTest:
                 self._steady = self._counts()
                 await self._in_phase("drain", self._drain())
         finally:
-            # What arrives while the sockets say goodbye still counts.
+            # What arrives while the sockets close still counts.
             await self._in_phase("close", self._crowd.close())
             watching.cancel()
             with suppress(asyncio.CancelledError):
@@ -101,7 +101,7 @@ class LoadTest:
             gc.unfreeze()
         if self._crowd.fault is not None:
             raise self._crowd.fault
-        self._ledger.finish()
+        self._tracker.finish()
         self._timeline.point(self._clock() - self._started_s, "close", self._counts())
         return self._report(started_at)
 
@@ -123,30 +123,30 @@ class LoadTest:
             if due > self._clock():
                 await wait_until(due, self._clock, self._stop)
             elif turn % 4 == 0:
-                await asyncio.sleep(0)  # behind the schedule: listen in between
+                await asyncio.sleep(0)  # behind schedule: receive in between
             if self._stop.is_set():
                 return
             self._take_turn(turn, due)
         await wait_until(started_s + self._plan.duration_s, self._clock, self._stop)
 
     async def _drain(self) -> None:
-        """Until everything has arrived, or nothing has for `drain_s`, or what is missing counts as lost anyway."""
+        """Wait until all has arrived, nothing has for `drain_s`, or the rest counts as lost."""
         end_s = self._clock() + GIVE_UP_S
-        heard, quiet_since_s = self._answers(), self._clock()
+        answers, quiet_since_s = self._answers(), self._clock()
         while self._awaiting() and self._clock() < end_s:
             await asyncio.sleep(0.02)
-            if (now := self._answers()) != heard:
-                heard, quiet_since_s = now, self._clock()
+            if (now := self._answers()) != answers:
+                answers, quiet_since_s = now, self._clock()
             elif self._clock() - quiet_since_s >= self._plan.drain_s:
                 return
 
     def _answers(self) -> int:
-        unmatched = self._ledger.pings.unmatched + self._ledger.messages.unmatched
+        unmatched = self._tracker.pings.unmatched + self._tracker.messages.unmatched
         return self._counts().arrived + self._receipts + self._errors.total() + unmatched
 
     def _awaiting(self) -> bool:
-        receipts_missing = self._receipts + self._errors.total() < self._ledger.messages.sent
-        return bool(self._ledger.under_way or self._sending) or receipts_missing
+        receipts_missing = self._receipts + self._errors.total() < self._tracker.messages.sent
+        return bool(self._tracker.in_flight or self._sending) or receipts_missing
 
     def _take_turn(self, turn: int, due_s: float) -> None:
         number = schedule.socket_of(turn, self._plan)
@@ -168,41 +168,41 @@ class LoadTest:
             await (socket.send(text) if len(text) <= MAX_FRAME_BYTES else send_text(socket, text))
         except ConnectionClosed:
             self._not_sent += 1
-            self._ledger.withdraw(message)
+            self._tracker.withdraw(message)
         finally:
             self._busy.discard(number)
 
     def _message(self, turn: int, number: int, now_s: float) -> tuple[int, str]:
-        """The number and the text of the message of this turn. Without anybody to write to it is a ping."""
+        """The number and the text of the message of this turn. It is a ping if there is no user to send to."""
         user = schedule.recipient(turn, self._plan)
         receivers = self._crowd.of_user.get(user)
         size_bytes = self._plan.message_size_bytes
         if schedule.is_ping(turn, self._plan) or not receivers:
-            message = self._ledger.begin(self._ledger.pings, (number,), now_s)
+            message = self._tracker.begin(self._tracker.pings, (number,), now_s)
             return message, schedule.ping_text(message, size_bytes)
-        message = self._ledger.begin(self._ledger.messages, receivers, now_s)
+        message = self._tracker.begin(self._tracker.messages, receivers, now_s)
         return message, schedule.message_text(message, self._name_of(user), size_bytes)
 
-    def _heard(self, socket: int, text: str | bytes) -> None:
+    def _received(self, socket: int, text: str | bytes) -> None:
         now_s = self._clock()
         document = _document(text)
         kind = document.get("type")
         latency_s = None
         if kind == "pong":
-            latency_s = self._ledger.arrive(self._ledger.pings, document.get("id"), socket, now_s)
+            latency_s = self._tracker.arrive(self._tracker.pings, document.get("id"), socket, now_s)
         elif kind == "message:received":
-            latency_s = self._ledger.arrive(self._ledger.messages, document.get("id"), socket, now_s)
+            latency_s = self._tracker.arrive(self._tracker.messages, document.get("id"), socket, now_s)
         elif kind == "message:sent":
             self._receipts += 1
             if document.get("id") is None:
-                self._ledger.messages.unmatched += 1
+                self._tracker.messages.unmatched += 1
         else:
             self._count_error(document)
         if latency_s is not None:
             self._timeline.record(latency_s)
 
     def _count_error(self, document: dict[str, Any]) -> None:
-        """An `error` of the functions by its code, one of API Gateway itself by its message."""
+        """Count an `error` of the functions by its code, one of API Gateway by its message."""
         if document.get("type") == "error" or "message" in document:
             name = str(document.get("code") or document.get("message") or "error")[:80]
         else:
@@ -214,9 +214,9 @@ class LoadTest:
         while True:
             await asyncio.sleep(_POINT_EVERY_S)
             now_s = self._clock()
-            self._ledger.give_up_old(now_s)
+            self._tracker.give_up_old(now_s)
             point = self._timeline.point(now_s - self._started_s, self._phase, self._counts())
-            kinds = (self._ledger.pings, self._ledger.messages)
+            kinds = (self._tracker.pings, self._tracker.messages)
             self._progress(
                 Progress(
                     point,
@@ -227,7 +227,7 @@ class LoadTest:
             )
 
     def _counts(self) -> Counts:
-        crowd, pings, messages = self._crowd, self._ledger.pings, self._ledger.messages
+        crowd, pings, messages = self._crowd, self._tracker.pings, self._tracker.messages
         return Counts(
             open_sockets=len(crowd.sockets),
             opened=crowd.opened,
@@ -239,7 +239,7 @@ class LoadTest:
         )
 
     def _report(self, started_at: datetime) -> LoadReport:
-        crowd, ledger, steady = self._crowd, self._ledger, self._steady
+        crowd, tracker, steady = self._crowd, self._tracker, self._steady
         steady_s, ramp_s, cpu = self._phases.get("steady", 0.0), self._phases["ramp"], self._cpu_shares
         return LoadReport(
             started_at=started_at,
@@ -257,11 +257,11 @@ class LoadTest:
                 opened_per_s=crowd.opened / ramp_s if ramp_s else 0.0,
             ),
             handshake=crowd.handshake.latency(),
-            ping=ledger.pings.deliveries(),
-            message=ledger.messages.deliveries(),
+            ping=tracker.pings.deliveries(),
+            message=tracker.messages.deliveries(),
             receipts=self._receipts,
             errors=dict(self._errors),
-            strange=ledger.strange,
+            strange=tracker.strange,
             sent_per_s=steady.sent / steady_s if steady else 0.0,
             arrived_per_s=steady.arrived / steady_s if steady else 0.0,
             tool=Tool(
@@ -272,7 +272,7 @@ class LoadTest:
             ),
             timeline=tuple(self._timeline.points),
             charts=Charts(
-                crowd.handshake.columns(), ledger.pings.latency.columns(), ledger.messages.latency.columns()
+                crowd.handshake.columns(), tracker.pings.latency.columns(), tracker.messages.latency.columns()
             ),
         )
 

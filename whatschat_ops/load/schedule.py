@@ -1,7 +1,7 @@
-"""Who sends what when. Pure: numbers in, times and texts out.
+"""Which socket sends what, and when. Pure: numbers in, times and texts out.
 
-The schedule is open: a slow server does not slow the senders down, so that waiting shows up as latency, not as fewer
-messages. Turn n is due n / (sockets / interval) seconds after the start, so the sockets take turns evenly.
+The schedule is open: a slow server does not slow down the senders, so waiting shows up as latency, not as fewer
+messages. Turn n is due n / (sockets / interval) seconds after the start, spread evenly over the sockets.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ def turns(plan: LoadPlan) -> int:
 
 
 def socket_of(turn: int, plan: LoadPlan) -> int:
-    """Whose turn it is."""
+    """The socket of a turn."""
     return turn % plan.sockets
 
 
 def is_ping(turn: int, plan: LoadPlan) -> bool:
-    """Whether a ping is sent at this turn. With mixed traffic every socket changes between the two."""
+    """Whether a ping is sent at this turn. With mixed traffic every socket alternates between the two."""
     if plan.traffic is Traffic.MIXED:
         return (turn % plan.sockets + turn // plan.sockets) % 2 == 0
     return plan.traffic is Traffic.PING
 
 
 def user_of(socket: int, plan: LoadPlan) -> int:
-    """The number of the user whom a socket belongs to."""
+    """The number of the user that a socket belongs to."""
     return socket % plan.users
 
 
 def recipient(turn: int, plan: LoadPlan) -> int:
-    """The number of the user who gets the message of this turn: another one each round, oneself only when alone."""
+    """The number of the user that receives the message of this turn: another one each round, the sender only if there is no other."""
     sender = user_of(socket_of(turn, plan), plan)
     if plan.users == 1:
         return sender

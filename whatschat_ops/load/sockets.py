@@ -1,4 +1,4 @@
-"""Opens the sockets of a load test, each with a token of its user; and what this process may open."""
+"""Opens the sockets of a load test, each with a token of its user; the limit of open files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from whatschat_ops.sockets.handshake import TokenVia, build_handshake
 def opener(
     url: str, make_token: Callable[[int], Secret], via: TokenVia
 ) -> Callable[[int], Awaitable[Socket]]:
-    """What connects as the user of a number. It raises as `websocket.client.open_socket` does."""
+    """A function that connects as the user of a number. It raises what `sockets.client.open_socket` raises."""
     # Reading the certificate authorities takes longer than a handshake: once for all sockets.
     tls = ssl.create_default_context() if urlsplit(url).scheme == "wss" else None
 

@@ -1,4 +1,4 @@
-"""The test second by second: how many sockets, how many messages, how fast. One point per second, at most a few thousand."""
+"""The test second by second: sockets, messages, latencies. One point per second, at most a few thousand."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from whatschat_ops.load.ledger import Deliveries, percent
+from whatschat_ops.load.deliveries import Deliveries, percent
 from whatschat_ops.load.plan import LoadPlan, Traffic
 from whatschat_ops.load.report import Charts, LoadReport, Sockets, Tool
 from whatschat_ops.load.timeline import Point

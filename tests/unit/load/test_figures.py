@@ -1,4 +1,4 @@
-"""`ws load`, the pure parts: schedule, ledger, timeline, bounds, limits."""
+"""`ws load`, the pure parts: schedule, deliveries, timeline, limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.load.load_reports import PLAN, a_report
 from whatschat_ops.errors import UsageError
 from whatschat_ops.load import schedule
-from whatschat_ops.load.ledger import GIVE_UP_S, Ledger
+from whatschat_ops.load.deliveries import GIVE_UP_S, DeliveryTracker
 from whatschat_ops.load.plan import Limits, LoadPlan, Traffic, check, check_target, warnings_about
 from whatschat_ops.load.report import exceeded, in_words, overload, unmatched_answers
 from whatschat_ops.load.sockets import most_open_files
@@ -54,7 +54,7 @@ def test_every_socket_sends_both_kinds_of_mixed_traffic() -> None:
 
 
 @given(st.integers(2, 30), st.integers(0, 3000))
-def test_nobody_writes_to_themselves(users: int, turn: int) -> None:
+def test_no_user_sends_to_itself(users: int, turn: int) -> None:
     plan = replace(PLAN, sockets=users * 2, users=users)
     sender = schedule.user_of(schedule.socket_of(turn, plan), plan)
     assert schedule.recipient(turn, plan) != sender
@@ -62,69 +62,69 @@ def test_nobody_writes_to_themselves(users: int, turn: int) -> None:
 
 
 @given(st.integers(128, 2000), st.integers(1, 10**7))
-def test_message_has_the_size_asked_for_and_is_json(size: int, number: int) -> None:
+def test_message_has_the_given_size_and_is_json(size: int, number: int) -> None:
     for text in (schedule.ping_text(number, size), schedule.message_text(number, "load-abc123-42", size)):
         assert len(text.encode()) == size
         assert json.loads(text)["id"] == number
 
 
 def test_message_to_a_user_with_two_sockets_must_arrive_twice() -> None:
-    ledger = Ledger()
-    number = ledger.begin(ledger.messages, {3, 4}, 10.0)
-    assert ledger.arrive(ledger.messages, number, 3, 10.5) == 0.5
-    assert ledger.under_way == 1
-    assert ledger.arrive(ledger.messages, number, 3, 10.6) is None
-    assert ledger.arrive(ledger.messages, number, 4, 10.7) == pytest.approx(0.7)
-    assert ledger.arrive(ledger.messages, number, 4, 10.8) is None
-    ledger.finish()
-    found = ledger.messages.deliveries()
+    tracker = DeliveryTracker()
+    number = tracker.begin(tracker.messages, {3, 4}, 10.0)
+    assert tracker.arrive(tracker.messages, number, 3, 10.5) == 0.5
+    assert tracker.in_flight == 1
+    assert tracker.arrive(tracker.messages, number, 3, 10.6) is None
+    assert tracker.arrive(tracker.messages, number, 4, 10.7) == pytest.approx(0.7)
+    assert tracker.arrive(tracker.messages, number, 4, 10.8) is None
+    tracker.finish()
+    found = tracker.messages.deliveries()
     assert (found.sent, found.expected, found.arrived, found.duplicates, found.lost) == (1, 2, 2, 2, 0)
 
 
-def test_what_arrives_after_it_was_given_up_is_late_and_not_lost() -> None:
-    ledger = Ledger()
-    first = ledger.begin(ledger.pings, {1}, 0.0)
-    ledger.begin(ledger.pings, {1}, 0.0)
-    ledger.begin(ledger.pings, {1}, 20.0)
-    ledger.give_up_old(GIVE_UP_S)
-    assert (ledger.pings.lost, ledger.under_way) == (2, 1)
+def test_message_that_arrives_after_it_was_given_up_is_late_and_not_lost() -> None:
+    tracker = DeliveryTracker()
+    first = tracker.begin(tracker.pings, {1}, 0.0)
+    tracker.begin(tracker.pings, {1}, 0.0)
+    tracker.begin(tracker.pings, {1}, 20.0)
+    tracker.give_up_old(GIVE_UP_S)
+    assert (tracker.pings.lost, tracker.in_flight) == (2, 1)
 
-    ledger.arrive(ledger.pings, first, 1, GIVE_UP_S + 1)
-    ledger.finish()
+    tracker.arrive(tracker.pings, first, 1, GIVE_UP_S + 1)
+    tracker.finish()
 
-    found = ledger.pings.deliveries()
+    found = tracker.pings.deliveries()
     assert (found.expected, found.arrived, found.late, found.lost) == (3, 1, 1, 2)
     assert found.loss_percent == pytest.approx(200 / 3)
 
 
 @pytest.mark.parametrize("number", [0, 7, "1", 1.0])
-def test_arrival_of_what_was_never_sent_is_strange(number: object) -> None:
-    ledger = Ledger()
-    ledger.begin(ledger.pings, {1}, 0.0)
-    ledger.arrive(ledger.pings, number, 1, 1.0)
-    assert (ledger.strange, ledger.pings.arrived, ledger.pings.duplicates) == (1, 0, 0)
+def test_arrival_of_a_message_that_was_not_sent_is_strange(number: object) -> None:
+    tracker = DeliveryTracker()
+    tracker.begin(tracker.pings, {1}, 0.0)
+    tracker.arrive(tracker.pings, number, 1, 1.0)
+    assert (tracker.strange, tracker.pings.arrived, tracker.pings.duplicates) == (1, 0, 0)
 
 
-def test_answers_without_an_id_are_not_matched_and_what_they_stand_for_is_not_lost() -> None:
-    ledger = Ledger()
+def test_answers_without_an_id_are_unmatched_and_not_lost() -> None:
+    tracker = DeliveryTracker()
     for _ in range(3):
-        ledger.begin(ledger.pings, {1}, 0.0)
-    ledger.arrive(ledger.pings, 1, 1, 0.5)
-    ledger.arrive(ledger.pings, None, 1, 0.5)
-    ledger.finish()
-    found = ledger.pings.deliveries()
-    assert (found.expected, found.arrived, found.unmatched, found.lost, ledger.strange) == (3, 1, 1, 1, 0)
+        tracker.begin(tracker.pings, {1}, 0.0)
+    tracker.arrive(tracker.pings, 1, 1, 0.5)
+    tracker.arrive(tracker.pings, None, 1, 0.5)
+    tracker.finish()
+    found = tracker.pings.deliveries()
+    assert (found.expected, found.arrived, found.unmatched, found.lost, tracker.strange) == (3, 1, 1, 1, 0)
 
-    ledger.arrive(ledger.pings, None, 1, 0.6)
-    ledger.arrive(ledger.pings, None, 1, 0.6)
-    assert (ledger.pings.lost, ledger.pings.unmatched) == (0, 3)
+    tracker.arrive(tracker.pings, None, 1, 0.6)
+    tracker.arrive(tracker.pings, None, 1, 0.6)
+    assert (tracker.pings.lost, tracker.pings.unmatched) == (0, 3)
 
 
 def test_withdrawn_message_was_neither_sent_nor_lost() -> None:
-    ledger = Ledger()
-    ledger.withdraw(ledger.begin(ledger.pings, {1}, 0.0))
-    ledger.finish()
-    assert (ledger.pings.sent, ledger.pings.expected, ledger.pings.lost) == (0, 0, 0)
+    tracker = DeliveryTracker()
+    tracker.withdraw(tracker.begin(tracker.pings, {1}, 0.0))
+    tracker.finish()
+    assert (tracker.pings.sent, tracker.pings.expected, tracker.pings.lost) == (0, 0, 0)
 
 
 ARRIVALS = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 3)), max_size=80)
@@ -134,22 +134,22 @@ ARRIVALS = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 3)), max_size=8
 def test_expected_is_arrived_plus_lost_whatever_arrives(
     arrivals: list[tuple[int, int]], give_up_after: int
 ) -> None:
-    ledger = Ledger()
+    tracker = DeliveryTracker()
     for number in range(1, 13):
-        ledger.begin(ledger.messages, set(range(number % 4)), 0.0)
+        tracker.begin(tracker.messages, set(range(number % 4)), 0.0)
     for place, (number, socket) in enumerate(arrivals):
         if place == give_up_after:
-            ledger.give_up_old(GIVE_UP_S)
-        ledger.arrive(ledger.messages, number, socket, 1.0)
-    ledger.finish()
-    found = ledger.messages.deliveries()
+            tracker.give_up_old(GIVE_UP_S)
+        tracker.arrive(tracker.messages, number, socket, 1.0)
+    tracker.finish()
+    found = tracker.messages.deliveries()
     right = {(number, socket) for number, socket in arrivals if socket < number % 4}
     assert found.arrived == len(right)
     assert found.arrived + found.lost == found.expected
     assert found.duplicates == len(arrivals) - len(right)
 
 
-def test_timeline_gives_what_happened_within_each_second() -> None:
+def test_timeline_has_the_events_of_each_second() -> None:
     timeline = Timeline()
     timeline.record(0.1)
     timeline.point(1.0, "ramp", Counts(5, 6, 1, 0, 10, 4, 0))
@@ -159,7 +159,7 @@ def test_timeline_gives_what_happened_within_each_second() -> None:
     assert (second.errors, second.max_ms) == (2, 0)
 
 
-def test_too_many_sockets_for_the_open_files_are_refused_with_the_command() -> None:
+def test_too_many_sockets_for_the_open_files_are_rejected_with_the_command() -> None:
     with pytest.raises(UsageError) as caught:
         check(replace(PLAN, sockets=5000, users=5000), open_files=1024)
     assert "5,064 open files; this process may have 1,024" in caught.value.message
@@ -167,8 +167,8 @@ def test_too_many_sockets_for_the_open_files_are_refused_with_the_command() -> N
     check(replace(PLAN, sockets=5000, users=10), open_files=None)
 
 
-def test_more_users_than_sockets_are_refused() -> None:
-    with pytest.raises(UsageError, match="each user needs one"):
+def test_more_users_than_sockets_are_rejected() -> None:
+    with pytest.raises(UsageError, match="each user needs at least one"):
         check(replace(PLAN, sockets=5, users=6), open_files=None)
 
 
@@ -177,7 +177,7 @@ OWN = "wss://abc.execute-api.us-east-1.amazonaws.com/production"
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:4566/x", "ws://localhost/x", "ws://[::1]:80/", OWN])
 def test_loopback_and_the_own_endpoint_may_be_loaded(url: str) -> None:
-    check_target(url, OWN, vouched_for=False)
+    check_target(url, OWN, owned=False)
 
 
 @pytest.mark.parametrize(
@@ -190,10 +190,10 @@ def test_loopback_and_the_own_endpoint_may_be_loaded(url: str) -> None:
         "wss://localhost.example.com/",
     ],
 )
-def test_somebody_elses_endpoint_is_refused_unless_vouched_for(url: str) -> None:
+def test_a_foreign_endpoint_is_rejected_unless_owned(url: str) -> None:
     with pytest.raises(UsageError, match="attack"):
-        check_target(url, OWN, vouched_for=False)
-    check_target(url, OWN, vouched_for=True)
+        check_target(url, OWN, owned=False)
+    check_target(url, OWN, owned=True)
 
 
 def test_rates_above_the_quotas_are_warned_about_on_an_account_only() -> None:
@@ -212,7 +212,7 @@ def test_limits_are_exceeded_by_loss_and_by_the_slower_kind() -> None:
     assert "delivery of a message" in slow
 
 
-def test_loss_that_is_not_known_is_not_met() -> None:
+def test_unknown_loss_exceeds_the_limit() -> None:
     report = a_report(lost=5)
     report = replace(report, ping=replace(report.ping, lost=0, unmatched=5))
     assert exceeded(report, Limits(max_loss_percent=100)) == (
@@ -221,11 +221,11 @@ def test_loss_that_is_not_known_is_not_met() -> None:
     assert unmatched_answers(a_report()) == ""
 
 
-def test_test_that_measured_nothing_meets_no_limit() -> None:
+def test_limits_are_exceeded_when_nothing_was_measured() -> None:
     assert len(exceeded(a_report(count=0), Limits(max_loss_percent=5, max_p95_ms=5))) == 2
 
 
-def test_busy_tool_is_named() -> None:
+def test_overload_of_this_program_is_reported() -> None:
     report = a_report()
     assert overload(report) == ""
     assert "at its limit" in overload(replace(report, tool=replace(report.tool, cpu_share=0.97)))

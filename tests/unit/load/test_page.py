@@ -78,7 +78,7 @@ def test_texts_from_elsewhere_are_not_markup() -> None:
     assert any(EVIL in shown for shown in outline.texts)
 
 
-def test_page_of_a_test_in_which_nothing_was_opened_can_be_read() -> None:
+def test_page_of_a_test_without_an_open_socket_is_complete() -> None:
     outline = Outline(page(a_report(count=0, error=""), command="x"))
     assert outline.open == []
 

@@ -100,7 +100,7 @@ def run(
     return asyncio.run(test())
 
 
-def test_everything_arrives_and_every_socket_says_goodbye() -> None:
+def test_all_messages_arrive_and_every_socket_is_closed() -> None:
     server = Server()
     report = run(server)
     assert (report.sockets.opened, report.handshake.count, report.sockets.refused) == (12, 12, {})
@@ -152,7 +152,7 @@ def test_refused_and_cut_sockets_are_counted_by_their_code() -> None:
     assert sum(point.cut for point in report.timeline) == 2
 
 
-def test_stopped_test_reports_what_was_done() -> None:
+def test_stopped_test_reports_its_results_so_far() -> None:
     server = Server()
     report = run(server, replace(QUICK, duration_s=60), after=lambda stop: stop.set())
     assert report.interrupted
@@ -161,13 +161,13 @@ def test_stopped_test_reports_what_was_done() -> None:
     assert server.closed_with == [1000] * 12
 
 
-def test_nothing_is_sent_when_nothing_could_be_opened() -> None:
+def test_nothing_is_sent_when_no_socket_could_be_opened() -> None:
     report = run(Server(refuse_from=0))
     assert (report.sockets.opened, report.sockets.refused, report.steady_s) == (0, {"429": 12}, 0)
     assert report.ping.sent == report.message.sent == 0
 
 
-def test_mistake_on_this_side_ends_the_test_and_is_raised() -> None:
+def test_failure_of_this_program_ends_the_test_and_is_raised() -> None:
     async def cannot(_: int) -> FakeSocket:
         raise UsageError("The token has characters that cannot be sent in a subprotocol.")
 
@@ -193,7 +193,7 @@ def test_errors_are_counted_by_code_and_by_message() -> None:
     assert report.ping.lost == 66
 
 
-def test_progress_is_told_every_second() -> None:
+def test_progress_is_reported_every_second() -> None:
     seen: list[Progress] = []
 
     async def test() -> LoadReport:

@@ -39,17 +39,20 @@ def register(parent: typer.Typer) -> None:
 def load(
     run: Run,
     sockets: Annotated[
-        int, typer.Option("--sockets", "-n", min=1, max=20_000, help="How many sockets.")
+        # One address has about 28,000 ports to connect from (Linux), and one process is busy long before.
+        int,
+        typer.Option("--sockets", "-n", min=1, max=20_000, help="How many sockets."),
     ] = 100,
     users: Annotated[
-        int | None, typer.Option("--users", min=1, help="Whom they belong to (default: one user each).")
+        int | None,
+        typer.Option("--users", min=1, help="How many users they belong to (default: one user each)."),
     ] = None,
     connect_rate: Annotated[
         float,
         typer.Option(
             "--connect-rate", min=0.1, help=f"Sockets opened per second; AWS allows {NEW_CONNECTIONS_PER_S}."
         ),
-    ] = 400.0,
+    ] = NEW_CONNECTIONS_PER_S * 0.8,
     interval: Annotated[
         float, typer.Option("--interval", min=0.01, help="Seconds between two messages of a socket.")
     ] = 1.0,
@@ -59,18 +62,19 @@ def load(
     ] = 10.0,
     message_size: Annotated[
         int,
+        # Less than API Gateway accepts: the functions add an envelope.
         typer.Option(
             "--message-size", min=128, max=MAX_MESSAGE_BYTES - 8 * 1024, help="Bytes of each message."
         ),
     ] = 200,
     traffic: Annotated[
         Traffic,
-        typer.Option("--traffic", help="Pings, messages to other users of the test, or both by turns."),
+        typer.Option("--traffic", help="Pings, messages to other users of the test, or both, alternating."),
     ] = Traffic.MIXED,
     drain: Annotated[
         float,
         typer.Option(
-            "--drain", min=0, max=60, help="At the end, wait until no answer has come for so many seconds."
+            "--drain", min=0, max=60, help="At the end, wait until no answer has arrived for so many seconds."
         ),
     ] = 5.0,
     html: Annotated[
@@ -87,17 +91,22 @@ def load(
     url: Annotated[
         str | None,
         typer.Option(
-            "--endpoint", "--url", help="Another endpoint than the stack's own: loopback, or vouched for."
+            "--endpoint",
+            "--url",
+            help="Another endpoint than the stack's: loopback, or with --i-own-this-endpoint.",
         ),
     ] = None,
     own: Annotated[
-        bool, typer.Option("--i-own-this-endpoint", help="Vouch for an endpoint that is not the stack's.")
+        bool,
+        typer.Option(
+            "--i-own-this-endpoint", help="Confirm that an endpoint that is not the stack's is yours."
+        ),
     ] = False,
     yes: YesOption = False,
 ) -> None:
     """Open many sockets, send on a schedule, and measure: handshakes, latency, loss, duplicates, disconnects.
 
-    Every socket gets a token of a user made up for this test. Ctrl-C waits for the last answers and reports. Exit code 3 if
+    Every socket gets a token of a user that exists only in this test. Ctrl-C waits for the last answers and reports. Exit code 3 if
     --max-loss or --max-p95-ms is exceeded, 4 if some sockets could not be opened, 1 if none could.
 
     Example: whatschat-ops ws load --sockets 1000 --duration 30 --html load.html --max-loss 0 --max-p95-ms 200
@@ -133,8 +142,8 @@ def _checked_url(run: Run, url: str | None, *, own: bool) -> str:
 
     target = run.endpoint(url).websocket_url
     if not (own or is_loopback(target)):
-        known = endpoint_is_own(run.settings, run.aws)  # websocket.endpoint may name anybody's
-        check_target(target, run.endpoint().websocket_url if known else None, vouched_for=False)
+        known = endpoint_is_own(run.settings, run.aws)  # websocket.endpoint may be of another API
+        check_target(target, run.endpoint().websocket_url if known else None, owned=False)
     return target
 
 

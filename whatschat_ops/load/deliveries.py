@@ -1,7 +1,7 @@
-"""Every message sent, until it has arrived everywhere it should: latency, loss and duplicates. Pure; times in seconds.
+"""Tracks every message until it has arrived at each expected socket: latency, loss and duplicates. Pure; times in seconds.
 
-Memory holds what is under way, plus the newest of what was given up: after `GIVE_UP_S` a message counts as lost, and if it
-arrives after all it counts as late instead.
+Memory holds the messages in flight and the newest of those given up: after `GIVE_UP_S` a message counts as lost; if it
+arrives later, it counts as late instead.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from whatschat_ops.measure.histogram import Histogram, Latency
 from whatschat_ops.quotas import MAX_INTEGRATION_TIMEOUT_MS
 
 GIVE_UP_S: Final = MAX_INTEGRATION_TIMEOUT_MS / 1000 + 1
-"""A function that has not answered by now never will."""
+"""A function cannot answer later than this."""
 
 _GIVEN_UP_KEPT: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """What became of one kind of message.
+    """The deliveries of one kind of message.
 
-    `expected` arrivals (a message to a user with two sockets must arrive twice) = `arrived` + `lost` + those of which is not
-    known what became of them, because `unmatched` answers carried no id. `late` ones arrived after 30 s. `loss_percent`
+    `expected` arrivals (a message to a user with two sockets must arrive twice) = `arrived` + `lost` + those that are not
+    known, because `unmatched` answers had no id. `late` ones arrived after 30 s. `loss_percent`
     is of what was expected. `duplicates` came again on the same socket.
     """
 
@@ -60,7 +60,7 @@ class Kind:
         return max(0, self.missing - self.unmatched * arrivals)
 
     def deliveries(self) -> Deliveries:
-        """The counts of this moment."""
+        """The counts so far."""
         return Deliveries(
             sent=self.sent,
             expected=self.expected,
@@ -75,61 +75,61 @@ class Kind:
 
 
 def percent(part: int, whole: int) -> float:
-    """How many hundredths of `whole` are `part`; 0 of nothing."""
+    """`part` in percent of `whole`; 0 when that is 0."""
     return 100 * part / whole if whole else 0.0
 
 
 @dataclass(slots=True)
-class _UnderWay:
+class _InFlight:
     kind: Kind
     sent_s: float
     waiting: set[int]
     """The sockets where it has not arrived."""
 
 
-class Ledger:
-    """Messages by number. Numbers are handed out here and travel as the messages' ids."""
+class DeliveryTracker:
+    """Messages by number; the numbers are sent as the messages' ids."""
 
     def __init__(self) -> None:
         self.pings = Kind()
         self.messages = Kind()
         self.strange = 0
-        """Arrivals of what was never sent here, or to that socket."""
+        """Arrivals of messages that were not sent here, or not to that socket."""
         self._next = 1
-        self._under_way: dict[int, _UnderWay] = {}
-        self._given_up: dict[int, _UnderWay] = {}
+        self._in_flight: dict[int, _InFlight] = {}
+        self._given_up: dict[int, _InFlight] = {}
 
     @property
-    def under_way(self) -> int:
-        """How many messages have not arrived everywhere."""
-        return len(self._under_way)
+    def in_flight(self) -> int:
+        """How many messages have not arrived at all expected sockets."""
+        return len(self._in_flight)
 
     def begin(self, kind: Kind, expected: Iterable[int], now_s: float) -> int:
-        """A message is being sent that must arrive at these sockets. Returns its number."""
+        """Track a message that must arrive at these sockets. Returns its number."""
         number, self._next = self._next, self._next + 1
         waiting = set(expected)
         kind.sent += 1
         kind.expected += len(waiting)
         if waiting:
-            self._under_way[number] = _UnderWay(kind, now_s, waiting)
+            self._in_flight[number] = _InFlight(kind, now_s, waiting)
         return number
 
     def withdraw(self, number: int) -> None:
-        """It was not sent after all."""
-        entry = self._under_way.pop(number, None)
+        """Stop tracking a message that was not sent."""
+        entry = self._in_flight.pop(number, None)
         if entry is not None:
             entry.kind.sent -= 1
             entry.kind.expected -= len(entry.waiting)
 
     def arrive(self, kind: Kind, number: object, socket: int, now_s: float) -> float | None:
-        """A message of this kind and number (None: without one) arrived at a socket. Returns its latency if it was the first time."""
+        """A message of this kind and number (None: without one) arrived at a socket. Returns its latency unless it is a duplicate."""
         if number is None:
             kind.unmatched += 1
             return None
         if not isinstance(number, int) or not 0 < number < self._next:
             self.strange += 1
             return None
-        entry = self._under_way.get(number) or self._given_up.get(number)
+        entry = self._in_flight.get(number) or self._given_up.get(number)
         if entry is None or socket not in entry.waiting:
             kind.duplicates += 1
             return None
@@ -141,25 +141,25 @@ class Ledger:
             entry.kind.late += 1
             entry.kind.missing -= 1
         if not entry.waiting:
-            self._under_way.pop(number, None)
+            self._in_flight.pop(number, None)
             self._given_up.pop(number, None)
         return latency_s
 
     def give_up_old(self, now_s: float) -> None:
-        """Count as lost what has been under way for too long."""
-        while self._under_way:
-            number, entry = next(iter(self._under_way.items()))
+        """Count messages as lost that have been in flight for too long."""
+        while self._in_flight:
+            number, entry = next(iter(self._in_flight.items()))
             if now_s - entry.sent_s < GIVE_UP_S:
                 return
             self._give_up(number, entry)
 
     def finish(self) -> None:
-        """The test is over: what is under way is lost."""
-        for number, entry in list(self._under_way.items()):
+        """End of the test: messages in flight are lost."""
+        for number, entry in list(self._in_flight.items()):
             self._give_up(number, entry)
 
-    def _give_up(self, number: int, entry: _UnderWay) -> None:
-        del self._under_way[number]
+    def _give_up(self, number: int, entry: _InFlight) -> None:
+        del self._in_flight[number]
         entry.kind.missing += len(entry.waiting)
         self._given_up[number] = entry
         if len(self._given_up) > _GIVEN_UP_KEPT:
