@@ -7,7 +7,11 @@
     ├── PartlyDone              exit 4   some of the work was done
     ├── Interrupted             exit 130 Ctrl-C
     ├── LocalError              exit 1   the embedded AWS cannot be started or reached
-    └── AwsError                exit 1   AWS refused or could not be reached
+    ├── Missing                 exit 1   what was named does not exist
+    ├── Blocked                 exit 1   a change is not possible as things are
+    ├── Unusable                exit 1   a resource exists and does not work
+    ├── TimedOut                exit 1   waited too long
+    └── AwsError                exit 1   AWS refused a call, or it could not be reached
         ├── CredentialsError             no, wrong or expired credentials
         ├── PermissionDenied             403: IAM does not allow the call
         ├── NotFound                     404
@@ -120,6 +124,30 @@ class LocalError(OpsError):
     """The embedded AWS cannot be started, reached or stopped."""
 
     code = "local"
+
+
+class Missing(OpsError):
+    """What was named does not exist; not the answer to one call, which is NotFound."""
+
+    code = "not_found"
+
+
+class Blocked(OpsError):
+    """A change is not possible as things are: locked, in progress, not of this stack."""
+
+    code = "conflict"
+
+
+class Unusable(OpsError):
+    """A resource exists and does not work."""
+
+    code = "rejected"
+
+
+class TimedOut(OpsError):
+    """Waited too long for something to happen."""
+
+    code = "unavailable"
 
 
 class AwsError(OpsError):

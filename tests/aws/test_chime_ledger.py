@@ -18,6 +18,7 @@ from whatschat_ops.cli.advice import advise
 from whatschat_ops.config import Settings
 from whatschat_ops.errors import (
     ConfigError,
+    Missing,
     NotFound,
     NotProvisioned,
     PermissionDenied,
@@ -218,7 +219,7 @@ def test_external_id_finds_its_meeting_ignoring_case(world: World) -> None:
     assert service.find_meeting_id("standup") == meeting.meeting_id
     assert service.find_meeting_id(meeting.meeting_id.upper()) == meeting.meeting_id
     assert service.find_meeting_id(UNKNOWN) == UNKNOWN, "the application may have created it"
-    with pytest.raises(NotFound, match="nor an external id in the ledger"):
+    with pytest.raises(Missing, match="nor an external id in the ledger"):
         service.find_meeting_id("nothing")
 
 

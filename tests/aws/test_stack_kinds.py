@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config.names import STACK_TAG
-from whatschat_ops.errors import Conflict, PermissionDenied
+from whatschat_ops.errors import Blocked, PermissionDenied
 from whatschat_ops.provision import Action, Kind, Ownership, Plan, Resource, apply, plan
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.iam_documents import trust_policy
@@ -127,7 +127,7 @@ def test_field_that_cannot_change_replaces(account: Account, make: Make, field: 
 @pytest.mark.parametrize("make", [table, log_group, role, secret], ids=lambda make: make.__name__)
 def test_somebody_elses_is_refused_kept_and_can_be_adopted(account: Account, make: Make) -> None:
     account.provision(make(tags={"team": "theirs"}))
-    with pytest.raises(Conflict, match="does not carry the tag"):
+    with pytest.raises(Blocked, match="does not carry the tag"):
         account.provision(make())
     account.provision(unwanted=[make()])
     assert account.plan(make()).steps[0].action is Action.BLOCKED  # it is still there
@@ -173,7 +173,7 @@ def test_index_that_somebody_added_stays(account: Account) -> None:
 
 def test_protected_table_is_deleted_only_on_demand(account: Account) -> None:
     account.provision(table(deletion_protection=True))
-    with pytest.raises(Conflict, match="deletion protection is on"):
+    with pytest.raises(Blocked, match="deletion protection is on"):
         account.provision(unwanted=[table()])
     allowed = plan((), account.kinds, Ownership(OWNER, delete_data=True), unwanted=[table()])
     apply(allowed, account.kinds, lambda event: None)

@@ -18,7 +18,7 @@ import websockets.sync.client
 from tests.local.conftest import EmbeddedAws
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Settings
-from whatschat_ops.errors import Conflict, NotFound, PermissionDenied
+from whatschat_ops.errors import Blocked, NotProvisioned, PermissionDenied
 from whatschat_ops.provision import Action
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.outputs import read_outputs
@@ -119,7 +119,7 @@ def test_from_nothing_then_no_changes_then_nothing_again(own_aws: EmbeddedAws, s
     destroyed = fresh.plan_destroy()
     fresh.apply(destroyed)
     assert what_is_there(own_aws) == {}
-    with pytest.raises(NotFound, match="not provisioned"):
+    with pytest.raises(NotProvisioned, match="not provisioned"):
         read_outputs(stack.settings, stack.aws)
     assert own_aws.client("apigateway").get_account()["cloudwatchRoleArn"]  # Region-wide: it stays
     assert fresh.plan_destroy().changing == ()
@@ -184,7 +184,7 @@ def test_foreign_table_of_our_name_is_refused_untouched_and_adopted_on_demand(
     assert refused.returncode == 1
     assert "does not carry the tag of the stack whatschat-local" in refused.stderr
     assert "--adopt" in refused.stderr
-    with pytest.raises(Conflict):
+    with pytest.raises(Blocked):
         stack.apply(stack.plan())
     assert what_is_there(own_aws) == {"tables": ["websocket-connections"]}
     stack.apply(stack.plan_destroy())
@@ -201,7 +201,7 @@ def test_two_environments_share_an_account_by_prefix(own_aws: EmbeddedAws, stack
         each.apply(each.plan())
     stack.apply(stack.plan_destroy())
     assert blue.plan().changing == ()
-    with pytest.raises(Conflict, match="belongs to the stack blue-whatschat-local"):
+    with pytest.raises(Blocked, match="belongs to the stack blue-whatschat-local"):
         intruder = changed(stack, prefix="blue-", stack="other")
         intruder.plan().require_possible()
 

@@ -19,7 +19,7 @@ import pytest
 from tests.local.conftest import EmbeddedAws
 from tests.local.test_provision import changed, connect, make_table, run, what_is_there, writes_of
 from whatschat_ops.config import Settings
-from whatschat_ops.errors import Conflict, Interrupted
+from whatschat_ops.errors import Blocked, Interrupted
 from whatschat_ops.provision import Action, Event, Kind, Live, Ownership, PlanReport, plan
 from whatschat_ops.stack.stack import Stack
 from whatschat_ops.stack.waiting import Waiting
@@ -271,7 +271,7 @@ def test_renamed_table_is_deleted_with_a_warning_and_never_when_protected(
     assert step.note == "its data is lost" and step.loses_data
 
     own_aws.client("dynamodb").update_table(TableName="websocket-connections", DeletionProtectionEnabled=True)
-    with pytest.raises(Conflict, match="deletion protection is on") as caught:
+    with pytest.raises(Blocked, match="deletion protection is on") as caught:
         renamed.apply(renamed.plan())
     assert "--delete-data" in str(caught.value.hint)
     assert "sockets" not in what_is_there(own_aws)["tables"]
@@ -341,7 +341,7 @@ def test_foreign_thing_of_every_kind_is_refused_and_adopted_on_demand(
     }
     assert all("--adopt" in str(step.hint) for step in refused.blocked)
     writes = writes_of(stack.aws)
-    with pytest.raises(Conflict, match="does not carry the tag"):
+    with pytest.raises(Blocked, match="does not carry the tag"):
         stack.apply(refused)
     assert writes == []
     stack.apply(stack.plan_destroy())

@@ -24,7 +24,7 @@ from whatschat_ops.chime.models import Attendee, AttendeeBatch, Meeting, Meeting
 from whatschat_ops.chime.region_routing import RegionRouter
 from whatschat_ops.config import Settings
 from whatschat_ops.config.settings import CHIME_MEDIA_REGIONS
-from whatschat_ops.errors import AwsError, ConfigError, NotFound, Unavailable, UsageError
+from whatschat_ops.errors import AwsError, ConfigError, Missing, NotFound, Unavailable, UsageError
 
 CHECKS_AT_ONCE = 5
 """GetMeeting calls in flight, well within `quotas.CHIME_API`."""
@@ -122,7 +122,7 @@ class ChimeService:
     def find_meeting_id(self, reference: str) -> str:
         """The id of a meeting, given its id or its external meeting id.
 
-        Raises NotFound when it is not in the ledger, UsageError when several meetings have the external id.
+        Raises Missing when it is not in the ledger, UsageError when several meetings have the external id.
         """
         if ids.is_guid(reference) and self._ledger.get(reference.lower()):
             return reference.lower()
@@ -138,7 +138,7 @@ class ChimeService:
         if not candidates and ids.is_guid(reference):
             return reference.lower()  # the application may have created it
         if not candidates:
-            raise NotFound(
+            raise Missing(
                 f"Meeting {reference!r} not found: it is neither a meeting id nor an external id in the ledger.",
             )
         return candidates[0].meeting_id

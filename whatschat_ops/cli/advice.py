@@ -15,6 +15,7 @@ from whatschat_ops.errors import (
     Gone,
     Hint,
     Interrupted,
+    Missing,
     NotFound,
     NotProvisioned,
     OpsError,
@@ -29,6 +30,7 @@ _POLICY: Final = Hint(
 )
 _CONNECTIONS: Final = Hint(("ws", "connections", "list"))
 _FUNCTIONS: Final = Hint(("lambda", "list"))
+_MEETINGS: Final = Hint(("chime", "meeting", "list", "--all"))
 _ATTENDEES: Final = Hint(("chime", "attendee", "list", "MEETING"))
 
 ADVICE: Final[tuple[tuple[type[OpsError], str, Hint], ...]] = (
@@ -36,12 +38,15 @@ ADVICE: Final[tuple[tuple[type[OpsError], str, Hint], ...]] = (
     (PermissionDenied, "", _POLICY),
     (NotFound, "table", Hint(("table", "create"))),
     (NotFound, "lambda", _FUNCTIONS),
+    (Missing, "lambda", _FUNCTIONS),
     (Conflict, "lambda", _FUNCTIONS),
     (NotFound, "ws broadcast", Hint(("ws", "endpoint"))),
     (NotFound, "ws connections", _CONNECTIONS),
+    (Missing, "ws connections", _CONNECTIONS),
     (Gone, "ws send", _CONNECTIONS),
     (Rejected, "ws send", _CONNECTIONS),
-    (NotFound, "chime", Hint(("chime", "meeting", "list", "--all"))),
+    (NotFound, "chime", _MEETINGS),
+    (Missing, "chime", _MEETINGS),
     (UsageError, "chime attendee get", _ATTENDEES),
     (UsageError, "chime attendee delete", _ATTENDEES),
 )

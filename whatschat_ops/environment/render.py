@@ -52,7 +52,7 @@ class WrittenFile:
 def read_environment(
     side: Side, settings: Settings, aws: Aws, *, with_secrets: bool = False
 ) -> EnvironmentFile:
-    """The variables of the provisioned stack. Raises NotFound when it is not provisioned."""
+    """The variables of the provisioned stack. Raises NotProvisioned when there is none."""
     outputs = read_outputs(settings, aws)
     if side is Side.FRONTEND:
         variables = frontend_variables(settings, outputs)

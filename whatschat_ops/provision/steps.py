@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from whatschat_ops.errors import Conflict, Hint
+from whatschat_ops.errors import Blocked, Hint
 from whatschat_ops.provision.kind import NOTHING, Live
 from whatschat_ops.provision.values import Reference, references
 
@@ -130,10 +130,10 @@ class Plan(Struct, frozen=True):
         return sum(step.action is action for step in self.steps)
 
     def require_possible(self) -> None:
-        """Raise Conflict, naming every blocked step, unless there is none."""
+        """Raise Blocked, naming every blocked step, unless there is none."""
         blocked = self.blocked
         if blocked:
-            raise Conflict(
+            raise Blocked(
                 "\n".join(f"{step.address}: {step.reason}" for step in blocked),
                 hint=blocked[0].hint,
             )

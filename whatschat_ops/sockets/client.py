@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 
 from whatschat_ops import __version__
 from whatschat_ops.endpoint import is_loopback
-from whatschat_ops.errors import Hint, OpsError, PermissionDenied, Unavailable, UsageError
+from whatschat_ops.errors import Hint, OpsError, PermissionDenied, TimedOut, Unavailable, UsageError
 from whatschat_ops.message_size import check_size
 from whatschat_ops.quotas import MAX_FRAME_BYTES, MAX_INTEGRATION_TIMEOUT_MS
 from whatschat_ops.redaction import Secret
@@ -140,7 +140,7 @@ async def request(
 ) -> str:
     """Send a message and wait for its answer; other messages are discarded.
 
-    Raises Unavailable when no answer arrives in time, or the socket is closed first.
+    Raises TimedOut when no answer arrives in time, Unavailable when the socket is closed first.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -150,7 +150,7 @@ async def request(
                 if is_answer(message):
                     return message
     except TimeoutError as error:
-        raise Unavailable(
+        raise TimedOut(
             f"The message was sent, but no acknowledgement arrived within {timeout_s:g} s.",
             hint=Hint(("doctor", "websocket")),
         ) from error

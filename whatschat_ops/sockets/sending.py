@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from whatschat_ops.errors import Rejected
+from whatschat_ops.errors import OpsError
 from whatschat_ops.sockets.client import Socket, request
 
 
@@ -23,12 +23,18 @@ class Receipt:
     connections: int | None
 
 
+class MessageRejected(OpsError):
+    """The application does not accept the message."""
+
+    code = "rejected"
+
+
 async def send_message(
     connection: Socket, recipients: Sequence[str], content: str, *, message_id: str, timeout_s: float
 ) -> Receipt:
     """Send `content` to `recipients` and wait for the receipt.
 
-    Raises Rejected when the server responds with an error, Unavailable when it does not respond in time.
+    Raises MessageRejected when the application responds with an error, TimedOut when it does not respond in time.
     """
     message = {
         "type": "message:send",
@@ -43,11 +49,7 @@ async def send_message(
         )
     )
     if answer["type"] == "error":
-        raise Rejected(
-            f"The message was rejected: {answer.get('message', 'no reason given')}.",
-            aws_code=str(answer.get("code", "")),
-            operation="message:send",
-        )
+        raise MessageRejected(f"The message was rejected: {answer.get('message', 'no reason given')}.")
     counts = {
         name: answer.get(name) if isinstance(answer.get(name), int) else None
         for name in ("recipients", "delivered", "offline", "failed", "connections")

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from whatschat_ops.errors import AwsError, Unavailable
+from whatschat_ops.errors import AwsError, TimedOut
 
 T = TypeVar("T")
 
@@ -24,11 +24,11 @@ class Waiting(Struct, frozen=True):
     say: Callable[[str], None] = lambda _text: None
 
     def until(self, what: str, probe: Callable[[], T | None], *, timeout_s: float) -> T:
-        """The first answer of `probe` that is not None. Raises Unavailable after `timeout_s`."""
+        """The first answer of `probe` that is not None. Raises TimedOut after `timeout_s`."""
         started, pause = self.clock(), FIRST_PAUSE_S
         while (answer := probe()) is None:
             if self.clock() - started + pause > timeout_s:
-                raise Unavailable(
+                raise TimedOut(
                     f"Waited {timeout_s:.0f} s in vain: {what}.", hint="Run the same command again."
                 )
             self.sleep(pause)

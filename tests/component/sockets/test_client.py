@@ -23,6 +23,7 @@ from whatschat_ops.errors import (
     PermissionDenied,
     Rejected,
     Throttled,
+    TimedOut,
     Unavailable,
     UsageError,
 )
@@ -30,7 +31,7 @@ from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets.client import Opener, frames, open_socket
 from whatschat_ops.sockets.close_codes import describe
 from whatschat_ops.sockets.handshake import Handshake, TokenVia, build_handshake
-from whatschat_ops.sockets.sending import is_answer, send_message
+from whatschat_ops.sockets.sending import MessageRejected, is_answer, send_message
 from whatschat_ops.sockets.tokens import mint
 
 TOKEN = Secret("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")
@@ -234,12 +235,12 @@ def test_a_receipt_without_counts_is_a_receipt() -> None:
 
 
 def test_a_rejected_message_gives_the_reason() -> None:
-    with pytest.raises(Rejected, match="too many recipients"):
+    with pytest.raises(MessageRejected, match="too many recipients"):
         _send_to(_answer({"type": "error", "id": "m1", "code": "x", "message": "too many recipients"}))
 
 
 def test_a_missing_receipt_times_out() -> None:
-    with pytest.raises(Unavailable, match="no acknowledgement arrived within"):
+    with pytest.raises(TimedOut, match="no acknowledgement arrived within"):
         _send_to(_answer(), timeout_s=0.2)
 
 

@@ -22,7 +22,7 @@ from whatschat_ops.environment.render import (
     write_environment,
 )
 from whatschat_ops.environment.variables import Variable
-from whatschat_ops.errors import NotFound, UsageError
+from whatschat_ops.errors import NotProvisioned, UsageError
 from whatschat_ops.redaction import Secret
 
 JWT = "a-jwt-secret-of-the-stack"
@@ -156,7 +156,7 @@ def test_frontend_has_the_guides_variables() -> None:
 
 def test_a_stack_that_is_not_provisioned_is_not_found() -> None:
     settings = Settings()
-    with pytest.raises(NotFound, match="is not provisioned"):
+    with pytest.raises(NotProvisioned, match="is not provisioned"):
         read_environment(Side.FRONTEND, settings, aws_of(settings, provisioned=False))
 
 

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.provision.provision_fakes import OWNER, TAGS, Box, World, box, kinds, label, slip
-from whatschat_ops.errors import Conflict, Interrupted, NotFound, PartlyDone, Rejected
+from whatschat_ops.errors import Blocked, Conflict, Interrupted, NotProvisioned, PartlyDone, Rejected
 from whatschat_ops.provision import (
     UNKNOWN,
     Action,
@@ -167,7 +167,7 @@ def test_foreign_thing_blocks_the_plan_with_the_way_out() -> None:
     world.things[("box", ("a",))] = {"name": "a", "id": "9", "revision": 1, "size": 5}
     made = planned(world, [box("a", size=1)])
     assert actions(made) == {"box.a": "blocked"}
-    with pytest.raises(Conflict, match="does not carry the tag") as caught:
+    with pytest.raises(Blocked, match="does not carry the tag") as caught:
         apply(made, kinds(world), lambda event: None)
     assert "--adopt" in str(caught.value.hint)
     assert world.writes == []
@@ -185,7 +185,7 @@ def test_adopt_does_not_take_from_another_stack() -> None:
     world = World()
     world.things[("box", ("a",))] = {"name": "a", "id": "9", "revision": 1, "tags": {"stack": "other"}}
     made = planned(world, [box("a")], ownership=Ownership(OWNER, adopt=True))
-    with pytest.raises(Conflict, match="belongs to the stack other"):
+    with pytest.raises(Blocked, match="belongs to the stack other"):
         made.require_possible()
 
 
@@ -283,7 +283,7 @@ def test_protected_thing_needs_delete_data(wanted: list[Resource]) -> None:
     applied(world, [box("a", colour="red")])
     world.things[("box", ("a",))]["locked"] = True
     unwanted = [] if wanted else [box("a")]
-    with pytest.raises(Conflict, match="the lock is on") as caught:
+    with pytest.raises(Blocked, match="the lock is on") as caught:
         planned(world, wanted, unwanted=unwanted).require_possible()
     assert "--delete-data" in str(caught.value.hint)
     allowed = planned(world, wanted, unwanted=unwanted, ownership=Ownership(OWNER, delete_data=True))
@@ -355,7 +355,7 @@ def test_independent_steps_run_at_once_up_to_the_limit(concurrency: int) -> None
 def test_only_some_resources_are_planned_and_others_must_exist() -> None:
     world = World()
     resources = [box("a", size=1), box("b", link=Reference("box.a", "id")), box("c")]
-    with pytest.raises(NotFound, match=r"box.a does not exist yet, and box.b need it"):
+    with pytest.raises(NotProvisioned, match=r"box.a does not exist yet, and box.b need it"):
         planned(world, resources, only={"box.b"})
     applied(world, resources[:1])
     drifted = [box("a", size=2), *resources[1:]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from whatschat_ops.errors import Conflict, NotFound, Rejected, Unavailable
+from whatschat_ops.errors import Conflict, NotFound, Rejected, TimedOut, Unusable
 from whatschat_ops.provision import Live
 from whatschat_ops.stack.iam_documents import trust_policy
 from whatschat_ops.stack.kinds.context import Context
@@ -240,7 +240,7 @@ def test_role_that_stays_unusable_fails_after_a_minute() -> None:
 def test_role_with_a_wrong_trust_policy_fails_at_once() -> None:
     setting = Setting(iam=FakeIam("ec2.amazonaws.com"))
     setting.aws.fail = {"create_function": [NOT_YET] * 1000}
-    with pytest.raises(Rejected, match=r"does not name lambda\.amazonaws\.com"):
+    with pytest.raises(Unusable, match=r"does not name lambda\.amazonaws\.com"):
         setting.created()
     assert setting.clock.now == 0
 
@@ -311,13 +311,13 @@ def test_failed_update_says_why() -> None:
         return answer
 
     setting.aws.update_function_configuration = fail  # type: ignore[method-assign]
-    with pytest.raises(Rejected, match="the image is gone"):
+    with pytest.raises(Unusable, match="the image is gone"):
         setting.kind.update(live, DESIRED, frozenset({"memory_mb"}))
 
 
 def test_wait_that_never_ends_is_an_error_with_its_reason() -> None:
     clock = FakeClock()
     waiting = Waiting(sleep=clock.sleep, clock=lambda: clock.now)
-    with pytest.raises(Unavailable, match="Waited 30 s in vain: the moon is not blue"):
+    with pytest.raises(TimedOut, match="Waited 30 s in vain: the moon is not blue"):
         waiting.until("the moon is not blue", lambda: None, timeout_s=30)
     assert clock.now <= 30

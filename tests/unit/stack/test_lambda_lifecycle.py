@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from whatschat_ops.config import Settings
 from whatschat_ops.errors import (
+    Blocked,
     Conflict,
+    Missing,
     NotFound,
     NotProvisioned,
     OpsError,
@@ -195,13 +197,13 @@ def test_canary_out_of_range_is_refused_before_anything(percent: int) -> None:
 def test_second_canary_is_refused() -> None:
     setting = Setting()
     setting.lifecycle.make_moves(setting.lifecycle.canaries({"connect": "4"}, 10))
-    with pytest.raises(Conflict, match="running already: version 4 gets 10% of the calls") as raised:
+    with pytest.raises(Blocked, match="running already: version 4 gets 10% of the calls") as raised:
         setting.lifecycle.require_canary_possible(("connect",), 20)
     assert raised.value.hint is not None and "lambda promote connect" in str(raised.value.hint)
 
 
 def test_nothing_to_promote_says_so() -> None:
-    with pytest.raises(NotFound, match="no canary is running"):
+    with pytest.raises(Missing, match="no canary is running"):
         Setting().lifecycle.promotions(SHORTS)
 
 
@@ -235,8 +237,8 @@ def test_rollback_goes_to_the_version_that_was_live_before_not_to_a_failed_canar
     [
         ("3", "1", "roll back", None),
         ("1", "3", "roll forward", None),
-        ("3", "9", "", (NotFound, "has no version 9: there are 1, 2, 3")),
-        ("3", "$LATEST", "", (NotFound, "has no version")),
+        ("3", "9", "", (Missing, "has no version 9: there are 1, 2, 3")),
+        ("3", "$LATEST", "", (Missing, "has no version")),
         ("3", "3", "", (UsageError, "is live already")),
     ],
 )
@@ -266,7 +268,7 @@ def test_alias_that_somebody_pointed_to_latest_goes_back_to_the_newest_version()
 
 
 def test_first_version_has_nothing_to_roll_back_to() -> None:
-    with pytest.raises(NotFound, match="nothing to roll back to"):
+    with pytest.raises(Missing, match="nothing to roll back to"):
         Setting(newest=1).lifecycle.rollbacks(SHORTS)
 
 

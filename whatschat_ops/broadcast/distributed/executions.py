@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import PROVISION, AwsError, Hint, NotFound, PermissionDenied
+from whatschat_ops.errors import PROVISION, AwsError, Hint, Missing, NotFound, PermissionDenied
 from whatschat_ops.quotas import MAX_MAP_CHILDREN
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.kinds.state_machine import StateMachine, execution_arn
@@ -135,10 +135,10 @@ class Executions:
         return True
 
     def refreshed(self, execution: Execution) -> Execution:
-        """The same execution as it is now. Raises NotFound when Step Functions has forgotten it."""
+        """The same execution as it is now. Raises Missing when Step Functions does not know it any more."""
         found = self._describe(execution.number)
         if found is None:
-            raise NotFound(f"The execution {execution.arn} does not exist any more.")
+            raise Missing(f"The execution {execution.arn} does not exist any more.")
         return found
 
     def shards(self, execution: Execution) -> ShardCounts:

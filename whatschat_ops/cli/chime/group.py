@@ -16,7 +16,7 @@ from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedAttendee, DeletedMeeting
 from whatschat_ops.cli.command import ShowSecretsOption, YesOption, command
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import AwsError, Hint, Interrupted, OpsError, PartlyDone, UsageError
+from whatschat_ops.errors import AwsError, Hint, Interrupted, Missing, OpsError, PartlyDone, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.chime import AttendeeBatch, ChimeService, FailedAttendee
@@ -184,7 +184,7 @@ def delete_attendee(
 def _delete(service: ChimeService, meeting: str, *, alone: bool) -> DeletedMeeting:
     try:
         service.delete_meeting(service.find_meeting_id(meeting))
-    except (AwsError, UsageError) as error:
+    except (AwsError, Missing, UsageError) as error:
         if alone:
             raise
         return DeletedMeeting(meeting, False, error.message)

@@ -11,7 +11,7 @@ import typer
 from whatschat_ops.cli.command import YesOption, command
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws import stats as ws_stats
-from whatschat_ops.errors import NotFound
+from whatschat_ops.errors import Missing
 
 if TYPE_CHECKING:
     from whatschat_ops.connections.management import ConnectionInfo
@@ -82,7 +82,7 @@ def get(run: Run, connection_id: ConnectionArgument) -> None:
     row = run.connections().get(connection_id)
     live = run.connections_api().get(connection_id)
     if row is None and live is None:
-        raise NotFound(f"There is no connection {connection_id}: neither a row nor a socket.")
+        raise Missing(f"There is no connection {connection_id}: neither a row nor a socket.")
     run.out.result(ConnectionDetails(_row(row) if row else None, live), _render_details)
 
 
@@ -96,7 +96,7 @@ def delete(run: Run, connection_id: ConnectionArgument, yes: YesOption = False) 
     closed = run.connections_api().delete(connection_id)
     store.delete(connection_id)  # closing a socket runs $disconnect, which may have been faster
     if not closed and not had_row:
-        raise NotFound(f"There is no connection {connection_id}: neither a row nor a socket.")
+        raise Missing(f"There is no connection {connection_id}: neither a row nor a socket.")
     run.out.result(DeletedConnection(connection_id, closed, had_row), _render_deleted)
 
 

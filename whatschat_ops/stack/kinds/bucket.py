@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from whatschat_ops.config.names import STACK_TAG
-from whatschat_ops.errors import AwsError, Conflict, NotFound, PermissionDenied
+from whatschat_ops.errors import AwsError, Conflict, Missing, NotFound, PermissionDenied
 from whatschat_ops.provision import Live, contains
 from whatschat_ops.stack.iam_documents import actions
 from whatschat_ops.stack.kinds.context import AwsKind, tag_list, tag_list_property, tag_map
@@ -149,7 +149,7 @@ class Bucket(AwsKind):
     def _require(self, desired: Mapping[str, Any]) -> Live:
         live = self.read(desired)
         if live is None:
-            raise NotFound(f"The bucket {desired['bucket_name']} was deleted by somebody else.")
+            raise Missing(f"The bucket {desired['bucket_name']} was deleted by somebody else.")
         return live
 
     def _tags(self, name: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from whatschat_ops.config.names import LIVE_ALIAS, STACK_TAG
-from whatschat_ops.errors import PROVISION, AwsError, Conflict, Hint, NotFound, Rejected
+from whatschat_ops.errors import PROVISION, AwsError, Conflict, Hint, NotFound, Unusable
 from whatschat_ops.provision import Live, Reference, Resource, contains
 from whatschat_ops.provision.values import digest
 from whatschat_ops.stack.arns import Place
@@ -208,7 +208,7 @@ class Function(AwsKind):
             configuration = next(answers, None) or self._client.get_function_configuration(FunctionName=name)
             if "Failed" in (configuration.get("State"), configuration.get("LastUpdateStatus")):
                 reason = configuration.get("LastUpdateStatusReason") or configuration.get("StateReason")
-                raise Rejected(f"The function {name} cannot be used: {reason or 'Lambda gives no reason'}.")
+                raise Unusable(f"The function {name} cannot be used: {reason or 'Lambda gives no reason'}.")
             return True if _is_ready(configuration) else None
 
         self._context.waiting.until(f"the function {name} is not ready", probe, timeout_s=READY_TIMEOUT_S)
@@ -241,7 +241,7 @@ class Function(AwsKind):
         name = role_arn.rpartition("/")[2]
         trust = self._context.client("iam").get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
         if not any(_trusts_lambda(statement) for statement in trust["Statement"]):
-            raise Rejected(
+            raise Unusable(
                 f"Lambda cannot assume the role {name}: its trust policy does not name lambda.amazonaws.com.",
                 hint=Hint(PROVISION.argv, "Provisioning repairs the trust policy of the stack's own role"),
             )

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
-from whatschat_ops.errors import AwsError, Conflict, NotFound, Rejected
+from whatschat_ops.errors import AwsError, Blocked, Conflict, NotFound, Rejected
 from whatschat_ops.provision import Live, Reference
 from whatschat_ops.stack.arns import TemplatePlace
 from whatschat_ops.stack.iam_documents import Document, actions, allow
@@ -106,7 +106,7 @@ class ApiGatewayLogRole(AwsKind):
         except NotFound:
             role = self._create_role(name, json.dumps(trust_policy))
         if role["Path"] != ROLE_PATH:
-            raise Conflict(
+            raise Blocked(
                 f"The role {role['Arn']} exists and is not ours (its path is not {ROLE_PATH}).",
                 hint="Set the log role of API Gateway yourself, or set websocket.access_logs to false.",
             )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
-from whatschat_ops.errors import NotFound, Rejected
+from whatschat_ops.errors import NotFound, Unusable
 from whatschat_ops.provision import Live, contains, text
 from whatschat_ops.stack.kinds.api import Api
 from whatschat_ops.stack.kinds.context import GatewayKind, was_repeated
@@ -99,7 +99,7 @@ class Deployment(_InStages):
             deployment = self._client.get_deployment(ApiId=api_id, DeploymentId=deployment_id)
             status = deployment.get("DeploymentStatus", "DEPLOYED")
             if status == "FAILED":
-                raise Rejected(
+                raise Unusable(
                     f"The deployment of {api_id} failed: {deployment.get('DeploymentStatusMessage')}"
                 )
             return True if status == "DEPLOYED" else None

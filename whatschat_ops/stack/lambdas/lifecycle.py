@@ -13,7 +13,16 @@ from typing import Any
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS
-from whatschat_ops.errors import Conflict, Hint, NotFound, NotProvisioned, OpsError, PartlyDone, UsageError
+from whatschat_ops.errors import (
+    Blocked,
+    Hint,
+    Missing,
+    NotFound,
+    NotProvisioned,
+    OpsError,
+    PartlyDone,
+    UsageError,
+)
 from whatschat_ops.stack.lambdas.live_alias import (
     Canary,
     History,
@@ -65,7 +74,7 @@ class Lifecycle:
     waiting: Waiting = field(default_factory=Waiting)
 
     def require_canary_possible(self, shorts: Iterable[str], percent: int) -> None:
-        """Raises UsageError for a percentage out of range, Conflict when a canary runs, NotFound without an alias."""
+        """Raises UsageError for a percentage out of range, Blocked when a canary runs, NotFound without an alias."""
         if not 1 <= percent <= 99:
             raise UsageError(
                 f"A canary gets between 1 and 99 percent of the calls, not {percent}.",
@@ -74,7 +83,7 @@ class Lifecycle:
         for short in shorts:
             alias = self._alias(short)
             if alias.routing.canary is not None:
-                raise Conflict(
+                raise Blocked(
                     f"A canary of {alias.function} is running already: {alias.routing.canary}.",
                     hint=promote_or_rollback(short),
                 )
@@ -98,14 +107,14 @@ class Lifecycle:
         ]
 
     def promotions(self, shorts: Iterable[str]) -> list[Move]:
-        """Give every running canary all calls. Raises NotFound when none is running."""
+        """Give every running canary all calls. Raises Missing when none is running."""
         moves = []
         for alias in (self._alias(short) for short in shorts):
             if alias.routing.canary is not None:
                 history = History(before=alias.routing.version)
                 moves.append(Move("promote", alias, Routing(alias.routing.canary.version), history))
         if not moves:
-            raise NotFound(
+            raise Missing(
                 "There is nothing to promote: no canary is running.",
                 hint=Hint(("lambda", "deploy", "--canary", "10")),
             )
@@ -114,7 +123,7 @@ class Lifecycle:
     def rollbacks(self, shorts: Iterable[str], to: str | None = None) -> list[Move]:
         """Drop the canaries that run; if there is none, go back to the version before, or to the version `to`.
 
-        Raises NotFound when there is nothing to go back to or no such version, UsageError when `to` is live.
+        Raises Missing when there is nothing to go back to or no such version, UsageError when `to` is live.
         """
         aliases = [self._alias(short) for short in shorts]
         running = [alias for alias in aliases if alias.routing.canary is not None]
@@ -124,7 +133,7 @@ class Lifecycle:
         possible = [made for made in moves if made is not None]
         if not possible:
             live = ", ".join(f"{alias.function} {alias.routing}" for alias in aliases)
-            raise NotFound(
+            raise Missing(
                 f"There is nothing to roll back to: no older version is there ({live}).",
             )
         return possible
@@ -200,7 +209,7 @@ def _is_below(version: str, live: str) -> bool:
 
 def _required(alias: LiveAlias, versions: Sequence[str], to: str) -> str:
     if to not in versions:
-        raise NotFound(
+        raise Missing(
             f"{alias.function} has no version {to}: there are {', '.join(versions)}.",
         )
     if Routing(to) == alias.routing:

@@ -29,7 +29,7 @@ from typing import Any
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import AwsError, Conflict, Hint, NotFound
+from whatschat_ops.errors import AwsError, Blocked, Conflict, Hint, NotFound
 from whatschat_ops.stack.locking.lease import (
     LEASE_ATTRIBUTES,
     LockHolder,
@@ -77,7 +77,7 @@ class StackLock:
         return state(answer.get("Item", {}))
 
     def look(self) -> LockState:
-        """The lock, if it is free or its holder is dead. Raises Conflict naming the holder otherwise."""
+        """The lock, if it is free or its holder is dead. Raises Blocked naming the holder otherwise."""
         found = self.read()
         if found.held is not None:
             self._require_dead(found.held)
@@ -89,7 +89,7 @@ class StackLock:
     ) -> Iterator[None]:
         """Hold the lock, which must be as `seen`, and keep it alive. With `remove` its table goes when all went well.
 
-        `on_lost` is called from a thread if the lease is taken away or cannot be renewed. Raises Conflict when
+        `on_lost` is called from a thread if the lease is taken away or cannot be renewed. Raises Blocked when
         somebody holds the lock or has changed the stack since `seen`.
         """
         lease = self._acquire(seen)
@@ -155,7 +155,7 @@ class StackLock:
                 return lease_id  # the answer to our own write was lost and the write repeated
             if held is not None:
                 raise _locked(held, held.expires_at - self.now()) from None
-            raise Conflict(
+            raise Blocked(
                 f"{Names(self.settings).stack} was changed by somebody else after this plan was made.",
                 hint="Run the same command again: it makes a new plan.",
             ) from None
@@ -288,8 +288,8 @@ def _who(held: LockHolder) -> str:
     return f"{held.holder} ({held.host}, {held.command}, since {held.since})"
 
 
-def _locked(held: LockHolder, left_s: float) -> Conflict:
-    return Conflict(
+def _locked(held: LockHolder, left_s: float) -> Blocked:
+    return Blocked(
         f"The stack is being changed by {_who(held)}.",
         hint=Hint(
             ("unlock",),
