@@ -32,7 +32,7 @@ class WholeFile:
 
     def __init__(self, path: Path, store: MeetingStore) -> None:
         self._path = path
-        self._meetings = store.living(1.0)
+        self._meetings = store.active(1.0)
 
     def save(self) -> None:
         """Write everything."""

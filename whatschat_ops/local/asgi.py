@@ -13,7 +13,7 @@ async def call(
     headers: Mapping[str, str],
     body: bytes = b"",
 ) -> tuple[int, bytes]:
-    """Status and body of the answer."""
+    """Status and body of the response."""
     status = 0
     chunks: list[bytes] = []
 

@@ -1,7 +1,7 @@
-"""Who the user is on the embedded AWS: a real IAM user with a real access key, never ministack's root bypass.
+"""The user of the embedded AWS: an IAM user with an access key, never ministack's root bypass.
 
-The user `operator` has the AWS managed policy AdministratorAccess. Its key is made at the first start, kept in a file
-that only the user can read, and valid until `local reset`.
+The user `operator` has the AWS managed policy AdministratorAccess. Its key is created at the first start, stored in a
+file that only its owner can read, and valid until `local reset`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class AccessKey:
 
 
 def read_access_key(path: Path) -> AccessKey | None:
-    """The operator's key as saved, or None. Raises LocalError if the file is damaged."""
+    """The saved key of the operator, or None. Raises LocalError if the file is damaged."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         return AccessKey(document["access_key_id"], Secret(document["secret_access_key"]))
@@ -47,7 +47,7 @@ def read_access_key(path: Path) -> AccessKey | None:
 
 
 async def ensure_operator(iam: IamCall, path: Path) -> AccessKey:
-    """The operator's key: the saved one if IAM still knows it, else a new one. Raises LocalError if IAM refuses."""
+    """The key of the operator: the saved one if IAM still knows it, else a new one. Raises LocalError if IAM refuses."""
     saved = read_access_key(path)
     if saved and saved.access_key_id in await _key_ids(iam):
         return saved

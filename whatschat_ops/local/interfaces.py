@@ -17,14 +17,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """An HTTP request as it arrived, so that its signature can still be checked."""
+    """An HTTP request as it was received, so that its signature can be checked."""
 
     method: str
     raw_path: str
-    """Path as sent (percent-encoded), without the query."""
+    """The path as sent (percent-encoded), without the query."""
     query_string: str
     headers: tuple[tuple[bytes, bytes], ...]
-    """Lower-case names, in the order sent."""
+    """Lower-case names, in the order in which they were sent."""
     body: bytes
     client_host: str
 
@@ -36,7 +36,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An HTTP answer."""
+    """An HTTP response."""
 
     status: int
     body: bytes = b""
@@ -45,7 +45,7 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Why a request is not allowed: AWS's code, message and HTTP status."""
+    """Why a request is not allowed: AWS's error code, message and HTTP status."""
 
     code: str
     message: str
@@ -54,7 +54,9 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """An AWS_PROXY integration. `function_arn` may end in a version or alias; None if it is not a Lambda."""
+    """An AWS_PROXY integration. `function_arn` may end in a version or alias; None if the target is not a Lambda
+    function.
+    """
 
     id: str
     type: str
@@ -64,7 +66,7 @@ class Integration:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route of a WebSocket API. Without a route response the function's answer is not sent to the client."""
+    """A route of a WebSocket API. Without a route response, what the function returns is not sent to the client."""
 
     key: str
     integration: Integration | None
@@ -74,7 +76,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """A token bucket: messages per second, and its size."""
+    """A token bucket: its rate in messages per second, and its size."""
 
     rate_limit: float
     burst_limit: int
@@ -94,7 +96,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class WebSocketApi:
-    """What the gateway must know of an API (protocol WEBSOCKET)."""
+    """A WebSocket API as the gateway needs it."""
 
     id: str
     account_id: str
@@ -110,7 +112,7 @@ class LambdaFunction:
     """One version of a function, ready to run."""
 
     arn: str
-    """ARN as invoked, with its qualifier."""
+    """The ARN as invoked, with its qualifier."""
     name: str
     version: str
     runtime: str
@@ -126,15 +128,15 @@ class LambdaFunction:
     region: str
     reserved_concurrency: int | None = None
     role_arn: str | None = None
-    """The execution role, in whose name the log is written; None (in tests) writes it in nobody's."""
+    """The execution role, with whose permissions the log is written. None, in tests, checks no permissions."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvocationResult:
-    """What came of one invocation.
+    """The result of one invocation.
 
     `function_error` is None when the handler returned, else "Unhandled"; `payload` is then AWS's error document
-    {"errorMessage", "errorType", "stackTrace"}. `log_tail` holds at most the last 4 KB of this invocation's log.
+    {"errorMessage", "errorType", "stackTrace"}. `log_tail` is at most the last 4 KB of the log of this invocation.
     """
 
     payload: bytes
@@ -162,16 +164,16 @@ class Executor(Protocol):
 
 
 class LogWriter(Protocol):
-    """Where log lines go."""
+    """Receives log events."""
 
     def write(
         self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None
     ) -> None:
-        """Append (timestamp in ms, message) events. Never blocks; makes the stream when absent.
+        """Append (timestamp in ms, message) events. Never blocks; creates the stream if it does not exist.
 
-        `group` is a log group's name, or its ARN, which says the Region too. With a role, events that the role may
-        not write are dropped, as Lambda drops them, and the group is made when absent. Without one (the access log
-        of API Gateway) what is written to a group that does not exist is lost.
+        `group` is the name of a log group, or its ARN, which includes the Region. With a role, events that the role
+        may not write are dropped, as Lambda drops them, and the group is created if it does not exist. Without one
+        (access logs of API Gateway), events for a group that does not exist are dropped.
         """
         ...
 

@@ -27,12 +27,12 @@ HOST = "127.0.0.1"
 ACCOUNT_ID = "000000000000"
 """The account of the embedded AWS. No AWS account has this number."""
 EXIT_PORT_TAKEN = 98
-"""Exit code of a process that found its port taken when it started."""
+"""Exit code of a server process whose port was already taken."""
 DEFAULT_REGION = "us-east-1"
-"""The Region of what names none, such as a CloudWatch metric of no known resource."""
+"""The Region of anything that names none, such as a CloudWatch metric of an unknown resource."""
 
-# What a Python program may need of its environment to run at all. Nothing of the user's (AWS keys, tokens, JWT
-# secrets) may reach the service, because ministack starts programs with the environment that it has itself.
+# What a Python program may need from its environment to run. Nothing else of the user's environment (AWS keys, tokens,
+# JWT secrets) may reach the service, because ministack starts programs with its own environment.
 _KEPT_VARIABLES = (
     "PATH",
     "HOME",
@@ -59,7 +59,7 @@ class Layout:
 
     @property
     def process_file(self) -> Path:
-        """Which process runs."""
+        """Identifies the running process."""
         return self.root / "service.json"
 
     @property
@@ -69,7 +69,7 @@ class Layout:
 
     @property
     def log_file(self) -> Path:
-        """What the process says."""
+        """The log of the process."""
         return self.root / "service.log"
 
     @property
@@ -104,12 +104,12 @@ class Layout:
 
     @property
     def temporary(self) -> Path:
-        """TMPDIR of the process, so that nothing it forgets outlives the next start."""
+        """TMPDIR of the process, so that temporary files that it leaves are deleted at the next start."""
         return self.work / "tmp"
 
 
 def process_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What of the user's environment the service process inherits."""
+    """The part of the user's environment that the service process inherits."""
     return {name: environment[name] for name in _KEPT_VARIABLES if name in environment}
 
 
@@ -129,7 +129,7 @@ def ministack_environment(layout: Layout, port: int) -> dict[str, str]:
         "LAMBDA_EXECUTOR": "local",
         "IOT_MTLS_ENABLED": "0",  # else it listens on port 8883
         "SFTP_ENABLED": "0",
-        # It removes containers that it takes for its own; what runs in the user's Docker is none of our business.
+        # It removes containers that it takes for its own; containers in the user's Docker must not be touched.
         "DOCKER_HOST": f"unix://{layout.work / 'no-docker.sock'}",
         "LOG_LEVEL": "WARNING",
         "TMPDIR": str(layout.temporary),
@@ -146,7 +146,7 @@ def clear_directory(directory: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step; only its owner can read it (mode 0600)."""
+    """Replace a file atomically; only its owner can read it (mode 0600)."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,4 +1,4 @@
-"""The metrics of AWS/Lambda for invocations that do not come from ministack, which puts its own."""
+"""AWS/Lambda metrics for invocations that do not come from ministack, which records its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whatschat_ops.local.interfaces import (
 
 
 class MeteredExecutor:
-    """An executor that puts the metrics of AWS/Lambda."""
+    """An executor that records the metrics of AWS/Lambda."""
 
     def __init__(self, executor: Executor, control_plane: ControlPlane) -> None:
         self._executor = executor
@@ -32,7 +32,7 @@ class MeteredExecutor:
         return result
 
     async def close(self) -> None:
-        """End every worker."""
+        """Stop every worker."""
         await self._executor.close()
 
     def _put(self, function: LambdaFunction, name: str, value: float, unit: str = "Count") -> None:

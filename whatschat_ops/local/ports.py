@@ -1,8 +1,8 @@
 """Which port the embedded AWS listens on.
 
-A port that was asked for is taken or refused. Without one it is `DEFAULT_PORT`, or the next free port where that is taken
-(LocalStack has the same one); a port found like this is remembered in the state directory and tried first from then on,
-so that endpoints in the settings of other programs stay right.
+A requested port is used, or the start fails. Without one it is `DEFAULT_PORT`, or the next free port if that is taken
+(LocalStack uses the same one). A port found that way is remembered in the state directory and tried first from then
+on, so that endpoints in the settings of other programs stay valid.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ CANDIDATES: Final = 100
 """How many ports are tried before giving up."""
 POLL_S: Final = 0.03
 OWNED_S: Final = 0.3
-"""How long a port may stay taken by a process that we can see. A killed process keeps its port for a moment."""
+"""How long a port may stay taken by a process that we can identify. A killed process keeps its port for a moment."""
 UNSEEN_S: Final = 2.0
-"""The same for one that we cannot see."""
+"""The same for a process that we cannot identify."""
 
 
 class PortTaken(LocalError):
@@ -38,7 +38,7 @@ class PortTaken(LocalError):
 
 
 def candidates(layout: Layout) -> list[int]:
-    """The ports to try, in this order: the remembered one, the default, those after it."""
+    """The ports to try, in order: the remembered one, the default, then the ones after it."""
     remembered = remembered_port(layout)
     ports = [*([remembered] if remembered else []), *range(DEFAULT_PORT, DEFAULT_PORT + CANDIDATES)]
     return list(dict.fromkeys(ports))
@@ -54,13 +54,13 @@ def remembered_port(layout: Layout) -> int | None:
 
 
 def remember(layout: Layout, port: int) -> None:
-    """Make `port` the first to be tried from now on."""
+    """Try `port` first from now on."""
     if port != candidates(layout)[0]:
         write_private(layout.port_file, f"{port}\n")
 
 
 def require_free(port: int) -> None:
-    """Raise PortTaken unless the port is free, or soon is; LocalError when this user may not listen on it."""
+    """Raise PortTaken unless the port is free or soon becomes free; LocalError if this user may not listen on it."""
     started = time.monotonic()
     while (error := _bind_error(port)) is not None:
         if error.errno in (errno.EACCES, errno.EPERM):
@@ -84,7 +84,7 @@ def _bind_error(port: int) -> OSError | None:
 
 
 def _owner(port: int) -> str | None:
-    """Who listens on that port, or None where the operating system does not tell."""
+    """The process that listens on the port, or None if the operating system does not tell."""
     import psutil
 
     try:

@@ -1,7 +1,8 @@
-"""The background process seen from outside: which one it is, starting it, ending it.
+"""The background process from the outside: identify it, start it, stop it.
 
-A process is known by its pid and its creation time, so that a pid file left by a kill -9 never points at a stranger
-that got the same pid later. Everything here works on one `Layout`; it needs psutil, which the extra `local` brings.
+A process is identified by its pid and its creation time, so that a pid file left by a kill -9 never refers to another
+process that later got the same pid. Everything here works on one `Layout`; it needs psutil, which the extra `local`
+installs.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ KEPT_LOG_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ServiceProcess:
-    """A process that runs, as it wrote itself down in `service.json`."""
+    """A running process, as recorded in `service.json`."""
 
     pid: int
     port: int
@@ -59,13 +60,13 @@ def _is_alive(pid: int, create_time: float) -> bool:
         )
     except psutil.NoSuchProcess:
         return False
-    except psutil.AccessDenied:  # somebody else's: not ours
+    except psutil.AccessDenied:  # another user's process
         return False
 
 
 @contextlib.contextmanager
 def locked(layout: Layout) -> Iterator[None]:
-    """Let only one caller at a time start, stop or wipe the process. The lock ends with its holder."""
+    """Let only one caller at a time start, stop or reset the service. The lock is released when its holder exits."""
     layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     with layout.lock_file.open("a") as file:
         if sys.platform == "win32":
@@ -80,7 +81,7 @@ def locked(layout: Layout) -> Iterator[None]:
 
 
 def spawn(layout: Layout, port: int) -> subprocess.Popen[bytes]:
-    """Start the process in a session of its own, so that no terminal takes it along."""
+    """Start the process in its own session, so that closing the terminal does not end it."""
     _shorten_log(layout)
     with layout.log_file.open("ab") as log:
         return subprocess.Popen(
@@ -100,8 +101,8 @@ def _shorten_log(layout: Layout) -> None:
 
 
 def wait_until_healthy(child: subprocess.Popen[bytes], layout: Layout, port: int, timeout_s: float) -> None:
-    """Wait until the process answers. Raises PortTaken when another process took the port
-    first, and LocalError with the last words of the process when it ends or does not answer.
+    """Wait until the process responds. Raises PortTaken when another process took the port first, and LocalError with
+    the end of the log when the process exits or does not respond.
     """
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -109,7 +110,7 @@ def wait_until_healthy(child: subprocess.Popen[bytes], layout: Layout, port: int
             raise PortTaken(port)
         if child.returncode is not None:
             raise LocalError(
-                f"The embedded AWS ended at once (exit code {child.returncode}): {last_words(layout)}",
+                f"The embedded AWS ended at once (exit code {child.returncode}): {last_log_lines(layout)}",
                 hint=Hint(("local", "logs"), "local reset deletes everything and starts again; first see"),
             )
         health = ask_health(port)
@@ -119,13 +120,13 @@ def wait_until_healthy(child: subprocess.Popen[bytes], layout: Layout, port: int
     child.kill()
     child.wait()
     raise LocalError(
-        f"The embedded AWS did not answer within {timeout_s:.0f} s: {last_words(layout)}",
+        f"The embedded AWS did not answer within {timeout_s:.0f} s: {last_log_lines(layout)}",
         hint=Hint(("local", "logs")),
     )
 
 
 def ask_health(port: int, timeout_s: float = 2.0) -> Mapping[str, Any] | None:
-    """What the process on that port says of itself, or None if none of ours answers."""
+    """The health document of our process on that port, or None."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://{HOST}:{port}/_whatschat/health", timeout=timeout_s) as answer:
@@ -135,8 +136,8 @@ def ask_health(port: int, timeout_s: float = 2.0) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def last_words(layout: Layout, lines: int = 5) -> str:
-    """The last lines of the log, to be shown when the process failed."""
+def last_log_lines(layout: Layout, lines: int = 5) -> str:
+    """The last lines of the log, to show when the process failed."""
     found = [line for line in tail(layout, lines) if line.strip()]
     return "\n    ".join(["", *found]) if found else "it said nothing."
 
@@ -149,7 +150,7 @@ def tail(layout: Layout, lines: int) -> list[str]:
 
 
 def end(process: ServiceProcess, layout: Layout, timeout_s: float) -> bool:
-    """End the process and its workers. Returns False if it had to be killed because it did not end in time."""
+    """Stop the process and its workers; kill what does not stop in time."""
     import psutil
 
     try:

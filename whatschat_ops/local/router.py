@@ -1,11 +1,11 @@
-"""The front door of the embedded AWS: an ASGI app that sends every HTTP request where it belongs.
+"""The router of the embedded AWS: an ASGI app that passes every HTTP request to its service.
 
-    /_whatschat/health                                     us
+    /_whatschat/health                                     this module
     /_aws/execute-api/{api}/{stage}/@connections/{id}      the gateway
     signed for the service `chime`                         Chime SDK meetings
     everything else                                        ministack
 
-WebSocket handshakes do not come here: uvicorn hands them to the gateway's protocol.
+WebSocket handshakes are not routed here: uvicorn passes them to the gateway's protocol.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 HEALTH_PATH = "/_whatschat/health"
 
-# ministack has paths of its own that need no signature, some of which wipe or reconfigure it. These are needed: links
-# to code that GetFunction and GetLayerVersion give (presigned on AWS), and answers to CloudFormation.
+# ministack has paths of its own that need no signature, some of which reset or reconfigure it. These are needed: links
+# to code in the responses of GetFunction and GetLayerVersion (presigned on AWS), and responses to CloudFormation.
 _UNSIGNED_PREFIXES = (
     "/_ministack/lambda-code/",
     "/_ministack/lambda-layers/",
@@ -46,7 +46,7 @@ class Management(Protocol):
     async def handle_management(
         self, request: HttpRequest, api_id: str, stage: str, connection_id: str
     ) -> HttpResponse:
-        """Answer one call."""
+        """Handle one request."""
         ...
 
 
@@ -54,7 +54,7 @@ class Meetings(Protocol):
     """The Chime service."""
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
-        """Answer one call."""
+        """Handle one request."""
         ...
 
 
@@ -74,17 +74,17 @@ class Router:
         self._health = health
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request."""
+        """Handle one HTTP request."""
         if scope["type"] != "http":
             raise RuntimeError(f"Not an HTTP request: {scope['type']}")
-        response = await self._own_answer(scope, receive)
+        response = await self._own_response(scope, receive)
         if response is None:
             await self._ministack(scope, receive, _logged(scope, send))
         else:
             await _send_response(send, response)
 
-    async def _own_answer(self, scope: Scope, receive: Receive) -> HttpResponse | None:
-        """The answer of one of our own services, or None if the request is for ministack."""
+    async def _own_response(self, scope: Scope, receive: Receive) -> HttpResponse | None:
+        """The response of one of our own services, or None if the request is for ministack."""
         raw_path = scope["raw_path"].decode("latin-1")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if raw_path == HEALTH_PATH:
@@ -102,13 +102,13 @@ class Router:
 
 
 def _is_internal(raw_path: str) -> bool:
-    # Decoded once by whoever routes by it, so an encoded underscore must not slip through.
+    # Services decode the path once before they route, so an encoded underscore must be recognised too.
     path = raw_path.replace("%5F", "_").replace("%5f", "_")
     return (path.startswith("/_") or path == "/health") and not path.startswith(_UNSIGNED_PREFIXES)
 
 
 async def _read_request(scope: Scope, receive: Receive) -> HttpRequest:
-    """The whole request. What a client sends that leaves before its end fails the check of its signature."""
+    """The whole request. If the client disconnects before its end, the signature check fails."""
     chunks: list[bytes] = []
     more = True
     while more:
@@ -138,7 +138,7 @@ def _json(status: int, document: Mapping[str, Any]) -> HttpResponse:
 
 
 def _logged(scope: Scope, send: Send) -> Send:
-    """`send`, and a line in the log for every request that failed."""
+    """`send`, with a log line for every failed request."""
     started = time.monotonic()
 
     async def send_and_log(message: Mapping[str, Any]) -> None:

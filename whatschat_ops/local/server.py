@@ -1,8 +1,8 @@
-"""The process of the embedded AWS: puts its parts together and serves them on one port of 127.0.0.1.
+"""The server process of the embedded AWS: assembles its parts and serves them on one port of 127.0.0.1.
 
     python -m whatschat_ops.local.server --port 4566 --root <state directory>/local
 
-`service.start` runs it in the background; it ends on SIGTERM, and by itself when its state directory is gone.
+`service.start` runs it in the background. It stops on SIGTERM, or when its state directory is deleted.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _log = logging.getLogger("whatschat_ops.local")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the process until it is told to stop. Returns its exit code."""
+    """Run until a signal arrives. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m whatschat_ops.local.server")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--root", type=Path, required=True)
@@ -73,14 +73,14 @@ def main(arguments: list[str]) -> int:
 
 
 def prepare(layout: Layout, port: int) -> None:
-    """Sweep what a killed process left, and make the environment that ministack reads when it is imported."""
-    os.umask(0o077)  # the state holds secrets: IAM keys, SSM parameters
+    """Clean up after a killed process, and set the environment that ministack reads when it is imported."""
+    os.umask(0o077)  # the state contains secrets: IAM keys, SSM parameters
     clear_directory(layout.work)
     layout.temporary.mkdir()
     kept = process_environment(os.environ)
     os.environ.clear()
     os.environ.update({**kept, **ministack_environment(layout, port)})
-    tempfile.tempdir = None  # it remembers the TMPDIR it has seen first
+    tempfile.tempdir = None  # tempfile caches the first TMPDIR that it reads
     _raise_open_files_limit()
 
 
@@ -103,7 +103,10 @@ async def serve(layout: Layout, port: int) -> None:
 
 @contextlib.contextmanager
 def listening(port: int) -> Iterator[socket.socket]:
-    """A socket that listens on the port, so that no other process can from now on. Raises OSError when it is taken."""
+    """A listening socket. Raises OSError when the port is taken.
+
+    It listens before anything is loaded, so that of two processes that start at once one fails immediately.
+    """
     # asyncio switches Nagle's algorithm off only for sockets that name TCP as their protocol; with it on, an answer
     # written in two parts waits 40 ms for the client's delayed acknowledgement.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
@@ -115,7 +118,7 @@ def listening(port: int) -> Iterator[socket.socket]:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What a service is made of."""
+    """The parts of the running service."""
 
     control_plane: Ministack
     executor: LambdaExecutor
@@ -123,11 +126,11 @@ class _Parts:
     meetings: ChimeMeetings
 
     def counts(self) -> dict[str, Any]:
-        """How much of what is there."""
+        """Counts for `local status`."""
         return {**self.control_plane.counts(), "connections": len(self.gateway.connections)}
 
     async def close(self) -> None:
-        """End what runs, and save the state. The gateway is closed before, while functions can still be called."""
+        """Stop everything and save the state. The gateway is closed earlier, while functions can still be invoked."""
         await self.executor.close()
         self.meetings.close()
         await self.control_plane.close()
@@ -166,14 +169,14 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
     stopping = _stop_on_signals()
     tasks = [
         asyncio.create_task(parts.control_plane.autosave.run()),
-        asyncio.create_task(_keep_house(layout, stopping)),
+        asyncio.create_task(_housekeeping(layout, stopping)),
     ]
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         _write_process_file(layout, port, started_at)
         _log.info("The embedded AWS %s listens on http://%s:%d.", __version__, HOST, port)
         await _first_of(serving, stopping)
-        await parts.gateway.close()  # while we still serve: $disconnect handlers call us
+        await parts.gateway.close()  # while requests are still served: $disconnect handlers make some
         server.should_exit = True
         await serving
     finally:
@@ -202,7 +205,7 @@ def _make_server(app: Any, gateway: Any) -> Any:
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
-            yield  # the gateway has to be closed first: `_serve_on` handles the signals
+            yield  # the gateway must be closed first: `_serve_on` handles the signals
 
     return Server(
         uvicorn.Config(
@@ -224,7 +227,7 @@ def _make_server(app: Any, gateway: Any) -> Any:
 
 
 async def _first_of(serving: asyncio.Task[None], stopping: asyncio.Event) -> None:
-    """Wait until the server fails or somebody wants it to stop."""
+    """Wait until the server fails or a signal arrives."""
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -232,8 +235,8 @@ async def _first_of(serving: asyncio.Task[None], stopping: asyncio.Event) -> Non
         await serving
 
 
-async def _keep_house(layout: Layout, stopping: asyncio.Event) -> None:
-    """Keep the log small, and stop when the state directory is gone or belongs to another process."""
+async def _housekeeping(layout: Layout, stopping: asyncio.Event) -> None:
+    """Limit the size of the log, and stop when the state directory is deleted or used by another process."""
     while True:
         await asyncio.sleep(HOUSEKEEPING_S)
         if layout.log_file.exists() and layout.log_file.stat().st_size > MAX_LOG_BYTES:
@@ -245,7 +248,7 @@ async def _keep_house(layout: Layout, stopping: asyncio.Event) -> None:
 
 
 def rotate_log(layout: Layout) -> None:
-    """Keep the log as `service.log.1` and empty it. It is open for appending, so writers go on at its start."""
+    """Copy the log to `service.log.1` and truncate it. It is open in append mode, so writing continues at its start."""
     shutil.copyfile(layout.log_file, layout.log_file.with_name("service.log.1"))
     os.truncate(layout.log_file, 0)
 

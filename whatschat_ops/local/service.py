@@ -1,7 +1,7 @@
-"""The embedded AWS as a background service of the user: started, stopped, looked at and wiped.
+"""The embedded AWS as a background service of the user: start, stop, status, reset.
 
-Takes a port and the user's state directory; gives where the service is and with which access key. It imports neither
-ministack nor uvicorn: those live in the process that it starts (`server`).
+Takes a port and the user's state directory; gives the endpoint and the access key. Imports neither ministack nor
+uvicorn: they are loaded in the process that this module starts (`server`).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ FOLLOW_INTERVAL_S = 0.2
 _NEEDED = ("ministack", "uvicorn", "httptools", "awslambdaric", "psutil")
 
 Say = Callable[[str], None]
-"""Tells the user what happens, one sentence at a time."""
+"""Shows the user what happens, one sentence at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalService:
-    """A running embedded AWS and the key to it."""
+    """A running embedded AWS and the access key for it."""
 
     endpoint_url: str
     access_key_id: str
@@ -45,7 +45,7 @@ class LocalService:
 
 @dataclass(frozen=True, slots=True)
 class LocalStatus:
-    """What `local status` shows. The fields from `pid` to `memory_mb` are None when nothing runs."""
+    """The result of `local status`. The fields from `pid` to `memory_mb` are None when the service is not running."""
 
     running: bool
     state_directory: str
@@ -62,7 +62,7 @@ class LocalStatus:
 
 @dataclass(frozen=True, slots=True)
 class StopResult:
-    """What `local stop` did."""
+    """The result of `local stop`."""
 
     stopped: bool
     pid: int | None = None
@@ -70,16 +70,17 @@ class StopResult:
 
 @dataclass(frozen=True, slots=True)
 class ResetResult:
-    """What `local reset` did."""
+    """The result of `local reset`."""
 
     state_directory: str
     restarted: bool
 
 
 def ensure_running(*, port: int | None, say: Say, exact_port: bool = False) -> LocalService:
-    """The embedded AWS; started first if it does not run: on `port`, or on a free one for None. Raises LocalError.
+    """The embedded AWS, started first if it is not running: on `port`, or on a free one if that is None. Raises
+    LocalError.
 
-    One state directory is one AWS, so one that runs already is used wherever it listens, unless `exact_port`.
+    A state directory has one service, so a running one is used on whatever port it has, unless `exact_port`.
     """
     _check_installed()
     layout = Layout.of_user()
@@ -100,7 +101,7 @@ def _start_on_free_port(layout: Layout, say: Say) -> process.ServiceProcess:
             ports.require_free(port)
             if taken:
                 say(f"{taken.message} The embedded AWS uses port {port} instead, from now on.")
-            ports.remember(layout, port)  # before the start: a kill after it must not forget where it is
+            ports.remember(layout, port)  # before the start, so that a kill during it does not lose the port
             return _start(layout, port, say)
         except ports.PortTaken as error:
             taken = taken or error
@@ -121,12 +122,12 @@ def _start(layout: Layout, port: int, say: Say) -> process.ServiceProcess:
         child.terminate()
         raise
     finally:
-        # It outlives us, and that is meant: without a return code, Popen warns of a process left behind.
+        # It is meant to outlive this process: without a return code, Popen warns about a running child.
         child.returncode = child.returncode or 0
     found = process.find(layout)
     if found is None:
         raise LocalError(
-            f"The embedded AWS ended after its start: {process.last_words(layout)}",
+            f"The embedded AWS ended after its start: {process.last_log_lines(layout)}",
             hint=Hint(("local", "logs")),
         )
     return found
@@ -160,7 +161,7 @@ def _service(
 
 
 def stop() -> StopResult:
-    """End the service and its workers. Nothing to do is no error. Raises LocalError."""
+    """Stop the service and its workers. It is not an error if nothing runs. Raises LocalError."""
     _check_installed()
     layout = Layout.of_user()
     if process.find(layout) is None:
@@ -180,7 +181,7 @@ def _stop(layout: Layout) -> StopResult:
 
 
 def reset(*, say: Say) -> ResetResult:
-    """Forget everything the embedded AWS holds, its access key too; start it again if it was running."""
+    """Delete everything in the embedded AWS, including its access key; start it again if it was running."""
     _check_installed()
     layout = Layout.of_user()
     with process.locked(layout):
@@ -196,7 +197,7 @@ def reset(*, say: Say) -> ResetResult:
 
 
 def status() -> LocalStatus:
-    """Whether the service runs, and how it is."""
+    """Whether the service is running, and its figures."""
     _check_installed()
     layout = Layout.of_user()
     found, health = _look(layout)
@@ -217,7 +218,7 @@ def status() -> LocalStatus:
 
 
 def _look(layout: Layout) -> tuple[process.ServiceProcess | None, Mapping[str, Any]]:
-    """The process and what it says of itself. Raises LocalError when it keeps silent."""
+    """The process and its health document. Raises LocalError when it does not respond."""
     deadline = time.monotonic() + HEALTH_TIMEOUT_S
     while (found := process.find(layout)) is not None:
         if health := process.ask_health(found.port):
@@ -227,7 +228,7 @@ def _look(layout: Layout) -> tuple[process.ServiceProcess | None, Mapping[str, A
                 f"The embedded AWS (process {found.pid}) runs but does not answer on port {found.port}.",
                 hint=Hint(("local", "stop"), "Restart it; first"),
             )
-        time.sleep(ports.POLL_S)  # a process that has just been killed is there for a moment
+        time.sleep(ports.POLL_S)  # a process that was just killed is listed for a moment
     return None, {}
 
 
@@ -240,13 +241,13 @@ def _usage(pid: int) -> tuple[int, int]:
         for each in (service, *service.children(recursive=True)):
             memory_bytes += each.memory_info().rss
             workers += 1
-    except psutil.NoSuchProcess:  # one that ended while we looked
+    except psutil.NoSuchProcess:  # one that exited in the meantime
         pass
     return memory_bytes, max(workers, 0)
 
 
 def log_lines(*, lines: int, follow: bool) -> Iterator[str]:
-    """The last `lines` lines of the service's log; with `follow`, then every new one as it comes, for ever."""
+    """The last `lines` lines of the service's log; with `follow`, then every new one, without end."""
     layout = Layout.of_user()
     yield from process.tail(layout, lines)
     if follow:

@@ -143,7 +143,7 @@ def test_process_killed_in_the_middle_of_changes_has_saved_what_it_answered(tmp_
     process.stdout.close()
     process.wait()
 
-    [found] = MeetingStore(tmp_path / "chime.sqlite3").living(now=2.0).values()
+    [found] = MeetingStore(tmp_path / "chime.sqlite3").active(now=2.0).values()
 
     # The last one may have been saved and not printed.
     assert list(found.attendees)[: len(answered)] == [f"a{number}" for number in answered]

@@ -30,7 +30,7 @@ class FakeWorker:
         self.invocation: Invocation | None = None
         self.stopped = False
         self.refused: list[Invocation] = []
-        self.life = asyncio.create_task(asyncio.sleep(0))
+        self.lifecycle = asyncio.create_task(asyncio.sleep(0))
 
     def busy_for_s(self) -> float:
         return self.busy_s

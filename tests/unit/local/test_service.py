@@ -319,10 +319,10 @@ def test_log_lines_go_to_the_region_of_their_group_function_or_arn() -> None:
 
 def test_a_line_that_makes_no_group_is_lost_without_one() -> None:
     rig = TelemetryRig({})
-    rig.telemetry.write("/g", "s", [(1, "late")], make_group=False)
+    rig.telemetry.write("/g", "s", [(1, "late")], create_group=False)
     assert (rig.logs._log_groups, rig.changed) == ({}, [])
     rig.telemetry.write("/g", "s", [(1, "a")])
-    rig.telemetry.write("/g", "t", [(2, "b")], make_group=False)
+    rig.telemetry.write("/g", "t", [(2, "b")], create_group=False)
     assert set(rig.logs._log_groups["/g"]["streams"]) == {"s", "t"}
 
 

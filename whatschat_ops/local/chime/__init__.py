@@ -1,9 +1,9 @@
-"""The embedded Amazon Chime SDK Meetings service: the API without the media.
+"""The embedded Amazon Chime SDK Meetings service: the API without media.
 
-It answers the signed HTTP calls that any AWS client makes to `chime-sdk-meetings`, from botocore's own description
-of that service. `protocol` knows the wire, `validation` the shapes, `rules` what AWS documents beside them,
-`operations` what the calls do, `state` what outlives the process, `service` puts them together.
-Nobody can join a meeting here: no audio, video or signalling is served.
+It handles the signed HTTP requests that any AWS client sends to `chime-sdk-meetings`, from botocore's description of
+that service. `protocol` parses requests and builds responses, `validation` checks shapes, `rules` checks what AWS
+documents besides the shapes, `operations` implements the calls, `state` stores the meetings, `service` connects them.
+A meeting cannot be joined: there is no audio, video or signalling.
 """
 
 from whatschat_ops.local.chime.service import ChimeMeetings

@@ -1,10 +1,10 @@
-"""How an operation refuses: one exception, named as AWS names the error."""
+"""The error of an operation: one exception, named as AWS names the error."""
 
 from __future__ import annotations
 
 
 class ChimeFault(Exception):
-    """An error answer. `code` is the error shape (`NotFoundException`); `status` only where no shape states it."""
+    """An error response. `code` is the error shape (`NotFoundException`); `status` only where no shape has one."""
 
     def __init__(
         self, code: str, message: str, *, status: int | None = None, resource: str | None = None
@@ -17,10 +17,10 @@ class ChimeFault(Exception):
 
 
 def bad_request(message: str) -> ChimeFault:
-    """400: the request is not acceptable."""
+    """400: the request is not valid."""
     return ChimeFault("BadRequestException", message)
 
 
 def meeting_not_found(meeting_id: str) -> ChimeFault:
-    """404: never made here, made in another Region, or ended. Chime does not tell these apart."""
+    """404: never created here, created in another Region, or ended. Chime does not distinguish these."""
     return ChimeFault("NotFoundException", f"Meeting <{meeting_id}> not found")

@@ -1,4 +1,4 @@
-"""A meeting and its attendees, as the service keeps them."""
+"""A meeting and its attendees, as the service stores them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Meeting:
     client_request_token: str
     created_at: float
     request: dict[str, Any]
-    """What CreateMeeting was given and every answer repeats, with AWS's defaults filled in."""
+    """What CreateMeeting was given and every response repeats, with AWS's defaults."""
     attendees: dict[str, Attendee] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -37,6 +37,6 @@ class Meeting:
         """The meeting that this one replicates, if it is a replica."""
         return self.request.get("PrimaryMeetingId")
 
-    def over(self, now: float) -> bool:
-        """Whether its time is over. Nobody can connect here, so that five minutes is all a primary has."""
+    def has_ended(self, now: float) -> bool:
+        """Whether it has ended by itself. No attendee can connect here, so a primary meeting lasts five minutes."""
         return now - self.created_at >= (CHIME_MEETING_S if self.primary_id else CHIME_UNATTENDED_S)

@@ -1,8 +1,8 @@
-"""The meetings on the disk: a SQLite database, to which each change writes only the rows that it changes.
+"""The meetings on disk: a SQLite database, in which each change writes only the rows that it changes.
 
-What was answered is in the database's log, so that a killed process loses nothing of it (SQLite, "Write-Ahead Logging";
-a power failure may lose the last calls, not more). Earlier versions kept all meetings in one JSON file beside it,
-`chime.json`, which is moved into the database when it is found.
+Every change is in the database's log before its response is sent, so a killed process loses nothing (SQLite,
+"Write-Ahead Logging"; a power failure may lose the last changes, but does not corrupt the database). Earlier versions
+stored all meetings in one JSON file, `chime.json`, which is migrated when it is found.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _PUT_ATTENDEE: Final = (
 
 
 def put_meeting(meeting: Meeting) -> list[Change]:
-    """Create a meeting's row, or update its tags: they are all of a meeting that changes. Without its attendees."""
+    """Insert a meeting's row without its attendees, or update its tags: nothing else of a meeting changes."""
     made = (meeting.id, meeting.arn, meeting.region, meeting.client_request_token, meeting.created_at)
     return [(_PUT_MEETING, (*made, json.dumps(meeting.request), json.dumps(meeting.tags)))]
 
 
 def put_attendee(meeting_id: str, attendee: Attendee) -> list[Change]:
-    """Create an attendee's row, or update its capabilities."""
+    """Insert an attendee's row, or update its capabilities."""
     made = (meeting_id, attendee.id, attendee.external_user_id, attendee.join_token)
     return [(_PUT_ATTENDEE, (*made, json.dumps(attendee.capabilities)))]
 
@@ -75,7 +75,9 @@ class MeetingFile:
         self._database: sqlite3.Connection | None = None
 
     def load(self) -> list[Meeting]:
-        """All meetings, in the order of their creation. Raises LocalError, naming the file that cannot be read."""
+        """All meetings, in the order in which they were created. Raises LocalError, naming the file that cannot be
+        read.
+        """
         self._move_old_file()
         if not self._path.exists():
             return []
@@ -83,7 +85,7 @@ class MeetingFile:
             return self._read()
 
     def write(self, changes: Iterable[Change]) -> None:
-        """Make the changes, all or none. Raises OSError."""
+        """Apply the changes, all or none. Raises OSError."""
         try:
             database = self._open()
             with database:
@@ -93,7 +95,7 @@ class MeetingFile:
             raise OSError(str(error)) from error
 
     def close(self) -> None:
-        """Merge the log into the database, and let go of it."""
+        """Checkpoint the log and close the database."""
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -103,15 +105,15 @@ class MeetingFile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             os.close(
                 os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
-            )  # join tokens are for their owner only
-            # The service calls from one thread at a time, whichever it is.
+            )  # only the owner may read the join tokens
+            # The service makes one call at a time, but not always from the same thread.
             self._database = sqlite3.connect(self._path, check_same_thread=False)
             _prepare(self._database)
         return self._database
 
     def _read(self) -> list[Meeting]:
         database = self._open()
-        # A row keeps its rowid when it is updated.
+        # An update does not change a row's rowid.
         meetings = {
             row_id: Meeting(
                 row_id, arn, region, token, created_at, json.loads(request), tags=json.loads(tags)
@@ -129,7 +131,7 @@ class MeetingFile:
         return list(meetings.values())
 
     def _move_old_file(self) -> None:
-        """Of a kill in between, the next start does it once more: it writes the same rows."""
+        """If a kill interrupts this, the next start repeats it and writes the same rows."""
         old = self._path.with_name(OLD_NAME)
         if not old.exists():
             return
@@ -170,7 +172,7 @@ def _meeting(fields: dict[str, Any]) -> Meeting:
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Whatever goes wrong in reading `path` is an error that names it."""
+    """Turn every error in reading `path` into one that names it."""
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, OSError, sqlite3.Error) as error:

@@ -1,7 +1,7 @@
-"""What each operation of Chime SDK meetings does. Input: validated parameters; output: the API's own documents.
+"""The operations of Chime SDK meetings. Input: validated parameters; output: the documents of the API.
 
-Every function here is called with the control Region of the request: a meeting exists only in the Region that
-made it. Refusals are `ChimeFault`s. Nothing is written to the disk here.
+Every function is called with the control Region of the request: a meeting exists only in the Region that created it.
+Errors are `ChimeFault`s. Nothing is written to disk here.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class MeetingOperations:
         }
 
     def call(self, name: str, region: str, parameters: Parameters) -> Output:
-        """Carry out the operation `name`. Raises ChimeFault."""
+        """Perform the operation `name`. Raises ChimeFault."""
         operation = self._operations.get(name)
         if operation is None:
             raise ChimeFault(
@@ -60,18 +60,18 @@ class MeetingOperations:
         return operation(region, parameters)
 
     def arn(self, region: str, meeting_id: str) -> str:
-        """The ARN of a meeting, whether it exists or not."""
+        """The ARN of a meeting, whether or not it exists."""
         return f"arn:{rules.partition(region)}:chime:{region}:{self._account_id}:meeting/{meeting_id}"
 
     # Meetings
 
     def _create_meeting(self, region: str, given: Parameters) -> Output:
         token = given["ClientRequestToken"]
-        living = [meeting for meeting in self._living().values() if meeting.region == region]
-        known = next((meeting for meeting in living if meeting.client_request_token == token), None)
+        active = [meeting for meeting in self._active().values() if meeting.region == region]
+        known = next((meeting for meeting in active if meeting.client_request_token == token), None)
         if known is not None:
             return {"Meeting": _meeting_document(known)}
-        if len(living) >= quotas.CHIME_MEETINGS:
+        if len(active) >= quotas.CHIME_MEETINGS:
             raise ChimeFault(
                 "LimitExceededException",
                 f"There are {quotas.CHIME_MEETINGS} meetings already, the quota of this account in {region}",
@@ -97,11 +97,11 @@ class MeetingOperations:
     def _check_primary(self, region: str, primary_id: str | None) -> None:
         if primary_id is None:
             return
-        living = self._living()
-        primary = living.get(primary_id)
+        active = self._active()
+        primary = active.get(primary_id)
         if primary is None or primary.region != region or primary.primary_id:
             raise bad_request("PrimaryMeetingId is not the id of a living primary meeting")
-        replicas = sum(meeting.primary_id == primary_id for meeting in living.values())
+        replicas = sum(meeting.primary_id == primary_id for meeting in active.values())
         if replicas >= quotas.CHIME_REPLICAS:
             raise ChimeFault(
                 "LimitExceededException",
@@ -110,7 +110,7 @@ class MeetingOperations:
 
     def _create_meeting_with_attendees(self, region: str, given: Parameters) -> Output:
         created = self._create_meeting(region, given)
-        meeting = self._living()[created["Meeting"]["MeetingId"]]
+        meeting = self._active()[created["Meeting"]["MeetingId"]]
         return {**created, **self._create_attendees(meeting, given["Attendees"])}
 
     def _get_meeting(self, region: str, given: Parameters) -> Output:
@@ -118,7 +118,7 @@ class MeetingOperations:
 
     def _delete_meeting(self, region: str, given: Parameters) -> Output:
         # An unknown meeting counts as ended: "The API is idempotent" (aws/amazon-chime-sdk-js#895).
-        meeting = self._living().get(given["MeetingId"].lower())
+        meeting = self._active().get(given["MeetingId"].lower())
         if meeting is not None and meeting.region == region:
             self._store.remove(meeting.id)
         return {}
@@ -165,7 +165,7 @@ class MeetingOperations:
         return {}
 
     def _create_attendees(self, meeting: Meeting, items: list[dict[str, Any]]) -> Output:
-        """Every item on its own: what cannot be made is an entry of Errors, and the call succeeds."""
+        """Each item on its own: one that cannot be created becomes an entry of Errors, and the call succeeds."""
         attendees, errors = [], []
         for item in items:
             try:
@@ -220,13 +220,13 @@ class MeetingOperations:
         self._store.tag(meeting, kept)
         return {}
 
-    # Finding
+    # Look-ups
 
-    def _living(self) -> dict[str, Meeting]:
-        return self._store.living(self._clock())
+    def _active(self) -> dict[str, Meeting]:
+        return self._store.active(self._clock())
 
     def _meeting(self, region: str, given: Parameters) -> Meeting:
-        meeting = self._living().get(given["MeetingId"].lower())
+        meeting = self._active().get(given["MeetingId"].lower())
         if meeting is None or meeting.region != region:
             raise meeting_not_found(given["MeetingId"])
         return meeting
@@ -239,7 +239,7 @@ class MeetingOperations:
 
     def _tagged(self, region: str, given: Parameters) -> Meeting:
         arn = given["ResourceARN"]
-        meeting = self._living().get(arn.rpartition("/")[2].lower())
+        meeting = self._active().get(arn.rpartition("/")[2].lower())
         if meeting is None or meeting.region != region or meeting.arn.lower() != arn.lower():
             raise ChimeFault("ResourceNotFoundException", f"Resource <{arn}> not found", resource=arn)
         return meeting
@@ -266,7 +266,7 @@ def _page_token(last: Attendee) -> str:
 
 
 def _page_start(token: str | None, attendees: list[Attendee]) -> int:
-    """Index after the attendee that ended the page before. Raises BadRequestException for a token of no page."""
+    """Index after the attendee that ended the previous page. Raises BadRequestException for an unknown token."""
     if token is None:
         return 0
     for index, attendee in enumerate(attendees, start=1):

@@ -1,7 +1,7 @@
-"""AWS's rest-json protocol for Chime SDK meetings, read from botocore's service model.
+"""AWS's rest-json protocol for Chime SDK meetings, from botocore's service model.
 
-In: an HTTP request. Out: which operation it calls with which parameters; and back: an output or a fault as the
-HTTP answer that boto3, the AWS CLI and the JavaScript SDK all understand. No meaning lives here, and no rule.
+Parses an HTTP request into an operation and its parameters, and builds the HTTP response for an output or a fault, as
+boto3, the AWS CLI and the JavaScript SDK expect it. It contains no rules of the service.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ class _Route:
     method: str
     path: re.Pattern[str]
     selector: str | None
-    """Value of the query parameter `operation`, which tells operations on one path apart."""
+    """Value of the query parameter `operation`, which distinguishes operations with the same path."""
     operation: Any
 
 
 class MeetingsProtocol:
-    """Reads requests and writes answers."""
+    """Parses requests and builds responses."""
 
     def __init__(self) -> None:
         self._model = ServiceModel(Loader().load_service_model(SERVICE, "service-2"), SERVICE)
         self._routes = [_route(self._model.operation_model(name)) for name in self._model.operation_names]
 
     def read(self, request: HttpRequest) -> OperationCall:
-        """The call that `request` makes. Raises ChimeFault when there is no such operation or the body is no JSON."""
+        """Parse a request. Raises ChimeFault when there is no such operation or the body is not JSON."""
         query = dict(parse_qsl(request.query_string, keep_blank_values=True))
         for route in self._routes:
             match = route.path.fullmatch(request.raw_path)
@@ -68,7 +68,7 @@ class MeetingsProtocol:
         )
 
     def answer(self, call: OperationCall, output: Mapping[str, Any], request_id: str) -> HttpResponse:
-        """A successful answer with the status code of the model (200 where it states none)."""
+        """A success response with the status code of the model (200 if it has none)."""
         status = int(call.operation.http.get("responseCode", 200))
         shape = call.operation.output_shape
         if shape is None or status == 204:
@@ -76,7 +76,9 @@ class MeetingsProtocol:
         return _json(status, _serialised(shape, output), {"x-amzn-RequestId": request_id})
 
     def refuse(self, fault: ChimeFault, request_id: str) -> HttpResponse:
-        """An error answer: AWS's {Code, Message, RequestId}, and the header that every SDK maps to its class."""
+        """An error response: AWS's {Code, Message, RequestId}, and the header that every SDK maps to its exception
+        class.
+        """
         status = fault.status or self._status(fault.code)
         body = {
             "Code": fault.code.removesuffix("Exception"),
@@ -124,12 +126,12 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _number(text: str) -> int | str:
-    """A number of the query; what is none stays text, and validation refuses it."""
+    """A number in the query; other text stays as it is, and validation rejects it."""
     return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text
 
 
 def _serialised(shape: Any, value: Any) -> Any:
-    """`value` with exactly the members that the shape knows; a member it does not know is a bug (KeyError)."""
+    """`value` with exactly the members of the shape; an unknown member is a bug (KeyError)."""
     if shape.type_name == "structure":
         return {
             name: _serialised(shape.members[name], item) for name, item in value.items() if item is not None

@@ -1,4 +1,4 @@
-"""What AWS documents of Chime SDK meetings beside the shapes: ids, Regions, features and capabilities.
+"""What AWS documents of Chime SDK meetings besides the shapes: ids, Regions, features and capabilities.
 
 Sources: the API reference (texts of botocore's model) and the Chime SDK Developer Guide. Pure functions.
 """
@@ -23,7 +23,7 @@ def partition(region: str) -> str:
 
 
 def check_control_region(region: str) -> None:
-    """Refuse a Region without this API. On AWS its host name does not exist; here it must be said."""
+    """Reject a Region without this API. On AWS the host name does not exist."""
     if region not in CHIME_CONTROL_REGIONS:
         raise bad_request(f"Chime SDK meetings has no API endpoint in the Region {region}")
 
@@ -35,7 +35,7 @@ def check_media_region(media_region: str, control_region: str) -> None:
 
 
 def check_external_id(name: str, value: str) -> None:
-    """The documented pattern (absent from the model) and the reserved prefix, which has no case."""
+    """The documented pattern (not in the model) and the reserved prefix, which is case-insensitive."""
     if not _EXTERNAL_ID.fullmatch(value):
         raise bad_request(f"{name} contains characters that are not allowed")
     if value.lower().startswith(quotas.CHIME_RESERVED_PREFIX):
@@ -43,7 +43,7 @@ def check_external_id(name: str, value: str) -> None:
 
 
 def meeting_features(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The features in force: what was asked for, with AWS's defaults. Raises BadRequestException."""
+    """The features in effect: the requested ones with AWS's defaults. Raises BadRequestException."""
     video = {"MaxResolution": "HD", **_present(given.get("Video"))}
     content = {"MaxResolution": "FHD", **_present(given.get("Content"))}
     attendee = _present(given.get("Attendee"))
@@ -63,7 +63,7 @@ def meeting_features(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def capabilities(given: Mapping[str, str] | None, features: Mapping[str, Any]) -> dict[str, str]:
-    """The capabilities of a new attendee. Raises BadRequestException for what the features do not allow."""
+    """The capabilities of a new attendee. Raises BadRequestException for those that the features do not allow."""
     no_video = features["Video"]["MaxResolution"] == "None"
     no_content = features["Content"]["MaxResolution"] == "None"
     if given is None:
@@ -80,7 +80,7 @@ def capabilities(given: Mapping[str, str] | None, features: Mapping[str, Any]) -
 
 
 def check_tags(tags: Mapping[str, str], arn: str) -> None:
-    """At most 50 tags; keys that begin with aws: belong to AWS."""
+    """At most 50 tags; keys that begin with aws: are reserved."""
     if any(key.lower().startswith(quotas.CHIME_RESERVED_PREFIX) for key in tags):
         raise bad_request("Tag keys must not begin with the reserved prefix aws:")
     if len(tags) > quotas.CHIME_TAGS:
@@ -88,7 +88,7 @@ def check_tags(tags: Mapping[str, str], arn: str) -> None:
 
 
 def media_placement(meeting_id: str, media_region: str) -> dict[str, str]:
-    """URLs in the form of Chime's media servers in `media_region`. Nothing listens for this meeting there."""
+    """URLs in the form of Chime's media servers in `media_region`. No server listens there for this meeting."""
     area = _area(media_region)
     screen = f"wss://bitpw.m1.{area}.app.chime.aws:443"
     return {

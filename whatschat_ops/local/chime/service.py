@@ -1,7 +1,7 @@
-"""The service: signed HTTP request in, HTTP answer out.
+"""The service: signed HTTP request in, HTTP response out.
 
-In this order, as on AWS: is there such an operation, may the caller do it, is the caller too fast, are the
-parameters well formed, what does the operation say. A change is on the disk before its answer is sent.
+The checks are in the order of AWS: operation, authorization, throttling, shapes; then the operation itself. A change
+is on disk before its response is sent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from whatschat_ops.local.interfaces import ControlPlane, Denial, HttpRequest, Ht
 from whatschat_ops.local.layout import ACCOUNT_ID
 
 SIGNING_NAME = "chime"
-"""The SigV4 service name by which such a request is recognised."""
+"""The SigV4 service name of its requests."""
 
 _ANY_MEETING = frozenset({
     "CreateMeeting", "CreateMeetingWithAttendees", "StartMeetingTranscription", "StopMeetingTranscription",
@@ -40,8 +40,8 @@ _SCOPE = re.compile(rf"Credential=[^/,\s&]+/\d{{8}}/([a-z0-9-]+)/{SIGNING_NAME}/
 class ChimeMeetings:
     """Amazon Chime SDK Meetings for one account.
 
-    `state_path` is the database that holds the meetings between two runs; `clock` gives seconds since the epoch.
-    Raises LocalError when that file exists and cannot be read.
+    `state_path` is the database of the meetings; `clock` gives seconds since the epoch. Raises LocalError when the
+    file exists and cannot be read.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ChimeMeetings:
         self._rate = ApiRate(clock)
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
-        """Answer one request. Never awaits, so that calls do not interleave. Every refusal is an answer."""
+        """Handle one request. Never awaits, so that requests do not interleave. Every error is a response."""
         request_id = str(uuid.uuid4())
         try:
             call = self._protocol.read(request)
@@ -68,7 +68,7 @@ class ChimeMeetings:
             return self._protocol.refuse(fault, request_id)
 
     def close(self) -> None:
-        """Let go of the state file; each change is in it already."""
+        """Close the state file; it contains every change already."""
         self._store.close()
 
     def _carry_out(self, call: OperationCall, request: HttpRequest) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _signed_region(request: HttpRequest) -> str:
 
 
 def _refusal(denial: Denial) -> ChimeFault:
-    """A policy's refusal is Chime's ForbiddenException; a bad signature keeps the code that every service uses."""
+    """A denial by a policy is Chime's ForbiddenException; a bad signature keeps the code that all services use."""
     if denial.code in _DENIED:
         return ChimeFault("ForbiddenException", denial.message)
     return ChimeFault(denial.code, denial.message, status=denial.status)

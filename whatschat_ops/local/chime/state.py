@@ -1,8 +1,7 @@
-"""The meetings that exist now, in memory, and what of them has yet to be saved.
+"""The current meetings in memory, and the changes that are not saved yet.
 
-A change in memory is remembered as the rows that it changes; `save` writes those, so that its cost does not grow with the
-number of meetings and attendees. Meetings end by themselves: `MeetingStore` deletes those whose time is over whenever it is
-asked.
+Each change is recorded as the rows that it changes; `save` writes those, so that its cost does not grow with the
+number of meetings and attendees. Meetings end by themselves: `MeetingStore` deletes the ended ones on every access.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ class MeetingStore:
         self._meetings = {meeting.id: meeting for meeting in self._file.load()}
         self._unsaved: list[Change] = []
 
-    def living(self, now: float) -> dict[str, Meeting]:
-        """Meeting id -> meeting, after deleting those that have ended by themselves."""
-        if over := {meeting.id for meeting in self._meetings.values() if meeting.over(now)}:
+    def active(self, now: float) -> dict[str, Meeting]:
+        """Meeting id -> meeting, after deleting those that have ended."""
+        if over := {meeting.id for meeting in self._meetings.values() if meeting.has_ended(now)}:
             self._delete(over)
         return self._meetings
 
@@ -53,13 +52,13 @@ class MeetingStore:
         self._unsaved += meeting_file.delete_attendee(meeting.id, attendee.id)
 
     def save(self) -> None:
-        """Write what changed. Raises OSError; it is then written with the next change."""
+        """Write the recorded changes. Raises OSError; they are then written with the next change."""
         if self._unsaved:
             self._file.write(self._unsaved)
             self._unsaved = []
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def _delete(self, ids: set[str]) -> None:

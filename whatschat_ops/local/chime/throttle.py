@@ -1,4 +1,4 @@
-"""Chime's API rate: every operation has a bucket of its own, per account and Region."""
+"""Chime's API rate: each operation has its own token bucket, per account and Region."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ApiRate:
         """Count one call. Raises ThrottlingException (429) when the bucket is empty."""
         now = self._clock()
         tokens, since = self._buckets.get((region, operation), (float(CHIME_API.burst), now))
-        # A clock set back must not empty the bucket.
+        # A clock that is set back must not empty the bucket.
         tokens = min(float(CHIME_API.burst), tokens + max(0.0, now - since) * CHIME_API.rate_per_s)
         allowed = tokens >= 1.0
         self._buckets[region, operation] = (tokens - 1.0 if allowed else tokens, now)

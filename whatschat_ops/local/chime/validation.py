@@ -1,7 +1,7 @@
-"""What botocore's input shapes state: required members, types, lengths, ranges, patterns and enumerations.
+"""The constraints of botocore's input shapes: required members, types, lengths, ranges, patterns and enumerations.
 
-Every problem of a request is reported at once, in the words of AWS's own validation, without the values
-(external ids are marked sensitive in the model).
+All problems of a request are reported at once, in the wording of AWS's own validation, without the values (external
+ids are marked sensitive in the model).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TYPES: Mapping[str, type] = {
 
 
 def validate(shape: Any, parameters: Mapping[str, Any]) -> None:
-    """Raise BadRequestException naming every constraint of `shape` that `parameters` break."""
+    """Raise BadRequestException listing every constraint of `shape` that `parameters` violate."""
     problems = list(_structure_problems(shape, parameters, ""))
     if problems:
         plural = "" if len(problems) == 1 else "s"

@@ -1,1 +1,1 @@
-"""The control plane of the embedded AWS: ministack, corrected where it differs from AWS, one module per correction."""
+"""The control plane of the embedded AWS: ministack, corrected where it differs from AWS."""

@@ -1,7 +1,8 @@
-"""Who may do what: ministack decides, from the actions and resources of `iam_needs`.
+"""IAM of the embedded AWS: ministack decides, from the actions and resources of `iam_needs`.
 
-`Authorization` puts those into ministack (`install_*`), refuses operations whose second action the caller lacks
-(`guard`), and answers for the services of ours: may this request do that (`denial_of`), may this role (`role_may`).
+`Authorization` installs those in ministack (`install_*`), rejects operations for which the caller lacks a dependent
+action (`guard`), and answers two questions of our own services: may this request do that (`denial_of`), may this role
+(`role_may`).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Authorization:
     # Corrections
 
     def install_needs(self) -> None:
-        """Replace what ministack reads from a request: the action and the resource that it is judged by."""
+        """Replace the functions that find the action and the resource of a request."""
         iam_actions = self._modules.iam_actions
         extract_action, extract_resource = iam_actions.extract_iam_action, iam_actions.extract_resource_arn
 
@@ -71,7 +72,7 @@ class Authorization:
         iam_actions.extract_iam_action, iam_actions.extract_resource_arn = action_of, resource_of
 
     def install_policy_variables(self) -> None:
-        """Make the policies of a user be evaluated with the user's name in them."""
+        """Evaluate the policies of a user with the user's name in them."""
         iam_evaluator = self._modules.iam_evaluator
         evaluate = iam_evaluator.evaluate
 
@@ -82,7 +83,9 @@ class Authorization:
         iam_evaluator.evaluate = evaluate_for_user
 
     def guard(self, service: str, handler: Handler) -> Handler:
-        """The handler of a service, behind the dependent actions. ministack has authorised the operation itself."""
+        """The handler of a service, with the check of dependent actions. ministack has authorized the operation
+        itself.
+        """
 
         async def handle(*request: Any) -> Any:
             call = SignedCall(service, *request)
@@ -92,7 +95,7 @@ class Authorization:
         return handle
 
     def _refusal(self, call: SignedCall) -> Any:
-        """ministack's response to a caller who lacks a dependent action; None when nothing is lacking."""
+        """ministack's response to a caller who lacks a dependent action, or None."""
         if not dependent_needs(call, ""):
             return None
         for need in dependent_needs(call, self._resource(call)):
@@ -125,7 +128,7 @@ class Authorization:
         return status, headers, json.dumps(answer).encode()
 
     def _denial(self, call: SignedCall, need: Need) -> Any:
-        """Why ministack refuses an action to the caller; None when it does not, or the call comes from inside."""
+        """Why ministack denies an action to the caller; None when it does not, or when the call comes from inside."""
         key = self._modules.router.extract_access_key_id(call.headers, call.query)
         if not key or key.isdecimal():
             return None
@@ -154,10 +157,10 @@ class Authorization:
         record = store.get_scoped(account_id, None, name)
         return str(record["Arn"]) if record else None
 
-    # Questions of the services of ours
+    # Questions of our own services
 
     def role_may(self, role_arn: str, action: str, resource_arn: str, region: str | None = None) -> bool:
-        """Whether the role's own policies allow it, asked by a service that works for the role."""
+        """Whether the policies of the role allow it, for a service that acts with the role."""
         iam_evaluator, responses = self._modules.iam_evaluator, self._modules.responses
         region = region or responses.get_region()
         context = iam_evaluator.EvalContext(

@@ -1,4 +1,4 @@
-"""Whether a request comes from inside this process or from the network: only inside is the account's root known."""
+"""Whether a request comes from inside this process or from the network: only inside is the account's root accepted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def comes_from_network(*, may_be_anonymous: bool) -> None:
 
 
 def install_root_keys(iam_evaluator: Any, sts: Any) -> None:
-    """Let only what comes from inside be the account's root."""
+    """Accept the account's root only from inside."""
     is_root = iam_evaluator.is_root_access_key
 
     def is_root_access_key(access_key_id: str) -> bool:

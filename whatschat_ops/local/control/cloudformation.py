@@ -1,13 +1,13 @@
-"""What ministack 1.5.33's CloudFormation forgets, for the types that a WebSocket stack is made of.
+"""Additions to ministack 1.5.33's CloudFormation, for the resource types of a WebSocket stack.
 
-- It knows no `AWS::ApiGatewayV2::Deployment` and refuses a template that has one.
-- It drops a table's `TimeToLiveSpecification` and `PointInTimeRecoverySpecification`.
-- It stores a stage's route settings under names that API Gateway's own answers do not have.
-- It drops a bucket's tags, encryption and expiration (cloudformation_bucket.py).
+- It does not support `AWS::ApiGatewayV2::Deployment` and rejects a template that has one.
+- It ignores a table's `TimeToLiveSpecification` and `PointInTimeRecoverySpecification`.
+- It stores a stage's route settings under names that differ from those in API Gateway's own responses.
+- It ignores a bucket's tags, encryption and expiration (cloudformation_bucket.py).
 - Its `ApiEndpoint` is a host name that does not resolve.
 
-The types are those of the CloudFormation resource reference. A handler is a mapping with `create`, `update` and `delete`;
-`install` adds one and puts ours around some of ministack's.
+The types are those of the CloudFormation resource reference. A handler is a mapping with `create`, `update` and
+`delete`; `install` adds one and wraps some of ministack's.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ REPLACES = tuple(
         "AWS::S3::Bucket",
     )
 )
-"""What must exist in ministack's module `services.cloudformation.provisioners`."""
+"""Names that must exist in ministack's module `services.cloudformation.provisioners`."""
 
 
 def completed(handler: Handler, apigateway: Any, dynamodb: Any, port: int) -> Handler:
-    """ministack's CloudFormation, its table of resource types completed before the first request.
+    """ministack's CloudFormation; its table of resource types is completed before the first request.
 
     Not earlier: its module imports every service, which takes half a second and 30 MB.
     """
@@ -97,7 +97,7 @@ def _wrap(
 
 
 def _deployment(apigateway: Any) -> dict[str, Any]:
-    """Only the description can be updated; another API means another deployment (resource reference)."""
+    """Only the description can be updated; another API requires replacement (resource reference)."""
 
     def create(_logical_id: str, props: Mapping[str, Any], _stack_name: str) -> Made:
         api_id = props["ApiId"]
@@ -116,14 +116,14 @@ def _deployment(apigateway: Any) -> dict[str, Any]:
 
     def delete(physical_id: str, props: Mapping[str, Any]) -> None:
         status, _, body = apigateway._delete_deployment(props["ApiId"], physical_id)
-        if status not in (204, 404):  # the API may have taken it along
+        if status not in (204, 404):  # the API may have been deleted with it
             raise ValueError(f"AWS::ApiGatewayV2::Deployment: {body!r}")
 
     return {"create": create, "update": update, "delete": delete}
 
 
 def _answer(response: tuple[int, Any, bytes]) -> dict[str, Any]:
-    """The document of a service's answer. A ValueError makes the resource, and its stack, fail."""
+    """The document of a service's response. A ValueError fails the resource, and with it the stack."""
     status, _, body = response
     document: dict[str, Any] = json.loads(body)
     if status >= 400:

@@ -1,4 +1,4 @@
-"""What ministack 1.5.33's CloudFormation forgets of an `AWS::S3::Bucket`: tags, default encryption, expiration.
+"""What ministack 1.5.33's CloudFormation ignores in an `AWS::S3::Bucket`: tags, default encryption, expiration.
 
 Takes the properties of the CloudFormation resource reference and ministack's S3 module; stores them through its API.
 """
@@ -13,7 +13,7 @@ _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 def complete_bucket(name: str, props: Mapping[str, Any], s3: Any) -> None:
-    """Store what the template says of the bucket. A ValueError makes the resource, and its stack, fail."""
+    """Store these properties of the bucket. A ValueError fails the resource, and with it the stack."""
     if "Tags" in props:
         s3._bucket_tags[name] = {tag["Key"]: tag["Value"] for tag in props["Tags"]}
     if encryption := props.get("BucketEncryption"):

@@ -1,8 +1,8 @@
-"""The control plane: ministack in this process, served, corrected and asked.
+"""The control plane: ministack in this process.
 
-It gives the gateway, the executor and the Chime service what they may know of ministack (`interfaces.ControlPlane`) and
-serves its HTTP API. What ministack does otherwise than AWS is corrected by the table in `corrections`; its state is saved
-while it runs, not only when it ends (`persistence`, `saved_state`).
+It provides what the gateway, the executor and the Chime service need (`interfaces.ControlPlane`) and serves
+ministack's HTTP API. Where ministack differs from AWS, the table in `corrections` changes it. Its state is saved
+while it runs, not only when it stops (`persistence`, `saved_state`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from whatschat_ops.local.control import lambda_bridge, modules
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.caller import comes_from_network
 from whatschat_ops.local.control.corrections import Parts, install
-from whatschat_ops.local.control.persistence import Autosave, require_whole
+from whatschat_ops.local.control.persistence import Autosave, require_readable
 from whatschat_ops.local.control.saved_state import SavedState
-from whatschat_ops.local.control.stores import Answers, Stores
+from whatschat_ops.local.control.stores import Cache, Stores
 from whatschat_ops.local.control.telemetry import Telemetry
 from whatschat_ops.local.interfaces import Denial, Executor, HttpRequest, LambdaFunction, WebSocketApi
 from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
@@ -31,8 +31,8 @@ class Ministack:
     def __init__(self, port: int) -> None:
         self._port = port
         self._modules = modules.load()
-        self._answers = Answers()
-        self._stores = Stores(self._modules, self._answers)
+        self._cache = Cache()
+        self._stores = Stores(self._modules, self._cache)
         self._authorization = Authorization(self._modules)
         self._functions = lambda_bridge.FunctionRunner(self._stores.function)
         self._code = lambda_bridge.CodeBlobs()
@@ -53,9 +53,9 @@ class Ministack:
     async def start(self) -> None:
         """Load the saved state and start ministack's background threads.
 
-        Raises LocalError if a file is damaged, or if the installed ministack lacks what is corrected in it.
+        Raises LocalError if a file is damaged, or if the installed ministack lacks a name that is corrected or used.
         """
-        require_whole(self._state.directory)
+        require_readable(self._state.directory)
         parts = Parts(
             self._port,
             self._telemetry,
@@ -86,14 +86,14 @@ class Ministack:
         self._functions.use(executor)
 
     async def close(self) -> None:
-        """Save everything. The threads of ministack are daemons and end with the process."""
+        """Save everything. ministack's threads are daemons and end with the process."""
         if self._lifespan:
             self._lifespan.cancel()
         self._changed(self._state.services())
         await self.autosave.flush()
 
     def _changed(self, services: Iterable[str]) -> None:
-        self._answers.clear()
+        self._cache.clear()
         for service in services:
             self.autosave.changed(service)
 
@@ -107,8 +107,8 @@ class Ministack:
         """Serve one HTTP request from the network (ASGI)."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         host, path, app = headers.get("host", ""), scope["path"], self._modules.app
-        # Without a key ministack means root. That is right for the callers of a user's own HTTP API or function URL,
-        # and harmless without any credentials (it refuses those itself), but not with, say, a bearer token.
+        # ministack treats a request without a key as root. That is right for callers of a user's own HTTP API or function URL,
+        # and harmless without credentials (it rejects those itself), but not with, for example, a bearer token.
         comes_from_network(
             may_be_anonymous="authorization" not in headers
             or app._parse_execute_api_url(host, path) is not None
@@ -148,10 +148,10 @@ class Ministack:
     def write(
         self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None
     ) -> None:
-        """Append log events, if the role in whose name that happens may; see `interfaces.LogWriter`."""
+        """Append log events, if the role may; see `interfaces.LogWriter`."""
         if role_arn is None:
-            # A late line of a socket must not bring back a group that was deleted with its stack.
-            self._telemetry.write(group, stream, messages, make_group=False)
+            # A late event of a connection must not recreate a group that was deleted with its stack.
+            self._telemetry.write(group, stream, messages, create_group=False)
         elif self._may_write(group, stream, role_arn):
             self._telemetry.write(group, stream, messages)
 
@@ -161,8 +161,8 @@ class Ministack:
         def allowed() -> bool:
             return all(self._authorization.role_may(role_arn, action, arn, region) for action in actions)
 
-        return self._answers.get(("log", role_arn, arn, *actions), allowed)
+        return self._cache.get(("log", role_arn, arn, *actions), allowed)
 
     def counts(self) -> dict[str, int]:
-        """How much of what exists, for `local status`."""
+        """Counts for `local status`."""
         return self._stores.counts()

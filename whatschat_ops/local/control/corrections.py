@@ -1,10 +1,12 @@
-"""Where ministack differs from AWS, or from what a service on the user's machine needs: one table, applied at the start.
+"""Where ministack differs from AWS, or from what a service on the user's machine needs: one table, applied at the
+start.
 
-Each row says what ministack does, why that is corrected, where AWS says so, and which names of ministack are replaced. `install`
-first checks that the installed ministack still has them all, so that another version is refused with a list of what broke
-instead of failing later. docs/embedded-aws.md shows the table; `python docs/generate.py` writes it there.
+Each row has what ministack does, why that is corrected, where AWS documents it, and the names in ministack that are
+replaced. `install` first checks that the installed ministack has them all: another version is rejected with a list of
+the missing ones instead of failing later. docs/embedded-aws.md has the table; `python docs/generate.py` writes it
+there.
 
-The rows are applied in order. Of those that wrap the handler of a service, a later one is nearer to the caller.
+The rows are applied in order. Of those that wrap the handler of a service, a later one is closer to the caller.
 """
 
 from __future__ import annotations
@@ -29,12 +31,14 @@ from whatschat_ops.local.control.telemetry import Telemetry
 from whatschat_ops.local.control.wire import Handler, Response, with_reachable_endpoints
 
 FUNCTION_PENDING_S = 0.05
-"""How long a function is Pending after a change. AWS takes seconds; waiting for them here would help no test."""
+"""How long a function is Pending after a change. AWS takes seconds; waiting for them here would not make tests
+better.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is put into ministack."""
+    """The parts that are installed in ministack."""
 
     port: int
     telemetry: Telemetry
@@ -43,25 +47,25 @@ class Parts:
     code: lambda_bridge.CodeBlobs
     state: SavedState
     changed: Callable[[Iterable[str]], None]
-    """Told which services may have changed."""
+    """Called with the services that may have changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One row of the table. `replaces` names what must exist: `module.name`, or `module.name[key]` of a mapping."""
+    """One row of the table. `replaces` are names that must exist: `module.name`, or `module.name[key]` of a mapping."""
 
     what: str
     """What ministack does."""
     why: str
     """What AWS does, or what a service on the user's machine needs."""
     source: str
-    """Where AWS documents it, or why it is ours to decide."""
+    """Where AWS documents it, or that it is our decision."""
     replaces: tuple[str, ...]
     apply: Callable[[Modules, Parts], None]
 
 
 def install(modules: Modules, parts: Parts) -> None:
-    """Apply the table. Raises LocalError, naming everything that is missing, and then changes nothing."""
+    """Apply the table. Raises LocalError, listing every missing name, before anything is changed."""
     require_names(modules, (*READS, *(name for row in CORRECTIONS for name in row.replaces)))
     for row in CORRECTIONS:
         row.apply(modules, parts)

@@ -1,4 +1,4 @@
-"""How AWS words a refused request. Pure functions; the decision itself is ministack's."""
+"""AWS's wording of a denied request. Pure functions; ministack decides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from whatschat_ops.local.interfaces import Denial
 
 UNKNOWN_KEY = Denial("UnrecognizedClientException", "The security token included in the request is invalid.")
 
-# ministack's name of a failed authentication -> the code of services that speak JSON.
+# ministack's code of a failed authentication -> the code of services that use JSON.
 _CODES = {
     "SignatureDoesNotMatch": "InvalidSignatureException",
     "CredentialDateMismatch": "InvalidSignatureException",
@@ -23,7 +23,7 @@ _CODES = {
 
 
 def wrong_scope(authorization: str, service: str) -> Denial | None:
-    """The refusal of a request that is signed for another service."""
+    """The denial of a request that is signed for another service."""
     scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request", authorization)
     if scope is None or scope.group(1) == service:
         return None
@@ -32,7 +32,7 @@ def wrong_scope(authorization: str, service: str) -> Denial | None:
 
 
 def failed_authentication(code: str, message: str) -> Denial:
-    """The refusal of a caller who cannot be told, by ministack's code for why."""
+    """The denial of a caller who cannot be identified, by ministack's code for the reason."""
     known = _CODES.get(code)
     if known is None:
         return UNKNOWN_KEY
@@ -40,8 +40,8 @@ def failed_authentication(code: str, message: str) -> Denial:
 
 
 def denied_by_policy(action: str, principal_arn: str, resource_arn: str, *, explicitly: bool) -> Denial:
-    """The refusal of a caller whose policies do not allow the action, or deny it explicitly."""
-    if action.startswith("execute-api:"):  # API Gateway hides all but the last digits of the account
+    """The denial of a caller whose policies do not allow the action, or deny it explicitly."""
+    if action.startswith("execute-api:"):  # API Gateway masks all but the last digits of the account
         resource_arn = re.sub(r":\d{8}(\d{4}):", r":********\1:", resource_arn, count=1)
     reason = (
         "with an explicit deny in an identity-based policy"

@@ -1,18 +1,18 @@
-"""Which IAM actions a request needs and on which resource, where ministack 1.5.33 judges otherwise than AWS.
+"""The IAM actions and resources of a request, where ministack 1.5.33 differs from AWS.
 
-ministack decides; this says what about. Four differences are closed (AWS: the Service Authorization Reference, one
-page per service, columns "Resource types" and "Dependent actions"):
+ministack decides with them. Four differences are corrected (AWS: the Service Authorization Reference, one page per
+service, columns "Resource types" and "Dependent actions"):
 
-- an action taken for another one: GetAlias, UpdateAlias and DeleteAlias for ListAliases, PartiQL statements for an
-  action that does not exist (AWS asks for PartiQLSelect, PartiQLDelete and so on, on the table);
-- a resource not recognised: CreateFunction (its name is in the body), the tag operations of DynamoDB and Step
-  Functions (they name an ARN), Map Runs, IAM's paths, and the qualifier of an invocation;
+- a wrong action: ListAliases for GetAlias, UpdateAlias and DeleteAlias; an action that does not exist for PartiQL
+  statements (AWS: PartiQLSelect, PartiQLDelete and so on, on the table);
+- an unrecognised resource: CreateFunction (its name is in the body), the tag operations of DynamoDB and Step
+  Functions (they have an ARN), Map Runs, IAM paths, and the qualifier of an invocation;
 - a policy variable: `${aws:username}` in a resource, which ministack takes literally;
-- an operation that needs a second action, which ministack does not ask for: tags given at creation, a role passed on,
-  and `lambda:ListTags` to see tags in the answer of GetFunction (API reference, GetFunction, "Tags").
+- a second action, which ministack does not check: tags at creation, a role that is passed, and `lambda:ListTags` to
+  see tags in the response of GetFunction (API reference, GetFunction, "Tags").
 
-API Gateway's page does not list `apigateway:TagResource`; public reports say that CreateStage with tags is refused
-without it. That CreateApi is too, and that UpdateAccount asks for `iam:PassRole`, is assumed.
+API Gateway's page does not list `apigateway:TagResource`; public reports say that CreateStage with tags is denied
+without it. That CreateApi is too, and that UpdateAccount requires `iam:PassRole`, is assumed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SignedCall:
 
     @property
     def json(self) -> Mapping[str, Any]:
-        """The body as a JSON object; empty when it is none (the service refuses it)."""
+        """The body as a JSON object; empty when it is not one (the service rejects it)."""
         try:
             found = json.loads(self.body or b"{}")
         except ValueError:
@@ -67,7 +67,7 @@ class SignedCall:
 
     @property
     def segments(self) -> list[str]:
-        """The path's parts."""
+        """The parts of the path."""
         return [unquote(part) for part in self.path.split("/") if part]
 
 
@@ -80,7 +80,7 @@ class Need:
 
 
 def corrected_action(call: SignedCall) -> str | None:
-    """The IAM action where ministack takes it for another one, else None."""
+    """The IAM action where ministack uses another one, else None."""
     match call.service, call.segments[1:]:
         case "lambda", ["functions", _, "aliases", _]:
             verb = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}.get(call.method)
@@ -113,7 +113,7 @@ _PARTIQL = re.compile(
 
 
 def _partiql(call: SignedCall) -> list[tuple[str, str]]:
-    """What PartiQL statements need, each (action, table) once. IAM knows no action of the name BatchExecuteStatement."""
+    """The needs of PartiQL statements, each (action, table) once. IAM has no action BatchExecuteStatement."""
     if call.operation not in ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"):
         return []
     of_many = call.json.get("Statements") or call.json.get("TransactStatements") or [call.json]
@@ -144,7 +144,7 @@ def _identity_arn(call: SignedCall, account_id: str, lookup: Lookup) -> str | No
 
 
 def dependent_needs(call: SignedCall, resource_arn: str) -> list[Need]:
-    """What AWS asks for beside the operation's own action; `resource_arn` is the operation's own resource."""
+    """The actions that AWS requires besides the operation's own; `resource_arn` is the operation's own resource."""
     if call.service == "lambda":
         return _needs_of_lambda(call, resource_arn)
     if call.service == "apigateway":

@@ -1,9 +1,11 @@
-"""Runs every invocation of ministack's Lambda on our executor, whoever asks for it, and corrects what is saved of it.
+"""Runs every invocation of ministack's Lambda on our executor, and corrects UpdateFunctionCode and the saving of
+code.
 
 The SDK's Invoke, event source mappings, Step Functions, subscription filters: all of them end in
 `lambda_svc._execute_function_dispatch`, after ministack has checked permissions and counted concurrency and before it
-writes metrics. Our executor writes the log lines itself; `_emit_lambda_logs`, which the replaced function calls, is not
-called any more. Functions that the executor cannot run (container images, `provided` runtimes, layers) stay with ministack.
+records metrics. Our executor writes the log lines itself, so `_emit_lambda_logs`, which the replaced function calls,
+is no longer called. Functions that the executor cannot run (container images, `provided` runtimes, layers) stay with
+ministack.
 """
 
 from __future__ import annotations
@@ -28,18 +30,18 @@ _ran: ContextVar[list[str] | None] = ContextVar("whatschat_ran", default=None)
 
 
 class FunctionRunner:
-    """Runs ministack's invocations on our executor, once there is one."""
+    """Runs ministack's invocations on our executor, once it is set."""
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
         self._target: tuple[Executor, asyncio.AbstractEventLoop] | None = None
 
     def use(self, executor: Executor) -> None:
-        """Run functions on `executor`. Call it on the event loop that the executor belongs to."""
+        """Run functions on `executor`. Call it on the event loop of the executor."""
         self._target = executor, asyncio.get_running_loop()
 
     def install(self, lambda_svc: Any) -> None:
-        """Replace the function in which every invocation of ministack ends. It is called in worker threads."""
+        """Replace the function that all invocations of ministack end in. It is called in worker threads."""
         original = lambda_svc._execute_function_dispatch
 
         def dispatch(func: Any, config: Any, event: Any, request_id: str, started: float) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def _run(
 
 
 def name_executed_version(handler: Handler) -> Handler:
-    """Make Invoke name the version that ran; ministack names the main one of a weighted alias."""
+    """Return the version that ran in the response of Invoke; ministack returns the main one of a weighted alias."""
 
     async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
         ran: list[str] = []
@@ -95,7 +97,7 @@ def _is_foreign(config: Any) -> bool:
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop) -> bool:
-    # Cognito triggers call Lambda on the loop; waiting there for the executor would be a deadlock.
+    # Cognito triggers invoke Lambda on the loop; waiting there for the executor would be a deadlock.
     try:
         return asyncio.get_running_loop() is loop
     except RuntimeError:
@@ -103,7 +105,7 @@ def _on_loop(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def _as_result(invoked: InvocationResult) -> dict[str, Any]:
-    """The result in ministack's own form."""
+    """The result in ministack's format."""
     result: dict[str, Any] = {
         "body": json.loads(invoked.payload) if invoked.payload else None,
         "log": invoked.log_tail,
@@ -114,7 +116,7 @@ def _as_result(invoked: InvocationResult) -> dict[str, Any]:
 
 
 def install_dry_run(lambda_svc: Any) -> None:
-    """Make UpdateFunctionCode with DryRun answer what it would do; ministack 1.5.33 does it."""
+    """Make UpdateFunctionCode with DryRun change nothing; ministack 1.5.33 applies it."""
     original = lambda_svc._update_code
 
     def update_code(name: str, data: dict[str, Any]) -> Any:
@@ -133,10 +135,10 @@ def install_dry_run(lambda_svc: Any) -> None:
 
 
 class CodeBlobs:
-    """Keeps the code of old function versions until a newer state is on the disk.
+    """Keeps the code of old function versions until a newer state is on disk.
 
-    ministack deletes them while it copies its state, before that is written: a kill in between would lose the code of a
-    function that was just updated.
+    ministack deletes them while it copies its state, before the copy is written: a kill in between would lose the
+    code of a function that was just updated.
     """
 
     def __init__(self) -> None:
@@ -144,12 +146,12 @@ class CodeBlobs:
         self._prune: Callable[[set[str]], None] | None = None
 
     def install(self, lambda_svc: Any) -> None:
-        """Replace ministack's deletion by a note of what is still in use."""
+        """Replace ministack's deletion by a record of what is still in use."""
         self._prune = lambda_svc._prune_orphan_code_blobs
         lambda_svc._prune_orphan_code_blobs = self._postpone
 
     def prune(self) -> None:
-        """Delete the code that the state saved last does not need."""
+        """Delete the code that the last saved state does not need."""
         if self._prune is not None and self._waiting is not None:
             self._prune(self._waiting)
             self._waiting = None
@@ -159,7 +161,7 @@ class CodeBlobs:
 
 
 def settle_pending(lambda_svc: Any) -> None:
-    """Make restored functions Active: the thread that would have done it ended with the last process."""
+    """Make restored functions Active: the thread that would have done so ended with the last process."""
     for record in list(lambda_svc._functions._data.values()):
         for version in (record, *(record.get("versions") or {}).values()):
             config = version.get("config") or {}

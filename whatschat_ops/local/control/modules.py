@@ -1,8 +1,8 @@
-"""ministack's modules, handed to the parts of the control plane that read and correct them.
+"""ministack's modules, for the parts of the control plane that read and correct them.
 
-The only module of ours that imports ministack (`cloudformation` imports one more of its modules at the first request
-for it). ministack keeps its state in modules, so there is one control plane in a process. It is pinned to 1.5.33:
-`require_names` says at the start which names another version no longer has.
+Only this module imports ministack (and `cloudformation` one more of its modules, at the first request for it).
+ministack keeps its state in modules, so there is one control plane in a process. It is pinned to 1.5.33:
+`require_names` reports at the start which names another version lacks.
 """
 
 from __future__ import annotations

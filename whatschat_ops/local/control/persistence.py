@@ -1,8 +1,8 @@
-"""Saves what changed while the service runs, so that a kill -9 loses at most the last moments.
+"""Saves changes while the service runs, so that a kill -9 loses at most the last moments.
 
-ministack itself saves only when it is shut down. `Autosave` is told which service changed, takes a snapshot of it in
-a thread, and writes it; a service whose save took long waits ten times that long before the next one, so that saving
-never takes more than a tenth of the time. It knows nothing of ministack: it is given `snapshot` and `write`.
+ministack itself saves only when it stops. `Autosave` is told which service changed, takes a snapshot of it in a
+thread, and writes it; after a slow save a service is not saved again for ten times as long, so that saving never
+takes more than a tenth of the time. It does not depend on ministack: `snapshot` and `write` are passed in.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SNAPSHOT_ATTEMPTS = 3
 Snapshot = Callable[[str], Any]
 """Name of a service -> a copy of its state, or None when it has none to save."""
 Write = Callable[[str, Any], bool]
-"""Name and state -> whether it is on the disk now."""
+"""Name and state -> whether it is on disk now."""
 
 
 class Autosave:
@@ -43,12 +43,12 @@ class Autosave:
         self._not_before: dict[str, float] = {}
 
     def changed(self, service: str, *, lazily: bool = False) -> None:
-        """Note that `service` changed. From any thread. `lazily`: what changes all the time and may wait (logs)."""
+        """Record that `service` changed. From any thread. `lazily`: for frequent changes that may wait (logs)."""
         due = self._clock() + (LAZY_DELAY_S if lazily else 0.0)
         self._due[service] = min(due, self._due.get(service, due))
 
     async def run(self) -> None:
-        """Save what is due, for ever."""
+        """Save what is due, without end."""
         while True:
             await asyncio.sleep(TICK_S)
             for service in self.due():
@@ -69,10 +69,10 @@ class Autosave:
     async def save(self, service: str) -> None:
         """Save one service now. A failure is logged, and the service stays due."""
         started = self._clock()
-        self._due.pop(service, None)  # before the snapshot: what changes meanwhile is saved next time
+        self._due.pop(service, None)  # before the snapshot: a change during it is saved next time
         try:
             saved = await self._save(service)
-        except Exception:  # noqa: BLE001 - a bug in the state of one service must not end the saving of all others
+        except Exception:  # noqa: BLE001 - a bug in the state of one service must not stop the saving of all others
             _log.exception("Saving %s failed.", service)
             saved = False
         now = self._clock()
@@ -85,8 +85,8 @@ class Autosave:
         return state is None or await asyncio.to_thread(self._write, service, state)
 
     async def _consistent_snapshot(self, service: str) -> Any:
-        # The services change their state on the event loop. Copying it in a thread keeps the loop free but may meet a
-        # dictionary that grows under it ("changed size during iteration"); the last resort is to copy on the loop.
+        # The services change their state on the event loop. Copying it in a thread keeps the loop free but may fail on a
+        # dictionary that grows meanwhile ("changed size during iteration"); as a last resort the copy is made on the loop.
         for _ in range(_SNAPSHOT_ATTEMPTS):
             try:
                 return await asyncio.to_thread(self._snapshot, service)
@@ -95,10 +95,10 @@ class Autosave:
         return self._snapshot(service)
 
 
-def require_whole(directory: Path) -> None:
+def require_readable(directory: Path) -> None:
     """Raise LocalError, naming the file, if a saved state is not JSON.
 
-    ministack would start without it and overwrite it at the next save: what it held would be lost without a word.
+    ministack would start without it and overwrite it at the next save: its content would be lost silently.
     """
     for file in sorted(directory.glob("*.json")):
         try:

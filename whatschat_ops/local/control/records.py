@@ -1,7 +1,7 @@
-"""From ministack's records (plain dictionaries) to the types of `interfaces`.
+"""Converts ministack's records (plain dictionaries) to the types of `interfaces`.
 
-Pure functions: they take the dictionaries that the API Gateway and Lambda control planes keep and give what the
-gateway and the executor work with. They import nothing of ministack.
+Pure functions: they take the dictionaries of the API Gateway and Lambda control planes. They import nothing of
+ministack.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _throttle(settings: Record) -> Throttle | None:
 
 
 def log_group(config: Record) -> str:
-    """Where a function's log goes."""
+    """The log group of a function."""
     return str((config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}")
 
 
@@ -116,7 +116,7 @@ def lambda_function(
     credentials: Mapping[str, str],
     reserved_concurrency: int | None,
 ) -> LambdaFunction:
-    """One version of a function, under the ARN that it is invoked by."""
+    """One version of a function, with the ARN by which it is invoked."""
     return LambdaFunction(
         arn=invoked_arn,
         name=str(config["FunctionName"]),
@@ -139,8 +139,8 @@ def lambda_function(
 def versions_by_weight(function: Record, qualifier: str | None) -> list[tuple[str, float]]:
     """The versions that an invocation of `qualifier` may run, with their probability; empty if it does not exist.
 
-    A weighted alias gives each additional version its share and the rest to its main version
-    (AWS Lambda developer guide, "Implement Lambda canary deployments using a weighted alias").
+    A weighted alias gives each additional version its weight and the rest to its main version (AWS Lambda developer
+    guide, "Implement Lambda canary deployments using a weighted alias").
     """
     if qualifier in (None, "", "$LATEST"):
         return [("$LATEST", 1.0)]
@@ -154,9 +154,9 @@ def versions_by_weight(function: Record, qualifier: str | None) -> list[tuple[st
 
 
 def policy_allows(statements: Iterable[Record], function_arn: str, source_arn: str) -> bool:
-    """Whether a function's resource policy lets API Gateway invoke it for `source_arn`.
+    """Whether a function's resource policy allows API Gateway to invoke it for `source_arn`.
 
-    Evaluated as IAM does for a service principal: one Allow that matches wholly, and no Deny that does.
+    Evaluated as IAM does for a service principal: at least one matching Allow, and no matching Deny.
     """
     matching = [s for s in statements if _statement_matches(s, function_arn, source_arn)]
     return bool(matching) and all(statement.get("Effect") == "Allow" for statement in matching)
@@ -204,7 +204,7 @@ def _condition_matches(operator: str, expected: list[str], actual: str | None) -
 
 
 def _arn_like(pattern: str, arn: str) -> bool:
-    """ArnLike: each of the six parts is compared by itself, so that a wildcard does not cross a colon."""
+    """ArnLike: each of the six parts is compared separately, so that a wildcard does not match a colon."""
     patterns, parts = pattern.split(":", 5), arn.split(":", 5)
     return len(patterns) == len(parts) and all(map(_like, patterns, parts))
 

@@ -10,14 +10,14 @@ from typing import Any
 _KEY_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 Register = Callable[[str, dict[str, Any]], None]
-"""Access key id and session record, made known to STS."""
+"""Registers an access key id and its session record with STS."""
 
 
 class RoleSessions:
-    """One session for each function version and role, the same as long as this process lives.
+    """One session for each function version and role, for the lifetime of this process.
 
-    Not ministack's own (`lambda_runtime.execution_credentials`): those are hashes of the ARNs, so anybody on this
-    machine could compute them.
+    Not ministack's own (`lambda_runtime.execution_credentials`): those are hashes of the ARNs, which any process on
+    this machine could compute.
     """
 
     def __init__(self, register: Register) -> None:

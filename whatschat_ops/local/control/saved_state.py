@@ -1,4 +1,4 @@
-"""ministack's state on the disk: which services a request changes, and how one of them is copied and written."""
+"""ministack's state on disk: which services a request changes, and how a service is copied and written."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.wire import Handler, Response, is_read_only
 
-# Services that create things in other services, some of them long after the call.
+# Services that create resources in other services, some of them long after the request.
 _MAKERS = frozenset(
     {"cloudformation", "cloudcontrol", "states", "tagging", "pipes", "events", "scheduler", "sns", "s3"}
 )
 
 
 class SavedState:
-    """The saving of each service. `after_write` is called with the name of a service whose state was written."""
+    """Saves each service. `after_write` is called with the name of a service whose state was written."""
 
     def __init__(self, modules: Modules, after_write: Callable[[str], None]) -> None:
         self._modules = modules
@@ -24,7 +24,7 @@ class SavedState:
 
     @property
     def directory(self) -> Path:
-        """Where ministack keeps one JSON file for each service."""
+        """The directory of ministack's files, one JSON file per service."""
         return Path(self._modules.persistence.STATE_DIR)
 
     def services(self) -> Iterable[str]:
@@ -37,7 +37,7 @@ class SavedState:
         return get_state() if get_state else None
 
     def write(self, service: str, state: Any) -> bool:
-        """Write a copy. Returns whether it is on the disk."""
+        """Write a copy. Returns whether it is on disk."""
         path = self.directory / f"{service}.json"
         before = path.stat().st_mtime_ns if path.exists() else 0
         self._modules.persistence.save_state(service, state)  # logs an error instead of raising it
@@ -47,7 +47,7 @@ class SavedState:
         return saved
 
     def noted(self, service: str, handler: Handler, changed: Callable[[Iterable[str]], None]) -> Handler:
-        """The handler of a service, after which `changed` is told what may have changed."""
+        """The handler of a service; after each request `changed` is called with what may have changed."""
 
         async def handle(
             method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any

@@ -1,7 +1,7 @@
 """Makes ministack's SimulatePrincipalPolicy find principals that have an IAM path.
 
-ministack 1.5.33 takes `path/name` of `arn:aws:iam::1:role/path/name` for the name, finds no such role, and answers
-that everything is denied. Names cannot contain a slash, so the last part is the name.
+ministack 1.5.33 takes `path/name` of `arn:aws:iam::1:role/path/name` for the name, finds no such role, and denies
+everything. Names cannot contain a slash, so the last part is the name.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Step Functions as AWS has it, where ministack 1.5.33 differs: the state machine's role, redriving, tags.
+"""Step Functions where ministack 1.5.33 differs from AWS: the state machine's role, redriving, tags.
 
-- A state machine works with the rights of its role: to invoke a function (`lambda:InvokeFunction`), to read the items of
-  a Distributed Map (`s3:GetObject`), to run its children (`states:StartExecution` and others, which AWS's page "IAM
-  policies for using Distributed Map states" lists). ministack asks for none.
+- A state machine has the permissions of its role: to invoke a function (`lambda:InvokeFunction`), to read the items
+  of a Distributed Map (`s3:GetObject`), to run its children (`states:StartExecution` and others, listed in AWS's page
+  "IAM policies for using Distributed Map states"). ministack checks none of them.
 - RedriveExecution runs the failed children of a Map Run again. Here that is a new Map Run of the same execution, and
-  only an execution that failed in a Distributed Map is redrivable, until the service is restarted.
-- State machines are in the answers of the tagging service.
+  only an execution that failed in a Distributed Map can be redriven, until the service is restarted.
+- State machines are found by the tagging service.
 
-ministack's functions are replaced in its module; they run in the thread of their execution.
+The functions of ministack that this replaces run in the thread of their execution.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ Allows = Callable[[str, str, str], bool]
 """(role ARN, action, resource ARN) -> whether the role's policies allow it."""
 
 MAP_ACTIONS: Final = ("states:DescribeExecution", "states:StopExecution")
-"""What the role needs on the children of a Distributed Map beside starting them."""
+"""The permissions that the role needs on the children of a Distributed Map besides starting them."""
 
 _execution: ContextVar[dict[str, Any] | None] = ContextVar("whatschat_execution", default=None)
 
 
 class StepFunctions:
-    """The corrections. `module` is ministack's `services.stepfunctions`."""
+    """The corrections. `stepfunctions` is ministack's `services.stepfunctions`."""
 
     def __init__(self, stepfunctions: Any, allows: Allows) -> None:
         self._stepfunctions = stepfunctions
         self._allows = allows
         self._failed: dict[str, frozenset[str] | None] = {}
-        """Execution that failed in a Distributed Map -> inputs of its failed children; None: none was begun."""
+        """Execution that failed in a Distributed Map -> inputs of its failed children; None if no child was started."""
         self._redriven: set[str] = set()
 
     def install(self) -> None:
-        """Replace what runs a state machine: with the rights of its role, and redrivable."""
+        """Replace what runs a state machine: with the permissions of its role, and redrivable."""
         self._know_the_execution()
         self._guard_functions()
         self._guard_items()
@@ -154,7 +154,7 @@ class StepFunctions:
         raise self._stepfunctions._ExecutionError(error, cause)
 
     def tagged(self) -> Iterator[tuple[str, list[dict[str, str]]]]:
-        """ARN and tags of every state machine, as the tagging service collects them."""
+        """ARN and tags of every state machine, in the format of the tagging service."""
         for arn, tags in list(self._stepfunctions._tags.items()):
             yield arn, [{"Key": tag["key"], "Value": tag["value"]} for tag in tags]
 

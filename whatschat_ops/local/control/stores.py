@@ -1,4 +1,4 @@
-"""What the gateway and the executor ask of ministack's stores: APIs, functions, permissions. Answers are kept a second."""
+"""What the gateway and the executor read from ministack's stores: APIs, functions, permissions. Cached for a second."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ _FUNCTION_ARN = re.compile(
 )
 
 
-class Answers:
-    """Answers by question, each for `CACHE_S` or until `clear`."""
+class Cache:
+    """Cached values, each for `CACHE_S` or until `clear`."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], tuple[float, Any]] = {}
 
-    def get(self, question: tuple[str, ...], read: Callable[[], T]) -> T:
-        """The known answer, or what `read` gives."""
+    def get(self, key: tuple[str, ...], read: Callable[[], T]) -> T:
+        """The cached value, or the result of `read`."""
         now = time.monotonic()
-        deadline, answer = self._known.get(question, (0.0, None))
+        deadline, value = self._known.get(key, (0.0, None))
         if deadline <= now:
-            answer = read()
-            self._known[question] = (now + CACHE_S, answer)
-        found: T = answer
+            value = read()
+            self._known[key] = (now + CACHE_S, value)
+        found: T = value
         return found
 
     def clear(self) -> None:
-        """Something changed: read everything again."""
+        """Drop every value, because something changed."""
         self._known.clear()
 
 
 class Stores:
     """Reads ministack's records."""
 
-    def __init__(self, modules: Modules, answers: Answers) -> None:
+    def __init__(self, modules: Modules, cache: Cache) -> None:
         self._modules = modules
-        self._answers = answers
+        self._cache = cache
         self._sessions = RoleSessions(modules.sts.register_session)
 
     def websocket_api(self, api_id: str) -> WebSocketApi | None:
         """The API with its routes and stages, or None."""
-        return self._answers.get(("api", api_id), lambda: self._read_api(api_id))
+        return self._cache.get(("api", api_id), lambda: self._read_api(api_id))
 
     def function(self, function_arn: str) -> LambdaFunction | None:
         """The function (version or alias resolved; a weighted alias picks by weight), or None."""
-        choices = self._answers.get(("function", function_arn), lambda: self._read_function(function_arn))
+        choices = self._cache.get(("function", function_arn), lambda: self._read_function(function_arn))
         if len(choices) < 2:
             return choices[0][0] if choices else None
         functions = [function for function, _ in choices]
@@ -64,11 +64,11 @@ class Stores:
 
     def may_invoke(self, function_arn: str, source_arn: str) -> bool:
         """Whether the function's resource policy lets API Gateway call it for this route ARN."""
-        question = ("permission", function_arn, source_arn)
-        return self._answers.get(question, lambda: self._read_permission(function_arn, source_arn))
+        key = ("permission", function_arn, source_arn)
+        return self._cache.get(key, lambda: self._read_permission(function_arn, source_arn))
 
     def regions_of(self, kind: str, name: str) -> Iterable[str]:
-        """The Regions that have an API (`kind` ApiId) or a function (FunctionName) of that name."""
+        """The Regions of an API (`kind` ApiId) or a function (FunctionName) of that name."""
         store = {
             "ApiId": self._modules.apigateway._apis,
             "FunctionName": self._modules.lambda_svc._functions,
@@ -76,7 +76,7 @@ class Stores:
         return (region for (_, region, stored), _record in store.all_items() if stored == name)
 
     def counts(self) -> dict[str, int]:
-        """How much of what exists, for `local status`."""
+        """Counts for `local status`."""
         apis = [api for _, api in self._modules.apigateway._apis.all_items()]
         return {
             "websocket_apis": sum(api.get("protocolType") == "WEBSOCKET" for api in apis),

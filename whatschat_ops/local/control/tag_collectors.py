@@ -1,7 +1,6 @@
-"""Kinds of resources that ministack 1.5.33 tags, and forgets when the tagging service is asked what is tagged.
+"""Resources that ministack 1.5.33 tags, but does not return from the tagging service.
 
-AWS's GetResources knows log groups and SSM parameters, too (Resource Groups Tagging API, "Supported services"). The
-modules of ministack are handed in.
+AWS's GetResources also returns log groups and SSM parameters (Resource Groups Tagging API, "Supported services").
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 Tagged = tuple[str, list[dict[str, str]]]
-"""ARN and tags, as ministack's collectors give them."""
+"""ARN and tags, in the format of ministack's collectors."""
 
 
 def install(tagging: Any, cloudwatch_logs: Any) -> None:

@@ -1,8 +1,8 @@
-"""Log lines and metrics of the embedded AWS, kept bounded in memory.
+"""Log events and metrics of the embedded AWS, with bounded memory.
 
-They are appended to the stores of ministack's CloudWatch Logs and CloudWatch modules directly (it has no faster way
-in), so that FilterLogEvents and GetMetricStatistics find them at once. Both calls are quick and may come from any
-thread. The modules are handed in: this one imports nothing of ministack.
+They are appended to the stores of ministack's CloudWatch Logs and CloudWatch modules directly (it has no faster way),
+so that FilterLogEvents and GetMetricStatistics return them at once. Both calls are fast and may come from any thread.
+The modules are passed in: this one imports nothing of ministack.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ METRIC_RESOLUTION_S = 10
 
 
 class Telemetry:
-    """Writes to CloudWatch Logs and CloudWatch. `changed` is told the name of the service that was written to."""
+    """Writes to CloudWatch Logs and CloudWatch. `changed` is called with the name of the service that was written to."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class Telemetry:
         self._points_since = 0
 
     def write(
-        self, group: str, stream: str, messages: Sequence[tuple[int, str]], *, make_group: bool = True
+        self, group: str, stream: str, messages: Sequence[tuple[int, str]], *, create_group: bool = True
     ) -> None:
-        """Append (timestamp in ms, message) events. `group` is a name, or an ARN, which says the Region too.
+        """Append (timestamp in ms, message) events. `group` is a name, or an ARN, which includes the Region.
 
-        Without `make_group`, what is written to a group that does not exist is lost.
+        Without `create_group`, events for a group that does not exist are dropped.
         """
         name, region = self._locate(group)
         now_ms = int(time.time() * 1000)
@@ -57,7 +57,7 @@ class Telemetry:
             for timestamp, message in messages
         ]
         with self._scope(ACCOUNT_ID, region):
-            if not make_group and name not in self._cloudwatch_logs._log_groups:
+            if not create_group and name not in self._cloudwatch_logs._log_groups:
                 return
             record = self._stream(name, stream, now_ms)
             self._cloudwatch_logs._append_log_events(record, events)
@@ -68,7 +68,7 @@ class Telemetry:
         self._changed("cloudwatch_logs")
 
     def needs(self, group: str, stream: str) -> tuple[str, str, list[str]]:
-        """The Region, the stream's ARN, and the IAM actions that its next line takes."""
+        """The Region, the stream's ARN, and the IAM actions that writing the next event requires."""
         name, region = self._locate(group)
         with self._scope(ACCOUNT_ID, region):
             record = self._cloudwatch_logs._log_groups.get(name)
@@ -111,7 +111,7 @@ class Telemetry:
     def record_metric(
         self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
     ) -> None:
-        """Put one datum into the Region of the API or function that the dimensions name."""
+        """Record one datum in the Region of the API or function in the dimensions."""
         named = next((key for key in ("ApiId", "FunctionName") if key in dimensions), "")
         regions = self._regions_of(named, dimensions[named]) if named else ()
         with self._scope(ACCOUNT_ID, next(iter(regions), DEFAULT_REGION)):
@@ -125,7 +125,7 @@ class Telemetry:
         unit: str = "None",
         dimensions: Mapping[str, str] | None = None,
     ) -> None:
-        """Put one datum into the current Region. Replaces ministack's `record_metric`, which keeps every value."""
+        """Record one datum in the current Region. Replaces ministack's `record_metric`, which stores every value."""
         pairs = dict(dimensions or {})
         with self._lock:
             bucket = self._cloudwatch._metric_bucket((namespace, name, self._cloudwatch._dims_key(pairs)))
@@ -144,7 +144,7 @@ class Telemetry:
         if key not in self._points:
             point = {"Timestamp": now, "Value": value, "Count": 0.0, "Unit": unit, "Dimensions": dimensions}
             bucket.append(point)
-            self._points[key] = (bucket, point)  # holds the bucket, so that its id stays its own
+            self._points[key] = (bucket, point)  # keeps the bucket alive, so that its id is not reused
         return self._points[key][1]
 
 

@@ -1,7 +1,7 @@
-"""Refusals of the API Gateway and Lambda control planes that ministack 1.5.33 forgets.
+"""Errors of the API Gateway and Lambda control planes that ministack 1.5.33 does not raise.
 
-A deployment that works here and is refused by AWS is worse than none, so these come before ministack's own functions.
-The wording of the messages is ours where AWS does not document it; the codes are in the API references.
+A deployment that works here and fails on AWS is worse than none, so these checks run before ministack's own
+functions. The messages are ours where AWS does not document them; the codes are in the API references.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STATUS = {
 
 
 def install(apigateway: Any) -> None:
-    """Put the checks before ministack's functions of the same names."""
+    """Run the checks before ministack's functions of the same names."""
     checks: dict[str, Check] = {
         "_create_api": _api_is_complete,
         "_create_route": lambda api_id, data: _route_is_new(apigateway._routes.get(api_id), data),
@@ -110,11 +110,12 @@ _CHANGES = {("PUT", "code"), ("PUT", "configuration"), ("POST", "versions")}
 
 
 def guard_changes(lambda_svc: Any, handler: Handler) -> Handler:
-    """Refuse UpdateFunctionCode, UpdateFunctionConfiguration and PublishVersion where AWS does.
+    """Reject UpdateFunctionCode, UpdateFunctionConfiguration and PublishVersion where AWS does.
 
-    An update leaves State at Active, as AWS does (a function is Pending only until it can be used at first).
+    An update leaves State at Active, as AWS does (a function is Pending only until it can be invoked for the first
+    time).
 
-    It stands before the HTTP interface alone: ministack's CloudFormation calls what is behind it without waiting.
+    The check wraps the HTTP handler only: ministack's CloudFormation calls the functions behind it without waiting.
     """
 
     async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
@@ -159,7 +160,7 @@ def _code_is_the_expected(config: Mapping[str, Any], body: bytes) -> tuple[str, 
     """PublishVersion with CodeSha256 publishes only if the code in $LATEST has that hash."""
     try:
         expected = json.loads(body or b"{}").get("CodeSha256")
-    except ValueError:  # ministack takes such a body for an empty one
+    except ValueError:  # ministack treats such a body as an empty one
         return None
     actual = config.get("CodeSha256")
     if not expected or expected == actual:

@@ -1,4 +1,4 @@
-"""What can be read off an AWS request or answer without knowing the service: pure functions."""
+"""What an AWS request or response shows regardless of its service: pure functions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Response = tuple[int, dict[str, Any], Any]
 """HTTP status, headers, body."""
 
 Handler = Callable[..., Awaitable[Response]]
-"""Of a whole service, as ministack has them: (method, path, headers, body, query parameters) -> response."""
+"""Handles the requests of a service, as in ministack: (method, path, headers, body, query parameters) -> response."""
 
 EXECUTE_API = "/_aws/execute-api/"
-"""Path of the data plane of API Gateway on this port; what follows is API id / stage / path."""
+"""Path of API Gateway's data plane on this port; API id / stage / path follow."""
 
 _READ_VERBS = (
     "Get",
@@ -44,7 +44,7 @@ def signed_service(authorization: str, query_string: str) -> str | None:
 
 
 def operation(path: str, headers: Mapping[str, str], body: bytes) -> str | None:
-    """The operation's name, where the protocol says it (JSON, query and RPC v2 protocols), else None (REST)."""
+    """The operation's name, where the protocol has it (JSON, query and RPC v2 protocols), else None (REST)."""
     if target := headers.get("x-amz-target"):
         return target.rpartition(".")[2]
     if rpc := re.fullmatch(r"/service/[^/]+/operation/([^/]+)", path):
@@ -55,7 +55,7 @@ def operation(path: str, headers: Mapping[str, str], body: bytes) -> str | None:
 
 
 def is_read_only(method: str, path: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether the request surely changes nothing in the service that it goes to."""
+    """Whether the request certainly changes nothing in its service."""
     if method in ("GET", "HEAD", "OPTIONS") or path.endswith(_INVOCATIONS):
         return True
     name = operation(path, headers, body)
@@ -63,7 +63,7 @@ def is_read_only(method: str, path: str, headers: Mapping[str, str], body: bytes
 
 
 def connection_path(raw_path: str, host: str) -> tuple[str, str, str] | None:
-    """API id, stage and connection id of a call of the @connections API, by path or by AWS's own host name."""
+    """API id, stage and connection id of a request to the @connections API, by path or by AWS's own host name."""
     by_host = re.match(r"([a-z0-9]+)\.execute-api\.", host)
     if raw_path.startswith(EXECUTE_API):
         segments = raw_path[len(EXECUTE_API) :].split("/", 3)
@@ -77,10 +77,10 @@ def connection_path(raw_path: str, host: str) -> tuple[str, str, str] | None:
 
 
 def with_reachable_endpoints(response: Response, path: str, port: int) -> Response:
-    """GetApi, GetApis, CreateApi and UpdateApi with an `apiEndpoint` that leads here.
+    """GetApi, GetApis, CreateApi and UpdateApi with an `apiEndpoint` on this port.
 
-    AWS's own form is `wss://{api}.execute-api.{region}.amazonaws.com`. Here it is `ws://127.0.0.1:{port}/_aws/…`, so that
-    a client builds its URLs from it as it does on AWS: the socket is `{endpoint}/{stage}`, the @connections API the
+    AWS's own form is `wss://{api}.execute-api.{region}.amazonaws.com`. Here it is `ws://127.0.0.1:{port}/_aws/…`, so
+    that a client builds its URLs from it as on AWS: the WebSocket is `{endpoint}/{stage}`, the @connections API the
     same with http for ws.
     """
     status, headers, body = response

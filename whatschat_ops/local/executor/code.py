@@ -1,7 +1,7 @@
 """Unpacked function code: one directory per code hash, shared by the pools that run it.
 
-Takes deployment packages (zip bytes) and gives directories. Mode bits and symbolic links are kept; a package that
-would write outside of its directory is refused.
+Takes deployment packages (zip bytes); gives directories. Mode bits and symbolic links are kept; a package that would
+write outside its directory is rejected.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from whatschat_ops.quotas import MAX_CODE_UNZIPPED_BYTES
 
 @dataclass(slots=True)
 class _Package:
-    """A package on disk, or on its way there."""
+    """A package on disk, or being unpacked."""
 
     unpacking: asyncio.Task[Path]
     users: int = 0
@@ -33,7 +33,7 @@ class _Package:
 
 
 class CodeStore:
-    """Unpacks each package once, and removes it when nobody has used it for a while."""
+    """Unpacks each package once, and deletes it when it has been unused for some time."""
 
     def __init__(self, directory: Path, clock: Callable[[], float]) -> None:
         self._directory = directory
@@ -42,10 +42,10 @@ class CodeStore:
         self._serial = itertools.count()
 
     async def acquire(self, code_sha256: str, code_zip: bytes) -> Path:
-        """The directory with the code; to be released. Raises CannotStart for a bad package."""
+        """The directory with the code; release it after use. Raises CannotStart for an invalid package."""
         package = self._packages.get(code_sha256)
         if package is None:
-            # Never the same name twice: the last directory of this hash may still be on its way out.
+            # Never the same name twice: the previous directory of this hash may still be being deleted.
             name = f"{hashlib.sha256(code_sha256.encode()).hexdigest()[:32]}-{next(self._serial)}"
             unpacking = asyncio.create_task(asyncio.to_thread(unpack, code_zip, self._directory / name))
             package = self._packages[code_sha256] = _Package(unpacking)
@@ -57,13 +57,13 @@ class CodeStore:
             raise
 
     def release(self, code_sha256: str) -> None:
-        """Give the directory back."""
+        """Release the directory."""
         package = self._packages[code_sha256]
         package.users -= 1
         package.unused_since = self._clock()
 
     async def sweep(self, unused_for_s: float) -> None:
-        """Remove what nobody has used for so long."""
+        """Delete packages that have been unused for that long."""
         now = self._clock()
         old = [
             sha
@@ -73,12 +73,12 @@ class CodeStore:
         for package in [self._packages.pop(sha) for sha in old]:
             await asyncio.wait([package.unpacking])
             if package.unpacking.exception() is None:
-                # What a straggler keeps open goes with the whole directory when the executor is closed.
+                # What a remaining process keeps open is deleted with the whole directory when the executor is closed.
                 await asyncio.to_thread(shutil.rmtree, package.unpacking.result(), ignore_errors=True)
 
 
 def unpack(code_zip: bytes, target: Path) -> Path:
-    """Unpack the zip into `target`, a new directory. Raises CannotStart, and leaves nothing, for a bad package."""
+    """Unpack the zip into `target`, a new directory. Raises CannotStart, and leaves nothing, for an invalid package."""
     target.mkdir(parents=True)
     try:
         with zipfile.ZipFile(io.BytesIO(code_zip)) as package:
@@ -126,7 +126,7 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def _inside(root: Path, path: Path, name: str) -> Path:
-    """`path`, if it is in `root` after following the links made so far."""
+    """`path`, if it is inside `root` after resolving the links created so far."""
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise _bad_package(f"'{name}' leads out of the package")
     return path

@@ -1,7 +1,7 @@
-"""The log stream of one worker: what Lambda writes and what the process prints, in their order.
+"""The log stream of one worker: the lines of Lambda and the output of the process, in order.
 
-It takes the beginnings and ends of invocations and reads the process's output itself. Everything goes to the
-`LogWriter` in one piece per invocation, but a long invocation's output is passed on while it runs (`pump`).
+It is told when invocations start and end, and reads the process's output itself. The `LogWriter` gets one batch per
+invocation, but the output of a long invocation is written while it runs (`pump`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from whatschat_ops.local.interfaces import LambdaFunction, LogWriter
 
 
 class ExecutionLog:
-    """Writes one worker's stream."""
+    """Writes the stream of one worker."""
 
     def __init__(self, logs: LogWriter, function: LambdaFunction) -> None:
         self._logs = logs
@@ -33,7 +33,7 @@ class ExecutionLog:
         self._add(log_lines.init_start_line(runtime_version))
 
     def init_ended(self, duration_ms: float, error_type: str | None = None) -> None:
-        """The process is ready, or will never be."""
+        """The init phase has ended: the process is ready, or failed."""
         output = self._read(flush=True)
         self._add(*output)
         self._init_messages = output
@@ -42,12 +42,12 @@ class ExecutionLog:
         self._write()
 
     def started(self, request_id: str) -> None:
-        """An invocation begins."""
+        """An invocation starts."""
         self._messages = []
         self._add(log_lines.start_line(request_id, self._function.version))
 
     def pump(self) -> None:
-        """Pass on what has been printed so far."""
+        """Write what has been printed so far."""
         self._add(*self._read(flush=False))
         self._write()
 
@@ -61,7 +61,9 @@ class ExecutionLog:
         failure: InvocationFailure | None = None,
         timeout_s: float | None = None,
     ) -> str:
-        """An invocation is over; its log tail. `failure` is the platform's, `timeout_s` is set when it was that."""
+        """An invocation has ended. Returns its log tail. `failure` is one of the platform; `timeout_s` is set for a
+        time-out.
+        """
         self._add(*self._read(flush=True))
         status = ""
         if timeout_s is not None:
@@ -74,14 +76,14 @@ class ExecutionLog:
         return log_lines.tail(self._messages)
 
     def refused(self, request_id: str, error_type: str, duration_ms: float) -> str:
-        """An invocation that failed because the init phase did; its log tail, with what init printed."""
+        """An invocation failed because the init phase did. Returns its log tail, with the output of the init phase."""
         self.started(request_id)
         self._add(*self._init_messages)
         self._report(request_id, duration_ms, 0, None, f"Status: error\tError Type: {error_type}")
         return log_lines.tail(self._messages)
 
     def close(self) -> None:
-        """Pass on the rest, and forget the process's output."""
+        """Write the rest, and close the process's output."""
         self._add(*self._read(flush=True))
         self._write()
         if self._output is not None:

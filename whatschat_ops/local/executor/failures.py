@@ -1,7 +1,7 @@
-"""What Lambda answers when it is not the handler that answers: error documents in AWS's words.
+"""Errors that Lambda itself returns instead of the handler: error documents with AWS's texts.
 
-Sources of the words: the open-source emulator of the Runtime API that AWS ships with its base images
-(aws/aws-lambda-runtime-interface-emulator) and the Lambda guide's page "troubleshooting-invocation".
+Sources of the texts: AWS's open-source emulator of the Runtime API (aws/aws-lambda-runtime-interface-emulator) and
+the Lambda guide's page "troubleshooting-invocation".
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class InvocationFailure:
-    """An error document that the platform, not the handler, is the author of."""
+    """An error document of the platform, not of the handler."""
 
     error_type: str
     message: str
-    """Without the "RequestId: … Error: " that some types begin with; see `document`."""
+    """Without the prefix "RequestId: … Error: " of some types; see `document`."""
     with_request_id: bool = False
 
     def text(self, request_id: str) -> str:
@@ -30,7 +30,7 @@ class InvocationFailure:
 
 
 class CannotStart(Exception):
-    """No worker can be started for the function. Never leaves this package: it becomes the invocation's error."""
+    """No worker can be started for the function. Stays inside this package: it becomes the error of the invocation."""
 
     def __init__(self, failure: InvocationFailure) -> None:
         super().__init__(failure.message)
@@ -45,7 +45,7 @@ def timed_out(timeout_s: float) -> InvocationFailure:
 
 
 def exited(return_code: int) -> InvocationFailure:
-    """The process ended without an answer. `return_code` is negative for a signal, as in `subprocess`."""
+    """The process exited without a response. `return_code` is negative for a signal, as in `subprocess`."""
     if return_code == 0:
         reason = "Runtime exited without providing a reason"
     elif return_code < 0:
@@ -56,7 +56,7 @@ def exited(return_code: int) -> InvocationFailure:
 
 
 def response_too_large(size_bytes: int, limit_bytes: int) -> InvocationFailure:
-    """The handler returned more than Lambda passes on."""
+    """The handler returned more than Lambda allows."""
     return InvocationFailure(
         "Function.ResponseSizeTooLarge",
         f"Response payload size ({size_bytes} bytes) exceeded maximum allowed payload size ({limit_bytes} bytes).",
@@ -72,6 +72,6 @@ def error_type_of(document: bytes) -> str:
 
 
 def _signal_name(number: int) -> str:
-    """Go's word for a signal, which is what Lambda prints: 9 is `killed`, 11 `segmentation fault`."""
+    """Go's name of a signal, which is what Lambda prints: 9 is `killed`, 11 `segmentation fault`."""
     description = signal.strsignal(number)
     return description.lower() if description else f"signal {number}"

@@ -11,9 +11,10 @@ from whatschat_ops.local.interfaces import InvocationResult, LambdaFunction
 
 
 class Invocation:
-    """An event for a function, and who waits for the answer.
+    """An event for a function, and the future of its result.
 
-    The caller may go away: an invocation that has not begun is then dropped, one that runs goes on to its end, as on AWS.
+    The caller may disconnect: an invocation that has not started is then dropped, a running one continues to its end,
+    as on AWS.
     """
 
     __slots__ = ("_on_finished", "answer", "function", "payload", "queued_at", "request_id")
@@ -34,7 +35,7 @@ class Invocation:
         self._on_finished = on_finished
 
     def event_headers(self) -> dict[str, str]:
-        """What the Runtime API says of the event; the deadline counts from now."""
+        """The headers of the event in the Runtime API; the deadline counts from now."""
         now_s, trace = time.time(), uuid.uuid4().hex
         deadline_ms = int((now_s + self.function.timeout_s) * 1000)
         return {
@@ -46,11 +47,11 @@ class Invocation:
 
     @property
     def abandoned(self) -> bool:
-        """Whether nobody waits any more."""
+        """Whether the caller no longer waits."""
         return self.answer.done()
 
     def finish(self, result: InvocationResult) -> None:
-        """Give the caller its answer."""
+        """Set the result."""
         if not self.answer.done():
             self.answer.set_result(result)
         self._on_finished(self.function)

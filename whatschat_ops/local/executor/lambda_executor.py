@@ -1,8 +1,8 @@
-"""The executor: finds or makes the pool of a function, and keeps the house clean.
+"""The executor: finds or creates the pool of a function, and removes what is no longer used.
 
-It takes functions and payloads and gives invocations. It bounds how many invocations of a function run at once (reserved
-concurrency is exact; without it invocations queue), ends idle workers, replaces the pool when code or configuration has
-changed, and owns one directory on disk. It must not decide what an invocation means.
+Takes functions and payloads; gives results. It limits how many invocations of a function run at once (reserved
+concurrency is exact; without it invocations queue), stops idle workers, replaces the pool when code or configuration
+has changed, and owns one directory on disk.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OWN_DIRECTORIES = ("code", "workers")
 
 
 class LambdaExecutor:
-    """Runs functions in warm worker processes. Lives in one event loop; see `interfaces.Executor`."""
+    """Runs functions in warm worker processes. Belongs to one event loop; see `interfaces.Executor`."""
 
     def __init__(
         self,
@@ -43,9 +43,10 @@ class LambdaExecutor:
         clock: Callable[[], float] = time.monotonic,
         python_modules: Mapping[str, str] | None = None,
     ) -> None:
-        """`endpoint_url` is where the functions' AWS clients go. `work_directory` is for this executor alone.
+        """`endpoint_url` is the endpoint of the functions' AWS clients. `work_directory` is used by this executor
+        only.
 
-        `python_modules` says where AWS's own Python modules lie on this machine (default: found).
+        `python_modules` are the directories of the modules of AWS's Python runtime on this machine (default: found).
         """
         self._endpoint_url = endpoint_url
         self._directory = work_directory
@@ -84,7 +85,7 @@ class LambdaExecutor:
         return await invocation.answer
 
     async def close(self) -> None:
-        """End every worker and remove every temporary file. Calls that wait are cancelled."""
+        """Stop every worker and delete every temporary file. Waiting invocations are cancelled."""
         if self._closed:
             return
         self._closed = True
@@ -98,7 +99,7 @@ class LambdaExecutor:
         await asyncio.to_thread(self._remove_directories)
 
     async def reap(self) -> None:
-        """End workers, and remove code, that nobody has used for `idle_timeout_s`. Runs by itself every so often."""
+        """Stop workers and delete code unused for `idle_timeout_s`. Called periodically."""
         for pool in (*self._pools.values(), *self._retired):
             pool.reap(self._idle_timeout_s)
         self._pools = {key: pool for key, pool in self._pools.items() if not pool.empty}
@@ -106,7 +107,7 @@ class LambdaExecutor:
         await self._code.sweep(self._idle_timeout_s)
 
     def worker_count(self) -> int:
-        """How many worker processes there are."""
+        """The number of worker processes."""
         return sum(pool.worker_count for pool in (*self._pools.values(), *self._retired))
 
     def _admit(self, arn: str, function: LambdaFunction) -> None:

@@ -1,8 +1,8 @@
-"""The file that a worker's stdout and stderr go to.
+"""The file for a worker's stdout and stderr.
 
-A file rather than a pipe: what a handler printed is in it before its answer is in our socket, so the log of an
-invocation is complete the moment it ends, without waiting, without waking the event loop for each line, and in the
-same way on every system. The file has no name on POSIX, so not even kill -9 leaves it behind.
+A file rather than a pipe: the output of a handler is in it before its response is in our socket, so the log of an
+invocation is complete when it ends, without waiting, without waking the event loop for each line, and in the same way
+on every system. The file has no name on POSIX, so that not even kill -9 leaves it behind.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import os
 from pathlib import Path
 
 READ_LIMIT_BYTES = 4 * 1024 * 1024
-"""Most that one reading takes; a handler that prints faster loses what is above."""
+"""The most that one read returns; a handler that prints faster loses the excess."""
 
 TRUNCATE_ABOVE_BYTES = 1024 * 1024
 
 
 class LogFile:
-    """Collects a process's output and gives it back line by line."""
+    """Collects a process's output and returns it line by line."""
 
     def __init__(self, path: Path) -> None:
         """`path` must not exist."""
@@ -33,13 +33,13 @@ class LogFile:
 
     @property
     def write_fd(self) -> int:
-        """The descriptor to give to the process as stdout and stderr."""
+        """The descriptor for the process's stdout and stderr."""
         if self._write_fd is None:
             raise ValueError("the process has been started already")
         return self._write_fd
 
     def close_write_end(self) -> None:
-        """To call when the process has its own copy."""
+        """Call this when the process has its own copy."""
         if self._write_fd is not None:
             os.close(self._write_fd)
             self._write_fd = None
@@ -47,7 +47,7 @@ class LogFile:
     def read_messages(self, *, flush: bool) -> list[str]:
         """The lines written since the last call, each with its newline. With `flush` also an unfinished one.
 
-        The runtime clients write a carriage return where a message of several lines goes on; it becomes a newline.
+        The runtime clients write a carriage return for a line break inside a message; it becomes a newline.
         """
         data = self._partial + self._read()
         self._partial = b""
@@ -83,13 +83,13 @@ class LogFile:
         )
 
     def _truncate(self, fd: int) -> None:
-        """Start the file again. The process appends, so its next line lands at the new beginning."""
+        """Truncate the file. The process appends, so its next line is written at the new start."""
         os.ftruncate(fd, 0)
         os.lseek(fd, 0, os.SEEK_SET)
         self._position = 0
 
     def close(self) -> None:
-        """Forget the file."""
+        """Close the file."""
         self.close_write_end()
         if self._read_fd is not None:
             os.close(self._read_fd)

@@ -1,4 +1,4 @@
-"""The lines Lambda itself writes into a function's log, in the text format. Pure functions.
+"""The lines that Lambda itself writes to a function's log, in the text format. Pure functions.
 
 Format: Lambda guide, "monitoring-cloudwatchlogs" (REPORT) and "telemetry-schema-reference" (Status, Error Type).
 Billed Duration includes the init phase, as for all functions since August 2025.
@@ -22,7 +22,7 @@ def stream_name(version: str, now: datetime) -> str:
 
 
 def init_start_line(runtime_version: str) -> str:
-    """First line of a worker; says which interpreter really runs the function."""
+    """The first line of a worker, with the interpreter that actually runs the function."""
     return f"INIT_START Runtime Version: {runtime_version}\n"
 
 
@@ -37,7 +37,7 @@ def start_line(request_id: str, version: str) -> str:
 
 
 def end_line(request_id: str) -> str:
-    """Last line of an invocation but for the report."""
+    """The last line of an invocation before its report."""
     return f"END RequestId: {request_id}\n"
 
 
@@ -50,7 +50,7 @@ def report_line(
     init_duration_ms: float | None = None,
     status: str = "",
 ) -> str:
-    """What the invocation cost. `status` is empty, or for example `Status: timeout`."""
+    """The figures of the invocation. `status` is empty, or for example `Status: timeout`."""
     billed_ms = math.ceil(duration_ms + (init_duration_ms or 0.0))
     fields = [
         f"REPORT RequestId: {request_id}",
@@ -67,7 +67,7 @@ def report_line(
 
 
 def timed_out_line(request_id: str, timeout_s: float, now: datetime) -> str:
-    """Written when the function ran into its timeout."""
+    """Written when the function timed out."""
     stamp = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return f"{stamp} {request_id} Task timed out after {timeout_s:.2f} seconds\n\n"
 

@@ -1,10 +1,10 @@
-"""The workers of one function: who runs the next invocation, when to start one more, when to let one go.
+"""The workers of one function: which one runs the next invocation, when to start another, when to stop one.
 
-It takes invocations and gives each to a worker, first come first served; the worker that was used last is used first, so
-that the others can be let go. A worker costs a tenth of a second of processor time to start and an invocation about a
-thousandth, so a waiting invocation gets a new worker only when it has waited a while *and* another process would help:
-when there are fewer workers than processors, or when all of them have been busy for a while, which means that their
-handlers wait for something.
+Invocations are served first come, first served; the most recently used worker is used first, so that the others
+become idle and can be stopped. Starting a worker costs a tenth of a second of processor time, an invocation about a
+thousandth, so a waiting invocation gets a new worker only when it has waited for some time *and* another process
+would help: when there are fewer workers than processors, or when all of them have been busy for some time, which
+means that their handlers wait for something.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from whatschat_ops.local.interfaces import InvocationThrottled, LambdaFunction
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """How a pool may grow."""
+    """The limits of a pool."""
 
     max_workers: int
     max_waiting: int
-    """Calls above this number that wait are refused."""
+    """More waiting invocations than this are throttled."""
     processors: int
     spawn_after_s: float = 0.02
 
 
 class PoolWorker(Protocol):
-    """What a pool needs of a worker; `worker.Worker` is the one there is."""
+    """What a pool needs of a worker; implemented by `worker.Worker`."""
 
     idle_since: float
     was_ready: bool
-    life: asyncio.Task[None]
+    lifecycle: asyncio.Task[None]
 
     @property
     def waiting(self) -> bool: ...
@@ -48,7 +48,7 @@ class PoolWorker(Protocol):
 
 
 class Pool:
-    """The workers of one configuration of one version of a function."""
+    """The workers for one configuration of one version of a function."""
 
     def __init__(
         self,
@@ -70,18 +70,18 @@ class Pool:
 
     @property
     def worker_count(self) -> int:
-        """Workers that are alive or about to be."""
+        """Workers that are running or starting."""
         return len(self._workers)
 
     @property
     def empty(self) -> bool:
-        """Whether the pool can be forgotten."""
+        """Whether the pool can be removed."""
         return not self._workers and not self._waiting
 
     def serves(self, function: LambdaFunction) -> bool:
-        """Whether a worker started for this pool's function can run that one.
+        """Whether the workers of this pool can run that function.
 
-        Arn (the qualifier may be an alias) and timeout are not the worker's business.
+        A different ARN (the qualifier may be an alias) or timeout makes no difference to a worker.
         """
         own = self._function
         return own is function or (
@@ -95,10 +95,10 @@ class Pool:
         )
 
     def submit(self, invocation: Invocation) -> None:
-        """Run the invocation as soon as possible. Raises InvocationThrottled when too many wait already."""
+        """Run the invocation as soon as possible. Raises InvocationThrottled when too many are waiting."""
         while self._idle:
             worker = self._idle.pop()
-            if worker.waiting:  # else its process is dying, which it will tell
+            if worker.waiting:  # else its process is exiting, and `worker_ended` follows
                 worker.run(invocation)
                 return
         if len(self._waiting) >= self._limits.max_waiting:
@@ -112,20 +112,20 @@ class Pool:
             self._start_worker()
 
     def reap(self, idle_timeout_s: float) -> None:
-        """End the workers that have had nothing to do for so long."""
+        """Stop workers that have been idle for that long."""
         oldest = self._clock() - idle_timeout_s
         for worker in [worker for worker in self._idle if worker.idle_since <= oldest]:
             self._idle.remove(worker)
             worker.stop()
 
     def retire(self) -> None:
-        """Serve the invocations that are here already, and end."""
+        """Finish the submitted invocations, and end."""
         self._retired = True
         while self._idle:
             self._idle.pop().stop()
 
     async def close(self) -> None:
-        """Drop waiting invocations, end all workers and wait for it."""
+        """Drop the waiting invocations, stop all workers and wait for them."""
         self._retired = True
         while self._waiting:
             self._waiting.popleft().drop()
@@ -134,9 +134,9 @@ class Pool:
         workers = tuple(self._workers)
         for worker in workers:
             worker.stop()
-        await asyncio.gather(*(worker.life for worker in workers))
+        await asyncio.gather(*(worker.lifecycle for worker in workers))
 
-    # What workers say (WorkerOwner).
+    # Called by workers (WorkerOwner).
 
     def worker_ready(self, worker: PoolWorker) -> None:
         invocation = self._next_invocation()
@@ -155,13 +155,13 @@ class Pool:
         if self._workers:
             return
         if worker.failed_to_start:
-            # Nobody is left who could do better: the next one would most likely fail in the same way.
+            # No worker is left, and another one would most likely fail in the same way.
             while (invocation := self._next_invocation()) is not None:
                 worker.refuse(invocation)
         elif self._waiting:
             self._start_worker()
 
-    # Growth.
+    # Growth
 
     def _start_worker(self) -> None:
         self._workers.add(self._start(self))
@@ -192,7 +192,7 @@ class Pool:
         limits = self._limits
         ready = [worker for worker in self._workers if worker.was_ready]
         starting = len(self._workers) - len(ready)
-        # One worker that is starting already serves one waiting invocation.
+        # A worker that is starting serves one waiting invocation.
         if waited_s < limits.spawn_after_s or starting >= min(limits.processors, len(self._waiting)):
             return False
         if len(self._workers) >= limits.max_workers:

@@ -1,4 +1,4 @@
-"""A worker's operating system process: start, kill with all it started, wait, and how much memory it took."""
+"""The operating system process of a worker: start, kill with its children, wait, and measure its memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 MEASURE_INTERVAL_S = 0.1
-"""Looking at a process's memory costs a tenth of a short call."""
+"""Reading the memory of a process costs a tenth of a short invocation."""
 
 _BYTES_PER_MB = 1024 * 1024
 
@@ -37,7 +37,7 @@ class WorkerProcess:
         stdin_fd: int,
         output_fd: int,
     ) -> WorkerProcess:
-        """Start it, in a session of its own on POSIX, so that Ctrl-C does not reach it. Raises OSError."""
+        """Start it, in its own session on POSIX, so that Ctrl-C does not reach it. Raises OSError."""
         process = await asyncio.create_subprocess_exec(
             *command,
             env=environment,
@@ -55,10 +55,10 @@ class WorkerProcess:
         return self._process.pid
 
     def kill(self) -> None:
-        """End it and its children at once."""
+        """Kill it and its children."""
         if self._process.returncode is not None:
             return
-        # Of a process that has ended but was not waited for yet, macOS says EPERM.
+        # macOS returns EPERM for a process that has exited and was not waited for.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.name == "posix":
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -70,11 +70,11 @@ class WorkerProcess:
         return await self._process.wait()
 
     def max_memory_used_mb(self) -> int:
-        """The largest resident size seen when this was asked, in MB. Looks at most every so often."""
+        """The largest resident size measured so far, in MB. Measures at most once per interval."""
         now = time.monotonic()
         if now - self._measured_at >= MEASURE_INTERVAL_S:
             self._measured_at = now
-            with contextlib.suppress(psutil.Error):  # it has ended: what was seen before is the answer
+            with contextlib.suppress(psutil.Error):  # it has exited: the last measurement counts
                 self._statistics = self._statistics or psutil.Process(self._process.pid)
                 self._max_rss_bytes = max(self._max_rss_bytes, self._statistics.memory_info().rss)
         return self._max_rss_bytes // _BYTES_PER_MB

@@ -1,7 +1,7 @@
-"""A stand-in for awslambdaric's native module `runtime_client`, which has wheels for Linux only.
+"""A replacement for awslambdaric's native module `runtime_client`, which has wheels for Linux only.
 
-The four functions and what they give and raise are those of the native module. Runs in the worker; imports only
-the standard library.
+Its four functions take, return and raise the same as those of the native module. Runs in the worker; imports only the
+standard library.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _clients: list[_Client] = []
 
 
 def initialize_client(user_agent: str) -> None:
-    """To be called once, before the others."""
+    """Must be called once, before the others."""
     _clients[:] = [_Client(user_agent)]
 
 
@@ -67,7 +67,7 @@ def next() -> tuple[bytes, dict[str, Any]]:  # the native module's name
 def post_invocation_result(
     request_id: str, result: bytes, content_type: str, invocation_id: str | None = None
 ) -> None:
-    """Send the handler's answer."""
+    """Send the handler's response."""
     headers = {"Content-Type": content_type, **_invocation_header(invocation_id)}
     _post(f"{_INVOCATION}/{request_id}/response", result, headers, "Failed to post invocation response")
 

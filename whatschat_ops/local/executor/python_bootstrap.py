@@ -1,8 +1,8 @@
-"""Starts a Python function the way AWS's runtime does. Runs in the worker, as `python -I -S python_bootstrap.py`.
+"""Starts a Python function as AWS's runtime does. Runs in the worker, as `python -I -S python_bootstrap.py`.
 
 Arguments: the handler, and a JSON object {module: directory}. Only the standard library, the function's own code and
-those modules can be imported; anything else that happens to be installed on the machine cannot, as on AWS. AWS's own
-runtime client then serves the function. Imports nothing of this package, as it is not on the path.
+those modules can be imported, and nothing else that is installed on the machine, as on AWS. AWS's own runtime client
+then serves the function. Imports nothing of this package, which is not on the path.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PURE_CLIENT = __file__.replace("python_bootstrap.py", "pure_runtime_client.py")
 
 
 class RuntimeModules:
-    """Finds the modules that AWS's runtime brings, after the function's own code has been searched."""
+    """Finds the modules of AWS's runtime, after the function's own code."""
 
     def __init__(self, directories: dict[str, str]) -> None:
         self._directories = directories
@@ -29,13 +29,13 @@ class RuntimeModules:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """importlib's question; submodules are found by their package's own path."""
+        """Called by importlib; submodules are found by their package's own path."""
         directory = self._directories.get(fullname) if path is None else None
         return None if directory is None else PathFinder.find_spec(fullname, [directory], target)
 
 
 def end_with_parent() -> None:
-    """Kill this process, and what it started, when the executor's end of stdin closes. Handlers read /dev/null."""
+    """Kill this process and its children when the executor's end of stdin closes. Handlers read /dev/null."""
     lifeline = os.dup(0)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -53,7 +53,7 @@ def _wait_for_end(lifeline: int) -> None:
 
 
 def load_runtime_client() -> None:
-    """Import AWS's native client, or put the pure Python one in its place where there is none (macOS, Windows)."""
+    """Import AWS's native client, or replace it by the pure Python one where there is none (macOS, Windows)."""
     try:
         import runtime_client  # noqa: F401
     except ImportError:

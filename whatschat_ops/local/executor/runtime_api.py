@@ -25,13 +25,13 @@ _ACCEPTED = b'{"status":"OK"}\n'
 
 
 class RuntimeOwner(Protocol):
-    """What a worker does when its process calls the Runtime API."""
+    """Called when the process of a worker uses the Runtime API."""
 
     def on_next(self, connection: RuntimeConnection) -> None:
-        """The process waits for an event, to be sent with `connection.send_event`."""
+        """The process waits for an event; send it with `connection.send_event`."""
 
     def on_response(self, request_id: str, body: bytes, size_bytes: int) -> None:
-        """The handler returned. `body` is cut when `size_bytes` is above MAX_RESPONSE_BYTES."""
+        """The handler returned. `body` is truncated when `size_bytes` is above MAX_RESPONSE_BYTES."""
 
     def on_error(self, request_id: str, body: bytes) -> None:
         """The handler raised."""
@@ -40,7 +40,7 @@ class RuntimeOwner(Protocol):
         """The function could not be loaded."""
 
     def on_connection_lost(self, connection: RuntimeConnection) -> None:
-        """The connection is gone; nothing can be sent on it any more."""
+        """The connection was closed; nothing can be sent on it."""
 
 
 class RuntimeConnection(asyncio.Protocol):
@@ -74,15 +74,15 @@ class RuntimeConnection(asyncio.Protocol):
             self._handle()
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Close the connection."""
         if self._transport is not None:
             self._transport.close()
 
     def send_event(self, headers: Mapping[str, str], payload: bytes) -> None:
-        """Answer the long poll."""
+        """Respond to the long poll."""
         self._reply(200, payload, headers)
 
-    # The names below are httptools'.
+    # These names are those of httptools.
 
     def on_message_begin(self) -> None:
         self._url = b""
@@ -103,7 +103,7 @@ class RuntimeConnection(asyncio.Protocol):
         self._size_bytes += len(body)
 
     def on_message_complete(self) -> None:
-        # Handled when the parser is left: it would take our exceptions for its own. Runtime clients do not pipeline.
+        # Handled after the parser has returned: it would treat our exceptions as its own. Runtime clients do not pipeline.
         self._complete = True
 
     def _handle(self) -> None:
@@ -114,7 +114,7 @@ class RuntimeConnection(asyncio.Protocol):
         self._reply(self._accept(path, b"".join(self._body)), _ACCEPTED)
 
     def _accept(self, path: str, body: bytes) -> int:
-        """Pass a POST on; the status to answer with."""
+        """Dispatch a POST; returns the status of the response."""
         match path.split("/"):
             case ["", "invocation", request_id, "response"]:
                 self._owner.on_response(request_id, body, self._size_bytes)

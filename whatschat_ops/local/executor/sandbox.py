@@ -1,7 +1,7 @@
-"""What a worker process is started with: command, environment and directories, made from nothing.
+"""How a worker process is started: command, environment and directories.
 
-Takes a `LambdaFunction` and the directory of its code. Nothing of the environment of this process is passed on, and
-neither is the user's home directory: a handler must not find the developer's `~/.aws`.
+Takes a `LambdaFunction` and the directory of its code. Nothing is inherited from the environment of this process, and
+HOME is not the user's home directory: a handler must not find the developer's `~/.aws`.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ PYTHON_RUNTIME_MODULES = (
     "snapshot_restore_py",
     "urllib3",
 )
-"""Top-level modules beside the standard library that AWS's Python runtimes bring."""
+"""Top-level modules of AWS's Python runtimes besides the standard library."""
 
 _HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """All that is needed to start one more worker of a function."""
+    """Everything needed to start another worker of a function."""
 
     function: LambdaFunction
     command: tuple[str, ...]
@@ -51,7 +51,7 @@ class Launch:
 
 @cache
 def host_python_modules() -> dict[str, str]:
-    """Runtime module -> the directory it lies in on this machine. `runtime_client` is native and may be missing."""
+    """Runtime module -> its directory on this machine. `runtime_client` is native and may be missing."""
     found = {}
     for name in PYTHON_RUNTIME_MODULES:
         spec = importlib.util.find_spec(name)
@@ -94,10 +94,10 @@ def _cannot_run(reason: str) -> CannotStart:
 
 
 def environment(launch: Launch, home: Path, runtime_api: str, log_stream: str) -> dict[str, str]:
-    """The worker's whole environment. The function's variables win over defaults, never over reserved names.
+    """The complete environment of a worker. The function's variables override defaults, never reserved names.
 
-    Names: Lambda guide, "configuration-envvars-runtime". HOME and TMPDIR are ours: they point at a directory that
-    goes when the worker goes.
+    Names: Lambda guide, "configuration-envvars-runtime". HOME and TMPDIR are a directory that is deleted with the
+    worker.
     """
     function = launch.function
     return {
@@ -126,7 +126,7 @@ def environment(launch: Launch, home: Path, runtime_api: str, log_stream: str) -
 
 
 def _host_necessities() -> dict[str, str]:
-    """What a process cannot run without on this system."""
+    """The variables without which no process runs on this system."""
     if os.name != "nt":
         return {"PATH": "/usr/local/bin:/usr/bin:/bin"}
     root = os.environ.get("SYSTEMROOT", r"C:\Windows")

@@ -1,8 +1,8 @@
 """One worker: a process that runs one function, its Runtime API port, its log stream.
 
-It takes one `Invocation` at a time and answers it whatever becomes of the process. Its life: starting → ready ⇄ busy →
-ended. It tells its `WorkerOwner` when it is ready for an invocation and when it has ended; which invocation comes next, and how
-many workers there are, is the owner's business.
+It runs one `Invocation` at a time and finishes it even if the process dies. Its states: starting → ready ⇄ busy →
+ended. It notifies its `WorkerOwner` when it is ready for an invocation and when it has ended; the owner decides which
+invocation is next, and how many workers there are.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from whatschat_ops.local.interfaces import InvocationResult, LambdaFunction, Log
 from whatschat_ops.quotas import MAX_INIT_S, MAX_RESPONSE_BYTES
 
 LOG_INTERVAL_S = 0.5
-"""How often the output of a long invocation is passed on."""
+"""How often the output of a long invocation is written."""
 
 
 class WorkerOwner(Protocol):
-    """Whom a worker tells."""
+    """Notified by a worker."""
 
     def worker_ready(self, worker: Worker) -> None:
-        """The worker waits for an invocation."""
+        """The worker is ready for an invocation."""
 
     def worker_ended(self, worker: Worker) -> None:
-        """The process is gone; an invocation it had has been answered."""
+        """The process has ended; its invocation has a result."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSeat:
-    """What a worker needs of the executor."""
+    """What a worker needs from the executor."""
 
     logs: LogWriter
     directory: Path
@@ -52,7 +52,7 @@ class WorkerSeat:
     launch: Callable[[LambdaFunction], Awaitable[Launch]]
     """Prepares the code. Raises CannotStart."""
     release: Callable[[LambdaFunction], None]
-    """Gives the code back; called once for each `launch` that did not raise."""
+    """Releases the code; called once for each `launch` that did not raise."""
 
 
 class Worker:
@@ -79,8 +79,8 @@ class Worker:
         self.was_ready = False
         self.idle_since = 0.0
         self._log = ExecutionLog(seat.logs, function)
-        self.life = asyncio.create_task(self._live())
-        """Ends when the process and everything made for it are gone."""
+        self.lifecycle = asyncio.create_task(self._run_lifecycle())
+        """Ends when the process and all its files are gone."""
 
     @property
     def failed_to_start(self) -> bool:
@@ -93,13 +93,13 @@ class Worker:
         return self._waiting_connection is not None
 
     def busy_for_s(self) -> float:
-        """How long the present invocation has been running; 0 when there is none."""
+        """How long the current invocation has been running; 0 if there is none."""
         return 0.0 if self._invocation is None else self._loop.time() - self._began
 
-    # What the owner says.
+    # Called by the owner.
 
     def run(self, invocation: Invocation) -> None:
-        """Give the waiting process an event."""
+        """Send an event to the waiting process."""
         connection, self._waiting_connection = self._waiting_connection, None
         if connection is None:
             raise RuntimeError("the worker is not waiting for an invocation")
@@ -110,7 +110,7 @@ class Worker:
         connection.send_event(invocation.event_headers(), invocation.payload)
 
     def refuse(self, invocation: Invocation) -> None:
-        """Answer an invocation with the reason why this worker never became ready."""
+        """Fail an invocation with the reason why this worker never became ready."""
         if self._init_error is None:
             raise RuntimeError("the worker did start")
         duration_ms = self._init_failed_after_ms
@@ -121,12 +121,12 @@ class Worker:
         )
 
     def stop(self) -> None:
-        """End the process."""
+        """Stop the process."""
         self._stopping = True
         if self._process is not None:
             self._process.kill()
 
-    # What the process says (RuntimeOwner).
+    # Called by the process (RuntimeOwner).
 
     def on_next(self, connection: RuntimeConnection) -> None:
         self._connections.add(connection)
@@ -163,9 +163,9 @@ class Worker:
         if self._waiting_connection is connection:
             self._waiting_connection = None
 
-    # Its life.
+    # Lifecycle
 
-    async def _live(self) -> None:
+    async def _run_lifecycle(self) -> None:
         try:
             await self._run_process()
         except CannotStart as problem:
@@ -177,7 +177,7 @@ class Worker:
             if self._timer is not None:
                 self._timer.cancel()
             self._log.close()
-            # What a straggler keeps alive goes with the whole directory when the executor is closed.
+            # What a remaining process keeps open is deleted with the whole directory when the executor is closed.
             await asyncio.to_thread(shutil.rmtree, self._home, ignore_errors=True)
             self._owner.worker_ended(self)
 
@@ -231,7 +231,7 @@ class Worker:
         self._init_failed_after_ms = self._elapsed_ms()
         self._log.init_ended(self._init_failed_after_ms, error_type)
 
-    # Time.
+    # Deadlines
 
     def _elapsed_ms(self) -> float:
         return (self._loop.time() - self._began) * 1000
@@ -241,7 +241,7 @@ class Worker:
         self._arm(self._deadline)
 
     def _arm(self, deadline: float) -> None:
-        """Keep one timer, which looks at the deadline when it fires: invocations are much shorter than its interval."""
+        """Keep one timer, which checks the deadline when it fires: invocations are much shorter than its interval."""
         when = min(self._loop.time() + LOG_INTERVAL_S, deadline)
         if self._timer is not None:
             if self._timer.when() <= when:
@@ -269,7 +269,7 @@ class Worker:
             self._init_failed(failure.error_type, failure.document)
         self.stop()
 
-    # The end of an invocation.
+    # The end of an invocation
 
     def _fail(self, failure: InvocationFailure, timeout_s: float | None = None) -> None:
         if self._invocation is not None:

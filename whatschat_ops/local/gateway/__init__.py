@@ -1,9 +1,9 @@
-"""API Gateway's WebSocket data plane and its @connections API, behaving as AWS does.
+"""API Gateway's WebSocket data plane and its @connections API, with the behaviour of AWS.
 
     uvicorn.Config(app, http=HttpProtocol, ws=websocket_protocol(gateway))
 
 `Gateway` needs a control plane (APIs, permissions, logs, metrics) and an executor (functions); see
-`whatschat_ops.local.interfaces`. What AWS does not document is an assumption stated in the module that makes it.
+`whatschat_ops.local.interfaces`. Where AWS documents nothing, the module concerned states its assumption.
 """
 
 from whatschat_ops.local.gateway.gateway import Gateway

@@ -1,4 +1,4 @@
-"""Access logs: a stage's format filled in with `$context` variables, one line per exchange.
+"""Access logs: a stage's log format with its `$context` variables filled in, one line per exchange.
 
 The variables are those of websocket-api-logging; an unknown or absent one is "-".
 """
@@ -18,12 +18,12 @@ ABSENT = "-"
 
 
 def render(log_format: str, variables: Mapping[str, Any]) -> str:
-    """The line."""
+    """The log line."""
     return _VARIABLE.sub(lambda match: _text(variables, match.group(1)), log_format)
 
 
 def write(log_writer: LogWriter, exchange: Exchange) -> None:
-    """Log the exchange, if its stage has an access log."""
+    """Write the access log line of the exchange, if its stage has an access log."""
     stage = exchange.stage
     if not stage.access_log_format or not stage.access_log_group_arn:
         return

@@ -1,8 +1,8 @@
-"""The handshake: which API and stage, may this client come in, and what does `$connect` say.
+"""The handshake: find the API and the stage, authorize the client, invoke `$connect`.
 
-The client waits until `$connect` has run. A 2xx lets it in; any other status is the status it sees. The function's
-body is not passed on (assumption; clients see a message of API Gateway's). CUSTOM authorizers are not run: such a
-`$connect` is refused with 500, never let through.
+The client waits until `$connect` has returned. A 2xx status accepts the connection; any other status is the status of
+the handshake. The function's body is not passed on (assumption; clients see a message of API Gateway). CUSTOM
+authorizers are not supported: such a `$connect` is rejected with 500, never accepted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from whatschat_ops.local.gateway.answers import http_answer
 from whatschat_ops.local.gateway.connection import GatewayConnection, new_id
 from whatschat_ops.local.gateway.data_plane import DataPlane
 from whatschat_ops.local.gateway.events import connect_event, request_context
@@ -23,6 +22,7 @@ from whatschat_ops.local.gateway.exchange import (
 )
 from whatschat_ops.local.gateway.handshake import Handshake
 from whatschat_ops.local.gateway.integration import IntegrationCall
+from whatschat_ops.local.gateway.responses import http_response
 from whatschat_ops.local.interfaces import HttpResponse, Route, Stage, WebSocketApi
 from whatschat_ops.quotas import MAX_URL_CHARACTERS
 
@@ -38,18 +38,18 @@ ERROR_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """A handshake that was accepted, and the subprotocol the function chose."""
+    """An accepted handshake, and the subprotocol that the function selected."""
 
     connection: GatewayConnection
     subprotocol: str | None = None
 
 
 async def connect(plane: DataPlane, handshake: Handshake) -> Acceptance | HttpResponse:
-    """Decide on a handshake; `$connect` has run when this returns. An `HttpResponse` is a refusal."""
+    """Handle a handshake; `$connect` has returned when this does. An `HttpResponse` is a rejection."""
     if len(handshake.target) > MAX_URL_CHARACTERS:
         return refusal(
             403
-        )  # AWS states the limit but not the answer; like any handshake that reaches no route
+        )  # AWS documents the limit but not the status; 403 as for any handshake that reaches no route
     if not plane.throttles.admit_connection(plane.clock()):
         return refusal(429)
     address = handshake.address()
@@ -63,12 +63,12 @@ async def connect(plane: DataPlane, handshake: Handshake) -> Acceptance | HttpRe
 
 
 def refusal(status: int, message: str | None = None) -> HttpResponse:
-    """API Gateway's answer with that status."""
-    return http_answer(status, message or _message(status), ERROR_TYPES.get(status))
+    """API Gateway's response with that status."""
+    return http_response(status, message or _message(status), ERROR_TYPES.get(status))
 
 
 def _message(status: int) -> str:
-    """API Gateway's words: "Internal server error" for all of 5xx, the status's name otherwise."""
+    """API Gateway's text: "Internal server error" for every 5xx, else the name of the status."""
     if status >= 500:
         return "Internal server error"
     try:
@@ -108,7 +108,7 @@ async def _decide(plane: DataPlane, exchange: Exchange, handshake: Handshake) ->
 
 
 def _gate(plane: DataPlane, exchange: Exchange, handshake: Handshake) -> GatewayError | None:
-    """Throttling and authorization, before any function runs."""
+    """Throttling and authorization, before any function is invoked."""
     now = plane.clock()
     if not plane.throttles.admit(exchange.api.id, exchange.stage, "$connect", now):
         return TOO_MANY_REQUESTS

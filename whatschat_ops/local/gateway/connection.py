@@ -1,4 +1,4 @@
-"""An open WebSocket as the gateway knows it, and the table of all of them."""
+"""An open WebSocket connection of the gateway, and the table of all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 SEND_BUFFER_LIMIT_BYTES = 1024 * 1024
-"""Unread bytes of one client after which @connections answers LimitExceededException (our figure; AWS names none)."""
+"""Unsent bytes of a client above which @connections responds with LimitExceededException (our value; AWS documents
+none).
+"""
 ID_SIZE_BYTES = 11
 
 
@@ -22,11 +24,11 @@ class Wire(Protocol):
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """Start the closing handshake; the gateway is told at once that the connection has ended."""
+        """Start the closing handshake; the gateway is notified at once that the connection has ended."""
         ...
 
     def unsent_bytes(self) -> int:
-        """How much of what was sent still waits for the client to read."""
+        """Bytes that were sent and that the client has not read yet."""
         ...
 
 
@@ -45,7 +47,7 @@ class GatewayConnection:
     wire: Wire | None = None
 
     def has_full_buffer(self) -> bool:
-        """Whether the client reads too slowly for another message."""
+        """Whether the client reads too slowly to be sent another message."""
         return self.wire is not None and self.wire.unsent_bytes() > SEND_BUFFER_LIMIT_BYTES
 
     def send(self, data: bytes, now: float) -> None:
@@ -55,13 +57,13 @@ class GatewayConnection:
             self.wire.send_text(data)
 
     def close(self, code: int, reason: str) -> None:
-        """Close with that code."""
+        """Close the connection with that code."""
         if self.wire is not None:
             self.wire.close(code, reason)
 
 
 class Connections:
-    """The open connections by id. A connection still in its handshake is not among them."""
+    """The open connections by id. A connection in its handshake is not among them."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, GatewayConnection] = {}
@@ -73,11 +75,11 @@ class Connections:
         return iter(list(self._by_id.values()))
 
     def add(self, connection: GatewayConnection) -> None:
-        """Make it reachable."""
+        """Add a connection."""
         self._by_id[connection.id] = connection
 
     def remove(self, connection: GatewayConnection) -> bool:
-        """Forget it; False if that was done before."""
+        """Remove a connection; False if it was not there."""
         return self._by_id.pop(connection.id, None) is not None
 
     def find(self, connection_id: str, api_id: str, stage: str) -> GatewayConnection | None:
@@ -89,15 +91,15 @@ class Connections:
 
 
 def new_id() -> str:
-    """An id as AWS makes them for connections, requests and messages, such as `R0oXAdfD0kwCH6w=`."""
+    """An id in the format of AWS's connection, request and message ids, such as `R0oXAdfD0kwCH6w=`."""
     return base64.urlsafe_b64encode(os.urandom(ID_SIZE_BYTES)).decode("ascii")
 
 
 def is_well_formed_id(text: str) -> bool:
     """Whether the text can be a connection id: URL-safe base64 with its padding.
 
-    AWS answers 400 to an id it cannot read and 410 to one it does not know; where it draws the line is not
-    documented, so only what is no base64 at all, or too short to be an id, is malformed here.
+    AWS responds with 400 to a malformed id and with 410 to an unknown one; the boundary is not documented, so only
+    what is not base64, or too short to be an id, is malformed here.
     """
     try:
         decoded = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)

@@ -1,4 +1,4 @@
-"""What connecting, messaging and disconnecting share: where APIs are, how functions are called, and what is counted."""
+"""What connecting, messaging and disconnecting share: finding APIs, invoking functions, counting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from whatschat_ops.local.interfaces import ControlPlane, Route, Stage, WebSocket
 
 @dataclass(frozen=True, slots=True)
 class DataPlane:
-    """The gateway's surroundings. `clock` gives epoch seconds."""
+    """The dependencies of the gateway. `clock` gives epoch seconds."""
 
     control_plane: ControlPlane
     integrations: Integrations
@@ -25,13 +25,13 @@ class DataPlane:
     clock: Callable[[], float]
 
     async def find_stage(self, api_id: str, stage_name: str) -> tuple[WebSocketApi, Stage] | None:
-        """The API and its stage, as they are now; None if either does not exist."""
+        """The current API and stage; None if either does not exist."""
         api = await self.control_plane.websocket_api(api_id)
         stage = None if api is None else api.stages.get(stage_name)
         return None if api is None or stage is None else (api, stage)
 
     async def call(self, exchange: Exchange, route: Route, event: Event) -> IntegrationCall:
-        """Call the route's integration and count what came of it."""
+        """Call the route's integration and count its outcome."""
         call = await self.integrations.call(route, exchange.source_arn, event)
         exchange.call = call
         if call.reached_integration:

@@ -1,7 +1,8 @@
 """The Lambda proxy events of a WebSocket API, key for key as AWS sends them.
 
-Shapes follow captured events: CONNECT and DISCONNECT carry headers, MESSAGE carries a body and no headers, and an
-empty query or a missing User-Agent leaves its key out. X-Forwarded-Proto and -Port say what is true here (http).
+The shapes follow captured events: CONNECT and DISCONNECT have headers, MESSAGE has a body and no headers, and the
+keys of an empty query or a missing User-Agent are absent. X-Forwarded-Proto and -Port are those of this server
+(http).
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ Event = dict[str, Any]
 NOT_PASSED_ON = frozenset(
     {"connection", "upgrade", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"}
 )
-"""Captured events show neither Connection nor Upgrade; the others are API Gateway's to write."""
+"""Captured events have neither Connection nor Upgrade; API Gateway sets the others itself."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def clf_time(now: float) -> str:
-    """The moment as in a common log: 19/Feb/2024:07:11:42 +0000 (whatever the locale)."""
+    """The time in common log format: 19/Feb/2024:07:11:42 +0000 (independent of the locale)."""
     utc = time.gmtime(now)
     return f"{utc.tm_mday:02}/{MONTHS[utc.tm_mon - 1]}/{utc.tm_year}:{time.strftime('%H:%M:%S', utc)} +0000"
 
@@ -33,7 +34,7 @@ def clf_time(now: float) -> str:
 def request_context(
     connection: GatewayConnection, route_key: str, event_type: str, request_id: str, now: float, **extra: Any
 ) -> Event:
-    """`requestContext`. `extra` holds what only one event type has (messageId, disconnectStatusCode...)."""
+    """`requestContext`. `extra` has the keys of one event type (messageId, disconnectStatusCode...)."""
     identity = {"sourceIp": connection.source_ip}
     if connection.user_agent is not None:
         identity = {"userAgent": connection.user_agent, **identity}

@@ -1,4 +1,4 @@
-"""One CONNECT, MESSAGE or DISCONNECT on its way through the gateway, with what the access log will say of it."""
+"""One CONNECT, MESSAGE or DISCONNECT on its way through the gateway, with what the access log needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from whatschat_ops.local.interfaces import Stage, WebSocketApi
 
 @dataclass(frozen=True, slots=True)
 class GatewayError:
-    """An answer of the gateway itself: AWS's text and gateway response type, and the HTTP status at a handshake."""
+    """An error response of the gateway itself: AWS's text and gateway response type, and the HTTP status at a
+    handshake.
+    """
 
     status: int
     message: str
@@ -27,7 +29,7 @@ NO_AUTHORIZER = GatewayError(500, "Internal server error", "AUTHORIZER_CONFIGURA
 
 @dataclass(slots=True)
 class Exchange:
-    """`context` is the event's requestContext; `status` what the client saw, or would have."""
+    """`context` is the event's requestContext; `status` the status that the client saw, or would have seen."""
 
     api: WebSocketApi
     stage: Stage
@@ -39,21 +41,21 @@ class Exchange:
 
     @property
     def route_key(self) -> str:
-        """The route it takes."""
+        """The key of its route."""
         return str(self.context["routeKey"])
 
     @property
     def source_arn(self) -> str:
-        """The ARN of API, stage and route, as permissions name it."""
+        """The ARN of API, stage and route, as in permissions."""
         return execute_api_arn(self.api, self.stage.name, self.route_key)
 
     def fail(self, error: GatewayError) -> None:
-        """Answer with the gateway's own error."""
+        """Respond with an error of the gateway itself."""
         self.error = error
         self.status = error.status
 
     def variables(self) -> dict[str, Any]:
-        """What `$context.` can name, nested as the names are dotted."""
+        """The variables below `$context.`, nested as their names are dotted."""
         found: dict[str, Any] = {**self.context, "status": self.status}
         if self.error is not None:
             found["error"] = {
@@ -72,7 +74,7 @@ def execute_api_arn(api: WebSocketApi, stage: str, path: str) -> str:
 
 
 def _integration_variables(call: IntegrationCall) -> dict[str, Any]:
-    """`integration.status` is what the function returned, `integration.integrationStatus` what Lambda answered."""
+    """`integration.status` is the status that the function returned, `integration.integrationStatus` that of Lambda."""
     latency_ms = round(call.latency_ms)
     integration: dict[str, Any] = {"latency": latency_ms}
     if call.lambda_status is not None:

@@ -1,11 +1,11 @@
-"""The data plane of API Gateway's WebSocket APIs, seen from outside.
+"""The data plane of API Gateway's WebSocket APIs.
 
-Takes handshakes, messages and endings from the protocol and @connections requests from the server; gives answers to
-clients, events to functions, access logs and metrics. It knows no sockets (see `protocol`) and no worker processes
-(see the executor).
+Takes handshakes, messages and closed connections from the protocol and @connections requests from the server; gives
+responses to clients, events to functions, access logs and metrics. It knows neither sockets (see `protocol`) nor
+worker processes (see the executor).
 
-Assumptions where AWS is silent: a message in either direction and a ping or pong of the client count as activity; a
-client that leaves during `$connect` gets its `$disconnect` (with 1006) if `$connect` had let it in.
+Assumptions where AWS documents nothing: a message in either direction and a ping or pong of the client count as
+activity; a client that disconnects during `$connect` gets its `$disconnect` (with 1006) if `$connect` accepted it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ GOING_AWAY = (1001, "Going away")
 SWEEP_INTERVAL_S = 1.0
 METRICS_INTERVAL_S = 5.0
 CLOSE_GRACE_S = 5.0
-"""How long a stopping gateway waits for handlers, `$disconnect` among them."""
+"""How long a stopping gateway waits for handlers, including those of `$disconnect`."""
 
 
 class Gateway:
@@ -68,42 +68,42 @@ class Gateway:
     async def handle_management(
         self, request: HttpRequest, api_id: str, stage: str, connection_id: str
     ) -> HttpResponse:
-        """Answer POST, GET or DELETE of `/{stage}/@connections/{connection_id}`.
+        """Handle POST, GET or DELETE of `/{stage}/@connections/{connection_id}`.
 
-        `request` must be as it arrived, since its signature is checked.
+        `request` must be as it was received, since its signature is checked.
         """
         self._start_sweeper()
         return await self._management.handle(request, api_id, stage, connection_id)
 
     async def connect(self, handshake: Handshake) -> Acceptance | HttpResponse:
-        """Decide on a handshake; `$connect` has run when this returns. An `HttpResponse` is a refusal."""
+        """Handle a handshake; `$connect` has returned when this does. An `HttpResponse` is a rejection."""
         if self._is_closing:
             return refusal(503)
         self._start_sweeper()
         return await connect(self._plane, handshake)
 
     def opened(self, connection: GatewayConnection, wire: Wire) -> None:
-        """The client has its 101: from now on the connection can be reached."""
+        """The client was sent its 101: from now on the connection can be posted to."""
         connection.wire = wire
         self.connections.add(connection)
 
     def message_received(self, connection: GatewayConnection, text: str) -> asyncio.Task[None]:
-        """Handle a message, beside those still being handled."""
+        """Handle a message, concurrently with earlier ones."""
         connection.last_active_at = self._plane.clock()
         return self._spawn(handle_message(self._plane, connection, text))
 
     def heard_from(self, connection: GatewayConnection) -> None:
-        """A ping or pong came."""
+        """A ping or pong was received."""
         connection.last_active_at = self._plane.clock()
 
     def closed(self, connection: GatewayConnection, code: int, reason: str) -> None:
-        """The connection has ended, whoever ended it: it is gone for everybody, and `$disconnect` runs once."""
+        """The connection was closed by either side: remove it, and invoke `$disconnect` once."""
         if self.connections.remove(connection):
             connection.wire = None
             self._spawn(handle_disconnect(self._plane, connection, code, reason))
 
     def sweep(self) -> None:
-        """Close what has been idle for ten minutes or open for two hours."""
+        """Close connections that have been idle for ten minutes or open for two hours."""
         now = self._plane.clock()
         for connection in self.connections:
             is_idle = now - connection.last_active_at >= MAX_IDLE_S
@@ -115,9 +115,9 @@ class Gateway:
         self._plane.metrics.flush()
 
     async def close(self) -> None:
-        """Close every connection, give handlers a few seconds, and write what is still to be written.
+        """Close every connection, wait a few seconds for handlers, and write the metrics.
 
-        @connections answers throughout: `$disconnect` handlers may call it. New clients are refused.
+        @connections keeps working, since `$disconnect` handlers may call it. New clients are rejected.
         """
         self._is_closing = True
         for connection in self.connections:
@@ -148,7 +148,7 @@ class Gateway:
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep_forever())
 
     async def _sweep_forever(self) -> None:
-        """One task for all connections: a timer for each would cost memory and time at thousands of sockets."""
+        """One task for all connections: a timer for each would cost memory and time with thousands of connections."""
         flushed_at = time.monotonic()
         while True:
             await asyncio.sleep(self._sweep_interval_s)

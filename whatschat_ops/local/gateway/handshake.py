@@ -1,6 +1,7 @@
-"""The opening HTTP request of a WebSocket: what it says, where it wants to go, and the 101 that answers it.
+"""The opening HTTP request of a WebSocket connection: its target, its headers, and the accept key of the 101
+response.
 
-Takes the request's bytes; gives a `Handshake`. It decides nothing about routes, functions or permissions.
+Takes the bytes of the request; gives a `Handshake`. It knows nothing of routes, functions or permissions.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from whatschat_ops.local.interfaces import HttpRequest
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 section 1.3."""
 LOCAL_PREFIX = ["_aws", "execute-api"]
-"""First segments of the path of an API on an endpoint that serves many: /_aws/execute-api/{api}/{stage}."""
+"""First segments of the path of an API on an endpoint with many APIs: /_aws/execute-api/{api}/{stage}."""
 
 
 class BadHandshake(ValueError):
-    """The request is not a WebSocket handshake as RFC 6455 section 4.2.1 wants it."""
+    """The request is not a WebSocket handshake (RFC 6455 section 4.2.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Which stage of which API a client wants."""
+    """The stage of an API."""
 
     api_id: str
     stage: str
@@ -33,7 +34,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """A WebSocket handshake. Header names keep the case in which they arrived."""
+    """A WebSocket handshake. Header names have the case in which they were sent."""
 
     target: str
     """Path and query as sent."""
@@ -57,11 +58,11 @@ class Handshake:
 
     @property
     def host(self) -> str:
-        """The Host header: with its port, as the client sent it."""
+        """The Host header as sent, with its port."""
         return self.header("host") or ""
 
     def address(self) -> Address | None:
-        """The API and stage of the URL; None if it names none, or has a path beyond the stage."""
+        """The API and stage of the URL; None if it has none, or a longer path."""
         segments = [unquote(segment) for segment in self.path.split("/")[1:]]
         if segments[:2] == LOCAL_PREFIX:
             segments = segments[2:]
@@ -75,7 +76,7 @@ class Handshake:
         return Address(*segments)
 
     def as_http_request(self) -> HttpRequest:
-        """The same request, for a check of its SigV4 signature."""
+        """The same request, for the check of its SigV4 signature."""
         return HttpRequest(
             method="GET",
             raw_path=self.path,

@@ -1,6 +1,6 @@
 """uvicorn's HTTP protocol, keeping the case of header names for WebSocket handshakes.
 
-uvicorn lower-cases names, as ASGI wants; a `$connect` event shows them as the client wrote them, and handlers read
+uvicorn lower-cases names, as ASGI requires; a `$connect` event has them as the client sent them, and handlers read
 `headers["Authorization"]`.
 """
 
@@ -15,17 +15,17 @@ class HttpProtocol(HttpToolsProtocol):
     _names_as_sent: list[bytes]
 
     def on_message_begin(self) -> None:
-        """A request starts."""
+        """The start of a request."""
         super().on_message_begin()
         self._names_as_sent = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header of it."""
+        """One header of the request."""
         super().on_header(name, value)
         self._names_as_sent.append(name)
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over, with the names as they were sent."""
+        """Pass the connection on, with the names as they were sent."""
         values = (value for _, value in self.headers)
         self.scope["headers"] = list(zip(self._names_as_sent, values, strict=True))
         super().handle_websocket_upgrade()

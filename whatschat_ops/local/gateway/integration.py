@@ -1,7 +1,7 @@
-"""Calling the Lambda function behind a route, and reading what it returned.
+"""Invoke the Lambda function of a route and parse its result.
 
-Takes a route and an event; gives an `IntegrationCall`, which holds a `ProxyResult` or an `IntegrationFailure`, never an exception. It sends
-nothing to clients and writes no logs.
+Takes a route and an event; gives an `IntegrationCall` with a `ProxyResult` or an `IntegrationFailure`, never an
+exception. It sends nothing to clients and writes no logs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 @dataclass(frozen=True, slots=True)
 class ProxyResult:
-    """What a function answered, checked."""
+    """The parsed result of a function."""
 
     status: int
     body: str | None = None
@@ -43,10 +43,10 @@ class ProxyResult:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationFailure:
-    """Why there is no answer. `handshake_status` is what a client sees if it happens in `$connect`.
+    """Why there is no result. `handshake_status` is the status that a client sees if it happens in `$connect`.
 
-    AWS documents none of the handshake codes. 502 for what the function did (as REST does for a malformed result) and
-    500 for what kept us from calling it are assumptions.
+    AWS does not document these statuses. 502 for an error of the function (as for a malformed result in REST APIs)
+    and 500 for an error before it was invoked are assumptions.
     """
 
     reason: str
@@ -54,7 +54,7 @@ class IntegrationFailure:
     response_type: str
     metric: Literal["IntegrationError", "ExecutionError"]
     lambda_status: int | None = None
-    """What the Lambda service answered ($context.integration.integrationStatus)."""
+    """The status of the Lambda service ($context.integration.integrationStatus)."""
 
 
 NOT_A_LAMBDA = IntegrationFailure(
@@ -88,19 +88,19 @@ class IntegrationCall:
 
     @property
     def reached_integration(self) -> bool:
-        """False for a MOCK, or no integration at all."""
+        """False for a MOCK integration, or none at all."""
         return self.failure is not None or self.request_id is not None
 
     @property
     def lambda_status(self) -> int | None:
-        """What the Lambda service answered; None if it was not asked."""
+        """The status of the Lambda service; None if it was not called."""
         if self.failure is not None:
             return self.failure.lambda_status
         return 200 if self.request_id else None
 
 
 class Integrations:
-    """Calls functions on behalf of the gateway."""
+    """Invokes functions for the gateway."""
 
     def __init__(self, control_plane: ControlPlane, executor: Executor, spawn: Spawn) -> None:
         self._control_plane = control_plane
@@ -108,7 +108,7 @@ class Integrations:
         self._spawn = spawn
 
     async def call(self, route: Route, source_arn: str, event: Event) -> IntegrationCall:
-        """Run the route's integration. A route without one, or with a MOCK, succeeds without a call."""
+        """Call the route's integration. A route without one, or with a MOCK, succeeds without a call."""
         if route.integration is None or route.integration.type == "MOCK":
             return IntegrationCall(0.0, ProxyResult(200))
         started = time.perf_counter()
@@ -137,7 +137,7 @@ class Integrations:
     async def _invoke(
         self, function: LambdaFunction, event: Event, timeout_s: float
     ) -> InvocationResult | IntegrationFailure:
-        """Past the time-out the function runs on, as on AWS; only its answer is not waited for."""
+        """After the time-out the function keeps running, as on AWS; its result is ignored."""
         task = self._spawn(self._run(function, json.dumps(event).encode()))
         done, _ = await asyncio.wait({task}, timeout=timeout_s)
         outcome: InvocationResult | IntegrationFailure = task.result() if done else TIMED_OUT
@@ -154,7 +154,7 @@ class Integrations:
 
 
 def read_result(returned: InvocationResult) -> ProxyResult | IntegrationFailure:
-    """Check a Lambda proxy result: an object with an integer statusCode, a text body if any, and flat headers."""
+    """Parse a Lambda proxy result: an object with an integer statusCode, a text body if any, and flat headers."""
     if returned.function_error is not None:
         return FUNCTION_FAILED
     try:
@@ -176,7 +176,7 @@ def read_result(returned: InvocationResult) -> ProxyResult | IntegrationFailure:
 
 
 def _status(value: object) -> int | None:
-    """An HTTP status, written as a number or as text."""
+    """An HTTP status, as a number or as text."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     text = str(value)

@@ -1,4 +1,4 @@
-"""The @connections API: post to, look at and close a connection (service execute-api, signed with SigV4).
+"""The @connections API: post to, get and delete a connection (service execute-api, signed with SigV4).
 
 Shapes and errors: botocore's apigatewaymanagementapi model. GoneException and LimitExceededException have no message
 there, so their bodies are empty, as on AWS.
@@ -10,10 +10,10 @@ import json
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
-from whatschat_ops.local.gateway.answers import http_answer
 from whatschat_ops.local.gateway.connection import Connections, GatewayConnection, is_well_formed_id
 from whatschat_ops.local.gateway.data_plane import DataPlane
 from whatschat_ops.local.gateway.exchange import execute_api_arn
+from whatschat_ops.local.gateway.responses import http_response
 from whatschat_ops.local.interfaces import HttpRequest, HttpResponse, Stage
 from whatschat_ops.quotas import MAX_MESSAGE_BYTES
 
@@ -32,25 +32,25 @@ class ManagementApi:
     async def handle(
         self, request: HttpRequest, api_id: str, stage_name: str, connection_id: str
     ) -> HttpResponse:
-        """Answer one request. The id may still be percent-encoded (ids hold no `%`)."""
+        """Handle one request. The id may be percent-encoded (ids contain no `%`)."""
         connection_id = unquote(connection_id)
         found = await self._plane.find_stage(api_id, stage_name)
         if found is None or request.method not in METHODS:
-            return http_answer(403, "Forbidden", "ForbiddenException")
+            return http_response(403, "Forbidden", "ForbiddenException")
         api, stage = found
         arn = execute_api_arn(api, stage_name, f"{request.method}/@connections/{connection_id}")
         denial = self._plane.control_plane.authorize(
             request, "execute-api", "execute-api:ManageConnections", arn
         )
         if denial is not None:
-            return http_answer(denial.status, denial.message, denial.code)
+            return http_response(denial.status, denial.message, denial.code)
         if not self._plane.throttles.admit_request(self._plane.clock()):
-            return http_answer(429, error_type="LimitExceededException")
+            return http_response(429, error_type="LimitExceededException")
         if not is_well_formed_id(connection_id):
-            return http_answer(400, f"Invalid connectionId: {connection_id}", "BadRequestException")
+            return http_response(400, f"Invalid connectionId: {connection_id}", "BadRequestException")
         connection = self._connections.find(connection_id, api_id, stage_name)
         if connection is None:
-            return http_answer(410, error_type="GoneException")
+            return http_response(410, error_type="GoneException")
         return self._perform(request, api_id, stage, connection)
 
     def _perform(
@@ -60,24 +60,24 @@ class ManagementApi:
             return describe(connection)
         if request.method == "DELETE":
             connection.close(*NORMAL_CLOSURE)
-            return http_answer(204)
+            return http_response(204)
         if len(request.body) > MAX_MESSAGE_BYTES:
-            return http_answer(413, "Message too long", "PayloadTooLargeException")
+            return http_response(413, "Message too long", "PayloadTooLargeException")
         if connection.has_full_buffer():
-            return http_answer(429, error_type="LimitExceededException")
+            return http_response(429, error_type="LimitExceededException")
         connection.send(as_text(request.body), self._plane.clock())
         self._plane.metrics.count("MessageCount", api_id, stage)
-        return http_answer(200)
+        return http_response(200)
 
 
 def describe(connection: GatewayConnection) -> HttpResponse:
-    """The answer of GetConnection."""
+    """The response of GetConnection."""
     document = {
         "connectedAt": iso_8601(connection.connected_at),
         "identity": {"sourceIp": connection.source_ip, "userAgent": connection.user_agent or ""},
         "lastActiveAt": iso_8601(connection.last_active_at),
     }
-    answer = http_answer(200)
+    answer = http_response(200)
     headers = {**answer.headers, "Content-Type": "application/json"}
     return HttpResponse(200, json.dumps(document).encode(), headers)
 
@@ -88,7 +88,7 @@ def iso_8601(epoch_s: float) -> str:
 
 
 def as_text(data: bytes) -> bytes:
-    """The data as UTF-8: what is not becomes U+FFFD, as on AWS."""
+    """The data as UTF-8: invalid bytes become U+FFFD, as on AWS."""
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:

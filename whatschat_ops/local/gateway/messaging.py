@@ -1,23 +1,23 @@
-"""A message of a client, and the end of its connection: one function call each.
+"""Messages of a client, and the end of its connection: one function invocation each.
 
-A message is answered on the socket only if its route has a route response, or if something went wrong.
-`$disconnect` is told the close code; nobody waits for what it returns.
+A client gets a response to its message only if the route has a route response, or if an error occurred. `$disconnect`
+gets the close code; its result is ignored.
 """
 
 from __future__ import annotations
 
-from whatschat_ops.local.gateway.answers import error_message
 from whatschat_ops.local.gateway.connection import GatewayConnection, new_id
 from whatschat_ops.local.gateway.data_plane import DataPlane
 from whatschat_ops.local.gateway.events import disconnect_event, message_event, request_context
 from whatschat_ops.local.gateway.exchange import FORBIDDEN, TOO_MANY_REQUESTS, Exchange, GatewayError
 from whatschat_ops.local.gateway.integration import IntegrationCall
+from whatschat_ops.local.gateway.responses import error_message
 from whatschat_ops.local.gateway.selection import DEFAULT_ROUTE, select_route
 from whatschat_ops.local.interfaces import Route
 
 
 async def handle_message(plane: DataPlane, connection: GatewayConnection, text: str) -> None:
-    """Select the route, call its function, send what is to be sent."""
+    """Select the route, invoke its function, send the response if there is one."""
     found = await plane.find_stage(connection.api_id, connection.stage)
     now, request_id = plane.clock(), new_id()
     if found is None:
@@ -36,7 +36,7 @@ async def handle_message(plane: DataPlane, connection: GatewayConnection, text: 
 
 
 async def handle_disconnect(plane: DataPlane, connection: GatewayConnection, code: int, reason: str) -> None:
-    """Call `$disconnect`, if the API has one. No other route stands in for it."""
+    """Invoke `$disconnect`, if the API has it. No other route replaces it."""
     found = await plane.find_stage(connection.api_id, connection.stage)
     if found is None:
         return
@@ -58,7 +58,7 @@ async def handle_disconnect(plane: DataPlane, connection: GatewayConnection, cod
 
 
 async def _reply(plane: DataPlane, exchange: Exchange, route: Route | None, text: str) -> bytes | None:
-    """What the client is to read in answer to its message, if anything."""
+    """The response to the client's message, if any."""
     if route is None or not _admitted(plane, exchange):
         exchange.fail(TOO_MANY_REQUESTS if route else FORBIDDEN)
         plane.count(exchange, "ClientError")
@@ -88,7 +88,7 @@ def _conclude(exchange: Exchange, call: IntegrationCall) -> None:
 
 
 def _send(plane: DataPlane, exchange: Exchange, data: bytes) -> None:
-    """A client that does not read loses its replies, as it would lose posts (there it is a 429)."""
+    """A client that does not read loses its responses, as it loses posts (for which the caller gets a 429)."""
     if exchange.connection.has_full_buffer():
         plane.count(exchange, "ExecutionError")
         return

@@ -1,8 +1,8 @@
-"""The CloudWatch metrics of AWS/ApiGateway for WebSocket APIs, added up between two flushes.
+"""The CloudWatch metrics of AWS/ApiGateway for WebSocket APIs, aggregated between two flushes.
 
-Names and dimensions: apigateway-websocket-api-logging. Each value goes to {ApiId} and {ApiId, Stage}, and to
-{ApiId, Stage, Route} when the stage has detailed metrics. AWS publishes every minute; here a flush comes every few
-seconds so that a person who looks finds something.
+Names and dimensions: apigateway-websocket-api-logging. Each value is recorded for {ApiId} and {ApiId, Stage}, and for
+{ApiId, Stage, Route} if the stage has detailed metrics. AWS publishes once a minute; here metrics are flushed every
+few seconds, so that they can be seen at once.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from whatschat_ops.local.interfaces import ControlPlane, Stage
 
 NAMESPACE = "AWS/ApiGateway"
 MAX_LATENCY_SAMPLES = 50
-"""Per route and flush. Under load a uniform sample of the latencies is written, so that a busy gateway stays fast."""
+"""Per route and flush. Under load a uniform sample of the latencies is recorded, so that a busy gateway stays fast."""
 
 CountName = Literal["ConnectCount", "MessageCount", "IntegrationError", "ClientError", "ExecutionError"]
 Series = tuple[str, str, str | None]
-"""ApiId, Stage, and Route when it is published by itself."""
+"""ApiId, Stage, and Route if it is published separately."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class _Tally:
 
 
 class Metrics:
-    """Counts now, writes on `flush`."""
+    """Counts values and records them on `flush`."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self._control_plane = control_plane
@@ -54,7 +54,7 @@ class Metrics:
         self._tally(api_id, stage, route_key).add_latency(latency_ms)
 
     def flush(self) -> None:
-        """Write and forget what was counted since the last flush."""
+        """Record and reset what was counted since the last flush."""
         tallies, self._tallies = self._tallies, {}
         for series, tally in tallies.items():
             for dimensions in _dimension_sets(series):

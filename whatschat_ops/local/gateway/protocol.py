@@ -1,8 +1,9 @@
-"""The WebSocket wire: uvicorn hands over a connection's transport and request; this speaks RFC 6455 with the client.
+"""The WebSocket protocol: takes a connection's transport and request from uvicorn and speaks RFC 6455 with the
+client.
 
-Built on the frame parser of `websockets`, so that limits are on frames as AWS's are. It answers pings, closes with
-1009 above 32 KB a frame or 128 KB a message, with 1003 for binary data, 1007 for text that is not UTF-8 and 1002 for
-broken frames; what messages and endings mean is the gateway's business. No compression: AWS negotiates no extension.
+It uses the frame parser of `websockets`, because AWS's limits are on frames. It answers pings, closes with 1009 above
+32 KB per frame or 128 KB per message, with 1003 for binary data, 1007 for text that is not UTF-8 and 1002 for invalid
+frames; the gateway handles messages and closed connections. No compression: AWS negotiates no extension.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from whatschat_ops.local.gateway.answers import http_answer
 from whatschat_ops.local.gateway.connecting import Acceptance, refusal
 from whatschat_ops.local.gateway.connection import GatewayConnection
 from whatschat_ops.local.gateway.gateway import GOING_AWAY, Gateway
 from whatschat_ops.local.gateway.handshake import BadHandshake, parse_handshake
+from whatschat_ops.local.gateway.responses import http_response
 from whatschat_ops.local.interfaces import HttpResponse
 from whatschat_ops.quotas import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
 
@@ -31,16 +32,16 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 MAX_IN_FLIGHT = 64
-"""Messages of one socket handled at a time; beyond it the socket is not read until half of them are done."""
+"""Messages of one connection handled at a time; above it, reading is paused until half of them are done."""
 MAX_EARLY_BYTES = 256 * 1024
-"""What a client may send before its handshake is answered."""
+"""Bytes that a client may send before the response to its handshake."""
 CLOSE_TIMEOUT_S = 5.0
-"""How long a client may take to end the TCP connection once its WebSocket is closed."""
+"""How long a client may take to close the TCP connection after its WebSocket is closed."""
 SHUTDOWN_TIMEOUT_S = 1.0
 """The same when the server stops."""
 ABNORMAL_CLOSURE = (1006, "")
 NO_STATUS = (1005, "Client-side close frame status not set")
-"""Code and reason in a DISCONNECT event (the text as captured from AWS; none is known for 1006)."""
+"""Code and reason in a DISCONNECT event (the text as captured from AWS; for 1006 none is known)."""
 HEAD_END = b"\r\n\r\n"
 
 logger = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._end(*ABNORMAL_CLOSURE)
 
     def shutdown(self) -> None:
-        """uvicorn stops."""
+        """uvicorn is stopping."""
         if self._frames is None:
             self._transport.close()
         else:
@@ -121,7 +122,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._flush(self._frames)
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame; for the gateway the connection has ended with that."""
+        """Send a close frame; for the gateway the connection has ended."""
         if self._frames is not None and not self._has_ended:
             self._frames.send_close(code, reason)
             self._flush(self._frames)
@@ -129,7 +130,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._end(code, reason)
 
     def unsent_bytes(self) -> int:
-        """What waits for the client to read, beyond what the kernel buffers."""
+        """Bytes that the client has not read, beyond the buffers of the kernel."""
         return self._transport.get_write_buffer_size()
 
     # The handshake
@@ -139,7 +140,7 @@ class WebSocketProtocol(asyncio.Protocol):
             handshake = parse_handshake(head, self._peer_host(), self._local_port())
             accept_key = handshake.accept_key()
         except BadHandshake as error:
-            self._refuse(http_answer(400, f"Bad Request: {error}", "BadRequestException"))
+            self._refuse(http_response(400, f"Bad Request: {error}", "BadRequestException"))
             return
         try:
             answer = await self.gateway.connect(handshake)
@@ -224,7 +225,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._start(connection, text)
 
     def _wait_for_a_slot(self, text: str) -> None:
-        """What was read with the message that took the last slot waits; nothing more is read."""
+        """Queue messages that were read after all slots were taken, and pause reading."""
         if self._waiting is None:
             self._waiting = deque()
             self._transport.pause_reading()
@@ -244,7 +245,7 @@ class WebSocketProtocol(asyncio.Protocol):
             if not self._transport.is_closing():
                 self._transport.resume_reading()
 
-    # Endings
+    # Closing
 
     def _end_by_client(self) -> None:
         close = self._frames.close_rcvd if self._frames else None
@@ -254,7 +255,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._end(close.code, close.reason)
 
     def _end_failed(self, frames: ServerProtocol) -> None:
-        """The parser has refused what the client sent, and has said so in a close frame."""
+        """The parser has rejected a frame and queued a close frame."""
         sent = frames.close_sent
         self._end(*((sent.code, sent.reason) if sent else ABNORMAL_CLOSURE))
 
@@ -264,7 +265,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self.gateway.closed(self._connection, code, reason)
 
     def _flush(self, frames: ServerProtocol) -> None:
-        """Write what there is to write; its end means that the client is to close the TCP connection."""
+        """Write the pending bytes; an empty chunk means that the client must close the TCP connection."""
         for data in frames.data_to_send():
             if self._transport.is_closing():
                 return
@@ -276,7 +277,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._start_timer()
 
     def _start_timer(self) -> None:
-        """Half-closed sockets end here if the client does not end them. Only sockets on their way out have a timer."""
+        """Abort half-closed connections that the client does not close. Only closing connections have a timer."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._transport.abort)
 

@@ -1,8 +1,8 @@
-"""Route selection: which route key a message asks for.
+"""Route selection: the route key of a message.
 
 An expression is text with references into the JSON body: `$request.body.type`, `$request.body.a.b[0]`, or
-`${request.body.a}/${request.body.b}`. A missing value counts as empty; a body that is not JSON selects nothing.
-AWS: websocket-api-develop-routes, apigateway-websocket-api-selection-expressions.
+`${request.body.a}/${request.body.b}`. A missing value is empty; a body that is not JSON selects nothing. AWS:
+websocket-api-develop-routes, apigateway-websocket-api-selection-expressions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Piece = str | tuple[str | int, ...]
 
 
 def select_route(expression: str, routes: Mapping[str, Route], message: str) -> Route | None:
-    """The route for the message: the exact key, else `$default`, else None.
+    """The route of the message: the exact key, else `$default`, else None.
 
     A message cannot select `$connect` or `$disconnect` (assumption: those keys are events, not messages).
     """
@@ -37,7 +37,7 @@ def select_route(expression: str, routes: Mapping[str, Route], message: str) -> 
 
 
 def route_key(expression: str, message: str) -> str:
-    """What the expression makes of the message; "" when the message is not JSON."""
+    """The value of the expression for the message; "" when the message is not JSON."""
     try:
         body = json.loads(message)
     except (ValueError, RecursionError):
@@ -78,7 +78,7 @@ def _look_up(body: object, path: tuple[str | int, ...]) -> object:
 
 
 def _text(value: object) -> str:
-    """Scalars as JSON writes them, strings bare; null, objects and arrays select nothing."""
+    """Scalars as in JSON, strings without quotes; null, objects and arrays select nothing."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool | int | float):

@@ -1,4 +1,4 @@
-"""Token buckets: per route of a stage, and for the account (callbacks included)."""
+"""Token buckets: one per route of a stage, and those of the account (callbacks included)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TokenBucket:
         self._refilled_at = now
 
     def take(self, now: float) -> bool:
-        """Take a token; False if there is none. A clock that went back refills nothing."""
+        """Take a token; False if there is none. A clock that is set back refills nothing."""
         elapsed = max(0.0, now - self._refilled_at)
         self._refilled_at = now
         self._tokens = min(float(self.limit.burst_limit), self._tokens + elapsed * self.limit.rate_limit)
@@ -32,10 +32,10 @@ class TokenBucket:
 
 
 class Throttles:
-    """The buckets of every route in use, and the account's.
+    """The buckets of every route in use, and those of the account.
 
-    A stage's default applies to each route by itself (as REST's "default method throttling"; for WebSocket APIs AWS
-    does not say), a route's own setting replaces it.
+    A stage's default applies to each route separately (like REST's "default method throttling"; AWS does not document
+    it for WebSocket APIs); a route's own setting replaces it.
     """
 
     def __init__(self, now: float) -> None:
@@ -44,15 +44,15 @@ class Throttles:
         self._routes: dict[tuple[str, str, str], TokenBucket] = {}
 
     def admit_connection(self, now: float) -> bool:
-        """Whether the account may open one more connection now."""
+        """Whether the account may open another connection now."""
         return self._connections.take(now)
 
     def admit_request(self, now: float) -> bool:
-        """Whether the account may make one more request or callback now."""
+        """Whether the account may make another request or callback now."""
         return self._requests.take(now)
 
     def admit(self, api_id: str, stage: Stage, route_key: str, now: float) -> bool:
-        """Whether the stage lets one more message onto the route now."""
+        """Whether the stage admits another message for the route now."""
         limit = stage.route_throttles.get(route_key, stage.throttle)
         key = (api_id, stage.name, route_key)
         if limit is None:

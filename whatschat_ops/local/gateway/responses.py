@@ -1,4 +1,4 @@
-"""The bodies and headers of the gateway's own answers."""
+"""The responses of the gateway itself."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from whatschat_ops.local.gateway.connection import new_id
 from whatschat_ops.local.interfaces import HttpResponse
 
 
-def http_answer(status: int, message: str | None = None, error_type: str | None = None) -> HttpResponse:
-    """An HTTP answer: `{"message": ...}` when there is something to say, the error's name in x-amzn-ErrorType."""
+def http_response(status: int, message: str | None = None, error_type: str | None = None) -> HttpResponse:
+    """An HTTP response: `{"message": ...}` if there is a message, the error's name in x-amzn-ErrorType."""
     headers = {"x-amzn-RequestId": str(uuid.uuid4()), "x-amz-apigw-id": new_id()}
     body = b""
     if message is not None:
@@ -22,6 +22,6 @@ def http_answer(status: int, message: str | None = None, error_type: str | None 
 
 
 def error_message(message: str, connection_id: str, request_id: str) -> bytes:
-    """What a client reads on its socket when its message was not handled."""
+    """The frame that a client receives when its message was not handled."""
     document = {"message": message, "connectionId": connection_id, "requestId": request_id}
     return json.dumps(document).encode()
