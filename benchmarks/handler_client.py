@@ -2,7 +2,7 @@
 
     python benchmarks/handler_client.py
 
-Each client runs in a process of its own against a server on 127.0.0.1 that answers at once. `ready` is the time from
+Each client runs in its own process against a server on 127.0.0.1 that responds at once. `ready` is the time from
 before the first import until the client can send, `post` and `processor` are per message, `memory` is the peak.
 """
 
@@ -30,7 +30,7 @@ ENVIRONMENT = {
 
 
 def botocore_client(endpoint_url: str) -> Callable[[], object]:
-    """The fastest botocore has to offer."""
+    """The fastest way with botocore."""
     import botocore.session
     from botocore.config import Config
 
@@ -44,7 +44,7 @@ def botocore_client(endpoint_url: str) -> Callable[[], object]:
 
 
 def handlers_client(endpoint_url: str) -> Callable[[], object]:
-    """What `default` uses."""
+    """The client of `default`."""
     from whatschat_ops.handlers.aws_api import AwsApi
     from whatschat_ops.handlers.log import Log
     from whatschat_ops.handlers.management_api import ManagementApi
@@ -58,7 +58,7 @@ CLIENTS = {"botocore": botocore_client, "handlers": handlers_client}
 
 
 def measure(name: str, endpoint_url: str) -> None:
-    """Print one client's figures as JSON."""
+    """Print the figures of one client as JSON."""
     started_s = time.perf_counter()
     post = CLIENTS[name](endpoint_url)
     ready_s = time.perf_counter() - started_s
@@ -77,15 +77,15 @@ def measure(name: str, endpoint_url: str) -> None:
 
 
 class Server(asyncio.Protocol):
-    """Answers every request with an empty 200."""
+    """Responds to every request with an empty 200."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client came."""
+        """A client has connected."""
         self.transport = transport
         self.buffer = b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer once the body is complete."""
+        """Respond once the body is complete."""
         self.buffer += data
         head, separator, body = self.buffer.partition(b"\r\n\r\n")
         length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
@@ -96,7 +96,7 @@ class Server(asyncio.Protocol):
 
 
 def serve() -> int:
-    """Start the server on a thread of its own; its port."""
+    """Start the server in a thread. Returns its port."""
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(loop.create_server(Server, "127.0.0.1", 0))
     threading.Thread(target=loop.run_forever, daemon=True).start()

@@ -13,7 +13,7 @@ _WORKERS = 20
 
 
 def _candidates() -> Iterator[int]:
-    """The ports of this worker of pytest-xdist, beginning where this process's id points, round and round."""
+    """The ports of this worker of pytest-xdist, cyclically, beginning at a position that depends on the process id."""
     worker = int("0" + os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
     begin = os.getpid() % _PER_WORKER
     for number in itertools.count():
@@ -24,10 +24,10 @@ _ports = _candidates()
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, and that the kernel gives to nobody while its server is down.
+    """A port that is free now, and that the kernel does not assign while its server is down.
 
-    A port from `bind(0)` is one of those that outgoing connections get (32768 and above on Linux), so another process can
-    have it by the time a killed server is started again.
+    A port from `bind(0)` is one of those that outgoing connections get (32768 and above on Linux), so another process
+    can have it by the time a killed server is started again.
     """
     for port in itertools.islice(_ports, _PER_WORKER):
         with socket.socket() as probe:

@@ -1,9 +1,10 @@
-"""What one change costs the embedded Chime service at its quotas: 250 meetings with 250 attendees each.
+"""The cost of one change for the embedded Chime service at its quotas: 250 meetings with 250 attendees each.
 
     python benchmarks/local/chime.py [changes]
 
-A change is CreateAttendee and DeleteAttendee in turn. "whole file" is how it was saved before: all meetings as one JSON
-file. Processor time is that of this process; the longest change is what sockets and functions of the service wait for.
+The changes are CreateAttendee and DeleteAttendee, alternately. "whole file" is how it was saved before: all meetings
+as one JSON file. Processor time is that of this process; the longest change is how long sockets and functions of the
+service wait.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ WHOLE_FILE_CHANGES = 6
 
 
 class WholeFile:
-    """What the store did before it had a database."""
+    """How the store saved before it had a database."""
 
     def __init__(self, path: Path, store: MeetingStore) -> None:
         self._path = path
@@ -43,7 +44,7 @@ class WholeFile:
 
 
 def fill(operations: MeetingOperations, save: Callable[[], None]) -> str:
-    """Create everything that the quotas allow, but for one attendee. Returns the meeting that has room."""
+    """Create everything that the quotas allow except one attendee. Returns the meeting that is not full."""
     meeting_id = ""
     for number in range(CHIME_MEETINGS):
         given = {"ClientRequestToken": f"t{number}", "MediaRegion": REGION, "ExternalMeetingId": f"m{number}"}
@@ -59,7 +60,7 @@ def fill(operations: MeetingOperations, save: Callable[[], None]) -> str:
 
 
 def change(operations: MeetingOperations, meeting_id: str, save: Callable[[], None], changes: int) -> None:
-    """Make the changes and print what they cost."""
+    """Make the changes and print their cost."""
     took_ms: list[float] = []
     attendee: Any = None
     began = time.process_time()
@@ -83,7 +84,7 @@ def main() -> None:
     changes = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
     with tempfile.TemporaryDirectory() as directory:
         store = MeetingStore(Path(directory) / "chime.sqlite3")
-        # A clock that stands still: nothing ends while it is measured.
+        # The clock does not move: nothing ends during the measurement.
         operations = MeetingOperations(store, "000000000000", lambda: 1.0)
         meeting_id = fill(operations, store.save)
         print(f"{'':12}{'processor ms':>12} {'median ms':>12} {'longest ms':>12} {'changes':>9}")

@@ -1,9 +1,9 @@
-"""How fast the Lambda executor is: cold starts, and calls per second of warm functions.
+"""The speed of the Lambda executor: cold starts, and invocations per second of warm functions.
 
-    python benchmarks/local/executor.py [calls]
+    python benchmarks/local/executor.py [invocations]
 
-Prints one line per figure. No gateway, no HTTP, no IAM in it: `LambdaExecutor.invoke` alone, with a handler that
-returns its event. Figures depend on the machine, which is named in the first line.
+Prints one line per figure. Without gateway, HTTP and IAM: `LambdaExecutor.invoke` alone, with a handler that returns
+its event. Figures depend on the machine, which is named in the first line.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COLD_STARTS = 7
 
 
 class NoLogs:
-    """Log lines are made and thrown away."""
+    """Log lines are created and dropped."""
 
     def write(
         self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None
@@ -67,7 +67,7 @@ def function(source: str, *, version: int, runtime: str = "python3.12") -> Lambd
 
 
 async def cold(executor: LambdaExecutor, name: str, source: str, runtime: str = "python3.12") -> None:
-    """Time first calls of fresh versions, one after the other."""
+    """Time the first invocations of new versions, one after the other."""
     taken_ms = []
     for version in range(COLD_STARTS):
         begun = time.perf_counter()
@@ -81,7 +81,7 @@ async def cold(executor: LambdaExecutor, name: str, source: str, runtime: str = 
 async def warm(
     executor: LambdaExecutor, name: str, target: LambdaFunction, calls: int, concurrency: int
 ) -> None:
-    """Time warm calls from so many callers."""
+    """Time warm invocations with that many callers."""
     await executor.invoke(target, PING)
     numbers = iter(range(calls))
     taken_ms: list[float] = []
@@ -103,7 +103,7 @@ async def warm(
 
 
 async def measure(directory: Path, calls: int) -> None:
-    """Everything, in turn."""
+    """Measure everything."""
     executor = LambdaExecutor(NoLogs(), "http://127.0.0.1:1", directory)
     await cold(executor, "cold start, Python", PYTHON)
     await cold(executor, "cold start, Python with boto3", PYTHON_BOTO3)
@@ -121,7 +121,7 @@ async def measure(directory: Path, calls: int) -> None:
 
 
 def main() -> None:
-    """Run it in a directory that goes afterwards."""
+    """Run it in a temporary directory."""
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
     print(
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"

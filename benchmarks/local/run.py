@@ -1,10 +1,10 @@
-"""The embedded AWS beside ministack alone, on the same machine, with the same stack and the same clients.
+"""The embedded AWS compared with ministack alone, on the same machine, with the same stack and the same clients.
 
     python benchmarks/local/run.py [--sockets 1000] [--messages 2000] [--only embedded|ministack]
 
-For each: provision the stack, then time (1) the hand-shakes of N sockets, 32 at a time, (2) one socket's warm
-ping round trip, (3) messages per second through the `default` function from 32 sockets, and (4) the memory of the service
-with N idle sockets. Loopback only; every wait has a bound; what it starts, it stops.
+For each: provision the stack, then time (1) the handshakes of N connections, 32 at a time, (2) the warm ping round
+trip of one connection, (3) messages per second through the `default` function from 32 connections, and (4) the memory
+of the service with N idle connections. Loopback only; every wait is bounded; everything that is started is stopped.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ async def ping_ms(connection: websockets.ClientConnection) -> float:
 
 
 async def throughput(connections: list[websockets.ClientConnection], messages: int) -> float:
-    """Messages answered per second: every socket sends its share, four in flight, for at most 60 s."""
+    """Messages answered per second: every connection sends its share, four in flight, for at most 60 s."""
     share = max(1, messages // len(connections))
     deadline = time.perf_counter() + 60
     answered = 0

@@ -51,7 +51,7 @@ class EmbeddedAws:
         endpoint_url: str | None = None,
         session_token: str | None = None,
     ) -> Any:
-        """A boto3 client of somebody else, without retries."""
+        """A boto3 client of another user, without retries."""
         import boto3
         from botocore.config import Config
 
@@ -80,7 +80,7 @@ class EmbeddedAws:
         }
 
     def aws_environment(self) -> Mapping[str, str]:
-        """Variables that lead any AWS client here."""
+        """Variables that point any AWS client here."""
         return {
             **self.environment(),
             "AWS_ENDPOINT_URL": self.endpoint_url,
@@ -92,7 +92,7 @@ class EmbeddedAws:
 
 
 def started(state_directory: Path, found: LocalService) -> EmbeddedAws:
-    """What `ensure_running` gave, as the tests use it."""
+    """The result of `ensure_running`, as the tests use it."""
     return EmbeddedAws(
         endpoint_url=found.endpoint_url,
         port=found.port,
@@ -105,7 +105,7 @@ def started(state_directory: Path, found: LocalService) -> EmbeddedAws:
 
 @pytest.fixture(scope="session")
 def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
-    """An embedded AWS that lives as long as the test session. Tests share it: use names of your own."""
+    """An embedded AWS for the whole test session. Tests share it: use unique names."""
     state_directory = tmp_path_factory.mktemp("embedded-aws")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("WHATSCHAT_OPS_STATE_DIR", str(state_directory))
@@ -120,7 +120,7 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
 
 @pytest.fixture
 def own_aws(tmp_path: Path, clean_environment: None) -> Iterator[EmbeddedAws]:
-    """An embedded AWS of one test, which may stop, kill or wipe it. In-process calls of `service` find it."""
+    """An embedded AWS of one test, which may stop, kill or reset it. In-process calls of `service` find it."""
     found = service.ensure_running(port=free_port(), say=lambda _: None)
     try:
         yield started(tmp_path / "state", found)
@@ -138,7 +138,7 @@ NODE_CLIENTS = (
 
 @pytest.fixture(scope="session")
 def node_clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with other people's clients in it: the JavaScript SDK v3 and wscat, as npm has them."""
+    """A folder with other clients from npm: the JavaScript SDK v3 and wscat."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip("Node.js or npm is not installed")

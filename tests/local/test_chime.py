@@ -192,7 +192,7 @@ def test_javascript_sdk_works_unmodified(embedded_aws: EmbeddedAws, node_clients
 
 
 class Commands:
-    """`whatschat-ops -e local`, as a user types it, with a ledger table of its own."""
+    """`whatschat-ops -e local` in a process, with its own ledger table."""
 
     def __init__(self, aws: EmbeddedAws, config: Path) -> None:
         self._aws = aws
@@ -224,7 +224,7 @@ def ops(embedded_aws: EmbeddedAws, tmp_path: Path) -> Iterator[Commands]:
     dynamodb.delete_table(TableName=table)
 
 
-def test_commands_make_show_and_end_a_call(ops: Commands) -> None:
+def test_commands_create_show_and_end_a_meeting(ops: Commands) -> None:
     created = ops.json("chime", "meeting", "create", "--user", "alice", "-a", "alice", "-a", "bob")
     meeting = created["meeting"]
     assert meeting["external_meeting_id"].startswith("call-alice-")
@@ -251,7 +251,7 @@ def test_commands_make_show_and_end_a_call(ops: Commands) -> None:
     assert gone["status"] == "deleted"
 
 
-def test_commands_say_what_was_partly_done(ops: Commands, tmp_path: Path) -> None:
+def test_commands_report_partial_success(ops: Commands, tmp_path: Path) -> None:
     meeting = ops.json("chime", "meeting", "create", "--user", "alice", "--external-id", "standup")["meeting"]
     users = tmp_path / "users.txt"
     users.write_text("\n".join(f"user-{number}" for number in range(253)) + "\n\n", encoding="utf-8")

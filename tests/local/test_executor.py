@@ -1,4 +1,4 @@
-"""The executor with real worker processes: what a function sees, and what becomes of it."""
+"""The executor with real worker processes: the environment of a function, its errors, logs and workers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is
 
 
 class Bench:
-    """An executor and where its logs went."""
+    """An executor and its logs."""
 
     def __init__(self, directory: Path, **options: Any) -> None:
         self.logs = RecordedLogs()
@@ -36,7 +36,7 @@ class Bench:
         self.executor = LambdaExecutor(self.logs, "http://127.0.0.1:4566", directory, **options)
 
     async def ask(self, function: LambdaFunction, event: Any = None) -> Any:
-        """The function's answer; an error of the function fails the test."""
+        """The function's result; an error of the function fails the test."""
         result = await self.executor.invoke(function, json.dumps(event).encode())
         assert result.function_error is None, result.payload
         return json.loads(result.payload)
@@ -50,7 +50,7 @@ class Bench:
 
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[..., Bench]:
-    """Runs a scenario on an executor, and checks that nothing is left when it is closed."""
+    """Run a scenario with an executor, and check that nothing is left when it is closed."""
 
     def run(scenario: Callable[[Bench], Coroutine[Any, Any, None]], **options: Any) -> Bench:
         async def whole() -> Bench:
@@ -82,7 +82,7 @@ async def until(condition: Callable[[], bool]) -> None:
 # What a function sees
 
 
-def test_event_goes_in_and_answer_comes_out(play: Any) -> None:
+def test_event_is_passed_in_and_the_result_returned(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         assert await bench.ask(make_function(), {"text": "grüße", "list": [1, None]}) == {
             "text": "grüße",
@@ -110,7 +110,9 @@ def test_context_names_the_function_as_invoked(play: Any) -> None:
     play(scenario)
 
 
-def test_environment_is_the_functions_and_the_roles_alone(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_that_of_the_function_and_its_role_only(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MY_SHELL_SECRET", "leak")
     source = "import os\ndef handler(event, context): return [dict(os.environ), os.getcwd(), os.path.expanduser('~')]"
 
@@ -154,7 +156,7 @@ def test_modules_of_awss_runtime_can_be_imported(play: Any) -> None:
     play(scenario)
 
 
-def test_vendored_module_wins_over_the_runtimes(play: Any) -> None:
+def test_vendored_module_is_preferred_to_the_one_of_the_runtime(play: Any) -> None:
     files = {
         "app.py": "import boto3, jwt\ndef handler(event, context): return [boto3.MINE, jwt.MINE]",
         "boto3.py": "MINE = 1",
@@ -177,7 +179,7 @@ def test_handler_in_a_package_is_found(play: Any) -> None:
     play(scenario)
 
 
-def test_pure_client_serves_where_there_is_no_native_one(play: Any) -> None:
+def test_pure_client_replaces_a_missing_native_one(play: Any) -> None:
     modules = {name: path for name, path in sandbox.host_python_modules().items() if name != "runtime_client"}
     source = """
         import runtime_client
@@ -227,7 +229,7 @@ def test_exception_is_reported_as_awslambdaric_sends_it(play: Any) -> None:
         ("import sys; sys.exit(0)", "app.handler", "Runtime.ExitError", "without providing a reason"),
     ],
 )
-def test_init_error_is_told_to_each_invocation(
+def test_init_error_is_the_result_of_each_invocation(
     play: Any, source: str, handler: str, error_type: str, message: str
 ) -> None:
     async def scenario(bench: Bench) -> None:
@@ -243,7 +245,7 @@ def test_init_error_is_told_to_each_invocation(
     play(scenario)
 
 
-def test_init_prints_its_reason_into_the_log(play: Any) -> None:
+def test_init_error_is_in_the_log(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         _, result = await bench.fail(make_function("import jwt"))
         assert "[ERROR] Runtime.ImportModuleError: Unable to import module 'app'" in result.log_tail
@@ -283,7 +285,7 @@ def test_timeout_kills_the_worker_and_its_children(play: Any) -> None:
         ("sys.exit(0)", "Runtime exited without providing a reason"),
     ],
 )
-def test_exit_within_an_invocation_is_told_and_the_next_one_works(
+def test_exit_within_an_invocation_is_an_error_and_the_next_one_works(
     play: Any, statement: str, message: str
 ) -> None:
     source = f"""
@@ -303,7 +305,7 @@ def test_exit_within_an_invocation_is_told_and_the_next_one_works(
     play(scenario)
 
 
-def test_too_large_answer_is_an_error(play: Any) -> None:
+def test_too_large_result_is_an_error(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         document, _ = await bench.fail(make_function("def handler(event, context): return 'x' * 7_000_000"))
         assert document["errorType"] == "Function.ResponseSizeTooLarge"
@@ -311,7 +313,7 @@ def test_too_large_answer_is_an_error(play: Any) -> None:
     play(scenario)
 
 
-def test_large_answer_below_the_limit_arrives_whole(play: Any) -> None:
+def test_large_result_below_the_limit_arrives_whole(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         assert (
             await bench.ask(make_function("def handler(event, context): return 'x' * 6_000_000"))
@@ -419,7 +421,7 @@ def test_worker_is_reused(play: Any) -> None:
     play(scenario)
 
 
-def test_calls_that_wait_run_side_by_side_up_to_the_limit(play: Any) -> None:
+def test_waiting_invocations_run_concurrently_up_to_the_limit(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         pids = await asyncio.gather(*(bench.ask(make_function(PID), 0.5) for _ in range(9)))
         assert len(set(pids)) == 3
@@ -463,7 +465,7 @@ def test_full_queue_is_throttled(play: Any) -> None:
     play(scenario, max_workers_per_function=1, max_waiting_per_function=4)
 
 
-def test_invocation_goes_on_when_its_caller_leaves(play: Any, tmp_path: Path) -> None:
+def test_invocation_continues_when_its_caller_disconnects(play: Any, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     source = f"import time\ndef handler(event, context):\n    time.sleep(0.3)\n    open({str(mark)!r}, 'w').close()"
 
@@ -489,7 +491,7 @@ def test_new_code_replaces_the_worker_and_lets_the_old_one_finish(play: Any) -> 
     play(scenario)
 
 
-def test_changed_environment_is_seen_by_the_next_call(play: Any) -> None:
+def test_changed_environment_is_seen_by_the_next_invocation(play: Any) -> None:
     source = "import os\ndef handler(event, context): return os.environ['A']"
 
     async def scenario(bench: Bench) -> None:
@@ -499,7 +501,7 @@ def test_changed_environment_is_seen_by_the_next_call(play: Any) -> None:
     play(scenario)
 
 
-def test_idle_workers_and_their_code_go(play: Any) -> None:
+def test_idle_workers_and_their_code_are_removed(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         pid = await bench.ask(make_function(PID), 0)
         await until(lambda: bench.executor.worker_count() == 0)
@@ -510,7 +512,7 @@ def test_idle_workers_and_their_code_go(play: Any) -> None:
     play(scenario, idle_timeout_s=0.2)
 
 
-def test_close_ends_running_calls_and_refuses_new_ones(play: Any) -> None:
+def test_close_ends_running_invocations_and_refuses_new_ones(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         running = asyncio.create_task(bench.fail(make_function(PID.replace("sleep(event)", "sleep(60)"))))
         await until(

@@ -1,8 +1,8 @@
 """The WebSocket gateway against AWS's behaviour, one test per known difference of other emulators.
 
-The whole stack takes part: the API is provisioned with plain AWS calls, functions run from zips with their roles'
-credentials, IAM is enforced, clients are the `websockets` library and boto3. Only the ten idle minutes and the two
-hours run on a gateway of their own, whose clock can be moved.
+The whole stack is used: the API is created with plain AWS calls, functions run from zips with the credentials of
+their roles, IAM is enforced, clients are the `websockets` library and boto3. Only the ten idle minutes and the two
+hours use a separate gateway, whose clock can be moved.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class DeployedApi:
     role: str
 
     def url(self, stage: str = STAGE, **query: str) -> str:
-        """The socket of a stage."""
+        """The WebSocket URL of a stage."""
         joined = "&".join(f"{name}={quote(value)}" for name, value in query.items())
         base = self.aws.endpoint_url.replace("http://", "ws://", 1)
         return f"{base}/_aws/execute-api/{self.api_id}/{stage}" + (f"?{joined}" if joined else "")
@@ -121,7 +121,7 @@ class DeployedApi:
             yield client
 
     def refusal(self, url: str) -> tuple[int, dict[str, Any]]:
-        """Status and JSON body of a refused handshake."""
+        """Status and JSON body of a rejected handshake."""
         with pytest.raises(InvalidStatus) as refused, connect(url, proxy=None):
             raise AssertionError("the handshake was accepted")
         response = refused.value.response
@@ -133,14 +133,14 @@ class DeployedApi:
         return self.aws.client("apigatewaymanagementapi", endpoint)
 
     def events(self, event_type: str, connection_id: str) -> list[dict[str, Any]]:
-        """What the function printed of the events it got."""
+        """What the function printed of its events."""
         found = log_messages(self.aws, f"/aws/lambda/{NAME}", connection_id)
         events = [json.loads(line.partition("EVENT ")[2]) for line in found if "EVENT {" in line]
         return [event for event in events if event["requestContext"]["eventType"] == event_type]
 
 
 def eventually(check: Callable[[], Any], timeout_s: float = 10.0) -> Any:
-    """What `check` gives as soon as it is true."""
+    """The result of `check` as soon as it is true."""
     deadline = time.monotonic() + timeout_s
     while not (found := check()):
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -211,7 +211,7 @@ def create_api(aws: EmbeddedAws, name: str, expression: str = "$request.body.typ
     api_id = str(api["ApiId"])
     logs = aws.client("logs")
     if not logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP)["logGroups"]:
-        logs.create_log_group(logGroupName=LOG_GROUP)  # API Gateway makes none by itself
+        logs.create_log_group(logGroupName=LOG_GROUP)  # API Gateway creates none itself
     for stage in (STAGE, "other"):
         gateway.create_stage(
             ApiId=api_id,
@@ -256,7 +256,7 @@ def deployed(embedded_aws: EmbeddedAws) -> DeployedApi:
 
 
 def event_of(client: ClientConnection) -> dict[str, Any]:
-    """The MESSAGE event of this client, which the function posts to it."""
+    """The MESSAGE event of this client, posted to it by the function."""
     client.send('{"do": "post"}')
     event: dict[str, Any] = json.loads(client.recv(timeout=10))
     return event
@@ -268,14 +268,14 @@ def id_of(client: ClientConnection) -> str:
 
 
 def close_code(client: ClientConnection) -> int:
-    """How the server closed the client."""
+    """The close code and reason that the server sent."""
     with pytest.raises(ConnectionClosed) as closed:
         client.recv(timeout=10)
     return closed.value.rcvd.code if closed.value.rcvd else 1006
 
 
 def error_of(call: Callable[..., Any], **parameters: Any) -> tuple[str, int]:
-    """Code and HTTP status of a refused call."""
+    """Code and HTTP status of a rejected call."""
     with pytest.raises(ClientError) as refused:
         call(**parameters)
     response = refused.value.response
@@ -466,7 +466,7 @@ def test_binary_frame_closes_with_1003(deployed: DeployedApi) -> None:
         assert close_code(client) == 1003
 
 
-# Lifetime and ending
+# Lifetime and closing
 
 
 @pytest.mark.parametrize("step_s", [600, 500])
@@ -487,7 +487,9 @@ async def test_ten_idle_minutes_and_two_hours_close_with_1001(step_s: int) -> No
 
 
 @pytest.mark.parametrize(("code", "reason"), [(4001, "bye"), (1000, "")])
-def test_disconnect_is_told_the_clients_close_code(deployed: DeployedApi, code: int, reason: str) -> None:
+def test_disconnect_event_has_the_close_code_of_the_client(
+    deployed: DeployedApi, code: int, reason: str
+) -> None:
     with deployed.client() as client:
         connection_id = id_of(client)
         client.close(code, reason)
@@ -496,7 +498,7 @@ def test_disconnect_is_told_the_clients_close_code(deployed: DeployedApi, code: 
     assert (context["disconnectStatusCode"], context["disconnectReason"]) == (code, reason)
 
 
-def test_disconnect_is_told_1006_when_the_connection_is_lost(deployed: DeployedApi) -> None:
+def test_disconnect_event_has_1006_when_the_connection_is_lost(deployed: DeployedApi) -> None:
     with deployed.client() as client:
         connection_id = id_of(client)
         client.socket.shutdown(socket.SHUT_RDWR)
@@ -546,7 +548,7 @@ def test_events_have_the_keys_of_aws(deployed: DeployedApi) -> None:
 # @connections
 
 
-def test_get_connection_tells_three_fields(deployed: DeployedApi) -> None:
+def test_get_connection_returns_three_fields(deployed: DeployedApi) -> None:
     with deployed.client(user_agent_header="Agent/1") as client:
         answer = deployed.management().get_connection(ConnectionId=id_of(client))
     assert answer["Identity"] == {"SourceIp": "127.0.0.1", "UserAgent": "Agent/1"}
@@ -668,7 +670,7 @@ def test_access_log_has_a_line_for_connect_message_and_disconnect(deployed: Depl
     assert (disconnected["eventType"], disconnected["unknown"]) == ("DISCONNECT", "-")
 
 
-def test_api_gateway_metrics_are_put(deployed: DeployedApi) -> None:
+def test_api_gateway_metrics_are_recorded(deployed: DeployedApi) -> None:
     with deployed.client() as client:
         id_of(client)
     by_api = {"ApiId": deployed.api_id}

@@ -1,6 +1,6 @@
-"""Other people's clients, unmodified, against a provisioned stack: wscat, the AWS CLI, the JavaScript SDK v3, boto3.
+"""Other clients, unmodified, against a provisioned stack: wscat, the AWS CLI, the JavaScript SDK v3, boto3.
 
-(`websockets` is what all other tests here use; the Chime half of this is in test_chime.py.)
+(All other tests here use `websockets`; the Chime half is in test_chime.py.)
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Provisioned:
 
 @contextmanager
 def open_standard_input() -> Iterator[int]:
-    """A standard input that says nothing and does not end: wscat leaves at its end."""
+    """A standard input without data and without end: wscat exits at its end."""
     reader, writer = os.pipe()
     try:
         yield reader

@@ -1,4 +1,4 @@
-"""The embedded AWS as a process: started, used, killed, wiped. Real processes, real sockets, IAM enforced."""
+"""The embedded AWS as a process: start, use, kill, reset. Real processes, real sockets, IAM enforced."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ TRUST = {
 
 
 def silent(_: str) -> None:
-    """A `say` for nobody."""
+    """A `say` without output."""
 
 
 def eventually(check: Callable[[], Any], timeout_s: float = 10.0) -> Any:
-    """What `check` gives as soon as it is true."""
+    """The result of `check` as soon as it is true."""
     deadline = time.monotonic() + timeout_s
     while not (found := check()):
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -72,7 +72,7 @@ def zipped(source: str) -> bytes:
 
 
 def create_function(aws: EmbeddedAws, name: str, source: str) -> str:
-    """A function of its own role. Returns its ARN."""
+    """A function with its own role. Returns its ARN."""
     role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
     aws.client("iam").attach_role_policy(RoleName=name, PolicyArn=BASIC_EXECUTION)
     created = aws.client("lambda").create_function(
@@ -116,7 +116,7 @@ def test_second_start_finds_the_first(own_aws: EmbeddedAws) -> None:
     assert (again.pid, again.started) == (own_aws.pid, False)
 
 
-def test_two_starts_at_once_make_one_process(tmp_path: Path) -> None:
+def test_two_starts_at_once_start_one_process(tmp_path: Path) -> None:
     port = free_port()
     code = (
         "from whatschat_ops.local.service import ensure_running\n"
@@ -142,7 +142,7 @@ def test_two_state_directories_run_side_by_side(own_aws: EmbeddedAws, embedded_a
     assert own_aws.access_key_id != embedded_aws.access_key_id
 
 
-def test_start_on_a_port_that_was_asked_for_and_is_taken_is_refused() -> None:
+def test_start_on_a_requested_port_that_is_taken_fails() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -156,7 +156,7 @@ def test_start_on_a_port_that_was_asked_for_and_is_taken_is_refused() -> None:
 
 @pytest.fixture
 def taken_default(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> Iterator[socket.socket]:
-    """The default port, held by another program; nothing of ours runs."""
+    """The default port, used by another program; our service is not running."""
     with socket.socket() as other:
         port = free_port()
         monkeypatch.setattr(ports, "DEFAULT_PORT", port)
@@ -214,7 +214,7 @@ def test_two_state_directories_that_start_at_once_get_two_ports(tmp_path: Path) 
     assert again == chosen
 
 
-def test_process_that_finds_its_port_taken_says_so_by_its_exit_code(tmp_path: Path) -> None:
+def test_process_whose_port_is_taken_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -229,15 +229,15 @@ def test_start_on_another_port_than_the_running_one_is_refused_only_when_asked_f
 ) -> None:
     other = free_port()
     assert service.ensure_running(port=other, say=silent).port == own_aws.port
-    with pytest.raises(LocalError, match=f"runs on port {own_aws.port} already, not on {other}"):
+    with pytest.raises(LocalError, match=f"already runs on port {own_aws.port}, not on {other}"):
         service.ensure_running(port=other, say=silent, exact_port=True)
 
 
-def test_process_that_cannot_start_shows_its_last_words(tmp_path: Path) -> None:
+def test_process_that_cannot_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
     chime_file = tmp_path / "state" / "local" / "chime.json"
     chime_file.parent.mkdir(parents=True)
     chime_file.write_text("{ not json", encoding="utf-8")
-    with pytest.raises(LocalError, match=r"ended at once.*(?s:.)*chime\.json"):
+    with pytest.raises(LocalError, match=r"exited at its start.*(?s:.)*chime\.json"):
         service.ensure_running(port=free_port(), say=silent)
     assert not service.status().running
 
@@ -254,7 +254,7 @@ def test_stop_leaves_no_process_and_no_temporary_file(own_aws: EmbeddedAws) -> N
     assert not service.stop().stopped
 
 
-def test_workers_end_when_the_service_is_killed_and_the_next_start_sweeps(own_aws: EmbeddedAws) -> None:
+def test_workers_end_when_the_service_is_killed_and_the_next_start_cleans_up(own_aws: EmbeddedAws) -> None:
     create_function(own_aws, "orphaned", "def handler(event, context): return 1")
     own_aws.client("lambda").invoke(FunctionName="orphaned")
     workers = psutil.Process(own_aws.pid).children(recursive=True)
@@ -268,7 +268,7 @@ def test_workers_end_when_the_service_is_killed_and_the_next_start_sweeps(own_aw
     assert not leftover.exists()
 
 
-def test_what_was_made_seconds_before_kill_9_is_there_after_the_next_start(own_aws: EmbeddedAws) -> None:
+def test_resources_created_seconds_before_kill_9_exist_after_the_next_start(own_aws: EmbeddedAws) -> None:
     create_table(own_aws, "survivor")
     own_aws.client("dynamodb").put_item(TableName="survivor", Item={"connectionId": {"S": "abc="}})
     create_function(own_aws, "survivor", "def handler(event, context): return 'alive'")
@@ -299,7 +299,7 @@ def test_stop_and_start_keep_everything_however_recent(own_aws: EmbeddedAws) -> 
     assert own_aws.client("dynamodb").list_tables()["TableNames"] == ["kept"]
 
 
-def test_reset_wipes_everything_and_starts_again(own_aws: EmbeddedAws) -> None:
+def test_reset_deletes_everything_and_starts_again(own_aws: EmbeddedAws) -> None:
     create_table(own_aws, "gone")
     assert service.reset(say=silent).restarted
     again = service.ensure_running(port=own_aws.port, say=silent)
@@ -308,7 +308,7 @@ def test_reset_wipes_everything_and_starts_again(own_aws: EmbeddedAws) -> None:
     assert refused(lambda: own_aws.client("dynamodb").list_tables()) == "UnrecognizedClientException"
 
 
-def test_service_ends_by_itself_when_its_state_directory_is_gone(own_aws: EmbeddedAws) -> None:
+def test_service_stops_when_its_state_directory_is_deleted(own_aws: EmbeddedAws) -> None:
     (own_aws.state_directory / "local" / "service.json").unlink()
     process = psutil.Process(own_aws.pid)
     eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
@@ -357,7 +357,7 @@ def test_wrong_secret_is_refused_by_ministack_the_gateway_and_chime(embedded_aws
     assert "signature" in str(caught.value)
 
 
-def test_user_without_a_policy_is_denied_as_aws_words_it(embedded_aws: EmbeddedAws) -> None:
+def test_user_without_a_policy_is_denied_with_the_text_of_aws(embedded_aws: EmbeddedAws) -> None:
     iam = embedded_aws.client("iam")
     iam.create_user(UserName="nobody")
     key = iam.create_access_key(UserName="nobody")["AccessKey"]
@@ -388,7 +388,7 @@ def test_user_without_a_policy_is_denied_as_aws_words_it(embedded_aws: EmbeddedA
         ("/some-bucket", {"Authorization": "Bearer token"}, 403),
     ],
 )
-def test_unsigned_request_gets_nothing(
+def test_unsigned_request_is_rejected(
     embedded_aws: EmbeddedAws, path: str, headers: dict[str, str], status: int
 ) -> None:
     for method in ("GET", "POST"):
@@ -495,7 +495,7 @@ def test_invocations_are_counted_in_cloudwatch(embedded_aws: EmbeddedAws) -> Non
     assert [(point["Sum"], point["SampleCount"]) for point in statistics] == [(5.0, 5.0)]
 
 
-def test_api_endpoint_is_reachable_by_the_rule_of_aws(embedded_aws: EmbeddedAws) -> None:
+def test_api_endpoint_is_reachable_with_the_rule_of_aws(embedded_aws: EmbeddedAws) -> None:
     client = embedded_aws.client("apigatewayv2")
     created = client.create_api(
         Name="endpoint", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.type"
@@ -560,7 +560,7 @@ def test_env_can_be_evaluated_by_a_shell(embedded_aws: EmbeddedAws) -> None:
     assert shell.stdout.split() == [embedded_aws.endpoint_url, embedded_aws.access_key_id]
 
 
-def test_commands_without_a_running_service_say_so(tmp_path: Path) -> None:
+def test_commands_without_a_running_service_report_it(tmp_path: Path) -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "WHATSCHAT_OPS_STATE_DIR": str(tmp_path / "none"),

@@ -1,4 +1,4 @@
-"""The main job as a user does it: every step is the real command line in a process, every client a real socket."""
+"""The main job as a user does it: every step is the real command line in a process, every client a real connection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.local
 
 
 class Operator:
-    """Somebody at a terminal."""
+    """A user at a terminal."""
 
     def __init__(self, aws: EmbeddedAws) -> None:
         self.aws = aws
@@ -73,7 +73,7 @@ def url(operator: Operator) -> str:
 
 @pytest.fixture
 def open_as(operator: Operator, url: str) -> Iterator[Callable[[str], ClientConnection]]:
-    """Opens sockets as a user; closes them after the test and waits until their rows are gone."""
+    """Opens connections as a user; closes them after the test and waits until their rows are deleted."""
     with ExitStack() as stack:
 
         def open_socket(user: str) -> ClientConnection:
@@ -128,7 +128,7 @@ def test_call_signalling_reaches_the_target_only(open_as: Callable[[str], Client
         carol.recv(timeout=0.5)
 
 
-def test_malformed_message_gets_an_error_and_the_socket_lives(
+def test_malformed_message_gets_an_error_and_the_connection_stays_open(
     open_as: Callable[[str], ClientConnection],
 ) -> None:
     alice = open_as("alice")
@@ -139,7 +139,9 @@ def test_malformed_message_gets_an_error_and_the_socket_lives(
     assert receive(alice)["type"] == "pong"
 
 
-def test_broadcast_reaches_everybody(operator: Operator, open_as: Callable[[str], ClientConnection]) -> None:
+def test_broadcast_reaches_every_connection(
+    operator: Operator, open_as: Callable[[str], ClientConnection]
+) -> None:
     people = [open_as(user) for user in ("alice", "bob", "bob")]
 
     summary = operator.json("ws", "broadcast", json.dumps({"type": "notice", "text": "hello"}))
@@ -148,7 +150,7 @@ def test_broadcast_reaches_everybody(operator: Operator, open_as: Callable[[str]
     assert [receive(person)["text"] for person in people] == ["hello"] * 3
 
 
-def test_broadcast_to_one_user_leaves_the_others_alone(
+def test_broadcast_to_one_user_reaches_no_other(
     operator: Operator, open_as: Callable[[str], ClientConnection]
 ) -> None:
     alice, bob = open_as("alice"), open_as("bob")
@@ -200,7 +202,7 @@ def unsigned(claims: dict[str, Any]) -> str:
 
 
 def bad_tokens(secret: str) -> dict[str, str]:
-    """Name -> query string. One way each of not being let in."""
+    """Name -> query string, one for each reason to be rejected."""
     now = int(time.time())
     good = {"userId": "mallory", "iat": now, "exp": now + 600}
 
@@ -227,7 +229,7 @@ def bad_tokens(secret: str) -> dict[str, str]:
 
 
 def refusal(url: str, query: str = "", headers: dict[str, str] | None = None) -> int:
-    """The status of a refused handshake."""
+    """The status of a rejected handshake."""
     target = f"{url}?{query}" if query else url
     with (
         pytest.raises(InvalidStatus) as caught,
@@ -237,7 +239,7 @@ def refusal(url: str, query: str = "", headers: dict[str, str] | None = None) ->
     return caught.value.response.status_code
 
 
-def test_every_bad_token_is_refused_and_leaves_no_row(operator: Operator, url: str) -> None:
+def test_every_invalid_token_is_refused_and_leaves_no_row(operator: Operator, url: str) -> None:
     secret = operator.aws.client("ssm").get_parameter(
         Name="/whatschat-ops/whatschat-local/jwt-secret", WithDecryption=True
     )["Parameter"]["Value"]
@@ -261,7 +263,7 @@ def test_different_tokens_in_query_and_header_are_refused(operator: Operator, ur
 
 
 @pytest.mark.parametrize("way", ["query", "header", "subprotocol"])
-def test_good_token_is_accepted_by_each_way(operator: Operator, url: str, way: str) -> None:
+def test_valid_token_is_accepted_in_each_place(operator: Operator, url: str, way: str) -> None:
     token = operator.token("alice")
     ways: dict[str, dict[str, Any]] = {
         "query": {"uri": f"{url}?token={token}"},
@@ -290,14 +292,14 @@ def test_meeting_with_two_attendees(operator: Operator) -> None:
     operator.run("chime", "meeting", "delete", meeting_id, "--yes")
 
 
-def test_doctor_finds_nothing_wrong(operator: Operator) -> None:
+def test_doctor_finds_no_problem(operator: Operator) -> None:
     results = operator.json("doctor")
 
     assert {result["name"]: result["detail"] for result in results if result["status"] != "ok"} == {}
     assert len(results) == 8
 
 
-def test_doctor_finds_a_deleted_table_and_provision_mends_it(operator: Operator) -> None:
+def test_doctor_finds_a_deleted_table_and_provision_creates_it_again(operator: Operator) -> None:
     operator.aws.client("dynamodb").delete_table(TableName="websocket-connections")
 
     failed = {result["name"] for result in operator.json("doctor", code=3) if result["status"] == "fail"}
@@ -307,7 +309,7 @@ def test_doctor_finds_a_deleted_table_and_provision_mends_it(operator: Operator)
     assert all(result["status"] == "ok" for result in operator.json("doctor"))
 
 
-def test_environment_files_lead_to_the_stack(operator: Operator, url: str) -> None:
+def test_environment_files_point_to_the_stack(operator: Operator, url: str) -> None:
     backend = operator.run("env", "render", "backend")
     frontend = operator.run("env", "render", "frontend")
 
@@ -328,7 +330,7 @@ def test_two_environments_share_an_account_by_prefix(operator: Operator) -> None
     assert "second-websocket-connections" not in tables and "websocket-connections" in tables
 
 
-def test_function_logs_and_metrics_of_socket_traffic_are_there(
+def test_function_logs_and_metrics_of_websocket_traffic_exist(
     operator: Operator, open_as: Callable[[str], ClientConnection]
 ) -> None:
     alice = open_as("alice")

@@ -74,7 +74,7 @@ async def _key_ids(iam: IamCall) -> list[str]:
 async def _call(iam: IamCall, action: str, parameters: Mapping[str, str], *, accept: str = "") -> bytes:
     status, body = await iam(action, parameters)
     if status >= 300 and not (accept and re.search(rb"<Code>%b" % accept.encode(), body)):
-        raise LocalError(f"IAM of the embedded AWS refuses {action}: {body.decode('utf-8', 'replace')}")
+        raise LocalError(f"IAM of the embedded AWS rejected {action}: {body.decode('utf-8', 'replace')}")
     return body
 
 

@@ -65,7 +65,7 @@ def require_free(port: int) -> None:
     while (error := _bind_error(port)) is not None:
         if error.errno in (errno.EACCES, errno.EPERM):
             raise LocalError(
-                f"Port {port} may not be used by this user: {error.strerror}.", hint=_other_port(port)
+                f"This user may not listen on port {port}: {error.strerror}.", hint=_other_port(port)
             ) from error
         if time.monotonic() - started > (OWNED_S if _owner(port) else UNSEEN_S):
             raise PortTaken(port) from error

@@ -110,8 +110,10 @@ def wait_until_healthy(child: subprocess.Popen[bytes], layout: Layout, port: int
             raise PortTaken(port)
         if child.returncode is not None:
             raise LocalError(
-                f"The embedded AWS ended at once (exit code {child.returncode}): {last_log_lines(layout)}",
-                hint=Hint(("local", "logs"), "local reset deletes everything and starts again; first see"),
+                f"The embedded AWS exited at its start (exit code {child.returncode}): {last_log_lines(layout)}",
+                hint=Hint(
+                    ("local", "logs"), "If the log does not help, local reset deletes everything. First see"
+                ),
             )
         health = ask_health(port)
         if health is not None and health.get("pid") == child.pid:
@@ -120,7 +122,7 @@ def wait_until_healthy(child: subprocess.Popen[bytes], layout: Layout, port: int
     child.kill()
     child.wait()
     raise LocalError(
-        f"The embedded AWS did not answer within {timeout_s:.0f} s: {last_log_lines(layout)}",
+        f"The embedded AWS did not respond within {timeout_s:.0f} s: {last_log_lines(layout)}",
         hint=Hint(("local", "logs")),
     )
 
@@ -139,7 +141,7 @@ def ask_health(port: int, timeout_s: float = 2.0) -> Mapping[str, Any] | None:
 def last_log_lines(layout: Layout, lines: int = 5) -> str:
     """The last lines of the log, to show when the process failed."""
     found = [line for line in tail(layout, lines) if line.strip()]
-    return "\n    ".join(["", *found]) if found else "it said nothing."
+    return "\n    ".join(["", *found]) if found else "its log is empty."
 
 
 def tail(layout: Layout, lines: int) -> list[str]:

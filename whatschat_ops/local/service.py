@@ -127,7 +127,7 @@ def _start(layout: Layout, port: int, say: Say) -> process.ServiceProcess:
     found = process.find(layout)
     if found is None:
         raise LocalError(
-            f"The embedded AWS ended after its start: {process.last_log_lines(layout)}",
+            f"The embedded AWS exited after its start: {process.last_log_lines(layout)}",
             hint=Hint(("local", "logs")),
         )
     return found
@@ -138,7 +138,7 @@ def _service(
 ) -> LocalService:
     if port is not None and found.port != port:
         raise LocalError(
-            f"The embedded AWS of {layout.root} runs on port {found.port} already, not on {port}.",
+            f"The embedded AWS in {layout.root} already runs on port {found.port}, not on {port}.",
             hint=Hint(
                 ("local", "stop"),
                 f"Use --port {found.port}, set another WHATSCHAT_OPS_STATE_DIR for a second one, or stop it",
@@ -147,7 +147,7 @@ def _service(
     key = read_access_key(layout.credentials_file)
     if key is None:
         raise LocalError(
-            f"The access key of the embedded AWS is gone: {layout.credentials_file} does not exist.",
+            f"The access key of the embedded AWS is missing: {layout.credentials_file} does not exist.",
             hint=Hint(("local", "stop"), "Restart it; first"),
         )
     return LocalService(
@@ -176,7 +176,7 @@ def _stop(layout: Layout) -> StopResult:
         return StopResult(stopped=False)
     process.end(found, layout, STOP_TIMEOUT_S)
     if process.find(layout) is not None:
-        raise LocalError(f"The embedded AWS (process {found.pid}) does not end.", hint=f"kill -9 {found.pid}")
+        raise LocalError(f"The embedded AWS (process {found.pid}) did not stop.", hint=f"kill -9 {found.pid}")
     return StopResult(stopped=True, pid=found.pid)
 
 
@@ -225,7 +225,7 @@ def _look(layout: Layout) -> tuple[process.ServiceProcess | None, Mapping[str, A
             return found, health
         if time.monotonic() > deadline:
             raise LocalError(
-                f"The embedded AWS (process {found.pid}) runs but does not answer on port {found.port}.",
+                f"The embedded AWS (process {found.pid}) is running but does not respond on port {found.port}.",
                 hint=Hint(("local", "stop"), "Restart it; first"),
             )
         time.sleep(ports.POLL_S)  # a process that was just killed is listed for a moment
@@ -274,6 +274,6 @@ def _check_installed() -> None:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise LocalError(
-            f"The embedded AWS is not installed: {', '.join(missing)} missing in {sys.prefix}.",
+            f"The embedded AWS is not installed: {', '.join(missing)} missing from {sys.prefix}.",
             hint="pip install 'whatschat-ops[local]'",
         )

@@ -1,4 +1,4 @@
-"""The embedded Chime service behind real boto3 clients, without a socket: what botocore would send is handed over."""
+"""The embedded Chime service behind real boto3 clients, without a socket: requests of botocore are passed to it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ALL = {"Audio": "SendReceive", "Video": "SendReceive", "Content": "SendReceive"}
 
 @dataclass
 class Clock:
-    """Seconds since the epoch; moves when told to."""
+    """Seconds since the epoch; the test moves it."""
 
     now: float = START
 
@@ -44,7 +44,7 @@ class Clock:
 
 @dataclass
 class FakeControlPlane:
-    """Allows what is not in `denials` (IAM action -> denial) and remembers what it was asked."""
+    """Allows what is not in `denials` (IAM action -> denial) and records what it was asked."""
 
     denials: dict[str, Denial] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
@@ -80,7 +80,7 @@ class _Body(io.BytesIO):
 
 @dataclass
 class ChimeInProcess:
-    """A service with its clock and its control plane; `restart` loads it anew from its file."""
+    """A service with its clock and its control plane; `restart` loads it again from its file."""
 
     path: Path
     clock: Clock = field(default_factory=Clock)
@@ -92,7 +92,7 @@ class ChimeInProcess:
         self.restart()
 
     def restart(self) -> None:
-        """What a killed and restarted process does."""
+        """The effect of a kill and a start."""
         self.service = ChimeMeetings(self.control_plane, self.path, clock=self.clock)
 
     def client(self, region: str = REGION) -> Any:
@@ -109,11 +109,11 @@ class ChimeInProcess:
         return client
 
     def attach(self, client: Any) -> None:
-        """Hand everything that `client` would send to this service."""
+        """Pass every request of `client` to this service."""
         client.meta.events.register_first("before-send", self._answer)
 
     def send(self, request: HttpRequest) -> Any:
-        """One request, answered."""
+        """Handle one request."""
         with self._lock:  # the server has one event loop
             self.requests.append(request)
             return asyncio.run(self.service.handle(request))
@@ -121,7 +121,7 @@ class ChimeInProcess:
     def raw(
         self, method: str, target: str, document: Any = None, *, region: str = REGION
     ) -> tuple[int, dict[str, Any], Mapping[str, str]]:
-        """Status, JSON body and headers of a call that no SDK would let pass; bytes are sent as they are."""
+        """Status, JSON body and headers of a request that no SDK would send; bytes are sent unchanged."""
         path, _, query = target.partition("?")
         body = (
             document

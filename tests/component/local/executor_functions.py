@@ -1,4 +1,4 @@
-"""Functions for the executor's tests: real zips, made on the spot."""
+"""Functions for the executor's tests: real zips."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CREDENTIALS = {
 
 @dataclass
 class RecordedLogs:
-    """A LogWriter that keeps what it is given."""
+    """A LogWriter that stores its events."""
 
     events: list[tuple[str, str, int, str]] = field(default_factory=list)
 
@@ -57,7 +57,7 @@ def make_function(
     reserved_concurrency: int | None = None,
     code_zip: bytes | None = None,
 ) -> LambdaFunction:
-    """A function whose module `app` has this source, unless `files` says otherwise."""
+    """A function whose module `app` has this source, unless `files` has another."""
     suffix = "js" if runtime.startswith("nodejs") else "py"
     data = code_zip if code_zip is not None else make_zip(files or {f"app.{suffix}": source})
     return LambdaFunction(

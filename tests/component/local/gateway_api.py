@@ -1,4 +1,4 @@
-"""The API that the gateway serves in its tests, and what its events say of it."""
+"""The API of the gateway's tests, and the parts of its events that are always the same."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ def function_arn(name: str) -> str:
 
 
 def source_arn(route_key: str) -> str:
-    """The ARN in whose name the gateway calls the function of a route."""
+    """The source ARN with which the gateway invokes the function of a route."""
     return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{route_key}"
 
 
 def place_and_time(port: int, connection_id: str, *, after_s: float = 0) -> dict[str, Any]:
-    """What every requestContext says of its API, its connection and its time (`after_s` seconds after the handshake)."""
+    """The keys of every requestContext for the API, the connection and the time (`after_s` seconds after the
+    handshake).
+    """
     return {
         "apiId": API_ID,
         "stage": STAGE,

@@ -1,4 +1,4 @@
-"""What stands in for Lambda functions in the tests of the gateway."""
+"""Replacements for Lambda functions in the tests of the gateway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Handler = Callable[[Event], Awaitable[Any]]
 
 
 class HandlerRaised(Exception):
-    """A fake handler raises this to be reported as a failed function."""
+    """Raised by a fake handler to be reported as a failed function."""
 
 
 def answering(result: Any = None, *, after_s: float = 0.0) -> Handler:
@@ -32,7 +32,7 @@ async def failing(event: Event) -> Any:
 
 
 async def returning_none(event: Event) -> Any:
-    """A handler that forgets its return statement."""
+    """A handler without a return statement."""
     return None
 
 

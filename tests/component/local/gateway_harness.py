@@ -30,14 +30,14 @@ from whatschat_ops.local.interfaces import (
 
 
 class FakeExecutor:
-    """Runs coroutines in place of functions and remembers the events."""
+    """Runs coroutines instead of functions and records the events."""
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
         self.events: list[tuple[str, Event]] = []
 
     def of(self, name: str) -> list[Event]:
-        """The events a function got."""
+        """The events of a function."""
         return [event for called, event in self.events if called == name]
 
     async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
@@ -115,7 +115,7 @@ class FakeControlPlane:
 
 @dataclass(slots=True)
 class FakeClock:
-    """A wall clock that stands until it is moved."""
+    """A wall clock that the test moves."""
 
     now: float = EPOCH_S
 
@@ -125,7 +125,7 @@ class FakeClock:
 
 @dataclass(slots=True)
 class Harness:
-    """A running gateway and what is around it."""
+    """A running gateway and its fakes."""
 
     gateway: Gateway
     control_plane: FakeControlPlane
@@ -135,12 +135,12 @@ class Harness:
     _clients: list[ClientConnection] = field(default_factory=list)
 
     def url(self, stage: str = STAGE, query: str = "") -> str:
-        """Where clients connect."""
+        """The URL for clients."""
         return f"ws://127.0.0.1:{self.port}/_aws/execute-api/{API_ID}/{stage}{query}"
 
     @property
     def management_url(self) -> str:
-        """Where boto3 posts."""
+        """The endpoint for boto3."""
         return f"http://127.0.0.1:{self.port}/_aws/execute-api/{API_ID}/{STAGE}"
 
     async def client(self, query: str = "", **options: Any) -> ClientConnection:
@@ -167,7 +167,7 @@ class Harness:
         return answer.status, dict(answer.headers), answer.body
 
     async def until(self, holds: Callable[[], object], timeout_s: float = 5.0) -> None:
-        """Wait until something holds."""
+        """Wait until a condition holds."""
         async with asyncio.timeout(timeout_s):
             while not holds():
                 await asyncio.sleep(0.005)
@@ -207,7 +207,7 @@ async def serving(
 
 
 def asgi_app(gateway: Gateway) -> Callable[..., Coroutine[Any, Any, None]]:
-    """What the server does with HTTP: hand @connections requests to the gateway."""
+    """As the server does with HTTP: pass @connections requests to the gateway."""
 
     async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         assert scope["type"] == "http"

@@ -1,4 +1,4 @@
-"""The embedded Chime service, seen through boto3: what AWS documents is what it does."""
+"""The embedded Chime service, through boto3: it does what AWS documents."""
 
 from __future__ import annotations
 

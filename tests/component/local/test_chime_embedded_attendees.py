@@ -76,7 +76,9 @@ def test_full_meeting_is_limit_exceeded(client: Any, meeting_id: str) -> None:
     with pytest.raises(client.exceptions.LimitExceededException) as error:
         client.create_attendee(MeetingId=meeting_id, ExternalUserId="one-more")
     assert code(error) == ("LimitExceededException", 400)
-    assert client.create_attendee(MeetingId=meeting_id, ExternalUserId="user-7"), "who is in stays in"
+    assert client.create_attendee(MeetingId=meeting_id, ExternalUserId="user-7"), (
+        "an existing attendee is returned"
+    )
 
 
 @pytest.mark.parametrize(

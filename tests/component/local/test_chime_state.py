@@ -1,4 +1,4 @@
-"""What the embedded Chime service keeps on the disk: through a kill, from an earlier version, damaged, and not writable."""
+"""The state of the embedded Chime service on disk: after a kill, from an earlier version, damaged, and not writable."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_meetings_that_have_ended_leave_no_rows(chime: ChimeInProcess, client: A
     assert rows(chime.path) == {"meetings": 1, "attendees": 0}
 
 
-def test_process_killed_in_the_middle_of_changes_has_saved_what_it_answered(tmp_path: Path) -> None:
+def test_process_killed_between_changes_has_saved_every_finished_one(tmp_path: Path) -> None:
     code = f"""
     from pathlib import Path
     from tests.component.local.test_chime_state import meeting
@@ -150,7 +150,7 @@ def test_process_killed_in_the_middle_of_changes_has_saved_what_it_answered(tmp_
     assert len(found.attendees) <= len(answered) + 1
 
 
-def test_a_change_writes_as_many_rows_however_many_there_are(tmp_path: Path) -> None:
+def test_cost_of_a_change_does_not_grow_with_the_number_of_meetings(tmp_path: Path) -> None:
     written = []
     for number, (meetings, attendees) in enumerate([(1, 1), (40, 50)]):
         path = tmp_path / f"{number}.sqlite3"
@@ -170,7 +170,7 @@ def test_a_change_writes_as_many_rows_however_many_there_are(tmp_path: Path) -> 
     assert 0 < large <= small + 3 * 4096, "a page more for each level of the trees"
 
 
-def test_file_of_an_earlier_version_is_moved_into_the_database_once(chime: ChimeInProcess) -> None:
+def test_file_of_an_earlier_version_is_migrated_once(chime: ChimeInProcess) -> None:
     old = chime.path.with_name("chime.json")
     old.parent.mkdir(parents=True)
     shutil.copyfile(OLD_FILE, old)
@@ -192,7 +192,7 @@ def test_file_of_an_earlier_version_is_moved_into_the_database_once(chime: Chime
     assert client.list_attendees(MeetingId=OLD_MEETING)["Attendees"] == attendees[1:]
 
 
-def test_a_move_that_was_killed_before_its_end_is_done_again(chime: ChimeInProcess) -> None:
+def test_migration_that_was_killed_is_repeated(chime: ChimeInProcess) -> None:
     old = chime.path.with_name("chime.json")
     old.parent.mkdir(parents=True)
     for _ in range(2):
@@ -253,12 +253,10 @@ def test_state_that_cannot_be_written_is_a_service_failure(chime: ChimeInProcess
         create(client, "token-1")
     assert code(error) == ("ServiceFailureException", 500)
     chime.path.rmdir()
-    assert create(client, "token-1"), "the same token carries on"
+    assert create(client, "token-1"), "the same token works afterwards"
 
 
-def test_what_could_not_be_written_is_written_with_the_next_change(
-    chime: ChimeInProcess, client: Any
-) -> None:
+def test_failed_write_is_repeated_with_the_next_change(chime: ChimeInProcess, client: Any) -> None:
     chime.path.mkdir(parents=True)
     with pytest.raises(client.exceptions.ServiceFailureException):
         create(client, "token-1")

@@ -1,4 +1,4 @@
-"""Who runs the next invocation, and when there is one more worker."""
+"""Which worker runs the next invocation, and when another worker is started."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMITS = PoolLimits(max_workers=4, max_waiting=3, processors=2, spawn_after_s=0.
 
 
 class FakeWorker:
-    """A worker whose process is played by the test."""
+    """A worker whose process is simulated by the test."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -81,7 +81,7 @@ class Scene:
         self.finished += 1
 
     async def wait(self) -> None:
-        """Let the pool look at its queue a few times, a second later by its clock."""
+        """Let the pool check its queue a few times, a second later by its clock."""
         self.now += 1
         await asyncio.sleep(0.02)
 
@@ -90,7 +90,7 @@ def play(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(scenario())
 
 
-def test_first_call_starts_a_worker_and_the_second_waits_for_it() -> None:
+def test_first_invocation_starts_a_worker_and_the_second_waits_for_it() -> None:
     async def scenario() -> None:
         scene = Scene()
         first, second = scene.submit(), scene.submit()
@@ -119,7 +119,7 @@ def test_worker_used_last_is_used_first() -> None:
     play(scenario)
 
 
-def test_queue_that_waits_gets_workers_up_to_the_processors() -> None:
+def test_waiting_queue_gets_workers_up_to_the_processors() -> None:
     async def scenario() -> None:
         scene = Scene()
         for _ in range(3):
@@ -130,7 +130,7 @@ def test_queue_that_waits_gets_workers_up_to_the_processors() -> None:
     play(scenario)
 
 
-def test_short_calls_get_no_more_workers_than_processors() -> None:
+def test_short_invocations_get_no_more_workers_than_processors() -> None:
     async def scenario() -> None:
         scene = Scene()
         for _ in range(3):
@@ -145,7 +145,7 @@ def test_short_calls_get_no_more_workers_than_processors() -> None:
     play(scenario)
 
 
-def test_long_calls_get_workers_up_to_the_limit() -> None:
+def test_long_invocations_get_workers_up_to_the_limit() -> None:
     async def scenario() -> None:
         scene = Scene(dataclasses.replace(LIMITS, max_waiting=100))
         for _ in range(20):
@@ -172,7 +172,7 @@ def test_queue_above_its_limit_is_refused() -> None:
     play(scenario)
 
 
-def test_caller_that_left_is_not_run() -> None:
+def test_invocation_of_a_disconnected_caller_is_dropped() -> None:
     async def scenario() -> None:
         scene = Scene()
         left, stays = scene.submit(), scene.submit()
@@ -184,7 +184,7 @@ def test_caller_that_left_is_not_run() -> None:
     play(scenario)
 
 
-def test_failed_start_answers_everybody_who_waits() -> None:
+def test_failed_start_fails_every_waiting_invocation() -> None:
     async def scenario() -> None:
         scene = Scene()
         invocations = [scene.submit(), scene.submit()]
@@ -195,7 +195,7 @@ def test_failed_start_answers_everybody_who_waits() -> None:
     play(scenario)
 
 
-def test_failed_start_of_one_more_worker_leaves_the_calls_to_the_others() -> None:
+def test_failed_start_of_another_worker_leaves_the_invocations_to_the_others() -> None:
     async def scenario() -> None:
         scene = Scene()
         scene.submit()
@@ -211,7 +211,7 @@ def test_failed_start_of_one_more_worker_leaves_the_calls_to_the_others() -> Non
     play(scenario)
 
 
-def test_crash_with_calls_waiting_starts_a_new_worker() -> None:
+def test_crash_with_waiting_invocations_starts_a_new_worker() -> None:
     async def scenario() -> None:
         scene = Scene()
         scene.submit()
@@ -225,7 +225,7 @@ def test_crash_with_calls_waiting_starts_a_new_worker() -> None:
     play(scenario)
 
 
-def test_idle_worker_that_is_dying_is_passed_over() -> None:
+def test_idle_worker_that_is_exiting_is_skipped() -> None:
     async def scenario() -> None:
         scene = Scene()
         scene.submit()
@@ -241,7 +241,7 @@ def test_idle_worker_that_is_dying_is_passed_over() -> None:
     play(scenario)
 
 
-def test_idle_worker_is_ended_after_the_idle_time_and_not_before() -> None:
+def test_idle_worker_is_stopped_after_the_idle_time_and_not_before() -> None:
     async def scenario() -> None:
         scene = Scene()
         scene.submit()
@@ -271,7 +271,7 @@ def test_busy_worker_is_never_reaped() -> None:
     play(scenario)
 
 
-def test_retired_pool_serves_what_it_has_and_ends() -> None:
+def test_retired_pool_finishes_its_invocations_and_ends() -> None:
     async def scenario() -> None:
         scene = Scene()
         scene.submit()
@@ -287,7 +287,7 @@ def test_retired_pool_serves_what_it_has_and_ends() -> None:
     play(scenario)
 
 
-def test_closed_pool_cancels_who_waits_and_stops_who_runs() -> None:
+def test_closed_pool_cancels_waiting_invocations_and_stops_its_workers() -> None:
     async def scenario() -> None:
         scene = Scene()
         scene.submit()

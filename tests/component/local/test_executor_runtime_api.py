@@ -38,7 +38,7 @@ class Wire(asyncio.Transport):
 
 @dataclass
 class Owner:
-    """Remembers what the runtime client said."""
+    """Records the calls of the runtime client."""
 
     said: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -66,7 +66,7 @@ def connect() -> tuple[RuntimeConnection, Wire, Owner]:
 
 
 @given(st.data())
-def test_requests_are_understood_however_they_are_cut(data: st.DataObject) -> None:
+def test_requests_are_parsed_however_they_are_split(data: st.DataObject) -> None:
     connection, _, owner = connect()
     for request in (
         NEXT,
@@ -93,7 +93,7 @@ def test_event_is_sent_with_its_headers() -> None:
     assert wire.sent.endswith(b"Content-Length: 2\r\nLambda-Runtime-Aws-Request-Id: r\r\n\r\n{}")
 
 
-def test_chunked_answer_is_put_together() -> None:
+def test_chunked_response_is_joined() -> None:
     connection, wire, owner = connect()
     connection.data_received(
         b"POST /2018-06-01/runtime/invocation/r/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -103,13 +103,13 @@ def test_chunked_answer_is_put_together() -> None:
     assert b" 202 " in wire.sent
 
 
-def test_client_that_asks_whether_to_go_on_is_told_to() -> None:
+def test_client_that_expects_100_continue_gets_it() -> None:
     connection, wire, _ = connect()
     connection.data_received(post("/init/error", b"{}", b"Expect: 100-continue"))
     assert wire.sent.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 ")
 
 
-def test_too_large_answer_is_refused_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_response_is_rejected_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime_api, "MAX_RESPONSE_BYTES", 3)
     connection, wire, owner = connect()
     connection.data_received(post("/invocation/r/response", b"1234"))
@@ -134,7 +134,7 @@ def test_garbage_closes_the_connection() -> None:
     assert wire.closed
 
 
-def test_owners_own_mistake_is_not_taken_for_a_bad_request() -> None:
+def test_error_of_the_owner_is_not_treated_as_a_bad_request() -> None:
     class Broken(Owner):
         def on_next(self, connection: RuntimeConnection) -> None:
             raise ZeroDivisionError
@@ -182,7 +182,7 @@ def test_pure_client_does_what_the_native_one_does(monkeypatch: pytest.MonkeyPat
     assert owner.said[:2] == [("response", "r-1", b"[1]", 3), ("error", "r-1", b'{"errorType": "X"}')]
 
 
-def test_pure_client_fails_as_the_native_one_when_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pure_client_fails_as_the_native_one_when_no_server_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")
     pure_runtime_client.initialize_client("test")
     with pytest.raises(RuntimeError, match="Failed to get next"):

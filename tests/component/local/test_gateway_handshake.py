@@ -1,4 +1,4 @@
-"""Opening handshakes: addresses, `$connect` verdicts, authorization, throttling, the CONNECT event."""
+"""Opening handshakes: addresses, results of `$connect`, authorization, throttling, the CONNECT event."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOURCE_ARN = source_arn("$connect")
 
 
 async def refusal(harness: Harness, url: str | None = None, **options: Any) -> tuple[int, bytes, Any]:
-    """How a handshake is refused."""
+    """The response to a rejected handshake."""
     with pytest.raises(InvalidStatus) as refused:
         await connect(url or harness.url(), proxy=None, **options)
     response = refused.value.response
@@ -382,7 +382,7 @@ async def test_broken_handshake_answers_400(missing: str) -> None:
 
 
 @asynchronous
-async def test_client_that_leaves_during_connect_is_disconnected_with_1006() -> None:
+async def test_client_that_disconnects_during_connect_gets_its_disconnect_with_1006() -> None:
     api = websocket_api(lambda_route("$connect", "connect"), lambda_route("$disconnect", "disconnect"))
     async with serving(api, connect=answering(after_s=0.1), disconnect=answering()) as harness:
         with pytest.raises(TimeoutError):

@@ -1,4 +1,4 @@
-"""@connections: posting, looking, closing, and every refusal, as boto3 sees them."""
+"""@connections: POST, GET, DELETE and every error, through boto3."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def called(call: Callable[..., Any], **parameters: Any) -> Any:
 
 
 async def error_of(call: Callable[..., Any], **parameters: Any) -> tuple[str, int]:
-    """Code and status of a call that is refused."""
+    """Code and status of a rejected call."""
     with pytest.raises(ClientError) as refused:
         await called(call, **parameters)
     response = refused.value.response
@@ -65,7 +65,7 @@ async def test_post_reaches_the_client() -> None:
 
 
 @asynchronous
-async def test_get_tells_the_times_and_who_the_client_is() -> None:
+async def test_get_returns_the_times_and_the_client() -> None:
     async with serving(API, disconnect=answering()) as harness:
         await harness.client(user_agent_header="Agent/1")
         harness.clock.now += 60

@@ -1,4 +1,4 @@
-"""Messages: route selection in use, replies, failures, parallel handling, throttling, the MESSAGE event."""
+"""Messages: route selection, responses, failures, concurrency, throttling, the MESSAGE event."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ async def reply(client: ClientConnection) -> Any:
 
 
 async def silence(harness: Harness, client: ClientConnection) -> None:
-    """Nothing has been sent to the client: what comes next is our own marker."""
+    """Nothing was sent to the client: the next message is our own marker."""
     await harness.manage("POST", harness.connection_id(), b"marker")
     assert await asyncio.wait_for(client.recv(), 5) == "marker"
 
 
 async def handled_in_silence(harness: Harness) -> None:
-    """A message reaches its function, and the client gets no answer."""
+    """A message reaches its function, and the client gets no response."""
     client = await harness.client()
     await client.send("x")
     await harness.until(lambda: harness.executor.events)

@@ -46,7 +46,7 @@ ROUTES = (
 
 
 def lines(harness: Harness) -> list[dict[str, str]]:
-    """The access log, each line as its variables."""
+    """The access log, each line as a mapping of its variables."""
     assert {group for group, _, _ in harness.control_plane.logs} <= {GROUP}
     return [dict(part.split("=", 1) for part in line.split("|")) for _, _, line in harness.control_plane.logs]
 

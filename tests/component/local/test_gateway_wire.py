@@ -1,4 +1,6 @@
-"""The wire: limits, close codes, pings, broken frames, idle and two-hour cuts, `$disconnect`, shutdown."""
+"""The WebSocket protocol: limits, close codes, pings, invalid frames, idle and two-hour limits, `$disconnect`,
+shutdown.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ async def echoing(**options: Any) -> AsyncIterator[Harness]:
 
 
 async def close_of(client: ClientConnection) -> tuple[int, str]:
-    """How the server closed the client."""
+    """The close code and reason that the server sent to the client."""
     with pytest.raises(ConnectionClosed) as closed:
         await asyncio.wait_for(client.recv(), 5)
     received = closed.value.rcvd
@@ -48,7 +50,7 @@ async def close_of(client: ClientConnection) -> tuple[int, str]:
 
 
 async def disconnect_of(harness: Harness) -> tuple[int, str]:
-    """What `$disconnect` was told, once."""
+    """The code and reason in the only `$disconnect` event."""
     await harness.until(lambda: harness.executor.of("disconnect"))
     await asyncio.sleep(0.02)
     (event,) = harness.executor.of("disconnect")
@@ -57,7 +59,7 @@ async def disconnect_of(harness: Harness) -> tuple[int, str]:
 
 
 async def send_frames(client: ClientConnection, *frames: Frame, mask: bool = True) -> None:
-    """Frames as no well-behaved client sends them."""
+    """Frames that no correct client sends."""
     client.transport.write(b"".join(frame.serialize(mask=mask) for frame in frames))
     await asyncio.sleep(0)
 
@@ -241,7 +243,7 @@ async def test_no_disconnect_route_calls_nothing() -> None:
 
 
 @asynchronous
-async def test_failing_disconnect_handler_harms_nobody() -> None:
+async def test_failing_disconnect_handler_affects_no_other_connection() -> None:
     async with serving(API, default=answering(), disconnect=failing) as harness:
         await (await harness.client()).close()
         await disconnect_of(harness)

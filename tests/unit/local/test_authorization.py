@@ -1,4 +1,4 @@
-"""Which action on which resource a request is judged by: as the Service Authorization Reference has it."""
+"""Which action and which resource a request is authorized with, as in the Service Authorization Reference."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_operation_needs_these_actions_too(call: SignedCall, needs: list[Need]) 
 
 @dataclass
 class ParsedStatement:
-    """The part of ministack's that matters here."""
+    """The relevant part of ministack's statement."""
 
     resources: list[str]
 

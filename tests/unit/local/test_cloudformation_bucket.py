@@ -1,4 +1,4 @@
-"""What our stack's template says of its bucket reaches S3's own API. S3 is played by hand; the XML is read back."""
+"""The bucket properties of our stack's template reach S3's own API. S3 is a fake; its XML is parsed."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_tags_encryption_and_expiration_are_stored() -> None:
     assert read == {"ID": "whatschat-ops-runs", "Prefix": "runs/", "Status": "Enabled", "Days": "14"}
 
 
-def test_what_s3_refuses_fails_the_resource() -> None:
+def test_error_of_s3_fails_the_resource() -> None:
     with pytest.raises(ValueError, match="AWS::S3::Bucket"):
         complete_bucket("b", properties(), S3(status=400))
 
 
-def test_bucket_without_any_of_it_is_left_alone() -> None:
+def test_bucket_without_these_properties_is_unchanged() -> None:
     s3 = S3()
     complete_bucket("b", {"BucketName": "b"}, s3)
     assert (s3._bucket_tags, s3.bodies) == ({}, {})

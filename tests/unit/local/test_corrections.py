@@ -25,7 +25,7 @@ MODULES = tuple(field.name for field in fields(Modules))
 
 
 class FakeModule:
-    """A module of ministack that has the names it is given, and remembers which are assigned."""
+    """A module of ministack with the given names, which records assignments."""
 
     _name: str
     assigned: set[str]
@@ -48,7 +48,7 @@ class FakeModule:
 
 
 class Recorder(dict[str, Any]):
-    """A mapping that remembers which keys are assigned."""
+    """A mapping that records which keys are assigned."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         super().__init__(values)
@@ -90,7 +90,7 @@ def parts(modules: Modules) -> Parts:
 
 
 def assigned_by(row: Correction) -> set[str]:
-    """What one row really replaces, as `replaces` names it."""
+    """What one row actually replaces, in the format of `replaces`."""
     modules = fake_modules(needed())
     row.apply(modules, parts(modules))
     names = {name for module in MODULES for name in getattr(modules, module).assigned}
@@ -105,7 +105,7 @@ def assigned_by(row: Correction) -> set[str]:
 
 
 @pytest.mark.parametrize("row", CORRECTIONS, ids=lambda row: row.replaces[0])
-def test_a_row_replaces_what_it_says_and_nothing_else(row: Correction) -> None:
+def test_row_replaces_exactly_the_names_that_it_lists(row: Correction) -> None:
     assert assigned_by(row) == set(row.replaces)
 
 
@@ -131,7 +131,7 @@ def test_a_missing_key_of_a_mapping_is_named_with_its_mapping() -> None:
         install(modules, parts(modules))
 
 
-def test_a_ministack_that_has_everything_is_corrected() -> None:
+def test_ministack_with_every_name_is_corrected() -> None:
     modules = fake_modules(needed())
     install(modules, parts(modules))
     assert all(getattr(modules, module).assigned for module in ("iam_evaluator", "lambda_svc", "apigateway"))
@@ -144,7 +144,7 @@ def test_names_of_cloudformation_are_checked_when_it_is_imported() -> None:
 
 
 def uses(tree: ast.AST) -> Iterator[str]:
-    """`module.name` for each attribute of something that is called like one of ministack's modules."""
+    """`module.name` for each attribute of an expression that is named like one of ministack's modules."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             owner = node.value

@@ -1,4 +1,4 @@
-"""How refused requests are worded."""
+"""The wording of denied requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packages are unpacked as they are, or refused."""
+"""Packages are unpacked as they are, or rejected."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_store_unpacks_once_and_removes_after_the_grace_time(tmp_path: Path) -> 
     asyncio.run(scenario())
 
 
-def test_store_forgets_a_bad_package(tmp_path: Path) -> None:
+def test_invalid_package_leaves_nothing_in_the_store(tmp_path: Path) -> None:
     async def scenario() -> None:
         store = CodeStore(tmp_path, lambda: 0.0)
         for _ in range(2):

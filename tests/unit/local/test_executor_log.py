@@ -63,7 +63,7 @@ def test_tail_is_the_end_of_the_log_in_4_kb(messages: list[str]) -> None:
         (0, "RequestId: r Error: Runtime exited without providing a reason"),
     ],
 )
-def test_exit_is_told_in_awss_words(return_code: int, message: str) -> None:
+def test_exit_has_the_text_of_aws(return_code: int, message: str) -> None:
     assert failures.exited(return_code).text("r") == message
 
 

@@ -1,4 +1,4 @@
-"""What a worker is started with."""
+"""How a worker is started."""
 
 from __future__ import annotations
 
@@ -68,17 +68,17 @@ def test_host_modules_are_what_aws_ships_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("runtime", ["java21", "provided.al2023", "ruby3.3"])
-def test_runtime_that_does_not_run_here_is_said(runtime: str) -> None:
+def test_runtime_that_does_not_run_here_is_reported(runtime: str) -> None:
     with pytest.raises(CannotStart, match=f"runtime {runtime} does not run locally"):
         sandbox.launch(make_function(runtime=runtime), Path("/code"), "", MODULES)
 
 
-def test_missing_awslambdaric_is_said_with_the_way_out() -> None:
+def test_missing_awslambdaric_is_reported_with_the_command_that_installs_it() -> None:
     with pytest.raises(CannotStart, match=r"pip install 'whatschat-ops\[local\]'"):
         sandbox.launch(make_function(), Path("/code"), "", {})
 
 
-def test_missing_node_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_node_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(CannotStart, match="needs `node` on PATH"):
         sandbox.launch(make_function(runtime="nodejs20.x"), Path("/code"), "", MODULES)

@@ -1,4 +1,4 @@
-"""Which port is tried, which is refused, and what is remembered."""
+"""Which port is tried, which is rejected, and what is remembered."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_port_that_is_free_in_a_moment_is_waited_for() -> None:
 
 def test_port_of_the_system_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "_bind_error", lambda _port: PermissionError(13, "Permission denied"))
-    with pytest.raises(LocalError, match="Port 80 may not be used by this user: Permission denied"):
+    with pytest.raises(LocalError, match="This user may not listen on port 80: Permission denied"):
         ports.require_free(80)
 
 

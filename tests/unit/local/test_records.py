@@ -1,4 +1,4 @@
-"""From ministack's records to what the gateway and the executor see; the resource policy of a function."""
+"""Conversion of ministack's records to the types of the gateway and the executor; the resource policy of a function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCE = "arn:aws:execute-api:us-east-1:000000000000:abcd1234/production/$connec
 
 
 def permission(**overrides: Any) -> dict[str, Any]:
-    """A statement as Lambda's AddPermission makes it for API Gateway."""
+    """A statement in the form in which Lambda's AddPermission creates it for API Gateway."""
     return {
         "Sid": "s",
         "Effect": "Allow",

@@ -1,4 +1,4 @@
-"""The parts of the embedded AWS that need no process: saving, identity, files, telling processes apart."""
+"""The parts of the embedded AWS that need no process: saving, identity, files, identifying the process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from whatschat_ops.local.server import listening
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -39,7 +39,7 @@ class Clock:
 
 
 class Disk:
-    """Keeps what is written; `failing` makes it full, `slowness_s` slow."""
+    """Stores what is written; `failing` makes it full, `slowness_s` slow."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -72,7 +72,7 @@ def test_a_change_is_due_at_once_and_a_lazy_one_later() -> None:
     assert saver.due() == ["dynamodb", "logs"]
 
 
-def test_a_lazy_change_does_not_put_off_an_earlier_one() -> None:
+def test_lazy_change_does_not_delay_an_earlier_one() -> None:
     clock = Clock()
     saver = autosave(clock, Disk(clock))
     saver.changed("logs")
@@ -94,7 +94,7 @@ def test_saving_takes_at_most_a_tenth_of_the_time() -> None:
     assert saver.due() == ["dynamodb"]
 
 
-def test_what_could_not_be_written_stays_due() -> None:
+def test_failed_write_stays_due() -> None:
     clock = Clock()
     disk = Disk(clock)
     disk.failing = True
@@ -157,7 +157,7 @@ def test_a_change_during_the_save_is_saved_next_time() -> None:
 
 
 class Iam:
-    """As much of IAM as the operator needs."""
+    """The operations of IAM that the operator needs."""
 
     def __init__(self) -> None:
         self.keys: list[str] = []
@@ -200,7 +200,7 @@ class Iam:
         return 200, f"<R><AccessKeyId>{self.keys[-1]}</AccessKeyId>{secret}</R>".encode()
 
 
-def test_first_start_makes_a_user_with_a_policy_and_a_private_key_file(tmp_path: Path) -> None:
+def test_first_start_creates_a_user_with_a_policy_and_a_private_key_file(tmp_path: Path) -> None:
     iam, path = Iam(), tmp_path / "credentials.json"
     key = asyncio.run(ensure_operator(iam, path))
     assert (iam.users, iam.keys) == (["operator"], [key.access_key_id])
@@ -225,7 +225,7 @@ def test_a_key_that_iam_has_lost_is_replaced(tmp_path: Path, keys: list[str]) ->
     assert iam.keys == [second.access_key_id]
 
 
-def test_damaged_key_file_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+def test_damaged_key_file_is_an_error_with_a_hint(tmp_path: Path) -> None:
     path = tmp_path / "credentials.json"
     path.write_text("{", encoding="utf-8")
     with pytest.raises(LocalError) as caught:
@@ -234,10 +234,10 @@ def test_damaged_key_file_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     assert str(caught.value.hint) == "whatschat-ops local reset"
 
 
-def test_iam_that_refuses_ends_the_start(tmp_path: Path) -> None:
+def test_iam_that_rejects_a_call_fails_the_start(tmp_path: Path) -> None:
     iam = Iam()
     iam.broken = True
-    with pytest.raises(LocalError, match="refuses CreateUser"):
+    with pytest.raises(LocalError, match="rejected CreateUser"):
         asyncio.run(ensure_operator(iam, tmp_path / "credentials.json"))
 
 
@@ -283,7 +283,7 @@ class CloudWatchModule:
 
 
 class TelemetryRig:
-    """Telemetry on fakes, with what it touched."""
+    """Telemetry with fakes."""
 
     def __init__(self, regions: Mapping[str, str]) -> None:
         self.logs = LogsModule()
@@ -317,7 +317,7 @@ def test_log_lines_go_to_the_region_of_their_group_function_or_arn() -> None:
     assert set(rig.changed) == {"cloudwatch_logs"}
 
 
-def test_a_line_that_makes_no_group_is_lost_without_one() -> None:
+def test_event_for_a_missing_group_is_dropped_without_create_group() -> None:
     rig = TelemetryRig({})
     rig.telemetry.write("/g", "s", [(1, "late")], create_group=False)
     assert (rig.logs._log_groups, rig.changed) == ({}, [])
@@ -361,7 +361,7 @@ def process_file(layout: Layout, **values: Any) -> None:
     write_private(layout.process_file, json.dumps({"port": 1, "started_at": 0, **values}))
 
 
-def test_pid_of_another_program_is_not_ours(tmp_path: Path) -> None:
+def test_pid_of_another_program_is_not_the_service(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     this = psutil.Process()
     process_file(layout, pid=this.pid, create_time=this.create_time())
@@ -415,14 +415,14 @@ def test_layout_follows_the_state_directory(monkeypatch: pytest.MonkeyPatch, tmp
     assert Layout.of_user().root == tmp_path / "local"
 
 
-def test_ministack_is_told_to_stay_on_this_machine(tmp_path: Path) -> None:
+def test_ministack_listens_on_loopback_and_cannot_reach_docker(tmp_path: Path) -> None:
     environment = layouts.ministack_environment(Layout(tmp_path), 4567)
     assert environment["BIND_HOST"] == "127.0.0.1"
     assert environment["AUTH"] == "true"
     assert environment["DOCKER_HOST"].startswith(f"unix://{tmp_path}")
 
 
-def test_logs_follow_goes_on_after_a_rotation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_logs_follow_continues_after_a_rotation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WHATSCHAT_OPS_STATE_DIR", str(tmp_path))
     log = Layout.of_user().log_file
     log.parent.mkdir(parents=True)

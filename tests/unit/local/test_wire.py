@@ -1,4 +1,4 @@
-"""What is read off requests and answers without knowing their service."""
+"""What a request or response shows regardless of its service."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_read_only_requests_are_told_from_writes(
     assert wire.is_read_only(method, path, headers, body) is read_only
 
 
-def test_endpoints_lead_to_our_port() -> None:
+def test_endpoints_have_our_port() -> None:
     items = [
         {"apiId": "w", "protocolType": "WEBSOCKET", "apiEndpoint": "http://w.execute-api.x"},
         {"apiId": "h", "protocolType": "HTTP", "apiEndpoint": "http://h.execute-api.x"},
@@ -99,6 +99,6 @@ def test_endpoints_lead_to_our_port() -> None:
     ("status", "path", "body"),
     [(404, "/v2/apis/x", b'{"apiEndpoint": 1}'), (200, "/v2/domainnames", b"apiEndpoint")],
 )
-def test_other_answers_stay_as_they_are(status: int, path: str, body: bytes) -> None:
+def test_other_responses_are_unchanged(status: int, path: str, body: bytes) -> None:
     response: wire.Response = (status, {}, body)
     assert wire.with_reachable_endpoints(response, path, 99) is response

@@ -127,7 +127,7 @@ def require_names(namespace: object, names: Iterable[str]) -> None:
     missing = [name for name in names if not _exists(namespace, name)]
     if missing:
         raise LocalError(
-            f"The installed ministack is not the version {PINNED_VERSION} that the embedded AWS is made for: "
+            f"The installed ministack is not the version {PINNED_VERSION} that the embedded AWS requires: "
             f"it has no {', '.join(missing)}.",
             hint=f"pip install 'ministack=={PINNED_VERSION}'",
         )

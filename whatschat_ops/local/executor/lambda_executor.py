@@ -70,7 +70,7 @@ class LambdaExecutor:
     async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
         """Run the function once. Raises InvocationThrottled; a failing handler is a result, not an exception."""
         if self._closed:
-            raise LocalError("the Lambda executor has been closed: the embedded AWS is stopping")
+            raise LocalError("the Lambda executor is closed: the embedded AWS is stopping")
         arn = _unqualified(function.arn)
         self._admit(arn, function)
         invocation = Invocation(
