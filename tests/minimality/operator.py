@@ -26,6 +26,7 @@ from whatschat_ops.broadcast.audience.sources import Table
 from whatschat_ops.broadcast.broadcasting import Broadcasting, SendRate, send_policy
 from whatschat_ops.broadcast.journal.record import new_run_id
 from whatschat_ops.broadcast.message import compose
+from whatschat_ops.broadcast.order import Order
 from whatschat_ops.chime import ChimeService, MeetingLedger
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
@@ -191,7 +192,7 @@ class OperatorScenario:
                 select(users=["alice"], connections=["Zm9yZ290dGVu"]),
                 select(exclude_users=["alice"]),
             ):
-                journal = work.begin(new_run_id(), message, selection, policy)
+                journal = work.begin(Order(new_run_id(), message, selection), policy)
                 summary = work.work_on(journal, policy)
                 _require(summary.pending == summary.failed == 0, f"{summary.failures}")
                 _require(summary.pruned == summary.gone, summary.not_pruned_because)

@@ -26,6 +26,7 @@ LAYERS: Final = (
     {"local", "packaging", "pricing", "worker"},
     {"aws", "config", "provision", "report", "sender"},
     {
+        "choices",
         "endpoint",
         "errors",
         "handlers",

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.aws.signing_keys import signing_keys
@@ -25,16 +26,18 @@ from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.record import RunRecord, timestamp
 from whatschat_ops.broadcast.journal.summary import RunState, RunSummary
 from whatschat_ops.broadcast.limits import send_limit
-from whatschat_ops.broadcast.message import Message
+from whatschat_ops.broadcast.order import Order, users_copy
 from whatschat_ops.broadcast.pruning import RowPruner
 from whatschat_ops.broadcast.run import OnProgress, run_broadcast
+from whatschat_ops.choices import EngineName
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import Hint, UsageError
+from whatschat_ops.quotas import RateLimit
 from whatschat_ops.sender.model import Credentials, SendPolicy
 from whatschat_ops.stack.outputs import StackOutputs, endpoint_is_own
 
-LOCAL_ENGINE = "local"
-DISTRIBUTED_ENGINE = "distributed"
+if TYPE_CHECKING:
+    from whatschat_ops.broadcast.estimate import BroadcastEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +57,49 @@ class Broadcasting:
     aws: Aws
     outputs: StackOutputs
 
-    def begin(
-        self,
-        run_id: str,
-        message: Message,
-        selection: Selection,
-        policy: SendPolicy,
-        *,
-        engine: str = LOCAL_ENGINE,
-    ) -> Journal:
+    def estimate(self, order: Order, policy: SendPolicy, engine: EngineName, warn: Say) -> BroadcastEstimate:
+        """Read the table and say what the broadcast would come to. Sends nothing."""
+        from whatschat_ops.broadcast.distributed.dry_run import with_workers
+        from whatschat_ops.broadcast.estimate import audience, estimate
+        from whatschat_ops.pricing.rates import aws_card, guide_card
+
+        table = Table(self.aws, self.outputs.connections_table)
+        who = audience(table.source(order.selection, warn).pages(None))
+        found = estimate(
+            who,
+            order.message,
+            RateLimit(policy.rate_per_s, policy.burst),
+            selection=str(order.selection),
+            read_units=table.read_units,
+            guide=guide_card(),
+            aws=aws_card(),
+        )
+        is_local = engine is EngineName.LOCAL
+        return found if is_local else with_workers(found, self.settings, aws_card())
+
+    def about_how_many(self) -> int:
+        """The number of rows of the table, as DynamoDB counts them every six hours."""
+        return Table(self.aws, self.outputs.connections_table).about_how_many()
+
+    def begin(self, order: Order, policy: SendPolicy, *, engine: EngineName = EngineName.LOCAL) -> Journal:
         """Write down a new run. Nothing is read or sent yet. Raises UsageError when the stack does not have that engine."""
-        if engine == DISTRIBUTED_ENGINE:
+        if engine is EngineName.DISTRIBUTED:
             from whatschat_ops.broadcast.distributed.engine import require_enabled
 
             require_enabled(self.settings)
         record = RunRecord(
-            run_id=run_id,
+            run_id=order.run_id,
             created_at=timestamp(),
             environment=self.settings.environment,
             stack=Names(self.settings).stack,
             table_name=self.outputs.connections_table,
             region=self.aws.region,
             callback_url=self.outputs.callback_url,
-            message=message.data,
-            message_id=message.message_id,
-            selection=selection.to_json(),
+            message=order.message.data,
+            message_id=order.message.message_id,
+            selection=order.selection.to_json(),
             policy=json.dumps(asdict(policy)),
-            engine=engine,
+            engine=engine.value,
             caller_arn=self.aws.caller_arn,
         )
         return Journal.create(self.directory, record)
@@ -141,7 +160,7 @@ class Broadcasting:
 
     def _engine(self, journal: Journal, policy: SendPolicy, say: Say) -> Engine:
         record = journal.record
-        if record.engine == DISTRIBUTED_ENGINE:
+        if record.engine == EngineName.DISTRIBUTED:
             from whatschat_ops.broadcast.distributed.engine import distributed_engine
 
             return distributed_engine(record.run_id, self.settings, self.aws, policy, say=say)
@@ -184,11 +203,6 @@ def latest_unfinished(directory: Path, environment: str, *, retry_failed: bool =
         f"There is no broadcast of the environment {environment} to resume.",
         hint=Hint(("ws", "broadcasts", "list")),
     )
-
-
-def users_copy(directory: Path, run_id: str) -> Path:
-    """Where the users of a run are kept when they came through a pipe."""
-    return directory / f"{run_id}.users"
 
 
 def forget(directory: Path, run_id: str) -> None:

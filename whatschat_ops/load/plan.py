@@ -7,24 +7,16 @@ or the stack of the settings; for any other endpoint the user must confirm owner
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from whatschat_ops.choices import Traffic
 from whatschat_ops.endpoint import is_loopback
 from whatschat_ops.errors import UsageError
 from whatschat_ops.quotas import API_REQUESTS, NEW_CONNECTIONS_PER_S
 
 _OTHER_FILES: Final = 64
 """Open files that are not sockets of the test."""
-
-
-class Traffic(StrEnum):
-    """What the sockets send: pings, which are answered; messages to other users of the test; or both, alternating."""
-
-    PING = "ping"
-    MESSAGE = "message"
-    MIXED = "mixed"
 
 
 @dataclass(frozen=True, slots=True)

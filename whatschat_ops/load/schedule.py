@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from whatschat_ops.load.plan import LoadPlan, Traffic
+from whatschat_ops.choices import Traffic
+from whatschat_ops.load.plan import LoadPlan
 
 _FILLING: Final = "x"
 

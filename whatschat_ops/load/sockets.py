@@ -6,9 +6,10 @@ import ssl
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+from whatschat_ops.choices import TokenVia
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets.client import Socket, open_socket
-from whatschat_ops.sockets.handshake import TokenVia, build_handshake
+from whatschat_ops.sockets.handshake import build_handshake
 
 
 def opener(

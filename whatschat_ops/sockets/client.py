@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from whatschat_ops import __version__
+from whatschat_ops.choices import TokenVia
 from whatschat_ops.endpoint import is_loopback
 from whatschat_ops.errors import Hint, OpsError, PermissionDenied, TimedOut, Unavailable, UsageError
 from whatschat_ops.message_size import check_size
@@ -25,7 +26,7 @@ from whatschat_ops.quotas import MAX_FRAME_BYTES, MAX_INTEGRATION_TIMEOUT_MS
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets import tokens
 from whatschat_ops.sockets.close_codes import describe
-from whatschat_ops.sockets.handshake import Handshake, TokenVia, build_handshake, refusal
+from whatschat_ops.sockets.handshake import Handshake, build_handshake, refusal
 
 OPEN_TIMEOUT_S = MAX_INTEGRATION_TIMEOUT_MS / 1000 + 6
 """API Gateway holds the handshake until `$connect` has responded."""

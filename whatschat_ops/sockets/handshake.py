@@ -11,12 +11,12 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
+from whatschat_ops.choices import TokenVia
 from whatschat_ops.errors import (
     AwsError,
     Hint,
@@ -38,14 +38,6 @@ SUBPROTOCOL = "whatschat"
 """Offered before the token, so that the server can accept a name other than the token."""
 
 _VISIBLE = re.compile(r"[!-~]+")
-
-
-class TokenVia(StrEnum):
-    """How the token is sent. A header stays out of access logs; browsers cannot set one and use the other two."""
-
-    HEADER = "header"
-    QUERY = "query"
-    SUBPROTOCOL = "subprotocol"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from whatschat_ops.choices import TokenVia
 from whatschat_ops.errors import (
     AwsError,
     NotFound,
@@ -30,7 +31,7 @@ from whatschat_ops.errors import (
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets.client import Opener, frames, open_socket
 from whatschat_ops.sockets.close_codes import describe
-from whatschat_ops.sockets.handshake import Handshake, TokenVia, build_handshake
+from whatschat_ops.sockets.handshake import Handshake, build_handshake
 from whatschat_ops.sockets.sending import MessageRejected, is_answer, send_message
 from whatschat_ops.sockets.tokens import mint
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from whatschat_ops.choices import Traffic
 from whatschat_ops.load.deliveries import Deliveries, percent
-from whatschat_ops.load.plan import LoadPlan, Traffic
+from whatschat_ops.load.plan import LoadPlan
 from whatschat_ops.load.report import Charts, LoadReport, Sockets, Tool
 from whatschat_ops.load.timeline import Point
 from whatschat_ops.measure.histogram import Histogram

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.load.load_reports import PLAN, a_report
+from whatschat_ops.choices import Traffic
 from whatschat_ops.errors import UsageError
 from whatschat_ops.load import schedule
 from whatschat_ops.load.deliveries import GIVE_UP_S, DeliveryTracker
-from whatschat_ops.load.plan import Limits, LoadPlan, Traffic, check, check_target, warnings_about
+from whatschat_ops.load.plan import Limits, LoadPlan, check, check_target, warnings_about
 from whatschat_ops.load.report import exceeded, in_words, overload, unmatched_answers
 from whatschat_ops.load.sockets import most_open_files
 from whatschat_ops.load.timeline import Counts, Timeline

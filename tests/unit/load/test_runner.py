@@ -12,8 +12,9 @@ import pytest
 from websockets.exceptions import ConnectionClosedOK
 
 from tests.unit.load.load_reports import PLAN
+from whatschat_ops.choices import Traffic
 from whatschat_ops.errors import Throttled, UsageError
-from whatschat_ops.load.plan import LoadPlan, Traffic
+from whatschat_ops.load.plan import LoadPlan
 from whatschat_ops.load.report import LoadReport, unmatched_answers
 from whatschat_ops.load.runner import LoadTest, Progress
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from whatschat_ops.choices import EngineName
+
 _WHO = "Who gets it"
 _HOW = "How it is sent"
-
-
-class EngineName(StrEnum):
-    """What sends: this process, or Lambda functions under a Step Functions Distributed Map."""
-
-    LOCAL = "local"
-    DISTRIBUTED = "distributed"
 
 
 Many = list[str] | None

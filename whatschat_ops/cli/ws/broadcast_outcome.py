@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from whatschat_ops.cli.ws.broadcast_options import EngineName
+from whatschat_ops.choices import EngineName
 from whatschat_ops.errors import ExitCode, Hint, Interrupted, OpsError, PartlyDone
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whatschat_ops.choices import TokenVia
 from whatschat_ops.cli.command import command
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws import (
@@ -27,7 +28,6 @@ from whatschat_ops.cli.ws.options import (
     FileOption,
     MessageArgument,
     TokenOption,
-    TokenVia,
     TokenViaOption,
     UserOption,
     opener,

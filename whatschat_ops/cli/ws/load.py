@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whatschat_ops.choices import TokenVia, Traffic
 from whatschat_ops.cli.command import YesOption, command
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.interrupts import interrupts_to
 from whatschat_ops.cli.terminal.progress_line import ProgressLine
-from whatschat_ops.cli.ws.options import TokenVia, TokenViaOption
+from whatschat_ops.cli.ws.options import TokenViaOption
 from whatschat_ops.errors import ChecksFailed, Hint, Interrupted, OpsError, PartlyDone, UsageError
 from whatschat_ops.quotas import MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
 
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from whatschat_ops.load.plan import Limits, LoadPlan
     from whatschat_ops.load.report import LoadReport
     from whatschat_ops.load.runner import Progress
-
-
-class Traffic(StrEnum):
-    """What is sent (as `load.plan.Traffic`, which takes longer to import)."""
-
-    PING = "ping"
-    MESSAGE = "message"
-    MIXED = "mixed"
 
 
 def register(parent: typer.Typer) -> None:
@@ -122,7 +114,7 @@ def load(
         interval_s=interval,
         duration_s=duration,
         message_size_bytes=message_size,
-        traffic=planning.Traffic(traffic),
+        traffic=traffic,
         drain_s=drain,
     )
     planning.check(plan, open_files=most_open_files())
@@ -170,13 +162,12 @@ def _agreed(run: Run, plan: LoadPlan, yes: bool) -> bool:
     return run.out.confirm(question, yes=yes or is_loopback(plan.url))
 
 
-def _run(run: Run, plan: LoadPlan, via: str) -> LoadReport:
+def _run(run: Run, plan: LoadPlan, via: TokenVia) -> LoadReport:
     import asyncio
     import uuid
 
     from whatschat_ops.load.runner import LoadTest
     from whatschat_ops.load.sockets import opener
-    from whatschat_ops.sockets.handshake import TokenVia as Via
 
     prefix = f"load-{uuid.uuid4().hex[:6]}"
 
@@ -184,7 +175,7 @@ def _run(run: Run, plan: LoadPlan, via: str) -> LoadReport:
         return f"{prefix}-{user}"
 
     make_token = run.tokens()
-    connect = opener(plan.url, lambda user: make_token(name_of(user)), Via(via))
+    connect = opener(plan.url, lambda user: make_token(name_of(user)), via)
     line = ProgressLine(run.out)
 
     async def test() -> LoadReport:

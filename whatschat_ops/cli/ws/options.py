@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whatschat_ops.choices import TokenVia
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import Hint, UsageError
 
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
     from whatschat_ops.redaction import Secret
     from whatschat_ops.sockets.client import Opener
-
-
-class TokenVia(StrEnum):
-    """Where the token travels (as `websocket.handshake.TokenVia`, which takes longer to import)."""
-
-    HEADER = "header"
-    QUERY = "query"
-    SUBPROTOCOL = "subprotocol"
 
 
 UserOption = Annotated[
@@ -47,13 +39,14 @@ MessageArgument = Annotated[
 FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="Read the message from this file.")]
 
 
-def opener(run: Run, user: str | None, token: str | None, via: str, url: str | None, example: Hint) -> Opener:
+def opener(
+    run: Run, user: str | None, token: str | None, via: TokenVia, url: str | None, example: Hint
+) -> Opener:
     """What opens sockets as `user` (a fresh token for each) or with `token`.
 
     Raises UsageError unless it is one of them; the hint is `example`.
     """
     from whatschat_ops.sockets.client import Opener
-    from whatschat_ops.sockets.handshake import TokenVia as Via
 
     if (user is None) == (token is None):
         raise UsageError(
@@ -61,7 +54,7 @@ def opener(run: Run, user: str | None, token: str | None, via: str, url: str | N
             hint=example,
         )
     make_token = _given_token(token) if token is not None else partial(run.tokens(), str(user))
-    return Opener(run.endpoint(url).websocket_url, make_token, Via(via))
+    return Opener(run.endpoint(url).websocket_url, make_token, via)
 
 
 def _given_token(token: str) -> Callable[[], Secret]:

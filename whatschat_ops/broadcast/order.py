@@ -1,0 +1,85 @@
+"""A new broadcast before it is begun: what was asked for, and the checked message and selection made of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from whatschat_ops.broadcast.audience.selection import Selection, examine_users_file, parse_sample, select
+from whatschat_ops.broadcast.journal.file import journal_path
+from whatschat_ops.broadcast.journal.record import new_run_id
+from whatschat_ops.broadcast.message import Message, compose
+
+PIPE: Final = Path("-")
+"""As a users file: the users come from standard input."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What was asked for, as it was written; `message.compose` and `selection.select` say what the fields mean."""
+
+    given: str
+    kind: str | None = None
+    text: bool = False
+    with_id: bool = True
+    users: Sequence[str] = ()
+    users_file: Path | None = None
+    connections: Sequence[str] = ()
+    exclude_users: Sequence[str] = ()
+    sample: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A broadcast that can be begun."""
+
+    run_id: str
+    message: Message
+    selection: Selection
+
+
+@contextmanager
+def prepared(draft: Draft, directory: Path, piped: Callable[[], IO[bytes]]) -> Iterator[Order]:
+    """The order of a draft. Raises UsageError for whatever is wrong with it.
+
+    Users that come from `piped` (opened when there are some) are kept beside the journals in `directory`, as long as there is a run that needs them.
+    """
+    run_id = new_run_id()
+    message = compose(draft.given, run_id if draft.with_id else None, kind=draft.kind, text=draft.text)
+    copy = users_copy(directory, run_id)
+    try:
+        yield Order(run_id, message, _selection(draft, run_id, copy, piped))
+    finally:
+        if not journal_path(directory, run_id).exists():
+            copy.unlink(missing_ok=True)
+
+
+def users_copy(directory: Path, run_id: str) -> Path:
+    """Where the users of a run are kept when they came through a pipe."""
+    return directory / f"{run_id}.users"
+
+
+def _selection(draft: Draft, run_id: str, copy: Path, piped: Callable[[], IO[bytes]]) -> Selection:
+    sample = parse_sample(draft.sample, run_id) if draft.sample is not None else None
+    users_file = draft.users_file
+    if users_file == PIPE:
+        _keep(piped(), copy)
+        users_file = copy
+    return select(
+        users=draft.users,
+        users_file=examine_users_file(users_file) if users_file else None,
+        connections=draft.connections,
+        exclude_users=draft.exclude_users,
+        sample=sample,
+    )
+
+
+def _keep(piped: IO[bytes], copy: Path) -> None:
+    copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with copy.open("wb") as kept:
+        copy.chmod(0o600)
+        shutil.copyfileobj(piped, kept)

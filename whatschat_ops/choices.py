@@ -1,0 +1,31 @@
+"""Values that a user chooses by name. Both the options of the command line and the features take them from here.
+
+Imports nothing but the standard library: the command line needs them before any feature is imported.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class TokenVia(StrEnum):
+    """Where the token of a handshake travels. A header stays out of access logs; browsers cannot set one and use the others."""
+
+    HEADER = "header"
+    QUERY = "query"
+    SUBPROTOCOL = "subprotocol"
+
+
+class Traffic(StrEnum):
+    """What a load test sends."""
+
+    PING = "ping"
+    MESSAGE = "message"
+    MIXED = "mixed"
+
+
+class EngineName(StrEnum):
+    """What sends a broadcast: this process, or Lambda functions under a Step Functions Distributed Map."""
+
+    LOCAL = "local"
+    DISTRIBUTED = "distributed"
