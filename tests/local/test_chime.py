@@ -271,7 +271,7 @@ def test_commands_refuse_wrong_input_without_a_traceback(ops: Commands) -> None:
         (("meeting", "create", "--user", "alice?"), "does not allow the character '?'"),
         (("meeting", "create", "--user", "al", "-a", "b"), "2 to 64 characters"),
         (("meeting", "create", "--user", "al", "--media-region", "mars-1"), "cannot host the media"),
-        (("attendee", "create", "standup"), "Nobody to invite"),
+        (("attendee", "create", "standup"), "No users given"),
         (("attendee", "create", "standup", "--users-file", "/no/such/file"), "cannot be read"),
         (("meeting", "delete", "standup"), "--yes"),
     ):

@@ -22,6 +22,7 @@ VARIABLE = (
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
     (r"(?<!\S)[\w-]{15}=(?!\S)", "CONNECTION_ID"),
     (r"\b\d{8}-\d{6}-[0-9a-f]*", "RUN"),
+    (r"\b[0-9a-f]{32}\b", "MESSAGE_ID"),
     (r"ws://127\.0\.0\.1:\d+/_aws/execute-api/\w+/", "ENDPOINT/"),
     (r"call-alice-\d+", "call-alice-MS"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE TIME"),

@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong, and how to mend it."""
+"""`doctor`: diagnoses the stack and suggests fixes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Area(StrEnum):
-    """What to look at."""
+    """The area to check."""
 
     WEBSOCKET = "websocket"
     CHIME = "chime"
@@ -30,16 +30,16 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    run: Run, area: Annotated[Area | None, typer.Argument(help="Look at one area only.")] = None
+    run: Run, area: Annotated[Area | None, typer.Argument(help="Check one area only.")] = None
 ) -> None:
-    """Say what is wrong with the stack, and how to mend it.
+    """Diagnose the stack and suggest fixes.
 
-    Goes through the guide's eight troubleshooting items. Changes nothing. Exit code 3 if a check fails.
+    Runs the guide's eight troubleshooting items as checks. Changes nothing. Exit code 3 if a check fails.
     """
     from whatschat_ops.doctor import Status, guide_checks, run_checks
 
     checks = guide_checks(run.settings, run.aws, area=area)
-    with run.out.status("Examining the stack"):
+    with run.out.status("Checking the stack"):
         results = run_checks(checks, advise=lambda error: advise(error, "doctor"))
     run.out.result(results, lambda results: _render(run.out, results))
     failed = [result.name for result in results if result.status is Status.FAIL]

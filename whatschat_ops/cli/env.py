@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
 OutputOption = Annotated[
     Path | None,
-    typer.Option(
-        "--output", "-o", metavar="FILE", help="Write into this file; its other lines stay as they are."
-    ),
+    typer.Option("--output", "-o", metavar="FILE", help="Merge into this file; its other lines are kept."),
 ]
 ReplaceOption = Annotated[
-    bool, typer.Option("--replace", help="With --output: write the file anew, dropping what is in it.")
+    bool, typer.Option("--replace", help="With --output: replace the file instead of merging.")
 ]
 
 
@@ -54,7 +52,7 @@ def backend(
 
 
 def frontend(run: Run, output: OutputOption = None, replace: ReplaceOption = False) -> None:
-    """Write the frontend's .env.local: endpoint and modes. Nothing in it is secret.
+    """Write the frontend's .env.local: endpoint and modes. It has no secrets.
 
     Example: whatschat-ops env render frontend --output apps/web/.env.local
     """

@@ -114,7 +114,7 @@ def _claims(pairs: list[str]) -> dict[str, Any]:
 
 
 def _not_json(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")  # Python reads NaN and Infinity, nobody else does
+    raise ValueError(f"{constant} is not JSON")  # Python reads NaN and Infinity, other parsers do not
 
 
 def _token_text(token: str | None) -> str:

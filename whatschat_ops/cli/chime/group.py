@@ -27,13 +27,13 @@ AttendeeArgument = Annotated[str, typer.Argument(help="Attendee id.")]
 
 def register(app: typer.Typer) -> None:
     """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Make, list and end Chime SDK meetings.")
-    meeting = typer.Typer(no_args_is_help=True, help="Meetings.")
+    group = typer.Typer(no_args_is_help=True, help="Manage Chime SDK meetings and their attendees.")
+    meeting = typer.Typer(no_args_is_help=True, help="Manage meetings.")
     command(meeting, "create")(create_meeting)
     command(meeting, "get")(get_meeting)
     command(meeting, "list")(list_meetings)
     command(meeting, "delete")(delete_meetings)
-    attendee = typer.Typer(no_args_is_help=True, help="The attendees of a meeting.")
+    attendee = typer.Typer(no_args_is_help=True, help="Manage the attendees of a meeting.")
     command(attendee, "create")(create_attendees)
     command(attendee, "list")(list_attendees)
     command(attendee, "get")(get_attendee)
@@ -50,7 +50,8 @@ def create_meeting(
         str | None, typer.Option("--external-id", help="External meeting id. (default: call-<user>-<ms>)")
     ] = None,
     attendee: Annotated[
-        list[str] | None, typer.Option("--attendee", "-a", help="Invite this user too; may be repeated.")
+        list[str] | None,
+        typer.Option("--attendee", "-a", help="Create an attendee for this user; may be repeated."),
     ] = None,
     media_region: Annotated[
         str | None,
@@ -58,7 +59,7 @@ def create_meeting(
     ] = None,
     show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
-    """Make a meeting, and invite users to it.
+    """Create a meeting and attendees for users.
 
     Example: whatschat-ops chime meeting create --user alice --attendee alice --attendee bob
     """
@@ -72,29 +73,29 @@ def create_meeting(
 
 
 def get_meeting(run: Run, meeting: MeetingArgument) -> None:
-    """Show a meeting that has not ended."""
+    """Show an open meeting."""
     service = run.chime()
     run.out.result(service.get_meeting(service.find_meeting_id(meeting)), tables.render_meeting)
 
 
 def list_meetings(
     run: Run,
-    all_: Annotated[bool, typer.Option("--all", help="Show meetings that are over as well.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Show meetings that have ended, too.")] = False,
     check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Ask Chime which of them still exist.")
+        bool, typer.Option("--check/--no-check", help="Look up at Chime which of them are open.")
     ] = True,
 ) -> None:
-    """List the meetings that were made with this tool in the last 30 days.
+    """List the meetings created in the last 30 days.
 
     Chime itself cannot list meetings; this reads the table that every meeting made here is written to.
     """
     service = run.chime()
-    with run.out.status("Asking Chime which meetings still exist ..."):
+    with run.out.status("Looking up which meetings are open ..."):
         records = service.list_meetings(check=check)
     shown = [record for record in records if all_ or not record.status.over]
     run.out.result(shown, tables.render_records)
     if len(shown) < len(records):
-        run.out.note(f"Over and not shown: {len(records) - len(shown)}. Add --all to see them.")
+        run.out.note(f"Ended and not shown: {len(records) - len(shown)}. Add --all to show them.")
 
 
 def delete_meetings(
@@ -102,9 +103,9 @@ def delete_meetings(
     meetings: Annotated[list[str], typer.Argument(help="Meeting ids or external meeting ids.")],
     yes: YesOption = False,
 ) -> None:
-    """End meetings: everybody in them is disconnected."""
+    """Delete meetings and disconnect their attendees."""
     service = run.chime()
-    question = f"End {', '.join(meetings)}? Everybody there is disconnected."
+    question = f"Delete {', '.join(meetings)}? All attendees are disconnected."
     if not run.out.confirm(question, yes=yes):
         raise Interrupted("Nothing was deleted.")
     results = [_delete(service, meeting, alone=len(meetings) == 1) for meeting in meetings]
@@ -122,7 +123,8 @@ def create_attendees(
     run: Run,
     meeting: MeetingArgument,
     user: Annotated[
-        list[str] | None, typer.Option("--user", "-u", help="Invite this user; may be repeated.")
+        list[str] | None,
+        typer.Option("--user", "-u", help="Create an attendee for this user; may be repeated."),
     ] = None,
     users_file: Annotated[
         Path | None,
@@ -130,13 +132,13 @@ def create_attendees(
     ] = None,
     show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
-    """Invite users to a meeting. A user who is invited already keeps the same attendee.
+    """Create attendees for users. A user who has one already keeps it.
 
     Example: whatschat-ops chime attendee create call-alice-1766000000000 --user bob --show-secrets
     """
     users = _checked_users([*(user or []), *_read_users(users_file)])
     if not users:
-        raise UsageError("Nobody to invite.", hint="Name users with --user or --users-file.")
+        raise UsageError("No users given.", hint="Name users with --user or --users-file.")
     service = run.chime()
     meeting_id = service.find_meeting_id(meeting)
     batch = service.create_attendees(meeting_id, users)
@@ -149,7 +151,7 @@ def list_attendees(
     meeting: MeetingArgument,
     show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
-    """List the attendees of a meeting, whether they have joined or not."""
+    """List the attendees of a meeting, joined or not."""
     service = run.chime()
     attendees = service.list_attendees(service.find_meeting_id(meeting))
     run.out.result(attendees, lambda result: tables.render_attendees(run, result))
@@ -170,14 +172,14 @@ def get_attendee(
 def delete_attendee(
     run: Run, meeting: MeetingArgument, attendee: AttendeeArgument, yes: YesOption = False
 ) -> None:
-    """Dismiss an attendee: their join token is worth nothing any more."""
+    """Delete an attendee; its join token expires."""
     service = run.chime()
     meeting_id = service.find_meeting_id(meeting)
-    if not run.out.confirm(f"Dismiss attendee {attendee} from meeting {meeting_id}?", yes=yes):
+    if not run.out.confirm(f"Delete attendee {attendee} of meeting {meeting_id}?", yes=yes):
         raise Interrupted("Nothing was deleted.")
     service.delete_attendee(meeting_id, attendee)
     run.out.result(
-        DeletedAttendee(meeting_id, attendee), lambda result: f"Dismissed attendee {result.attendee_id}."
+        DeletedAttendee(meeting_id, attendee), lambda result: f"Deleted attendee {result.attendee_id}."
     )
 
 
@@ -202,7 +204,7 @@ def _read_users(path: Path | None) -> list[str]:
 
 
 def _checked_users(users: Sequence[str]) -> list[str]:
-    """The users, after refusing ids that Chime would not take (before a meeting is made for them)."""
+    """The users, their ids checked before a meeting is created for them."""
     from whatschat_ops.chime.ids import external_user_id
 
     for user in users:
@@ -211,7 +213,7 @@ def _checked_users(users: Sequence[str]) -> list[str]:
 
 
 def _invite(service: ChimeService, meeting_id: str, users: Sequence[str]) -> AttendeeBatch:
-    """Invite to a meeting just made. Nothing may hide that meeting from the user, so a failed call is a result."""
+    """Create attendees of a new meeting. The meeting must be shown in any case, so a failed call is a result."""
     from whatschat_ops.chime.models import AttendeeBatch, FailedAttendee
 
     try:
@@ -225,6 +227,6 @@ def _require_all(meeting_id: str, failed: Sequence[FailedAttendee]) -> None:
     if failed:
         reasons = sorted({item.message or item.code for item in failed})
         raise PartlyDone(
-            f"{len(failed)} users were not invited: {'; '.join(reasons)}",
+            f"{len(failed)} attendees were not created: {'; '.join(reasons)}",
             hint=Hint(("chime", "attendee", "create", meeting_id, "--user", "USER"), "For each who failed"),
         )

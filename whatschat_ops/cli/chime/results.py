@@ -1,4 +1,4 @@
-"""What the commands of `chime` give back."""
+"""The results of the commands of `chime`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CreatedMeeting:
-    """A new meeting and who was invited to it."""
+    """A new meeting and its attendees."""
 
     meeting: Meeting
     attendees: tuple[Attendee, ...]
@@ -20,7 +20,7 @@ class CreatedMeeting:
 
 @dataclass(frozen=True, slots=True)
 class DeletedMeeting:
-    """What came of deleting one meeting; `error` is empty when it was deleted."""
+    """The result of deleting one meeting; `error` is empty when it was deleted."""
 
     meeting: str
     deleted: bool
@@ -29,7 +29,7 @@ class DeletedMeeting:
 
 @dataclass(frozen=True, slots=True)
 class DeletedAttendee:
-    """An attendee who was dismissed."""
+    """A deleted attendee."""
 
     meeting_id: str
     attendee_id: str

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def render_created(run: Run, created: CreatedMeeting) -> RenderableType:
-    """A new meeting and who was invited."""
+    """A new meeting and its attendees."""
     from rich.console import Group
 
     parts: list[RenderableType] = [render_meeting(created.meeting)]
@@ -61,7 +61,7 @@ def render_records(records: list[MeetingRecord]) -> RenderableType:
 
 
 def render_batch(run: Run, batch: AttendeeBatch) -> RenderableType:
-    """Who was invited and who was not."""
+    """Created and failed attendees."""
     return _render_rows(run, batch.attendees, batch.failed)
 
 

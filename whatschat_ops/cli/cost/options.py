@@ -50,11 +50,11 @@ UsageFileOption = Annotated[
         "--usage", metavar="FILE", help="YAML file with the usage; flags win.", rich_help_panel=_USAGE
     ),
 ]
-NoFreeTierOption = Annotated[bool, typer.Option("--no-free-tier", help="Count no free units.")]
+NoFreeTierOption = Annotated[bool, typer.Option("--no-free-tier", help="Deduct no free tiers.")]
 FirstYearOption = Annotated[
     bool,
     typer.Option(
-        "--first-year", help="Count AWS's 12-month free units too (accounts opened before 2025-07-15)."
+        "--first-year", help="Also deduct the 12-month free tiers (accounts opened before 2025-07-15)."
     ),
 ]
 
