@@ -1,8 +1,7 @@
-"""Signed HTTP calls to AWS over connections that stay open between invocations.
+"""Signed HTTP requests to AWS over connections that stay open between invocations.
 
-Takes an endpoint, a path, headers and a body; gives the answer, after retrying what AWS asks to retry. Knows the
-credentials and the Region of the function from the environment that Lambda sets. Never logs or repeats what it
-sends. Safe to use from several threads at once.
+Takes an endpoint, a path, headers and a body; returns the response, after retrying what AWS asks to retry. The
+credentials and the Region come from the environment that Lambda sets. Never logs what it sends. Thread-safe.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ RETRIED_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
 RETRIED_CODES: Final = frozenset(
     {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
 )
-"""Throttling that DynamoDB and SSM answer with status 400 (the retry table of the AWS SDKs)."""
+"""Throttling errors that DynamoDB and SSM return with status 400 (the retry table of the AWS SDKs)."""
 
 
 JSON_VERSIONS: Final[Mapping[str, str]] = {"dynamodb": "1.0", "ssm": "1.1"}
@@ -38,7 +37,7 @@ JSON_VERSIONS: Final[Mapping[str, str]] = {"dynamodb": "1.0", "ssm": "1.1"}
 
 
 class AwsCallFailed(Exception):
-    """AWS refused a call or could not be reached: `{operation}: {code}`, never what was in the call."""
+    """A call failed or AWS could not be reached: `{operation}: {code}`, never the content of the call."""
 
     def __init__(self, operation: str, code: str) -> None:
         super().__init__(f"{operation}: {code}")
@@ -47,12 +46,12 @@ class AwsCallFailed(Exception):
 
 
 class NotConfigured(Exception):
-    """An environment variable of the function is missing or has an impossible value."""
+    """An environment variable of the function is missing or invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a service listens: `host` is the Host header, `path` has no slash at its end."""
+    """The endpoint of a service: `host` is the Host header, `path` has no slash at its end."""
 
     tls: bool
     host: str
@@ -60,7 +59,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, url: str) -> Endpoint:
-        """From `https://host[:port][/path]`; `wss` and `ws` are read as `https` and `http`."""
+        """Parse `https://host[:port][/path]`; `wss` and `ws` are read as `https` and `http`."""
         parts = urlsplit(url)
         if parts.scheme not in ("https", "http", "wss", "ws") or not parts.netloc:
             raise NotConfigured(f"{url!r} is not the URL of an endpoint")
@@ -69,7 +68,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """AWS's answer. `code` is the error code of a service that speaks JSON, else empty."""
+    """AWS's response. `code` is the error code of a service that uses JSON, else empty."""
 
     status: int
     body: bytes
@@ -108,7 +107,7 @@ class AwsApi:
         self._idle: dict[Endpoint, deque[HTTPConnection]] = {}
 
     def call(self, service: str, target: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Call an operation of a service that speaks JSON; `target` is for example `DynamoDB_20120810.GetItem`.
+        """Call an operation of a service that uses JSON; `target` is for example `DynamoDB_20120810.GetItem`.
 
         Raises AwsCallFailed with AWS's code.
         """
@@ -132,8 +131,8 @@ class AwsApi:
     ) -> Answer:
         """POST to `path` (percent-encoded) below the endpoint; `service` is the SigV4 name.
 
-        Throttling, server errors and lost connections are tried again. A time-out is not: what was sent may have
-        arrived. Raises AwsCallFailed when there is no answer.
+        Throttling, server errors and lost connections are retried. A time-out is not: the request may have arrived.
+        Raises AwsCallFailed when there is no response.
         """
         failure = ""
         for attempt in range(ATTEMPTS):
@@ -171,15 +170,15 @@ class AwsApi:
             answer = Answer(response.status, response.read())
         except (OSError, HTTPException):
             connection.close()
-            # The environment may have been frozen since: then its other connections are dead as well.
+            # The environment may have been frozen since: then its other connections are closed as well.
             while other := _take(idle):
                 other.close()
             raise
-        idle.append(connection)  # http.client opens it again if AWS has closed it
+        idle.append(connection)  # http.client reconnects if AWS has closed it
         return answer
 
     def _endpoint(self, service: str) -> Endpoint:
-        """As every AWS SDK finds it: AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, else the Region's own."""
+        """As in every AWS SDK: AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, else the Region's endpoint."""
         domain = "amazonaws.com.cn" if self._region.startswith("cn-") else "amazonaws.com"
         return Endpoint.parse(
             self._environ.get(f"AWS_ENDPOINT_URL_{service.upper()}")
@@ -189,7 +188,7 @@ class AwsApi:
 
 
 def required(environ: Mapping[str, str], name: str) -> str:
-    """The variable's value. Raises NotConfigured when it is missing or empty."""
+    """The value of the variable. Raises NotConfigured when it is missing or empty."""
     value = environ.get(name)
     if not value:
         raise NotConfigured(f"the environment variable {name} is not set")

@@ -1,8 +1,8 @@
 """The DynamoDB table of open connections, as the handlers use it.
 
 A row is `{connectionId: S, userId: S, connectedAt: S, ttl: N}`: `connectedAt` is ISO 8601 in UTC with milliseconds,
-`ttl` is epoch seconds. The index `userId-index` (hash key `userId`) projects all of it. DynamoDB deletes expired rows
-days late, so every read leaves them out itself. Raises AwsCallFailed.
+`ttl` is epoch seconds. The index `userId-index` (hash key `userId`) projects all attributes. DynamoDB deletes expired
+rows days later, so every read skips them. Raises AwsCallFailed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Attribute = Mapping[str, Any]
 
 
 class JsonApi(Protocol):
-    """The part of AwsApi that is needed here."""
+    """The part of AwsApi that this module needs."""
 
     def call(self, service: str, target: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Call an operation; raises AwsCallFailed."""
@@ -32,7 +32,7 @@ class JsonApi(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredConnection:
-    """A live connection. `connected_at` is the attribute as it is stored, whatever wrote it."""
+    """A live connection. `connected_at` is the attribute as it is stored, whichever program wrote it."""
 
     connection_id: str
     connected_at: Attribute | None
@@ -74,11 +74,11 @@ class ConnectionsTable:
         ]
 
     def delete(self, connection_id: str) -> None:
-        """Delete a row; nothing happens when there is none."""
+        """Delete a row; a missing row is not an error."""
         self._call("DeleteItem", Key={"connectionId": {"S": connection_id}})
 
     def delete_gone(self, connection: StoredConnection) -> bool:
-        """Delete the row of a connection that is gone, unless it was written anew since it was read."""
+        """Delete the row of a closed connection, unless it was replaced since it was read."""
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(connectedAt)"}
         if connection.connected_at is not None:
             condition = {
@@ -115,7 +115,7 @@ class ConnectionsTable:
 
 
 def table_name(environ: Mapping[str, str]) -> str:
-    """CONNECTIONS_TABLE, else the guide's name."""
+    """CONNECTIONS_TABLE, else the default name of the guide."""
     return environ.get("CONNECTIONS_TABLE") or DEFAULT_NAME
 
 

@@ -1,8 +1,8 @@
 """$default: every message of a client.
 
-A route without a route response sends nothing back, so every answer is a post to the sender's connection. Whatever
-the message, Lambda's answer is 200: what went wrong is told to the sender as an `error` message, and to us in the log.
-A ping costs one post and no read of the table.
+A route without a route response sends nothing back, so every response is a post to the sender's connection. Lambda's
+own response is always 200: errors go to the sender as an `error` message, and to the log. A ping costs one post and
+no read of the table.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OK: Final = {"statusCode": 200}
 
 
 class SenderTable(Table, Protocol):
-    """The part of ConnectionsTable that is needed here."""
+    """The part of ConnectionsTable that this module needs."""
 
     def user_of(self, connection_id: str, now_s: float) -> str | None:
         """The user of a live connection; raises AwsCallFailed."""
@@ -34,7 +34,7 @@ class SenderTable(Table, Protocol):
 
 
 class Conversation:
-    """One message, its sender's connection, and what answering takes."""
+    """One message, its sender's connection, and what a response needs."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Conversation:
         self._log = log
 
     def answer(self, body: str | None, is_base64: bool) -> None:
-        """Carry out what the message asks for, and tell the sender."""
+        """Do what the message asks for, and respond to the sender."""
         match protocol.parse_message(body, is_base64):
             case Ping(id=message_id):
                 outcome = self._reply(protocol.pong(message_id, self._now_ms))
@@ -74,7 +74,7 @@ class Conversation:
         return int(self._now_s * 1000)
 
     def _deliver(self, command: Deliver) -> None:
-        """Deliver a message in the name of the sender, who is the user of the connection's row."""
+        """Deliver a message from the sender, who is the user in the connection's row."""
         sender = self._sender(command)
         if sender is None:
             return
@@ -90,7 +90,7 @@ class Conversation:
             self._report_failure(delivery, message_id)
 
     def _sender(self, command: Deliver) -> str | None:
-        """The user of this connection. None when it is not known; the client then hears why."""
+        """The user of this connection. None when it is unknown; the client then gets an error."""
         try:
             sender = self._table.user_of(self._connection_id, self._now_s)
         except AwsCallFailed as failure:
@@ -117,7 +117,7 @@ class Conversation:
         return delivery
 
     def _report_failure(self, delivery: Delivery, message_id: protocol.MessageId | None) -> None:
-        """Signals are frequent and have answers of their own, so the sender hears of a failure only."""
+        """Signals are frequent and have their own responses, so the sender is told of a failure only."""
         outcomes = list(delivery.by_user.values())
         if failed := outcomes.count(UserOutcome.FAILED):
             reason = "the user" if len(outcomes) == 1 else f"{failed} of {len(outcomes)} users"
@@ -137,16 +137,16 @@ class Conversation:
         self._reply(protocol.error(code, reason, message_id))
 
     def _reply(self, message: protocol.Json) -> PostOutcome:
-        """Post to the sender. A sender that is gone needs no answer."""
+        """Post to the sender. A sender whose connection is closed needs no response."""
         outcome = self._management.post(self._connection_id, protocol.encode(message), self._log)
-        if outcome is PostOutcome.TOO_LARGE:  # an echo is larger than what it echoes
+        if outcome is PostOutcome.TOO_LARGE:  # an echo is larger than the original message
             small = protocol.error("message_too_large", "the answer does not fit in a message")
             outcome = self._management.post(self._connection_id, protocol.encode(small), self._log)
         return outcome
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda's entry."""
+    """The entry point of the Lambda function."""
     request_context = event["requestContext"]
     connection_id = request_context["connectionId"]
     log = Log(context.aws_request_id, connection_id)

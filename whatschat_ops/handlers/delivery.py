@@ -1,7 +1,8 @@
-"""One message to every live connection of some users.
+"""Delivers one message to every live connection of some users.
 
-Takes the users, the bytes and a deadline; gives what became of the message for each user. Everything started is waited
-for: Lambda freezes the process when the handler returns. A connection that is gone loses its row; that is no error.
+Takes the users, the bytes and a deadline; returns the outcome for each user. Everything that was started is waited
+for: Lambda freezes the process when the handler returns. The row of a closed connection is deleted; that is not an
+error.
 """
 
 from __future__ import annotations
@@ -18,29 +19,29 @@ from .log import Log
 from .management_api import PostOutcome
 
 CONCURRENCY: Final = 16
-"""Calls under way at once: enough to hide their latency, few enough for the smallest Lambda."""
+"""Concurrent posts: enough to hide their latency, few enough for the smallest Lambda function."""
 
 RESERVE_S: Final = 1.0
-"""What must be left of the function's time to start another post: the sender still has to get its receipt."""
+"""The least remaining time of the function to start another post: the sender still needs its receipt."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Table(Protocol):
-    """The part of ConnectionsTable that is needed here."""
+    """The part of ConnectionsTable that this module needs."""
 
     def connections_of(self, user_id: str, now_s: float) -> list[StoredConnection]:
         """The live connections of a user; raises AwsCallFailed."""
         ...
 
     def delete_gone(self, connection: StoredConnection) -> bool:
-        """Delete the row of a connection that is gone; raises AwsCallFailed."""
+        """Delete the row of a closed connection; raises AwsCallFailed."""
         ...
 
 
 class Post(Protocol):
-    """The part of ManagementApi that is needed here."""
+    """The part of ManagementApi that this module needs."""
 
     def post(self, connection_id: str, data: bytes, log: Log) -> PostOutcome:
         """Send; never raises."""
@@ -48,26 +49,26 @@ class Post(Protocol):
 
 
 class UserOutcome(StrEnum):
-    """What became of a message for one user, with however many connections."""
+    """The outcome of a message for one user, who may have several connections."""
 
     DELIVERED = "delivered"
-    """At least one connection has it."""
+    """At least one connection received it."""
     OFFLINE = "offline"
     """The user has no live connection."""
     FAILED = "failed"
-    """We could not look for the user's connections, or could not reach any, and one of them may be live."""
+    """The user's connections could not be read, or none could be reached and one of them may be live."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one message."""
+    """The outcome of one message."""
 
     by_user: Mapping[str, UserOutcome]
     posts: Mapping[PostOutcome, int]
-    """How many connections ended in each outcome."""
+    """The number of connections with each outcome."""
 
     def counts(self) -> dict[str, int]:
-        """For the sender: users by outcome (they add up to `recipients`), and the connections reached."""
+        """For the sender: users by outcome (they add up to `recipients`), and the number of connections reached."""
         outcomes = list(self.by_user.values())
         return {
             "recipients": len(outcomes),
@@ -114,7 +115,7 @@ class Delivering:
         )
 
     def _find(self, user_id: str, now_s: float) -> list[StoredConnection] | None:
-        """None when the table did not answer."""
+        """None when the table did not respond."""
         try:
             return self._table.connections_of(user_id, now_s)
         except AwsCallFailed as failure:
@@ -133,12 +134,12 @@ class Delivering:
         try:
             self._table.delete_gone(connection)
         except AwsCallFailed as failure:
-            # The message is none the worse: the row expires, or is found gone again.
+            # The message is not affected: the row expires, or is deleted with the next message.
             self._log.error("forget", "failed", peer=connection.connection_id, reason=str(failure))
 
 
 def user_outcome(posts: Iterable[PostOutcome]) -> UserOutcome:
-    """What became of a message for a user, from what became of it for each connection."""
+    """The outcome for a user, from the outcomes for its connections."""
     posts = set(posts)
     if PostOutcome.DELIVERED in posts:
         return UserOutcome.DELIVERED
@@ -149,7 +150,7 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> li
     """`function` of every item, in order, at most CONCURRENCY at once; one item needs no thread."""
     if len(items) <= 1:
         return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor  # imports logging: not worth a ping's cold start
+    from concurrent.futures import ThreadPoolExecutor  # imports logging, too slow for a ping's cold start
 
     with ThreadPoolExecutor(min(CONCURRENCY, len(items))) as threads:
         return list(threads.map(function, items))

@@ -1,7 +1,7 @@
 """$disconnect: deletes the connection's row.
 
-API Gateway calls it after the connection is closed, as well as it can: a row that is left behind is deleted when
-a message to it finds nobody (`delivery`), or expires.
+API Gateway invokes it after the connection is closed, on a best-effort basis: a remaining row is deleted when a
+message to it fails (`delivery`), or expires.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .log import Log
 
 
 def disconnect(event: Mapping[str, Any], table: ConnectionsTable, log: Log) -> dict[str, Any]:
-    """Delete the row, if it is there. Raises AwsCallFailed."""
+    """Delete the row, if it exists. Raises AwsCallFailed."""
     context = event["requestContext"]
     table.delete(context["connectionId"])
     log.info("disconnect", "deleted", code=context.get("disconnectStatusCode"))
@@ -25,7 +25,7 @@ def disconnect(event: Mapping[str, Any], table: ConnectionsTable, log: Log) -> d
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda's entry."""
+    """The entry point of the Lambda function."""
     log = Log(context.aws_request_id, event["requestContext"]["connectionId"])
     try:
         return disconnect(event, _table(), log)

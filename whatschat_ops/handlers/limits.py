@@ -1,4 +1,4 @@
-"""Limits that the functions keep and that the program must agree with, so they stand once, here: these modules travel alone."""
+"""Limits that both the functions and the program use. They are here because these modules are packaged separately."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Log lines: one JSON object each, on standard output, which Lambda sends to the function's log group.
 
-Takes what happened and to whom. Must never be given a token, a secret or a message's content.
+Takes the event and its outcome. Must never be given a token, a secret or a message's content.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class Log:
-    """Writes lines that carry the ids of one invocation."""
+    """Writes lines with the ids of one invocation."""
 
     def __init__(self, request_id: str, connection_id: str, *, level: str | None = None) -> None:
         level = level or os.environ.get("LOG_LEVEL", "INFO")
@@ -22,15 +22,15 @@ class Log:
         self._ids = {"requestId": request_id, "connectionId": connection_id}
 
     def debug(self, event: str, outcome: str, **fields: object) -> None:
-        """For what happens often and rarely matters, such as a ping."""
+        """For frequent events that rarely matter, such as a ping."""
         self._write("DEBUG", event, outcome, fields)
 
     def info(self, event: str, outcome: str, **fields: object) -> None:
-        """For what went as it should, refusals included."""
+        """For expected outcomes, including refusals."""
         self._write("INFO", event, outcome, fields)
 
     def error(self, event: str, outcome: str, **fields: object) -> None:
-        """For our own failures."""
+        """For failures of our own."""
         self._write("ERROR", event, outcome, fields)
 
     def _write(self, level: str, event: str, outcome: str, fields: dict[str, object]) -> None:

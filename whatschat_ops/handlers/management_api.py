@@ -1,7 +1,7 @@
-"""@connections: sending a message to a connection of the WebSocket API.
+"""@connections: sends a message to a connection of the WebSocket API.
 
-Takes a connection id and bytes; gives what became of them. The endpoint comes from API_GATEWAY_ENDPOINT or from the
-event. Source: docs.aws.amazon.com/apigateway, "Use @connections commands in your backend service".
+Takes a connection id and bytes; returns the outcome. The endpoint comes from API_GATEWAY_ENDPOINT or from the event.
+Source: docs.aws.amazon.com/apigateway, "Use @connections commands in your backend service".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HEADERS: Final = {"content-type": "application/octet-stream"}
 
 
 class PostOutcome(StrEnum):
-    """What became of one message to one connection."""
+    """The outcome of one message to one connection."""
 
     DELIVERED = "delivered"
     GONE = "gone"
@@ -28,7 +28,7 @@ class PostOutcome(StrEnum):
 
 
 class PostApi(Protocol):
-    """The part of AwsApi that is needed here."""
+    """The part of AwsApi that this module needs."""
 
     def post(
         self,
@@ -51,7 +51,7 @@ class ManagementApi:
         self._endpoint = Endpoint.parse(endpoint_url)
 
     def post(self, connection_id: str, data: bytes, log: Log) -> PostOutcome:
-        """Send `data` to a connection. A failure is an outcome and a line in the log, never an exception."""
+        """Send `data` to a connection. A failure is an outcome and a log line, never an exception."""
         if len(data) > MAX_MESSAGE_BYTES:
             return PostOutcome.TOO_LARGE
         path = f"/@connections/{quote(connection_id, safe='')}"
@@ -74,9 +74,9 @@ _OUTCOMES: Final[Mapping[int, PostOutcome]] = {
 
 
 def endpoint_url(environ: Mapping[str, str], request_context: Mapping[str, Any]) -> str:
-    """API_GATEWAY_ENDPOINT when it is set, else from the event.
+    """API_GATEWAY_ENDPOINT if it is set, else from the event.
 
-    A custom domain's mapping stands for the stage, so the stage belongs only behind an execute-api host.
+    A custom domain is mapped to a stage, so the stage is appended only to an execute-api host.
     """
     configured = environ.get("API_GATEWAY_ENDPOINT")
     if configured:

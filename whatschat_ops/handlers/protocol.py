@@ -1,7 +1,7 @@
 """The messages between clients and the `default` function (docs/protocol.md has an example of each).
 
-Takes a message's body and gives a command, by the table in `routing`; takes what happened and gives the messages to
-send. Pure. Any body at all gives a command: one that cannot be understood is `Refused`, which tells the sender why.
+Parses a message into a command, by the table in `routing`, and builds the messages to send. Pure. Every body gives a
+command: an invalid one is `Refused`, with the reason for the sender.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Answer with a pong."""
+    """Respond with a pong."""
 
     id: MessageId | None
 
@@ -51,7 +51,7 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Deliver the message to every live connection of some users, in the way of its route."""
+    """Deliver the message to every live connection of some users, as its route says."""
 
     id: MessageId | None
     message: Json
@@ -62,7 +62,7 @@ class Deliver:
 
     @property
     def type(self) -> str:
-        """As the client sent it."""
+        """The message as the client sent it."""
         return str(self.message["type"])
 
     def recipients(self, sender: str) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Answer with an error; nothing else happens."""
+    """Respond with an error."""
 
     code: ErrorCode
     reason: str
@@ -91,7 +91,7 @@ class _Bad(Exception):
 
 
 def parse_message(body: str | None, is_base64: bool = False) -> Command:
-    """What the sender of `body` wants."""
+    """The command in a message."""
     message_id: MessageId | None = None
     try:
         message = _parse_object(body, is_base64)
@@ -139,7 +139,7 @@ def _without_user(message: Json, route: Route) -> Command:
 
 
 def _users(message: Json, field: str) -> list[str]:
-    """The users that an address field names; none when it is not there, empty, or means the functions."""
+    """The users in an address field; none when it is absent, empty, or means the functions."""
     value = message.get(field)
     if value is None or (field == "to" and value == SERVER):
         return []
@@ -168,7 +168,7 @@ def _parse_object(body: str | None, is_base64: bool) -> Json:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    """NaN and Infinity: Python would read and write them, and no JavaScript client could read them."""
+    """NaN and Infinity: Python accepts them, but no JavaScript client can parse them."""
     raise ValueError(name)
 
 
@@ -200,22 +200,22 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 
 def pong(message_id: MessageId | None, now_ms: int) -> Json:
-    """The answer to a ping."""
+    """The response to a ping."""
     return _with_id({"type": "pong", "timestamp": now_ms}, message_id)
 
 
 def echo(original: Json) -> Json:
-    """The answer to a message that names no user."""
+    """The response to a message that names no user."""
     return {"type": "echo", "original": original}
 
 
 def error(code: ErrorCode, reason: str, message_id: MessageId | None = None) -> Json:
-    """Why a message was not carried out."""
+    """Why a message was refused."""
     return _with_id({"type": "error", "code": code, "message": reason}, message_id)
 
 
 def delivered(command: Deliver, message_id: MessageId | None, sender: str, now_ms: int) -> Json:
-    """What recipients get. Who sent it, and when, is never taken from the message."""
+    """The message for the recipients. Its sender and its time are never taken from the message."""
     route = command.route
     message = {
         **{field: value for field, value in command.message.items() if field not in route.hidden},

@@ -19,7 +19,7 @@ LIST_FIELDS: Final = frozenset({"recipients", "participants"})
 """Address fields that hold a list of user ids; every other one holds one user id."""
 
 ADDRESSES: Final = ("to", "targetUserId", "recipients", "participants")
-"""The address fields of every type: the users that any of them names get the message."""
+"""The address fields of every type: all users in them get the message."""
 
 RESERVED_TYPES: Final = (
     "message:sent",
@@ -45,7 +45,7 @@ they would be forged."""
 
 
 class Vocabulary(StrEnum):
-    """Which program says it."""
+    """The program that sends it."""
 
     WEB = "web client"
     SERVER = "server"
@@ -62,7 +62,7 @@ class Action(StrEnum):
 
 
 class WithoutUser(StrEnum):
-    """The answer to a message for delivery that names no user."""
+    """The response to a message for delivery that names no user."""
 
     ECHO = "echo"
     BAD_MESSAGE = "bad_message"
@@ -71,24 +71,24 @@ class WithoutUser(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What happens to messages of `types`; a type that ends in `*` stands for all that begin so."""
+    """What happens to messages of `types`; a type that ends in `*` is a prefix."""
 
     types: tuple[str, ...]
     vocabularies: tuple[Vocabulary, ...] = ()
     action: Action = Action.DELIVER
     own_addresses: tuple[str, ...] = ()
-    """Fields that come before ADDRESSES: the first one that names a user decides alone."""
+    """Fields before ADDRESSES: the first one that names a user decides alone."""
     without_user: WithoutUser = WithoutUser.ECHO
     meant_for: str = ""
     """Why a message without a user is undeliverable, where it can be."""
     undeliverable_with: str | None = None
     """The field that makes a message without a user undeliverable, where `without_user` alone does not."""
     delivered_as: str = ""
-    """The type that recipients get, if it is another."""
+    """The type that recipients get, if it differs."""
     hidden: frozenset[str] = frozenset()
     """Fields that recipients do not get."""
     has_receipt: bool = False
-    """The sender hears what became of it; otherwise only when a user could not be reached."""
+    """The sender gets a receipt; otherwise only an error when a user could not be reached."""
     names_initiator: bool = False
     """Recipients get the sender as `initiatorId`, too, even if the message has no such field."""
 
@@ -191,5 +191,5 @@ _PREFIXES: Final = sorted(
 
 
 def route_of(kind: str) -> Route:
-    """The row for messages of this type; there is one for any type."""
+    """The row for messages of this type; every type has one."""
     return _EXACT.get(kind) or next(route for prefix, route in _PREFIXES if kind.startswith(prefix))

@@ -1,7 +1,7 @@
 """AWS Signature Version 4 for a POST without a query: the only request that the handlers send.
 
-Takes the request and the moment; gives the headers to send. Pure: no clock, no environment. The tests hold it
-against botocore's signer. Source: docs.aws.amazon.com/IAM, "Create a signed AWS API request".
+Takes the request and the time; returns the headers to send. Pure: no clock, no environment. Tests compare it with
+botocore's signer. Source: docs.aws.amazon.com/IAM, "Create a signed AWS API request".
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def signed_headers(
 ) -> dict[str, str]:
     """`headers` (lower-case names, with `host`) completed with the date, the session token and the signature.
 
-    `path` is percent-encoded, as it goes over the wire; every header given is signed.
+    `path` is percent-encoded as it is sent; every given header is signed.
     """
     moment = strftime("%Y%m%dT%H%M%SZ", gmtime(epoch_s))
     signed = {**headers, "x-amz-date": moment}
@@ -55,7 +55,7 @@ def signed_headers(
 
 def _canonical_request(path: str, headers: Mapping[str, str], names: str, body: bytes) -> str:
     lines = (f"{name}:{' '.join(headers[name].split())}" for name in sorted(headers))
-    # Every service but S3 wants the path encoded a second time.
+    # Every service except S3 requires the path encoded a second time.
     return "\n".join(("POST", quote(path, safe="/-_.~"), "", *lines, "", names, sha256(body).hexdigest()))
 
 
