@@ -294,5 +294,5 @@ def test_documented_messages_are_what_is_sent() -> None:
 
 
 def test_every_error_code_is_documented() -> None:
-    errors = PROTOCOL.partition("## Errors")[2].partition("## What")[0]
+    errors = PROTOCOL.partition("## Errors")[2].partition("## Environment")[0]
     assert set(get_args(ErrorCode)) == set(re.findall(r"^\| `(\w+)` \|", errors, re.MULTILINE))
