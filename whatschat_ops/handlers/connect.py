@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from .aws_api import AwsApi, AwsCallFailed, NotConfigured, required
 from .connections_table import ConnectionsTable, table_name
 from .jwt_secret import JwtSecret
 from .log import Log
-from .tokens import BadToken, parse_token_sources, verify
+from .tokens import BadToken, WrongSignature, parse_token_sources, verify
 
 
 class Connect:
@@ -44,13 +45,15 @@ class Connect:
         return {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": sources.subprotocol}}
 
     def _authenticate(self, token: str, now_s: float) -> str:
+        """The user of the token. The current secret is tried first; a rotation is looked for only when it does not match."""
         try:
             return verify(token, self._secret.current(), now_s)
-        except BadToken as bad:
-            rotated = self._secret.rotated() if bad.reason == "signature" else None
-            if rotated is None:
-                raise
-            return verify(token, rotated, now_s)
+        except WrongSignature:
+            others = self._secret.others(now_s)
+        for secret in others:
+            with suppress(WrongSignature):
+                return verify(token, secret, now_s)
+        raise WrongSignature
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:

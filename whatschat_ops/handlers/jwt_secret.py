@@ -1,48 +1,93 @@
-"""The secret that tokens are signed with, from SSM, kept for the life of the execution environment.
+"""The secrets that tokens may be signed with, from SSM, kept for a minute.
 
-After a rotation the kept secret is wrong: a signature that fails is a reason to read it again, but not more than
-once a minute, so that bad tokens cannot spend the account's SSM quota. Raises AwsCallFailed, NotConfigured.
+The parameter holds the current secret as it is. Beside it, a rotation leaves a parameter of the same name with
+`-rotation` at its end: `{"secrets": ["the previous", "the current"], "until": 1800000000}`. Both are accepted until then
+(epoch seconds), as long as the current one is among them: a secret that was set in another way ends the rotation. The
+second parameter is read only when a signature does not match, and neither more than once a minute, so that bad tokens
+cannot spend the account's SSM quota. Raises AwsCallFailed, NotConfigured.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Final
 
-from .aws_api import NotConfigured
+from .aws_api import AwsCallFailed, NotConfigured
 from .connections_table import JsonApi
 
-MIN_AGE_S: Final = 60.0
+MAX_AGE_S: Final = 60.0
+"""How long a secret is kept: after so long, every execution environment knows of a change."""
+
+ROTATION_SUFFIX: Final = "-rotation"
 
 
 class JwtSecret:
-    """The value of one SSM parameter (SecureString)."""
+    """The values of one SSM parameter (SecureString) and of its rotation."""
 
     def __init__(self, api: JsonApi, parameter: str, *, clock: Callable[[], float] = time.time) -> None:
-        self._api = api
-        self._parameter = parameter
-        self._clock = clock
-        self._value: str | None = None
-        self._tried_at_s = 0.0
+        self._current = _Parameter(api, parameter, clock, optional=False)
+        self._rotation = _Parameter(api, parameter + ROTATION_SUFFIX, clock, optional=True)
 
     def current(self) -> str:
-        """The secret, read once."""
-        if self._value is None:
-            self._value = self._read()
-        return self._value
-
-    def rotated(self) -> str | None:
-        """Another secret than `current`, if SSM has one by now; None if not, or if we asked in the last minute."""
-        if self._clock() - self._tried_at_s < MIN_AGE_S:
-            return None
-        before, self._value = self._value, self._read()
-        return self._value if self._value != before else None
-
-    def _read(self) -> str:
-        self._tried_at_s = self._clock()
-        request = {"Name": self._parameter, "WithDecryption": True}
-        value = self._api.call("ssm", "AmazonSSM.GetParameter", request)["Parameter"]["Value"]
-        if not isinstance(value, str) or not value:
+        """The secret that signs new tokens. When it cannot be read again, the one that was read last stays."""
+        value = self._current.value()
+        if not value:
             raise NotConfigured("the SSM parameter of the JWT secret is empty")
         return value
+
+    def others(self, now_s: float) -> tuple[str, ...]:
+        """What else is accepted. Raises AwsCallFailed, once a minute, when something could not be read again."""
+        rotation = self._rotation.value()
+        failures = [self._current.taken_failure(), self._rotation.taken_failure()]
+        for failure in filter(None, failures):
+            raise failure
+        return _accepted(rotation, self.current(), now_s) if rotation else ()
+
+
+class _Parameter:
+    """One parameter, read at most once a minute. An `optional` one may not exist: its value is None then."""
+
+    def __init__(self, api: JsonApi, name: str, clock: Callable[[], float], *, optional: bool) -> None:
+        self._api = api
+        self._name = name
+        self._clock = clock
+        self._optional = optional
+        self._value: str | None = None
+        self._read_at_s = -MAX_AGE_S
+        self._failure: AwsCallFailed | None = None
+
+    def value(self) -> str | None:
+        if self._clock() - self._read_at_s >= MAX_AGE_S:
+            self._value, self._failure = self._read()
+            self._read_at_s = self._clock()
+        return self._value
+
+    def taken_failure(self) -> AwsCallFailed | None:
+        """The failure of the last reading, the first time that it is asked for."""
+        failure, self._failure = self._failure, None
+        return failure
+
+    def _read(self) -> tuple[str | None, AwsCallFailed | None]:
+        request = {"Name": self._name, "WithDecryption": True}
+        try:
+            return self._api.call("ssm", "AmazonSSM.GetParameter", request)["Parameter"]["Value"], None
+        except AwsCallFailed as failure:
+            if self._optional and failure.code == "ParameterNotFound":
+                return None, None
+            if self._value is None and not self._optional:
+                raise
+            return self._value, failure
+
+
+def _accepted(document: str, current: str, now_s: float) -> tuple[str, ...]:
+    """The secrets of a rotation that has not ended; none when it is not about the current secret."""
+    try:
+        rotation = json.loads(document)
+        secrets, until_s = rotation["secrets"], float(rotation["until"])
+    except (ValueError, TypeError, LookupError) as error:
+        raise NotConfigured("the SSM parameter of the JWT secret's rotation cannot be read") from error
+    if now_s >= until_s or current not in secrets:
+        return ()
+    return tuple(secret for secret in secrets if secret != current)

@@ -12,6 +12,7 @@ from typing import Any
 
 import jwt
 
+from .aws_api import NotConfigured
 from .token_rules import (
     ALGORITHM,
     MAX_TOKEN_CHARACTERS,
@@ -33,6 +34,13 @@ class BadToken(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class WrongSignature(BadToken):
+    """Another secret may help."""
+
+    def __init__(self) -> None:
+        super().__init__("signature")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +86,13 @@ def parse_token_sources(event: Mapping[str, Any]) -> TokenSources:
 
 
 def verify(token: str, secret: str, now_s: float) -> str:
-    """The user id of a good token. Raises BadToken; its reason is `signature` when another secret may help."""
+    """The user id of a good token. Raises BadToken, NotConfigured for a secret that is a key of another kind."""
     try:
         claims = jwt.decode(token, secret, algorithms=[ALGORITHM], options=ONLY_SIGNATURE)
     except jwt.InvalidSignatureError:
-        raise BadToken("signature") from None
+        raise WrongSignature from None
+    except jwt.InvalidKeyError:  # PyJWT takes no PEM and no SSH key for HS256
+        raise NotConfigured("the JWT secret is a key of another kind") from None
     except jwt.InvalidAlgorithmError:
         raise BadToken("algorithm") from None
     except (jwt.PyJWTError, *UNREADABLE):

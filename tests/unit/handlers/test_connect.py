@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import jwt
@@ -15,7 +16,7 @@ from whatschat_ops.handlers.aws_api import AwsCallFailed, NotConfigured
 from whatschat_ops.handlers.connect import Connect
 from whatschat_ops.handlers.connections_table import ConnectionsTable
 from whatschat_ops.handlers.disconnect import disconnect
-from whatschat_ops.handlers.jwt_secret import JwtSecret
+from whatschat_ops.handlers.jwt_secret import MAX_AGE_S, JwtSecret
 from whatschat_ops.handlers.log import Log
 
 SECRET = "the-secret-of-the-tests-is-32-bytes-long"
@@ -28,7 +29,9 @@ class FakeAws:
 
     def __init__(self, secret: str = SECRET) -> None:
         self.secret = secret
+        self.rotation: str | None = None
         self.secret_reads = 0
+        self.rotation_reads = 0
         self.rows: dict[str, Mapping[str, Any]] = {}
         self.failing: set[str] = set()
 
@@ -41,9 +44,15 @@ class FakeAws:
         )
 
     def _parameter(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        assert request == {"Name": "/secret", "WithDecryption": True}
-        self.secret_reads += 1
-        return {"Parameter": {"Value": self.secret}}
+        assert request["WithDecryption"] is True
+        value = {"/secret": self.secret, "/secret-rotation": self.rotation}[request["Name"]]
+        if request["Name"] == "/secret":
+            self.secret_reads += 1
+        else:
+            self.rotation_reads += 1
+        if value is None:
+            raise AwsCallFailed("GetParameter", "ParameterNotFound")
+        return {"Parameter": {"Value": value}}
 
     def _put(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self.rows[request["Item"]["connectionId"]["S"]] = request["Item"]
@@ -137,7 +146,7 @@ def test_secret_is_read_once() -> None:
     route = Route()
     for _ in range(3):
         assert route.answer(with_token(mint()))["statusCode"] == 200
-    assert route.aws.secret_reads == 1
+    assert (route.aws.secret_reads, route.aws.rotation_reads) == (1, 0)
 
 
 def test_shapeless_tokens_never_read_the_secret() -> None:
@@ -161,7 +170,7 @@ def test_bad_signatures_read_the_secret_once_a_minute() -> None:
     for _ in range(120):
         assert route.answer(with_token(mint(ROTATED)))["statusCode"] == 401
         route.clock.now_s += 1
-    assert route.aws.secret_reads == 2
+    assert (route.aws.secret_reads, route.aws.rotation_reads) == (2, 2)
 
 
 def test_failing_secret_is_our_failure_and_asked_for_once_a_minute() -> None:
@@ -173,6 +182,91 @@ def test_failing_secret_is_our_failure_and_asked_for_once_a_minute() -> None:
         route.answer(with_token(mint(ROTATED)))
     assert route.answer(with_token(mint(ROTATED)))["statusCode"] == 401
     assert route.answer(with_token(mint()))["statusCode"] == 200
+
+
+def rotation(*secrets: str, until_s: float = NOW_S + 3600) -> str:
+    return json.dumps({"secrets": secrets, "until": until_s})
+
+
+def test_both_secrets_of_a_rotation_are_accepted() -> None:
+    for current in (SECRET, ROTATED):
+        route = Route(current)
+        route.aws.rotation = rotation(SECRET, ROTATED)
+        for secret in (SECRET, ROTATED):
+            assert route.answer(with_token(mint(secret)))["statusCode"] == 200
+        assert (
+            route.answer(with_token(mint("a-secret-of-no-stack-that-is-32-bytes-long")))["statusCode"] == 401
+        )
+        assert (route.aws.secret_reads, route.aws.rotation_reads) == (1, 1)
+
+
+def test_expired_token_of_the_previous_secret_is_refused() -> None:
+    route = Route(ROTATED)
+    route.aws.rotation = rotation(SECRET, ROTATED)
+    assert route.answer(with_token(mint(SECRET, exp=NOW_S - 1)))["statusCode"] == 401
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        rotation(SECRET, ROTATED, until_s=NOW_S),
+        # It is about other secrets: the current one was set in another way since.
+        rotation(SECRET, "yet-another-secret-of-the-tests-32-bytes"),
+    ],
+)
+def test_previous_secret_is_refused_when_its_rotation_has_ended(document: str) -> None:
+    route = Route(ROTATED)
+    route.aws.rotation = document
+    assert route.answer(with_token(mint(SECRET)))["statusCode"] == 401
+    assert route.answer(with_token(mint(ROTATED)))["statusCode"] == 200
+
+
+def test_secret_that_was_replaced_is_refused_after_a_minute() -> None:
+    route = Route()
+    assert route.answer(with_token(mint()))["statusCode"] == 200
+    route.aws.secret = ROTATED
+    route.clock.now_s += 60
+    assert route.answer(with_token(mint()))["statusCode"] == 401
+
+
+@pytest.mark.parametrize("document", ["null", "text", "[]", "{}", '{"secrets": 1, "until": "soon"}'])
+def test_rotation_that_cannot_be_read_is_our_failure_for_tokens_that_may_need_it(document: str) -> None:
+    route = Route()
+    route.aws.rotation = document
+    assert route.answer(with_token(mint()))["statusCode"] == 200
+    with pytest.raises(NotConfigured, match="rotation"):
+        route.answer(with_token(mint(ROTATED)))
+
+
+def test_secret_that_is_another_kind_of_key_is_our_failure() -> None:
+    pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
+    with pytest.raises(NotConfigured, match="another kind"):
+        Route(secret=pem).answer(with_token(mint()))
+
+
+MOMENTS_S = (0, 1, 30, 59)
+
+
+@pytest.mark.parametrize(
+    ("begun_s", "seen_s", "used_s"), [*product(MOMENTS_S, MOMENTS_S, (*MOMENTS_S, 60, 61))]
+)
+def test_no_valid_token_is_refused_when_a_rotation_waits_as_long_as_secrets_are_kept(
+    begun_s: int, seen_s: int, used_s: int
+) -> None:
+    """Both parameters were read at any moment before each of the two writes: `-rotation`, and a minute later the secret."""
+    route = Route()
+    assert route.answer(with_token(mint("a-secret-of-no-stack-that-is-32-bytes-long")))["statusCode"] == 401
+    route.clock.now_s += begun_s
+    route.aws.rotation = rotation(SECRET, ROTATED)
+    route.clock.now_s += seen_s
+    assert route.answer(with_token(mint(SECRET)))["statusCode"] == 200
+    route.clock.now_s += MAX_AGE_S - seen_s
+    assert route.answer(with_token(mint(SECRET)))["statusCode"] == 200
+    route.aws.secret = ROTATED
+    for secret in (ROTATED, SECRET):
+        assert route.answer(with_token(mint(secret)))["statusCode"] == 200
+        route.clock.now_s += used_s
+        assert route.answer(with_token(mint(secret)))["statusCode"] == 200
 
 
 def test_failing_table_is_our_failure() -> None:
