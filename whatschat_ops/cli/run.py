@@ -7,8 +7,9 @@ it, so that a command pays only for what it needs. `main` makes the run and puts
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,17 +160,11 @@ class Run:
 
         Unless it is for `reading` only, no other run may be changing the stack now (Conflict), nor until it is applied.
         """
-        from whatschat_ops.handlers.token_rules import MIN_SECRET_BYTES
-        from whatschat_ops.redaction import Secret
+        from whatschat_ops.stack.given_secret import given_secret
         from whatschat_ops.stack.stack import Stack
         from whatschat_ops.stack.waiting import Waiting
 
-        secret = os.environ.get("JWT_SECRET")
-        if secret and len(secret.encode()) < MIN_SECRET_BYTES:
-            self.out.warn(
-                f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes, which is too short for HS256 (RFC 7518, 3.2)."
-            )
-        jwt_secret = Secret(secret) if secret else None
+        jwt_secret = given_secret(os.environ.get("JWT_SECRET", ""), self.out.warn)
         stack = Stack(self.settings, self.aws, jwt_secret, Waiting(say=self.out.note), say=self.out.note)
         if not reading:
             stack.guard(self.command_path)
@@ -216,6 +211,12 @@ class Run:
         from whatschat_ops.stack.jwt_secret import read_jwt_secret
 
         return read_jwt_secret(self.settings, self.aws)
+
+    def accepted_secrets(self, now: datetime) -> Sequence[Secret]:
+        """The current secret, then the other one of a rotation. Raises NotFound before provisioning."""
+        from whatschat_ops.stack.jwt_secret import accepted_secrets
+
+        return accepted_secrets(self.settings, self.aws, now)
 
     def tokens(self) -> Callable[[str], Secret]:
         """What makes a new token for a user id at each call."""

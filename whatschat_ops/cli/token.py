@@ -1,20 +1,24 @@
-"""`token`: make the tokens that the WebSocket API accepts, and look into them."""
+"""`token`: make the tokens that the WebSocket API accepts, look into them, and replace the secret that signs them."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import command
+from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import ExitCode, Hint, UsageError
 
 if TYPE_CHECKING:
+    from whatschat_ops.redaction import Secret
     from whatschat_ops.sockets.tokens import Inspection
+    from whatschat_ops.stack.secret_rotation import Rotated
 
 
 MAX_TTL_MINUTES = 10 * 365 * 24 * 60
@@ -22,9 +26,12 @@ MAX_TTL_MINUTES = 10 * 365 * 24 * 60
 
 def register(app: typer.Typer) -> None:
     """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Make and inspect connection tokens.")
+    group = typer.Typer(no_args_is_help=True, help="Make and inspect connection tokens; rotate their secret.")
     command(group)(mint)
     command(group, "inspect")(inspect_token)
+    secret = typer.Typer(no_args_is_help=True, help="Replace the secret that signs tokens.")
+    command(secret)(rotate)
+    group.add_typer(secret, name="secret")
     app.add_typer(group, name="token")
 
 
@@ -89,12 +96,61 @@ def inspect_token(
     """
     from whatschat_ops.sockets import tokens
 
-    text = _token_text(token)
-    secret = run.jwt_secret() if verify else None
-    inspection = tokens.inspect(text, now=datetime.now(UTC), secret=secret)
+    text, now = _token_text(token), datetime.now(UTC)
+    accepted: Sequence[Secret | None] = run.accepted_secrets(now) if verify else (None,)
+    found = [tokens.inspect(text, now=now, secret=secret) for secret in accepted]
+    inspection = next((one for one in found if one.signature_valid), found[0])
     run.out.result(inspection, _render)
+    if inspection is not found[0]:
+        run.out.note(
+            "It is not signed with the current secret, but with the other one that a rotation accepts."
+        )
     if verify and inspection.problems:
         raise typer.Exit(ExitCode.CHANGES)
+
+
+def rotate(
+    run: Run,
+    grace: Annotated[
+        str,
+        typer.Option(
+            "--grace",
+            metavar="DURATION",
+            help="How long tokens of the previous secret are still accepted: 30m, 24h, 7d; 0 refuses them at once.",
+        ),
+    ] = "24h",
+    yes: YesOption = False,
+) -> None:
+    """Give the stack a new JWT secret: the one in JWT_SECRET, else one is generated.
+
+    Both secrets are accepted before the new one signs its first token, so no valid token is refused; that takes a little
+    over a minute. With --grace 0 the functions learn of the new secret within a minute, and refuse all earlier tokens from
+    then on. Sockets that are open stay open.
+
+    Example: whatschat-ops token secret rotate --grace 24h
+    """
+    from whatschat_ops.stack.secret_rotation import SecretRotation, require_functions_that_know
+    from whatschat_ops.stack.waiting import Waiting
+
+    accepted_for = parse_duration(grace, "--grace")
+    stack = run.stack()
+    if accepted_for:
+        require_functions_that_know(stack)
+    question = "Rotate the JWT secret?" if accepted_for else "Refuse all tokens that were signed until now?"
+    if not run.confirm_for_users(lambda: question, yes=yes):
+        run.out.note("Nothing was done.")
+        return
+    with stack.locked():
+        rotation = SecretRotation(run.settings, run.aws, Waiting(say=run.out.note))
+        rotated = rotation.rotate(stack.jwt_secret, accepted_for)
+    run.out.result(rotated, _render_rotated)
+    run.out.note(Hint(("env", "render", "backend"), "Give the application the new secret"))
+
+
+def _render_rotated(rotated: Rotated) -> str:
+    until = rotated.previous_accepted_until
+    previous = f"accepted until {until:%Y-%m-%d %H:%M} UTC" if until else "refused within a minute"
+    return f"The secret {rotated.parameter} was rotated. Tokens of the previous one are {previous}."
 
 
 def _claims(pairs: list[str]) -> dict[str, Any]:

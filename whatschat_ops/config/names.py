@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from whatschat_ops.config.settings import Settings
+from whatschat_ops.handlers.token_rules import ROTATION_SUFFIX
 from whatschat_ops.quotas import (
     ACCOUNT_ID_CHARACTERS,
     MAX_BUCKET_NAME_CHARACTERS,
@@ -137,3 +138,8 @@ class Names:
     def jwt_secret_parameter(self) -> str:
         """SSM parameter of the JWT secret."""
         return self._settings.auth.secret_parameter or f"/whatschat-ops/{self.stack}/jwt-secret"
+
+    @property
+    def jwt_secret_rotation_parameter(self) -> str:
+        """SSM parameter of both secrets while one replaces the other."""
+        return self.jwt_secret_parameter + ROTATION_SUFFIX

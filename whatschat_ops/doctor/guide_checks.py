@@ -1,4 +1,4 @@
-"""The eight items of the guide's chapter "Troubleshooting", in its order."""
+"""The eight items of the guide's chapter "Troubleshooting", in its order, and the secret of the tokens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.config import Settings
 from whatschat_ops.doctor.areas import chime as chime_checks
 from whatschat_ops.doctor.areas import websocket as websocket_checks
+from whatschat_ops.doctor.areas.secret import secret
 from whatschat_ops.doctor.check import Check
 
 
@@ -23,6 +24,7 @@ def guide_checks(settings: Settings, aws: Aws, *, area: str | None = None) -> li
         Check(
             "websocket.iam", "Do the functions have their permissions?", partial(websocket.iam, settings, aws)
         ),
+        Check("websocket.secret", "Can tokens be signed and checked?", partial(secret, settings, aws)),
         Check("chime.credentials", "Are there AWS credentials?", partial(chime.credentials, settings, aws)),
         Check("chime.iam", "Can the caller create meetings?", partial(chime.iam, settings, aws)),
         Check(

@@ -12,15 +12,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Final
 
 from .aws_api import AwsCallFailed, NotConfigured
 from .connections_table import JsonApi
-
-MAX_AGE_S: Final = 60.0
-"""How long a secret is kept: after so long, every execution environment knows of a change."""
-
-ROTATION_SUFFIX: Final = "-rotation"
+from .token_rules import ROTATION_SUFFIX, SECRET_KEPT_S
 
 
 class JwtSecret:
@@ -55,11 +50,11 @@ class _Parameter:
         self._clock = clock
         self._optional = optional
         self._value: str | None = None
-        self._read_at_s = -MAX_AGE_S
+        self._read_at_s = -SECRET_KEPT_S
         self._failure: AwsCallFailed | None = None
 
     def value(self) -> str | None:
-        if self._clock() - self._read_at_s >= MAX_AGE_S:
+        if self._clock() - self._read_at_s >= SECRET_KEPT_S:
             self._value, self._failure = self._read()
             self._read_at_s = self._clock()
         return self._value

@@ -22,6 +22,12 @@ ALGORITHM: Final = "HS256"
 MIN_SECRET_BYTES: Final = 32
 """A shorter secret is too weak for HS256 (RFC 7518, 3.2)."""
 
+SECRET_KEPT_S: Final = 60.0
+"""How long a function keeps a secret: after so long, all of them know of a change."""
+
+ROTATION_SUFFIX: Final = "-rotation"
+"""What follows the name of the secret's SSM parameter in that of its rotation."""
+
 MAX_TOKEN_CHARACTERS: Final = 8 * 1024
 
 CLOCK_SKEW_S: Final = 5

@@ -125,7 +125,13 @@ def _sign(payload: Mapping[str, Any], secret: Secret) -> str:
     with warnings.catch_warnings():
         # PyJWT warns about a short key through Python's warnings; `Run.stack` warns about it instead.
         warnings.simplefilter("ignore", UserWarning)
-        return jwt.encode(dict(payload), secret.reveal(), algorithm=rules.ALGORITHM)
+        try:
+            return jwt.encode(dict(payload), secret.reveal(), algorithm=rules.ALGORITHM)
+        except jwt.InvalidKeyError as error:
+            raise ConfigError(
+                "The JWT secret of this stack cannot sign tokens: it is a key of another kind (PEM or SSH).",
+                hint=Hint(("token", "secret", "rotate", "--grace", "0")),
+            ) from error
 
 
 def _signature_matches(token: str, secret: Secret) -> bool:

@@ -18,15 +18,19 @@ _ORDER: Final = {name: number for number, name in enumerate(KINDS)}
 
 
 class StackResources(Struct, frozen=True):
-    """`wanted` with these settings; `unwanted` would be there with others (access logs that were switched off)."""
+    """`wanted` with these settings; `unwanted` would be there with others (access logs that were switched off).
+
+    `kept` is made by other commands than `provision`, which leaves it alone.
+    """
 
     wanted: tuple[Resource, ...]
     unwanted: tuple[Resource, ...] = ()
+    kept: tuple[Resource, ...] = ()
 
     @property
     def all(self) -> tuple[Resource, ...]:
         """Everything that the stack may consist of."""
-        return (*self.wanted, *self.unwanted)
+        return (*self.wanted, *self.unwanted, *self.kept)
 
 
 def stack_resources(blueprint: Blueprint) -> StackResources:
@@ -35,4 +39,5 @@ def stack_resources(blueprint: Blueprint) -> StackResources:
     return StackResources(
         tuple(sorted(wanted, key=lambda resource: _ORDER[resource.kind])),
         tuple(resource for part in PARTS for resource in part.unwanted(blueprint)),
+        tuple(resource for part in PARTS for resource in part.kept(blueprint)),
     )

@@ -68,7 +68,7 @@ class FakeAws(Aws):
         return FakeClient(self._fakes[service])
 
 
-def test_guide_checks_are_the_eight_items_in_order() -> None:
+def test_guide_checks_are_the_eight_items_in_order_and_the_secret() -> None:
     names = [check.name for check in guide_checks(Settings(), FakeAws({}))]
 
     assert names == [
@@ -76,6 +76,7 @@ def test_guide_checks_are_the_eight_items_in_order() -> None:
         "websocket.functions",
         "websocket.table",
         "websocket.iam",
+        "websocket.secret",
         "chime.credentials",
         "chime.iam",
         "chime.region",

@@ -16,8 +16,9 @@ from whatschat_ops.handlers.aws_api import AwsCallFailed, NotConfigured
 from whatschat_ops.handlers.connect import Connect
 from whatschat_ops.handlers.connections_table import ConnectionsTable
 from whatschat_ops.handlers.disconnect import disconnect
-from whatschat_ops.handlers.jwt_secret import MAX_AGE_S, JwtSecret
+from whatschat_ops.handlers.jwt_secret import JwtSecret
 from whatschat_ops.handlers.log import Log
+from whatschat_ops.handlers.token_rules import SECRET_KEPT_S
 
 SECRET = "the-secret-of-the-tests-is-32-bytes-long"
 ROTATED = "the-next-secret-of-the-tests-is-as-long"
@@ -260,7 +261,7 @@ def test_no_valid_token_is_refused_when_a_rotation_waits_as_long_as_secrets_are_
     route.aws.rotation = rotation(SECRET, ROTATED)
     route.clock.now_s += seen_s
     assert route.answer(with_token(mint(SECRET)))["statusCode"] == 200
-    route.clock.now_s += MAX_AGE_S - seen_s
+    route.clock.now_s += SECRET_KEPT_S - seen_s
     assert route.answer(with_token(mint(SECRET)))["statusCode"] == 200
     route.aws.secret = ROTATED
     for secret in (ROTATED, SECRET):

@@ -82,6 +82,20 @@ def test_a_lifetime_of_zero_is_rejected() -> None:
         _mint(ttl=timedelta(0))
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ alice@example.com",
+    ],
+)
+def test_a_secret_that_is_another_kind_of_key_is_rejected(key: str) -> None:
+    with pytest.raises(ConfigError, match="another kind") as refused:
+        mint("alice", Secret(key), ttl=timedelta(minutes=1), now=NOW, token_id="x")
+    assert key not in str(refused.value)
+    assert inspect(_mint(), now=NOW, secret=Secret(key)).signature_valid is False
+
+
 def test_an_empty_secret_is_rejected() -> None:
     with pytest.raises(ConfigError, match="empty"):
         mint("alice", Secret(""), ttl=timedelta(minutes=1), now=NOW, token_id="x")

@@ -48,7 +48,8 @@ def test_functions_may_do_exactly_this() -> None:
         "logs:CreateLogStream": groups,
         "logs:PutLogEvents": groups,
         "ssm:GetParameter": {
-            "arn:aws:ssm:eu-west-1:123456789012:parameter/whatschat-ops/whatschat-local/jwt-secret"
+            "arn:aws:ssm:eu-west-1:123456789012:parameter/whatschat-ops/whatschat-local/jwt-secret",
+            "arn:aws:ssm:eu-west-1:123456789012:parameter/whatschat-ops/whatschat-local/jwt-secret-rotation",
         },
     }
 

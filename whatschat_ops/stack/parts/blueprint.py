@@ -47,9 +47,11 @@ def _nothing(_blueprint: Blueprint) -> Iterable[Resource]:
 class Part(Struct, frozen=True):
     """A part of the stack: its resources, and what the operator does with them once they are there.
 
-    What the operator needs to create and delete them is said by their kinds. `unwanted` would be there with other settings.
+    What the operator needs to create and delete them is said by their kinds. `unwanted` would be there with other settings;
+    `kept` is made by other commands: `provision` leaves it alone, `destroy` deletes it.
     """
 
     resources: Callable[[Blueprint], Iterable[Resource]]
     operator_statements: Callable[[Blueprint], Iterable[Document]]
     unwanted: Callable[[Blueprint], Iterable[Resource]] = _nothing
+    kept: Callable[[Blueprint], Iterable[Resource]] = _nothing

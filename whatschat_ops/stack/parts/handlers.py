@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from whatschat_ops.config.names import ROUTE_FUNCTIONS, USER_INDEX
 from whatschat_ops.provision import Reference, Resource, text
+from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.iam_documents import Document, allow, document
 from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.secret import Generated, SecretParameter
@@ -24,7 +25,8 @@ def resources(blueprint: Blueprint) -> Iterator[Resource]:
     yield from (function_log_group(blueprint, short) for short in shorts)
     policy = ("whatschat-ops-lambda", lambda_policy(blueprint))
     yield from role(blueprint, ROLE, names.lambda_role, "lambda.amazonaws.com", policy)
-    yield _secret(blueprint)
+    secret = blueprint.jwt_secret if blueprint.jwt_secret is not None else Generated()
+    yield _parameter(blueprint, "jwt", names.jwt_secret_parameter, secret)
     yield from (_handler(blueprint, short) for short in shorts)
     yield from (alias(blueprint, short) for short in shorts)
 
@@ -32,12 +34,15 @@ def resources(blueprint: Blueprint) -> Iterator[Resource]:
 def lambda_policy(blueprint: Blueprint) -> Document:
     """What the three functions need: their rows, their sockets, their logs, the secret."""
     place, names, settings = blueprint.place, blueprint.names, blueprint.settings
+    own = bool(settings.lambda_.source.path)
+    secret = SecretParameter.arn.of(place, names.jwt_secret_parameter)
+    rotation = SecretParameter.arn.of(place, names.jwt_secret_rotation_parameter)
     return document(
         allow(
             "Connections",
             # The application's own functions query the table itself; ours its index only.
             ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"]
-            + (["dynamodb:Query"] if settings.lambda_.source.path else []),
+            + (["dynamodb:Query"] if own else []),
             Table.arn.of(place, names.connections_table),
         ),
         of_user(blueprint),
@@ -47,8 +52,15 @@ def lambda_policy(blueprint: Blueprint) -> Document:
             place.connections(blueprint.api_id, settings.websocket.stage, "POST"),
         ),
         logs_statement(blueprint, *ROUTE_FUNCTIONS.values()),
-        allow("JwtSecret", ["ssm:GetParameter"], SecretParameter.arn.of(place, names.jwt_secret_parameter)),
+        # The application's own functions know nothing of rotations.
+        allow("JwtSecret", ["ssm:GetParameter"], secret if own else [secret, rotation]),
     )
+
+
+def kept(blueprint: Blueprint) -> Iterator[Resource]:
+    """What `token secret rotate` makes."""
+    names = blueprint.names
+    yield _parameter(blueprint, "rotation", names.jwt_secret_rotation_parameter, Generated())
 
 
 def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
@@ -58,18 +70,14 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
     yield allow("Functions", ["lambda:InvokeFunction"], arns)
 
 
-def _secret(blueprint: Blueprint) -> Resource:
-    value = blueprint.jwt_secret
-    return Resource(
-        "secret",
-        "jwt",
-        {
-            "parameter_name": blueprint.names.jwt_secret_parameter,
-            "type": "SecureString",
-            "value": value if value is not None else Generated(),
-            "tags": blueprint.names.tags,
-        },
-    )
+def _parameter(blueprint: Blueprint, name: str, parameter: str, value: Secret | Generated) -> Resource:
+    fields = {
+        "parameter_name": parameter,
+        "type": "SecureString",
+        "value": value,
+        "tags": blueprint.names.tags,
+    }
+    return Resource("secret", name, fields)
 
 
 def _handler(blueprint: Blueprint, short: str) -> Resource:
@@ -96,4 +104,4 @@ def _environment(blueprint: Blueprint) -> dict[str, Any]:
     }
 
 
-PART: Final = Part(resources, operator_statements)
+PART: Final = Part(resources, operator_statements, kept=kept)
