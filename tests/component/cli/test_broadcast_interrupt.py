@@ -21,4 +21,4 @@ def test_a_second_ctrl_c_ends_the_process_at_once_and_says_how_to_go_on() -> Non
     )
 
     assert done.returncode == 130
-    assert "Stopped. Go on with: resume it" in done.stderr
+    assert "Stopped. To resume: resume it" in done.stderr

@@ -13,7 +13,7 @@ from rich.console import Console
 from whatschat_ops.broadcast.journal.summary import Counts, Percentiles
 from whatschat_ops.broadcast.run import Progress
 from whatschat_ops.cli.terminal.output import Output
-from whatschat_ops.cli.ws.broadcast_progress import BroadcastProgress, Pace, render, time_words, view
+from whatschat_ops.cli.ws.broadcast_progress import BroadcastProgress, RecentRate, render, time_words, view
 from whatschat_ops.sender.model import Snapshot
 
 COUNTS = Counts(
@@ -94,10 +94,10 @@ def test_while_the_table_is_read_nobody_knows_how_long() -> None:
 
 def test_throttling_of_the_account_and_full_buffers_are_told_apart() -> None:
     state = replace(RUNNING, snapshot=replace(SNAPSHOT, account_throttled=1_204, rate_limit_per_s=7_500))
-    assert "The account throttles (429, 1,204 times): now at most 7,500/s." in on_a_terminal(state, 1.0)
+    assert "The account is throttled (429, 1,204 times): now at most 7,500/s." in on_a_terminal(state, 1.0)
 
     state = replace(RUNNING, snapshot=replace(SNAPSHOT, client_buffer_full=7))
-    assert "had their buffers full (429, 7 times)" in on_a_terminal(state, 1.0)
+    assert "were full (429, 7 times)" in on_a_terminal(state, 1.0)
 
 
 def test_a_pipe_gets_a_line_every_few_seconds_and_each_trouble_once() -> None:
@@ -108,7 +108,7 @@ def test_a_pipe_gets_a_line_every_few_seconds_and_each_trouble_once() -> None:
 
     assert lines == [
         "1,223 of 5,000: 1,100 delivered, 120 gone, 3 failed; 0/s",
-        "The account throttles (429, 9 times): now at most 10,000/s.",
+        "The account is throttled (429, 9 times): now at most 10,000/s.",
         "4,123 of 5,000: 4,000 delivered, 120 gone, 3 failed; 580/s, 2 s left",
     ]
 
@@ -126,13 +126,13 @@ def test_quiet_shows_nothing() -> None:
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
-    pace = Pace()
+    rate = RecentRate()
 
-    assert pace.at(0.0, 1_000) == 0.0
-    assert pace.at(1.0, 2_000) == 1_000.0
+    assert rate.at(0.0, 1_000) == 0.0
+    assert rate.at(1.0, 2_000) == 1_000.0
     for second in range(2, 20):
-        assert pace.at(float(second), 2_000 + 500 * second) > 0
-    assert pace.at(20.0, 2_000 + 500 * 20) == pytest.approx(500.0)
+        assert rate.at(float(second), 2_000 + 500 * second) > 0
+    assert rate.at(20.0, 2_000 + 500 * 20) == pytest.approx(500.0)
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_what_is_not_a_message_goes_to_stderr() -> None:
         "Disconnected: 1001 (going away).",
         "Connecting again in 0.5 s (attempt 1).",
         "Connecting again in 1.0 s (attempt 2). Nothing listens.",
-        "Connected anew before the two-hour limit.",
+        "Reconnected before the two-hour limit.",
     ]
 
 

@@ -59,7 +59,7 @@ class ProgressLines:
             yield stop
 
     def say(self, text: str) -> None:
-        """Tell the user something in between."""
+        """Print a line above the spinners."""
         self._out.note(text)
 
     def on_event(self, event: Event) -> None:
@@ -79,7 +79,7 @@ class ProgressLines:
             self.say(f"Failed: {address} ({event.seconds:.1f} s)")
 
     def _advance(self) -> None:
-        """Say on the first line how far it is."""
+        """Show on the first line how many steps have ended."""
         if self._spinners is not None:
             self._spinners.update(self._all, description=f"{self._ended} of {self._total} steps")
 

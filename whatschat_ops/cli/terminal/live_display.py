@@ -20,7 +20,7 @@ class LiveDisplay:
     """Shown while it is entered, and gone afterwards."""
 
     def __init__(self, console: Console, shown: RenderableType) -> None:
-        """`shown` is drawn anew all the time, so it may change by itself, as a spinner does."""
+        """`shown` is redrawn several times a second, so it may change by itself, as a spinner does."""
         from rich.live import Live
 
         # Reentrant: a signal handler may print while its own thread draws.

@@ -167,7 +167,7 @@ class Output:
 
     @contextmanager
     def display(self, shown: RenderableType) -> Iterator[LiveDisplay]:
-        """Something that moves at the bottom of the terminal; what is said meanwhile stays above it. Only if `interactive`."""
+        """A display that is redrawn at the bottom of the terminal, below what is printed. Only if `interactive`."""
         from whatschat_ops.cli.terminal.live_display import LiveDisplay
 
         with LiveDisplay(self.error_console(), shown) as self._display:

@@ -1,4 +1,4 @@
-"""The progress of a broadcast: a display that is drawn anew on a terminal, a line every few seconds elsewhere."""
+"""The progress of a broadcast: redrawn in place on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is shown. `total` is None while the table is still being read; `left_s` when nobody can say yet.
+    """What is shown. `total` is None while the table is still being read, `left_s` while it cannot be estimated.
 
     `detail` is what the engine adds (the shards of a distributed one).
     """
@@ -49,11 +49,11 @@ class View:
     transport_errors: int
     detail: str
     gone_rows_left: int = 0
-    """Rows of gone connections that are still to be deleted."""
+    """Rows of gone connections that are not deleted yet."""
 
     @property
     def only_deletes(self) -> bool:
-        """Whether everybody was sent to, and only rows are left to be deleted."""
+        """Whether every connection has an outcome and only rows are left to delete."""
         return self.total is not None and self.ended >= self.total and self.gone_rows_left > 0
 
     @property
@@ -62,14 +62,14 @@ class View:
         return self.delivered + self.gone + self.failed
 
 
-class Pace:
-    """The rate of the last seconds, from counts at times."""
+class RecentRate:
+    """The rate over the last `RATE_OVER_S` seconds, from timed counts."""
 
     def __init__(self) -> None:
         self._counts: deque[tuple[float, int]] = deque()
 
     def at(self, now_s: float, ended: int) -> float:
-        """Note a count; the rate per second of what ended since `RATE_OVER_S` ago."""
+        """Record a count; the number per second that ended in the last `RATE_OVER_S`."""
         self._counts.append((now_s, ended))
         while len(self._counts) > 2 and self._counts[1][0] <= now_s - RATE_OVER_S:
             self._counts.popleft()
@@ -112,8 +112,8 @@ def of_words(it: View) -> str:
     return f"{it.ended:,} of {it.listed:,}{'' if it.total is not None else ' so far'}"
 
 
-def pace_words(it: View) -> str:
-    """The rate, and how long it will take."""
+def rate_words(it: View) -> str:
+    """The rate and the time left."""
     if it.only_deletes:
         return f"deleting the rows of gone connections, {it.gone_rows_left:,} left"
     left = "" if it.left_s is None else f", {time_words(it.left_s)} left"
@@ -129,36 +129,36 @@ def time_words(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02} h" if hours else f"{minutes}:{whole % 60:02} min"
 
 
-def trouble_words(it: View) -> list[str]:
-    """What slows the broadcast down, in sentences."""
-    told = (
+def slowdown_words(it: View) -> list[str]:
+    """What slows the broadcast down, one sentence each."""
+    sentences = (
         (
             it.account_throttled,
-            f"The account throttles (429, {it.account_throttled:,} times): now at most {it.limit_per_s:,.0f}/s.",
+            f"The account is throttled (429, {it.account_throttled:,} times): now at most {it.limit_per_s:,.0f}/s.",
         ),
         (
             it.client_buffer_full,
-            f"Clients that read too slowly had their buffers full (429, {it.client_buffer_full:,} times).",
+            f"Buffers of clients that read too slowly were full (429, {it.client_buffer_full:,} times).",
         ),
         (it.server_errors, f"API Gateway answered with server errors ({it.server_errors:,} times)."),
-        (it.transport_errors, f"TCP connections broke ({it.transport_errors:,} times)."),
+        (it.transport_errors, f"TCP connections failed ({it.transport_errors:,} times)."),
     )
-    return [sentence for count, sentence in told if count]
+    return [sentence for count, sentence in sentences if count]
 
 
 class BroadcastProgress:
-    """Shows where a run is. `say` and `on_progress` may be called from any thread."""
+    """Shows the progress of a run. `say` and `on_progress` may be called from any thread."""
 
     def __init__(self, out: Output, resume: str, clock_s: Callable[[], float] = time.monotonic) -> None:
-        """`resume` is the command that goes on with the run."""
+        """`resume` is the command that resumes the run."""
         self._out = out
         self._resume = resume
         self._clock_s = clock_s
-        self._pace = Pace()
+        self._rate = RecentRate()
         self._line_at_s = clock_s() + LINE_EVERY_S
         self._display: LiveDisplay | None = None
         self._stop = threading.Event()
-        self._told: set[str] = set()
+        self._said: set[str] = set()
 
     @property
     def stopped(self) -> bool:
@@ -167,29 +167,29 @@ class BroadcastProgress:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """While the run goes on. Ctrl-C asks it to stop; a second one ends the process at once."""
+        """While the run is in progress. Ctrl-C asks it to stop; a second one ends the process at once."""
         with self._displayed(), interrupts_to(self._on_interrupt):
             yield
 
     def say(self, text: str) -> None:
-        """Tell the user something in between, above the display."""
+        """Print a line above the display."""
         self._out.note(text)
 
     def on_progress(self, progress: Progress) -> None:
         """Show a state."""
         now_s = self._clock_s()
         counts = progress.counts
-        it = view(progress, self._pace.at(now_s, counts.ended))
+        it = view(progress, self._rate.at(now_s, counts.ended))
         if self._display is not None:
             self._display.show(render(it))
         elif now_s >= self._line_at_s:
             self._line_at_s = now_s + LINE_EVERY_S
             detail = f"; {it.detail}" if it.detail else ""
-            self._out.note(f"{of_words(it)}: {outcome_words(it)}; {pace_words(it)}{detail}")
-            for sentence in trouble_words(it):
+            self._out.note(f"{of_words(it)}: {outcome_words(it)}; {rate_words(it)}{detail}")
+            for sentence in slowdown_words(it):
                 kind = sentence.partition("(")[0]
-                if kind not in self._told:  # once, not in every line
-                    self._told.add(kind)
+                if kind not in self._said:  # once, not in every line
+                    self._said.add(kind)
                     self._out.note(sentence)
 
     @contextmanager
@@ -206,7 +206,7 @@ class BroadcastProgress:
     def _on_interrupt(self) -> None:
         if self._stop.is_set():  # the journal is made for a sudden end
             before = f"\r\n{_SHOW_CURSOR}" if self._out.stderr.isatty() else ""
-            os.write(2, f"{before}Stopped. Go on with: {self._resume}\n".encode())
+            os.write(2, f"{before}Stopped. To resume: {self._resume}\n".encode())
             os._exit(ExitCode.INTERRUPTED)
         self._stop.set()
         self.say("Interrupted: finishing the posts that are in flight. Press Ctrl-C again to stop at once.")
@@ -225,9 +225,9 @@ def render(it: View) -> Any:
         ProgressBar(
             total=None if it.total is None else 100.0, completed=done, width=30, pulse=it.total is None
         ),
-        Text(f"{of_words(it)}  {pace_words(it)}"),
+        Text(f"{of_words(it)}  {rate_words(it)}"),
     )
-    waiting = f" + {it.waiting:,} waiting to be tried again" if it.waiting else ""
+    waiting = f" + {it.waiting:,} waiting for a retry" if it.waiting else ""
     return Group(
         bar,
         Text.assemble(
@@ -238,7 +238,7 @@ def render(it: View) -> Any:
         ),
         Text(f"at most {it.limit_per_s:,.0f}/s{_latency_words(it.latencies)}", style="dim"),
         *([Text(it.detail)] if it.detail else []),
-        *(Text(sentence, style="yellow") for sentence in trouble_words(it)),
+        *(Text(sentence, style="yellow") for sentence in slowdown_words(it)),
     )
 
 

@@ -105,7 +105,7 @@ def _escaped(character: str) -> str:
 def _words(event: Opened | Closed | Reconnecting | HelpRequested) -> str:
     match event:
         case Opened(replacement=True):
-            return "Connected anew before the two-hour limit."
+            return "Reconnected before the two-hour limit."
         case Opened():
             return "Connected."
         case Closed(meaning=meaning):
