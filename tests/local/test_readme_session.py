@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,21 @@ VARIABLE = (
 )
 
 
+def block(marker: str, language: str) -> str:
+    """The text of the README's block behind this marker."""
+    found = re.search(
+        rf"<!-- {marker} -->\n```{language}\n(.+?)\n```", README.read_text(encoding="utf-8"), re.S
+    )
+    assert found is not None, marker
+    return found[1]
+
+
 def session() -> list[tuple[str, str]]:
-    """(command, what it prints) pairs of the README's session."""
-    block = re.search(r"<!-- session -->\n```console\n(.+?)\n```", README.read_text(encoding="utf-8"), re.S)
-    assert block is not None
-    parts = re.split(r"^\$ (.+)$", block[1], flags=re.M)[1:]
-    return list(zip(parts[::2], (output.strip("\n") for output in parts[1::2]), strict=True))
+    """(command, what it prints) pairs: the end of line one, which `.ci/run` types as a whole, and the session."""
+    line_one = block("command:run", "sh").rpartition(" && ")[2]
+    parts = re.split(r"^\$ (.+)$", block("session", "console"), flags=re.M)[1:]
+    typed = zip(parts[::2], (output.strip("\n") for output in parts[1::2]), strict=True)
+    return [(line_one, block("provisioned", "console")), *typed]
 
 
 def masked(text: str) -> list[str]:
@@ -47,22 +57,50 @@ def masked(text: str) -> list[str]:
     return sorted(line.strip() for line in text.strip().splitlines())  # two clients connect in any order
 
 
-def test_session_in_the_readme_is_what_happens(own_aws: EmbeddedAws, tmp_path: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**own_aws.environment(), "PATH": path, "COLUMNS": "100"}
-    commands = [command for command, _ in session()]
-    script = "\n".join(f"{command}\necho {MARK!r}" for command in commands) + "\nwait\n"
-
-    done = subprocess.run(
-        ["bash", "-c", script],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
+@pytest.fixture
+def clone(own_aws: EmbeddedAws, tmp_path: Path) -> Shell:
+    """A shell where line one has installed the program: in `.venv`, which is not on the PATH."""
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "README.md").symlink_to(README)
+    path = ":".join(
+        each for each in os.environ["PATH"].split(":") if not Path(each, "whatschat-ops").exists()
     )
+    return Shell(tmp_path, {**own_aws.environment(), "PATH": path, "COLUMNS": "100"})
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A directory to type in."""
+
+    directory: Path
+    environment: dict[str, str]
+
+    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", script],
+            env=self.environment,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+
+
+def test_session_in_the_readme_is_what_happens(clone: Shell) -> None:
+    commands = [command for command, _ in session()]
+    done = clone.run("\n".join(f"{command}\necho {MARK!r}" for command in commands) + "\nwait\n")
 
     printed = dict(zip(commands, done.stdout.split(f"{MARK}\n"), strict=False))
     for command, expected in session():
         assert masked(printed[command]) == masked(expected), f"$ {command}\n{printed[command]}\n{done.stderr}"
+
+
+def test_commands_to_try_next_work_as_they_are_printed(clone: Shell) -> None:
+    provisioned = clone.run(session()[0][0]).stdout
+    suggested = re.findall(r"^  (\S.+)$", provisioned.partition("Try next:")[2], flags=re.M)
+    assert len(suggested) == 3
+    for command in suggested:
+        done = clone.run(command)
+        assert done.returncode == 0, f"$ {command}\n{done.stderr}"

@@ -19,8 +19,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from whatschat_ops.cli.commands import PLACED_COMMANDS
-from whatschat_ops.errors import PROGRAM, ConfigError, Hint, OpsError, UsageError
+from whatschat_ops.cli.terminal.typed import typed
+from whatschat_ops.errors import ConfigError, Hint, OpsError, UsageError
 from whatschat_ops.redaction import Secret, redact
 
 if TYPE_CHECKING:
@@ -234,16 +234,11 @@ class Output:
 
 
 def _hint_words(hint: Hint, place: Sequence[str]) -> str:
-    return hint.words(lambda argv: _typed(argv, place))
+    return hint.words(lambda argv: typed(argv, place))
 
 
 def _redacted_argv(hint: Hint | None, place: Sequence[str]) -> list[str] | None:
-    return [redact(word) for word in _typed(hint.argv, place)] if hint and hint.argv else None
-
-
-def _typed(argv: tuple[str, ...], place: Sequence[str]) -> tuple[str, ...]:
-    """A command as it is typed, with the options `place` if it is about an environment."""
-    return (PROGRAM, *(place if argv[0] in PLACED_COMMANDS else ()), *argv)
+    return [redact(word) for word in typed(hint.argv, place)] if hint and hint.argv else None
 
 
 def spinner(text: str) -> Spinner:

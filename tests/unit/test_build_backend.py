@@ -1,0 +1,27 @@
+"""What pip runs first of this project says which Python is needed."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BACKEND = ROOT / "build_backend" / "checked_hatchling.py"
+
+
+def test_older_python_is_told_which_one_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13, "final", 0))
+    with pytest.raises(SystemExit) as refused:
+        runpy.run_path(str(BACKEND))
+    assert str(refused.value).startswith("whatschat-ops needs Python 3.11 or newer, and this is Python 3.10.")
+
+
+def test_python_that_is_needed_is_the_one_that_the_project_declares() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["requires-python"] == ">=3.11"
+    assert project["build-system"]["requires"] == ["hatchling>=1.27; python_version >= '3.11'"]
+    assert "version_info < (3, 11)" in BACKEND.read_text(encoding="utf-8")
