@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import typer
-
-from whatschat_ops.cli.command import COMMON
-from whatschat_ops.cli.main import build_app
+from whatschat_ops.cli.help_pages import COMMON_PANEL, Page
+from whatschat_ops.cli.program import every_page
 from whatschat_ops.errors import ExitCode
 from whatschat_ops.handlers import routing
 from whatschat_ops.handlers.routing import Action, Route, WithoutUser
@@ -32,7 +28,7 @@ HEADER = """\
 
 Generated from `--help` by `python docs/generate.py`.
 
-Every command takes the options of the first table, before or after its name. Results go to stdout, everything else to
+Every command takes the common options, before or after its name. Results go to stdout, everything else to
 stderr; with `--json` an error is `{"error": {"code", "message", "hint", "argv"}}` on stdout: `argv` is the command of the
 hint as a list, ready to run, or null.
 """
@@ -48,72 +44,38 @@ EXIT_CODES = {
 
 def commands_page() -> str:
     """The whole page as Markdown."""
-    root = typer.main.get_command(build_app())
-    common = [parameter for parameter in root.params if parameter.name in COMMON]
-    parts = [HEADER, "## Options of every command\n", *_option_table(common), "\n## Exit codes\n"]
+    (_, program), *pages = every_page()
+    parts = [HEADER, *_sections(program, common=True), "\n## Exit codes\n"]
     parts += [
         "| code | meaning |",
         "|---|---|",
         *(f"| {code.value} | {text} |" for code, text in EXIT_CODES.items()),
     ]
-    for path, command in _walk(root, "whatschat-ops"):
-        parts += ["", *_section(path, command)]
+    for path, page in pages:
+        parts += ["", f"## `{path}`\n", *_command(page)]
     return "\n".join(parts) + "\n"
 
 
-def _walk(group: Any, path: str) -> Iterator[tuple[str, Any]]:
-    for name, command in group.commands.items():
-        if command.hidden:
-            continue
-        if hasattr(command, "commands"):
-            yield from _walk(command, f"{path} {name}")
-        else:
-            yield f"{path} {name}", command
+def _command(page: Page) -> list[str]:
+    paragraphs = [page.summary, f"`{page.usage}`", *page.details]
+    examples = ["\n```shell", *page.examples, "```"]
+    return ["\n\n".join(paragraphs), *_sections(page, common=False), *examples]
 
 
-def _section(path: str, command: Any) -> list[str]:
-    own = [parameter for parameter in command.params if parameter.name not in {*COMMON, "help"}]
-    arguments = [parameter for parameter in own if parameter.param_type_name == "argument"]
-    options = [parameter for parameter in own if parameter.param_type_name == "option"]
-    usage = " ".join(
-        [path, *(_argument_usage(argument) for argument in arguments), *(["[OPTIONS]"] if options else [])]
-    )
-    lines = [f"## `{path}`\n", f"`{usage}`\n", (command.help or "").strip()]
-    if arguments or options:
-        lines += ["", *_option_table(own)]
+def _sections(page: Page, *, common: bool) -> list[str]:
+    """Its sections as tables; what every command has is shown once."""
+    lines: list[str] = []
+    for section in page.sections:
+        if (section.title == COMMON_PANEL) == common:
+            lines += [f"\n| {section.title.lower()} | |", "|---|---|"]
+            lines += [
+                f"| `{_cell(name)}` | {_cell(text).replace('<', '&lt;')} |" for name, text in section.rows
+            ]
     return lines
 
 
-def _argument_usage(argument: Any) -> str:
-    name = f"{argument.name.upper()}{'...' if argument.nargs == -1 else ''}"
-    return name if argument.required else f"[{name}]"
-
-
-def _option_table(parameters: list[Any]) -> list[str]:
-    rows = [f"| {_names(parameter)} | {_help(parameter)} |" for parameter in parameters]
-    return ["| option | meaning |", "|---|---|", *rows]
-
-
-def _names(parameter: Any) -> str:
-    if parameter.param_type_name == "argument":
-        return f"`{parameter.name.upper()}`"
-    names = ", ".join(
-        f"`{name}`" for name in sorted((*parameter.opts, *parameter.secondary_opts), key=len, reverse=True)
-    )
-    return names if parameter.is_flag else f"{names} `{parameter.metavar or parameter.name.upper()}`"
-
-
-def _help(parameter: Any) -> str:
-    text = (getattr(parameter, "help", None) or "").replace("|", "\\|").replace("\n", " ")
-    if parameter.param_type_name == "option" and parameter.required:
-        text += " Required."
-    default = parameter.default
-    shown = default is not None and not callable(default) and default not in (False, (), [], "")
-    return (
-        f"{text} Default: `{getattr(default, 'value', default)}`."
-        if shown and not isinstance(default, bool)
-        else text
-    )
+def _cell(text: str) -> str:
+    return text.strip().replace("|", "\\|")
 
 
 def embedded_aws_page() -> str:

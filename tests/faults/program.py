@@ -89,10 +89,10 @@ def _warm_up() -> None:
     """Make one plan, so that everything is imported and every service model parsed before the first fork."""
     import botocore.retries.standard as retries
     import botocore.session
-    import typer.main
 
     from whatschat_ops.aws import loading
-    from whatschat_ops.cli import main as command_line
+    from whatschat_ops.cli import command_line
+    from whatschat_ops.cli.program import build_program
 
     loader = loading.direct_loader(botocore.session.get_session())
     loading.direct_loader = lambda session: loader
@@ -102,12 +102,11 @@ def _warm_up() -> None:
         return float(pause(self, context)) / BACKOFF_DIVISOR
 
     retries.ExponentialBackoff.delay_amount = shorter
-    app = command_line.build_app()
-    command_line.build_app = lambda *_: app
-    built = typer.main.get_command(app)
-    typer.main.get_command = lambda typer_instance: built
+    program = build_program()
+    assert all(program.commands.values())  # built
+    command_line.build_program = lambda: program  # type: ignore[attr-defined]
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        command_line.main(["plan", "--json"])
+        command_line.run_command_line(["plan", "--json"])
     gc.collect()
     gc.freeze()
 

@@ -1,8 +1,7 @@
-"""Every command has the same options: this decorator adds them and hands the command a `Run`.
+"""Every command has the same options: they are added to its own here, and it gets a `Run`.
 
-    @command(app)
-    def mint(run: Run, user: Annotated[str, typer.Option("--user")]) -> None:
-        '''Make a token.'''
+    def mint(run: Run, user: Annotated[str, typer.Option("--user", metavar="USER")]) -> None:
+        '''Create a token for a user.'''
 
 The run is on Typer's context, where `main` put it. The options may stand before or after the command's own name.
 """
@@ -12,53 +11,44 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from typer.models import ArgumentInfo, ParameterInfo
 
+from whatschat_ops.cli.help_pages import COMMON_PANEL
 from whatschat_ops.cli.run import CommonOptions, Run
 
-_PANEL = "Options of every command"
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation")]
+ShowSecretsOption = Annotated[bool, typer.Option("--show-secrets", help="Show secrets instead of asterisks")]
 
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-ShowSecretsOption = Annotated[bool, typer.Option("--show-secrets", help="Show secrets instead of asterisks.")]
+
+def _common(*names: str, **settings: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=COMMON_PANEL, **settings)
 
 
 _ANNOTATIONS: dict[str, Any] = {
     "env": Annotated[
         str | None,
-        typer.Option(
+        _common(
             "--env",
             "-e",
             envvar="WHATSCHAT_ENV",
-            help="Environment (default: local).",
-            rich_help_panel=_PANEL,
+            metavar="NAME",
+            help="Environment [default: local]",
         ),
     ],
     "config": Annotated[
-        Path | None,
-        typer.Option(
-            "--config", help="Configuration file (default: configs/<env>.yaml).", rich_help_panel=_PANEL
-        ),
+        Path | None, _common("--config", help="Configuration file [default: configs/<env>.yaml]")
     ],
-    "profile": Annotated[str | None, typer.Option("--profile", help="AWS profile.", rich_help_panel=_PANEL)],
-    "region": Annotated[str | None, typer.Option("--region", help="AWS Region.", rich_help_panel=_PANEL)],
-    "json": Annotated[
-        bool | None, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=_PANEL)
-    ],
-    "quiet": Annotated[
-        bool | None,
-        typer.Option("--quiet", "-q", help="Print results and warnings only.", rich_help_panel=_PANEL),
-    ],
-    "verbose": Annotated[
-        bool | None,
-        typer.Option("--verbose", "-v", help="Say more about what happens.", rich_help_panel=_PANEL),
-    ],
-    "debug": Annotated[
-        bool | None,
-        typer.Option("--debug", help="Show a traceback when something fails.", rich_help_panel=_PANEL),
-    ],
+    "profile": Annotated[str | None, _common("--profile", metavar="NAME", help="AWS profile")],
+    "region": Annotated[str | None, _common("--region", metavar="REGION", help="AWS Region")],
+    "json": Annotated[bool | None, _common("--json", help="Print the result as JSON")],
+    "quiet": Annotated[bool | None, _common("--quiet", "-q", help="Print results and warnings only")],
+    "verbose": Annotated[bool | None, _common("--verbose", "-v", help="Print more details")],
+    "debug": Annotated[bool | None, _common("--debug", help="Print a traceback when a command fails")],
 }
 COMMON = tuple(_ANNOTATIONS)
 
@@ -71,18 +61,6 @@ COMMON_PARAMETERS = [_parameter(name, annotation) for name, annotation in _ANNOT
 _CONTEXT = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
 
 
-def command(
-    app: typer.Typer, name: str | None = None, **typer_options: Any
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function whose first parameter is a `Run` as a command of `app`."""
-
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        app.command(name, **typer_options)(_with_common_options(function))
-        return function
-
-    return register
-
-
 def root_callback(app: typer.Typer, version: Any) -> None:
     """Give the program itself the options of every command, and `--version`, whose annotation is `version`."""
 
@@ -93,7 +71,8 @@ def root_callback(app: typer.Typer, version: Any) -> None:
     app.callback()(_with_parameters(root, [_CONTEXT, version_option, *COMMON_PARAMETERS]))
 
 
-def _with_common_options(function: Callable[..., None]) -> Callable[..., None]:
+def with_common_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The function of a command, whose first parameter is a `Run`, as Typer is to see and call it."""
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
 
     @functools.wraps(function)
@@ -112,9 +91,34 @@ def _with_parameters(
     function: Callable[..., None], parameters: list[inspect.Parameter]
 ) -> Callable[..., None]:
     """The function with the signature that Typer is to see."""
+    for parameter in parameters:
+        _name_value(parameter)
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return function
+
+
+def _name_value(parameter: inspect.Parameter) -> None:
+    """Give the value of an option or argument a name for the help, where it has none: TEXT, N, FILE, or its choices."""
+    kind, info = _kind_and_info(parameter.annotation)
+    if info is None or info.metavar is not None or kind is bool:
+        return
+    if get_origin(kind) is Literal or issubclass(kind, Enum):
+        info.metavar = "|".join(get_args(kind) or [choice.value for choice in kind])
+    elif isinstance(info, ArgumentInfo):
+        info.metavar = parameter.name.upper()
+    else:
+        info.metavar = {Path: "FILE", int: "N", float: "N"}.get(kind, "TEXT")
+
+
+def _kind_and_info(annotation: Any) -> tuple[Any, ParameterInfo | None]:
+    """What one value is, without None and list; and what Typer is told of it."""
+    if get_origin(annotation) is not Annotated:
+        return annotation, None
+    kind, info = get_args(annotation)
+    if type(None) in get_args(kind):
+        kind = get_args(kind)[0]
+    return (get_args(kind)[0] if get_origin(kind) is list else kind), info
 
 
 def _run_of(ctx: typer.Context) -> Run:

@@ -1,53 +1,215 @@
-"""The commands of the program: each name at the top level, and the module whose `register(app)` brings it.
+"""The commands of the program: where each is, and what it does in at most eight words.
 
-Imports nothing: what a command line needs is decided from this table before anything else is loaded.
+The one table that the program, its help, its completion, its hints and docs/commands.md are made from. Imports nothing, so
+that the help of the program and of a group waits for no command; a test compares the lines with the commands' docstrings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple, TypeAlias
 
-_PACKAGE: Final = "whatschat_ops.cli"
 
-COMMANDS: Final[Mapping[str, str]] = {
-    "provision": f"{_PACKAGE}.stack.provision",
-    "plan": f"{_PACKAGE}.stack.provision",
-    "status": f"{_PACKAGE}.stack.provision",
-    "destroy": f"{_PACKAGE}.stack.provision",
-    "unlock": f"{_PACKAGE}.stack.provision",
-    "config": f"{_PACKAGE}.config",
-    "local": f"{_PACKAGE}.local",
-    "table": f"{_PACKAGE}.stack.table",
-    "lambda": f"{_PACKAGE}.stack.functions",
-    "iam": f"{_PACKAGE}.stack.iam",
-    "token": f"{_PACKAGE}.token",
-    "ws": f"{_PACKAGE}.ws.group",
-    "chime": f"{_PACKAGE}.chime.group",
-    "cost": f"{_PACKAGE}.cost.group",
-    "env": f"{_PACKAGE}.env",
-    "doctor": f"{_PACKAGE}.doctor",
-    "export": f"{_PACKAGE}.stack.export",
+class Command(NamedTuple):
+    """`function` is `<module of whatschat_ops.cli>:<function>`; `summary` is the first line of its docstring."""
+
+    summary: str
+    function: str
+
+
+class Group(NamedTuple):
+    """Commands that belong together, and an example of one of them."""
+
+    summary: str
+    example: str
+    commands: Mapping[str, Command | Group]
+
+
+Entry: TypeAlias = Command | Group
+
+COMMANDS: Final[Mapping[str, Entry]] = {
+    "provision": Command("Create or update the stack", "stack.provision:provision"),
+    "plan": Command("Show what provision would change", "stack.provision:plan"),
+    "status": Command("Show the state of every resource", "stack.status:status"),
+    "destroy": Command("Delete the stack", "stack.provision:destroy"),
+    "unlock": Command("Remove the lock of the stack", "stack.provision:unlock"),
+    "doctor": Command("Diagnose the stack and suggest fixes", "doctor:doctor"),
+    "config": Group(
+        "Show and check the settings",
+        "config show -e staging",
+        {
+            "show": Command("Show every setting and its origin", "config:show"),
+            "validate": Command("Check the settings", "config:validate"),
+            "schema": Command("Print the JSON Schema of configuration files", "config:schema"),
+            "reference": Command("Describe every setting", "config:reference"),
+        },
+    ),
+    "local": Group(
+        "Manage the embedded AWS on this machine",
+        "local status",
+        {
+            "start": Command("Start the embedded AWS", "local:start"),
+            "stop": Command("Stop the embedded AWS", "local:stop"),
+            "status": Command("Show the state of the embedded AWS", "local:status"),
+            "reset": Command("Delete all data of the embedded AWS", "local:reset"),
+            "logs": Command("Show the log of the embedded AWS", "local:logs"),
+            "env": Command("Print environment variables for AWS clients", "local:env"),
+        },
+    ),
+    "table": Group(
+        "Manage the connections table alone",
+        "table describe",
+        {
+            "create": Command("Create or update the connections table", "stack.table:create"),
+            "describe": Command("Show the connections table", "stack.table:describe"),
+            "delete": Command("Delete the connections table", "stack.table:delete"),
+        },
+    ),
+    "lambda": Group(
+        "Package, deploy and invoke the functions",
+        "lambda deploy connect --canary 10",
+        {
+            "package": Command("Build the deployment packages", "stack.functions:package"),
+            "deploy": Command("Deploy the functions", "stack.functions:deploy"),
+            "promote": Command("Route all traffic to the canary", "stack.functions:promote"),
+            "rollback": Command("Route traffic back to the previous version", "stack.functions:rollback"),
+            "list": Command("List the deployed functions", "stack.functions:list_"),
+            "invoke": Command("Invoke a function", "stack.functions:invoke"),
+        },
+    ),
+    "iam": Group(
+        "Print, attach and check IAM policies",
+        "iam check chime --role whatschat-backend",
+        {
+            "policies": Command("Print the IAM policies", "stack.iam:policies"),
+            "attach": Command("Attach a policy to an IAM identity", "stack.iam:attach"),
+            "detach": Command("Detach a policy from an IAM identity", "stack.iam:detach"),
+            "check": Command("Find missing and unneeded permissions", "stack.iam:check"),
+        },
+    ),
+    "token": Group(
+        "Create and inspect connection tokens",
+        "token mint --user alice",
+        {
+            "mint": Command("Create a token for a user", "token:mint"),
+            "inspect": Command("Decode a token and check it", "token:inspect_token"),
+            "secret": Group(
+                "Manage the secret that signs tokens",
+                "token secret rotate",
+                {"rotate": Command("Replace the secret that signs tokens", "token:rotate")},
+            ),
+        },
+    ),
+    "ws": Group(
+        "Use and manage the WebSocket API",
+        "ws connect --user alice",
+        {
+            "endpoint": Command("Print the URL that clients connect to", "ws.group:endpoint"),
+            "connect": Command("Open an interactive connection", "ws.group:connect"),
+            "send": Command("Send a message to users", "ws.group:send"),
+            "broadcast": Command("Send a message to many connections", "ws.broadcast:broadcast"),
+            "broadcasts": Group(
+                "Show and delete past broadcasts",
+                "ws broadcasts show latest",
+                {
+                    "list": Command("List past broadcasts", "ws.broadcasts:list_runs"),
+                    "show": Command("Show the result of a broadcast", "ws.broadcasts:show"),
+                    "delete": Command("Delete the journals of past broadcasts", "ws.broadcasts:delete"),
+                },
+            ),
+            "connections": Group(
+                "List, inspect and close connections",
+                "ws connections list --user alice",
+                {
+                    "list": Command("List connections", "ws.connections:list_connections"),
+                    "get": Command("Show a connection", "ws.connections:get"),
+                    "delete": Command("Close a connection", "ws.connections:delete"),
+                    "stats": Command("Count connections by user and age", "ws.stats:stats"),
+                },
+            ),
+            "prune": Command("Delete the rows of closed connections", "ws.housekeeping:prune"),
+            "disconnect": Command("Close the connections of users", "ws.housekeeping:disconnect"),
+            "load": Command("Run a load test", "ws.load:load"),
+        },
+    ),
+    "chime": Group(
+        "Manage Chime SDK meetings and attendees",
+        "chime meeting list",
+        {
+            "meeting": Group(
+                "Create, list and delete meetings",
+                "chime meeting create --user alice --attendee bob",
+                {
+                    "create": Command("Create a meeting", "chime.group:create_meeting"),
+                    "get": Command("Show a meeting", "chime.group:get_meeting"),
+                    "list": Command("List meetings", "chime.group:list_meetings"),
+                    "delete": Command("Delete meetings", "chime.group:delete_meetings"),
+                },
+            ),
+            "attendee": Group(
+                "Create, list and delete attendees",
+                "chime attendee list call-alice-1766000000000",
+                {
+                    "create": Command("Add attendees to a meeting", "chime.group:create_attendees"),
+                    "list": Command("List the attendees of a meeting", "chime.group:list_attendees"),
+                    "get": Command("Show an attendee", "chime.group:get_attendee"),
+                    "delete": Command("Remove an attendee from a meeting", "chime.group:delete_attendee"),
+                },
+            ),
+        },
+    ),
+    "cost": Group(
+        "Estimate the monthly cost",
+        "cost estimate --messages 10M --users 1000 --hours-per-day 8",
+        {
+            "estimate": Command("Estimate the cost of a month", "cost.group:estimate"),
+            "rates": Command("Show the prices that estimates use", "cost.group:rates"),
+        },
+    ),
+    "env": Group(
+        "Write the application's environment variables",
+        "env render backend",
+        {
+            "render": Group(
+                "Write the variables for one application",
+                "env render frontend --output apps/web/.env.local",
+                {
+                    "backend": Command("Write the .env of the backend", "env:backend"),
+                    "frontend": Command("Write the .env.local of the frontend", "env:frontend"),
+                },
+            ),
+        },
+    ),
+    "export": Group(
+        "Export the stack for other tools",
+        "export cloudformation --output stack.yaml",
+        {
+            "cloudformation": Command(
+                "Export the stack as a CloudFormation template", "stack.export:cloudformation"
+            )
+        },
+    ),
 }
 """In the order of `--help`."""
 
-MODULES: Final = tuple(dict.fromkeys(COMMANDS.values()))
 PLACED_COMMANDS: Final = tuple(name for name in COMMANDS if name != "local")
 """Commands that mean an environment: all but `local`."""
 
-_WITH_VALUE: Final = ("--env", "-e", "--config", "--profile", "--region")
+
+def every_command(commands: Mapping[str, Entry] = COMMANDS, path: str = "") -> Iterator[tuple[str, Entry]]:
+    """Path -> command or group, groups before what is in them: `ws`, `ws endpoint`, ..."""
+    for name, entry in commands.items():
+        here = f"{path} {name}".strip()
+        yield here, entry
+        if isinstance(entry, Group):
+            yield from every_command(entry.commands, here)
 
 
-def modules_for(arguments: Sequence[str]) -> tuple[str, ...]:
-    """The modules that a command line needs: the one of its command, all of them when that is not plain.
-
-    >>> modules_for(["-e", "staging", "token", "mint"])
-    ('whatschat_ops.cli.token',)
-    """
-    rest = iter(arguments)
-    for argument in rest:
-        if argument in _WITH_VALUE:
-            next(rest, None)
-        elif not argument.startswith("--"):
-            return (COMMANDS[argument],) if argument in COMMANDS else MODULES
-    return MODULES
+MODULES: Final = tuple(
+    dict.fromkeys(
+        f"whatschat_ops.cli.{entry.function.partition(':')[0]}"
+        for _, entry in every_command()
+        if isinstance(entry, Command)
+    )
+)
+"""The modules that the commands are in."""

@@ -1,4 +1,4 @@
-"""`config`: what the settings are and where they come from."""
+"""`config`: the settings and their origins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import command
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import UsageError
 
@@ -32,18 +31,13 @@ class ValidationResult:
     valid: bool = True
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Show and check the settings.")
-    command(group)(show)
-    command(group)(validate)
-    command(group)(schema)
-    command(group)(reference)
-    app.add_typer(group, name="config")
-
-
 def show(run: Run) -> None:
-    """Show every setting, its value and where the value came from."""
+    """Show every setting and its origin.
+
+    The origin is an option, an environment variable, a line of the configuration file, or the default.
+
+    Example: whatschat-ops config show -e staging
+    """
     from whatschat_ops.config.loading import flatten
 
     loaded = run.loaded
@@ -56,7 +50,12 @@ def show(run: Run) -> None:
 
 
 def validate(run: Run) -> None:
-    """Check the configuration file and the environment variables."""
+    """Check the settings.
+
+    Those of the configuration file and of the environment variables.
+
+    Example: whatschat-ops config validate --config configs/production.yaml
+    """
     loaded = run.loaded
     run.out.result(
         ValidationResult(loaded.settings.environment, loaded.path),
@@ -64,20 +63,31 @@ def validate(run: Run) -> None:
     )
 
 
-OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file [default: standard output]")
+]
 
 
 def schema(run: Run, output: OutputOption = None) -> None:
-    """Print the JSON Schema of the configuration files, for editors."""
+    """Print the JSON Schema of configuration files.
+
+    Editors complete and check the files with it.
+
+    Example: whatschat-ops config schema --output configs/schema.json
+    """
     from whatschat_ops.config.schema import json_schema
 
     _write(run, json.dumps(json_schema(), indent=2) + "\n", output)
 
 
 def reference(run: Run, output: OutputOption = None) -> None:
-    """Print what every setting means and may be, as a Markdown page; with --json as a list of settings.
+    """Describe every setting.
 
-    Example: whatschat-ops config reference --json
+    Its default, allowed values and meaning, as a Markdown page; with --json, as a list.
+
+    Example:
+        whatschat-ops config reference
+        whatschat-ops config reference --json
     """
     from whatschat_ops.config.reference import described_settings
     from whatschat_ops.config.reference import reference as page

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whatschat_ops.cli.advice import advise
-from whatschat_ops.cli.command import command
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.errors import ChecksFailed
@@ -24,17 +23,14 @@ class Area(StrEnum):
     CHIME = "chime"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    command(app)(doctor)
-
-
-def doctor(
-    run: Run, area: Annotated[Area | None, typer.Argument(help="Check one area only.")] = None
-) -> None:
+def doctor(run: Run, area: Annotated[Area | None, typer.Argument(help="Check one area only")] = None) -> None:
     """Diagnose the stack and suggest fixes.
 
-    Runs the guide's eight troubleshooting items as checks. Changes nothing. Exit code 3 if a check fails.
+    Checks the eight items of the guide's troubleshooting section. Changes nothing. Exit code 3 if a check fails.
+
+    Example:
+        whatschat-ops doctor
+        whatschat-ops doctor websocket -e production
     """
     from whatschat_ops.doctor import Status, guide_checks, run_checks
 

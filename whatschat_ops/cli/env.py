@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.cli.command import ShowSecretsOption, command
+from whatschat_ops.cli.command import ShowSecretsOption
 from whatschat_ops.cli.run import Run
 
 if TYPE_CHECKING:
@@ -15,23 +15,9 @@ if TYPE_CHECKING:
 
 OutputOption = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Merge into this file; its other lines are kept."),
+    typer.Option("--output", "-o", metavar="FILE", help="Update this file and keep its other lines"),
 ]
-ReplaceOption = Annotated[
-    bool, typer.Option("--replace", help="With --output: replace the file instead of merging.")
-]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Write the application's environment variables.")
-    render = typer.Typer(
-        no_args_is_help=True, help="Write the variables of the guide for the provisioned stack."
-    )
-    command(render)(backend)
-    command(render)(frontend)
-    group.add_typer(render, name="render")
-    app.add_typer(group, name="env")
+ReplaceOption = Annotated[bool, typer.Option("--replace", help="Overwrite the file given with --output")]
 
 
 def backend(
@@ -40,9 +26,10 @@ def backend(
     replace: ReplaceOption = False,
     show_secrets: ShowSecretsOption = False,
 ) -> None:
-    """Write the backend's .env: endpoint, table, Chime, Region.
+    """Write the .env of the backend.
 
-    The JWT secret and AWS keys are left for you to fill in, unless you ask with --show-secrets.
+    Endpoint, table, Chime and Region of the provisioned stack. The JWT secret and the AWS keys are left for you to fill in,
+    unless you add --show-secrets.
 
     Example: whatschat-ops env render backend --output apps/server/.env
     """
@@ -52,7 +39,9 @@ def backend(
 
 
 def frontend(run: Run, output: OutputOption = None, replace: ReplaceOption = False) -> None:
-    """Write the frontend's .env.local: endpoint and modes. It has no secrets.
+    """Write the .env.local of the frontend.
+
+    Endpoint and modes. It contains no secrets.
 
     Example: whatschat-ops env render frontend --output apps/web/.env.local
     """

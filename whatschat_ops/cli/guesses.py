@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
+
+from whatschat_ops.cli.commands import Entry, Group
 
 Tree = Mapping[str, "Tree"]
 """The commands: name -> those of the group, empty for a command."""
@@ -140,9 +142,11 @@ IN_GROUP: Final[Mapping[Path, Mapping[str, Path]]] = {
 """Group -> word -> command."""
 
 
-def tree_of(command: Any) -> Tree:
-    """The commands of a Click group by name."""
-    return {name: tree_of(sub) for name, sub in getattr(command, "commands", {}).items()}
+def tree_of(commands: Mapping[str, Entry]) -> Tree:
+    """The commands of the table by name."""
+    return {
+        name: tree_of(entry.commands) if isinstance(entry, Group) else {} for name, entry in commands.items()
+    }
 
 
 def meant(tree: Tree, group: Path, word: str, rest: Sequence[str] = ()) -> Path | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 
 if TYPE_CHECKING:
@@ -37,29 +37,18 @@ PortOption = Annotated[
         "--port",
         min=1,
         max=65535,
-        help="Port on 127.0.0.1 (default: local.port; if that is not set, 4566 or the next free port).",
+        metavar="PORT",
+        help="Port on 127.0.0.1 [default: the setting local.port, else 4566 or the next free port]",
     ),
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group to the program."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Run an AWS on this machine (the environment [bold]local[/bold])."
-    )
-    command(group)(start)
-    command(group)(stop)
-    command(group)(status)
-    command(group)(reset)
-    command(group)(logs)
-    command(group)(env)
-    app.add_typer(group, name="local")
-
-
 def start(run: Run, port: PortOption = None) -> None:
-    """Start the embedded AWS in the background; nothing happens if it runs already.
+    """Start the embedded AWS.
 
-    Every command of the environment `local` does this by itself.
+    Runs it in the background, if it is not running already. Every command in the environment `local` does this by itself.
+
+    Example: whatschat-ops local start --port 4570
     """
     from whatschat_ops.local.service import ensure_running
 
@@ -70,21 +59,36 @@ def start(run: Run, port: PortOption = None) -> None:
 
 
 def stop(run: Run) -> None:
-    """Stop the embedded AWS. What it holds is kept for the next start."""
+    """Stop the embedded AWS.
+
+    Its data is kept for the next start.
+
+    Example: whatschat-ops local stop
+    """
     from whatschat_ops.local.service import stop as stop_service
 
     run.out.result(stop_service(), _render_stop)
 
 
 def status(run: Run) -> None:
-    """Show whether the embedded AWS runs, where, since when and how big it is."""
+    """Show the state of the embedded AWS.
+
+    Whether it is running, its endpoint, since when, and the memory and disk space that it uses.
+
+    Example: whatschat-ops local status --json
+    """
     from whatschat_ops.local.service import status as read_status
 
     run.out.result(read_status(), _render_status)
 
 
 def reset(run: Run, yes: YesOption = False) -> None:
-    """Delete everything the embedded AWS holds, its access key too."""
+    """Delete all data of the embedded AWS.
+
+    Tables, functions, APIs, meetings, logs and its access key.
+
+    Example: whatschat-ops local reset --yes
+    """
     from whatschat_ops.local.layout import Layout
     from whatschat_ops.local.service import reset as reset_service
 
@@ -98,13 +102,15 @@ def reset(run: Run, yes: YesOption = False) -> None:
 def logs(
     run: Run,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")
+        bool, typer.Option("--follow", "-f", help="Keep printing new lines until Ctrl-C")
     ] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of lines")] = 50,
 ) -> None:
-    """Show what the process of the embedded AWS says (not the logs of your functions: those are in CloudWatch).
+    """Show the log of the embedded AWS.
 
-    With --json every line is an object of its own.
+    The log of its process; the logs of your functions are in CloudWatch Logs. With --json, each line is an object.
+
+    Example: whatschat-ops local logs --follow
     """
     from whatschat_ops.local.service import log_lines
 
@@ -117,9 +123,11 @@ def logs(
 
 def env(
     run: Run,
-    shell: Annotated[Shell, typer.Option("--shell", help="Write it for this shell.")] = Shell.bash,
+    shell: Annotated[Shell, typer.Option("--shell", help="Shell that reads the output")] = Shell.bash,
 ) -> None:
-    """Print the variables that lead any AWS client to the embedded AWS, its own access key among them.
+    """Print environment variables for AWS clients.
+
+    They point any AWS client to the embedded AWS: endpoint, Region and access key.
 
     Example: eval "$(whatschat-ops local env)" && aws dynamodb list-tables
     """

@@ -1,57 +1,13 @@
-"""The program: registers every command, runs one, turns every failure into words and an exit code."""
+"""Where the program starts. Imports almost nothing: `--version` is answered in the time that Python takes to start."""
 
 from __future__ import annotations
 
 import gc
-import importlib
-import os
-import re
 import sys
-import traceback
-from collections.abc import Sequence
-from typing import Annotated, Any, NoReturn
-
-import typer
+from typing import NoReturn
 
 from whatschat_ops import __version__
-from whatschat_ops.cli.advice import advise
-from whatschat_ops.cli.command import COMMON, root_callback
-from whatschat_ops.cli.commands import MODULES, modules_for
-from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.interrupts import terminate_as_interrupted
-from whatschat_ops.errors import PROGRAM, ExitCode, Hint, Interrupted, OpsError, UsageError
-
-# Typer brings its own copy of Click since 0.2x and used the installed one before: this is the class of either.
-_CliUsageError: type[Exception] = typer.BadParameter.__mro__[1]
-
-
-def build_app(modules: Sequence[str] = MODULES) -> typer.Typer:
-    """The command line, of all modules or of some."""
-    app = typer.Typer(
-        name=PROGRAM,
-        help="Provision, operate, test, price and diagnose the AWS side of WhatsChat: a WebSocket API with "
-        "Lambda functions, and Chime SDK meetings.\n\nStart with: [bold]whatschat-ops provision[/bold] "
-        "(runs on this machine; no AWS account needed).",
-        no_args_is_help=True,
-        rich_markup_mode="rich",
-        context_settings={"help_option_names": ["-h", "--help"]},
-        pretty_exceptions_enable=False,
-    )
-    root_callback(app, _VersionOption)
-    for module in modules:
-        importlib.import_module(module).register(app)
-    return app
-
-
-def _print_version(value: bool) -> None:
-    if value:
-        sys.stdout.write(f"whatschat-ops {__version__}\n")
-        raise typer.Exit
-
-
-_VersionOption = Annotated[
-    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-]
 
 
 def run() -> NoReturn:
@@ -64,91 +20,13 @@ def run() -> NoReturn:
 
 def main(arguments: list[str]) -> int:
     """Run one command line. Returns the exit code; prints what failed."""
-    run = Run()
+    if arguments == ["--version"]:
+        sys.stdout.write(f"whatschat-ops {__version__}\n")
+        return 0
     try:
-        result = typer.main.get_command(build_app(modules_for(arguments))).main(
-            args=arguments, prog_name=PROGRAM, standalone_mode=False, obj=run
-        )
-    except (typer.Abort, KeyboardInterrupt):
-        return _fail(run, Interrupted("Interrupted."))
-    except _CliUsageError as error:
-        if type(error).__name__ == "NoArgsIsHelpError":  # a bare group: its help is printed already
-            return ExitCode.USAGE
-        run.take(_given_options(error, arguments))
-        return _fail(run, _as_usage_error(error, arguments))
-    except OpsError as error:
-        return _fail(run, error)
-    except BrokenPipeError:  # the reader of a pipe has gone, for example `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug
-        return _fail(run, _as_bug(error))
-    if result == ExitCode.INTERRUPTED:  # newer versions of Typer turn Ctrl-C into this
-        return _fail(run, Interrupted("Interrupted."))
-    return result if isinstance(result, int) else ExitCode.DONE
+        from whatschat_ops.cli.command_line import run_command_line
 
-
-def _given_options(error: Any, arguments: list[str]) -> CommonOptions:
-    """The options before the mistake, and of those behind it, which were not read, how to show an error."""
-    parsed = error.ctx.find_root().params if error.ctx else {}
-    shown = {"json": "--json" in arguments or None, "debug": "--debug" in arguments or None}
-    return CommonOptions(**{name: parsed.get(name) for name in COMMON} | shown)
-
-
-def _as_usage_error(error: Any, arguments: list[str]) -> UsageError:
-    from whatschat_ops.quotas import CONNECTION_ID_PATTERN
-
-    path = tuple(error.ctx.command_path.split()[1:]) if error.ctx else ()
-    ids = [
-        argument
-        for argument in arguments
-        if argument.startswith("-") and re.fullmatch(CONNECTION_ID_PATTERN, argument)
-    ]
-    if ids and "--" not in arguments:  # API Gateway's ids may begin with a dash, as options do
-        return UsageError(f"{ids[0]} looks like an option.", hint=Hint((*path, "--", ids[0])))
-    message = error.format_message()
-    if unknown := re.match(r"No such command '([^']*)'\.", message):
-        return _unknown_command(path, unknown[1], arguments)
-    return UsageError(_in_plain_words(message), hint=Hint((*path, "--help")))
-
-
-def _unknown_command(group: tuple[str, ...], word: str, arguments: list[str]) -> UsageError:
-    from whatschat_ops.cli.guesses import meant, tree_of
-
-    tree = tree_of(typer.main.get_command(build_app()))
-    command = meant(tree, group, word, arguments[arguments.index(word) + 1 :])
-    if command is None:
-        return UsageError(f"No such command '{word}'.", hint=Hint((*group, "--help")))
-    named = " ".join(part for part in command if part != "--help" or len(command) == 1)
-    return UsageError(f"No such command '{word}'. Did you mean '{named}'?", hint=Hint(command))
-
-
-_VALIDATOR_WORDS = (
-    (r"Value error, ", ""),
-    (r"Input should be a valid integer, unable to parse string as an integer", "it is not a whole number"),
-    (r"Input should be a valid number, unable to parse string as a number", "it is not a number"),
-    (r"Input should be (greater|less) than or equal to", lambda found: f"it must be at {'least' if found[1] == 'greater' else 'most'}"),
-    (r"Input should be", "it must be"),
-)  # fmt: skip
-
-
-def _in_plain_words(message: str) -> str:
-    """Typer repeats what pydantic says of a value, which is meant for programmers."""
-    for pattern, words in _VALIDATOR_WORDS:
-        message = re.sub(pattern, words, message)
-    return message
-
-
-def _as_bug(error: Exception) -> OpsError:
-    return OpsError(
-        f"Something went wrong inside whatschat-ops: {type(error).__name__}: {error}",
-        hint="Run it again with --debug and report what it prints.",
-    )
-
-
-def _fail(run: Run, error: OpsError) -> int:
-    if run.options.debug:
-        traceback.print_exc(file=run.out.stderr)
-    error.hint = advise(error, run.command_path.partition(" ")[2])
-    run.out.fail(error)
-    return error.exit_code
+        return run_command_line(arguments)
+    except KeyboardInterrupt:  # before or after there is a command to end
+        sys.stderr.write("Error: Interrupted.\n")
+        return 130

@@ -1,4 +1,4 @@
-"""`token`: make the tokens that the WebSocket API accepts, look into them, and replace the secret that signs them."""
+"""`token`: create and inspect the tokens that the WebSocket API accepts, and rotate the secret that signs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import ExitCode, Hint, UsageError
@@ -24,36 +24,30 @@ if TYPE_CHECKING:
 MAX_TTL_MINUTES = 10 * 365 * 24 * 60
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Make and inspect connection tokens; rotate their secret.")
-    command(group)(mint)
-    command(group, "inspect")(inspect_token)
-    secret = typer.Typer(no_args_is_help=True, help="Replace the secret that signs tokens.")
-    command(secret)(rotate)
-    group.add_typer(secret, name="secret")
-    app.add_typer(group, name="token")
-
-
 def mint(
     run: Run,
-    user: Annotated[str, typer.Option("--user", "-u", help="Id of the user who connects.")],
+    user: Annotated[str, typer.Option("--user", "-u", metavar="USER", help="Id of the user who connects")],
     ttl_minutes: Annotated[
         float | None,
         typer.Option(
             "--ttl-minutes",
             min=-MAX_TTL_MINUTES,
             max=MAX_TTL_MINUTES,
-            help="Life of the token; negative for one that has expired (default: auth.token_ttl_minutes).",
+            help="Lifetime; negative for an expired token [default: the setting auth.token_ttl_minutes]",
         ),
     ] = None,
     claim: Annotated[
-        list[str] | None, typer.Option("--claim", help="Another claim, KEY=VALUE; the value may be JSON.")
+        list[str] | None,
+        typer.Option("--claim", metavar="KEY=VALUE", help="Add a claim; the value may be JSON"),
     ] = None,
 ) -> None:
-    """Make a token for a user, signed with the secret of the stack, and print it.
+    """Create a token for a user.
 
-    Example: wscat -c "$(whatschat-ops ws endpoint)?token=$(whatschat-ops token mint --user alice)"
+    Prints it, signed with the secret of the stack.
+
+    Example:
+        whatschat-ops token mint --user alice --claim role=admin
+        wscat -c "$(whatschat-ops ws endpoint)?token=$(whatschat-ops token mint --user alice)"
     """
     import uuid
 
@@ -82,15 +76,15 @@ def mint(
 def inspect_token(
     run: Run,
     token: Annotated[
-        str | None, typer.Argument(help="The token, or - to read it from standard input.", show_default=False)
+        str | None, typer.Argument(help="The token, or - for standard input", show_default=False)
     ] = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check the signature with the secret of the stack.")
+        bool, typer.Option("--verify", help="Check the signature with the secret of the stack")
     ] = False,
 ) -> None:
-    """Show what a token says, when it expires, and why the API would refuse it.
+    """Decode a token and check it.
 
-    With --verify, exit code 3 means that the API would refuse it.
+    Shows its claims, when it expires, and why the API would reject it. With --verify, exit code 3 if the API would.
 
     Example: whatschat-ops token mint --user alice | whatschat-ops token inspect --verify
     """
@@ -116,16 +110,16 @@ def rotate(
         typer.Option(
             "--grace",
             metavar="DURATION",
-            help="How long tokens of the previous secret are still accepted: 30m, 24h, 7d; 0 refuses them at once.",
+            help="How long to accept tokens of the previous secret: 30m, 24h, 7d, or 0 to reject them at once",
         ),
     ] = "24h",
     yes: YesOption = False,
 ) -> None:
-    """Give the stack a new JWT secret: the one in JWT_SECRET, else one is generated.
+    """Replace the secret that signs tokens.
 
-    Both secrets are accepted before the new one signs its first token, so no valid token is refused; that takes a little
-    over a minute. With --grace 0 the functions learn of the new secret within a minute, and refuse all earlier tokens from
-    then on. Sockets that are open stay open.
+    With the one in JWT_SECRET, or with a generated one. Both secrets are accepted before the new one signs its first token,
+    so that no valid token is rejected; this takes a little over a minute. With --grace 0 the functions read the new secret
+    within a minute and reject all earlier tokens from then on. Open connections stay open.
 
     Example: whatschat-ops token secret rotate --grace 24h
     """

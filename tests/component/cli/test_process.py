@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from whatschat_ops.cli import commands
-from whatschat_ops.cli.command import command
-from whatschat_ops.cli.commands import COMMANDS
+from whatschat_ops.cli.commands import Command
 from whatschat_ops.cli.main import main
 from whatschat_ops.cli.run import Run
 
@@ -27,19 +25,16 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class _Failing:
-    """A command group whose one command fails as told; stands in `sys.modules` for a module."""
+    """A module with one command, which fails as told."""
 
     __spec__ = ModuleSpec("whatschat_ops.cli.failing", None)
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
-    def register(self, app: typer.Typer) -> None:
-        def fail(run: Run) -> None:
-            """Fail."""
-            raise self.error
-
-        command(app)(fail)
+    def fail(self, run: Run) -> None:
+        """Fail."""
+        raise self.error
 
 
 @pytest.fixture
@@ -47,7 +42,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make `whatschat-ops fail` raise an error, and run it."""
 
     def run(error: BaseException, *options: str) -> int:
-        monkeypatch.setattr(commands, "COMMANDS", {**COMMANDS, "fail": "whatschat_ops.cli.failing"})
+        monkeypatch.setattr(commands, "COMMANDS", {"fail": Command("Fail", "failing:fail")})
         monkeypatch.setitem(sys.modules, "whatschat_ops.cli.failing", _Failing(error))
         return main(["fail", *options])
 

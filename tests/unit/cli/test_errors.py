@@ -12,9 +12,8 @@ import pytest
 import typer
 
 from whatschat_ops.cli import commands
-from whatschat_ops.cli.command import command
-from whatschat_ops.cli.commands import COMMANDS, MODULES, modules_for
-from whatschat_ops.cli.main import build_app, main
+from whatschat_ops.cli.commands import Command
+from whatschat_ops.cli.main import main
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import (
     ChecksFailed,
@@ -104,7 +103,7 @@ def test_debug_adds_the_traceback(capsys: Capture) -> None:
 def test_a_bare_group_shows_its_help(capsys: Capture, group: str) -> None:
     assert main(group.split()) == ExitCode.USAGE
     captured = capsys.readouterr()
-    assert f"Usage: whatschat-ops {group}" in captured.out + captured.err
+    assert f"USAGE\n  whatschat-ops {group} COMMAND" in captured.out
     assert "Error" not in captured.err
 
 
@@ -113,23 +112,20 @@ def test_version_and_help_are_done(capsys: Capture) -> None:
     assert capsys.readouterr().out.startswith("whatschat-ops ")
     for line in (["--help"], ["-h"], ["cost", "estimate", "--help"]):
         assert main(line) == ExitCode.DONE
-        assert "Usage: whatschat-ops" in capsys.readouterr().out
+        assert "USAGE\n  whatschat-ops" in capsys.readouterr().out
 
 
 class _Failing:
-    """A command group whose one command fails as told; stands in `sys.modules` for a module."""
+    """A module with one command, which fails as told."""
 
     __spec__ = ModuleSpec("whatschat_ops.cli.failing", None)
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
-    def register(self, app: typer.Typer) -> None:
-        def fail(run: Run) -> None:
-            """Fail."""
-            raise self.error
-
-        command(app)(fail)
+    def fail(self, run: Run) -> None:
+        """Fail."""
+        raise self.error
 
 
 @pytest.fixture
@@ -137,7 +133,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make `whatschat-ops fail` raise an error, and run it."""
 
     def run(error: BaseException, *options: str) -> int:
-        monkeypatch.setattr(commands, "COMMANDS", {**COMMANDS, "fail": "whatschat_ops.cli.failing"})
+        monkeypatch.setattr(commands, "COMMANDS", {"fail": Command("Fail", "failing:fail")})
         monkeypatch.setitem(sys.modules, "whatschat_ops.cli.failing", _Failing(error))
         return main(["fail", *options])
 
@@ -184,39 +180,6 @@ def test_a_run_leaves_nothing_behind_for_the_next(failing: Any, capsys: Capture)
     capsys.readouterr()
     assert main(["--bogus"]) == ExitCode.USAGE
     assert capsys.readouterr().err.startswith("Error: ")
-
-
-def test_every_group_exists() -> None:
-    """A group that is listed and absent would silently be missing from the program."""
-    for module in MODULES:
-        __import__(module)
-
-
-def test_every_module_registers_what_its_name_says() -> None:
-    """`modules_for` imports only the module of a command: it must bring what the table says."""
-    for module in MODULES:
-        names = set(typer.main.get_command(build_app([module])).commands)  # type: ignore[attr-defined]
-        assert names == {name for name, its_module in COMMANDS.items() if its_module == module}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "modules"),
-    [
-        (["provision", "--yes"], ("whatschat_ops.cli.stack.provision",)),
-        (
-            ["-e", "local", "lambda", "list"],
-            ("whatschat_ops.cli.stack.functions",),
-        ),  # `local` is a group, too, but here it is a value
-        (["--config", "x.yaml", "--json", "plan"], ("whatschat_ops.cli.stack.provision",)),
-        (["--help"], MODULES),
-        ([], MODULES),
-        (["stack"], MODULES),
-        (["provison"], MODULES),
-        (["-qe", "local", "ws"], MODULES),
-    ],
-)
-def test_only_the_module_of_the_command_is_imported(arguments: list[str], modules: tuple[str, ...]) -> None:
-    assert modules_for(arguments) == modules
 
 
 def test_empty_message_is_refused(capsys: Capture) -> None:

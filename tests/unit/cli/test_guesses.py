@@ -9,13 +9,11 @@ from importlib.machinery import ModuleSpec
 from typing import Any
 
 import pytest
-import typer
 
 from whatschat_ops.cli import commands
-from whatschat_ops.cli.command import command
-from whatschat_ops.cli.commands import COMMANDS
+from whatschat_ops.cli.commands import COMMANDS, Command
 from whatschat_ops.cli.guesses import DELETING, IN_GROUP, MEANS_DELETING, SYNONYMS, Tree, meant, tree_of
-from whatschat_ops.cli.main import build_app, main
+from whatschat_ops.cli.main import main
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import ExitCode
 
@@ -109,7 +107,7 @@ GUESSES = {
 @pytest.fixture(scope="module")
 def tree() -> Tree:
     """The commands of the program."""
-    return tree_of(typer.main.get_command(build_app()))
+    return tree_of(COMMANDS)
 
 
 def guess(tree: Tree, line: str) -> tuple[str, ...] | None:
@@ -168,12 +166,9 @@ class _Deploy:
 
     __spec__ = ModuleSpec("whatschat_ops.cli.deploying", None)
 
-    def register(self, app: typer.Typer) -> None:
-        def deploy(run: Run) -> None:
-            """Deploy."""
-            run.out.text("deployed")
-
-        command(app)(deploy)
+    def deploy(self, run: Run) -> None:
+        """Deploy."""
+        run.out.text("deployed")
 
 
 def test_an_entry_has_no_effect_once_a_command_has_its_name(
@@ -181,7 +176,7 @@ def test_an_entry_has_no_effect_once_a_command_has_its_name(
 ) -> None:
     assert main(["deploy"]) == ExitCode.USAGE
     assert "Did you mean 'provision'?" in capsys.readouterr().err
-    monkeypatch.setattr(commands, "COMMANDS", {**COMMANDS, "deploy": "whatschat_ops.cli.deploying"})
+    monkeypatch.setattr(commands, "COMMANDS", {**COMMANDS, "deploy": Command("Deploy", "deploying:deploy")})
     monkeypatch.setitem(sys.modules, "whatschat_ops.cli.deploying", _Deploy())
     assert main(["deploy"]) == ExitCode.DONE
     assert capsys.readouterr().out == "deployed\n"

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from whatschat_ops.cli.advice import ADVICE, advise
 from whatschat_ops.cli.commands import COMMANDS
-from whatschat_ops.cli.main import build_app, main
+from whatschat_ops.cli.main import main
+from whatschat_ops.cli.program import build_program
 from whatschat_ops.errors import (
     Conflict,
     Gone,
@@ -117,7 +117,7 @@ def _literal_hints() -> Iterator[tuple[str, list[str]]]:
 
 def _problem(words: list[str]) -> str | None:
     """Why a command line does not exist, or None."""
-    command: Any = typer.main.get_command(build_app())
+    command: Any = build_program()
     while words and hasattr(command, "commands"):
         if words[0].startswith("-") or words[0] == "X":
             return None  # `-e NAME ...`, `--help`, one of several commands

@@ -14,52 +14,41 @@ import typer
 
 from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedAttendee, DeletedMeeting
-from whatschat_ops.cli.command import ShowSecretsOption, YesOption, command
+from whatschat_ops.cli.command import ShowSecretsOption, YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import AwsError, Hint, Interrupted, Missing, OpsError, PartlyDone, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.chime import AttendeeBatch, ChimeService, FailedAttendee
 
-MeetingArgument = Annotated[str, typer.Argument(help="Meeting id or external meeting id.")]
-AttendeeArgument = Annotated[str, typer.Argument(help="Attendee id.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Manage Chime SDK meetings and their attendees.")
-    meeting = typer.Typer(no_args_is_help=True, help="Manage meetings.")
-    command(meeting, "create")(create_meeting)
-    command(meeting, "get")(get_meeting)
-    command(meeting, "list")(list_meetings)
-    command(meeting, "delete")(delete_meetings)
-    attendee = typer.Typer(no_args_is_help=True, help="Manage the attendees of a meeting.")
-    command(attendee, "create")(create_attendees)
-    command(attendee, "list")(list_attendees)
-    command(attendee, "get")(get_attendee)
-    command(attendee, "delete")(delete_attendee)
-    group.add_typer(meeting, name="meeting")
-    group.add_typer(attendee, name="attendee")
-    app.add_typer(group, name="chime")
+MeetingArgument = Annotated[str, typer.Argument(metavar="MEETING", help="Meeting id or external meeting id")]
+AttendeeArgument = Annotated[str, typer.Argument(metavar="ATTENDEE", help="Attendee id")]
 
 
 def create_meeting(
     run: Run,
-    user: Annotated[str, typer.Option("--user", "-u", help="The user who starts the call.")],
+    user: Annotated[str, typer.Option("--user", "-u", metavar="USER", help="User who starts the call")],
     external_id: Annotated[
-        str | None, typer.Option("--external-id", help="External meeting id. (default: call-<user>-<ms>)")
+        str | None,
+        typer.Option("--external-id", metavar="ID", help="External meeting id [default: call-<user>-<ms>]"),
     ] = None,
     attendee: Annotated[
         list[str] | None,
-        typer.Option("--attendee", "-a", help="Create an attendee for this user; may be repeated."),
+        typer.Option("--attendee", "-a", metavar="USER", help="Create an attendee for this user"),
     ] = None,
     media_region: Annotated[
         str | None,
-        typer.Option("--media-region", help="Region of the media. (default: the setting chime.media_region)"),
+        typer.Option(
+            "--media-region",
+            metavar="REGION",
+            help="Region of the media [default: the setting chime.media_region]",
+        ),
     ] = None,
     show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
-    """Create a meeting and attendees for users.
+    """Create a meeting.
+
+    And attendees for users.
 
     Example: whatschat-ops chime meeting create --user alice --attendee alice --attendee bob
     """
@@ -73,21 +62,28 @@ def create_meeting(
 
 
 def get_meeting(run: Run, meeting: MeetingArgument) -> None:
-    """Show an open meeting."""
+    """Show a meeting.
+
+    One that has not ended.
+
+    Example: whatschat-ops chime meeting get call-alice-1766000000000
+    """
     service = run.chime()
     run.out.result(service.get_meeting(service.find_meeting_id(meeting)), tables.render_meeting)
 
 
 def list_meetings(
     run: Run,
-    all_: Annotated[bool, typer.Option("--all", help="Show meetings that have ended, too.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Include meetings that have ended")] = False,
     check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Look up at Chime which of them are open.")
+        bool, typer.Option("--check/--no-check", help="Ask Chime which of them still exist")
     ] = True,
 ) -> None:
-    """List the meetings created in the last 30 days.
+    """List meetings.
 
-    Chime itself cannot list meetings; this reads the table that every meeting made here is written to.
+    Those created with this program in the last 30 days. Chime cannot list meetings, so each one is recorded in a table.
+
+    Example: whatschat-ops chime meeting list --all
     """
     service = run.chime()
     with run.out.status("Looking up which meetings are open ..."):
@@ -100,10 +96,17 @@ def list_meetings(
 
 def delete_meetings(
     run: Run,
-    meetings: Annotated[list[str], typer.Argument(help="Meeting ids or external meeting ids.")],
+    meetings: Annotated[
+        list[str], typer.Argument(metavar="MEETING", help="Meeting ids or external meeting ids")
+    ],
     yes: YesOption = False,
 ) -> None:
-    """Delete meetings and disconnect their attendees."""
+    """Delete meetings.
+
+    All attendees are disconnected.
+
+    Example: whatschat-ops chime meeting delete call-alice-1766000000000
+    """
     service = run.chime()
     question = f"Delete {', '.join(meetings)}? All attendees are disconnected."
     if not run.out.confirm(question, yes=yes):
@@ -124,15 +127,19 @@ def create_attendees(
     meeting: MeetingArgument,
     user: Annotated[
         list[str] | None,
-        typer.Option("--user", "-u", help="Create an attendee for this user; may be repeated."),
+        typer.Option("--user", "-u", metavar="USER", help="Create an attendee for this user"),
     ] = None,
     users_file: Annotated[
         Path | None,
-        typer.Option("--users-file", help="File with one user id per line (- reads standard input)."),
+        typer.Option(
+            "--users-file", help="Invite these users: a file with one id per line, or - for standard input"
+        ),
     ] = None,
     show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
-    """Create attendees for users. A user who has one already keeps it.
+    """Add attendees to a meeting.
+
+    A user who is already an attendee stays the same attendee.
 
     Example: whatschat-ops chime attendee create call-alice-1766000000000 --user bob --show-secrets
     """
@@ -151,7 +158,12 @@ def list_attendees(
     meeting: MeetingArgument,
     show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
-    """List the attendees of a meeting, joined or not."""
+    """List the attendees of a meeting.
+
+    Whether they have joined or not.
+
+    Example: whatschat-ops chime attendee list call-alice-1766000000000
+    """
     service = run.chime()
     attendees = service.list_attendees(service.find_meeting_id(meeting))
     run.out.result(attendees, lambda result: tables.render_attendees(run, result))
@@ -163,7 +175,10 @@ def get_attendee(
     attendee: AttendeeArgument,
     show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
-    """Show one attendee."""
+    """Show an attendee.
+
+    Example: whatschat-ops chime attendee get call-alice-1766000000000 3f2504e0-4f89-11d3-9a0c-0305e82c3301
+    """
     service = run.chime()
     found = service.get_attendee(service.find_meeting_id(meeting), attendee)
     run.out.result(found, lambda result: tables.render_attendees(run, [result]))
@@ -172,7 +187,12 @@ def get_attendee(
 def delete_attendee(
     run: Run, meeting: MeetingArgument, attendee: AttendeeArgument, yes: YesOption = False
 ) -> None:
-    """Delete an attendee; its join token expires."""
+    """Remove an attendee from a meeting.
+
+    Their join token becomes invalid.
+
+    Example: whatschat-ops chime attendee delete call-alice-1766000000000 3f2504e0-4f89-11d3-9a0c-0305e82c3301
+    """
     service = run.chime()
     meeting_id = service.find_meeting_id(meeting)
     if not run.out.confirm(f"Delete attendee {attendee} of meeting {meeting_id}?", yes=yes):

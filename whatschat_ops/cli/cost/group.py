@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.cli.command import command
 from whatschat_ops.cli.cost import tables as cost_tables
 from whatschat_ops.cli.cost.options import (
     AudioMinutesOption,
@@ -37,16 +36,8 @@ if TYPE_CHECKING:
 
 RatesOption = Annotated[
     Path | None,
-    typer.Option("--rates", metavar="FILE", help="YAML file with prices that replace those of AWS's card."),
+    typer.Option("--rates", metavar="FILE", help="YAML file with prices that override AWS's list prices"),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Estimate what a month costs.")
-    command(group)(estimate)
-    command(group)(rates)
-    app.add_typer(group, name="cost")
 
 
 def estimate(
@@ -70,10 +61,10 @@ def estimate(
     no_free_tier: NoFreeTierOption = False,
     first_year: FirstYearOption = False,
 ) -> None:
-    """Price a month of usage, line by line, with the guide's prices beside AWS's.
+    """Estimate the cost of a month.
 
-    Numbers may be written 10000000, 10_000_000 or 10M. What is not given is derived where it follows, else left
-    out of the totals.
+    Line by line, at the guide's prices and at AWS's list prices. Write numbers as 10000000, 10_000_000 or 10M. Quantities
+    that are not given are derived from the others where possible, and left out of the totals otherwise.
 
     Example: whatschat-ops cost estimate --messages 10M --users 1000 --hours-per-day 8
     """
@@ -99,7 +90,12 @@ def estimate(
 
 
 def rates(run: Run, rates: RatesOption = None) -> None:
-    """Show both rate cards, with the source and date of every price."""
+    """Show the prices that estimates use.
+
+    Those of the guide and of AWS, with the source and date of each.
+
+    Example: whatschat-ops cost rates --rates my-prices.yaml
+    """
     from whatschat_ops.cost.result import rate_rows
     from whatschat_ops.pricing.rates import aws_card, guide_card
 

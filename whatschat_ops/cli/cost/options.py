@@ -14,47 +14,51 @@ def _amount(flag: str, text: str) -> Any:
     return typer.Option(flag, metavar="N", help=text, rich_help_panel=_USAGE)
 
 
-MessagesOption = Annotated[str | None, _amount("--messages", "WebSocket messages, both directions.")]
+MessagesOption = Annotated[str | None, _amount("--messages", "WebSocket messages, both directions")]
 InboundMessagesOption = Annotated[
-    str | None, _amount("--inbound-messages", "Those sent by clients. [default: a third]")
+    str | None, _amount("--inbound-messages", "Messages that clients send [default: a third]")
 ]
-MessageKbOption = Annotated[str | None, _amount("--message-kb", "Size of a message. [default: 1]")]
+MessageKbOption = Annotated[str | None, _amount("--message-kb", "Size of a message in KB [default: 1]")]
 ConnectionMinutesOption = Annotated[
-    str | None, _amount("--connection-minutes", "Minutes, summed over all connections.")
+    str | None, _amount("--connection-minutes", "Connection minutes, summed over all connections")
 ]
 UsersOption = Annotated[
-    str | None, _amount("--users", "Users, instead of connection minutes; needs --hours-per-day.")
+    str | None, _amount("--users", "Users; with --hours-per-day, instead of --connection-minutes")
 ]
 HoursPerDayOption = Annotated[
-    str | None, _amount("--hours-per-day", "Hours a day that each user is connected.")
+    str | None, _amount("--hours-per-day", "Hours a day that each user is connected")
 ]
-DaysOption = Annotated[str | None, _amount("--days", "Days of the month. [default: 30]")]
-AudioMinutesOption = Annotated[
-    str | None, _amount("--audio-minutes", "Chime attendee-minutes without video.")
-]
-VideoMinutesOption = Annotated[str | None, _amount("--video-minutes", "Chime attendee-minutes with video.")]
+DaysOption = Annotated[str | None, _amount("--days", "Days of the month [default: 30]")]
+AudioMinutesOption = Annotated[str | None, _amount("--audio-minutes", "Chime attendee-minutes without video")]
+VideoMinutesOption = Annotated[str | None, _amount("--video-minutes", "Chime attendee-minutes with video")]
 LambdaRequestsOption = Annotated[
-    str | None, _amount("--lambda-requests", "Invocations. [default: from messages and connections]")
+    str | None, _amount("--lambda-requests", "Invocations [default: from messages and connections]")
 ]
-LambdaMsOption = Annotated[str | None, _amount("--lambda-ms", "Milliseconds of an invocation. [default: 50]")]
+LambdaMsOption = Annotated[
+    str | None, _amount("--lambda-ms", "Duration of an invocation in ms [default: 50]")
+]
 LambdaMemoryMbOption = Annotated[
-    str | None, _amount("--lambda-memory-mb", "Memory of a function. [default: the environment's]")
+    str | None,
+    _amount("--lambda-memory-mb", "Memory of a function in MB [default: the setting lambda.memory_mb]"),
 ]
 DataOutGbOption = Annotated[
-    str | None, _amount("--data-out-gb", "GB to the internet. [default: from messages]")
+    str | None, _amount("--data-out-gb", "Data transfer to the internet in GB [default: from messages]")
 ]
-LogsGbOption = Annotated[str | None, _amount("--logs-gb", "GB written to logs. [default: from requests]")]
+LogsGbOption = Annotated[str | None, _amount("--logs-gb", "Log data in GB [default: from requests]")]
 UsageFileOption = Annotated[
     Path | None,
     typer.Option(
-        "--usage", metavar="FILE", help="YAML file with the usage; flags win.", rich_help_panel=_USAGE
+        "--usage",
+        metavar="FILE",
+        help="YAML file with the usage; options override it",
+        rich_help_panel=_USAGE,
     ),
 ]
-NoFreeTierOption = Annotated[bool, typer.Option("--no-free-tier", help="Deduct no free tiers.")]
+NoFreeTierOption = Annotated[bool, typer.Option("--no-free-tier", help="Do not deduct the free tier")]
 FirstYearOption = Annotated[
     bool,
     typer.Option(
-        "--first-year", help="Also deduct the 12-month free tiers (accounts opened before 2025-07-15)."
+        "--first-year", help="Also deduct the 12-month free tier, for accounts opened before 2025-07-15"
     ),
 ]
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from whatschat_ops.cli.command import command
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.errors import Hint, UsageError
@@ -16,31 +15,32 @@ if TYPE_CHECKING:
     from whatschat_ops.stack.cloudformation import ExportedTemplate
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="The stack for other tools.")
-    group.callback()(lambda: None)  # one command alone would lose its name
-    command(group)(cloudformation)
-    app.add_typer(group, name="export")
-
-
 def cloudformation(
     run: Run,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File for the template. [default: standard output]")
+        Path | None, typer.Option("--output", "-o", help="File for the template [default: standard output]")
     ] = None,
     format_: Annotated[
-        Literal["yaml", "json"], typer.Option("--format", help="Language of the template.")
+        Literal["yaml", "json"], typer.Option("--format", help="Format of the template")
     ] = "yaml",
     code_bucket: Annotated[
-        str | None, typer.Option("--code-bucket", help="S3 bucket for the zips of the functions.")
+        str | None,
+        typer.Option("--code-bucket", metavar="BUCKET", help="S3 bucket for the deployment packages"),
     ] = None,
-    code_prefix: Annotated[str, typer.Option("--code-prefix", help="Begins the keys of the zips.")] = "",
-    upload: Annotated[bool, typer.Option("--upload", help="Put the zips into the bucket.")] = False,
+    code_prefix: Annotated[
+        str, typer.Option("--code-prefix", metavar="PREFIX", help="Prefix of their keys in the bucket")
+    ] = "",
+    upload: Annotated[
+        bool, typer.Option("--upload", help="Upload the deployment packages to the bucket")
+    ] = False,
 ) -> None:
-    """Write a CloudFormation template of the stack, and say how to deploy it. Needs AWS only with --upload.
+    """Export the stack as a CloudFormation template.
 
-    Example: whatschat-ops export cloudformation -o stack.yaml --code-bucket my-bucket --upload
+    Also prints the command that deploys it. Calls AWS only with --upload.
+
+    Example:
+        whatschat-ops export cloudformation -o stack.yaml
+        whatschat-ops export cloudformation -o stack.yaml --code-bucket my-bucket --upload
     """
     from whatschat_ops.stack.cloudformation import export_template, template_text, upload_code
     from whatschat_ops.stack.stack import function_packages

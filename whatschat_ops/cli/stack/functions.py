@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.stack.provision import show_and_apply
 from whatschat_ops.errors import ExitCode, Hint, UsageError
@@ -27,26 +27,20 @@ if TYPE_CHECKING:
     from whatschat_ops.stack.lambdas.lifecycle import Move, Moved
     from whatschat_ops.stack.stack import Stack
 
-NameArgument = Annotated[str | None, typer.Argument(help="connect, disconnect or default. [default: all]")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="The Lambda functions behind the routes.")
-    command(group)(package)
-    command(group)(deploy)
-    command(group)(promote)
-    command(group)(rollback)
-    command(group, "list")(list_)
-    command(group)(invoke)
-    app.add_typer(group, name="lambda")
+NameArgument = Annotated[
+    str | None, typer.Argument(metavar="FUNCTION", help="connect, disconnect or default [default: all]")
+]
 
 
 def package(
     run: Run,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory for the zips.")] = Path("dist"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for the zip files")
+    ] = Path("dist"),
 ) -> None:
-    """Write the zips that would be deployed. The same code gives the same bytes, on every machine.
+    """Build the deployment packages.
+
+    Writes the zip files that would be deployed. The same code gives the same bytes on every machine.
 
     Example: whatschat-ops lambda package --output build
     """
@@ -63,17 +57,20 @@ def deploy(
     canary: Annotated[
         int | None,
         typer.Option(
-            "--canary", metavar="PERCENT", help="Give the new version only this share of the calls."
+            "--canary", metavar="PERCENT", help="Route only this share of the traffic to the new version"
         ),
     ] = None,
     yes: YesOption = False,
 ) -> None:
-    """Deploy the code and settings of the functions, or of one, as a new version behind the alias `live`.
+    """Deploy the functions.
 
-    Unchanged functions are left alone. The rest of the stack must be provisioned. With --canary the version that is
-    live stays so for the other calls, until `lambda promote` or `lambda rollback`.
+    Publishes the code and settings of all functions, or of one, as new versions behind the alias `live`. Functions without
+    changes are skipped. The rest of the stack must be provisioned. With --canary the current version keeps the rest of the
+    traffic until `lambda promote` or `lambda rollback`.
 
-    Example: whatschat-ops lambda deploy connect --canary 10
+    Example:
+        whatschat-ops lambda deploy
+        whatschat-ops lambda deploy connect --canary 10
     """
     from whatschat_ops.stack.lambdas.functions import list_functions
 
@@ -102,7 +99,9 @@ def deploy(
 
 
 def promote(run: Run, name: NameArgument = None, yes: YesOption = False) -> None:
-    """Give the canary of a function, or every canary, all calls.
+    """Route all traffic to the canary.
+
+    Without FUNCTION, to the canary of every function that has one.
 
     Example: whatschat-ops lambda promote connect
     """
@@ -114,13 +113,14 @@ def rollback(
     run: Run,
     name: NameArgument = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="VERSION", help="A version of the function NAME.")
+        str | None, typer.Option("--to", metavar="VERSION", help="Version of FUNCTION to route to")
     ] = None,
     yes: YesOption = False,
 ) -> None:
-    """Move the alias `live` back: drop the canary that is running, else return to the version before.
+    """Route traffic back to the previous version.
 
-    The code stays as it is deployed, so the next provision shows that it moves the alias forward again.
+    Ends a running canary; without one, moves the alias `live` back to the version before. The deployed code stays, so the
+    next provision plans to move the alias forward again.
 
     Example: whatschat-ops lambda rollback connect --to 3
     """
@@ -140,7 +140,12 @@ def rollback(
 
 
 def list_(run: Run) -> None:
-    """List the deployed functions: their versions, which of them is live, hash and size of the code, age."""
+    """List the deployed functions.
+
+    Shows their versions, which of them are live, and the hash, size and age of the code.
+
+    Example: whatschat-ops lambda list
+    """
     from whatschat_ops.stack.lambdas.functions import list_functions
 
     run.out.result(list_functions(run.settings, run.aws), _render_functions)
@@ -148,25 +153,29 @@ def list_(run: Run) -> None:
 
 def invoke(
     run: Run,
-    name: Annotated[str, typer.Argument(help="connect, disconnect or default.")],
+    name: Annotated[str, typer.Argument(metavar="FUNCTION", help="connect, disconnect or default")],
     payload: Annotated[
         str | None,
         typer.Option(
             "--payload",
             "-p",
-            help="The event as JSON, @FILE, or - for standard input. Without it: the sample event of the function's route.",
+            metavar="JSON|@FILE",
+            help="The event: JSON, @FILE, or - for standard input [default: a sample event of the function's route]",
         ),
     ] = None,
-    tail: Annotated[bool, typer.Option("--tail", help="Show the end of the function's log.")] = False,
+    tail: Annotated[bool, typer.Option("--tail", help="Show the end of the function's log")] = False,
     print_sample: Annotated[
-        bool, typer.Option("--print-sample", help="Print the sample event, to edit, and invoke nothing.")
+        bool, typer.Option("--print-sample", help="Print the sample event and invoke nothing")
     ] = False,
 ) -> None:
-    """Invoke a function with an event and show its answer. Exits with 1 when the function fails.
+    """Invoke a function.
 
-    The sample event is a handshake without a token, a ping, or a disconnect, of a connection that does not exist.
+    Sends an event and shows the answer. The sample event is a handshake without a token, a ping, or a disconnect, of a
+    connection that does not exist. Exit code 1 if the function fails.
 
-    Example: whatschat-ops lambda invoke default --payload @event.json --tail
+    Example:
+        whatschat-ops lambda invoke default
+        whatschat-ops lambda invoke default --payload @event.json --tail
     """
     from whatschat_ops.stack.lambdas.functions import invoke_function, short_name
     from whatschat_ops.stack.lambdas.sample_event import sample_event

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import ChecksFailed, Hint, NotFound, UsageError
 from whatschat_ops.quotas import ACCOUNT_ID_CHARACTERS
@@ -31,32 +31,30 @@ class Component(StrEnum):
     OPERATOR = "operator"
 
 
-RoleOption = Annotated[str | None, typer.Option("--role", help="Name of an IAM role.")]
-UserOption = Annotated[str | None, typer.Option("--user", help="Name of an IAM user.")]
-GroupOption = Annotated[str | None, typer.Option("--group", help="Name of an IAM group.")]
-ComponentArgument = Annotated[Component, typer.Argument(help="Whose policy: lambda, chime or operator.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="The IAM policies: print, attach, detach, check.")
-    command(group)(policies)
-    command(group)(attach)
-    command(group)(detach)
-    command(group)(check)
-    app.add_typer(group, name="iam")
+RoleOption = Annotated[str | None, typer.Option("--role", metavar="NAME", help="Name of an IAM role")]
+UserOption = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Name of an IAM user")]
+GroupOption = Annotated[str | None, typer.Option("--group", metavar="NAME", help="Name of an IAM group")]
+ComponentArgument = Annotated[
+    Component, typer.Argument(help="Policy of the functions, of the application's backend, or of you")
+]
 
 
 def policies(
     run: Run,
     component: Annotated[
         Component | None,
-        typer.Argument(help="lambda (the functions), chime (the application) or operator (you)."),
+        typer.Argument(
+            help="Policy of the functions, of the application's backend, or of you [default: all]"
+        ),
     ] = None,
-    account_id: Annotated[str, typer.Option("--account-id", help="AWS account in the ARNs.")] = "*",
-    api_id: Annotated[str, typer.Option("--api-id", help="WebSocket API in the ARNs.")] = "*",
+    account_id: Annotated[
+        str, typer.Option("--account-id", metavar="ID", help="AWS account in the ARNs")
+    ] = "*",
+    api_id: Annotated[str, typer.Option("--api-id", metavar="ID", help="WebSocket API in the ARNs")] = "*",
 ) -> None:
-    """Print the policy documents, without asking AWS. These are the very documents that are attached.
+    """Print the IAM policies.
+
+    The same documents as `iam attach` attaches. Calls no AWS.
 
     Example: whatschat-ops iam policies chime --account-id 123456789012
     """
@@ -82,9 +80,10 @@ def attach(
     group: GroupOption = None,
     yes: YesOption = False,
 ) -> None:
-    """Put a policy on a role, user or group of the account, as an inline policy with our name.
+    """Attach a policy to an IAM identity.
 
-    The stack must be provisioned, except for the operator's policy, which provisioning needs.
+    As an inline policy of a role, user or group of the account. The stack must be provisioned, except for the operator's
+    policy, which provisioning needs.
 
     Example: whatschat-ops iam attach chime --role whatschat-backend
     """
@@ -99,7 +98,9 @@ def detach(
     group: GroupOption = None,
     yes: YesOption = False,
 ) -> None:
-    """Take our policy off a role, user or group again.
+    """Detach a policy from an IAM identity.
+
+    Deletes the inline policy that `iam attach` put on a role, user or group.
 
     Example: whatschat-ops iam detach chime --role whatschat-backend
     """
@@ -109,16 +110,20 @@ def detach(
 def check(
     run: Run,
     component: Annotated[
-        Component | None, typer.Argument(help="lambda, chime or operator (default: all three).")
+        Component | None,
+        typer.Argument(
+            help="Permissions of the functions, of the application's backend, or yours [default: all]"
+        ),
     ] = None,
     role: RoleOption = None,
     user: UserOption = None,
     group: GroupOption = None,
 ) -> None:
-    """Say which permissions are missing and which are superfluous. Exit code 3 if any is missing.
+    """Find missing and unneeded permissions.
 
-    Asks IAM where you may (iam:SimulatePrincipalPolicy), and reads the attached policies otherwise. Without --role,
-    --user or --group: the functions' role for lambda, and you for chime and operator.
+    Simulates the policies with IAM if you are allowed to (iam:SimulatePrincipalPolicy), and reads the attached ones
+    otherwise. Without --role, --user or --group, checks the functions' role for lambda, and you for chime and operator.
+    Exit code 3 if a permission is missing.
 
     Example: whatschat-ops iam check chime --role whatschat-backend
     """

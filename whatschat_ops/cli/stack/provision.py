@@ -1,4 +1,4 @@
-"""`provision`, `plan`, `destroy`, `unlock`: the whole stack at once. (`status` is in `stack_status.py`.)"""
+"""`provision`, `plan`, `destroy`, `unlock`: the whole stack at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import ExitCode, Hint, UsageError
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 AdoptOption = Annotated[
     bool,
-    typer.Option("--adopt", help="Take over resources that have our names and carry no stack's tag."),
+    typer.Option("--adopt", help="Take over resources with the stack's names that carry no stack's tag"),
 ]
 DeleteDataOption = Annotated[
-    bool, typer.Option("--delete-data", help="Also delete tables whose deletion protection is on.")
+    bool, typer.Option("--delete-data", help="Also delete tables that have deletion protection")
 ]
 NEXT_COMMANDS = (
     Hint(("token", "mint", "--user", "alice")),
@@ -79,36 +79,29 @@ class UnlockResult:
     held: LockHolder | None
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    from whatschat_ops.cli.stack.status import status
-
-    command(app)(provision)
-    command(app)(plan)
-    command(app)(status)
-    command(app)(destroy)
-    command(app)(unlock)
-
-
 def provision(
     run: Run,
     plan_file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE]", help="A plan of `plan --out`: applied without asking, if it still holds."
+            metavar="FILE", help="Apply exactly this plan, saved by plan --out, without confirmation"
         ),
     ] = None,
     yes: YesOption = False,
     adopt: AdoptOption = False,
     delete_data: DeleteDataOption = False,
 ) -> None:
-    """Create or update the whole stack, after showing what will be done.
+    """Create or update the stack.
 
-    It may be run again at any time, also after a failure or a kill: it reads what is there and does what is missing.
-    What carries the stack's tag and is not wanted any more is deleted. With a FILE exactly the plan in it is applied,
-    or nothing. JWT_SECRET, if set, becomes the secret that signs tokens; else one is generated.
+    Shows the plan and asks for confirmation first. Run it again at any time, also after a failure: it reads what exists and
+    makes only the changes that are missing. Resources that carry the stack's tag and are no longer wanted are deleted.
 
-    Example: whatschat-ops provision --yes
+    With FILE, exactly the saved plan is applied, or nothing if it no longer holds. JWT_SECRET, if set, becomes the secret
+    that signs tokens; otherwise one is generated.
+
+    Example:
+        whatschat-ops provision
+        whatschat-ops provision -e staging --yes
     """
     from whatschat_ops.provision import PlanOptions
     from whatschat_ops.stack.outputs import read_outputs
@@ -140,21 +133,24 @@ def plan(
     run: Run,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Save the plan, to be applied by `provision FILE`."),
+        typer.Option("--out", metavar="FILE", help="Save the plan for provision FILE"),
     ] = None,
     detailed_exitcode: Annotated[
         bool,
-        typer.Option("--detailed-exitcode", help="Exit with 3 when there are changes, also blocked ones."),
+        typer.Option("--detailed-exitcode", help="Exit with 3 if there are changes, blocked ones included"),
     ] = False,
     adopt: AdoptOption = False,
     delete_data: DeleteDataOption = False,
 ) -> None:
-    """Show what provision would do, without doing it.
+    """Show what provision would change.
 
-    A step that cannot be done now (a canary is running, a name is taken) is marked as blocked, with the way out;
-    provision would refuse this plan before changing anything, so --out does not save it. The JSON of --json is described by docs/plan-schema.json.
+    A step that is not possible now (a canary is running, a name is taken) is marked as blocked, with the command that
+    unblocks it; provision refuses a plan with a blocked step before it changes anything, so --out does not save one.
+    docs/plan-schema.json describes the output of --json.
 
-    Example: whatschat-ops plan --detailed-exitcode && echo nothing to do
+    Example:
+        whatschat-ops plan
+        whatschat-ops plan -e production --out plan.json --detailed-exitcode
     """
     from whatschat_ops.cli.stack.plan_view import render_plan
     from whatschat_ops.provision import PlanOptions, require_plan_or_nothing, save_plan
@@ -176,9 +172,12 @@ def plan(
 
 
 def destroy(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = False) -> None:
-    """Delete the whole stack with all its data: everything that carries its tag, and nothing else.
+    """Delete the stack.
 
-    The Region-wide log role of API Gateway stays, because other APIs may use it.
+    Deletes every resource that carries the stack's tag, with all data, and nothing else. The account's CloudWatch role of
+    API Gateway stays, because other APIs of the Region may use it.
+
+    Example: whatschat-ops destroy -e staging
     """
     stack = run.stack()
     with run.out.status("Reading what is there"):
@@ -187,9 +186,12 @@ def destroy(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = Fa
 
 
 def unlock(run: Run, yes: YesOption = False) -> None:
-    """Take the lock away from the run that is changing the stack. That run stops before its next step.
+    """Remove the lock of the stack.
 
-    Needed only when a run was killed on another machine and its lock must not be waited for (at most half a minute).
+    The run that holds it stops before its next step. Needed only if a run was killed on another machine and you cannot wait
+    until its lock expires, at most 30 seconds.
+
+    Example: whatschat-ops unlock -e staging
     """
     stack = run.stack(reading=True)
     if not run.out.confirm(f"Take the lock of {stack.name} away from whoever holds it?", yes=yes):

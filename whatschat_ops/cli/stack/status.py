@@ -21,15 +21,21 @@ def status(
     run: Run,
     watch: Annotated[
         bool,
-        typer.Option("--watch", "-w", help="Go on looking until Ctrl-C. In a pipe: a line for each change."),
+        typer.Option(
+            "--watch", "-w", help="Keep watching until Ctrl-C; in a pipe, print a line for each change"
+        ),
     ] = False,
     interval: Annotated[
-        float, typer.Option("--interval", metavar="SECONDS", min=0.2, help="Pause between two looks.")
+        float, typer.Option("--interval", metavar="SECONDS", min=0.2, help="Seconds between two checks")
     ] = 5.0,
 ) -> None:
-    """Show every resource of the stack: in sync, drifted (field by field) or missing, and its identity in AWS.
+    """Show the state of every resource.
 
-    Example: whatschat-ops status --watch --interval 10
+    In sync, drifted (field by field) or missing, with its id in AWS.
+
+    Example:
+        whatschat-ops status
+        whatschat-ops status --watch --interval 10
     """
     from whatschat_ops.cli.stack.plan_view import render_status
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.stack.provision import AdoptOption, DeleteDataOption, destroy_planned, show_and_apply
 
@@ -23,17 +21,13 @@ class TableResult:
     changed: bool
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="The DynamoDB table of connections.")
-    command(group)(create)
-    command(group)(describe)
-    command(group)(delete)
-    app.add_typer(group, name="table")
-
-
 def create(run: Run, yes: YesOption = False, adopt: AdoptOption = False) -> None:
-    """Create the connections table alone, or bring it to what the settings say."""
+    """Create or update the connections table.
+
+    Leaves the rest of the stack as it is.
+
+    Example: whatschat-ops table create --yes
+    """
     from whatschat_ops.stack.parts.connections import CONNECTIONS_TABLE
 
     stack = run.stack()
@@ -48,14 +42,24 @@ def create(run: Run, yes: YesOption = False, adopt: AdoptOption = False) -> None
 
 
 def describe(run: Run) -> None:
-    """Show the connections table as DynamoDB describes it."""
+    """Show the connections table.
+
+    As DynamoDB describes it: status, keys, indexes, size and the settings that matter.
+
+    Example: whatschat-ops table describe --json
+    """
     from whatschat_ops.stack.status import describe_connections_table
 
     run.out.result(describe_connections_table(run.settings, run.aws), _render_table)
 
 
 def delete(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = False) -> None:
-    """Delete the connections table with all its rows, if it carries the tag of the stack."""
+    """Delete the connections table.
+
+    With all its rows, and only if it carries the stack's tag.
+
+    Example: whatschat-ops table delete
+    """
     from whatschat_ops.stack.parts.connections import CONNECTIONS_TABLE
 
     stack = run.stack()

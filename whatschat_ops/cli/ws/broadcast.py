@@ -60,13 +60,18 @@ def broadcast(
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Send one message to all connections, or to some of them.
+    """Send a message to many connections.
 
-    Every connection ends as delivered, gone (its row is deleted) or failed, and a journal keeps which: a run that was
-    interrupted, even killed, goes on with --resume. Exit code 0 if nothing failed (that somebody is gone, or nobody there, is
-    no failure), 4 if some did, 1 if some did and nobody got it.
+    To all connections, or to those that the options select. Each connection ends as delivered, gone (its row is deleted) or
+    failed, and a journal records it: resume a run that was interrupted, even killed, with --resume.
 
-    Example: whatschat-ops ws broadcast --type notice "Back in 5 minutes" --dry-run
+    Exit code 0 if nothing failed (a connection that is gone is no failure), 4 if some connections failed, 1 if some failed
+    and none got the message.
+
+    Example:
+        whatschat-ops ws broadcast --type notice "Back in 5 minutes" --dry-run
+        whatschat-ops ws broadcast --type notice "Hello" --user alice --user bob --yes
+        whatschat-ops ws broadcast --resume latest --retry-failed
     """
     from whatschat_ops.broadcast.broadcasting import SendRate, send_policy
     from whatschat_ops.broadcast.journal.summary import Tolerance

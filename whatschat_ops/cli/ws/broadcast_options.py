@@ -9,46 +9,52 @@ import typer
 
 from whatschat_ops.choices import EngineName
 
-_WHO = "Who gets it"
-_HOW = "How it is sent"
+_WHO = "Recipients"
+_HOW = "Sending"
 
 
 Many = list[str] | None
 TypeOption = Annotated[
     str | None,
     typer.Option(
-        "--type", "-t", help="Make it a message of this type: a text becomes its content.", show_default=False
+        "--type",
+        "-t",
+        metavar="TYPE",
+        help="Send a message of this type with the text as its content",
+        show_default=False,
     ),
 ]
-TextOption = Annotated[bool, typer.Option("--text", help="Send the text as it is, JSON or not.")]
-NoIdOption = Annotated[bool, typer.Option("--no-id", help="Add no id for clients to drop duplicates by.")]
+TextOption = Annotated[bool, typer.Option("--text", help="Send the text unchanged, even if it is not JSON")]
+NoIdOption = Annotated[
+    bool, typer.Option("--no-id", help="Do not add the id that lets clients drop duplicates")
+]
 UsersOption = Annotated[
     Many,
-    typer.Option("--user", "-u", help="This user's connections; may be repeated.", rich_help_panel=_WHO),
+    typer.Option(
+        "--user", "-u", metavar="USER", help="Send to this user's connections", rich_help_panel=_WHO
+    ),
 ]
 UsersFileOption = Annotated[
     Path | None,
     typer.Option(
         "--users-file",
-        help="The connections of these users: one id in a line; - for standard input.",
+        help="Send to these users: a file with one id per line, or - for standard input",
         rich_help_panel=_WHO,
     ),
 ]
 ConnectionsOption = Annotated[
-    Many, typer.Option("--connection", help="This connection; may be repeated.", rich_help_panel=_WHO)
+    Many, typer.Option("--connection", metavar="ID", help="Send to this connection", rich_help_panel=_WHO)
 ]
 ExcludeOption = Annotated[
     Many,
-    typer.Option(
-        "--exclude-user", help="Not this user's connections; may be repeated.", rich_help_panel=_WHO
-    ),
+    typer.Option("--exclude-user", metavar="USER", help="Skip this user's connections", rich_help_panel=_WHO),
 ]
 SampleOption = Annotated[
     str | None,
     typer.Option(
         "--sample",
         metavar="N|P%",
-        help="Only so many, or so much, of them, chosen at random.",
+        help="Send to a random sample: a number or a percentage",
         rich_help_panel=_WHO,
     ),
 ]
@@ -57,21 +63,21 @@ RateOption = Annotated[
     typer.Option(
         "--rate",
         min=0.1,
-        help="Posts per second (default: the account's limit in the Region).",
+        help="Posts per second [default: the account's limit in the Region]",
         rich_help_panel=_HOW,
     ),
 ]
 ConcurrencyOption = Annotated[
     int | None,
     typer.Option(
-        "--concurrency", min=1, max=500, help="Posts in flight (default: 256).", rich_help_panel=_HOW
+        "--concurrency", min=1, max=500, help="Posts in flight [default: 256]", rich_help_panel=_HOW
     ),
 ]
 EngineOption = Annotated[
     EngineName,
     typer.Option(
         "--engine",
-        help="distributed: Lambda functions send, for more than one machine can.",
+        help="Send from this machine, or from Lambda functions for more throughput",
         rich_help_panel=_HOW,
     ),
 ]
@@ -80,7 +86,7 @@ TolerateOption = Annotated[
     typer.Option(
         "--tolerate-failures",
         metavar="N|P%",
-        help="Exit with 0 if no more than this failed.",
+        help="Exit with 0 if no more than this fail: a number or a percentage",
         rich_help_panel=_HOW,
     ),
 ]
@@ -89,7 +95,7 @@ ResumeOption = Annotated[
     typer.Option(
         "--resume",
         metavar="RUN",
-        help="Go on with a run that was interrupted; latest: the last one.",
+        help="Resume an interrupted run by its id, or the latest",
         rich_help_panel=_HOW,
     ),
 ]
@@ -97,10 +103,10 @@ RetryOption = Annotated[
     bool,
     typer.Option(
         "--retry-failed",
-        help="With --resume: also try those again that failed.",
+        help="With --resume, also retry the connections that failed",
         rich_help_panel=_HOW,
     ),
 ]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Only say how many would get it, how long, and for how much.")
+    bool, typer.Option("--dry-run", help="Only show the number of recipients, the duration and the cost")
 ]

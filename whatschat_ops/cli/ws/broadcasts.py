@@ -1,4 +1,4 @@
-"""`ws broadcasts`: what became of past broadcasts."""
+"""`ws broadcasts`: the results of past broadcasts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 
 RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run; latest: the newest.", show_default=False)
+    str, typer.Argument(metavar="RUN", help="Id of the run, or latest", show_default=False)
 ]
 
 
@@ -22,19 +22,13 @@ class DeletedRuns:
     deleted: tuple[str, ...]
 
 
-def register(parent: typer.Typer) -> None:
-    """Add the group to `ws`."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Past broadcasts: who got the message, who did not, and why."
-    )
-    command(group, "list")(list_runs)
-    command(group)(show)
-    command(group)(delete)
-    parent.add_typer(group, name="broadcasts")
-
-
 def list_runs(run: Run) -> None:
-    """List past broadcasts of this machine, the newest first."""
+    """List past broadcasts.
+
+    Those sent from this machine, newest first.
+
+    Example: whatschat-ops ws broadcasts list
+    """
     from whatschat_ops.broadcast.journal.past_runs import list_runs as read
     from whatschat_ops.cli.ws.broadcast_tables import plural, render_runs
 
@@ -49,10 +43,10 @@ def show(
     run: Run,
     run_id: RunArgument,
     failures: Annotated[
-        bool, typer.Option("--failures", help="Print every connection that failed, one in a line.")
+        bool, typer.Option("--failures", help="Print every connection that failed, one per line")
     ] = False,
 ) -> None:
-    """Show what became of one broadcast.
+    """Show the result of a broadcast.
 
     Example: whatschat-ops ws broadcasts show latest --failures
     """
@@ -69,10 +63,15 @@ def show(
 
 def delete(
     run: Run,
-    run_ids: Annotated[list[str], typer.Argument(metavar="RUN...", help="The runs.", show_default=False)],
+    run_ids: Annotated[list[str], typer.Argument(metavar="RUN", help="Ids of the runs", show_default=False)],
     yes: YesOption = False,
 ) -> None:
-    """Delete the journals of past broadcasts; they cannot be resumed or looked at any more."""
+    """Delete the journals of past broadcasts.
+
+    A broadcast without its journal cannot be shown or resumed.
+
+    Example: whatschat-ops ws broadcasts delete latest
+    """
     from whatschat_ops.broadcast.broadcasting import forget
     from whatschat_ops.broadcast.journal.past_runs import require_run
 

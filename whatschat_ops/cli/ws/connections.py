@@ -1,4 +1,4 @@
-"""`ws connections`: who is connected."""
+"""`ws connections`: the open connections."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
-from whatschat_ops.cli.ws import stats as ws_stats
 from whatschat_ops.errors import Missing
 
 if TYPE_CHECKING:
     from whatschat_ops.connections.management import ConnectionInfo
     from whatschat_ops.connections.store import Connection
 
-ConnectionArgument = Annotated[str, typer.Argument(help="Id of the connection.", show_default=False)]
+ConnectionArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="Id of the connection", show_default=False)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +49,21 @@ class DeletedConnection:
     row_deleted: bool
 
 
-def register(parent: typer.Typer) -> None:
-    """Add the group to `ws`."""
-    group = typer.Typer(no_args_is_help=True, help="List, look at and close connections.")
-    command(group, "list")(list_connections)
-    command(group)(get)
-    command(group)(delete)
-    command(group)(ws_stats.stats)
-    parent.add_typer(group, name="connections")
-
-
 def list_connections(
     run: Run,
     user: Annotated[
-        list[str] | None, typer.Option("--user", "-u", help="Only this user's; may be repeated.")
+        list[str] | None, typer.Option("--user", "-u", metavar="USER", help="Only connections of this user")
     ] = None,
     include_expired: Annotated[
-        bool, typer.Option("--all", help="Also rows that have expired but are not deleted yet.")
+        bool, typer.Option("--all", help="Include expired rows that are not deleted yet")
     ] = False,
 ) -> None:
-    """List the connections in the table, newest first."""
+    """List connections.
+
+    The rows of the connections table, newest first.
+
+    Example: whatschat-ops ws connections list --user alice
+    """
     store = run.connections()
     found = [
         _row(connection) for connection in store.of_users(tuple(user or ()), include_expired=include_expired)
@@ -78,7 +74,12 @@ def list_connections(
 
 
 def get(run: Run, connection_id: ConnectionArgument) -> None:
-    """Show what the table and API Gateway know of a connection."""
+    """Show a connection.
+
+    Its row in the table, and what API Gateway knows about it.
+
+    Example: whatschat-ops ws connections get L0SM9cOFvHcCIhw=
+    """
     row = run.connections().get(connection_id)
     live = run.connections_api().get(connection_id)
     if row is None and live is None:
@@ -87,7 +88,12 @@ def get(run: Run, connection_id: ConnectionArgument) -> None:
 
 
 def delete(run: Run, connection_id: ConnectionArgument, yes: YesOption = False) -> None:
-    """Close a connection's socket and delete its row."""
+    """Close a connection.
+
+    Also deletes its row.
+
+    Example: whatschat-ops ws connections delete L0SM9cOFvHcCIhw= --yes
+    """
     if not run.out.confirm(f"Close the connection {connection_id}?", yes=yes):
         run.out.note("Nothing was done.")
         return

@@ -8,21 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whatschat_ops.choices import TokenVia
-from whatschat_ops.cli.command import command
 from whatschat_ops.cli.run import Run
-from whatschat_ops.cli.ws import (
-    broadcasts as ws_broadcasts,
-)
-from whatschat_ops.cli.ws import (
-    connections as ws_connections,
-)
-from whatschat_ops.cli.ws import (
-    housekeeping as ws_care,
-)
-from whatschat_ops.cli.ws import (
-    load as ws_load,
-)
-from whatschat_ops.cli.ws.broadcast import broadcast
 from whatschat_ops.cli.ws.options import (
     EndpointOption,
     FileOption,
@@ -52,31 +38,19 @@ _CONNECT_EXAMPLE = Hint(("ws", "connect", "--user", "alice"))
 _SEND_EXAMPLE = Hint(("ws", "send", "--user", "alice", "--to", "bob", "Hello"))
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Talk through the WebSocket API.")
-    command(group)(endpoint)
-    command(group)(connect)
-    command(group)(send)
-    command(group)(broadcast)
-    ws_broadcasts.register(group)
-    ws_connections.register(group)
-    ws_care.register(group)
-    ws_load.register(group)
-    app.add_typer(group, name="ws")
-
-
 def endpoint(
     run: Run,
     url: Annotated[
         str | None,
-        typer.Argument(help="Normalise this URL instead of looking at the stack.", show_default=False),
+        typer.Argument(help="Normalise this URL instead of asking the stack", show_default=False),
     ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Say how the URLs are made.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Explain how the URLs are derived")] = False,
 ) -> None:
     """Print the URL that clients connect to.
 
-    Example: whatschat-ops ws endpoint https://abc123.execute-api.us-east-1.amazonaws.com/production/@connections
+    Example:
+        whatschat-ops ws endpoint
+        whatschat-ops ws endpoint https://abc123.execute-api.us-east-1.amazonaws.com/production/@connections
     """
     from whatschat_ops.endpoint import explain as reasons
 
@@ -97,18 +71,23 @@ def connect(
     token_via: TokenViaOption = TokenVia.HEADER,
     url: EndpointOption = None,
     wait: Annotated[
-        float, typer.Option("--wait", min=0, help="Seconds to listen after the end of piped input.")
+        float,
+        typer.Option(
+            "--wait", metavar="SECONDS", min=0, help="How long to listen after the end of piped input"
+        ),
     ] = 2.0,
     reconnect: Annotated[
-        bool, typer.Option("--reconnect/--no-reconnect", help="Connect again when the connection is cut.")
+        bool, typer.Option("--reconnect/--no-reconnect", help="Reconnect when the connection is lost")
     ] = True,
 ) -> None:
-    """Connect as a user: type messages, see what arrives.
+    """Open an interactive connection.
 
-    Every line is sent as it is. /ping sends a ping, /quit or Ctrl-D leaves, /help helps. When lines are piped in, they
-    are sent one by one and the answers are awaited for --wait seconds.
+    Each line that you type is sent as a message; received messages are printed. /ping sends a ping, /help lists the
+    commands, /quit or Ctrl-D ends the session. Piped lines are sent one by one, then answers are printed for --wait seconds.
 
-    Example: echo '{"type":"ping"}' | whatschat-ops ws connect --user alice --json
+    Example:
+        whatschat-ops ws connect --user alice
+        echo '{"type":"ping"}' | whatschat-ops ws connect --user alice --json
     """
     import asyncio
 
@@ -125,9 +104,12 @@ def connect(
 def send(
     run: Run,
     message: MessageArgument = None,
-    to: Annotated[list[str] | None, typer.Option("--to", help="Id of a recipient; may be repeated.")] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", metavar="USER", help="Recipient")] = None,
     connection: Annotated[
-        str | None, typer.Option("--connection", help="Post to this connection instead, as the backend does.")
+        str | None,
+        typer.Option(
+            "--connection", metavar="ID", help="Post to this connection instead, as the backend does"
+        ),
     ] = None,
     file: FileOption = None,
     user: UserOption = None,
@@ -135,14 +117,17 @@ def send(
     token_via: TokenViaOption = TokenVia.HEADER,
     url: EndpointOption = None,
     timeout_s: Annotated[
-        float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the receipt.")
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait for the receipt")
     ] = 35.0,
 ) -> None:
-    """Send one message: from a user to users, or from the backend to one connection.
+    """Send a message to users.
 
-    A recipient who is offline is counted, and is no failure. Exit code 4 if a recipient who is online could not be reached.
+    From one user to others, or with --connection from the backend to a connection. Recipients who are offline are counted;
+    exit code 4 if a recipient who is online could not be reached.
 
-    Example: whatschat-ops ws send --user alice --to bob "Hello"
+    Example:
+        whatschat-ops ws send --user alice --to bob "Hello"
+        whatschat-ops ws send --connection L0SM9cOFvHcCIhw= '{"type":"notice"}'
     """
     text = read_message(message, file, _SEND_EXAMPLE)
     if connection is not None:

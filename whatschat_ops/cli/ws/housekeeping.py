@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.progress_line import ProgressLine
 from whatschat_ops.errors import Hint, OpsError, PartlyDone, UsageError
@@ -27,39 +27,34 @@ RateOption = Annotated[
         "--rate",
         min=1,
         max=API_REQUESTS.rate_per_s,
-        help=f"Requests to API Gateway per second; the account has {API_REQUESTS.rate_per_s:,.0f} for all its APIs.",
+        help=f"Requests to API Gateway per second; the account's limit is {API_REQUESTS.rate_per_s:,.0f} for all APIs",
     ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done")]
 TrustEndpointOption = Annotated[
     bool,
     typer.Option(
         "--trust-endpoint",
-        help="Believe websocket.endpoint when it says that a connection is gone, though it may be of another API.",
+        help="Trust websocket.endpoint that a connection is gone, although it may belong to another API",
     ),
 ]
-
-
-def register(parent: typer.Typer) -> None:
-    """Add the commands to `ws`."""
-    command(parent)(prune)
-    command(parent)(disconnect)
 
 
 def prune(
     run: Run,
     probe: Annotated[
         bool,
-        typer.Option("--probe", help="Also ask API Gateway about every row, and delete those that are gone."),
+        typer.Option("--probe", help="Also ask API Gateway about every row, and delete those that are gone"),
     ] = False,
     rate: RateOption = 1_000,
     dry_run: DryRunOption = False,
     trust_endpoint: TrustEndpointOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Delete the rows of connections that are over: expired ones, and with --probe all whose socket is gone.
+    """Delete the rows of closed connections.
 
-    A row is deleted only if it is still as it was read. Exit code 4 if some rows failed, 1 if all did.
+    The expired ones, and with --probe all whose connection API Gateway no longer knows. A row that has changed since it was
+    read is kept. Exit code 4 if some rows failed, 1 if all did.
 
     Example: whatschat-ops ws prune --probe --dry-run
     """
@@ -98,17 +93,18 @@ def prune(
 def disconnect(
     run: Run,
     user: Annotated[
-        list[str] | None, typer.Option("--user", "-u", help="Close this user's connections; may be repeated.")
+        list[str] | None, typer.Option("--user", "-u", metavar="USER", help="Close this user's connections")
     ] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Close every connection.")] = False,
+    everybody: Annotated[bool, typer.Option("--all", help="Close every connection")] = False,
     rate: RateOption = 1_000,
     dry_run: DryRunOption = False,
     trust_endpoint: TrustEndpointOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Close the connections of some users, or all of them, and delete their rows.
+    """Close the connections of users.
 
-    Clients see close code 1000. Exit code 4 if some could not be closed, 1 if none could.
+    And delete their rows. Clients receive close code 1000. Exit code 4 if some connections could not be closed, 1 if none
+    could.
 
     Example: whatschat-ops ws disconnect --user alice --user bob
     """

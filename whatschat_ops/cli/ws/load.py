@@ -1,4 +1,4 @@
-"""`ws load`: many clients at once, and what they saw."""
+"""`ws load`: a load test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whatschat_ops.choices import TokenVia, Traffic
-from whatschat_ops.cli.command import YesOption, command
+from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.interrupts import interrupts_to
 from whatschat_ops.cli.terminal.progress_line import ProgressLine
@@ -23,61 +23,83 @@ if TYPE_CHECKING:
     from whatschat_ops.load.runner import Progress
 
 
-def register(parent: typer.Typer) -> None:
-    """Add the command to `ws`."""
-    command(parent)(load)
-
-
 def load(
     run: Run,
     sockets: Annotated[
         # One address has about 28,000 ports to connect from (Linux), and one process is busy long before.
         int,
-        typer.Option("--sockets", "-n", min=1, max=20_000, help="How many sockets."),
+        typer.Option("--sockets", "-n", min=1, max=20_000, help="Number of connections"),
     ] = 100,
     users: Annotated[
         int | None,
-        typer.Option("--users", min=1, help="How many users they belong to (default: one user each)."),
+        typer.Option("--users", min=1, help="Number of users who own them [default: one user each]"),
     ] = None,
     connect_rate: Annotated[
         float,
         typer.Option(
-            "--connect-rate", min=0.1, help=f"Sockets opened per second; AWS allows {NEW_CONNECTIONS_PER_S}."
+            "--connect-rate",
+            min=0.1,
+            help=f"Connections opened per second; AWS allows {NEW_CONNECTIONS_PER_S}",
         ),
     ] = NEW_CONNECTIONS_PER_S * 0.8,
     interval: Annotated[
-        float, typer.Option("--interval", min=0.01, help="Seconds between two messages of a socket.")
+        float,
+        typer.Option(
+            "--interval", metavar="SECONDS", min=0.01, help="Pause between two messages of a connection"
+        ),
     ] = 1.0,
     duration: Annotated[
         float,
-        typer.Option("--duration", min=0.1, max=3600, help="Seconds of sending, once all sockets are open."),
+        typer.Option(
+            "--duration",
+            metavar="SECONDS",
+            min=0.1,
+            max=3600,
+            help="Time of sending, once all connections are open",
+        ),
     ] = 10.0,
     message_size: Annotated[
         int,
         # Less than API Gateway accepts: the functions add an envelope.
         typer.Option(
-            "--message-size", min=128, max=MAX_MESSAGE_BYTES - 8 * 1024, help="Bytes of each message."
+            "--message-size",
+            metavar="BYTES",
+            min=128,
+            max=MAX_MESSAGE_BYTES - 8 * 1024,
+            help="Size of each message",
         ),
     ] = 200,
     traffic: Annotated[
         Traffic,
-        typer.Option("--traffic", help="Pings, messages to other users of the test, or both, alternating."),
+        typer.Option("--traffic", help="Pings, messages to other users of the test, or both alternately"),
     ] = Traffic.MIXED,
     drain: Annotated[
         float,
         typer.Option(
-            "--drain", min=0, max=60, help="At the end, wait until no answer has arrived for so many seconds."
+            "--drain",
+            metavar="SECONDS",
+            min=0,
+            max=60,
+            help="At the end, wait until no answer has arrived for this long",
         ),
     ] = 5.0,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Write the report with charts to this file.")
+        Path | None, typer.Option("--html", help="Write a report with charts to this file")
     ] = None,
     max_loss: Annotated[
         float | None,
-        typer.Option("--max-loss", min=0, max=100, help="Exit with 3 if more % of messages are lost."),
+        typer.Option(
+            "--max-loss", metavar="PERCENT", min=0, max=100, help="Exit with 3 if more messages are lost"
+        ),
     ] = None,
     max_p95_ms: Annotated[
-        float | None, typer.Option("--max-p95-ms", min=0, help="Exit with 3 if the 95th percentile is above.")
+        float | None,
+        typer.Option(
+            "--max-p95-ms",
+            metavar="MS",
+            min=0,
+            help="Exit with 3 if the 95th percentile of the latency is higher",
+        ),
     ] = None,
     token_via: TokenViaOption = TokenVia.HEADER,
     url: Annotated[
@@ -85,21 +107,24 @@ def load(
         typer.Option(
             "--endpoint",
             "--url",
-            help="Another endpoint than the stack's: loopback, or with --i-own-this-endpoint.",
+            metavar="URL",
+            help="Another endpoint than the stack's: on this machine, or your own",
         ),
     ] = None,
     own: Annotated[
         bool,
         typer.Option(
-            "--i-own-this-endpoint", help="Confirm that an endpoint that is not the stack's is yours."
+            "--i-own-this-endpoint", help="Confirm that the endpoint given with --endpoint is yours"
         ),
     ] = False,
     yes: YesOption = False,
 ) -> None:
-    """Open many sockets, send on a schedule, and measure: handshakes, latency, loss, duplicates, disconnects.
+    """Run a load test.
 
-    Every socket gets a token of a user that exists only in this test. Ctrl-C waits for the last answers and reports. Exit code 3 if
-    --max-loss or --max-p95-ms is exceeded, 4 if some sockets could not be opened, 1 if none could.
+    Opens many connections, sends on a schedule, and measures handshakes, latency, loss, duplicates and disconnects. Each
+    connection has a token of a user invented for the test. Ctrl-C waits for the last answers and prints the report.
+
+    Exit code 3 if --max-loss or --max-p95-ms is exceeded, 4 if some connections could not be opened, 1 if none could.
 
     Example: whatschat-ops ws load --sockets 1000 --duration 30 --html load.html --max-loss 0 --max-p95-ms 200
     """

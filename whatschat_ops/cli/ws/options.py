@@ -22,21 +22,26 @@ if TYPE_CHECKING:
 
 
 UserOption = Annotated[
-    str | None, typer.Option("--user", "-u", help="Connect as this user, with fresh tokens of the stack.")
+    str | None,
+    typer.Option("--user", "-u", metavar="USER", help="Connect as this user, with new tokens of the stack"),
 ]
 TokenOption = Annotated[
-    str | None, typer.Option("--token", envvar="WHATSCHAT_TOKEN", help="Connect with this token instead.")
+    str | None,
+    typer.Option(
+        "--token", metavar="TOKEN", envvar="WHATSCHAT_TOKEN", help="Connect with this token instead"
+    ),
 ]
 TokenViaOption = Annotated[
-    TokenVia, typer.Option("--token-via", help="Where the token travels; a header stays out of access logs.")
+    TokenVia, typer.Option("--token-via", help="Where to send the token; access logs do not contain headers")
 ]
 EndpointOption = Annotated[
-    str | None, typer.Option("--endpoint", help="Another endpoint than the stack's own, in any form.")
+    str | None,
+    typer.Option("--endpoint", metavar="URL", help="Another endpoint than the stack's, in any form"),
 ]
 MessageArgument = Annotated[
-    str | None, typer.Argument(help="The message, or - to read it from standard input.", show_default=False)
+    str | None, typer.Argument(help="The message, or - for standard input", show_default=False)
 ]
-FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="Read the message from this file.")]
+FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="Read the message from this file")]
 
 
 def opener(

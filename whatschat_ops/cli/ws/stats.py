@@ -1,4 +1,4 @@
-"""`ws connections stats`: who is connected, in figures."""
+"""`ws connections stats`: the open connections, in figures."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ def stats(
     run: Run,
     probe: Annotated[
         int,
-        typer.Option("--probe", min=0, max=100_000, help="Ask API Gateway about this many, taken at random."),
+        typer.Option(
+            "--probe", min=0, max=100_000, help="Ask API Gateway about this many random connections"
+        ),
     ] = 0,
     top: Annotated[
-        int, typer.Option("--top", min=0, max=1_000, help="Show the users with most connections.")
+        int, typer.Option("--top", min=0, max=1_000, help="Number of users with the most connections to show")
     ] = 5,
 ) -> None:
-    """Count connections: per user, by age, and how many rows have no socket any more.
+    """Count connections by user and age.
 
-    A row older than 2 hours has none for certain. --probe estimates how many of the others have none.
+    Also counts rows whose connection is closed: those older than 2 hours, API Gateway's limit, certainly are; --probe
+    estimates how many of the others are.
 
     Example: whatschat-ops ws connections stats --probe 400
     """
