@@ -7,13 +7,13 @@ import sys
 from typing import NoReturn
 
 from whatschat_ops import __version__
-from whatschat_ops.cli.terminal.interrupts import terminate_as_interrupted
 
 
 def run() -> NoReturn:
     """Run the command line of this process and exit."""
-    terminate_as_interrupted()
-    code = main(sys.argv[1:])
+    code = _run(sys.argv[1:])
+    # Where an interrupt came while a dataclass was being made, CPython still means to end by a signal; this makes it forget.
+    exec("")
     gc.freeze()  # or Python would look through all of it twice before it lets go of it
     sys.exit(code)
 
@@ -23,10 +23,19 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         sys.stdout.write(f"whatschat-ops {__version__}\n")
         return 0
-    try:
-        from whatschat_ops.cli.command_line import run_command_line
+    from whatschat_ops.cli.command_line import run_command_line
 
-        return run_command_line(arguments)
-    except KeyboardInterrupt:  # before or after there is a command to end
+    return run_command_line(arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        if arguments != ["--version"]:
+            from whatschat_ops.cli import command_line  # noqa: F401 - an interrupt can be lost during an import
+            from whatschat_ops.cli.terminal.interrupts import terminate_as_interrupted
+
+            terminate_as_interrupted()
+        return main(arguments)
+    except KeyboardInterrupt:  # before there is a command to end
         sys.stderr.write("Error: Interrupted.\n")
         return 130
