@@ -14,7 +14,7 @@ from whatschat_ops.pricing.rates import RateCard, RateKey
 from whatschat_ops.quotas import RateLimit
 
 MOST_USERS = 2_000_000
-"""Beyond so many, users are not counted one by one: it would take hundreds of MB."""
+"""Beyond this number, users are not counted one by one: it would take hundreds of MB."""
 
 _KB = 1024
 _GB = 1024**3
@@ -86,7 +86,7 @@ def duration_s(connections: int, limit: RateLimit) -> float:
 
 
 def estimate(
-    who: Audience,
+    to: Audience,
     message: Message,
     limit: RateLimit,
     *,
@@ -96,17 +96,17 @@ def estimate(
     aws: RateCard,
 ) -> BroadcastEstimate:
     """Put the parts together. `read_units` is what finding the connections has consumed, and would again."""
-    cost = tuple(_cost(who.connections, message.size_bytes, read_units, guide, aws))
+    cost = tuple(_cost(to.connections, message.size_bytes, read_units, guide, aws))
     return BroadcastEstimate(
         selection=selection,
-        connections=who.connections,
-        users=who.users,
+        connections=to.connections,
+        users=to.users,
         size_bytes=message.size_bytes,
-        metered_messages=who.connections * message.metered,
+        metered_messages=to.connections * message.metered,
         message_id=message.message_id,
         rate_limit_per_s=limit.rate_per_s,
         burst_limit=limit.burst,
-        duration_s=round(duration_s(who.connections, limit), 3),
+        duration_s=round(duration_s(to.connections, limit), 3),
         cost=cost,
         guide_total=plain(sum((line.guide for line in cost if line.guide is not None), Decimal(0))),
         aws_total=plain(sum((line.aws for line in cost), Decimal(0))),

@@ -29,7 +29,7 @@ from whatschat_ops.quotas import MAX_BATCH_STATEMENTS
 THREADS = 4
 POLL_S = 0.25
 HOPELESS = 8
-"""After so many failed requests in a row the rest of the rows is left alone: the run must come to its end."""
+"""After this many failed requests in a row the remaining rows are kept: the run must come to its end."""
 
 Prune = Callable[[Sequence[GoneRow]], Sequence[Pruning]]
 """Deletes at most 25 rows that are still the ones read; says what became of each. Raises AwsError when nothing is known."""

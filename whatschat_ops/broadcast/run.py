@@ -26,7 +26,7 @@ from whatschat_ops.sender.model import Snapshot
 
 WATCH_INTERVAL_S = 1.0
 FAR_AHEAD = 25_000
-"""So many connections that are listed and not begun keep the sender busy for seconds."""
+"""This many connections that are listed and not begun keep the sender busy for seconds."""
 PAUSE_FOR_ROW_S = 10e-6
 """Twice what listing a row takes: whenever the sender lets go of the interpreter, for a system call, the listing would take it
 for milliseconds; so the list is then read a third of the time."""

@@ -1,5 +1,5 @@
 """Live connections: the table that lists them (`store`), `@connections` (`management`), and housekeeping of both.
 
 rows (streamed from the table) ──▶ parallel (threads, at a request rate) ──▶ one outcome for each row ──▶ counts
-statistics (who is connected), pruning (dead rows), disconnecting (live sockets)
+statistics (users, ages, orphans), pruning (dead rows), disconnecting (live sockets)
 """

@@ -1,4 +1,4 @@
-"""How fast to ask API Gateway: a share of the account's rate that shrinks when AWS says "too many" and grows back.
+"""The rate of requests to API Gateway: a share of the account's rate that shrinks when AWS throttles and recovers.
 
 The account's 10,000 requests a second are shared by every API of the Region, by messages and by `@connections` ("API
 Gateway quotas"); housekeeping is the least urgent of them, so it takes a tenth by default.
@@ -16,7 +16,7 @@ SLOWEST_RATE_PER_S: Final = 1.0
 
 _HALVE_AT_MOST_EVERY_S: Final = 0.5
 _GROWTH_PER_S: Final = 0.05
-"""Of the rate asked for: after being throttled once it takes 10 s to be back where it was."""
+"""Of the wanted rate: after being throttled once it takes 10 s to recover."""
 
 
 class RequestRate:
@@ -47,7 +47,7 @@ class RequestRate:
 
     @property
     def throttled(self) -> int:
-        """How many answers said that it was too fast."""
+        """How many answers were throttled."""
         return self._throttled
 
     def turn(self) -> None:
@@ -61,7 +61,7 @@ class RequestRate:
             self._sleep(turn_s - now)
 
     def slow_down(self) -> None:
-        """AWS said 429: go on at half the rate. Answers to what was sent before that count as one."""
+        """AWS answered 429: halve the rate. Answers to what was sent before that count as one."""
         with self._lock:
             self._throttled += 1
             now = self._clock()

@@ -1,4 +1,4 @@
-"""The sockets behind the rows, asked about and closed through `@connections`, at most so many requests per second."""
+"""The sockets behind the rows, probed and closed through `@connections`, at a limited rate."""
 
 from __future__ import annotations
 

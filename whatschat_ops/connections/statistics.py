@@ -142,7 +142,7 @@ class Census:
         )
 
     def probed(self, *, gone: int, failed: int) -> Probes:
-        """What the sample showed: `gone` of it had no socket, `failed` could not be asked."""
+        """What the sample showed: `gone` of it had no socket, the probes of `failed` failed."""
         asked = len(self.sample) - failed
         share = None
         if asked:

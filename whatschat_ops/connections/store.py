@@ -1,7 +1,7 @@
 """The connections table: which users are connected, through which connections.
 
 Rows are written by the `$connect` function and expire by TTL. DynamoDB removes an expired row within days, not at
-once, so every read here leaves expired rows out unless asked (DynamoDB developer guide, "Time to Live").
+once, so every read here skips expired rows unless asked (DynamoDB developer guide, "Time to Live").
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ LONGEST_WINDOW_S: Final = 2.0
 ANSWERS_TO_JUDGE: Final = 20
 """Fewer are not judged before LONGEST_WINDOW_S."""
 FIRST_ANSWERS_TO_TELL: Final = 10
-"""Fewer first attempts do not say whose limit an unclear 429 is about: what was thought before stays."""
+"""Fewer first attempts do not show whose limit an unclear 429 is about: the previous assessment stays."""
 TOLERATED_SHARE: Final = 0.05
 RISE_PER_WINDOW: Final = 0.02
 LOWEST_SHARE_OF_CAP: Final = 0.01

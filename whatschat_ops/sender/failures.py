@@ -1,4 +1,4 @@
-"""Answers that are no success, and connections that broke: counted, told to the adaptive rate, judged.
+"""Answers other than 2xx, and broken connections: counted, reported to the adaptive rate, judged.
 
 Some concern not one connection but the run, and raise, at the start or when many come in a row: PermissionDenied for a
 refusal by IAM, NotFound for a URL that is no callback URL; CredentialsError for keys that have expired and are not renewed.
@@ -32,7 +32,7 @@ from whatschat_ops.sender.work import Job
 OF_THE_RUN: Final = frozenset({401, 403, 404, 405})
 """Answers (and redirects) that are about the caller or the URL, not about one connection."""
 REFUSALS_IN_A_ROW: Final = 64
-"""After so many of them without an acceptance between them, all others would be refused, too."""
+"""After this many of them without an acceptance in between, all others would be refused, too."""
 SHORTEST_ID: Final = 8
 """API Gateway's have 16 characters; replacing a shorter one could change other words."""
 SKEW_S: Final = 240.0
@@ -42,8 +42,8 @@ SKEW_S: Final = 240.0
 class Failures:
     """Says what becomes of a target that was not delivered to.
 
-    `awaits_success`: nothing was accepted since the start, or since the last answer that is no success; who sees the
-    next success calls `accepted`.
+    `awaits_success`: nothing was accepted since the start, or since the last answer other than 2xx; the loop calls
+    `accepted` at the next success.
     """
 
     def __init__(

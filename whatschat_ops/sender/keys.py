@@ -10,7 +10,7 @@ from whatschat_ops.sender.model import Credentials, CredentialsSource
 
 RENEW_BEFORE_S: Final = 60.0
 ASK_AGAIN_S: Final = 5.0
-"""When the source gives keys that expire within RENEW_BEFORE_S, it is asked again after this."""
+"""When the source gives keys that expire within RENEW_BEFORE_S, it is called again after this."""
 MOST_RENEWALS_IN_A_ROW: Final = 3
 
 

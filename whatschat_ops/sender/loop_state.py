@@ -64,7 +64,7 @@ class State:
     results: list[Result] = field(default_factory=list)
     """Not handed over yet."""
     answers: int = 0
-    """Not told to the adaptive rate yet; `retried_answers` of them are to second or later attempts."""
+    """Not reported to the adaptive rate yet; `retried_answers` of them are to second or later attempts."""
     retried_answers: int = 0
 
     @property

@@ -50,10 +50,10 @@ class NextTargets(Protocol):
 
 
 OnResults = Callable[[Sequence[Result]], None]
-"""Is handed the results, a few hundred at a time and at least every 100 ms while there are any."""
+"""Called with the results, a few hundred at a time and at least every 100 ms while there are any."""
 
 OnInDoubt = Callable[[int], None]
-"""Is told of so many attempts without an answer, before their targets are sent to again: the message may arrive twice."""
+"""Called with a number of attempts without an answer, before their targets are sent to again: the message may arrive twice."""
 
 NO_ANSWER: Final = "No answer"
 """What the reason begins with when a target failed and its last attempt got no answer: the message may have arrived."""
@@ -70,7 +70,7 @@ class Credentials:
 
 
 CredentialsSource = Callable[[], Credentials]
-"""Gives the keys of this moment; asked again before they expire and after a 403 that says that they did."""
+"""Returns the current keys; called again before they expire and after a 403 that says that they have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Feed:
     """Hands out the lines of a shard that have no result yet, as far as is allowed."""
 
     def __init__(self, targets: Iterator[Target], before: Before, want_more: Callable[[int], None]) -> None:
-        """`want_more` is told the line that has been reached."""
+        """`want_more` is called with the line that has been reached."""
         self._targets = targets
         self._done = before.done
         self._want_more = want_more

@@ -59,7 +59,7 @@ class Recorder:
                 self._condition.notify()
 
     def close(self, *, final: Callable[[int], bool]) -> None:
-        """Write the last part. `final` is told how many results there are now. Raises what writing raised."""
+        """Write the last part. `final` is called with the number of results. Raises what writing raised."""
         with self._condition:
             self._closed = True
             self._condition.notify()

@@ -48,7 +48,7 @@ class ConnectionsSource:
 
 
 class UsersSource:
-    """The rows of users, through the user index. Users are asked about in parallel and handed out in order."""
+    """The rows of users, through the user index. Users are queried in parallel and returned in order."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class UsersSource:
         keep: Keep,
         say: Say,
     ) -> None:
-        """`users` gives the same users each time. `say` is told of those who have no connection."""
+        """`users` gives the same users each time. `say` is called for those who have no connection."""
         self._items = items
         self._now_s = now_s
         self._users = users
@@ -137,7 +137,7 @@ class ChainedSource:
 
 
 class Missing:
-    """Tells of users who have no connection: some by name, the rest by number."""
+    """Reports users who have no connection: some by name, the rest by number."""
 
     NAMED = 5
 

@@ -17,7 +17,7 @@ from whatschat_ops.errors import UsageError
 from whatschat_ops.quotas import MAX_KEY_BYTES
 
 LARGEST_SAMPLE = 100_000
-"""A sample of so many connections is held in memory until the table has been read; a percentage is not."""
+"""A sample of N connections is held in memory until the table has been read; a percentage is not."""
 
 
 @dataclass(frozen=True, slots=True)

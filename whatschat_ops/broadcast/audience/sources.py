@@ -27,7 +27,7 @@ from whatschat_ops.broadcast.audience.targets import (
 from whatschat_ops.connections.store import ConnectionStore
 
 FEW_USERS = 5_000
-"""So many users are asked about one by one. For more, reading the whole table is faster (and as a rule cheaper)."""
+"""Up to this number users are queried one by one. For more, reading the whole table is faster (and usually cheaper)."""
 
 Say = Callable[[str], None]
 
@@ -53,7 +53,7 @@ class Table:
         return int(answer["Table"]["ItemCount"])
 
     def source(self, selection: Selection, say: Say = lambda _: None) -> Source:
-        """The rows that are selected; `say` is told of users without a connection.
+        """The rows that are selected; `say` is called for users without a connection.
 
         Raises UsageError when a users file is gone or has changed since it was examined.
         """

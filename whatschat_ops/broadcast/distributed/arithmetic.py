@@ -115,7 +115,7 @@ class _Work:
 
 
 def distributed_estimate(connections: int, shape: Shape, card: RateCard) -> DistributedEstimate:
-    """The arithmetic for so many connections with the prices of `card`."""
+    """The arithmetic for this number of connections with the prices of `card`."""
     work = _Work(connections, shape)
     lines = tuple(_lines(work, card)) if connections else ()
     return DistributedEstimate(

@@ -63,7 +63,7 @@ class DistributedEngine:
         if not self._wait_for_list(journal, should_stop):
             return
         launcher = Launcher(self._fleet, journal)
-        may_repeat = launcher.arranged > 0  # a failure of this process's own execution is told
+        may_repeat = launcher.arranged > 0  # a failure of an execution that this process started is reported
         following = self._following = _begin(launcher)
         while not should_stop():
             self._follow(following, should_stop)
@@ -119,7 +119,7 @@ class DistributedEngine:
             self._sleep(self._poll_s)
 
     def _report_failure(self, following: Following) -> None:
-        """Why shards failed: an error, or, when so many are tolerated, something to say."""
+        """Why shards failed: raises an error, or says so when that many are tolerated."""
         ended, left = following.execution, len(following.parts.unfinished)
         executions = self._fleet.executions
         resume = ("ws", "broadcast", "--resume", following.launcher.journal.record.run_id)

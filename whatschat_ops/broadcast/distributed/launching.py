@@ -135,7 +135,7 @@ class Launcher:
             yield [target for target in piece if target.number not in inside]
 
     def _divide_rate(self, shards: int) -> int:
-        """Write down each worker's share, for an execution of so many shards; gives how many work at once."""
+        """Write down each worker's share, for an execution of this many shards; returns how many work at once."""
         fleet = self.fleet
         workers = fleet.executions.workers()
         if workers != fleet.workers:
@@ -150,7 +150,7 @@ class Launcher:
         return at_once
 
     def _keep_rate(self) -> None:
-        """The workers of an execution that was started before keep their share: say so when another rate is wanted."""
+        """The workers of an execution that was started before keep their share: report it when another rate is wanted."""
         wanted = self.fleet.policy.rate_per_s
         started_with = float(self.journal.marks(RATE).get(RATE, wanted))
         if started_with not in (wanted, self.rate_per_s):
@@ -159,7 +159,7 @@ class Launcher:
 
 
 def worker_spec(policy: SendPolicy, workers: int) -> RunSpec:
-    """What each of so many workers at once may do: together they stay within the policy's rate and burst."""
+    """What each of this many workers at once may do: together they stay within the policy's rate and burst."""
     return RunSpec(
         rate_per_s=policy.rate_per_s / workers,
         burst=max(1, policy.burst // workers),

@@ -15,8 +15,8 @@ from whatschat_ops.broadcast.journal.file import FAILED
 from whatschat_ops.sender.model import NO_ANSWER, Target
 
 SMALLEST_BLOCK = 64
-"""Targets claimed in one transaction, or more if more are asked for. A kill may leave so many in doubt that were not
-handed out."""
+"""Targets claimed in one transaction, or more if more are asked for. A kill may leave this many in doubt that were
+not handed out."""
 
 _read_targets = msgspec.json.Decoder(list[Target]).decode
 _WITHOUT_RESULT = "NOT EXISTS (SELECT 1 FROM result WHERE result.number = target.number)"

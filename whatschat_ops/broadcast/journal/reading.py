@@ -1,4 +1,4 @@
-"""What the file of a journal says: the questions to it, one function each. They change nothing."""
+"""Reads the file of a journal, one function per question. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from whatschat_ops.measure.histogram import BITS, LARGEST_US, BucketCount, Histo
 from whatschat_ops.message_size import metered_messages
 
 REASONS = 20
-"""So many reasons of failures are told apart; the rest is one."""
+"""Of failures, that are listed one by one; the rest is one group."""
 EXAMPLES = 3
 
 
@@ -89,11 +89,13 @@ def failures_of(database: sqlite3.Connection) -> tuple[FailureGroup, ...]:
         "ORDER BY connections DESC, reason",
         (FAILED,),
     ).fetchall()
-    told = [FailureGroup(reason, count, _examples(database, reason)) for reason, count in by_reason[:REASONS]]
+    groups = [
+        FailureGroup(reason, count, _examples(database, reason)) for reason, count in by_reason[:REASONS]
+    ]
     rest = sum(count for _, count in by_reason[REASONS:])
     if rest:
-        told.append(FailureGroup(f"{len(by_reason) - REASONS:,} other reasons", rest, ()))
-    return tuple(told)
+        groups.append(FailureGroup(f"{len(by_reason) - REASONS:,} other reasons", rest, ()))
+    return tuple(groups)
 
 
 def _examples(database: sqlite3.Connection, reason: str) -> tuple[str, ...]:
@@ -111,7 +113,7 @@ def parts_of(database: sqlite3.Connection) -> tuple[Part, ...]:
 
 
 def closing_of(database: sqlite3.Connection, standing: Standing) -> str:
-    """What is costly to ask of a big run, as JSON: kept when a part of the run ends in order."""
+    """What takes long to read of a big run, as JSON: kept when a part of the run ends in order."""
     percentiles = Percentiles.of(standing.latencies)
     return json.dumps(
         {
