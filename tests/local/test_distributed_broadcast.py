@@ -26,6 +26,7 @@ from tests.local.conftest import EmbeddedAws
 from whatschat_ops.sender.model import Target
 from whatschat_ops.worker.bucket import Bucket
 from whatschat_ops.worker.objects import Keys, Part, RunSpec, shard_bytes, shard_item
+from whatschat_ops.worker.shard import ShardTakenOver
 
 pytestmark = pytest.mark.local
 
@@ -270,7 +271,7 @@ def test_two_workers_on_one_shard_at_once_count_what_both_sent(
         while not bucket.keys(keys.parts_of(1)):
             time.sleep(0.02)
         second = pool.submit(invoke)
-        assert (first.result(), second.result()) == ("Conflict", "")
+        assert (first.result(), second.result()) == (ShardTakenOver.__name__, "")
     parts = [Part.from_bytes(bucket.get(key)) for key in bucket.keys(keys.parts_of(1))]
     numbers = [result.number for part in parts for result in part.results]
     assert sorted(numbers) == [target.number for target in targets]
