@@ -296,7 +296,7 @@ def test_doctor_finds_no_problem(operator: Operator) -> None:
     results = operator.json("doctor")
 
     assert {result["name"]: result["detail"] for result in results if result["status"] != "ok"} == {}
-    assert len(results) == 8
+    assert len(results) == 9
 
 
 def test_doctor_finds_a_deleted_table_and_provision_creates_it_again(operator: Operator) -> None:

@@ -94,7 +94,10 @@ def inspect_token(
     accepted: Sequence[Secret | None] = run.accepted_secrets(now) if verify else (None,)
     found = [tokens.inspect(text, now=now, secret=secret) for secret in accepted]
     inspection = next((one for one in found if one.signature_valid), found[0])
-    run.out.result(inspection, _render)
+    try:
+        run.out.result(inspection, _render)
+    except RecursionError as error:
+        raise UsageError("The claims of this token are nested too deeply to be shown.") from error
     if inspection is not found[0]:
         run.out.note(
             "It is not signed with the current secret, but with the other one that a rotation accepts."

@@ -62,7 +62,7 @@ def mint(
     token_id: str,
     claims: Mapping[str, Any] | None = None,
 ) -> MintedToken:
-    """A token for `user_id` that is valid from `now` for `ttl`. Raises UsageError for values that a token cannot have,
+    """A token for `user_id` that is valid from `now` for `ttl`; with a negative one it expired that long ago. Raises UsageError for values that a token cannot have,
     ConfigError for an empty secret.
     """
     extra = dict(claims or {})
@@ -73,12 +73,12 @@ def mint(
         )
     if not secret:
         raise ConfigError("The JWT secret of this stack is empty.", hint=PROVISION)
-    if ttl <= timedelta(0):
-        raise UsageError("The lifetime of a token must be more than 0 minutes.")
+    if not ttl:
+        raise UsageError("The lifetime of a token must not be 0 minutes.")
     if taken := sorted(set(extra) & set(RESERVED_CLAIMS)):
         raise UsageError(f"The claim {taken[0]} is set by the program and cannot be an extra claim.")
-    issued_at = now.astimezone(UTC).replace(microsecond=0)
-    expires_at = issued_at + ttl
+    expires_at = now.astimezone(UTC).replace(microsecond=0) + ttl
+    issued_at = expires_at - abs(ttl)
     payload = {
         **extra,
         **dict.fromkeys(rules.USER_CLAIMS, user_id),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -78,3 +79,25 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     script = f"{sys.executable} -m whatschat_ops config schema | head -n 1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def token_of(claims: bytes) -> str:
+    """A token with these bytes for its claims, and a signature that is none."""
+    parts = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (b'{"alg":"HS256"}', claims))
+    return ".".join([*parts, "x"])
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        (b'{"userId":"\\ud800","exp":1e308,"iat":-1e308}', 0),
+        (b'{"exp":1' + b"0" * 400 + b',"nbf":NaN,"iat":Infinity}', 0),
+        (b'{"x":' + b"[" * 900 + b"]" * 900 + b"}", 2),
+        (b'{"exp":' + b"9" * 5000 + b"}", 2),
+    ],
+)
+def test_any_token_is_inspected_or_rejected(claims: bytes, code: int) -> None:
+    arguments = [sys.executable, "-m", "whatschat_ops", "token", "inspect", "--json", token_of(claims)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code, done.stderr
+    assert isinstance(json.loads(done.stdout), dict)

@@ -82,6 +82,16 @@ def test_a_lifetime_of_zero_is_rejected() -> None:
         _mint(ttl=timedelta(0))
 
 
+def test_a_negative_lifetime_makes_an_expired_token() -> None:
+    minted = mint("alice", SECRET, ttl=timedelta(minutes=-5), now=NOW, token_id="x")
+
+    assert (minted.issued_at, minted.expires_at) == (NOW - timedelta(minutes=10), NOW - timedelta(minutes=5))
+    inspection = inspect(minted.token.reveal(), now=NOW, secret=SECRET)
+    assert inspection.problems == ("It expired 5 minutes ago.",)
+    with pytest.raises(BadToken, match="expired"):
+        verify(minted.token.reveal(), KEY, NOW_S)
+
+
 @pytest.mark.parametrize(
     "key",
     [

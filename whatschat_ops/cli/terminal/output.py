@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -58,6 +59,9 @@ class Output:
         self.verbose = verbose
         self.show_secrets = show_secrets
         self.place = place
+        if stdout is None and isinstance(sys.stdout, TextIOWrapper):
+            # What the encoding lacks (half of a surrogate pair) is printed as JSON escapes it, and stops no command.
+            sys.stdout.reconfigure(errors="backslashreplace")
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self._result_printed = False
@@ -65,9 +69,10 @@ class Output:
 
     def result(self, model: T, render: Callable[[T], RenderableType]) -> None:
         """Print the result: as JSON, or as whatever Rich object `render` makes of it."""
+        document = json.dumps(self.encode(model), indent=2, ensure_ascii=False) if self.as_json else None
         self._result_printed = True
-        if self.as_json:
-            self.stdout.write(json.dumps(self.encode(model), indent=2, ensure_ascii=False) + "\n")
+        if document is not None:
+            self.stdout.write(document + "\n")
             self.stdout.flush()
             return
         rendered = render(model)
