@@ -182,7 +182,7 @@ CHIME_UNATTENDED_S: Final = 5 * 60
 """A meeting ends when it has had no attendee connected for this long (chime-meetings)."""
 
 CHIME_MEETING_S: Final = 24 * 60 * 60
-"""A meeting ends at this age, whoever is connected (chime-meetings)."""
+"""A meeting ends at this age, even with attendees connected (chime-meetings)."""
 
 MIN_CHIME_EXTERNAL_ID_CHARACTERS: Final = 2
 MAX_CHIME_EXTERNAL_ID_CHARACTERS: Final = 64

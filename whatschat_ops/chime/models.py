@@ -93,7 +93,7 @@ class Attendee:
 
 @dataclass(frozen=True, slots=True)
 class FailedAttendee:
-    """A user for whom no attendee was created, and why."""
+    """A user whose attendee was not created, and why."""
 
     external_user_id: str
     code: str
