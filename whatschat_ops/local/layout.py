@@ -1,15 +1,15 @@
-"""Where the embedded AWS keeps its things, and the environment that its process runs in.
+"""The files of the embedded AWS, and the environment of its process.
 
     <state directory>/local/
         service.json        the running process (pid, its creation time, port)
         service.lock        held while a process is started or stopped
-        service.log(.1)     what the process says
+        service.log(.1)     the log of the process
         port                the port found when 4566 was taken
         credentials.json    the access key of the IAM user `operator` (mode 0600)
         aws/                the state of every AWS service
         objects/            S3 objects
         chime.sqlite3       Chime SDK meetings
-        work/               unpacked functions and temporary files; emptied at every start
+        work/               unpacked functions and temporary files; cleared at every start
 
 Imports neither ministack nor uvicorn.
 """

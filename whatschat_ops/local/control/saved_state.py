@@ -10,7 +10,7 @@ from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.wire import Handler, Response, is_read_only
 
 # Services that create resources in other services, some of them long after the request.
-_MAKERS = frozenset(
+_CREATORS = frozenset(
     {"cloudformation", "cloudcontrol", "states", "tagging", "pipes", "events", "scheduler", "sns", "s3"}
 )
 
@@ -53,7 +53,7 @@ class SavedState:
             method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any
         ) -> Response:
             response = await handler(method, path, headers, body, query)
-            if service in _MAKERS:
+            if service in _CREATORS:
                 changed(self.services())
             elif not is_read_only(method, path, headers, body):
                 changed(self._keys(service))
