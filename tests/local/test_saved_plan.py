@@ -41,5 +41,5 @@ def test_changes_to_the_defaults_are_said_where_there_is_no_configuration_file(
     settings = tmp_path / "mine.yaml"
     settings.write_text("lambda: {memory_mb: 512}\n")
     assert run(own_aws, "--config", str(settings), "provision", "--yes").returncode == 0
-    assert "There is no configs/local.yaml in this directory" in run(own_aws, "plan").stderr
+    assert "configs/local.yaml is not in this directory" in run(own_aws, "plan").stderr
     assert "configs/local.yaml" not in run(own_aws, "--config", str(settings), "plan").stderr

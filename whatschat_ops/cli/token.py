@@ -135,7 +135,7 @@ def rotate(
         require_functions_that_know(stack)
     question = "Rotate the JWT secret?" if accepted_for else "Refuse all tokens that were signed until now?"
     if not run.confirm_for_users(lambda: question, yes=yes):
-        run.out.note("Nothing was done.")
+        run.out.note("Nothing was changed.")
         return
     with stack.locked():
         rotation = SecretRotation(run.settings, run.aws, Waiting(say=run.out.note))

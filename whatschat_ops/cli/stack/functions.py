@@ -8,21 +8,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
-from whatschat_ops.cli.stack.provision import show_and_apply
+from whatschat_ops.cli.stack.applying import show_and_apply
+from whatschat_ops.cli.stack.function_tables import (
+    render_functions,
+    render_invocation,
+    render_moved,
+    render_zips,
+)
 from whatschat_ops.errors import ExitCode, Hint, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.lambdas.functions import (
         DeployedFunction,
-        FunctionVersion,
-        InvocationResult,
-        WrittenZip,
     )
     from whatschat_ops.stack.lambdas.lifecycle import Move, Moved
     from whatschat_ops.stack.stack import Stack
@@ -48,7 +51,7 @@ def package(
     from whatschat_ops.stack.stack import function_packages
 
     written = write_zips(run.settings, function_packages(run.settings, run.out.note), output)
-    run.out.result(written, _render_zips)
+    run.out.result(written, render_zips)
 
 
 def deploy(
@@ -95,7 +98,7 @@ def deploy(
     deployed = list_functions(run.settings, run.aws, shorts)
     if started:
         _note_canaries(run, deployed)
-    run.out.result(deployed, _render_functions)
+    run.out.result(deployed, render_functions)
 
 
 def promote(run: Run, name: NameArgument = None, yes: YesOption = False) -> None:
@@ -148,7 +151,7 @@ def list_(run: Run) -> None:
     """
     from whatschat_ops.stack.lambdas.functions import list_functions
 
-    run.out.result(list_functions(run.settings, run.aws), _render_functions)
+    run.out.result(list_functions(run.settings, run.aws), render_functions)
 
 
 def invoke(
@@ -186,7 +189,7 @@ def invoke(
         return
     event = json.dumps(sample).encode() if payload is None else _read_payload(payload)
     result = invoke_function(run.settings, run.aws, name, event, tail=tail)
-    run.out.result(result, _render_invocation)
+    run.out.result(result, render_invocation)
     if result.function_error is not None:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -201,8 +204,8 @@ def _shorts(run: Run, name: str | None) -> list[str]:
 def _start_canaries(
     run: Run, stack: Stack, versions: Mapping[str, str], percent: int, *, asked: bool
 ) -> list[Moved]:
-    """Start them; ask first, unless the user has agreed to the deployment that they are a part of."""
-    stack.guard(run.command_path)  # the deployment's lock was given back with it
+    """Start the canaries; ask first, unless the user has confirmed the deployment already."""
+    stack.guard(run.command_path)  # applying the deployment released its lock
     lifecycle = run.lifecycle()
     moves = lifecycle.canaries(versions, percent)
     if not moves or not (asked or run.out.confirm(_question(moves), yes=False)):
@@ -213,15 +216,15 @@ def _start_canaries(
 
 def _show_and_move(run: Run, stack: Stack, moves: list[Move], *, yes: bool) -> None:
     if not run.out.confirm(_question(moves), yes=yes):
-        run.out.note("Nothing was done.")
+        run.out.note("Nothing was changed.")
         return
     with stack.locked():
         moved = run.lifecycle().make_moves(moves)
-    run.out.result(moved, _render_moved)
+    run.out.result(moved, render_moved)
 
 
 def _question(moves: list[Move]) -> str:
-    return f"{_render_moved([move.result for move in moves])}\nDo this?"
+    return f"{render_moved([move.result for move in moves])}\nApply this?"
 
 
 def _note_canaries(run: Run, functions: list[DeployedFunction]) -> None:
@@ -242,69 +245,3 @@ def _read_payload(payload: str) -> bytes:
         return Path(payload[1:]).read_bytes()
     except OSError as error:
         raise UsageError(f"The payload cannot be read: {error}.") from error
-
-
-def _render_zips(written: list[WrittenZip]) -> Any:
-    from rich.table import Table
-
-    table = Table(
-        "Function", "File", "Size", "Unzipped", "SHA-256", box=None, header_style="bold", pad_edge=False
-    )
-    for item in written:
-        table.add_row(
-            item.function,
-            str(item.path),
-            f"{item.size_bytes:,} B",
-            f"{item.unzipped_size_bytes:,} B",
-            item.code_sha256,
-        )
-    return table
-
-
-def _render_moved(moved: list[Moved]) -> str:
-    return "\n".join(f"{one.function}: {one.alias}: {one.old} -> {one.new} ({one.action})" for one in moved)
-
-
-def _render_functions(functions: list[DeployedFunction]) -> Any:
-    from rich.table import Table
-
-    headings = ("Function", "Version", "Gets", "Code SHA-256", "Size", "Age", "Runtime", "Memory")
-    table = Table(*headings, box=None, header_style="bold", pad_edge=False)
-    for function in functions:
-        if not function.versions:
-            table.add_row(function.function, "none published")
-        names = [function.function, *([""] * len(function.versions))]
-        for name, version in zip(names, function.versions, strict=False):
-            table.add_row(
-                name,
-                version.version,
-                ", ".join(f"{alias} {weight:.0%}" for alias, weight in version.weights.items()),
-                version.code_sha256[:16],
-                f"{version.code_size_bytes:,} B",
-                _age(version),
-                version.runtime,
-                f"{version.memory_mb} MB",
-            )
-    return table
-
-
-def _age(version: FunctionVersion) -> str:
-    from datetime import UTC, datetime
-
-    seconds = max(0, int((datetime.now(UTC) - version.last_modified).total_seconds()))
-    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length_s:
-            return f"{seconds // length_s} {unit}"
-    return f"{seconds} s"
-
-
-def _render_invocation(result: InvocationResult) -> Any:
-    from rich.text import Text
-
-    text = Text()
-    if result.function_error is not None:
-        text.append(f"{result.function} failed ({result.function_error}):\n", "red")
-    text.append(json.dumps(result.payload, indent=2, ensure_ascii=False))
-    if result.log_tail is not None:
-        text.append(f"\n\n{result.log_tail.rstrip()}", "dim")
-    return text

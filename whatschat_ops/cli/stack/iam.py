@@ -152,7 +152,7 @@ def _change(run: Run, verb: str, component: Component, principal: Principal, *, 
     preposition = "to" if verb == "attach" else "from"
     question = f"{verb.capitalize()} the {component.value} policy {preposition} the {principal.type} {principal.name}?"
     if not run.out.confirm(question, yes=yes):
-        run.out.note("Nothing was done.")
+        run.out.note("Nothing was changed.")
         return
     policy = f"{run.names.stack}-{component.value}"
     with lock:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
-from whatschat_ops.cli.stack.provision import AdoptOption, DeleteDataOption, destroy_planned, show_and_apply
+from whatschat_ops.cli.stack.applying import AdoptOption, DeleteDataOption, destroy_planned, show_and_apply
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.status import TableDescription

@@ -95,7 +95,7 @@ def delete(run: Run, connection_id: ConnectionArgument, yes: YesOption = False) 
     Example: whatschat-ops ws connections delete L0SM9cOFvHcCIhw= --yes
     """
     if not run.out.confirm(f"Close the connection {connection_id}?", yes=yes):
-        run.out.note("Nothing was done.")
+        run.out.note("Nothing was changed.")
         return
     store = run.connections()
     had_row = store.get(connection_id) is not None

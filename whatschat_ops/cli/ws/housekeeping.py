@@ -66,7 +66,7 @@ def prune(
         f"Delete the dead rows of {run.names.connections_table}, as {run.endpoint().callback_url} knows them?"
     )
     if not run.confirm_for_users(lambda: question, yes=yes or dry_run):
-        run.out.note("Nothing was done.")
+        run.out.note("Nothing was changed.")
         return
     with ProgressLine(run.out).shown("Pruning") as line:
         report = pruning.prune(
@@ -125,7 +125,7 @@ def disconnect(
         run.out.result(planned, _render_disconnected)
         return
     if planned is not None and not run.out.confirm(_question(run, planned, everybody), yes=yes):
-        run.out.note("Nothing was done.")
+        run.out.note("Nothing was changed.")
         return
     report = _disconnect(run, store, sockets, users)
     run.out.result(report, _render_disconnected)

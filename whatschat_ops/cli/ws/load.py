@@ -145,7 +145,7 @@ def load(
     planning.check(plan, open_files=most_open_files())
     _check_file(html)
     if not _agreed(run, plan, yes):
-        run.out.note("Nothing was done.")
+        run.out.note("Nothing was sent.")
         return
     report = _run(run, plan, token_via)
     _show(run, report, html)
