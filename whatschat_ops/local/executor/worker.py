@@ -113,12 +113,10 @@ class Worker:
         """Fail an invocation with the reason why this worker never became ready."""
         if self._init_error is None:
             raise RuntimeError("the worker did start")
-        duration_ms = self._init_failed_after_ms
-        tail = self._log.refused(invocation.request_id, self._init_error_type, duration_ms)
-        payload = self._init_error(invocation.request_id)
-        invocation.finish(
-            InvocationResult(payload, "Unhandled", invocation.request_id, duration_ms, None, tail)
-        )
+        request_id, duration_ms = invocation.request_id, self._init_failed_after_ms
+        tail = self._log.refused(request_id, self._init_error_type, duration_ms)
+        payload = self._init_error(request_id)
+        invocation.finish(InvocationResult(payload, "Unhandled", request_id, duration_ms, None, tail))
 
     def stop(self) -> None:
         """Stop the process."""
@@ -284,20 +282,17 @@ class Worker:
         failure: InvocationFailure | None = None,
         timeout_s: float | None = None,
     ) -> None:
-        duration_ms = self._elapsed_ms()
+        request_id, duration_ms = invocation.request_id, self._elapsed_ms()
         self._invocation = None
         self._deadline = None
         init_duration_ms, self._init_duration_ms = self._init_duration_ms, None
         tail = self._log.ended(
-            invocation.request_id,
+            request_id,
             duration_ms=duration_ms,
             max_memory_used_mb=0 if self._process is None else self._process.max_memory_used_mb(),
             init_duration_ms=init_duration_ms,
             failure=failure,
             timeout_s=timeout_s,
         )
-        invocation.finish(
-            InvocationResult(
-                payload, function_error, invocation.request_id, duration_ms, init_duration_ms, tail
-            )
-        )
+        result = InvocationResult(payload, function_error, request_id, duration_ms, init_duration_ms, tail)
+        invocation.finish(result)
