@@ -321,12 +321,14 @@ def goals_text(found: Table, million: Figures | None, first_s: float) -> str:
     if mine.tls:
         rate = usual(mine.tls).rate_per_s
         goals.append(("at least 10,000 messages/s over TLS on one core", rate, "{:,.0f}/s", rate >= 10_000))
+    goals.append(
+        ("the first post within 0.5 s of the start of the process", first_s, "{:.2f} s", first_s <= 0.5)
+    )
     if million:
         peak = million.peak_mb
         goals.append((f"at most 200 MB at {million.posts:,} connections", peak, "{:.0f} MB", peak <= 200))
     lines = ["| goal | found | |", "|---|---|---|"]
     lines += [f"| {goal} | {form.format(value)} | {'reached' if reached else '**not reached**'} |" for goal, value, form, reached in goals]  # fmt: skip
-    lines.append(f"| time from the start of the process to the first post | {first_s:.2f} s | |")
     if million:
         lines += [
             "",
@@ -354,7 +356,8 @@ def main() -> None:
             taking_part = clients(setting, python, options.rows, options.seconds)
             found = measure_all(setting, taking_part, options.rounds)
             million = ours(setting, server.url, None, options.memory) if options.memory else None
-            first_s = first_post_s(setting, options.memory or options.rows)
+            rows = options.memory or options.rows
+            first_s = statistics.median(first_post_s(setting, rows) for _ in range(max(3, options.rounds)))
     header = (
         f"Server: {server.name}. {'One core for the client, one for the server' if client_pin else 'Cores not assigned'}; "
         f"peers posted for {options.seconds:g} s, ours sent to "

@@ -12,7 +12,8 @@ LARGEST_BATCH: Final = 256
 SMALLEST_BATCH: Final = 8
 BATCH_S: Final = 0.1
 """A batch is what is sent in this time: what was pulled counts as begun, so no more than needed is pulled."""
-ASK_AGAIN_S: Final = 0.02
+ASK_AGAIN_S: Final = 0.005
+"""Half of it, on average, is lost before the first post."""
 MOST_WAITING: Final = 8_192
 """So many wait for another attempt at most: before more are begun, some have to end."""
 
