@@ -60,9 +60,9 @@ def a_run(directory: Path, run_id: str = "20261123-101502-7f3a", *, finished: bo
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--resume", "latest", "Hello"], "does not go with a message"),
-        (["--resume", "latest", "--exclude-user", "a"], "does not go with --exclude-user"),
-        (["--resume", "latest", "--dry-run"], "does not go with --dry-run"),
+        (["--resume", "latest", "Hello"], "cannot be combined with a message"),
+        (["--resume", "latest", "--exclude-user", "a"], "cannot be combined with --exclude-user"),
+        (["--resume", "latest", "--dry-run"], "cannot be combined with --dry-run"),
         (["--resume", "latest"], "no broadcast of the environment"),
         (["{}", "--retry-failed"], "needs --resume"),
         (["-", "--users-file", "-"], "standard input"),
@@ -135,7 +135,7 @@ def test_rows_that_were_not_deleted_are_shown_with_the_reason(
 
 
 @pytest.mark.parametrize(
-    ("engine", "words"), [("local", "1 of 4 connections are still"), ("distributed", "in AWS goes on")]
+    ("engine", "words"), [("local", "1 of 4 connections are left"), ("distributed", "continues in AWS")]
 )
 def test_an_interruption_says_what_is_left(directory: Path, engine: str, words: str) -> None:
     summary = read_run(directory, a_run(directory, finished=False)).summary

@@ -159,8 +159,8 @@ def test_what_is_not_a_message_goes_to_stderr() -> None:
         "Connected.",
         "Warning: Not sent. Too big.",
         "Disconnected: 1001 (going away).",
-        "Connecting again in 0.5 s (attempt 1).",
-        "Connecting again in 1.0 s (attempt 2). Nothing listens.",
+        "Reconnecting in 0.5 s (attempt 1).",
+        "Reconnecting in 1.0 s (attempt 2). Nothing listens.",
         "Reconnected before the two-hour limit.",
     ]
 

@@ -109,7 +109,7 @@ def run_of(settings: Settings, aws: Any) -> Run:
 
 @pytest.mark.parametrize(
     "command",
-    [lambda run: prune(run, probe=True, yes=True), lambda run: disconnect(run, everybody=True, yes=True)],
+    [lambda run: prune(run, probe=True, yes=True), lambda run: disconnect(run, all_users=True, yes=True)],
 )
 def test_no_row_is_deleted_because_of_an_endpoint_that_may_be_another_api(
     command: Callable[[Any], None],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,21 +79,16 @@ def broadcast(
     from whatschat_ops.broadcast.order import Draft, prepared
 
     tolerance, send_rate = Tolerance.parse(tolerate_failures), SendRate(rate, concurrency)
-    named = {"--user": user, "--users-file": users_file, "--connection": connection, "--sample": sample}
     if resume is not None:
-        new = {"a message": message, "--file": file, "--type": kind, "--exclude-user": exclude_user, **named}
-        _refuse([name for name, value in (new | {"--dry-run": dry_run}).items() if value], "--resume")
+        message_options = {"a message": message, "--file": file, "--type": kind, "--dry-run": dry_run}
+        users = {"--user": user, "--users-file": users_file, "--exclude-user": exclude_user}
+        _require_none(message_options | users | {"--connection": connection, "--sample": sample})
         _resume(run, resume, send_rate, tolerance, retry_failed=retry_failed)
         return
     if retry_failed:
         raise UsageError("--retry-failed needs --resume.", hint=Hint(("ws", "broadcasts", "list")))
-    if message == "-" and users_file == Path("-"):
-        raise UsageError(
-            "The message and the users cannot both come from standard input.", hint="Use --file."
-        )
-    given = read_message(message, file, Hint(("ws", "broadcast", "--type", "notice", "Hello")))
     draft = Draft(
-        given=given,
+        given=_message(message, file, users_file),
         kind=kind,
         text=text,
         with_id=not no_id,
@@ -113,6 +109,23 @@ def broadcast(
             _work_on(run, work, work.begin(order, policy, engine=engine), policy, tolerance)
 
 
+def _require_none(options: Mapping[str, object]) -> None:
+    """Of the options that describe a new broadcast. Raises UsageError."""
+    if given := [name for name, value in options.items() if value]:
+        raise UsageError(
+            f"--resume continues a broadcast as it was started: it cannot be combined with {given[0]}.",
+            hint=resume_hint("latest"),
+        )
+
+
+def _message(message: str | None, file: Path | None, users_file: Path | None) -> str:
+    if message == "-" and users_file == Path("-"):
+        raise UsageError(
+            "The message and the users cannot both come from standard input.", hint="Use --file."
+        )
+    return read_message(message, file, Hint(("ws", "broadcast", "--type", "notice", "Hello")))
+
+
 def _estimate(run: Run, order: Order, policy: SendPolicy, engine: EngineName) -> None:
     from whatschat_ops.cli.ws.broadcast_tables import render_estimate
 
@@ -123,7 +136,7 @@ def _estimate(run: Run, order: Order, policy: SendPolicy, engine: EngineName) ->
 
 
 def _confirmed(run: Run, order: Order, *, yes: bool) -> bool:
-    """Ask before all users in an account get something."""
+    """Ask before a message goes to all users of an account."""
 
     def question() -> str:
         return (
@@ -187,17 +200,9 @@ def _work_on(
 
 
 def _collect_rarely() -> None:
-    """Rows and results are many and hold no cycles: at the usual threshold a third of the time of reading them would go
-    into looking for some."""
+    """Rows and results are many and hold no cycles: with Python's own thresholds a third of the time of reading them
+    would be garbage collection."""
     import gc
 
     gc.freeze()
     gc.set_threshold(1_000_000, 20, 50)
-
-
-def _refuse(given: list[str], beside: str) -> None:
-    if given:
-        raise UsageError(
-            f"{beside} goes on with a run as it was begun: it does not go with {given[0]}.",
-            hint=resume_hint("latest"),
-        )

@@ -1,4 +1,4 @@
-"""What is said at the end of a broadcast beside its table, and the exit code. Decides nothing about the run itself."""
+"""The notes, the error and the exit code at the end of a broadcast. Decides nothing about the run itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def resume_hint(run_id: str, text: str = "") -> Hint:
 
 
 def conclude(run: Run, summary: RunSummary, tolerance: Tolerance, *, interrupted: bool) -> None:
-    """The rest of what is to say, and the exit code. Raises unless all is well."""
+    """Print the notes about a run that has ended. Raises the error that its state stands for, if any."""
     from whatschat_ops.broadcast.journal.summary import RunState, exit_code
 
     again = resume_hint(summary.run_id)
@@ -30,14 +30,14 @@ def conclude(run: Run, summary: RunSummary, tolerance: Tolerance, *, interrupted
         raise PartlyDone(left, hint=again) if summary.delivered else OpsError(left, hint=again)
     if summary.in_doubt:
         run.out.note(
-            f"Up to {summary.in_doubt:,} second copies may have arrived: after an interruption, or an attempt without an answer."
+            f"Up to {summary.in_doubt:,} second copies may have arrived: after an interruption, or an attempt without a response."
         )
     if summary.not_pruned_because and summary.not_pruned:
         why = summary.not_pruned_because.rstrip(".")
         left = f"{summary.not_pruned:,} rows of gone connections were not deleted: {why}. To retry"
         run.out.warn(resume_hint(summary.run_id, left))
     if not summary.connections:
-        run.out.warn("Nobody is connected.")
+        run.out.warn("No connections.")
     code = exit_code(summary, tolerance)
     if code is not ExitCode.DONE:
         raise _failure(summary, code, _next_step(summary))
@@ -46,28 +46,28 @@ def conclude(run: Run, summary: RunSummary, tolerance: Tolerance, *, interrupted
 def _left_words(summary: RunSummary) -> str:
     some = f"{summary.pending:,} of {summary.connections:,} connections"
     if summary.engine == EngineName.DISTRIBUTED and summary.list_complete:
-        return f"Interrupted: the outcome of {some} is not known yet; an execution that runs in AWS goes on."
+        return f"Interrupted: the outcome of {some} is not known yet; the execution continues in AWS."
     found = "" if summary.list_complete else " that were found so far"
-    return f"Interrupted: {some}{found} are still to be sent to."
+    return f"Interrupted: {some}{found} are left."
 
 
 def _next_step(summary: RunSummary) -> Hint:
-    """Another attempt, if one may end otherwise; else the list of those that failed."""
-    if any(may_end_otherwise(failure.reason) for failure in summary.failures):
+    """Retry the failed ones, if that can help; else list them."""
+    if any(can_retry_help(failure.reason) for failure in summary.failures):
         return Hint((*resume_hint(summary.run_id).argv, "--retry-failed"))
     return Hint(("ws", "broadcasts", "show", summary.run_id, "--failures"))
 
 
-def may_end_otherwise(reason: str) -> bool:
-    """Whether another attempt can help against this reason of a failure: not when AWS refuses the request as it is.
+def can_retry_help(reason: str) -> bool:
+    """Whether a retry can help against this reason of a failure: not if AWS rejects the request itself.
 
-    >>> may_end_otherwise("HTTP 400 BadRequestException: Invalid connectionId"), may_end_otherwise("HTTP 429")
+    >>> can_retry_help("HTTP 400 BadRequestException: Invalid connectionId"), can_retry_help("HTTP 429")
     (False, True)
     """
     from whatschat_ops.sender.verdict import is_temporary
 
     status = re.match(r"HTTP (\d{3})\b", reason)
-    return status is None or is_temporary(int(status[1])) or status[1] == "403"  # rights can be given
+    return status is None or is_temporary(int(status[1])) or status[1] == "403"  # a policy can be added
 
 
 def _failure(summary: RunSummary, code: ExitCode, hint: Hint) -> OpsError:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 REASONS = 10
-"""So many are shown of the reasons why connections failed."""
+"""The most reasons of failures that are shown."""
 
 
 def render_summary(summary: RunSummary) -> Any:
@@ -158,7 +158,7 @@ def _facts(details: RunDetails) -> Iterator[tuple[str, str]]:
     if run.resumes:
         yield "Resumed", plural(run.resumes, "time")
     if run.in_doubt:
-        yield "In doubt", f"{run.in_doubt:,}: at most so many second copies arrived"
+        yield "In doubt", f"{run.in_doubt:,}: the most second copies that may have arrived"
     if run.not_pruned and run.not_pruned_because:
         yield "Not deleted", f"{plural(run.not_pruned, 'row')} of gone connections: {run.not_pruned_because}"
 

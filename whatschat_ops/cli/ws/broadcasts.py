@@ -17,7 +17,7 @@ RunArgument = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class DeletedRuns:
-    """Runs whose journals are gone."""
+    """Runs whose journals were deleted."""
 
     deleted: tuple[str, ...]
 
@@ -87,7 +87,7 @@ def delete(
 
 
 def named_run(run: Run, name: str) -> str:
-    """The run that is meant. Raises UsageError for `latest` when there is none."""
+    """The id of a run that is given by id or as `latest`. Raises UsageError for `latest` when there is none."""
     from whatschat_ops.broadcast.journal.past_runs import list_runs as read
     from whatschat_ops.errors import Hint, UsageError
 
@@ -96,7 +96,7 @@ def named_run(run: Run, name: str) -> str:
     found = read(run.broadcasts_directory)[0]
     if not found:
         raise UsageError(
-            "There has been no broadcast yet.", hint=Hint(("ws", "broadcast", "--type", "notice", "Hello"))
+            "There are no broadcasts yet.", hint=Hint(("ws", "broadcast", "--type", "notice", "Hello"))
         )
     return found[0].run_id
 

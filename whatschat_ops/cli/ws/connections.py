@@ -34,7 +34,7 @@ class ConnectionRow:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionDetails:
-    """A connection as the table and as API Gateway know it; each may know nothing of it."""
+    """A connection in the table and in API Gateway; None where it does not exist."""
 
     row: ConnectionRow | None
     live: ConnectionInfo | None
@@ -157,6 +157,6 @@ def _render_details(details: ConnectionDetails) -> Any:
 
 
 def _render_deleted(result: DeletedConnection) -> str:
-    socket = "The socket is closed" if result.socket_closed else "The socket was gone already"
+    socket = "The socket is closed" if result.socket_closed else "The socket was closed already"
     row = "its row is deleted" if result.row_deleted else "it had no row"
     return f"{socket}; {row}."

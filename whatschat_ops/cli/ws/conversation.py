@@ -28,11 +28,11 @@ from whatschat_ops.sockets.session import Session, SessionPolicy, SessionReport
 _HELP = """\
 Every line is sent as it is; the functions read JSON (docs/protocol.md), for example:
   {"type": "message:send", "recipients": ["bob"], "content": "Hello"}
-/ping sends a ping, /quit or Ctrl-D leaves."""
+/ping sends a ping, /quit or Ctrl-D ends the session."""
 _LINES_AHEAD = 100
 _LEFT_AS_THEY_ARE = frozenset("\n\t")
 _BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""They turn the direction of what follows, and can make it read as something else."""
+"""They change the direction of the text after them, which can make it read as something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class MessageLine:
 
 
 async def converse(out: Output, make_socket: Opener, *, wait_s: float, reconnect: bool) -> SessionReport:
-    """Talk until the input ends. Raises what the session raises."""
+    """Send and show messages until the input ends. Raises what the session raises."""
     typed = sys.stdin.isatty()
     lines = TerminalLines(editing=typed and out.stdout.isatty() and not out.as_json)
     screen = Screen(out, lines)
@@ -88,11 +88,11 @@ class Screen:
 
 
 def printable(text: str) -> str:
-    """`text` without control characters: a message must not be able to steer the terminal it is shown on."""
-    return "".join(_escaped(character) if _steers(character) else character for character in text)
+    """`text` without control characters: a message must not control the terminal that shows it."""
+    return "".join(_escaped(character) if _controls_terminal(character) else character for character in text)
 
 
-def _steers(character: str) -> bool:
+def _controls_terminal(character: str) -> bool:
     if character in _LEFT_AS_THEY_ARE:
         return False
     return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _BIDIRECTIONAL
@@ -111,7 +111,7 @@ def _words(event: Opened | Closed | Reconnecting | HelpRequested) -> str:
         case Closed(meaning=meaning):
             return f"Disconnected: {meaning}."
         case Reconnecting(attempt=attempt, delay_s=delay_s, why=why):
-            return f"Connecting again in {delay_s:.1f} s (attempt {attempt}). {why}".rstrip()
+            return f"Reconnecting in {delay_s:.1f} s (attempt {attempt}). {why}".rstrip()
         case HelpRequested():
             return _HELP
 

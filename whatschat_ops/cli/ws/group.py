@@ -132,11 +132,13 @@ def send(
     text = read_message(message, file, _SEND_EXAMPLE)
     if connection is not None:
         if to or user or token:
-            raise UsageError("--connection posts as the backend: it goes without --user, --token and --to.")
+            raise UsageError(
+                "--connection posts as the backend: it cannot be combined with --user, --token or --to."
+            )
         _post(run, connection, text, url)
         return
     if not to:
-        raise UsageError("There is no recipient to send to.", hint=_SEND_EXAMPLE)
+        raise UsageError("Give a recipient with --to.", hint=_SEND_EXAMPLE)
     receipt = _send_as_user(opener(run, user, token, token_via, url, _SEND_EXAMPLE), to, text, timeout_s)
     run.out.result(receipt, _render_receipt)
     if receipt.failed:

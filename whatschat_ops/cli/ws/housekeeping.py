@@ -1,4 +1,4 @@
-"""`ws prune` and `ws disconnect`: rows without a socket, and sockets that should not be there."""
+"""`ws prune` and `ws disconnect`: housekeeping of the table and of connections."""
 
 from __future__ import annotations
 
@@ -58,36 +58,23 @@ def prune(
 
     Example: whatschat-ops ws prune --probe --dry-run
     """
-    from whatschat_ops.connections import pruning
-
     require_own_endpoint(run, trusted=trust_endpoint or dry_run)
-    store, sockets = run.connections(), run.sockets(rate)
+    callback_url = run.endpoint().callback_url
     question = (
-        f"Delete the dead rows of {run.names.connections_table}, as {run.endpoint().callback_url} knows them?"
+        f"Delete the rows of {run.names.connections_table} whose connections {callback_url} no longer knows?"
     )
     if not run.confirm_for_users(lambda: question, yes=yes or dry_run):
         run.out.note("Nothing was changed.")
         return
-    with ProgressLine(run.out).shown("Pruning") as line:
-        report = pruning.prune(
-            store,
-            sockets,
-            probe=probe,
-            dry_run=dry_run,
-            progress=lambda it: line.update(
-                lambda: (
-                    f"{it.scanned:,} rows read, {it.probed:,} probed, {it.gone:,} gone, {it.pruned:,} deleted"
-                )
-            ),
-        )
+    report = _prune(run, rate, probe=probe, dry_run=dry_run)
     run.out.result(report, _render_pruned)
     if report.young:
         run.out.note(
-            f"{report.young:,} rows without a connection are less than a minute old, as those of connections that are "
-            "just being opened are: they were left. Run it again in a minute."
+            f"{report.young:,} rows without a connection are less than a minute old: their connections may be opening "
+            "just now, so the rows were kept. Run the command again in a minute."
         )
     done = report.scanned - report.failed
-    fail_if_any(report.failed, report.scanned, report.failures, "rows could not be looked after", done)
+    fail_if_any(report.failed, report.scanned, report.failures, "rows could not be checked or deleted", done)
 
 
 def disconnect(
@@ -95,7 +82,7 @@ def disconnect(
     user: Annotated[
         list[str] | None, typer.Option("--user", "-u", metavar="USER", help="Close this user's connections")
     ] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Close every connection")] = False,
+    all_users: Annotated[bool, typer.Option("--all", help="Close every connection")] = False,
     rate: RateOption = 1_000,
     dry_run: DryRunOption = False,
     trust_endpoint: TrustEndpointOption = False,
@@ -110,9 +97,9 @@ def disconnect(
     """
     from whatschat_ops.connections import disconnecting
 
-    if bool(user) == everybody:
+    if bool(user) == all_users:
         raise UsageError(
-            "Say whose connections to close: either --user or --all.",
+            "Give either --user or --all.",
             hint=Hint(("ws", "disconnect", "--user", "alice")),
         )
     require_own_endpoint(run, trusted=trust_endpoint or dry_run)
@@ -124,7 +111,7 @@ def disconnect(
     if planned is not None and (dry_run or not planned.connections):
         run.out.result(planned, _render_disconnected)
         return
-    if planned is not None and not run.out.confirm(_question(run, planned, everybody), yes=yes):
+    if planned is not None and not run.out.confirm(_question(run, planned, all_users), yes=yes):
         run.out.note("Nothing was changed.")
         return
     report = _disconnect(run, store, sockets, users)
@@ -134,15 +121,15 @@ def disconnect(
 
 
 def require_own_endpoint(run: Run, *, trusted: bool) -> None:
-    """Before rows are deleted because an endpoint does not know their connections: raise UsageError when it may be another API's."""
+    """Raise UsageError if the endpoint may belong to another API: it would not know our connections, and their rows would be deleted."""
     from whatschat_ops.stack.outputs import endpoint_is_own
 
     if trusted or endpoint_is_own(run.settings, run.aws):
         return
     raise UsageError(
-        f"websocket.endpoint is {run.settings.websocket.endpoint}, which is not known to be the API of "
-        f"{run.names.stack}. To another API all our connections are gone, and the rows of live ones would be deleted.",
-        hint="Leave it out (also AWS_API_GATEWAY_WEBSOCKET_ENDPOINT), or if it is right add --trust-endpoint.",
+        f"websocket.endpoint is {run.settings.websocket.endpoint}, which may not be the API of "
+        f"{run.names.stack}. For another API all connections of this stack are gone, and the rows of live ones would be deleted.",
+        hint="Unset it (and AWS_API_GATEWAY_WEBSOCKET_ENDPOINT), or if it is correct add --trust-endpoint.",
     )
 
 
@@ -155,10 +142,23 @@ def fail_if_any(failed: int, total: int, failures: Sequence[RowFailure], what: s
     raise PartlyDone(why, hint=hint) if done else OpsError(why, hint=hint)
 
 
-def _question(run: Run, planned: DisconnectReport, everybody: bool) -> str:
+def _question(run: Run, planned: DisconnectReport, all_users: bool) -> str:
     count = f"{planned.connections:,} connection{'' if planned.connections == 1 else 's'}"
     where = f"{run.settings.stack} in the environment {run.settings.environment}"
-    return f"Close all {count} of {where}?" if everybody else f"Close {count} of {where}?"
+    return f"Close all {count} of {where}?" if all_users else f"Close {count} of {where}?"
+
+
+def _prune(run: Run, rate_per_s: float, *, probe: bool, dry_run: bool) -> PruneReport:
+    from whatschat_ops.connections.pruning import prune as feature
+
+    def words(it: PruneReport) -> str:
+        return f"{it.scanned:,} rows read, {it.probed:,} probed, {it.gone:,} gone, {it.pruned:,} deleted"
+
+    store, sockets = run.connections(), run.sockets(rate_per_s)
+    with ProgressLine(run.out).shown("Pruning") as line:
+        return feature(
+            store, sockets, probe=probe, dry_run=dry_run, progress=lambda it: line.update(lambda: words(it))
+        )
 
 
 def _disconnect(
@@ -166,17 +166,12 @@ def _disconnect(
 ) -> DisconnectReport:
     from whatschat_ops.connections.disconnecting import disconnect as feature
 
+    def words(it: DisconnectReport) -> str:
+        return f"{it.connections:,} checked, {it.closed:,} closed, {it.gone:,} gone, {it.failed:,} failed"
+
+    rows = store.of_users(users, include_expired=True)
     with ProgressLine(run.out).shown("Closing") as line:
-        return feature(
-            store.of_users(users, include_expired=True),
-            sockets,
-            store.prune,
-            progress=lambda it: line.update(
-                lambda: (
-                    f"{it.connections:,} looked at, {it.closed:,} closed, {it.gone:,} gone, {it.failed:,} failed"
-                )
-            ),
-        )
+        return feature(rows, sockets, store.prune, progress=lambda it: line.update(lambda: words(it)))
 
 
 def _render_pruned(report: PruneReport) -> Any:
@@ -187,8 +182,8 @@ def _render_pruned(report: PruneReport) -> Any:
         "Live": report.live,
         "Gone": report.gone,
         "Would delete" if report.dry_run else "Deleted": report.prunable if report.dry_run else report.pruned,
-        "Changed meanwhile": report.kept,
-        "Just opening": report.young,
+        "Changed": report.kept,
+        "Too new": report.young,
         "Failed": report.failed,
     }
     return _counts(columns)
@@ -196,7 +191,7 @@ def _render_pruned(report: PruneReport) -> Any:
 
 def _render_disconnected(report: DisconnectReport) -> Any:
     if report.dry_run and not report.connections:
-        return "Nobody of them is connected: there is nothing to close."
+        return "These users have no connections."
     if report.dry_run:
         return f"Would close {report.connections:,} connection{'' if report.connections == 1 else 's'}."
     return _counts(

@@ -173,7 +173,7 @@ def _check_file(html: Path | None) -> None:
     place = html if html.exists() else html.absolute().parent
     if html.is_dir() or not place.exists() or not os.access(place, os.W_OK):
         raise UsageError(
-            f"{html} cannot be written: it is a folder, or its folder does not exist or is not yours."
+            f"{html} cannot be written: it is a directory, or its directory does not exist or is not writable."
         )
 
 
@@ -260,7 +260,7 @@ def _judge(report: LoadReport, limits: Limits) -> None:
 
     sockets = report.sockets
     if report.interrupted:
-        raise Interrupted("Interrupted: the report is of what was done until then.")
+        raise Interrupted("Interrupted: the report covers the time until then.")
     if not sockets.opened:
         raise OpsError(
             f"None of {sockets.attempted:,} sockets could be opened: {sockets.first_refusal}",

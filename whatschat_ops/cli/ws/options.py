@@ -1,4 +1,4 @@
-"""What the commands of `ws` share: their options, the message, the endpoint and the way to a socket."""
+"""What the commands of `ws` share: their options, the message, and how to open a connection."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="Read the 
 def opener(
     run: Run, user: str | None, token: str | None, via: TokenVia, url: str | None, example: Hint
 ) -> Opener:
-    """What opens sockets as `user` (a fresh token for each) or with `token`.
+    """Opens connections as `user` (with a new token each) or with `token`.
 
-    Raises UsageError unless it is one of them; the hint is `example`.
+    Raises UsageError, with `example` as its hint, unless exactly one of them is given.
     """
     from whatschat_ops.sockets.client import Opener
 
     if (user is None) == (token is None):
         raise UsageError(
-            "Say as whom to connect: either --user or --token (or WHATSCHAT_TOKEN).",
+            "Give either --user or --token (or WHATSCHAT_TOKEN).",
             hint=example,
         )
     make_token = _given_token(token) if token is not None else partial(run.tokens(), str(user))
@@ -73,7 +73,7 @@ def read_message(message: str | None, file: Path | None, example: Hint) -> str:
     """The message of the command line, of a file or of standard input; one line end at its end is dropped.
 
     Raises UsageError, with `example` as its hint, when there is none, more than one, or one that is too big or not UTF-8
-    text. No more is read than API Gateway would carry.
+    text. No more is read than API Gateway accepts.
     """
     from whatschat_ops.message_size import TOO_LARGE_HINT
     from whatschat_ops.quotas import MAX_MESSAGE_BYTES
@@ -105,6 +105,6 @@ def read_message(message: str | None, file: Path | None, example: Hint) -> str:
 
 
 def _not_empty(text: str, example: Hint) -> str:
-    if not text:  # as a rule an unset shell variable
+    if not text:  # usually an unset shell variable
         raise UsageError("The message is empty.", hint=example)
     return text

@@ -75,11 +75,11 @@ def _totals(stats: ConnectionStats) -> Any:
         "Users",
         f"{stats.users:,} (connections each: {stats.per_user_mean:.1f} on average, {stats.per_user_max:,} at most)",
     )
-    table.add_row("Older than 2 h", f"{stats.certain_orphans:,} (their sockets are gone for certain)")
+    table.add_row("Older than 2 h", f"{stats.certain_orphans:,} (their connections are certainly closed)")
     if stats.probes is not None:
         table.add_row("Probed", _probed(stats.probes))
     if stats.orphan_share is not None:
-        table.add_row("Without a socket", _interval(stats.orphan_share))
+        table.add_row("Rows of closed connections", _interval(stats.orphan_share))
     table.add_row("Expired, not deleted yet", f"{stats.expired:,}")
     return table
 
