@@ -10,7 +10,6 @@ from typing import Any
 
 import typer
 
-from whatschat_ops.cli.advice import advise
 from whatschat_ops.cli.command import COMMON
 from whatschat_ops.cli.commands import COMMANDS
 from whatschat_ops.cli.program import build_program
@@ -106,6 +105,8 @@ def _as_bug(error: Exception) -> OpsError:
 def _fail(run: Run, error: OpsError) -> int:
     if run.options.debug:
         traceback.print_exc(file=run.out.stderr)
+    from whatschat_ops.cli.advice import advise
+
     error.hint = advise(error, run.command_path.partition(" ")[2])
     run.out.fail(error)
     return error.exit_code

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.lines import Lines, Styled, aligned
 from whatschat_ops.errors import UsageError
 
 
@@ -127,15 +128,7 @@ def _as_written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _render_settings(rows: list[SettingRow]) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("Setting", "Value", "From", box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(
-            row.key,
-            Text(_as_written(row.value)),
-            Text(row.origin, style="dim" if row.origin == "default" else ""),
-        )
-    return table
+def _render_settings(rows: list[SettingRow]) -> Lines:
+    cells = [("Setting", "Value", "From"), *((row.key, _as_written(row.value), row.origin) for row in rows)]
+    styles = ["bold", *("dim" if row.origin == "default" else "" for row in rows)]
+    return Lines([Styled(text, style) for text, style in zip(aligned(cells), styles, strict=True)])

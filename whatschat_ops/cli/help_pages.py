@@ -7,10 +7,8 @@ terminal (`render`). Docstrings are written in paragraphs; one that begins with 
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import shutil
-import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
@@ -104,11 +102,6 @@ def render(page: Page, width: int, *, styled: bool = False) -> str:
 def terminal_width() -> int:
     """Columns of the terminal, or of COLUMNS, within what is readable."""
     return max(MIN_WIDTH, min(MAX_WIDTH, shutil.get_terminal_size().columns))
-
-
-def is_styled() -> bool:
-    """Whether stdout shows bold text: a terminal, unless NO_COLOR is set (no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _panel(parameter: Any) -> str:

@@ -7,6 +7,7 @@ commands from the command table, and imports the module of a command only to run
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, cast
 
@@ -20,13 +21,13 @@ from whatschat_ops.cli.commands import Entry, Group
 from whatschat_ops.cli.help_pages import (
     Page,
     Section,
-    is_styled,
     parameter_sections,
     read_docstring,
     render,
     terminal_width,
     usage,
 )
+from whatschat_ops.cli.terminal.lines import is_styled
 from whatschat_ops.cli.values import read_plain_values
 from whatschat_ops.errors import PROGRAM
 
@@ -152,7 +153,7 @@ def _filled(app: typer.Typer, about: Page, entries: Mapping[str, Entry]) -> Prog
 
 
 def _laid_out(page: Page) -> str:
-    return render(page, terminal_width(), styled=is_styled()) + "\n"
+    return render(page, terminal_width(), styled=is_styled(sys.stdout)) + "\n"
 
 
 def _print_version(value: bool) -> None:

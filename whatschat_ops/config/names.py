@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -32,6 +31,8 @@ def _within(name: str, length: int) -> str:
     """`name`, or as much of it as fits with a digest of the whole."""
     if len(name) <= length:
         return name
+    import hashlib  # loads OpenSSL, which most names do without
+
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return f"{name[: length - 9].rstrip('-')}-{digest}"
 

@@ -7,9 +7,10 @@ from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from whatschat_ops.cli.terminal.lines import Lines, Styled, aligned
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
     from whatschat_ops.cost.result import Estimate, Line, Price, RateRow, Totals
     from whatschat_ops.pricing.rates import Tier
@@ -17,28 +18,34 @@ if TYPE_CHECKING:
 NOT_PRICED = "–"
 
 
-def render_estimate(estimate: Estimate) -> RenderableType:
+def render_estimate(estimate: Estimate) -> Lines:
     """The lines by service, the totals, how quantities were derived, and the notes."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("A month, in US dollars", no_wrap=True)
-    for heading in ("Quantity", estimate.guide_card.title, estimate.aws_card.title, "Difference"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for service, lines in groupby(estimate.lines, key=lambda line: line.service):
-        table.add_row(Text(service, style="bold"))
-        for line in lines:
-            table.add_row(*_cells(line))
-    _add_totals(table, estimate.totals)
     cards = (
         f"Prices: {estimate.guide_card.title} of {estimate.guide_card.as_of}; {estimate.aws_card.title} list, "
         f"{estimate.aws_card.region}, {estimate.aws_card.as_of}. Taxes not included."
     )
-    derived = [Text(text, style="dim") for text in _derivations(estimate.lines)]
-    notes = [Text(f"- {text}") for text in (*estimate.notes, cards)]
-    return Group(table, Text(""), *derived, *notes)
+    derived = [Styled(text, "dim", wrapped=True) for text in _derivations(estimate.lines)]
+    notes = [Styled(f"- {text}", wrapped=True) for text in (*estimate.notes, cards)]
+    return Lines([*_estimate_table(estimate), Styled(""), *derived, *notes])
+
+
+def _estimate_table(estimate: Estimate) -> list[Styled]:
+    headings = (
+        "A month, in US dollars",
+        "Quantity",
+        estimate.guide_card.title,
+        estimate.aws_card.title,
+        "Difference",
+    )
+    rows: list[Sequence[str]] = [headings]
+    bold = {0}
+    for service, lines in groupby(estimate.lines, key=lambda line: line.service):
+        bold.add(len(rows))
+        rows += [(service, "", "", "", ""), *(_cells(line) for line in lines)]
+    rows += _total_rows(estimate.totals)
+    bold.add(len(rows) - 1)
+    texts = aligned(rows, right=range(1, len(headings)), gap=1)
+    return [Styled(text, "bold" if number in bold else "") for number, text in enumerate(texts)]
 
 
 def render_rates(rows: Sequence[RateRow]) -> RenderableType:
@@ -83,18 +90,14 @@ def _label(line: Line) -> str:
     return f"  {line.item}" if plural == line.item.lower() else f"  {line.item}, {plural}"
 
 
-def _add_totals(table: Table, totals: Totals) -> None:
+def _total_rows(totals: Totals) -> list[Sequence[str]]:
     from whatschat_ops.pricing.amounts import show_money
 
-    table.add_section()
-    table.add_row(
-        "What the guide prices",
-        "",
-        show_money(totals.guide),
-        show_money(totals.aws_on_guide_lines),
-        _signed(totals.difference),
-    )
-    table.add_row("Total", "", "", show_money(totals.aws), "", style="bold")
+    guide, aws = show_money(totals.guide), show_money(totals.aws_on_guide_lines)
+    return [
+        ("What the guide prices", "", guide, aws, _signed(totals.difference)),
+        ("Total", "", "", show_money(totals.aws), ""),
+    ]
 
 
 def _derivations(lines: Iterable[Line]) -> list[str]:

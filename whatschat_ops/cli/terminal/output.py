@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
+from whatschat_ops.cli.terminal.lines import Lines, is_styled
 from whatschat_ops.cli.terminal.typed import typed
 from whatschat_ops.errors import ConfigError, Hint, OpsError, UsageError
 from whatschat_ops.redaction import Secret, redact
@@ -67,8 +69,8 @@ class Output:
         self._result_printed = False
         self._display: LiveDisplay | None = None
 
-    def result(self, model: T, render: Callable[[T], RenderableType]) -> None:
-        """Print the result: as JSON, or as whatever Rich object `render` makes of it."""
+    def result(self, model: T, render: Callable[[T], Lines | RenderableType]) -> None:
+        """Print the result: as JSON, or as whatever text, lines or Rich object `render` makes of it."""
         document = json.dumps(self.encode(model), indent=2, ensure_ascii=False) if self.as_json else None
         self._result_printed = True
         if document is not None:
@@ -77,8 +79,11 @@ class Output:
             return
         rendered = render(model)
         # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
-        if isinstance(rendered, str):  # plain: no need to import Rich
+        if isinstance(rendered, str):
             self.text(rendered.translate(_CONTROL_CODES))
+        elif isinstance(rendered, Lines):
+            width = self._width(self.stdout) or shutil.get_terminal_size().columns
+            self.text(rendered.text(width, styled=is_styled(self.stdout)).translate(_CONTROL_CODES))
         else:
             from rich.text import Text
 
@@ -229,13 +234,15 @@ class Output:
             self.stderr.write(f"{text.translate(_CONTROL_CODES)}\n")
             self.stderr.flush()
 
+    def _width(self, stream: TextIO) -> int | None:
+        """A pipe has no width; tables written there must not be cut at 80 columns."""
+        return None if stream.isatty() or "COLUMNS" in os.environ else 200
+
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console
 
-        # A pipe has no width; tables written there must not be cut at 80 columns.
-        width = None if stream.isatty() or "COLUMNS" in os.environ else 200
         # Texts come from elsewhere (AWS, users): square brackets in them are not markup.
-        return Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
+        return Console(file=stream, width=self._width(stream), highlight=False, emoji=False, markup=False)
 
 
 def _hint_words(hint: Hint, place: Sequence[str]) -> str:

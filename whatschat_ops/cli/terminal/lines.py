@@ -1,0 +1,53 @@
+"""A result as lines of text, for commands that should answer at once: importing Rich takes longer than what they do."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, NamedTuple, TextIO
+
+_STYLES: Final = {"": "", "bold": "\x1b[1m", "dim": "\x1b[2m"}
+_RESET: Final = "\x1b[0m"
+
+
+def is_styled(stream: TextIO) -> bool:
+    """Whether it shows bold and dim text: a terminal, unless NO_COLOR is set (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+class Styled(NamedTuple):
+    """A line of a table, which is never broken, or a paragraph, which is wrapped. `style`: "", "bold" or "dim"."""
+
+    text: str
+    style: str = ""
+    wrapped: bool = False
+
+
+class Lines(NamedTuple):
+    """What is shown, from top to bottom."""
+
+    lines: Sequence[Styled]
+
+    def text(self, width: int, *, styled: bool) -> str:
+        """As it is printed on `width` columns."""
+        return "\n".join(
+            f"{_STYLES[line.style]}{text}{_RESET}" if styled and line.style and text else text
+            for line in self.lines
+            for text in (textwrap.wrap(line.text, width) or [""] if line.wrapped else [line.text])
+        )
+
+
+def aligned(rows: Iterable[Sequence[str]], *, right: Collection[int] = (), gap: int = 2) -> list[str]:
+    """The rows of a table, each column as wide as its widest cell; those in `right` are aligned to the right."""
+    cells = list(rows)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        (" " * gap)
+        .join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        .rstrip()
+        for row in cells
+    ]
