@@ -13,9 +13,8 @@ from typing import Final
 from whatschat_ops.errors import NotFound, PermissionDenied
 from whatschat_ops.sender.adaptive_rate import AdaptiveRate, Throttle, throttle_of
 from whatschat_ops.sender.answers import Answer, error_code, error_message
-from whatschat_ops.sender.counts import Counts
 from whatschat_ops.sender.keys import Keys
-from whatschat_ops.sender.model import NO_ANSWER, SendPolicy
+from whatschat_ops.sender.model import NO_ANSWER, Counts, SendPolicy
 from whatschat_ops.sender.pool import explain
 from whatschat_ops.sender.verdict import (
     Done,

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from whatschat_ops.sender.adaptive_rate import AdaptiveRate
-from whatschat_ops.sender.counts import Counts
 from whatschat_ops.sender.failures import Failures
 from whatschat_ops.sender.keys import Keys
-from whatschat_ops.sender.model import OnInDoubt, OnResults, Result, SendPolicy
+from whatschat_ops.sender.model import Counts, OnInDoubt, OnResults, Result, SendPolicy
 from whatschat_ops.sender.pool import Pool
 from whatschat_ops.sender.signing import Signer
 from whatschat_ops.sender.work import Work

@@ -89,10 +89,11 @@ class SendPolicy:
     request_timeout_s: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Where a Sender is, for progress.
+@dataclass(slots=True)
+class Counts:
+    """The numbers of a Sender that only grow.
 
+    Only the sending thread writes. A reader in another thread sees each number whole, but not all of one moment.
     `in_doubt`: attempts without an answer whose targets are sent to again, here or after a stop: at most so many second
     copies.
     """
@@ -106,6 +107,12 @@ class Snapshot:
     server_errors: int = 0
     transport_errors: int = 0
     in_doubt: int = 0
+
+
+@dataclass(slots=True)
+class Snapshot(Counts):
+    """Where a Sender is, for progress."""
+
     in_flight: int = 0
     waiting_for_retry: int = 0
     rate_limit_per_s: float = 0.0

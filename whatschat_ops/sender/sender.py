@@ -24,12 +24,12 @@ from selectors import DefaultSelector
 from whatschat_ops.errors import UsageError
 from whatschat_ops.sender.adaptive_rate import AdaptiveRate
 from whatschat_ops.sender.connection import Tls
-from whatschat_ops.sender.counts import Counts
 from whatschat_ops.sender.failures import Failures
 from whatschat_ops.sender.keys import Keys
 from whatschat_ops.sender.loop import Loop
 from whatschat_ops.sender.loop_state import Clocks, Parts
 from whatschat_ops.sender.model import (
+    Counts,
     CredentialsSource,
     NextTargets,
     OnInDoubt,

@@ -5,32 +5,14 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.unit.broadcast.broadcast_fakes import new_journal
+from tests.unit.broadcast.broadcast_fakes import let_go, new_journal  # noqa: F401 - let_go is a fixture
 from whatschat_ops.broadcast.journal import file
-from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.lock import hold
-
-
-@pytest.fixture(autouse=True)
-def let_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close the files of all journals that a test leaves open."""
-    made: list[Journal] = []
-    begin = Journal.__init__
-
-    def remember(self: Journal, path: Path, *connections: sqlite3.Connection) -> None:
-        begin(self, path, *connections)
-        made.append(self)
-
-    monkeypatch.setattr(Journal, "__init__", remember)
-    yield
-    for journal in made:
-        journal.abandon()
 
 
 def test_another_process_is_kept_out_whoever_asked_before(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.journal.gone import GoneRow
@@ -15,6 +18,22 @@ from whatschat_ops.broadcast.journal.summary import Pruning
 from whatschat_ops.sender.model import Outcome, Result, Snapshot, Target
 
 MESSAGE = b'{"type":"notice","payload":"hello"}'
+
+
+@pytest.fixture(autouse=True)
+def let_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the files of all journals that a test leaves open."""
+    made: list[Journal] = []
+    begin = Journal.__init__
+
+    def remember(self: Journal, path: Path, *connections: sqlite3.Connection) -> None:
+        begin(self, path, *connections)
+        made.append(self)
+
+    monkeypatch.setattr(Journal, "__init__", remember)
+    yield
+    for journal in made:
+        journal.abandon()
 
 
 def record(run_id: str = "", *, message: bytes = MESSAGE) -> RunRecord:

@@ -9,7 +9,7 @@ import sqlite3
 import stat
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.unit.broadcast.broadcast_fakes import new_journal, record, result, row
+from tests.unit.broadcast.broadcast_fakes import (  # noqa: F401 - let_go is a fixture
+    let_go,
+    new_journal,
+    record,
+    result,
+    row,
+)
 from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.journal.claims import SMALLEST_BLOCK
 from whatschat_ops.broadcast.journal.file import transaction
@@ -29,22 +35,6 @@ from whatschat_ops.broadcast.journal.summary import Pruning, RunState
 from whatschat_ops.errors import OpsError, UsageError
 from whatschat_ops.measure.histogram import LARGEST_US, bucket_of
 from whatschat_ops.sender.model import NO_ANSWER, Outcome, Result, Target
-
-
-@pytest.fixture(autouse=True)
-def let_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close the files of all journals that a test leaves open."""
-    made: list[Journal] = []
-    begin = Journal.__init__
-
-    def remember(self: Journal, path: Path, *connections: sqlite3.Connection) -> None:
-        begin(self, path, *connections)
-        made.append(self)
-
-    monkeypatch.setattr(Journal, "__init__", remember)
-    yield
-    for journal in made:
-        journal.abandon()
 
 
 def claim_all(journal: Journal) -> list[Target]:

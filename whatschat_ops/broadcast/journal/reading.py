@@ -128,15 +128,13 @@ def summary_of(database: sqlite3.Connection, *, held: bool) -> RunSummary:
     """The run as it stands; `held` says whether a process works on it."""
     record, parts = record_of(database), parts_of(database)
     state, ended_at, closing = database.execute("SELECT state, ended_at, closing FROM state").fetchone()
-    if state == RunState.RUNNING and not held:
-        state = RunState.INTERRUPTED
     known = json.loads(closing or closing_of(database, standing_of(database)))
     counts = Counts(**known["counts"])
     size_bytes = len(record.message)
     duration_s = sum(part.active_s for part in parts)
     return RunSummary(
         run_id=record.run_id,
-        state=RunState(state),
+        state=RunState.INTERRUPTED if state == RunState.RUNNING and not held else RunState(state),
         environment=record.environment,
         stack=record.stack,
         table=record.table_name,
