@@ -68,7 +68,7 @@ class BroadcastScenario:
 
 
 class BroadcastOperatorScenario:
-    """Provision, broadcast, redrive, mend, update, adopt, turn off."""
+    """Provision, broadcast, redrive, fix tags, update, adopt, turn off."""
 
     def __init__(self, admin: Callable[[str], Any], administrator: Aws) -> None:
         self._admin = admin
@@ -81,7 +81,7 @@ class BroadcastOperatorScenario:
             ("provision", lambda: self._apply(aws, SETTINGS)),
             ("provision again", lambda: self._settle(aws, SETTINGS)),
             ("broadcast", lambda: broadcast_and_redrive(self._admin, aws)),
-            ("mend", lambda: self._mend(aws)),
+            ("fix tags", lambda: self._fix_tags(aws)),
             ("update", lambda: self._apply(aws, CHANGED)),
             ("turn off", lambda: self._turn_off(aws)),
         )
@@ -105,7 +105,7 @@ class BroadcastOperatorScenario:
         if changing:
             raise Broken("provision again", f"changes again: {', '.join(changing)}")
 
-    def _mend(self, aws: Aws) -> None:
+    def _fix_tags(self, aws: Aws) -> None:
         """Somebody took the tags away, allowed public access, encryption and expiration."""
         s3, bucket = self._admin("s3"), self._bucket(aws)
         s3.delete_bucket_tagging(Bucket=bucket)
@@ -124,7 +124,7 @@ class BroadcastOperatorScenario:
             raise Broken("turn off", "the bucket is still there")
 
     def _tag_all(self) -> None:
-        """Give back what `_mend` took and a limited operator could not."""
+        """Restore what `_fix_tags` removed and a limited operator could not restore."""
         tags = [{"Key": STACK_TAG, "Value": self._names.stack}]
         bucket = self._bucket(self._administrator)
         if bucket in [found["Name"] for found in self._admin("s3").list_buckets()["Buckets"]]:
