@@ -7,12 +7,12 @@ of the content.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from msgspec import Struct
 
-
-class Pin(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Pin:
     """One version of a pure-Python distribution, and nothing else by that name."""
 
     name: str
