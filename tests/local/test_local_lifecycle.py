@@ -566,8 +566,8 @@ def test_commands_without_a_running_service_report_it(tmp_path: Path) -> None:
         "WHATSCHAT_OPS_STATE_DIR": str(tmp_path / "none"),
         "NO_COLOR": "1",
     }
-    assert "does not run" in cli(environment, "local", "status").stdout
-    assert "does not run" in cli(environment, "local", "stop").stdout
+    assert "is not running" in cli(environment, "local", "status").stdout
+    assert "is not running" in cli(environment, "local", "stop").stdout
     asked = cli(environment, "local", "reset")
     assert asked.returncode == 2
     assert "--yes" in asked.stderr

@@ -116,7 +116,7 @@ def test_saved_plan_is_applied_as_shown_once_and_never_when_stale(own_aws: Embed
     planned = [step["address"] for step in json.loads(shown.stdout)["steps"] if step["action"] == "create"]
     assert sorted(result["done"]) == sorted(planned)
     twice = run(own_aws, "provision", str(file), JWT_SECRET=secret)
-    assert twice.returncode == 0 and "All that the plan of" in twice.stderr  # and nothing was done
+    assert twice.returncode == 0 and "is applied already" in twice.stderr  # and nothing was done
     assert "No changes" in twice.stdout
     assert run(own_aws, "provision", str(file), "--adopt").returncode == 2
 

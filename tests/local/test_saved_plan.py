@@ -21,7 +21,7 @@ def test_saved_plan_is_applied_as_told_from_anywhere(own_aws: EmbeddedAws, tmp_p
     settings, saved = tmp_path / "my settings.yaml", tmp_path / "p.plan"
     settings.write_text("lambda: {memory_mb: 512}\n")
     planned = run(own_aws, "--config", str(settings), "plan", "--out", str(saved))
-    told = re.search(r"Apply exactly this with: whatschat-ops (.+)$", planned.stderr, re.MULTILINE)
+    told = re.search(r"To apply exactly this plan: whatschat-ops (.+)$", planned.stderr, re.MULTILINE)
     assert told is not None
     bare = run(own_aws, "provision", str(saved))
     assert bare.returncode == 0, bare.stderr

@@ -1,4 +1,4 @@
-"""What to do about an error, by its kind and the command that met it.
+"""What to do about an error, by its kind and the command that failed with it.
 
 A library says what happened; what to type next is said here, unless only the library can know it (which run, which function).
 """

@@ -122,7 +122,7 @@ def _write(run: Run, text: str, output: Path | None) -> None:
 
 
 def _as_written(value: Any) -> str:
-    """A value as it would stand in a configuration file."""
+    """A value as it is written in a configuration file."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value)

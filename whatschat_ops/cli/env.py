@@ -55,7 +55,7 @@ def _render(run: Run, side: Side, output: Path | None, *, replace: bool, with_se
     from whatschat_ops.errors import UsageError
 
     if replace and output is None:
-        raise UsageError("--replace needs --output.", hint="Name the file to write, or leave --replace out.")
+        raise UsageError("--replace needs --output.", hint="Name the file to write, or remove --replace.")
     file = read_environment(side, run.settings, run.aws, with_secrets=with_secrets)
     if output is not None:
         run.out.result(write_environment(file, output, replace=replace), _summary)

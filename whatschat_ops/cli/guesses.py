@@ -1,7 +1,7 @@
-"""What is meant by a command that does not exist: by meaning first, then by name elsewhere, then by spelling.
+"""The command that is meant by one that does not exist: by meaning first, then by name in another group, then by spelling.
 
-People type what other tools call it. A command that deletes is suggested only for a word that means deleting, or that is
-nearly its own name. An entry is looked at only while no command has its name.
+People type the names of other tools. A command that deletes is suggested only for a word that means deleting, or that is
+nearly its own name. An entry has no effect once a command has its name.
 """
 
 from __future__ import annotations

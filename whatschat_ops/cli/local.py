@@ -148,7 +148,7 @@ def env(
 
 
 def shell_lines(shell: Shell, variables: dict[str, str]) -> list[str]:
-    """The lines that set `variables`, and unset what would stand against them."""
+    """The lines that set `variables`, and unset those that would override them."""
     stale = ("AWS_SESSION_TOKEN", "AWS_PROFILE")
     if shell is Shell.fish:
         return [
@@ -173,8 +173,8 @@ def _render_service(service: LocalService) -> str:
 
 def _render_stop(result: StopResult) -> str:
     if not result.stopped:
-        return "The embedded AWS does not run."
-    return f"The embedded AWS has stopped (process {result.pid}). What it holds is kept."
+        return "The embedded AWS is not running."
+    return f"The embedded AWS has stopped (process {result.pid}). Its data is kept."
 
 
 def _render_reset(result: ResetResult) -> str:
@@ -186,7 +186,7 @@ def _render_status(status: LocalStatus) -> Any:
     from rich.table import Table
 
     if not status.running:
-        return f"The embedded AWS does not run. Its state is in {status.state_directory}."
+        return f"The embedded AWS is not running. Its state is in {status.state_directory}."
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     rows = {

@@ -1,7 +1,7 @@
 """One run of the program: its options, its output, and the parts that its command works with.
 
-The one place where parts are put together: settings are loaded, AWS is reached and a part is made when a command asks for
-it, so that a command pays only for what it needs. `main` makes the run and puts it on Typer's context.
+The one place that puts parts together. Settings are loaded, AWS is reached and a part is created on first use, so that a
+command pays only for what it needs. The run is on Typer's context.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CommonOptions:
-    """What the options of every command said; None means not given."""
+    """The values of the options of every command; None means not given."""
 
     env: str | None = None
     config: Path | None = None
@@ -50,7 +50,7 @@ class CommonOptions:
 
     @property
     def place(self) -> dict[str, str]:
-        """The options that say which environment is meant, as they were given."""
+        """The options that select the environment, as they were given."""
         named = {"-e": self.env, "--config": self.config, "--profile": self.profile, "--region": self.region}
         return {option: str(value) for option, value in named.items() if value is not None}
 
@@ -84,7 +84,7 @@ class Run:
         )
 
     def fill_place(self, given: Mapping[str, str]) -> None:
-        """Go where another run was (its `full_place`), as far as the options do not say otherwise. Before settings are loaded."""
+        """Select the environment of another run (its `full_place`) where no option was given. Before settings are loaded."""
         wanted = CommonOptions(
             env=given.get("-e"),
             config=Path(given["--config"]) if "--config" in given else None,
@@ -95,7 +95,7 @@ class Run:
         self.out.place = self.options.place_words
 
     def full_place(self) -> dict[str, str]:
-        """What leads another run to these settings, from any directory."""
+        """The options that select these settings from any directory."""
         path = self.loaded.path
         return self.options.place | ({"--config": str(path.absolute())} if path is not None else {})
 
@@ -130,7 +130,7 @@ class Run:
 
     @property
     def aws(self) -> Aws:
-        """AWS for the chosen environment. Starts the embedded AWS if that is what it is and it does not run."""
+        """AWS for the chosen environment. Starts the embedded AWS if the environment uses it and it is not running."""
         if self._aws is None:
             from whatschat_ops.aws import connect
             from whatschat_ops.cli.target import aws_target
@@ -140,7 +140,7 @@ class Run:
 
     @property
     def outputs(self) -> StackOutputs:
-        """What the provisioned stack is called and where its endpoint is, read once. Raises NotFound before provisioning."""
+        """The endpoint, ids and names of the provisioned stack, read once. Raises NotProvisioned."""
         if self._outputs is None:
             from whatschat_ops.stack.outputs import read_outputs
 
@@ -148,7 +148,7 @@ class Run:
         return self._outputs
 
     def confirm_for_users(self, question: Callable[[], str], *, yes: bool) -> bool:
-        """Ask before something reaches users of the application, where there are any besides the caller."""
+        """Ask for confirmation, if the application may have users besides the caller. `question` is called only then."""
         from whatschat_ops.cli.target import has_other_users
 
         if yes or not has_other_users(self.settings):
@@ -158,7 +158,7 @@ class Run:
     def stack(self, *, reading: bool = False) -> Stack:
         """The stack of the settings, with the JWT secret of the environment.
 
-        Unless it is for `reading` only, no other run may be changing the stack now (Conflict), nor until it is applied.
+        Raises Blocked when another run is changing the stack, unless it is for `reading` only.
         """
         from whatschat_ops.stack.given_secret import given_secret
         from whatschat_ops.stack.stack import Stack
@@ -171,14 +171,14 @@ class Run:
         return stack
 
     def lifecycle(self) -> Lifecycle:
-        """The versions of the deployed functions, and what routes calls to them."""
+        """Canaries, promotions and rollbacks of the deployed functions."""
         from whatschat_ops.stack.lambdas.lifecycle import Lifecycle
         from whatschat_ops.stack.waiting import Waiting
 
         return Lifecycle(self.settings, self.aws, Waiting(say=self.out.note))
 
     def endpoint(self, url: str | None = None) -> Endpoint:
-        """The endpoint that `url` means, else the stack's. Raises UsageError, or NotFound before provisioning."""
+        """The endpoint that `url` means, else the stack's. Raises UsageError, or NotProvisioned."""
         from whatschat_ops.endpoint import normalise
 
         if url is not None:
@@ -207,19 +207,19 @@ class Run:
         return Sockets(self.aws, self.endpoint().callback_url, RequestRate(rate_per_s))
 
     def jwt_secret(self) -> Secret:
-        """The secret that signs tokens. Raises NotFound before provisioning."""
+        """The secret that signs tokens. Raises NotProvisioned."""
         from whatschat_ops.stack.jwt_secret import read_jwt_secret
 
         return read_jwt_secret(self.settings, self.aws)
 
     def accepted_secrets(self, now: datetime) -> Sequence[Secret]:
-        """The current secret, then the other one of a rotation. Raises NotFound before provisioning."""
+        """The current secret, then the other one of a rotation. Raises NotProvisioned."""
         from whatschat_ops.stack.jwt_secret import accepted_secrets
 
         return accepted_secrets(self.settings, self.aws, now)
 
     def tokens(self) -> Callable[[str], Secret]:
-        """What makes a new token for a user id at each call."""
+        """A function that creates a new token for a user id at each call."""
         import uuid
         from datetime import UTC, datetime, timedelta
 
@@ -232,7 +232,7 @@ class Run:
         )
 
     def chime(self) -> ChimeService:
-        """Chime SDK meetings, with the ledger of those made here."""
+        """Chime SDK meetings, and the ledger of those created here."""
         from whatschat_ops.chime import ChimeService, MeetingLedger
 
         return ChimeService(self.aws, self.settings, MeetingLedger(self.aws, self.names.ledger_table))
@@ -246,7 +246,7 @@ class Run:
         return runs_directory(state_directory())
 
     def broadcasts(self) -> Broadcasting:
-        """Broadcasts to the connections of the stack. Raises NotFound before provisioning."""
+        """Broadcasts to the connections of the stack. Raises NotProvisioned."""
         from whatschat_ops.broadcast.broadcasting import Broadcasting
 
         return Broadcasting(self.broadcasts_directory, self.settings, self.aws, self.outputs)

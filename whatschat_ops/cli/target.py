@@ -1,4 +1,4 @@
-"""From settings to the AWS that they mean. The only place that knows the embedded AWS and an account apart."""
+"""From settings to the AWS that they select. The only place that tells the embedded AWS from an account."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from whatschat_ops.errors import UsageError
 
 
 def aws_target(loaded: LoadedSettings, out: Output) -> AwsTarget:
-    """Where the AWS of the settings is. Starts the embedded AWS when it is meant and does not run, and says so."""
+    """The AWS of the settings. Starts the embedded AWS, with a note, if it is selected and not running."""
     settings = loaded.settings
     if not settings.local.enabled:
         return AwsTarget(
             region=settings.aws.region, profile=settings.aws.profile, endpoint_url=settings.aws.endpoint_url
         )
-    # A profile that was asked for means an account. One that is merely exported in the shell does not.
+    # A profile that was given means an account. One that is merely exported in the shell does not.
     if settings.aws.profile and not str(loaded.origins["aws.profile"]).startswith("environment"):
         raise UsageError(
             f"The profile {settings.aws.profile!r} means an AWS account, but the environment "
             f"{settings.environment!r} runs on the embedded AWS.",
-            hint="Name an environment with -e staging, or leave the profile out.",
+            hint="Select an environment with -e, for example -e staging, or remove the profile.",
         )
     from whatschat_ops.local.service import ensure_running
 

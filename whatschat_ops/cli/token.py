@@ -65,7 +65,7 @@ def mint(
         claims=claims,
     )
     for problem in tokens.inspect(minted.token.reveal(), now=now).problems:
-        run.out.warn(f"The API will refuse this token. {problem}")
+        run.out.warn(f"The API will reject this token. {problem}")
     if run.out.as_json:
         run.out.show_secrets = True  # printing the token is what this command is for
         run.out.result(minted, str)
@@ -146,7 +146,7 @@ def rotate(
 
 def _render_rotated(rotated: Rotated) -> str:
     until = rotated.previous_accepted_until
-    previous = f"accepted until {until:%Y-%m-%d %H:%M} UTC" if until else "refused within a minute"
+    previous = f"accepted until {until:%Y-%m-%d %H:%M} UTC" if until else "rejected within a minute"
     return f"The secret {rotated.parameter} was rotated. Tokens of the previous one are {previous}."
 
 
@@ -175,7 +175,7 @@ def _token_text(token: str | None) -> str:
         return str(token)
     if token is None and sys.stdin.isatty():
         raise UsageError(
-            "There is no token to inspect.",
+            "Give a token to inspect.",
             hint=Hint(("token", "mint", "--user", "alice"), "Name it, or pipe it in, for example from"),
         )
     return sys.stdin.read()

@@ -72,7 +72,7 @@ def _render(out: Output, made: ExportedTemplate) -> str:
     size_bytes = made.output.stat().st_size if made.output else 0
     lines = [f"Wrote {made.output}: {len(made.template['Resources'])} resources, {size_bytes:,} bytes."]
     lines += [
-        f"{'Uploaded' if each.uploaded else 'Already there:'} s3://{each.bucket}/{each.key} ({each.function})"
+        f"{'Uploaded' if each.uploaded else 'Exists:'} s3://{each.bucket}/{each.key} ({each.function})"
         for each in made.code
         if each.uploaded is not None
     ]

@@ -63,7 +63,7 @@ def policies(
 
     if account_id != "*" and not ACCOUNT_ID.fullmatch(account_id):
         raise UsageError(
-            f"{account_id!r} is no AWS account: an account has 12 digits.",
+            f"{account_id!r} is not an AWS account: an account has 12 digits.",
             hint="aws sts get-caller-identity --query Account --output text",
         )
     place = Place(run.settings.aws.region, account_id)
@@ -164,7 +164,7 @@ def _change(run: Run, verb: str, component: Component, principal: Principal, *, 
 
 
 def _lock(run: Run, *, required: bool) -> AbstractContextManager[None]:
-    """The lock of the stack, to be held during a change. Without a stack there is none: NotFound if it is `required`."""
+    """The stack's lock, to hold during a change. Without a stack there is none: NotFound if it is `required`."""
     stack = run.stack()
     try:
         _ = run.outputs
@@ -176,7 +176,7 @@ def _lock(run: Run, *, required: bool) -> AbstractContextManager[None]:
 
 
 def _document_of(run: Run, component: Component) -> dict[str, Any]:
-    """The component's policy in this account. An operator may have to make an API, whose id nobody knows yet."""
+    """The component's policy in this account. The operator's covers an API that does not exist yet, so it names none."""
     from whatschat_ops.stack.arns import Place
     from whatschat_ops.stack.policies import policy_of
 
@@ -194,7 +194,7 @@ def _principal(verb: str, role: str | None, user: str | None, group: str | None)
         return Principal("user", user)
     if group and not (role or user):
         return Principal("group", group)
-    raise UsageError("Name exactly one of --role, --user and --group.", hint=Hint(("iam", verb, "--help")))
+    raise UsageError("Give exactly one of --role, --user and --group.", hint=Hint(("iam", verb, "--help")))
 
 
 def _default_principal(run: Run, component: Component) -> Principal:
@@ -245,7 +245,7 @@ def _render_check(result: PermissionCheck) -> list[Any]:
         f"permissions ({by})"
     )
     if result.superfluous is None:
-        line += "; what is superfluous is unknown, because you may not read its policies"
+        line += "; superfluous permissions are unknown, because you are not allowed to read its policies"
     return [Text(f"{line}.", style="bold"), table]
 
 
@@ -253,12 +253,12 @@ LONGEST_REASON = 120
 
 
 def _shortened(reason: str) -> str:
-    """What a policy for everything is wider than is long; --json has all of it."""
+    """The reason without its end: a policy for everything is wider than many others. --json has all of it."""
     return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON].rpartition(', ')[0]}, ...)"
 
 
 def _findings(result: PermissionCheck) -> dict[tuple[str, str, str, str], list[str]]:
-    """Mark, style, action and reason -> the resources that it is about."""
+    """Mark, style, action and reason -> the resources."""
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for item in result.missing:
         found.setdefault(("MISSING", "red", item.action, item.decision.value), []).append(item.resource)

@@ -90,7 +90,7 @@ def provision(
     options = saved.options if saved else PlanOptions(adopt, delete_data)
     run.fill_place(options.given)
     stack = run.stack()
-    with run.out.status("Reading what is there"):
+    with run.out.status("Reading the resources"):
         made = stack.plan(adopt=options.adopt, delete_data=options.delete_data)
     if saved and plan_file:
         place, again = stack.place, save_again(plan_file)
@@ -138,7 +138,7 @@ def plan(
     if out is not None:
         require_plan_or_nothing(out)
     stack = run.stack(reading=True)
-    with run.out.status("Reading what is there"):
+    with run.out.status("Reading the resources"):
         made = stack.plan(adopt=adopt, delete_data=delete_data)
     note_defaults(run, made)
     run.out.result(
@@ -162,7 +162,7 @@ def destroy(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = Fa
     Example: whatschat-ops destroy -e staging
     """
     stack = run.stack()
-    with run.out.status("Reading what is there"):
+    with run.out.status("Reading the resources"):
         made = stack.plan_destroy(delete_data=delete_data)
     destroy_planned(run, stack, made, yes=yes, last=True)
 

@@ -30,10 +30,10 @@ _DONE: Final[Mapping[str, str]] = {
 
 
 class ProgressLines:
-    """Shows events, one call at a time. `say` may be called from any thread."""
+    """Shows the events of an apply; not thread-safe, except `say`."""
 
     def __init__(self, out: Output, *, total: int) -> None:
-        """`total`: how many steps there are."""
+        """`total`: number of steps."""
         self._out = out
         self._total = total
         self._ended = 0
@@ -43,7 +43,7 @@ class ProgressLines:
 
     @contextmanager
     def shown(self) -> Iterator[threading.Event]:
-        """While the steps run. The event is set by Ctrl-C: what runs is finished, nothing new is started.
+        """While the steps run. Ctrl-C sets the event: running steps finish, no new ones start.
 
         A second Ctrl-C interrupts as usual.
         """
@@ -91,7 +91,7 @@ class ProgressLines:
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
-        self._spinners = Progress(*columns, auto_refresh=False)  # drawn by the display, never by itself
+        self._spinners = Progress(*columns, auto_refresh=False)  # the display draws it, from one thread
         self._all = self._spinners.add_task("")
         self._advance()
         with self._out.display(self._spinners):

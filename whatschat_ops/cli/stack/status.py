@@ -1,4 +1,4 @@
-"""`status`: what is there of the stack, once or as it changes."""
+"""`status`: the state of every resource, once or as it changes."""
 
 from __future__ import annotations
 
@@ -43,34 +43,34 @@ def status(
     if watch:
         _watch(run.out, stack, interval)
         return
-    with run.out.status("Reading what is there"):
-        found = _look(stack)
+    with run.out.status("Reading the resources"):
+        found = _state(stack)
     run.out.result(found, render_status)
     if not found.provisioned:
         run.out.note(Hint(PROVISION.argv, f"The stack {stack.name} is not provisioned. Start with"))
 
 
-def _look(stack: Stack) -> StackStatus:
+def _state(stack: Stack) -> StackStatus:
     from whatschat_ops.stack.status import status_of
 
     return status_of(stack.plan(), stack.name)
 
 
 def _watch(out: Output, stack: Stack, interval_s: float) -> None:
-    """Ends with Ctrl-C, as an interrupted command."""
+    """Show the state until Ctrl-C, which ends the command as interrupted."""
     if out.stdout.isatty() and not out.as_json:
         _redraw(out, stack, interval_s)
     else:
         _print_changes(out, stack, interval_s)
 
 
-def _looks(out: Output, stack: Stack, interval_s: float) -> Iterator[StackStatus]:
-    """What is there, again and again. AWS out of reach for a moment is said, and no reason to end."""
+def _states(out: Output, stack: Stack, interval_s: float) -> Iterator[StackStatus]:
+    """The state, again and again. A warning, and no end, while AWS is throttling or cannot be reached."""
     from whatschat_ops.errors import Throttled, Unavailable
 
     while True:
         try:
-            yield _look(stack)
+            yield _state(stack)
         except (Throttled, Unavailable) as error:
             out.warn(error.message)
         time.sleep(interval_s)
@@ -86,9 +86,9 @@ def _redraw(out: Output, stack: Stack, interval_s: float) -> None:
     from whatschat_ops.cli.stack.plan_view import render_status
 
     console = Console(file=out.stdout, highlight=False, emoji=False, markup=False)
-    with Live(Text("Reading what is there"), console=console, auto_refresh=False) as live:
-        for found in _looks(out, stack, interval_s):
-            seen = Text(f"{datetime.now():%H:%M:%S}, every {interval_s:g} s. Ctrl-C ends it.", "dim")
+    with Live(Text("Reading the resources"), console=console, auto_refresh=False) as live:
+        for found in _states(out, stack, interval_s):
+            seen = Text(f"{datetime.now():%H:%M:%S}, every {interval_s:g} s. Press Ctrl-C to stop.", "dim")
             live.update(Group(render_status(found, lines=console.height), seen), refresh=True)
 
 
@@ -99,7 +99,7 @@ def _print_changes(out: Output, stack: Stack, interval_s: float) -> None:
     from whatschat_ops.stack.status import StackStatus, changes_between
 
     before = StackStatus(stack.name, False, False, ())
-    for found in _looks(out, stack, interval_s):
+    for found in _states(out, stack, interval_s):
         for change in changes_between(before, found, datetime.now(UTC)):
             out.stream(change, render_status_change)
         before = found

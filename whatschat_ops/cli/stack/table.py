@@ -84,7 +84,7 @@ def _render_table(description: TableDescription) -> Any:
         "TTL": f"{description.ttl_attribute or 'none'} ({description.ttl_status})",
         "Point-in-time recovery": "on" if description.point_in_time_recovery else "off",
         "Deletion protection": "on" if description.deletion_protection else "off",
-        "Items": f"{description.item_count} (counted about every six hours)",
+        "Items": f"{description.item_count} (updated about every six hours)",
         "Size": f"{description.size_bytes} bytes",
         "Tags": ", ".join(f"{key}={value}" for key, value in description.tags.items()) or "none",
     }

@@ -1,4 +1,4 @@
-"""Ctrl-C, and SIGTERM, which is what a scheduler or a closing session sends instead: both mean the same everywhere."""
+"""Ctrl-C, and SIGTERM, which a scheduler or a closing session sends instead: both are handled alike."""
 
 from __future__ import annotations
 

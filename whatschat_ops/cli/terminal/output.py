@@ -39,7 +39,7 @@ _CONTROL_CODES: Mapping[int, None] = dict.fromkeys((7, 8, 11, 12, 13))
 
 
 class Output:
-    """Where a command's words go. `show_secrets` is switched on by the option of that name.
+    """Prints what a command says. `show_secrets` is switched on by the option of that name.
 
     `place` are the options that lead to this run's environment (`-e staging --config mine.yaml`): the command of every hint
     gets them, so that it can be typed as it stands.
@@ -93,11 +93,11 @@ class Output:
                 return
             with console.capture() as captured:
                 console.print(rendered, soft_wrap=isinstance(rendered, Text))
-            # Tables are filled up with blanks, which are in the way of whoever reads a pipe.
+            # Rich pads tables with blanks, which a program at the other end of a pipe does not expect.
             self.text("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     def stream(self, model: T, render: Callable[[T], RenderableType]) -> None:
-        """Print one of many results as it comes: a JSON object on one line, or one line that is never cut."""
+        """Print one of many results as it arrives: a JSON object on one line, or one line that is never cut."""
         self._result_printed = True
         if self.as_json:
             self.text(json.dumps(self.encode(model), ensure_ascii=False))
@@ -110,17 +110,17 @@ class Output:
         self.stdout.flush()
 
     def note(self, text: str | Hint) -> None:
-        """Say something on stderr, unless --quiet. The text is not markup."""
+        """Print a note on stderr, unless --quiet. The text is not markup."""
         if not self.quiet:
             self._line(self._words(text), "")
 
     def detail(self, text: str) -> None:
-        """Say something on stderr only with --verbose."""
+        """Print a detail on stderr, only with --verbose."""
         if self.verbose:
             self._line(text, "dim")
 
     def warn(self, text: str | Hint) -> None:
-        """Say on stderr what the user should look at, even with --quiet."""
+        """Print a warning on stderr, even with --quiet."""
         self._line(f"Warning: {self._words(text)}", "yellow")
 
     def fail(self, error: OpsError) -> None:
@@ -128,7 +128,7 @@ class Output:
 
         After a result (partly done, a check failed) stdout already holds its one JSON document.
         """
-        # Of a wrong setting the options of the environment may be the cause: they are not suggested again.
+        # The options that select the environment may be what is wrong with a setting: they are not suggested again.
         place = () if isinstance(error, ConfigError) else self.place
         hint = redact(_hint_words(error.hint, place)) if error.hint else None
         if self.as_json and not self._result_printed:
@@ -148,7 +148,7 @@ class Output:
             self._line(f"  Try: {hint}", "")
 
     def confirm(self, question: str, *, yes: bool) -> bool:
-        """Ask on the terminal, what the last line of `question` asks; the lines above say what it is about.
+        """Ask for confirmation on the terminal: the last line of `question` is the question, the lines above explain it.
 
         Without a terminal it cannot ask: UsageError unless `yes`.
         """
@@ -168,7 +168,7 @@ class Output:
 
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
-        """A spinner while something takes a moment; nothing at all in a pipe, with --quiet or --json."""
+        """A spinner while something takes a moment; nothing in a pipe or with --quiet."""
         if self.quiet or not self.stderr.isatty():
             yield
             return
@@ -188,7 +188,7 @@ class Output:
 
     @property
     def interactive(self) -> bool:
-        """Whether a person looks at stderr (progress may move the cursor)."""
+        """Whether stderr is a terminal on which progress may move the cursor."""
         return self.stderr.isatty() and not self.quiet
 
     def error_console(self) -> Console:

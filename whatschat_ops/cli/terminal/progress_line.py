@@ -1,4 +1,4 @@
-"""One line that says how far a long piece of work is: redrawn on a terminal, said every few seconds elsewhere."""
+"""The progress of a long operation in one line: redrawn on a terminal, printed every few seconds elsewhere."""
 
 from __future__ import annotations
 

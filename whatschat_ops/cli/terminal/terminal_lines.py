@@ -31,7 +31,7 @@ class TerminalLines:
         self._saved_mode: Any = None
 
     def start(self, queue: asyncio.Queue[str | None]) -> None:
-        """Begin to read into `queue`, with None after the last line. Call it inside the running event loop."""
+        """Start reading into `queue`, with None after the last line. Call it inside the running event loop."""
         self._saved_mode = _terminal_mode() if self._readline else None
         loop = asyncio.get_running_loop()
         readline = self._readline
@@ -44,7 +44,7 @@ class TerminalLines:
             import termios
 
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._saved_mode)
-        if self._at_prompt:  # wipe the prompt, and end the bracketed paste mode that readline has begun
+        if self._at_prompt:  # wipe the prompt, and end readline's bracketed paste mode
             self._write("\r\x1b[K\x1b[?2004l")
             self._at_prompt = False
 
