@@ -255,6 +255,21 @@ def test_ten_kilobyte_token_in_a_header_is_refused(operator: Operator, url: str)
     assert operator.rows() == set()
 
 
+def test_cause_of_a_rejected_token_is_named(operator: Operator) -> None:
+    expired = operator.run("token", "mint", "--user", "alice", "--ttl-minutes", "-5").strip()
+    now = int(time.time())
+    claims = {"userId": "alice", "iat": now, "exp": now + 600}
+    foreign = jwt.encode(claims, "another-secret-that-is-long-enough-for-hs256", algorithm="HS256")
+
+    causes = [
+        operator.json("ws", "connect", "--token", token, code=1)["error"] for token in (expired, foreign)
+    ]
+
+    assert "the token expired 5 minutes ago" in causes[0]["message"]
+    assert "signed with another secret than this stack's" in causes[1]["message"]
+    assert all("token mint" in cause["hint"] for cause in causes)
+
+
 def test_different_tokens_in_query_and_header_are_refused(operator: Operator, url: str) -> None:
     headers = {"Authorization": f"Bearer {operator.token('alice')}"}
 
@@ -296,7 +311,7 @@ def test_doctor_finds_no_problem(operator: Operator) -> None:
     results = operator.json("doctor")
 
     assert {result["name"]: result["detail"] for result in results if result["status"] != "ok"} == {}
-    assert len(results) == 9
+    assert len(results) == 10
 
 
 def test_doctor_finds_a_deleted_table_and_provision_creates_it_again(operator: Operator) -> None:

@@ -132,6 +132,21 @@ def test_what_handlers_of_the_application_do_not_say_is_not_called_a_failure(
     assert "The loss is not known" in limited.stderr
 
 
+def test_handler_that_verifies_no_token_is_found_by_doctor(application: tuple[Application, str]) -> None:
+    mine, _ = application
+    results = {each["name"]: each for each in json.loads(mine.run("doctor", "--json", code=3).stdout)}
+    found = results["websocket.tokens"]
+    assert "connect accepts a wrongly signed token and an expired token." in found["detail"]
+    assert "application's connect handler" in found["fix"]
+
+
+def test_channel_that_the_handler_does_not_read_is_named(application: tuple[Application, str]) -> None:
+    mine, _ = application
+    said = mine.run("ws", "connect", "--user", "alice", "--token-via", "subprotocol", code=1).stderr
+    assert "this handler does not read the token from the subprotocol" in said
+    assert "it reads the query" in said and "--token-via query" in said
+
+
 def test_plan_without_a_change_runs_no_npm(application: tuple[Application, str]) -> None:
     mine, _ = application
     planned = mine.run("plan", "--detailed-exitcode")

@@ -26,7 +26,7 @@ class Area(StrEnum):
 def doctor(run: Run, area: Annotated[Area | None, typer.Argument(help="Check one area only")] = None) -> None:
     """Diagnose the stack and suggest fixes.
 
-    Checks the eight items of the guide's troubleshooting section, and the JWT secret. Changes nothing. Exit code 3 if a check fails.
+    Checks the eight items of the guide's troubleshooting section, the JWT secret, and that bad tokens are rejected. Changes nothing. Exit code 3 if a check fails.
 
     Example:
         whatschat-ops doctor

@@ -1,4 +1,4 @@
-"""The eight items of the guide's chapter "Troubleshooting", in its order, and the secret of the tokens."""
+"""The eight items of the guide's chapter "Troubleshooting", in its order, and the tokens: their secret, and that bad ones are rejected."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def guide_checks(settings: Settings, aws: Aws, *, area: str | None = None) -> li
             "websocket.iam", "Do the functions have their permissions?", partial(websocket.iam, settings, aws)
         ),
         Check("websocket.secret", "Can tokens be signed and checked?", partial(secret, settings, aws)),
+        Check("websocket.tokens", "Are bad tokens rejected?", partial(websocket.tokens, settings, aws)),
         Check("chime.credentials", "Are there AWS credentials?", partial(chime.credentials, settings, aws)),
         Check("chime.iam", "Can the caller create meetings?", partial(chime.iam, settings, aws)),
         Check(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -20,13 +20,13 @@ from websockets.typing import Subprotocol
 from whatschat_ops import __version__
 from whatschat_ops.choices import TokenVia
 from whatschat_ops.endpoint import is_loopback
-from whatschat_ops.errors import Hint, OpsError, PermissionDenied, TimedOut, Unavailable, UsageError
+from whatschat_ops.errors import Hint, OpsError, PermissionDenied, TimedOut, Unavailable
 from whatschat_ops.message_size import check_size
 from whatschat_ops.quotas import MAX_FRAME_BYTES, MAX_INTEGRATION_TIMEOUT_MS
-from whatschat_ops.redaction import Secret
-from whatschat_ops.sockets import tokens
+from whatschat_ops.redaction import Secret, redact
 from whatschat_ops.sockets.close_codes import describe
 from whatschat_ops.sockets.handshake import Handshake, build_handshake, refusal
+from whatschat_ops.sockets.rejected_token import cause_in_channel, cause_in_token
 
 OPEN_TIMEOUT_S = MAX_INTEGRATION_TIMEOUT_MS / 1000 + 6
 """API Gateway holds the handshake until `$connect` has responded."""
@@ -62,12 +62,13 @@ class Socket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """Opens sockets, each with a new token."""
+    """Opens sockets, each with a new token. `secrets` gives those that the stack accepts at a time, none when that is not known."""
 
     websocket_url: str
     make_token: Callable[[], Secret]
     via: TokenVia = TokenVia.HEADER
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    secrets: Callable[[datetime], Sequence[Secret]] = lambda _now: ()
 
     async def __call__(self) -> Socket:
         """A connected socket. Raises what `open_socket` raises, and UsageError for a token that cannot be sent."""
@@ -76,7 +77,7 @@ class Opener:
         try:
             return await open_socket(handshake)
         except PermissionDenied as error:
-            raise self._with_token_problems(error, token) from error
+            raise await self._explained(error, token) from error
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Socket]:
@@ -87,19 +88,32 @@ class Opener:
         finally:
             await connection.close()
 
-    def _with_token_problems(self, error: PermissionDenied, token: Secret) -> OpsError:
-        """The error, with the problems of the token that can be found without the secret."""
-        try:
-            problems = tokens.inspect(token.reveal(), now=self.now()).problems
-        except UsageError as malformed:
-            problems = (malformed.message,)
-        if not problems:
+    async def _explained(self, error: PermissionDenied, token: Secret) -> OpsError:
+        """The error with its cause, if the client can tell it."""
+        now = self.now()
+        secrets = self.secrets(now)
+        cause = cause_in_token(token, secrets, now)
+        if cause is None and error.aws_code == "401":
+            accepted = await self._channel_that_accepts(token)
+            cause = cause_in_channel(self.via, accepted, verified=bool(secrets))
+        if cause is None:
             return error
+        address = redact(self.websocket_url)
         return PermissionDenied.of(
             error,
-            f"{error.message} About the token: {' '.join(problems)}",
-            hint=Hint(("token", "mint", "--user", "USER")),
+            f"{address} refused the connection (HTTP {error.aws_code}): {cause.why}",
+            hint=cause.hint,
         )
+
+    async def _channel_that_accepts(self, token: Secret) -> TokenVia | None:
+        """Another channel through which the handler accepts the token; the socket that shows it is closed at once."""
+        for via in TokenVia:
+            if via is self.via:
+                continue
+            with suppress(OpsError):  # rejected here too, or the token cannot be sent that way
+                await (await open_socket(build_handshake(self.websocket_url, token, via))).close()
+                return via
+        return None
 
 
 async def open_socket(

@@ -1,7 +1,7 @@
 """The HTTP request that opens a WebSocket: where the token goes, and what a failure means.
 
 Pure: `build_handshake` builds the request, `refusal` turns a failed one into an OpsError that names one cause and the
-command to run next. `client` sends it; `probe_handshake` tries it without a token.
+command to run next. `client` sends it; `probe_handshake` only asks for its status.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
 
 from whatschat_ops.choices import TokenVia
 from whatschat_ops.errors import (
@@ -64,6 +65,16 @@ def build_handshake(websocket_url: str, token: Secret, via: TokenVia) -> Handsha
     return Handshake(websocket_url, {"Authorization": f"Bearer {text}"}, ())
 
 
+def handshake_in_every_channel(websocket_url: str, token: Secret) -> Handshake:
+    """The handshake with `token` wherever a handler may read it: for a token that none must accept."""
+    made = [build_handshake(websocket_url, token, via) for via in TokenVia]
+    return Handshake(
+        next(each.url for each in made if each.url != websocket_url),
+        {name: value for each in made for name, value in each.headers.items()},
+        tuple(name for each in made for name in each.subprotocols),
+    )
+
+
 def refusal(error: Exception, url: str) -> AwsError:
     """Why the handshake failed, and what to do about it."""
     address = redact(url.partition("?")[0])
@@ -93,18 +104,24 @@ def refusal(error: Exception, url: str) -> AwsError:
 
 @dataclass(frozen=True, slots=True)
 class HandshakeAnswer:
-    """The response to a handshake without a token: its HTTP status (101: accepted), or None and the `error` if there was none."""
+    """The response to a handshake: its HTTP status (101: accepted), or None and the `error` if there was none."""
 
     status: int | None
     error: str = ""
 
 
-def probe_handshake(url: str, *, timeout_s: float = 10) -> HandshakeAnswer:
-    """Try to open `url` (ws or wss) without a token."""
+def probe_handshake(handshake: Handshake, *, timeout_s: float = 10) -> HandshakeAnswer:
+    """Try to open a socket with this handshake; one that opens is closed at once."""
     from websockets.sync.client import connect
 
     try:
-        with connect(url, open_timeout=timeout_s, close_timeout=1):
+        with connect(
+            handshake.url,
+            additional_headers=handshake.headers,
+            subprotocols=[Subprotocol(name) for name in handshake.subprotocols] or None,
+            open_timeout=timeout_s,
+            close_timeout=1,
+        ):
             return HandshakeAnswer(101)
     except InvalidStatus as error:
         return HandshakeAnswer(error.response.status_code)

@@ -183,10 +183,10 @@ def _time_problems(
         found.append("It never expires: the claim exp is missing.")
     expires_at = times["exp"]
     if expires_at is not None and expires_at <= now:
-        found.append(f"It expired {_ago(now - expires_at)} ago.")
+        found.append(f"It expired {ago(now - expires_at)} ago.")
     starts_at = max((time for name in rules.START_CLAIMS if (time := times[name])), default=now)
     if rules.starts_later(starts_at.timestamp(), now.timestamp()):
-        found.append(f"It is not valid yet: it will be in {_ago(starts_at - now)}. Check the clocks.")
+        found.append(f"It is not valid yet: it will be in {ago(starts_at - now)}. Check the clocks.")
     return found
 
 
@@ -225,7 +225,8 @@ def _not_a_token(why: str) -> UsageError:
     return UsageError(f"This is not a JWT: {why}.", hint=MINT)
 
 
-def _ago(span: timedelta) -> str:
+def ago(span: timedelta) -> str:
+    """A span of time in its largest unit: `3 minutes`."""
     seconds = int(span.total_seconds())
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -139,9 +140,95 @@ def test_a_rejected_token_is_inspected() -> None:
         async with server(_silent, status=401) as (url, _):
             await Opener(url, lambda: minted.token)()
 
-    with pytest.raises(PermissionDenied, match="It expired 1 hour ago") as caught:
+    with pytest.raises(PermissionDenied, match="the token expired 1 hour ago") as caught:
         asyncio.run(run())
     assert minted.token.reveal() not in caught.value.message
+
+
+SECRETS = (Secret("c" * 32), Secret("p" * 32))
+"""Those of a stack: the current one and that of a rotation."""
+
+
+def _signed_with(secret: Secret, **claims: Any) -> Secret:
+    now = datetime.now(UTC)
+    return mint("alice", secret, ttl=timedelta(minutes=5), now=now, token_id="x", claims=claims).token
+
+
+@asynccontextmanager
+async def reader_of(channel: TokenVia | None) -> AsyncIterator[tuple[str, list[Request]]]:
+    """A server that reads tokens in one channel only, or in none."""
+    requests: list[Request] = []
+
+    def on_request(connection: ServerConnection, request: Request) -> Response | None:
+        requests.append(request)
+        seen = {
+            TokenVia.QUERY: "token=" in request.path,
+            TokenVia.HEADER: "Authorization" in request.headers,
+            TokenVia.SUBPROTOCOL: "Sec-WebSocket-Protocol" in request.headers,
+        }
+        return None if channel and seen[channel] else connection.respond(http.HTTPStatus(401), "")
+
+    def first_name(_: ServerConnection, offered: Any) -> Any:
+        return offered[0] if offered else None
+
+    async with serve(
+        _silent, "127.0.0.1", 0, process_request=on_request, select_subprotocol=first_name
+    ) as running:
+        yield f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/stage", requests
+
+
+def _refused(
+    channel: TokenVia | None, token: Secret, via: TokenVia, secrets: tuple[Secret, ...] = SECRETS
+) -> tuple[PermissionDenied, int]:
+    """The error of a client, and how many handshakes it made."""
+
+    async def run() -> tuple[PermissionDenied, int]:
+        async with reader_of(channel) as (url, requests):
+            with pytest.raises(PermissionDenied) as caught:
+                await Opener(url, lambda: token, via, secrets=lambda _: secrets)()
+            return caught.value, len(requests)
+
+    return asyncio.run(run())
+
+
+def test_a_token_of_another_stack_is_told_from_its_signature_without_further_handshakes() -> None:
+    error, handshakes = _refused(None, _signed_with(Secret("x" * 32)), TokenVia.HEADER)
+
+    assert "HTTP 401): the token is signed with another secret than this stack's" in error.message
+    assert str(error.hint) == "whatschat-ops token mint --user USER"
+    assert handshakes == 1
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize(("reads", "via"), list(permutations(TokenVia, 2)))
+def test_a_channel_that_the_handler_does_not_read_is_named_with_the_one_it_reads(
+    secret: Secret, reads: TokenVia, via: TokenVia
+) -> None:
+    error, _ = _refused(reads, _signed_with(secret), via)
+
+    assert "this handler does not read the token from the " in error.message
+    assert f"--token-via {reads.value}" in str(error.hint)
+
+
+def test_a_valid_token_that_no_channel_takes_is_called_valid() -> None:
+    error, handshakes = _refused(None, _signed_with(SECRETS[0]), TokenVia.QUERY)
+
+    assert "valid for this stack, and this handler accepts it in no channel" in error.message
+    assert "lambda invoke connect --tail" in str(error.hint)
+    assert handshakes == 3
+
+
+def test_a_token_whose_signature_cannot_be_checked_keeps_the_general_words() -> None:
+    error, _ = _refused(None, _signed_with(SECRETS[0]), TokenVia.QUERY, secrets=())
+
+    assert "expired, or signed with the secret of another stack" in error.message
+    assert "token inspect --verify" in str(error.hint)
+
+
+def test_a_token_with_another_problem_names_it() -> None:
+    error, _ = _refused(None, _signed_with(SECRETS[0], aud="shop"), TokenVia.HEADER)
+
+    assert "the token is not valid. It is for another application" in error.message
 
 
 def test_a_refused_connection_is_unavailable() -> None:

@@ -68,7 +68,7 @@ class FakeAws(Aws):
         return FakeClient(self._fakes[service])
 
 
-def test_guide_checks_are_the_eight_items_in_order_and_the_secret() -> None:
+def test_guide_checks_are_the_eight_items_in_order_and_the_tokens() -> None:
     names = [check.name for check in guide_checks(Settings(), FakeAws({}))]
 
     assert names == [
@@ -77,6 +77,7 @@ def test_guide_checks_are_the_eight_items_in_order_and_the_secret() -> None:
         "websocket.table",
         "websocket.iam",
         "websocket.secret",
+        "websocket.tokens",
         "chime.credentials",
         "chime.iam",
         "chime.region",
@@ -119,6 +120,38 @@ def test_handshake_without_token_is_judged_by_its_status(status: int | None, exp
 
     assert finding.status is expected
     assert (finding.fix is None) == (expected is Status.OK)
+
+
+REJECTED = HandshakeAnswer(401)
+
+
+@pytest.mark.parametrize(
+    ("expired", "expected", "words"),
+    [
+        (REJECTED, Status.OK, "3 handshakes are rejected with 401: no token, a wrongly signed token, an"),
+        (HandshakeAnswer(101), Status.FAIL, "connect accepts an expired token."),
+        (HandshakeAnswer(502), Status.FAIL, "answers an expired token with 502"),
+        (HandshakeAnswer(403), Status.FAIL, "answers an expired token with 403"),
+        (HandshakeAnswer(429), Status.SKIP, "answers an expired token with 429"),
+        (HandshakeAnswer(None, "timed out"), Status.SKIP, "with no response (timed out)"),
+    ],
+)
+def test_bad_tokens_are_judged_by_the_status_of_each_handshake(
+    expired: HandshakeAnswer, expected: Status, words: str
+) -> None:
+    answers = {"no token": REJECTED, "a wrongly signed token": REJECTED, "an expired token": expired}
+
+    finding = websocket_checks.judge_tokens(answers, own_code=False)
+
+    assert (finding.status, words in finding.detail) == (expected, True)
+    assert (finding.fix is None) == (expected is Status.OK)
+
+
+@pytest.mark.parametrize(("own_code", "fix"), [(False, "lambda deploy connect"), (True, "application's")])
+def test_bad_token_that_is_accepted_is_fixed_where_the_handler_is(own_code: bool, fix: str) -> None:
+    finding = websocket_checks.judge_tokens({"no token": HandshakeAnswer(101)}, own_code=own_code)
+
+    assert fix in str(finding.fix)
 
 
 def _function(**parameters: Any) -> dict[str, str]:

@@ -12,10 +12,11 @@ import typer
 
 from whatschat_ops.choices import TokenVia
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import Hint, UsageError
+from whatschat_ops.errors import Hint, OpsError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from whatschat_ops.redaction import Secret
     from whatschat_ops.sockets.client import Opener
@@ -59,7 +60,21 @@ def opener(
             hint=example,
         )
     make_token = _given_token(token) if token is not None else partial(run.tokens(), str(user))
-    return Opener(run.endpoint(url).websocket_url, make_token, via)
+    knows_secrets = token is None or url is None  # of another endpoint and token the stack is not asked
+    secrets = partial(_accepted_secrets, run) if knows_secrets else _no_secrets
+    return Opener(run.endpoint(url).websocket_url, make_token, via, secrets=secrets)
+
+
+def _accepted_secrets(run: Run, now: datetime) -> Sequence[Secret]:
+    """None when they cannot be read: a client needs no right to read them."""
+    try:
+        return run.accepted_secrets(now)
+    except OpsError:
+        return ()
+
+
+def _no_secrets(_now: datetime) -> Sequence[Secret]:
+    return ()
 
 
 def _given_token(token: str) -> Callable[[], Secret]:

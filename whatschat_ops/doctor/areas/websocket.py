@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import secrets
+import uuid
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS, ROUTE_FUNCTIONS, USER_INDEX
-from whatschat_ops.doctor.check import Finding, fail, judge_permissions, ok, warn
+from whatschat_ops.doctor.check import Finding, fail, judge_permissions, ok, skip, warn
 from whatschat_ops.errors import PROVISION, Hint, NotFound
-from whatschat_ops.sockets.handshake import HandshakeAnswer, probe_handshake
+from whatschat_ops.redaction import Secret
+from whatschat_ops.sockets.handshake import (
+    Handshake,
+    HandshakeAnswer,
+    handshake_in_every_channel,
+    probe_handshake,
+)
+from whatschat_ops.sockets.tokens import mint
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.attachments import Principal
 from whatschat_ops.stack.iam_check import check_permissions
+from whatschat_ops.stack.jwt_secret import read_jwt_secret
 from whatschat_ops.stack.outputs import read_outputs
 from whatschat_ops.stack.policies import policy_of
+
+_LIFE: Final = timedelta(minutes=5)
+"""Of the tokens that are sent; the expired one has been expired for as long."""
 
 
 def endpoint(settings: Settings, aws: Aws) -> Finding:
     """Open the endpoint without a token: the `connect` function must reject the handshake (401)."""
     url = read_outputs(settings, aws).websocket_url
-    return judge_handshake(url, probe_handshake(url))
+    return judge_handshake(url, probe_handshake(_without_token(url)))
 
 
 def judge_handshake(url: str, answer: HandshakeAnswer) -> Finding:
@@ -53,6 +67,52 @@ def judge_handshake(url: str, answer: HandshakeAnswer) -> Finding:
     return fail(
         f"{url} responds with {answer.status}: the function {function} failed or cannot be invoked.", logs
     )
+
+
+def tokens(settings: Settings, aws: Aws) -> Finding:
+    """Open the endpoint without a token, with a wrongly signed and with an expired one: each must be rejected (401)."""
+    url = read_outputs(settings, aws).websocket_url
+    now = datetime.now(UTC)
+    foreign = _token(Secret(secrets.token_urlsafe(32)), _LIFE, now)
+    expired = _token(read_jwt_secret(settings, aws), -_LIFE, now)
+    handshakes = {
+        "no token": _without_token(url),
+        "a wrongly signed token": handshake_in_every_channel(url, foreign),
+        "an expired token": handshake_in_every_channel(url, expired),
+    }
+    answers = {what: probe_handshake(handshake) for what, handshake in handshakes.items()}
+    return judge_tokens(answers, own_code=settings.lambda_.source.path is not None)
+
+
+def judge_tokens(answers: Mapping[str, HandshakeAnswer], *, own_code: bool) -> Finding:
+    """What the responses to handshakes say that must all be rejected; `own_code`: the application's functions run."""
+    accepted = [what for what, answer in answers.items() if answer.status == 101]
+    if accepted:
+        return fail(
+            f"The function {ROUTE_FUNCTIONS['$connect']} accepts {' and '.join(accepted)}.",
+            "Correct how the application's connect handler verifies tokens (docs/protocol.md)."
+            if own_code
+            else Hint(("lambda", "deploy", ROUTE_FUNCTIONS["$connect"]), "Deploy our handler"),
+        )
+    others = [f"{what} with {_answered(answer)}" for what, answer in answers.items() if answer.status != 401]
+    if not others:
+        return ok(f"{len(answers)} handshakes are rejected with 401: {', '.join(answers)}.")
+    detail = f"The endpoint answers {', '.join(others)}, not with 401."
+    if all(answer.status in (401, 429, None) for answer in answers.values()):
+        return skip(detail, "See websocket.endpoint.")  # nothing that the function said
+    return fail(detail, Hint(("lambda", "invoke", ROUTE_FUNCTIONS["$connect"], "--tail"), "See why"))
+
+
+def _answered(answer: HandshakeAnswer) -> str:
+    return str(answer.status) if answer.status is not None else f"no response ({answer.error})"
+
+
+def _without_token(url: str) -> Handshake:
+    return Handshake(url, {}, ())
+
+
+def _token(secret: Secret, ttl: timedelta, now: datetime) -> Secret:
+    return mint("doctor", secret, ttl=ttl, now=now, token_id=uuid.uuid4().hex).token
 
 
 def functions(settings: Settings, aws: Aws) -> Finding:
