@@ -2,7 +2,7 @@
 
 docs/commands.md comes from the very objects that `--help` prints, docs/plan-schema.json from the class that `plan --json`
 prints, the table in docs/embedded-aws.md from the corrections that are applied, the one in docs/protocol.md from the routes of the
-`default` function; a test holds them fresh.
+`default` function, the one in docs/environment.md from the variables that are written; a test holds them fresh.
 """
 
 from __future__ import annotations
@@ -13,16 +13,25 @@ from pathlib import Path
 
 from whatschat_ops.cli.help_pages import COMMON_PANEL, Page
 from whatschat_ops.cli.program import every_page
+from whatschat_ops.config import Names, Settings
+from whatschat_ops.environment.variables import (
+    BackendSecrets,
+    Variable,
+    backend_variables,
+    frontend_variables,
+)
 from whatschat_ops.errors import ExitCode
 from whatschat_ops.handlers import routing
 from whatschat_ops.handlers.routing import Action, Route, WithoutUser
 from whatschat_ops.local.control.corrections import CORRECTIONS
 from whatschat_ops.provision import plan_schema
+from whatschat_ops.stack.outputs import StackOutputs
 
 PAGE = Path(__file__).parent / "commands.md"
 PLAN_SCHEMA = PAGE.with_name("plan-schema.json")
 EMBEDDED_AWS = PAGE.with_name("embedded-aws.md")
 PROTOCOL = PAGE.with_name("protocol.md")
+ENVIRONMENT = PAGE.with_name("environment.md")
 HEADER = """\
 # Commands
 
@@ -97,6 +106,36 @@ def protocol_page() -> str:
     return _with_table(PROTOCOL, "routes", [head, "|---|---|---|---|---|", *map(_route_row, routing.ROUTES)])
 
 
+def environment_page() -> str:
+    """The page with its table of variables written again between its two markers."""
+    settings = Settings()
+    api = "abc123.execute-api.us-east-1.amazonaws.com/production"
+    outputs = StackOutputs(
+        api_id="abc123",
+        stage=settings.websocket.stage,
+        websocket_url=f"wss://{api}",
+        callback_url=f"https://{api}",
+        connections_table=Names(settings).connections_table,
+        ledger_table=Names(settings).ledger_table,
+        function_names=(),
+        region=settings.aws.region,
+        account_id="123456789012",
+    )
+    files = {
+        "backend `.env`": backend_variables(settings, outputs, BackendSecrets(), endpoint_url=None),
+        "frontend `.env.local`": frontend_variables(settings, outputs),
+    }
+    rows = [_variable_row(file, variable) for file, variables in files.items() for variable in variables]
+    head = ["| file | variable | value in an AWS account (example) | read by |", "|---|---|---|---|"]
+    return _with_table(ENVIRONMENT, "variables", [*head, *rows])
+
+
+def _variable_row(file: str, variable: Variable) -> str:
+    value = "not set; the endpoint on the embedded AWS" if variable.absent else "placeholder"
+    shown = f"`{variable.value}`" if variable.value is not None else value
+    return f"| {file} | `{variable.name}` | {shown} | {variable.read_by} |"
+
+
 def _route_row(route: Route) -> str:
     cells = [
         _codes(route.types) if route.types != ("*",) else "any other",
@@ -136,6 +175,7 @@ def main() -> int:
         PLAN_SCHEMA: f"{json.dumps(plan_schema(), indent=2)}\n",
         EMBEDDED_AWS: embedded_aws_page(),
         PROTOCOL: protocol_page(),
+        ENVIRONMENT: environment_page(),
     }
     if "--check" in sys.argv:
         return 0 if all(page.read_text(encoding="utf-8") == text for page, text in pages.items()) else 1

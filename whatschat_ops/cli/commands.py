@@ -167,7 +167,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         },
     ),
     "env": Group(
-        "Write the application's environment variables",
+        "Write and check the application's environment variables",
         "env render backend",
         {
             "render": Group(
@@ -178,6 +178,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
                     "frontend": Command("Write the .env.local of the frontend", "env:frontend"),
                 },
             ),
+            "check": Command("Compare existing files with the stack", "env:check"),
         },
     ),
     "export": Group(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whatschat_ops.cli.command import ShowSecretsOption
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.errors import ChecksFailed
 
 if TYPE_CHECKING:
-    from whatschat_ops.environment.render import Side, WrittenFile
+    from whatschat_ops.environment.check import FileCheck
+    from whatschat_ops.environment.render import WrittenFile
+    from whatschat_ops.environment.variables import Side
 
 OutputOption = Annotated[
     Path | None,
@@ -29,11 +33,11 @@ def backend(
     """Write the .env of the backend.
 
     Endpoint, table, Chime and Region of the provisioned stack. The JWT secret and the AWS keys are left for you to fill in,
-    unless you add --show-secrets.
+    unless you add --show-secrets. Warns if the file has a JWT secret that is not the stack's.
 
     Example: whatschat-ops env render backend --output apps/server/.env
     """
-    from whatschat_ops.environment.render import Side
+    from whatschat_ops.environment.variables import Side
 
     _render(run, Side.BACKEND, output, replace=replace, with_secrets=show_secrets)
 
@@ -41,13 +45,45 @@ def backend(
 def frontend(run: Run, output: OutputOption = None, replace: ReplaceOption = False) -> None:
     """Write the .env.local of the frontend.
 
-    Endpoint and modes. It contains no secrets.
+    Endpoint, modes and the URLs of the settings. It contains no secrets.
 
     Example: whatschat-ops env render frontend --output apps/web/.env.local
     """
-    from whatschat_ops.environment.render import Side
+    from whatschat_ops.environment.variables import Side
 
     _render(run, Side.FRONTEND, output, replace=replace, with_secrets=False)
+
+
+def check(
+    run: Run,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files of the backend or the frontend, or folders with them"),
+    ],
+) -> None:
+    """Compare existing files with the stack.
+
+    In a folder, checks .env, .env.local, apps/server/.env and apps/web/.env.local. Changes nothing and shows no secret.
+    Exit code 3 if a variable does not fit the stack.
+
+    Example: whatschat-ops env check apps/server/.env apps/web/.env.local
+    """
+    from datetime import UTC, datetime
+
+    from whatschat_ops.environment.check import check_files
+
+    results = check_files(paths, run.settings, run.aws, datetime.now(UTC))
+    run.out.result(results, lambda results: _render_checks(run.out, results))
+    failed = [
+        mismatch.variable
+        for result in results
+        for mismatch in result.mismatches
+        if mismatch.status.value == "fail"
+    ]
+    if failed and not run.out.as_json:
+        raise ChecksFailed(f"{_count(len(failed), 'variable')} not fit the stack: {', '.join(failed)}.")
+    if failed:
+        raise typer.Exit(ChecksFailed.exit_code)
 
 
 def _render(run: Run, side: Side, output: Path | None, *, replace: bool, with_secrets: bool) -> None:
@@ -58,7 +94,9 @@ def _render(run: Run, side: Side, output: Path | None, *, replace: bool, with_se
         raise UsageError("--replace needs --output.", hint="Name the file to write, or remove --replace.")
     file = read_environment(side, run.settings, run.aws, with_secrets=with_secrets)
     if output is not None:
-        run.out.result(write_environment(file, output, replace=replace), _summary)
+        written = write_environment(file, output, replace=replace)
+        run.out.result(written, _summary)
+        _warn_of_secret(run, side, written)
     elif run.out.as_json:
         run.out.result(file, lambda shown: str(shown))
     else:
@@ -68,4 +106,50 @@ def _render(run: Run, side: Side, output: Path | None, *, replace: bool, with_se
 def _summary(written: WrittenFile) -> str:
     changes = {"added": written.added, "changed": written.changed}
     said = "; ".join(f"{verb} {', '.join(names)}" for verb, names in changes.items() if names)
-    return f"{written.path}: {said or 'nothing to change'}."
+    left = f" Left alone: {', '.join(written.left_alone)}." if written.left_alone else ""
+    return f"{written.path}: {said or 'nothing to change'}.{left}"
+
+
+def _warn_of_secret(run: Run, side: Side, written: WrittenFile) -> None:
+    """Say if the secret that the file had, and kept, is not the stack's."""
+    from datetime import UTC, datetime
+
+    from whatschat_ops.environment.comparing import ApplicationFile
+    from whatschat_ops.environment.dotenv import read_file, read_values
+    from whatschat_ops.environment.jwt_secret import NAME, compare_jwt_secret
+    from whatschat_ops.environment.variables import Side
+
+    if side is not Side.BACKEND or NAME not in written.left_alone:
+        return
+    file = ApplicationFile(written.path, side, read_values(read_file(written.path)))
+    if mismatch := compare_jwt_secret(file, run.settings, run.aws, datetime.now(UTC)):
+        run.out.warn(f"{written.path}: {NAME} {mismatch.detail}")
+        run.out.note(mismatch.fix)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun} does" if number == 1 else f"{number} {noun}s do"
+
+
+def _render_checks(out: Output, results: list[FileCheck]) -> Any:
+    from rich.console import Group
+
+    return Group(*(part for result in results for part in _render_check(out, result)))
+
+
+def _render_check(out: Output, result: FileCheck) -> list[Any]:
+    from rich.table import Table
+    from rich.text import Text
+
+    marks = {"warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
+    table = Table.grid(padding=(0, 2))
+    for mismatch in result.mismatches:
+        text, style = marks[mismatch.status.value]
+        table.add_row(
+            Text(text, style=style), Text(f"{mismatch.variable} {mismatch.detail}", overflow="fold")
+        )
+        table.add_row("", Text(f"Fix: {out.suggestion(mismatch.fix)}", style="bold", overflow="fold"))
+    found = len(result.mismatches)
+    fits = f"{found} finding{'' if found == 1 else 's'}" if found else "fits the stack"
+    line = f"{result.path} ({result.side.value}): {fits}; {result.compared} variables compared."
+    return [Text(line, style="bold"), table] if result.mismatches else [Text(line, style="bold")]

@@ -135,7 +135,7 @@ IN_GROUP: Final[Mapping[Path, Mapping[str, Path]]] = {
         **_meanings(local_reset="clean wipe delete purge rm remove", local_logs="log tail", local_env="vars export"),
     },
     ("cost",): _meanings(cost_estimate="calculate calc month show get", cost_rates="list ls prices cards"),
-    ("env",): _meanings(env_render="show print list ls write generate get"),
+    ("env",): _meanings(env_render="show print list ls write generate get", env_check="validate verify lint diff compare doctor"),
     ("env", "render"): _meanings(env_render_backend="server api", env_render_frontend="web client ui"),
     ("export",): _meanings(export_cloudformation="cfn template yaml stack"),
 }  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from whatschat_ops.config.contradictions import implied_defaults, refuse_contradictions
 from whatschat_ops.config.located import DEFAULT, Located, Origin, read_yaml
 from whatschat_ops.config.section import Section, validate
 from whatschat_ops.config.settings import Settings
@@ -33,6 +34,8 @@ ENVIRONMENT_VARIABLES: Mapping[str, str] = {
     "AWS_CHIME_MEDIA_REGION": "chime.media_region",
     "NEXT_PUBLIC_WEBSOCKET_MODE": "frontend.websocket_mode",
     "NEXT_PUBLIC_WEBRTC_MODE": "frontend.webrtc_mode",
+    "NEXT_PUBLIC_SOCKET_IO_URL": "frontend.socket_io_url",
+    "NEXT_PUBLIC_API_URL": "frontend.api_url",
     "WHATSCHAT_LOCAL_PORT": "local.port",
     "WHATSCHAT_PREFIX": "prefix",
 }
@@ -75,7 +78,8 @@ def load_settings(
     """The settings of `environment`; None means the one that the file named by `path` is for, else `local`.
 
     `flags` maps a dotted key to (flag as typed, value). `path` names the file instead of
-    `<directory>/<environment>.yaml`. Raises ConfigError for a missing file, an unknown key or a wrong value.
+    `<directory>/<environment>.yaml`. Raises ConfigError for a missing file, an unknown key, a wrong value, or values that
+    contradict each other.
     """
     environ = os.environ if environ is None else environ
     path = _find_file(environment or "local", path, directory)
@@ -86,9 +90,9 @@ def load_settings(
     values["environment"] = _environment(environment, values.get("environment"), environ)
     if "local.enabled" not in values:
         values["local.enabled"] = Located(_is_embedded(values), DEFAULT)
-    settings = validate(
-        Settings, values, hint=Hint(("config", "reference"), "See every key and what it may be")
-    )
+    hint = Hint(("config", "reference"), "See every key and what it may be")
+    settings = validate(Settings, {**implied_defaults(values), **values}, hint=hint)
+    refuse_contradictions(settings, values)
     origins = {key: values[key].origin if key in values else DEFAULT for key in flatten(settings)}
     return LoadedSettings(settings, origins, path)
 

@@ -39,6 +39,7 @@ Architecture = Literal["arm64", "x86_64"]
 HandlerName = Annotated[str, Meta(pattern=r"^[^\s.]([^\s]*[^\s.])?\.[^\s./]+$")]
 ParameterName = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_./-]+$")]
 Url = Annotated[str, Meta(pattern=r"^https?://")]
+SocketUrl = Annotated[str, Meta(pattern=r"^(wss?|https?)://")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 SomeText = Annotated[str, Meta(min_length=1)]
 Rate = Annotated[float, Meta(gt=0)]
@@ -333,11 +334,32 @@ class FrontendSettings(Section, frozen=True):
     """What the web application is told."""
 
     websocket_mode: Annotated[
-        Literal["socketio", "apigateway", "simulated"], Meta(description="NEXT_PUBLIC_WEBSOCKET_MODE.")
+        Literal["socketio", "apigateway", "simulated"],
+        Meta(description="NEXT_PUBLIC_WEBSOCKET_MODE. Default while websocket.enabled is false: socketio."),
     ] = "apigateway"
     webrtc_mode: Annotated[
-        Literal["native", "chime", "simulated"], Meta(description="NEXT_PUBLIC_WEBRTC_MODE.")
+        Literal["native", "chime", "simulated"],
+        Meta(description="NEXT_PUBLIC_WEBRTC_MODE. Default while chime.enabled is false: native."),
     ] = "chime"
+    socket_io_url: Annotated[
+        SocketUrl | None,
+        Meta(
+            description="NEXT_PUBLIC_SOCKET_IO_URL: the server of the mode socketio. "
+            "Empty: the web client's own default, ws://localhost:3001."
+        ),
+    ] = None
+    api_url: Annotated[
+        Url | None, Meta(description="NEXT_PUBLIC_API_URL: the backend's HTTP API for the web client.")
+    ] = None
+
+    def canonical_values(self) -> dict[str, Any]:
+        """Without URLs that are not set: digests in plans that 0.1.0 saved know nothing of them."""
+        urls = ("socket_io_url", "api_url")
+        return {
+            name: value
+            for name, value in super().canonical_values().items()
+            if value is not None or name not in urls
+        }
 
 
 class Settings(Section, frozen=True):

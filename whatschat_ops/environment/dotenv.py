@@ -1,7 +1,7 @@
 """The text of a .env file: a new one, or variables merged into an existing one.
 
-Input: variables, and the text of an existing file. Output: text, and what changed. Only `write_file` touches a file. The
-syntax is the part on which node's dotenv, docker compose and python-dotenv agree.
+Input: variables, and the text of an existing file. Output: text, and what changed. Only `read_file` and `write_file`
+touch a file. The syntax is the part on which node's dotenv, docker compose and python-dotenv agree.
 """
 
 from __future__ import annotations
@@ -25,12 +25,16 @@ _QUOTED = re.compile(r"""(?P<quote>["'`])(?:\\.|(?!(?P=quote))[^\\])*(?P=quote)"
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A merged file: its text, and the names of the variables that were added, changed or unchanged."""
+    """A merged file: its text, and the names of the variables that were added, changed or unchanged.
+
+    `left_alone` are those with a value of the file's own: of other programs, and placeholders that are filled in.
+    """
 
     text: str
     added: tuple[str, ...]
     changed: tuple[str, ...]
     unchanged: tuple[str, ...]
+    left_alone: tuple[str, ...]
 
 
 def quote(value: str) -> str:
@@ -77,7 +81,28 @@ def merge(existing: str, variables: Sequence[Variable]) -> Merge:
         gap = "" if not text else newline if text.endswith(newline) else newline * 2
         text += gap + render(missing).replace("\n", newline)
     names = {verb: tuple(variable.name for variable in found) for verb, found in outcome.items()}
-    return Merge(text, tuple(variable.name for variable in missing), names["changed"], names["unchanged"])
+    given = {variable.name for variable in variables if variable.value is not None or variable.absent}
+    return Merge(
+        text,
+        tuple(variable.name for variable in missing),
+        names["changed"],
+        names["unchanged"],
+        tuple(name for name, value in read_values(existing).items() if value and name not in given),
+    )
+
+
+def read_values(text: str) -> dict[str, str]:
+    """Variable -> its value, as node's dotenv reads it: the last assignment of a name counts."""
+    matches = (_ASSIGNMENT.match(line) for line in _logical_lines(text))
+    return {match["name"]: _value(match.string[match.start("rest") :]) for match in matches if match}
+
+
+def read_file(path: Path) -> str:
+    """The text of the file, with its line ends. Raises UsageError when it is not UTF-8, OSError when it cannot be read."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text: {error.reason}.", hint="Name another file.") from error
 
 
 def write_file(path: Path, text: str) -> None:
@@ -162,7 +187,20 @@ def _with_value(line: str, variable: Variable) -> str:
         return f"{variable.name}={quote(_text(variable.value))}{line[len(line.rstrip()) :]}"
     value = _text(variable.value)
     rest = line[match.start("rest") :]
+    if _value(rest) == value:
+        return line
+    return line[: match.start("rest")] + quote(value) + rest[len(_written_value(rest)) :]
+
+
+def _value(rest: str) -> str:
+    """The value in what stands after `=`."""
+    written = _written_value(rest)
+    if _QUOTED.match(rest):
+        return written[1:-1]
+    return "" if written.startswith("#") else written  # a comment only
+
+
+def _written_value(rest: str) -> str:
+    """The value as it is written, with its quotes; without a comment after it."""
     quoted = _QUOTED.match(rest)
-    old = quoted.group() if quoted else re.split(r"\s+#|\s*$", rest, maxsplit=1)[0]
-    same = (old[1:-1] if quoted else old) == value
-    return line if same else line[: match.start("rest")] + quote(value) + rest[len(old) :]
+    return quoted.group() if quoted else re.split(r"\s+#|\s*$", rest, maxsplit=1)[0]

@@ -6,14 +6,14 @@ Input: settings, `Aws`. Output: `EnvironmentFile` or `WrittenFile`. Secrets are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Settings
-from whatschat_ops.environment.dotenv import merge, render, write_file
+from whatschat_ops.environment.dotenv import merge, read_file, render, write_file
 from whatschat_ops.environment.variables import (
     BackendSecrets,
+    Side,
     Variable,
     backend_variables,
     frontend_variables,
@@ -21,13 +21,6 @@ from whatschat_ops.environment.variables import (
 from whatschat_ops.errors import UsageError
 from whatschat_ops.stack.jwt_secret import read_jwt_secret
 from whatschat_ops.stack.outputs import read_outputs
-
-
-class Side(StrEnum):
-    """A side of the application."""
-
-    BACKEND = "backend"
-    FRONTEND = "frontend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +40,8 @@ class WrittenFile:
     added: tuple[str, ...]
     changed: tuple[str, ...]
     unchanged: tuple[str, ...]
+    left_alone: tuple[str, ...]
+    """Variables with a value of the file's own: of other programs, and secrets that were not asked for."""
 
 
 def read_environment(
@@ -73,20 +68,16 @@ def write_environment(file: EnvironmentFile, path: Path, *, replace: bool = Fals
     Raises UsageError when the path cannot be read or written.
     """
     try:
-        existing = path.read_bytes().decode("utf-8") if path.exists() and not replace else ""
+        existing = read_file(path) if path.exists() and not replace else ""
         merged = merge(existing, file.variables)
         text = merged.text if existing else to_text(file)
         if text != existing:
             write_file(path, text)
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{path} is not UTF-8 text: {error.reason}.", hint="Choose another --output."
-        ) from error
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}.", hint="Choose another --output."
         ) from error
-    return WrittenFile(path, merged.added, merged.changed, merged.unchanged)
+    return WrittenFile(path, merged.added, merged.changed, merged.unchanged, merged.left_alone)
 
 
 def _read_secrets(settings: Settings, aws: Aws) -> BackendSecrets:

@@ -283,3 +283,46 @@ def test_no_text_at_all_crashes_the_reader(tmp_path_factory: pytest.TempPathFact
         assert str(path) in error.message or "environment" in error.message
     else:
         assert loaded.settings == Settings(local=loaded.settings.local)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "websocket:\n  enabled: false\nfrontend:\n  websocket_mode: apigateway\n",
+            "local.yaml:4: frontend.websocket_mode: apigateway needs websocket.enabled: true, which is false (",
+        ),
+        (
+            "chime:\n  enabled: off\nfrontend:\n  webrtc_mode: chime\n",
+            "local.yaml:4: frontend.webrtc_mode: chime needs chime.enabled: true, which is false (",
+        ),
+        (
+            "local:\n  enabled: true\naws:\n  endpoint_url: http://127.0.0.1:1\n",
+            "local.yaml:4: aws.endpoint_url: http://127.0.0.1:1 is another AWS than the embedded one",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(load: Load, text: str, message: str) -> None:
+    assert problem(load, text).startswith(message)
+
+
+def test_a_variable_that_contradicts_the_file_is_named(load: Load) -> None:
+    with pytest.raises(ConfigError, match=r"which is false \(environment AWS_CHIME_ENABLED\)"):
+        load("frontend:\n  webrtc_mode: chime\n", environ={"AWS_CHIME_ENABLED": "no"})
+
+
+def test_a_mode_that_is_not_given_follows_its_service(load: Load) -> None:
+    disabled = {"AWS_CHIME_ENABLED": "0", "AWS_API_GATEWAY_WEBSOCKET_ENABLED": "false"}
+    frontend = load(environ=disabled).settings.frontend
+    assert (frontend.websocket_mode, frontend.webrtc_mode) == ("socketio", "native")
+
+
+def test_an_exported_endpoint_beside_the_embedded_aws_is_no_contradiction(load: Load) -> None:
+    loaded = load("local:\n  enabled: true\n", environ={"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
+    assert loaded.settings.local.enabled
+
+
+@pytest.mark.parametrize("key", ["socket_io_url", "api_url"])
+def test_a_url_of_the_frontend_is_in_the_canonical_form_once_it_is_set(key: str) -> None:
+    assert key not in Settings().canonical()
+    assert "https://x" in Settings.of({"frontend": {key: "https://x"}}).canonical()

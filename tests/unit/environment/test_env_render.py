@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,13 +16,8 @@ from hypothesis import strategies as st
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.environment.dotenv import merge, quote, render
-from whatschat_ops.environment.render import (
-    Side,
-    read_environment,
-    to_text,
-    write_environment,
-)
-from whatschat_ops.environment.variables import Variable
+from whatschat_ops.environment.render import read_environment, to_text, write_environment
+from whatschat_ops.environment.variables import Side, Variable
 from whatschat_ops.errors import NotProvisioned, UsageError
 from whatschat_ops.redaction import Secret
 
@@ -61,7 +57,7 @@ class FakeAws:
     def get_parameter(self, *, Name: str, WithDecryption: bool) -> dict[str, Any]:
         assert WithDecryption
         assert Name == Names(self.settings).jwt_secret_parameter
-        return {"Parameter": {"Value": JWT}}
+        return {"Parameter": {"Value": JWT, "LastModifiedDate": datetime(2026, 11, 1, tzinfo=UTC)}}
 
 
 def aws_of(settings: Settings, **options: Any) -> Aws:
@@ -97,10 +93,10 @@ def test_backend_has_the_guides_variables_and_no_secret() -> None:
         "AWS_CHIME_MEDIA_REGION": "us-east-1",
         "AWS_REGION": "us-east-1",
     }
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "JWT_SECRET"):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "JWT_SECRET"):
         assert f"# {name}=\n" in text
     assert JWT not in text
-    assert "AWS_ENDPOINT_URL" not in text
+    assert "AWS_ENDPOINT" not in text
 
 
 def test_secrets_are_read_only_on_request() -> None:
@@ -126,7 +122,8 @@ def test_the_embedded_aws_gives_an_endpoint_that_works_there() -> None:
         values["AWS_API_GATEWAY_WEBSOCKET_ENDPOINT"]
         == "http://127.0.0.1:4566/_aws/execute-api/abc123/production"
     )
-    assert values["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+    assert values["AWS_ENDPOINT_URL"] == values["AWS_ENDPOINT"] == "http://127.0.0.1:4566"
+    assert "AWS_SESSION_TOKEN" not in values
     assert (values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"]) == ("AKIDLOCAL", KEY)
 
 
@@ -148,10 +145,35 @@ def test_frontend_has_the_guides_variables() -> None:
     text = to_text(read_environment(Side.FRONTEND, settings, aws_of(settings)))
     assert values_of(text) == {
         "NEXT_PUBLIC_WEBSOCKET_MODE": "apigateway",
-        "NEXT_PUBLIC_API_GATEWAY_WEBSOCKET_ENDPOINT": "https://abc123.execute-api.us-east-1.amazonaws.com/production",
+        "NEXT_PUBLIC_API_GATEWAY_WEBSOCKET_ENDPOINT": "wss://abc123.execute-api.us-east-1.amazonaws.com/production",
         "NEXT_PUBLIC_WEBRTC_MODE": "chime",
     }
-    assert "wss://abc123.execute-api.us-east-1.amazonaws.com/production" in text
+    assert "# NEXT_PUBLIC_SOCKET_IO_URL=\n" in text
+    assert "# NEXT_PUBLIC_API_URL=\n" in text
+
+
+def test_frontend_has_the_urls_of_the_settings() -> None:
+    urls = {"socket_io_url": "wss://chat.example", "api_url": "https://api.example/v1"}
+    settings = Settings.of({"frontend": urls})
+    values = values_of(to_text(read_environment(Side.FRONTEND, settings, aws_of(settings))))
+    assert values["NEXT_PUBLIC_SOCKET_IO_URL"] == "wss://chat.example"
+    assert values["NEXT_PUBLIC_API_URL"] == "https://api.example/v1"
+
+
+def test_the_embedded_aws_gives_browsers_a_ws_url() -> None:
+    settings = Settings()
+    values = values_of(to_text(read_environment(Side.FRONTEND, settings, embedded(settings))))
+    assert values["NEXT_PUBLIC_API_GATEWAY_WEBSOCKET_ENDPOINT"] == (
+        "ws://127.0.0.1:4566/_aws/execute-api/abc123/production"
+    )
+
+
+def test_the_embedded_key_replaces_a_session_token() -> None:
+    settings = Settings()
+    file = read_environment(Side.BACKEND, settings, embedded(settings), with_secrets=True)
+    merged = merge("AWS_ACCESS_KEY_ID=ASIAX\nAWS_SESSION_TOKEN=abc\n", file.variables)
+    assert values_of(merged.text)["AWS_ACCESS_KEY_ID"] == "AKIDLOCAL"
+    assert "AWS_SESSION_TOKEN" not in values_of(merged.text)
 
 
 def test_a_stack_that_is_not_provisioned_is_not_found() -> None:
@@ -223,6 +245,7 @@ def test_merge_sets_the_variables_and_keeps_other_lines() -> None:
     )
     assert merged.added == ("AWS_CHIME_ENABLED",)
     assert merged.changed == ("AWS_REGION", "CONNECTIONS_TABLE")
+    assert merged.left_alone == ("DATABASE_URL", "AWS_SECRET_ACCESS_KEY")
 
 
 def test_merging_twice_changes_nothing() -> None:
