@@ -20,7 +20,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.local.conftest import EmbeddedAws
-from tests.local.test_ws import Terminal
+from tests.terminal import Terminal
 
 pytestmark = pytest.mark.local
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.local.conftest import EmbeddedAws
+from tests.terminal import Terminal
 
 pytestmark = pytest.mark.local
 
@@ -237,91 +234,25 @@ def test_without_a_stack_the_way_out_is_named(embedded_aws: EmbeddedAws) -> None
         assert nowhere.json(*arguments, code=1)["error"]["hint"] == "whatschat-ops provision", arguments
 
 
-class Terminal:
-    """A person at a terminal."""
-
-    def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
-        self.controller, self._terminal = pty.openpty()
-        self.mode = termios.tcgetattr(self._terminal)
-        self.process = subprocess.Popen(
-            arguments,
-            env={**environment, "TERM": "xterm"},
-            stdin=self._terminal,
-            stdout=self._terminal,
-            stderr=self._terminal,
-            start_new_session=True,
-            preexec_fn=lambda: _take_terminal(),
-        )
-        self.shown = ""
-
-    def __enter__(self) -> Terminal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait(20)
-        os.close(self.controller)
-        os.close(self._terminal)
-
-    def type(self, text: str) -> None:
-        os.write(self.controller, text.encode())
-
-    def read_until(self, text: str, timeout_s: float = 20.0) -> str:
-        """What is shown up to `text`, from where the last call ended."""
-        deadline = time.monotonic() + timeout_s
-        while text not in self.shown:
-            left_s = deadline - time.monotonic()
-            assert left_s > 0, f"{text!r} is not in {self.shown!r}"
-            if select.select([self.controller], [], [], left_s)[0]:
-                self.shown += os.read(self.controller, 65536).decode()
-        before, _, self.shown = self.shown.partition(text)
-        return before
-
-    def end_input(self, until: str) -> None:
-        """Press Ctrl-D until `until` is shown: one that is typed while readline takes the terminal over may get lost."""
-        for _ in range(5):
-            self.type("\x04")
-            try:
-                self.read_until(until, timeout_s=4)
-                return
-            except AssertionError:
-                continue
-        self.read_until(until, timeout_s=1)
-
-    def leave(self, code: int) -> None:
-        """Wait for the end; the terminal must be as it was."""
-        assert self.process.wait(20) == code
-        assert termios.tcgetattr(self._terminal) == self.mode
-
-
-def _take_terminal() -> None:
-    """Make standard input the terminal of this session, so that Ctrl-C reaches it."""
-    import fcntl
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-def test_a_message_that_arrives_while_typing_leaves_the_typed_text_in_place(stack: Stack) -> None:
+def test_message_that_arrives_while_typing_leaves_the_typed_text_in_place(stack: Stack) -> None:
     with Terminal([*PROGRAM, "ws", "connect", "--user", "erna"], stack.environment) as terminal:
-        terminal.read_until("Connected.")
-        terminal.read_until("> ")
+        terminal.wait_for(lambda shown: shown == ["Connected.", ">"])
         terminal.type('{"type":"pi')
-        terminal.read_until('{"type":"pi')
+        terminal.wait_for(lambda shown: shown[-1] == '> {"type":"pi')
 
         stack.run("ws", "broadcast", "--user", "erna", "--text", "surprise")
 
-        assert "\r\x1b[K" in terminal.read_until("surprise")
-        terminal.read_until('> {"type":"pi')
-        terminal.type('ng"}\n')
-        terminal.read_until('"type":"pong"')
-        terminal.end_input(until="Disconnected: 1000")
+        terminal.wait_for(lambda shown: "surprise" in shown[-2] and shown[-1] == '> {"type":"pi')
+        terminal.type('ng"}\r')
+        terminal.wait_for(lambda shown: '"type":"pong"' in shown[-2] and shown[-1] == ">")
+        terminal.type("\x04")
+        terminal.wait_for(lambda shown: shown[-1].startswith("Disconnected: 1000"))
         terminal.leave(0)
 
 
-def test_an_interrupt_closes_the_socket_and_restores_the_terminal(stack: Stack) -> None:
+def test_interrupt_closes_the_socket_and_restores_the_terminal(stack: Stack) -> None:
     with Terminal([*PROGRAM, "ws", "connect", "--user", "frida"], stack.environment) as terminal:
-        terminal.read_until("Connected.")
-        terminal.read_until("> ")
+        terminal.wait_for(lambda shown: shown == ["Connected.", ">"])
         eventually(lambda: stack.json("ws", "connections", "list", "--user", "frida"))
 
         terminal.type("half\x03")

@@ -1,8 +1,8 @@
 """Lines typed or piped into the program, while other things are printed.
 
-A daemon thread reads and hands each line to the event loop; nothing sets the terminal to non-blocking, which would
-break printing to it. On a terminal with GNU readline the lines can be edited, and `above_prompt` prints over a half-typed
-line and puts it back.
+A person types at a prompt of prompt_toolkit, which runs in the event loop: lines can be edited and recalled, and what is
+printed meanwhile appears above. A pipe is read by a daemon thread, because it cannot be awaited everywhere (a file, a
+closed terminal), and nothing sets it to non-blocking, which would break printing to the terminal behind it.
 """
 
 from __future__ import annotations
@@ -13,77 +13,84 @@ import concurrent.futures
 import contextlib
 import itertools
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
 PROMPT = "> "
+
+Lines = asyncio.Queue[str | None]
+"""What was typed or piped, one line each; None after the last."""
 
 
 class TerminalLines:
     """A source of lines on standard input. `editing` is true when a person edits them at a prompt."""
 
     def __init__(self, *, editing: bool) -> None:
-        self._readline = _readline() if editing else None
-        self._at_prompt = False
-        self._saved_mode: Any = None
+        self._editing = editing
+        self._prompting: asyncio.Task[None] | None = None
+        self._printing: asyncio.Task[None] | None = None
+        self._to_print: asyncio.Queue[Callable[[], None] | None] = asyncio.Queue()
 
-    def start(self, queue: asyncio.Queue[str | None]) -> None:
-        """Start reading into `queue`, with None after the last line. Call it inside the running event loop."""
-        self._saved_mode = _terminal_mode() if self._readline else None
-        loop = asyncio.get_running_loop()
-        readline = self._readline
-        source = self._typed_lines(readline) if readline else _piped_lines(sys.stdin.fileno())
-        threading.Thread(target=_feed, args=(source, queue, loop), name="lines", daemon=True).start()
+    def start(self, lines: Lines) -> None:
+        """Start reading into `lines`. Call it inside the running event loop."""
+        if self._editing:
+            self._prompting = asyncio.create_task(_prompt(lines))
+            self._printing = asyncio.create_task(self._print_in_order())
+        else:
+            arguments = (_piped_lines(sys.stdin.fileno()), lines, asyncio.get_running_loop())
+            threading.Thread(target=_feed, args=arguments, name="lines", daemon=True).start()
 
-    def stop(self) -> None:
-        """Leave the terminal as it was. The thread may still wait for a line; it dies with the program."""
-        if self._saved_mode is not None:
-            import termios
+    async def stop(self) -> None:
+        """Print what is left to print, and leave the terminal as it was. A thread that waits for a pipe ends with the program."""
+        if self._prompting is None or self._printing is None:
+            return
+        self._to_print.put_nowait(None)
+        await asyncio.wait([self._printing])
+        self._prompting.cancel()
+        await asyncio.wait([self._prompting])
 
-            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._saved_mode)
-        if self._at_prompt:  # wipe the prompt, and end readline's bracketed paste mode
-            self._write("\r\x1b[K\x1b[?2004l")
-            self._at_prompt = False
+    def print_above(self, show: Callable[[], None]) -> None:
+        """Call `show`, which prints: above the prompt and what has been typed so far, if there is a prompt."""
+        if self._printing is None or self._printing.done():
+            show()
+        else:
+            self._to_print.put_nowait(show)
 
-    @contextmanager
-    def above_prompt(self) -> Iterator[None]:
-        """Print inside this: what has been typed so far is wiped first and comes back below."""
-        redraw = self._at_prompt
-        if redraw:
-            self._write("\r\x1b[K")
-        yield
-        if redraw and self._readline is not None:
-            self._write(PROMPT + self._readline.get_line_buffer())
+    async def _print_in_order(self) -> None:
+        from prompt_toolkit.application import run_in_terminal
 
-    def _typed_lines(self, readline: Any) -> Iterator[str]:
-        readline.set_pre_input_hook(self._prompt_shown)
+        while show := await self._to_print.get():
+            await run_in_terminal(show)
+
+
+async def _prompt(lines: Lines) -> None:
+    """Move what is typed into `lines`, until Ctrl-D. Ctrl-C interrupts the program, as it does without a prompt."""
+    # Otherwise each prompt asks the terminal where its cursor is, and a warning comes if it does not answer.
+    os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
+    from prompt_toolkit import PromptSession
+
+    session = PromptSession[str](PROMPT, enable_suspend=True)
+    with contextlib.suppress(EOFError):
         while True:
             try:
-                line = input(PROMPT)
-            except EOFError:
+                typed = await session.prompt_async(set_exception_handler=False, handle_sigint=False)
+            except KeyboardInterrupt:
+                signal.raise_signal(signal.SIGINT)
                 return
-            finally:
-                self._at_prompt = False
-            yield line
-
-    def _prompt_shown(self) -> None:
-        self._at_prompt = True
-
-    def _write(self, text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+            for line in typed.split("\n"):  # more than one was pasted
+                await lines.put(line)
+    await lines.put(None)
 
 
-def _feed(source: Iterator[str], queue: asyncio.Queue[str | None], loop: asyncio.AbstractEventLoop) -> None:
+def _feed(source: Iterator[str], lines: Lines, loop: asyncio.AbstractEventLoop) -> None:
     """Move lines into the queue, waiting while it is full. Ends quietly when the loop has ended."""
     with contextlib.suppress(RuntimeError, concurrent.futures.CancelledError):
         for line in itertools.chain(source, [None]):
             if loop.is_closed():
                 return
-            asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
+            asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
 
 
 def _piped_lines(descriptor: int) -> Iterator[str]:
@@ -91,21 +98,7 @@ def _piped_lines(descriptor: int) -> Iterator[str]:
     decode: Callable[[bytes], str] = codecs.getincrementaldecoder("utf-8")("replace").decode
     rest = ""
     while data := os.read(descriptor, 65536):
-        *lines, rest = (rest + decode(data)).split("\n")
-        yield from (line.removesuffix("\r") for line in lines)
+        *complete, rest = (rest + decode(data)).split("\n")
+        yield from (line.removesuffix("\r") for line in complete)
     if rest:
         yield rest
-
-
-def _readline() -> Any:
-    try:
-        import readline
-    except ImportError:  # Windows
-        return None
-    return readline if hasattr(readline, "set_pre_input_hook") else None
-
-
-def _terminal_mode() -> Any:
-    import termios
-
-    return termios.tcgetattr(sys.stdin.fileno())

@@ -55,7 +55,7 @@ async def converse(out: Output, make_socket: Opener, *, wait_s: float, reconnect
         session = Session(make_socket, queue, screen.show, policy, on_first_open=lambda: lines.start(queue))
         return await session.run()
     finally:
-        lines.stop()
+        await lines.stop()
 
 
 class Screen:
@@ -67,18 +67,20 @@ class Screen:
 
     def show(self, event: Event) -> None:
         """One event, above what is being typed."""
-        with self._lines.above_prompt():
-            match event:
-                case Received():
-                    self._show_message(event)
-                case Sent(keep_alive=keep_alive, body=body):
-                    self._out.detail(
-                        "Sent a ping to stay connected." if keep_alive else f"Sent {printable(body)}"
-                    )
-                case NotSent(reason=reason):
-                    self._out.warn(f"Not sent. {reason}")
-                case _:
-                    self._out.note(_words(event))
+        self._lines.print_above(lambda: self._show(event))
+
+    def _show(self, event: Event) -> None:
+        match event:
+            case Received():
+                self._show_message(event)
+            case Sent(keep_alive=keep_alive, body=body):
+                self._out.detail(
+                    "Sent a ping to stay connected." if keep_alive else f"Sent {printable(body)}"
+                )
+            case NotSent(reason=reason):
+                self._out.warn(f"Not sent. {reason}")
+            case _:
+                self._out.note(_words(event))
 
     def _show_message(self, event: Received) -> None:
         if event.keep_alive and not self._out.verbose:
