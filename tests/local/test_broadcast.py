@@ -8,8 +8,6 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -20,11 +18,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.local.conftest import EmbeddedAws
+from tests.local.program import PROGRAM, PrefixedStack, eventually
 from tests.terminal import Terminal
 
 pytestmark = pytest.mark.local
 
-PROGRAM = [sys.executable, "-m", "whatschat_ops"]
 TABLE = "bc-websocket-connections"
 
 
@@ -33,41 +31,11 @@ def connection_id(name: str) -> str:
     return base64.b64encode(f"{name:-<11}".encode()).decode()
 
 
-class Stack:
+class Stack(PrefixedStack):
     """A provisioned stack, the program that operates it, and rows without sockets."""
 
-    def __init__(self, aws: EmbeddedAws) -> None:
-        self.aws = aws
-        self.environment = {**aws.environment(), "WHATSCHAT_PREFIX": "bc-"}
-
-    def run(
-        self, *arguments: str, text: str | None = None, code: int = 0
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*PROGRAM, *arguments],
-            env=self.environment,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == code, (
-            f"{done.args} ended with {done.returncode}: {done.stdout}{done.stderr}"
-        )
-        return done
-
-    def json(self, *arguments: str, text: str | None = None, code: int = 0) -> Any:
-        return json.loads(self.run(*arguments, "--json", text=text, code=code).stdout)
-
     def begun(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*PROGRAM, "ws", "broadcast", *arguments],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return self.start("ws", "broadcast", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def leave_behind(self, prefix: str, number: int, user: str = "ghost") -> None:
         """Rows of connections that are gone."""
@@ -92,13 +60,12 @@ class Stack:
         return len(self.rows()) < number
 
     def url(self, user: str) -> str:
-        token = self.run("token", "mint", "--user", user).stdout.strip()
-        return f"{self.run('ws', 'endpoint').stdout.strip()}?token={token}"
+        return f"{self.says('ws', 'endpoint')}?token={self.says('token', 'mint', '--user', user)}"
 
 
 @pytest.fixture(scope="module")
 def stack(embedded_aws: EmbeddedAws) -> Iterator[Stack]:
-    found = Stack(embedded_aws)
+    found = Stack(embedded_aws, "bc-")
     found.run("provision", "--yes")
     yield found
     found.run("destroy", "--yes")
@@ -130,14 +97,6 @@ async def messages(socket: ClientConnection, quiet_s: float) -> list[Any]:
         while True:
             received.append(json.loads(await asyncio.wait_for(socket.recv(), quiet_s)))
     return received
-
-
-def eventually(check: Callable[[], Any], timeout_s: float = 20.0) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (found := check()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return found
 
 
 def test_every_socket_gets_the_message_once_and_gone_rows_are_deleted(stack: Stack) -> None:
@@ -264,12 +223,12 @@ def test_a_terminal_shows_where_it_is_and_is_left_as_it_was(stack: Stack) -> Non
     stack.leave_behind("gone", 250)
     arguments = [*PROGRAM, "ws", "broadcast", "--type", "notice", "Hello", "--rate", "100"]
 
-    with Terminal(arguments, {**stack.environment, "COLUMNS": "100"}) as terminal:
-        terminal.read_until("bytes to every connection.")
-        terminal.read_until("at most 100/s")
+    with Terminal(arguments, stack.environment) as terminal:
+        terminal.wait_for(lambda shown: "bytes to every connection." in shown[0])
+        terminal.wait_for(lambda shown: any("at most 100/s" in line for line in shown))
         terminal.type("\x03")
-        terminal.read_until("Interrupted: finishing the posts that are in flight")
-        terminal.read_until("ws broadcast --resume")
+        terminal.wait_for_text("Interrupted: finishing the posts that are in flight")
+        terminal.wait_for_text("ws broadcast --resume")
         terminal.leave(130)
 
 

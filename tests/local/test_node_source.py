@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.local.conftest import EmbeddedAws
+from tests.local.program import Program
 
 pytestmark = pytest.mark.local
 
@@ -32,29 +32,19 @@ lambda:
 """
 
 
-class Application:
+class Application(Program):
     """A copy of the fixture, with a configuration beside it."""
 
     def __init__(self, folder: Path, aws: EmbeddedAws) -> None:
         self.folder, self.aws = folder, aws
+        super().__init__(
+            aws.environment(), directory=Path("/"), options=("--config", str(folder / "local.yaml"))
+        )
         shutil.copytree(FIXTURE, folder / "app")
         self.configure()
 
     def configure(self, more: str = "") -> None:
         (self.folder / "local.yaml").write_text(CONFIGURATION + more)
-
-    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "whatschat_ops", *arguments, "--config", str(self.folder / "local.yaml")],
-            env=self.aws.environment(),
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=170,
-            check=False,
-        )
-        assert done.returncode == code, f"{arguments} -> {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
 
     def rows(self) -> list[tuple[str, int]]:
         table = f"{PREFIX}websocket-connections"

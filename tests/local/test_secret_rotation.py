@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -18,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.local.conftest import EmbeddedAws
+from tests.local.program import PrefixedStack
 
 pytestmark = pytest.mark.local
 
@@ -29,29 +28,16 @@ FORGED = jwt.encode(
 )
 
 
-class Stack:
+class Stack(PrefixedStack):
     """A provisioned stack."""
 
     def __init__(self, aws: EmbeddedAws) -> None:
-        self.aws = aws
-        self._environment = {**aws.environment(), "WHATSCHAT_PREFIX": "rotation-"}
+        super().__init__(aws, "rotation-")
         self.run("provision", "--yes")
-        self.url = self.run("ws", "endpoint").strip()
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "whatschat_ops", *arguments],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
+        self.url = self.says("ws", "endpoint")
 
     def token(self, user: str) -> str:
-        return self.run("token", "mint", "--user", user).strip()
+        return self.says("token", "mint", "--user", user)
 
     def connect(self, token: str) -> ClientConnection:
         return connect(f"{self.url}?token={token}", open_timeout=30)
@@ -112,7 +98,7 @@ def test_rotation_refuses_no_valid_token_and_closes_no_socket(stack: Stack) -> N
         visitors.add("before", before)
         visitors.add("forged", FORGED)  # it makes the functions look for a rotation before there is one
 
-        rotated = json.loads(stack.run("token", "secret", "rotate", "--grace", "1h", "--yes", "--json"))
+        rotated = stack.json("token", "secret", "rotate", "--grace", "1h", "--yes")
         after = stack.token("bob")
         assert stack.status(after) == 101  # the very first one
         visitors.add("after", after)
@@ -129,10 +115,8 @@ def test_rotation_refuses_no_valid_token_and_closes_no_socket(stack: Stack) -> N
 
     assert rotated["previous_accepted_until"] > rotated["rotated_at"]
     stack.run("token", "inspect", "--verify", before)
-    assert "No changes" in stack.run("plan")
-    (finding,) = [
-        each for each in json.loads(stack.run("doctor", "--json")) if each["name"] == "websocket.secret"
-    ]
+    assert "No changes" in stack.run("plan").stdout
+    (finding,) = [each for each in stack.json("doctor") if each["name"] == "websocket.secret"]
     assert finding["status"] == "ok"
     assert "Tokens of the previous one are accepted until" in finding["detail"]
 

@@ -4,46 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.local.program import Program
 from tests.ports import free_port
 from tests.upgrade.archive import ARCHIVES, unpack
 
 pytestmark = pytest.mark.local
-
-
-@dataclass(frozen=True)
-class Upgraded:
-    """This program, in a directory that an older one was used in."""
-
-    directory: Path
-    environment: dict[str, str]
-
-    def run(
-        self, *arguments: str, code: int = 0, settings: str = "whatschat.yaml"
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "whatschat_ops", "--config", settings, *arguments],
-            cwd=self.directory,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self.run(*arguments, "--json").stdout)
 
 
 @pytest.fixture(
@@ -51,47 +20,45 @@ class Upgraded:
     params=sorted(ARCHIVES.glob("*.tar.xz")),
     ids=lambda archive: archive.name.partition(".")[0],
 )
-def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
+def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     directory, port = tmp_path_factory.mktemp("upgraded"), free_port()
     unpack(request.param, directory, port)
-    found = Upgraded(
-        directory,
-        {
-            "WHATSCHAT_OPS_STATE_DIR": str(directory / "state"),
-            "WHATSCHAT_LOCAL_PORT": str(port),
-            "PATH": os.environ["PATH"],
-            "HOME": str(directory),
-            "COLUMNS": "200",
-        },
-    )
+    environment = {
+        "WHATSCHAT_OPS_STATE_DIR": str(directory / "state"),
+        "WHATSCHAT_LOCAL_PORT": str(port),
+        "PATH": os.environ["PATH"],
+        "HOME": str(directory),
+        "COLUMNS": "200",
+    }
+    found = Program(environment, directory=directory, options=("--config", "whatschat.yaml"))
     yield found
     found.run("local", "stop")
 
 
-def test_rows_of_an_older_version_are_listed(upgraded: Upgraded) -> None:
+def test_rows_of_an_older_version_are_listed(upgraded: Program) -> None:
     """The first test, because the broadcasts of the others delete them."""
     assert {row["user_id"] for row in upgraded.json("ws", "connections", "list")} == {"alice", "bob", "ghost"}
 
 
-def test_meeting_of_an_older_version_is_listed_and_has_its_attendees(upgraded: Upgraded) -> None:
+def test_meeting_of_an_older_version_is_listed_and_has_its_attendees(upgraded: Program) -> None:
     (meeting,) = upgraded.json("chime", "meeting", "list")
     assert (meeting["created_by"], meeting["status"]) == ("alice", "active")
     attendees = upgraded.json("chime", "attendee", "list", meeting["meeting_id"])
     assert sorted(attendee["external_user_id"] for attendee in attendees) == ["alice", "bob"]
 
 
-def test_functions_of_an_older_version_run(upgraded: Upgraded) -> None:
+def test_functions_of_an_older_version_run(upgraded: Program) -> None:
     assert "Connected." in upgraded.run("ws", "connect", "--user", "carol").stderr
 
 
-def test_plan_of_an_older_version_is_refused_when_it_would_do_something_else_now(upgraded: Upgraded) -> None:
-    refused = upgraded.run("provision", "memory.plan", settings="changed.yaml", code=1).stderr
+def test_plan_of_an_older_version_is_refused_when_it_would_do_something_else_now(upgraded: Program) -> None:
+    refused = upgraded.run("provision", "memory.plan", "--config", "changed.yaml", code=1).stderr
     assert "The plan of 20" in refused
     assert "made with other settings" in refused or "is stale" in refused
     assert "plan --out memory.plan" in refused
 
 
-def test_broadcasts_of_an_older_version_are_listed_and_shown(upgraded: Upgraded) -> None:
+def test_broadcasts_of_an_older_version_are_listed_and_shown(upgraded: Program) -> None:
     runs = upgraded.json("ws", "broadcasts", "list")
     assert [run["engine"] for run in runs] == ["local", "distributed", "distributed", "local"]
     for run in runs:
@@ -101,7 +68,7 @@ def test_broadcasts_of_an_older_version_are_listed_and_shown(upgraded: Upgraded)
 
 
 @pytest.mark.parametrize("engine", ["local", "distributed"])
-def test_interrupted_broadcast_of_an_older_version_is_resumed(upgraded: Upgraded, engine: str) -> None:
+def test_interrupted_broadcast_of_an_older_version_is_resumed(upgraded: Program, engine: str) -> None:
     runs = upgraded.json("ws", "broadcasts", "list")
     (run,) = (run for run in runs if (run["engine"], run["state"]) == (engine, "interrupted"))
     done = upgraded.json("ws", "broadcast", "--resume", run["run_id"])
@@ -111,7 +78,7 @@ def test_interrupted_broadcast_of_an_older_version_is_resumed(upgraded: Upgraded
     assert "nothing to do" in upgraded.run("ws", "broadcast", "--resume", run["run_id"]).stderr
 
 
-def test_stack_of_an_older_version_gets_new_code_and_nothing_else(upgraded: Upgraded) -> None:
+def test_stack_of_an_older_version_gets_new_code_and_nothing_else(upgraded: Program) -> None:
     """What a newer version changes besides the code of functions belongs into this test, with its reason."""
     steps = upgraded.json("plan")["steps"]
     assert {step["action"] for step in steps} <= {"no-op", "update"}

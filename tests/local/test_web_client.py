@@ -6,8 +6,6 @@ What arrives is read by the client's own rules (`tests.web_client`).
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from tests.local.conftest import EmbeddedAws
+from tests.local.program import PrefixedStack
 from tests.web_client import ClientEvent, read
 
 pytestmark = pytest.mark.local
@@ -53,29 +52,19 @@ class WebClient:
         return event.data
 
 
-class Stack:
+class Stack(PrefixedStack):
     """A provisioned stack."""
-
-    def __init__(self, aws: EmbeddedAws) -> None:
-        self._environment = {**aws.environment(), "WHATSCHAT_PREFIX": "web-"}
-
-    def run(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "whatschat_ops", *arguments]
-        return subprocess.run(
-            command, env=self._environment, capture_output=True, text=True, check=True, timeout=120
-        ).stdout
 
     @contextmanager
     def web_client(self, user: str) -> Iterator[WebClient]:
-        endpoint = json.loads(self.run("ws", "endpoint", "--json"))["websocket_url"]
-        token = self.run("token", "mint", "--user", user).strip()
+        endpoint, token = self.says("ws", "endpoint"), self.says("token", "mint", "--user", user)
         with connect(f"{endpoint}?token={quote(token, safe='')}") as socket:
             yield WebClient(socket)
 
 
 @pytest.fixture(scope="module")
 def stack(embedded_aws: EmbeddedAws) -> Iterator[Stack]:
-    found = Stack(embedded_aws)
+    found = Stack(embedded_aws, "web-")
     found.run("provision", "--yes")
     yield found
     found.run("destroy", "--yes")

@@ -4,58 +4,28 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.local.conftest import EmbeddedAws
+from tests.local.program import PROGRAM, PrefixedStack, eventually
 from tests.terminal import Terminal
 
 pytestmark = pytest.mark.local
 
-PROGRAM = [sys.executable, "-m", "whatschat_ops"]
 
-
-class Stack:
+class Stack(PrefixedStack):
     """A provisioned stack and the program that operates it."""
-
-    def __init__(self, aws: EmbeddedAws) -> None:
-        self.aws = aws
-        self.environment = {**aws.environment(), "WHATSCHAT_PREFIX": "ws-"}
-
-    def run(
-        self, *arguments: str, text: str | None = None, code: int = 0
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*PROGRAM, *arguments],
-            env=self.environment,
-            input=text if text is not None else "",
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        return json.loads(self.run(*arguments, "--json", code=code).stdout)
 
     @contextmanager
     def connected(self, user: str, *options: str) -> Iterator[subprocess.Popen[str]]:
         """`ws connect` with its input kept open; its messages come as JSON lines."""
-        with subprocess.Popen(
-            [*PROGRAM, "ws", "connect", "--user", user, "--json", *options],
-            env=self.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with self.start("ws", "connect", "--user", user, "--json", *options, **pipes) as process:
             try:
                 assert process.stderr is not None
                 assert process.stderr.readline() == "Connected.\n"
@@ -69,7 +39,7 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack(embedded_aws: EmbeddedAws) -> Iterator[Stack]:
-    found = Stack(embedded_aws)
+    found = Stack(embedded_aws, "ws-")
     found.run("provision", "--yes")
     yield found
     found.run("destroy", "--yes")
@@ -82,14 +52,6 @@ def received(process: subprocess.Popen[str]) -> Mapping[str, Any]:
     assert line["direction"] == "in"
     message: Mapping[str, Any] = json.loads(line["body"])
     return message
-
-
-def eventually(check: Callable[[], Any], timeout_s: float = 10.0) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (found := check()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-    return found
 
 
 def test_two_users_talk_and_the_operator_broadcasts_and_disconnects(stack: Stack) -> None:
@@ -220,9 +182,8 @@ def test_a_token_is_inspected_against_the_secret_of_the_stack(stack: Stack) -> N
     assert forged["signature_valid"] is False
 
 
-def test_without_a_stack_the_way_out_is_named(embedded_aws: EmbeddedAws) -> None:
-    nowhere = Stack(embedded_aws)
-    nowhere.environment["WHATSCHAT_PREFIX"] = "nowhere-"
+def test_without_a_stack_the_error_says_how_to_get_one(embedded_aws: EmbeddedAws) -> None:
+    nowhere = Stack(embedded_aws, "nowhere-")
 
     for arguments in (
         ("token", "mint", "--user", "a"),

@@ -5,52 +5,31 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.local.conftest import EmbeddedAws
+from tests.local.program import PROGRAM, PrefixedStack
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets.tokens import mint
 
 pytestmark = pytest.mark.local
 
-PROGRAM = [sys.executable, "-m", "whatschat_ops"]
 SECRET = "/whatschat-ops/housekeeping-whatschat-local/jwt-secret"
 TABLE = "housekeeping-websocket-connections"
 
 
-class Stack:
+class Stack(PrefixedStack):
     """A provisioned stack, its table, and the program that operates it."""
 
-    def __init__(self, aws: EmbeddedAws) -> None:
-        self.aws = aws
-        self.environment = {**aws.environment(), "WHATSCHAT_PREFIX": "housekeeping-"}
-        self.url = ""
-
-    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*PROGRAM, *arguments],
-            env=self.environment,
-            input="",
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        return json.loads(self.run(*arguments, "--json", code=code).stdout)
+    url = ""
 
     def put(
         self, name: str, *, age: timedelta, life: timedelta = timedelta(hours=24), user: str = "ghost"
@@ -82,7 +61,7 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack(embedded_aws: EmbeddedAws) -> Iterator[Stack]:
-    found = Stack(embedded_aws)
+    found = Stack(embedded_aws, "housekeeping-")
     found.run("provision", "--yes")
     found.url = found.run("ws", "endpoint").stdout.strip()
     # DynamoDB deletes expired rows when it likes, the embedded one every minute: here they are to stay.
