@@ -1,8 +1,8 @@
 """Lines typed or piped into the program, while other things are printed.
 
 A person types at a prompt of prompt_toolkit, which runs in the event loop: lines can be edited and recalled, and what is
-printed meanwhile appears above. A pipe is read by a daemon thread, because it cannot be awaited everywhere (a file, a
-closed terminal), and nothing sets it to non-blocking, which would break printing to the terminal behind it.
+printed meanwhile appears above. Pipes and files are read by a daemon thread; nothing sets them to non-blocking, which would
+break printing to a terminal that is behind both standard input and standard output.
 """
 
 from __future__ import annotations
