@@ -112,7 +112,7 @@ def _name_value(parameter: inspect.Parameter) -> None:
 
 
 def _kind_and_info(annotation: Any) -> tuple[Any, ParameterInfo | None]:
-    """What one value is, without None and list; and what Typer is told of it."""
+    """The type of one value, without None and list, and what describes the parameter to Typer."""
     if get_origin(annotation) is not Annotated:
         return annotation, None
     kind, info = get_args(annotation)

@@ -1,4 +1,4 @@
-"""`ws broadcast` and `ws broadcasts` as far as they need no AWS: wrong calls, and the runs of other days."""
+"""`ws broadcast` and `ws broadcasts` as far as they need no AWS: wrong command lines, and past runs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def a_run(directory: Path, run_id: str = "20261123-101502-7f3a", *, finished: bo
         (["{}", "--concurrency", "2000"], "--concurrency"),
     ],
 )
-def test_what_makes_no_sense_is_refused_and_leaves_no_run(
+def test_a_wrong_command_line_is_rejected_and_leaves_no_run(
     directory: Path, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ws", "broadcast", *arguments]) == 2
@@ -98,7 +98,7 @@ def test_past_runs_are_listed_the_newest_first(directory: Path, capsys: pytest.C
     assert "interrupted" in capsys.readouterr().out
 
 
-def test_a_damaged_journal_is_told_of_and_hides_no_other(
+def test_a_damaged_journal_is_reported_and_the_others_are_listed(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_id = a_run(directory)
@@ -197,7 +197,7 @@ def test_a_run_is_deleted_with_the_users_that_came_through_a_pipe(
     run_id = a_run(directory)
     (directory / f"{run_id}.users").write_text("alice")
 
-    assert main(["ws", "broadcasts", "delete", run_id]) == 2  # nobody is there to answer
+    assert main(["ws", "broadcasts", "delete", run_id]) == 2  # not a terminal: it cannot ask
     assert main(["ws", "broadcasts", "delete", run_id, "--yes"]) == 0
 
     assert not list(directory.iterdir())

@@ -85,14 +85,14 @@ def test_a_terminal_shows_counts_rate_time_left_and_latencies() -> None:
     assert "throttles" not in shown
 
 
-def test_while_the_table_is_read_nobody_knows_how_long() -> None:
+def test_while_the_table_is_read_no_time_left_is_shown() -> None:
     shown = on_a_terminal(replace(RUNNING, list_complete=False), 1_000.0)
 
     assert "1,223 of 5,000 so far  1,000/s" in shown
     assert "left" not in shown
 
 
-def test_throttling_of_the_account_and_full_buffers_are_told_apart() -> None:
+def test_throttling_of_the_account_and_full_buffers_are_shown_apart() -> None:
     state = replace(RUNNING, snapshot=replace(SNAPSHOT, account_throttled=1_204, rate_limit_per_s=7_500))
     assert "The account is throttled (429, 1,204 times): now at most 7,500/s." in on_a_terminal(state, 1.0)
 
@@ -146,7 +146,7 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
         (36_061, "10:01:01 h"),
     ],
 )
-def test_a_time_is_said_in_its_unit(seconds: float, words: str) -> None:
+def test_a_time_is_shown_in_its_unit(seconds: float, words: str) -> None:
     assert time_words(seconds) == words
 
 

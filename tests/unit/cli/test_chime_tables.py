@@ -71,7 +71,7 @@ def test_ledger_shows_one_line_per_meeting() -> None:
     assert len(text.splitlines()) == 2
 
 
-def test_nothing_is_said_in_words() -> None:
+def test_no_changes_are_stated_in_words() -> None:
     assert printed(run(), [], tables.render_records) == "No meetings.\n"
     here = run()
     assert printed(here, [], lambda model: tables.render_attendees(here, model)) == "No attendees.\n"

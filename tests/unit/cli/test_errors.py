@@ -1,4 +1,4 @@
-"""What a user who types something wrong sees: one sentence, the way out, an exit code; never a traceback."""
+"""What a wrong command line gets: one sentence, a hint, an exit code; never a traceback."""
 
 from __future__ import annotations
 

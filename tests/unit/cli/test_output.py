@@ -206,7 +206,7 @@ def test_text_ends_with_one_newline() -> None:
     assert stdout.getvalue() == "a\nb\n"
 
 
-def test_nobody_to_ask_is_a_usage_error_unless_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_without_a_terminal_is_a_usage_error_unless_yes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     out, _, stderr = outputs()
     assert out.confirm("Delete it?", yes=True)
@@ -226,7 +226,7 @@ def test_the_question_is_asked_on_stderr(monkeypatch: pytest.MonkeyPatch, answer
     assert stdout.getvalue() == ""
 
 
-def test_status_says_nothing_where_nobody_looks() -> None:
+def test_status_prints_nothing_in_a_pipe() -> None:
     out, stdout, stderr = outputs()
     with out.status("working"):
         pass

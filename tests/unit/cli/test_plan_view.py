@@ -54,7 +54,7 @@ def test_blocked_step_says_why_and_what_to_run() -> None:
     ]
 
 
-def test_nothing_to_do_is_said() -> None:
+def test_nothing_to_do_is_stated() -> None:
     assert lines(world_with(box("a")), [box("a")]) == ["No changes. Infrastructure is up to date."]
 
 
@@ -94,7 +94,7 @@ def test_status_shows_state_identity_and_drift() -> None:
     assert "1 of 3 resources of whatschat-test are in sync." in text
 
 
-def test_what_changed_between_two_looks_is_one_line_each() -> None:
+def test_a_change_between_two_states_is_one_line() -> None:
     world = world_with(box("a", size=1), box("b"))
 
     def look(*wanted: Resource) -> StackStatus:
