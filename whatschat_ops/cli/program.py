@@ -131,7 +131,13 @@ def _pages(command: Any, ctx: typer.Context) -> Iterator[tuple[str, Page]]:
 
 def _build(name: str, entry: Entry) -> Any:
     if isinstance(entry, Group):
-        app = typer.Typer(cls=ProgramGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+        app = typer.Typer(
+            cls=ProgramGroup,
+            no_args_is_help=True,
+            add_completion=False,
+            rich_markup_mode=None,
+            help=entry.summary,  # for completion
+        )
         app.callback()(lambda: None)
         about = Page(f"{entry.summary}.", (), "", (), (f"{PROGRAM} {entry.example}",))
         group = _filled(app, about, entry.commands)

@@ -62,6 +62,18 @@ def run_process(*arguments: str, **environ: str) -> subprocess.CompletedProcess[
     )
 
 
+def run_program(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The program by the name that the shell knows it by."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("whatschat-ops"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environ},
+    )
+
+
 def test_the_process_has_the_exit_code_and_keeps_the_streams_apart() -> None:
     wrong = run_process("config", "show", "-e", "staging")
     assert (wrong.returncode, wrong.stdout) == (2, "")
@@ -101,3 +113,31 @@ def test_any_token_is_inspected_or_rejected(claims: bytes, code: int) -> None:
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == code, done.stderr
     assert isinstance(json.loads(done.stdout), dict)
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["pro"], ["provision"]),
+        (["ws", "br"], ["broadcast", "broadcasts"]),
+        (["ws", "broadcast", "--en"], ["--engine", "--env"]),
+        (["doctor", ""], ["websocket", "chime"]),
+        (["--prof"], ["--profile"]),
+    ],
+    ids=" ".join,
+)
+def test_the_shell_completes_commands_options_and_choices(words: list[str], completed: list[str]) -> None:
+    typed = {"COMP_WORDS": " ".join(["whatschat-ops", *words]), "COMP_CWORD": str(len(words))}
+    done = run_program(_WHATSCHAT_OPS_COMPLETE="complete_bash", **typed)
+    assert done.stdout.split() == completed
+
+
+def test_completion_says_what_commands_and_groups_do() -> None:
+    done = run_program(_WHATSCHAT_OPS_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="whatschat-ops ws con")
+    assert '"connect":"Open an interactive connection' in done.stdout
+    assert '"connections":"List, inspect and close connections' in done.stdout
+
+
+def test_completion_can_be_shown_for_the_shell() -> None:
+    done = run_program("--show-completion", "bash", SHELL="/bin/bash")
+    assert "_WHATSCHAT_OPS_COMPLETE=complete_bash" in done.stdout
