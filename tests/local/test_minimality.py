@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.local.conftest import EmbeddedAws
+from tests.minimality.backend import BackendScenario
 from tests.minimality.functions import FunctionsScenario
 from tests.minimality.meetings import attempt_meeting
 from tests.minimality.operator import OperatorScenario
@@ -20,6 +21,7 @@ from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.iam_documents import allow, document
 from whatschat_ops.stack.outputs import read_outputs
 from whatschat_ops.stack.policies import policy_of
 from whatschat_ops.stack.stack import Stack
@@ -123,6 +125,78 @@ def test_without_this_action_the_application_fails_there(
     assert caught.value.seen.startswith("HTTP 403")
 
 
+class Backend:
+    """A backend with a user and clients of its own, and what it does."""
+
+    def __init__(self, aws: EmbeddedAws, stack: Stack) -> None:
+        outputs = read_outputs(SETTINGS, stack.aws)
+        self.user = User(aws.client, "least-backend")
+        key = self.user.access_key_id, self.user.secret_access_key
+        self._management = aws.client_as(*key, "apigatewaymanagementapi", outputs.callback_url)
+        self._chime = aws.client_as(*key, "chime-sdk-meetings")
+        self._scenario = BackendScenario(aws.client, SETTINGS, outputs.websocket_url)
+        self.policy = policy_of("backend", SETTINGS, Place(aws.region, aws.account_id), outputs.api_id)
+
+    def attempt(self) -> None:
+        self._scenario.attempt(self._management, self._chime)
+
+
+@pytest.fixture(scope="module")
+def backend(embedded_aws: EmbeddedAws, stack: Stack) -> Backend:
+    return Backend(embedded_aws, stack)
+
+
+BACKEND = dict(
+    zip(
+        removals(policy_of("backend", SETTINGS, Place("us-east-1", "000000000000"), "a")),
+        (
+            "PostToConnection",
+            "GetConnection",
+            "DeleteConnection",
+            "CreateMeeting",
+            "GetMeeting",
+            "DeleteMeeting",
+            "CreateAttendee",
+            "BatchCreateAttendee",
+            "ListAttendees",
+            "DeleteAttendee",
+        ),
+        strict=True,
+    )
+)
+"""An action of the backend's policy -> the operation that is refused without it."""
+
+
+@pytest.mark.parametrize(("removed", "operation"), BACKEND.items(), ids=str)
+def test_without_this_action_the_backend_fails_there(
+    backend: Backend, removed: Removed, operation: str
+) -> None:
+    backend.user.may(without(backend.policy, removed))
+    with pytest.raises(Broken) as caught:
+        backend.attempt()
+    assert caught.value.step == operation
+    assert caught.value.seen.startswith("HTTP 403")
+
+
+def test_the_attached_policy_is_all_that_the_backend_needs(
+    embedded_aws: EmbeddedAws, backend: Backend
+) -> None:
+    backend.user.may(document(allow("Nothing", ["s3:ListAllMyBuckets"], "*")))
+    user = ("backend", "--user", backend.user.name)
+    with pytest.raises(Broken, match="PostToConnection"):
+        backend.attempt()
+    lacking = iam(embedded_aws, "check", *user, code=3)[0]
+    assert len(lacking["missing"]) == len(BACKEND)
+
+    assert iam(embedded_aws, "attach", *user, "--yes")["changed"]
+    backend.attempt()
+    assert iam(embedded_aws, "check", *user)[0]["missing"] == []
+
+    assert iam(embedded_aws, "detach", *user, "--yes")["changed"]
+    with pytest.raises(Broken, match="PostToConnection"):
+        backend.attempt()
+
+
 @pytest.mark.parametrize(
     ("sid", "action"),
     [("Tables", "dynamodb:TagResource"), ("PassRoles", "iam:PassRole"), ("Apis", "apigateway:TagResource")],
@@ -157,8 +231,12 @@ def test_check_names_missing_and_superfluous_and_exits_with_3(
 
 
 def check(aws: EmbeddedAws, *, code: int) -> Any:
+    return iam(aws, "check", "lambda", code=code)[0]
+
+
+def iam(aws: EmbeddedAws, *arguments: str, code: int = 0) -> Any:
     done = subprocess.run(
-        [sys.executable, "-m", "whatschat_ops", "iam", "check", "lambda", "--json"],
+        [sys.executable, "-m", "whatschat_ops", "iam", *arguments, "--json"],
         env={**aws.environment(), "WHATSCHAT_PREFIX": SETTINGS.prefix},
         cwd=aws.state_directory,
         capture_output=True,
@@ -167,7 +245,7 @@ def check(aws: EmbeddedAws, *, code: int) -> Any:
         check=False,
     )
     assert done.returncode == code, done.stderr
-    return json.loads(done.stdout)[0]
+    return json.loads(done.stdout)
 
 
 def aws_of(embedded: EmbeddedAws, user: User | None = None) -> Aws:

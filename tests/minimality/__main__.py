@@ -1,6 +1,6 @@
 """Takes every action out of every policy, one at a time, on an embedded AWS of its own, and prints what breaks.
 
-    python -m tests.minimality [lambda] [chime] [operator] [broadcast-worker] [broadcast-states] [broadcast-operator] [--write] [--only SID/ACTION ...]
+    python -m tests.minimality [lambda] [chime] [backend] [operator] [broadcast-worker] [broadcast-states] [broadcast-operator] [--write] [--only SID/ACTION ...]
 
 `--write` puts the table into docs/iam.md. Exit code 1 if an action can be spared, or if a whole policy is not enough.
 """
@@ -19,6 +19,7 @@ from typing import Any
 
 import boto3
 
+from tests.minimality.backend import BackendScenario
 from tests.minimality.broadcasts import SETTINGS, BroadcastOperatorScenario, BroadcastScenario
 from tests.minimality.functions import FunctionsScenario
 from tests.minimality.meetings import attempt_meeting
@@ -71,20 +72,20 @@ class Bench:
             self._clients[name] = self.client(name, self._found.access_key_id, secret)
         return self._clients[name]
 
-    def client(self, name: str, access_key_id: str, secret: str) -> Any:
+    def client(self, name: str, access_key_id: str, secret: str, *, endpoint_url: str | None = None) -> Any:
         """A boto3 client with a key."""
         return boto3.client(
             name,
-            endpoint_url=self._found.endpoint_url,
+            endpoint_url=endpoint_url or self._found.endpoint_url,
             region_name=REGION,
             aws_access_key_id=access_key_id,
             aws_secret_access_key=secret,
         )
 
-    def document(self, component: str) -> Document:
+    def document(self, component: str, api_id: str = "*") -> Document:
         """The policy as `iam policies` prints it."""
         place = stack_place(Stack(self.settings, self.administrator))
-        return policy_of(component, self.settings, place, "*")
+        return policy_of(component, self.settings, place, api_id)
 
 
 def functions_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
@@ -111,6 +112,27 @@ def meetings_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
 
     attempt(bench.document("chime"))
     return tried(bench.document("chime"), attempt, only)
+
+
+def backend_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
+    """The backend's policy."""
+    stack = Stack(bench.settings, bench.administrator)
+    stack.apply(stack.plan())
+    outputs = read_outputs(bench.settings, stack.aws)
+    scenario = BackendScenario(bench.admin, bench.settings, outputs.websocket_url)
+    user = User(bench.admin, "backend")
+    key = user.access_key_id, user.secret_access_key
+    management = bench.client("apigatewaymanagementapi", *key, endpoint_url=outputs.callback_url)
+    chime = bench.client("chime-sdk-meetings", *key)
+
+    def attempt(document: Document) -> None:
+        user.may(document)
+        scenario.attempt(management, chime)
+
+    document = bench.document("backend", outputs.api_id)
+    attempt(document)
+    yield from tried(document, attempt, only)
+    stack.apply(stack.plan_destroy(delete_data=True))
 
 
 def operator_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
@@ -181,6 +203,7 @@ def broadcast_operator_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
 POLICIES = {
     "lambda": functions_rows,
     "chime": meetings_rows,
+    "backend": backend_rows,
     "operator": operator_rows,
     "broadcast-worker": worker_rows,
     "broadcast-states": states_rows,

@@ -79,7 +79,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     ),
     "iam": Group(
         "Print, attach and check IAM policies",
-        "iam check chime --role whatschat-backend",
+        "iam check backend --role whatschat-backend",
         {
             "policies": Command("Print the IAM policies", "stack.iam:policies"),
             "attach": Command("Attach a policy to an IAM identity", "stack.iam:attach"),

@@ -17,6 +17,7 @@ from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_documents import Document, allow, document, merged
 from whatschat_ops.stack.kinds import KINDS
 from whatschat_ops.stack.kinds.declaration import Granted
+from whatschat_ops.stack.parts.backend import backend_policy
 from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.parts.chime import chime_policy
 from whatschat_ops.stack.parts.handlers import lambda_policy
@@ -24,12 +25,14 @@ from whatschat_ops.stack.resources import PARTS, stack_resources
 
 
 def policy_of(component: str, settings: Settings, place: Place, api_id: str) -> Document:
-    """The policy of `lambda`, `chime` or `operator`."""
+    """The policy of `lambda`, `chime`, `backend` or `operator`."""
     blueprint = Blueprint(settings, place, api_id=api_id)
     if component == "lambda":
         return lambda_policy(blueprint)
     if component == "chime":
         return chime_policy(blueprint)
+    if component == "backend":
+        return backend_policy(blueprint)
     return operator_policy(blueprint)
 
 

@@ -12,6 +12,7 @@ from whatschat_ops.provision import Text
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_documents import Document, trust_policy
 from whatschat_ops.stack.kinds.table import Table
+from whatschat_ops.stack.parts.backend import backend_policy
 from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.parts.chime import chime_policy
 from whatschat_ops.stack.parts.handlers import lambda_policy
@@ -87,6 +88,29 @@ def test_application_may_use_the_meetings_of_its_account_only() -> None:
     }
 
 
+def test_backend_may_use_connections_of_its_stage_and_the_guides_operations_of_chime() -> None:
+    settings = Settings.of({"websocket": {"stage": "beta"}, "chime": {"region": "eu-central-1"}})
+    found = allowed(backend_policy(Blueprint(settings, Place("eu-north-1", "123456789012"), api_id="abc123")))
+    sockets = "arn:aws:execute-api:eu-north-1:123456789012:abc123/beta"
+    operations = "GetMeeting DeleteMeeting CreateAttendee DeleteAttendee BatchCreateAttendee ListAttendees"
+    meetings = {"arn:aws:chime:eu-central-1:123456789012:meeting/*"}
+    assert found == {
+        "execute-api:ManageConnections": {
+            f"{sockets}/{method}/@connections/*" for method in ("POST", "GET", "DELETE")
+        },
+        "chime:CreateMeeting": {"*"},
+        **{f"chime:{operation}": meetings for operation in operations.split()},
+    }
+
+
+def test_backend_may_use_meetings_where_chime_service_makes_them_too() -> None:
+    settings = Settings.of({"chime": {"region": "us-east-1"}})
+    found = allowed(backend_policy(Blueprint(settings, Place("eu-central-1", "1"), api_id="a")))
+    assert found["chime:GetMeeting"] == {
+        f"arn:aws:chime:{region}:1:meeting/*" for region in ("us-east-1", "eu-central-1")
+    }
+
+
 def test_operator_policy_has_few_actions_on_everything() -> None:
     everywhere = {
         action
@@ -97,13 +121,15 @@ def test_operator_policy_has_few_actions_on_everything() -> None:
     assert everywhere == {"chime:CreateMeeting", *listings}
 
 
-@pytest.mark.parametrize("component", ["lambda", "chime", "operator"])
+@pytest.mark.parametrize("component", ["lambda", "chime", "backend", "operator"])
 def test_no_action_is_a_wildcard(component: str) -> None:
     for statement in policy_of(component, SETTINGS, PLACE, "abc123")["Statement"]:
         assert all("*" not in action for action in statement["Action"])
 
 
-@pytest.mark.parametrize(("component", "limit"), [("lambda", 2_048), ("chime", 2_048), ("operator", 6_144)])
+@pytest.mark.parametrize(
+    ("component", "limit"), [("lambda", 2_048), ("chime", 2_048), ("backend", 2_048), ("operator", 6_144)]
+)
 def test_policies_fit_where_they_are_put(component: str, limit: int) -> None:
     # IAM: 2,048 characters inline for a user (less than for a group or role), 6,144 in a managed policy.
     document = policy_of(component, SETTINGS, PLACE, "a1b2c3d4e5")

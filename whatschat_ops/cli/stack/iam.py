@@ -1,4 +1,4 @@
-"""`iam`: the policies that the functions, the application and the operator need."""
+"""`iam`: the policies that the functions, the application's backend and the operator need."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Component(StrEnum):
 
     LAMBDA = "lambda"
     CHIME = "chime"
+    BACKEND = "backend"
     OPERATOR = "operator"
 
 
@@ -35,7 +36,10 @@ RoleOption = Annotated[str | None, typer.Option("--role", metavar="NAME", help="
 UserOption = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Name of an IAM user")]
 GroupOption = Annotated[str | None, typer.Option("--group", metavar="NAME", help="Name of an IAM group")]
 ComponentArgument = Annotated[
-    Component, typer.Argument(help="Policy of the functions, of the application's backend, or of you")
+    Component,
+    typer.Argument(
+        help="Policy of the functions, of meetings alone, of the application's backend, or of you"
+    ),
 ]
 
 
@@ -44,7 +48,7 @@ def policies(
     component: Annotated[
         Component | None,
         typer.Argument(
-            help="Policy of the functions, of the application's backend, or of you [default: all]"
+            help="Policy of the functions, of meetings alone, of the application's backend, or of you [default: all]"
         ),
     ] = None,
     account_id: Annotated[
@@ -56,7 +60,7 @@ def policies(
 
     The same documents as `iam attach` attaches. Calls no AWS.
 
-    Example: whatschat-ops iam policies chime --account-id 123456789012
+    Example: whatschat-ops iam policies backend --account-id 123456789012
     """
     from whatschat_ops.stack.arns import Place
     from whatschat_ops.stack.policies import policy_of
@@ -85,7 +89,7 @@ def attach(
     As an inline policy of a role, user or group of the account. The stack must be provisioned, except for the operator's
     policy, which provisioning needs.
 
-    Example: whatschat-ops iam attach chime --role whatschat-backend
+    Example: whatschat-ops iam attach backend --role whatschat-backend
     """
     _change(run, "attach", component, _principal("attach", role, user, group), yes=yes)
 
@@ -102,7 +106,7 @@ def detach(
 
     Deletes the inline policy that `iam attach` put on a role, user or group.
 
-    Example: whatschat-ops iam detach chime --role whatschat-backend
+    Example: whatschat-ops iam detach backend --role whatschat-backend
     """
     _change(run, "detach", component, _principal("detach", role, user, group), yes=yes)
 
@@ -112,7 +116,7 @@ def check(
     component: Annotated[
         Component | None,
         typer.Argument(
-            help="Permissions of the functions, of the application's backend, or yours [default: all]"
+            help="Permissions of the functions, of meetings alone, of the application's backend, or yours [default: all]"
         ),
     ] = None,
     role: RoleOption = None,
@@ -122,10 +126,10 @@ def check(
     """Find missing and unneeded permissions.
 
     Simulates the policies with IAM if you are allowed to (iam:SimulatePrincipalPolicy), and reads the attached ones
-    otherwise. Without --role, --user or --group, checks the functions' role for lambda, and you for chime and operator.
+    otherwise. Without --role, --user or --group, checks the functions' role for lambda, and you for the others.
     Exit code 3 if a permission is missing.
 
-    Example: whatschat-ops iam check chime --role whatschat-backend
+    Example: whatschat-ops iam check backend --role whatschat-backend
     """
     from whatschat_ops.stack.iam_check import check_permissions
 
@@ -180,7 +184,8 @@ def _document_of(run: Run, component: Component) -> dict[str, Any]:
     from whatschat_ops.stack.arns import Place
     from whatschat_ops.stack.policies import policy_of
 
-    api_id = (run.outputs.api_id or "*") if component is Component.LAMBDA else "*"
+    of_one_api = component in (Component.LAMBDA, Component.BACKEND)
+    api_id = (run.outputs.api_id or "*") if of_one_api else "*"
     place = Place(run.aws.region, run.aws.account_id)
     return policy_of(component.value, run.settings, place, api_id)
 
