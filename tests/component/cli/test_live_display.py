@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 
 import pyte
 import pytest
+
+from tests.terminal import Terminal
 
 pty = pytest.importorskip("pty")
 
@@ -17,9 +20,9 @@ PROGRAM = f"""
 import os, random, threading, time
 from types import SimpleNamespace
 from whatschat_ops.cli.terminal.output import Output
-from whatschat_ops.cli.stack.provision_progress import ProgressLines
+from whatschat_ops.cli.stack.provision_progress import ApplyProgress
 
-lines, todo = ProgressLines(Output(), total={STEPS}), list(range({STEPS}))
+lines, todo = ApplyProgress(Output(), total={STEPS}), list(range({STEPS}))
 one_at_a_time = threading.Lock()
 
 def event(kind, number):
@@ -64,3 +67,28 @@ def test_no_line_is_written_over_and_nothing_of_the_display_stays() -> None:
     left = on_a_terminal(PROGRAM)
     assert sorted(left[:-1]) == sorted(f"Created thing.{number} (0.0 s)" for number in range(STEPS))
     assert left[-1] == "[bold]no markup[/bold]"
+
+
+PROGRESS = """
+import signal, time
+from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.terminal.progress import ProgressView
+
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+view = ProgressView(Output())
+with view.shown("Working"):
+    time.sleep(0.3)
+    view.update(lambda: "half way")
+    view.say("a line that stays")
+    signal.sigwait([signal.SIGUSR1])
+print("done")
+"""
+
+
+def test_progress_is_drawn_below_what_is_said_and_leaves_nothing_behind() -> None:
+    with Terminal([sys.executable, "-c", PROGRESS], os.environ) as terminal:
+        terminal.wait_for(lambda shown: any(line.endswith("Working") for line in shown))
+        terminal.wait_for(lambda shown: shown[0] == "a line that stays" and shown[1].endswith(" half way"))
+        terminal.process.send_signal(signal.SIGUSR1)
+        terminal.leave(0)
+        assert [line for line in terminal.shown if line] == ["a line that stays", "done"]

@@ -156,10 +156,10 @@ def test_an_interrupt_asks_the_run_to_stop_and_leaves_the_signal_as_it_was(numbe
     stderr = io.StringIO()
     progress = BroadcastProgress(Output(stdout=io.StringIO(), stderr=stderr), "resume it")
 
-    with progress.shown():
-        stopped = [progress.stopped]
+    with progress.shown() as stop:
+        stopped = [stop.is_set()]
         os.kill(os.getpid(), number)
-        stopped.append(progress.stopped)
+        stopped.append(stop.is_set())
 
     assert stopped == [False, True]
     assert signal.getsignal(number) is before

@@ -48,7 +48,7 @@ def show_and_apply(
 ) -> Applied | None:
     """Show a plan, ask, and apply it. None when the user declines. `last`: see `Stack.apply`."""
     from whatschat_ops.cli.stack.plan_view import render_plan
-    from whatschat_ops.cli.stack.provision_progress import ProgressLines
+    from whatschat_ops.cli.stack.provision_progress import ApplyProgress
     from whatschat_ops.stack.waiting import Waiting
 
     note_defaults(run, made)
@@ -60,7 +60,7 @@ def show_and_apply(
     if made.changing and not run.out.confirm(question, yes=yes):
         run.out.note("Nothing was changed.")
         return None
-    lines = ProgressLines(run.out, total=len(made.changing))
+    lines = ApplyProgress(run.out, total=len(made.changing))
     stack.waiting = Waiting(say=lines.say)
     with lines.shown() as stop:
         return stack.apply(made, lines.on_event, stop=stop, last=last)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from whatschat_ops.cli.terminal.interrupts import interrupts_to
+from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.terminal.progress import ProgressView
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -29,12 +30,13 @@ _DONE: Final[Mapping[str, str]] = {
 }
 
 
-class ProgressLines:
+class ApplyProgress:
     """Shows the events of an apply; not thread-safe, except `say`."""
 
     def __init__(self, out: Output, *, total: int) -> None:
         """`total`: number of steps."""
         self._out = out
+        self._view = ProgressView(out)
         self._total = total
         self._ended = 0
         self._spinners: Progress | None = None
@@ -47,20 +49,17 @@ class ProgressLines:
 
         A second Ctrl-C interrupts as usual.
         """
-        stop = threading.Event()
-
-        def on_interrupt() -> None:
-            if stop.is_set():
-                raise KeyboardInterrupt
-            stop.set()
-            self.say("Interrupted: finishing the steps that are running.")
-
-        with self._spinning(), interrupts_to(on_interrupt):
+        if self._out.interactive:
+            self._spinners = self._with_first_line()
+        with (
+            self._view.shown(self._spinners or ""),
+            stop_on_interrupt(lambda: self.say("Interrupted: finishing the steps that are running.")) as stop,
+        ):
             yield stop
 
     def say(self, text: str) -> None:
         """Print a line above the spinners."""
-        self._out.note(text)
+        self._view.say(text)
 
     def on_event(self, event: Event) -> None:
         """Show one event."""
@@ -69,33 +68,20 @@ class ProgressLines:
             if self._spinners is not None:
                 self._tasks[address] = self._spinners.add_task(f"{_DOING[action]} {address}")
             return
+        self._ended += 1
         if self._spinners is not None and address in self._tasks:
             self._spinners.remove_task(self._tasks.pop(address))
-        self._ended += 1
-        self._advance()
-        if event.type == "finished":
-            self.say(f"{_DONE[action]} {address} ({event.seconds:.1f} s)")
-        else:
-            self.say(f"Failed: {address} ({event.seconds:.1f} s)")
+            self._spinners.update(self._all, description=self._first_line())
+        done = f"{_DONE[action]} {address}" if event.type == "finished" else f"Failed: {address}"
+        self.say(f"{done} ({event.seconds:.1f} s)")
 
-    def _advance(self) -> None:
-        """Show on the first line how many steps have ended."""
-        if self._spinners is not None:
-            self._spinners.update(self._all, description=f"{self._ended} of {self._total} steps")
-
-    @contextmanager
-    def _spinning(self) -> Iterator[None]:
-        if not self._out.interactive:
-            yield
-            return
+    def _with_first_line(self) -> Progress:
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
-        self._spinners = Progress(*columns, auto_refresh=False)  # the display draws it, from one thread
-        self._all = self._spinners.add_task("")
-        self._advance()
-        with self._out.display(self._spinners):
-            try:
-                yield
-            finally:
-                self._spinners = None
+        spinners = Progress(*columns, auto_refresh=False)  # the view draws it, from one thread
+        self._all = spinners.add_task(self._first_line())
+        return spinners
+
+    def _first_line(self) -> str:
+        return f"{self._ended} of {self._total} steps"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -16,15 +17,27 @@ def terminate_as_interrupted() -> None:
 
 
 @contextmanager
-def interrupts_to(on_interrupt: Callable[[], None]) -> Iterator[None]:
-    """While the body runs, an interrupt calls this instead. On the main thread only."""
+def stop_on_interrupt(
+    on_first: Callable[[], object], on_second: Callable[[], object] | None = None
+) -> Iterator[threading.Event]:
+    """While the body runs, an interrupt sets the event and calls `on_first`, and another calls `on_second`.
+
+    Without `on_second` the other one interrupts as usual. On the main thread only.
+    """
+    stop = threading.Event()
 
     def handler(_signal: int, _frame: Any) -> None:
-        on_interrupt()
+        if not stop.is_set():
+            stop.set()
+            on_first()
+        elif on_second is not None:
+            on_second()
+        else:
+            raise KeyboardInterrupt
 
     before = [(number, signal.signal(number, handler)) for number in INTERRUPTS]
     try:
-        yield
+        yield stop
     finally:
         for number, old in before:
             signal.signal(number, old)

@@ -183,20 +183,20 @@ def _work_on(
     progress = BroadcastProgress(run.out, run.out.suggestion(resume_hint(record.run_id)))
     _collect_rarely()
     try:
-        with progress.shown():
+        with progress.shown() as stop:
             summary = work.work_on(
                 journal,
                 policy,
                 say=progress.say,
                 progress=progress.on_progress,
-                should_stop=lambda: progress.stopped,
+                should_stop=stop.is_set,
             )
     except OpsError:
         run.out.note(resume_hint(record.run_id, "The run is kept. To resume it"))
         raise
     run.out.result(summary, render_summary)
     forget_old(run.broadcasts_directory)
-    conclude(run, summary, tolerance, interrupted=progress.stopped)
+    conclude(run, summary, tolerance, interrupted=stop.is_set())
 
 
 def _collect_rarely() -> None:

@@ -11,16 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from whatschat_ops.cli.terminal.interrupts import interrupts_to
+from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.terminal.progress import ProgressView
 from whatschat_ops.errors import ExitCode
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.journal.summary import Percentiles
     from whatschat_ops.broadcast.run import Progress
-    from whatschat_ops.cli.terminal.live_display import LiveDisplay
 
-LINE_EVERY_S = 5.0
 RATE_OVER_S = 5.0
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -155,61 +154,45 @@ class BroadcastProgress:
         self._resume = resume
         self._clock_s = clock_s
         self._rate = RecentRate()
-        self._line_at_s = clock_s() + LINE_EVERY_S
-        self._display: LiveDisplay | None = None
-        self._stop = threading.Event()
+        self._view = ProgressView(out, clock=clock_s)
         self._said: set[str] = set()
 
-    @property
-    def stopped(self) -> bool:
-        """Whether it was interrupted (Ctrl-C, SIGTERM)."""
-        return self._stop.is_set()
-
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """While the run is in progress. Ctrl-C asks it to stop; a second one ends the process at once."""
-        with self._displayed(), interrupts_to(self._on_interrupt):
-            yield
+    def shown(self) -> Iterator[threading.Event]:
+        """While the run is in progress. Ctrl-C sets the event, which asks it to stop; a second one ends the process at once."""
+        with (
+            self._view.shown("Reading the table"),
+            stop_on_interrupt(self._on_first_interrupt, self._end_at_once) as stop,
+        ):
+            yield stop
 
     def say(self, text: str) -> None:
-        """Print a line above the display."""
-        self._out.note(text)
+        """Print a line above what is drawn."""
+        self._view.say(text)
 
     def on_progress(self, progress: Progress) -> None:
         """Show a state."""
-        now_s = self._clock_s()
-        counts = progress.counts
-        it = view(progress, self._rate.at(now_s, counts.ended))
-        if self._display is not None:
-            self._display.show(render(it))
-        elif now_s >= self._line_at_s:
-            self._line_at_s = now_s + LINE_EVERY_S
-            detail = f"; {it.detail}" if it.detail else ""
-            self._out.note(f"{of_words(it)}: {outcome_words(it)}; {rate_words(it)}{detail}")
-            for sentence in slowdown_words(it):
-                kind = sentence.partition("(")[0]
-                if kind not in self._said:  # once, not in every line
-                    self._said.add(kind)
-                    self._out.note(sentence)
+        it = view(progress, self._rate.at(self._clock_s(), progress.counts.ended))
+        self._view.update(lambda: self._words(it), lambda: render(it))
 
-    @contextmanager
-    def _displayed(self) -> Iterator[None]:
-        if not self._out.interactive:
-            yield
-            return
-        with self._out.display("Reading the table") as self._display:
-            try:
-                yield
-            finally:
-                self._display = None
+    def _words(self, it: View) -> str:
+        """A line about the state, and one for each new kind of slowdown."""
+        detail = f"; {it.detail}" if it.detail else ""
+        lines = [f"{of_words(it)}: {outcome_words(it)}; {rate_words(it)}{detail}"]
+        for sentence in slowdown_words(it):
+            kind = sentence.partition("(")[0]
+            if kind not in self._said:  # once, not in every line
+                self._said.add(kind)
+                lines.append(sentence)
+        return "\n".join(lines)
 
-    def _on_interrupt(self) -> None:
-        if self._stop.is_set():  # the journal is made for a sudden end
-            before = f"\r\n{_SHOW_CURSOR}" if self._out.stderr.isatty() else ""
-            os.write(2, f"{before}Stopped. To resume: {self._resume}\n".encode())
-            os._exit(ExitCode.INTERRUPTED)
-        self._stop.set()
+    def _on_first_interrupt(self) -> None:
         self.say("Interrupted: finishing the posts that are in flight. Press Ctrl-C again to stop at once.")
+
+    def _end_at_once(self) -> None:  # the journal is made for a sudden end
+        before = f"\r\n{_SHOW_CURSOR}" if self._out.stderr.isatty() else ""
+        os.write(2, f"{before}Stopped. To resume: {self._resume}\n".encode())
+        os._exit(ExitCode.INTERRUPTED)
 
 
 def render(it: View) -> Any:

@@ -8,7 +8,7 @@ import typer
 
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
-from whatschat_ops.cli.terminal.progress_line import ProgressLine
+from whatschat_ops.cli.terminal.progress import ProgressView
 from whatschat_ops.errors import Hint, OpsError, PartlyDone, UsageError
 from whatschat_ops.quotas import API_REQUESTS
 
@@ -155,9 +155,9 @@ def _prune(run: Run, rate_per_s: float, *, probe: bool, dry_run: bool) -> PruneR
         return f"{it.scanned:,} rows read, {it.probed:,} probed, {it.gone:,} gone, {it.pruned:,} deleted"
 
     store, sockets = run.connections(), run.sockets(rate_per_s)
-    with ProgressLine(run.out).shown("Pruning") as line:
+    with ProgressView(run.out).shown("Pruning") as view:
         return feature(
-            store, sockets, probe=probe, dry_run=dry_run, progress=lambda it: line.update(lambda: words(it))
+            store, sockets, probe=probe, dry_run=dry_run, progress=lambda it: view.update(lambda: words(it))
         )
 
 
@@ -170,8 +170,8 @@ def _disconnect(
         return f"{it.connections:,} checked, {it.closed:,} closed, {it.gone:,} gone, {it.failed:,} failed"
 
     rows = store.of_users(users, include_expired=True)
-    with ProgressLine(run.out).shown("Closing") as line:
-        return feature(rows, sockets, store.prune, progress=lambda it: line.update(lambda: words(it)))
+    with ProgressView(run.out).shown("Closing") as view:
+        return feature(rows, sockets, store.prune, progress=lambda it: view.update(lambda: words(it)))
 
 
 def _render_pruned(report: PruneReport) -> Any:

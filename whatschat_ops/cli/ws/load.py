@@ -11,8 +11,8 @@ import typer
 from whatschat_ops.choices import TokenVia, Traffic
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
-from whatschat_ops.cli.terminal.interrupts import interrupts_to
-from whatschat_ops.cli.terminal.progress_line import ProgressLine
+from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
+from whatschat_ops.cli.terminal.progress import ProgressView
 from whatschat_ops.cli.ws.options import TokenViaOption
 from whatschat_ops.errors import ChecksFailed, Hint, Interrupted, OpsError, PartlyDone, UsageError
 from whatschat_ops.quotas import MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
@@ -201,23 +201,21 @@ def _run(run: Run, plan: LoadPlan, via: TokenVia) -> LoadReport:
 
     make_token = run.tokens()
     connect = opener(plan.url, lambda user: make_token(name_of(user)), via)
-    line = ProgressLine(run.out)
+    view = ProgressView(run.out)
 
     async def test() -> LoadReport:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
-        def on_interrupt() -> None:
-            if stop.is_set():
-                raise KeyboardInterrupt
+        def finish() -> None:
             stop.set()
-            loop.call_soon_threadsafe(lambda: line.say("Interrupted: waiting for the last answers."))
+            view.say("Interrupted: waiting for the last answers.")
 
-        with interrupts_to(on_interrupt):
+        with stop_on_interrupt(lambda: loop.call_soon_threadsafe(finish)):
             return await LoadTest(
-                plan, connect, name_of, stop=stop, progress=lambda it: line.update(lambda: _words(it, plan))
+                plan, connect, name_of, stop=stop, progress=lambda it: view.update(lambda: _words(it, plan))
             ).run()
 
-    with line.shown(f"Opening {plan.sockets:,} sockets"):
+    with view.shown(f"Opening {plan.sockets:,} sockets"):
         return asyncio.run(test())
 
 

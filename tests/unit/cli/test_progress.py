@@ -7,7 +7,7 @@ import io
 import pytest
 
 from whatschat_ops.cli.terminal.output import Output
-from whatschat_ops.cli.terminal.progress_line import ProgressLine
+from whatschat_ops.cli.terminal.progress import ProgressView
 from whatschat_ops.cli.ws.housekeeping import fail_if_any
 from whatschat_ops.connections.tally import RowFailure
 from whatschat_ops.errors import OpsError, PartlyDone
@@ -18,7 +18,7 @@ def said(times_s: list[float], *, quiet: bool = False) -> list[str]:
     errors = io.StringIO()
     out = Output(quiet=quiet, stdout=io.StringIO(), stderr=errors)
     clock = [0.0]
-    line = ProgressLine(out, repeat_s=5, clock=lambda: clock[0])
+    line = ProgressView(out, repeat_s=5, clock=lambda: clock[0])
     with line.shown("Working"):
         for clock[0] in times_s:
             line.update(lambda: f"at {clock[0]:g}")
