@@ -154,6 +154,8 @@ def _canonical(value: Any) -> Any:
     """`value` as JSON whose text is the same whenever the value is."""
     if isinstance(value, Secret):
         return {"secret": value.reveal()}
+    if isinstance(value, Hint):
+        return str(value)
     if isinstance(value, Struct):
         return {type(value).__name__: _canonical(msgspec.structs.asdict(value))}
     if isinstance(value, Mapping):

@@ -178,3 +178,10 @@ def test_file_that_cannot_be_read_or_written_is_said(tmp_path: Path) -> None:
 def test_file_is_json_for_people_too(tmp_path: Path) -> None:
     document = json.loads(saved(planned(World(), box("a", size=1)), tmp_path).read_text(encoding="utf-8"))
     assert document["place"] == PLACE and document["plan"]["steps"][0]["address"] == "box.a"
+
+
+def test_advice_is_fingerprinted_as_it_was_when_it_was_a_text() -> None:
+    command = Hint(("lambda", "promote", "f"), other=("lambda", "rollback", "f"))
+    assert planfile_module._canonical(command) == (
+        "whatschat-ops lambda promote f, or: whatschat-ops lambda rollback f"
+    )
