@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
 
 import botocore.loaders
 import botocore.session
 import pytest
 from moto import mock_aws
 
+from whatschat_ops import __version__
 from whatschat_ops.aws import Aws, AwsTarget, connect
-from whatschat_ops.aws.loading import direct_loader
+from whatschat_ops.aws.loading import direct_loader, new_session
 from whatschat_ops.errors import Conflict, CredentialsError, NotFound, Rejected, Unavailable
 from whatschat_ops.redaction import Secret
 
@@ -38,6 +42,56 @@ def test_absent_resource_is_not_found_with_operation_and_code(aws: Aws) -> None:
         aws.client("dynamodb").describe_table(TableName="absent")
 
     assert (caught.value.operation, caught.value.aws_code) == ("DescribeTable", "ResourceNotFoundException")
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Answers every request itself, and keeps what was asked of it."""
+
+    asked: ClassVar[list[tuple[str, str]]] = []
+
+    def do_POST(self) -> None:
+        self.asked.append((self.path, self.headers["User-Agent"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "17")
+        self.end_headers()
+        self.wfile.write(b'{"TableNames":[]}')
+
+    def log_message(self, format: str, *args: object) -> None:
+        """No access log."""
+
+
+def test_proxy_of_the_environment_is_used_and_told_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = HTTPServer(("127.0.0.1", 0), Proxy)
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
+    target = AwsTarget("eu-west-1", endpoint_url="http://dynamodb.example.invalid", **KEYS)  # type: ignore[arg-type]
+    try:
+        assert connect(target).client("dynamodb").list_tables()["TableNames"] == []
+    finally:
+        server.shutdown()
+        server.server_close()
+    ((path, agent),) = Proxy.asked
+    assert path == "http://dynamodb.example.invalid/"
+    assert agent.endswith(f" whatschat-ops/{__version__}") and agent.startswith("Botocore/")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "before-parameter-build.s3.PutObject",
+        "before-call.apigateway.UpdateAccount",
+        "before-sign.s3.PutObject",
+        "choose-signer.cognito-identity.GetId",
+        "needs-retry",
+    ],
+)
+def test_session_has_botocores_handlers_in_their_order(event: str) -> None:
+    def handlers(session: Any) -> list[Any]:
+        return list(session.get_component("event_emitter")._emitter._handlers.prefix_search(event))
+
+    assert handlers(new_session({}, None)) == handlers(botocore.session.Session())
 
 
 def test_creating_twice_is_a_conflict(aws: Aws) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.upgrade.archive import ARCHIVES, unpack
 from whatschat_ops.broadcast.journal.past_runs import list_runs, read_run, resume
 from whatschat_ops.local.chime.state import MeetingStore
-from whatschat_ops.provision import load_plan
+from whatschat_ops.provision.planfile import load_plan
 
 PORT = 20_000
 

@@ -1,15 +1,18 @@
-"""botocore's loader of service models, without looking through the folders of all its 400 services before it opens one.
+"""A botocore session without the work that a program does not need.
 
-What it opens it keeps: `model_cache`.
+The loader of service models does not look through the folders of all 400 services before it opens one, and keeps what it
+opens (`model_cache`). botocore's handlers for documentation, a third of what each client copies, are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from botocore import handlers
 from botocore.exceptions import DataNotFoundError
 from botocore.loaders import Loader, create_loader
+from botocore.session import Session
 
 from whatschat_ops.aws.model_cache import CachedFileLoader
 from whatschat_ops.state_directory import cache_directory
@@ -38,6 +41,21 @@ class _Services:
 
     def __iter__(self) -> Iterator[str]:
         return iter(Loader.list_available_services(self._loader, self._type_name))
+
+
+def new_session(variables: Mapping[str, tuple[Any, ...]], profile: str | None) -> Any:
+    """A session with botocore's own handlers. The caller registers `direct_loader`, which reads the configuration."""
+    session = Session(session_vars=dict(variables), profile=profile, include_builtin_handlers=False)
+    emitter = session.get_component("event_emitter")
+    at = {
+        handlers.REGISTER_FIRST: emitter.register_first,
+        handlers.REGISTER_LAST: emitter.register_last,
+    }
+    for event, handler, *place in handlers.BUILTIN_HANDLERS:
+        if not event.startswith("docs."):
+            register = at[place[0]] if place else emitter.register
+            register(event, handler)
+    return session
 
 
 def direct_loader(session: Any) -> DirectLoader:

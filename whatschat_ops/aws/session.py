@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from whatschat_ops import __version__
 from whatschat_ops.aws.errors import translate
 from whatschat_ops.aws.pacing import Pacing
 from whatschat_ops.errors import AwsError, CredentialsError, Rejected, Unavailable
@@ -87,22 +88,15 @@ class Aws:
             return self._make_client(service, self.target.region, None)
 
     def _make_client(self, service: str, region: str, endpoint_url: str | None) -> Any:
-        from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
-        config = Config(
-            retries={"mode": "standard", "total_max_attempts": 5},
-            connect_timeout=5,
-            read_timeout=60,
-            max_pool_connections=32,
-            user_agent_extra="whatschat-ops",
-        )
         try:
-            client = self.botocore_session().create_client(
+            session = self.botocore_session()
+            client = session.create_client(
                 service,
                 region_name=region,
                 endpoint_url=endpoint_url or self.target.endpoint_url,
-                config=config,
+                config=_client_config(session),
             )
         except BotoCoreError as error:
             raise translate_transport("", error) from error
@@ -120,15 +114,14 @@ class Aws:
     def botocore_session(self) -> Any:
         """The session, made on first use. For this package only."""
         if self._session is None:
-            import botocore.session
             from botocore.exceptions import BotoCoreError
 
-            from whatschat_ops.aws.loading import direct_loader
+            from whatschat_ops.aws.loading import direct_loader, new_session
 
             secret = self.target.secret_access_key
             # With keys of its own a target needs no profile, not even one that AWS_PROFILE names.
             variables: dict[str, tuple[Any, ...]] = {"profile": (None, [], None, None)} if secret else {}
-            session = botocore.session.Session(session_vars=variables, profile=self.target.profile)
+            session = new_session(variables, self.target.profile)
             try:
                 session.get_scoped_config()  # a profile that does not exist is refused now
                 session.register_component("data_loader", direct_loader(session))
@@ -143,6 +136,23 @@ class Aws:
 def connect(target: AwsTarget) -> Aws:
     """Clients for `target`. Nothing is sent yet."""
     return Aws(target)
+
+
+def _client_config(session: Any) -> Any:
+    from urllib.request import getproxies
+
+    from botocore.config import Config
+
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": 5},
+        connect_timeout=5,
+        read_timeout=60,
+        max_pool_connections=32,
+        # Given as a whole, because botocore puts its own together twice for every request.
+        user_agent=f"{session.user_agent()} whatschat-ops/{__version__}",
+        # None lets every client look through the environment twice.
+        proxies=None if getproxies() else {},
+    )
 
 
 def _translate_failures(client: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from whatschat_ops.config.contradictions import implied_defaults, refuse_contradictions
-from whatschat_ops.config.located import DEFAULT, Located, Origin, read_yaml
+from whatschat_ops.config.located import DEFAULT, Located, Origin
 from whatschat_ops.config.section import Section, validate
 from whatschat_ops.config.settings import Settings
 from whatschat_ops.errors import ConfigError, Hint
@@ -83,7 +83,7 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     path = _find_file(environment or "local", path, directory)
-    values = _beside_file(read_yaml(path), path) if path is not None else {}
+    values = _read_file(path) if path is not None else {}
     values.update(_read_environment(environ, prefix=_prefix(values, environ)))
     for key, (flag, value) in (flags or {}).items():
         values[key] = Located(value, Origin(f"flag {flag}"))
@@ -128,8 +128,11 @@ def _find_file(environment: str, path: Path | None, directory: Path) -> Path | N
     )
 
 
-def _beside_file(values: dict[str, Located], path: Path) -> dict[str, Located]:
+def _read_file(path: Path) -> dict[str, Located]:
     """The file's values, with absolute paths: the working directory must not decide what is deployed."""
+    from whatschat_ops.config.yaml_file import read_yaml
+
+    values = read_yaml(path)
     for key in PATH_KEYS:
         given = values.get(key)
         if given is not None and isinstance(given.value, str) and given.value:

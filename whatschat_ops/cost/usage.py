@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from whatschat_ops.config.located import Located, Origin, read_yaml
+from whatschat_ops.config.located import Located, Origin
 from whatschat_ops.config.section import Section, validate
+from whatschat_ops.config.yaml_file import read_yaml
 from whatschat_ops.errors import Hint
 from whatschat_ops.pricing.amounts import Amount
 from whatschat_ops.quotas import (

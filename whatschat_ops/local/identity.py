@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
+
+from msgspec import Struct
 
 from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local.layout import write_private
@@ -24,8 +24,7 @@ IamCall = Callable[[str, Mapping[str, str]], Awaitable[tuple[int, bytes]]]
 """IAM action and its parameters -> HTTP status and XML body, as the account's root."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessKey:
+class AccessKey(Struct, frozen=True):
     """An access key of the embedded AWS."""
 
     access_key_id: str
@@ -79,5 +78,7 @@ async def _call(iam: IamCall, action: str, parameters: Mapping[str, str], *, acc
 
 
 def _texts(body: bytes, tag: str) -> list[str]:
+    from xml.etree import ElementTree
+
     elements = ElementTree.fromstring(body).iter()  # our own process wrote this XML
     return [element.text or "" for element in elements if element.tag.rpartition("}")[2] == tag]

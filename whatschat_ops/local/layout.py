@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from whatschat_ops.state_directory import state_directory
 
@@ -46,8 +47,7 @@ _KEPT_VARIABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The files of one embedded AWS."""
 
     root: Path

@@ -16,8 +16,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local.layout import EXIT_PORT_TAKEN, HOST, Layout, process_environment
@@ -28,8 +30,7 @@ CREATE_TIME_TOLERANCE_S = 2.0  # the boot time, from which it is computed, may b
 KEPT_LOG_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceProcess:
+class ServiceProcess(Struct, frozen=True):
     """A running process, as recorded in `service.json`."""
 
     pid: int
@@ -45,7 +46,19 @@ def find(layout: Layout) -> ServiceProcess | None:
         create_time = float(document["create_time"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    return process if _is_alive(process.pid, create_time) else None
+    return process if _serves(process.pid, layout) or _is_alive(process.pid, create_time) else None
+
+
+def _serves(pid: int, layout: Layout) -> bool:
+    """Whether the command line of a process says that it is the service of this layout.
+
+    Where there is no /proc, or another path leads to the layout, `_is_alive` finds out; importing psutil takes 10 ms.
+    """
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return SERVER_MODULE.encode() in arguments and os.fsencode(layout.root.absolute()) in arguments
 
 
 def _is_alive(pid: int, create_time: float) -> bool:

@@ -11,8 +11,9 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local import ports, process
@@ -30,8 +31,7 @@ Say = Callable[[str], None]
 """Shows the user what happens, one sentence at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalService:
+class LocalService(Struct, frozen=True):
     """A running embedded AWS and the access key for it."""
 
     endpoint_url: str
@@ -43,8 +43,7 @@ class LocalService:
     """Whether this call started it."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalStatus:
+class LocalStatus(Struct, frozen=True):
     """The result of `local status`. The fields from `pid` to `memory_mb` are None when the service is not running."""
 
     running: bool
@@ -60,16 +59,14 @@ class LocalStatus:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class StopResult:
+class StopResult(Struct, frozen=True):
     """The result of `local stop`."""
 
     stopped: bool
     pid: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResetResult:
+class ResetResult(Struct, frozen=True):
     """The result of `local reset`."""
 
     state_directory: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from importlib.resources import files as package_files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -20,7 +20,7 @@ from whatschat_ops.packaging.package import FunctionPackage, function_package
 from whatschat_ops.packaging.pins import PYJWT, Pin
 from whatschat_ops.packaging.vendored import normalise_newlines, pinned_files
 
-SOURCE_PACKAGE: Final = "whatschat_ops.handlers"
+SOURCES: Final = Path(__file__).parents[1] / "handlers"
 PACKAGE_IN_ZIP: Final = "whatschat_handlers"
 
 VENDORED: Final[Mapping[str, tuple[Pin, ...]]] = {"connect": (PYJWT,), "disconnect": (), "default": ()}
@@ -82,8 +82,7 @@ def _handler_files(function: str) -> dict[str, bytes]:
     while waiting:
         module = waiting.pop()
         if module not in sources:
-            source = package_files(SOURCE_PACKAGE).joinpath(f"{module}.py").read_bytes()
-            sources[module] = normalise_newlines(source)
+            sources[module] = normalise_newlines((SOURCES / f"{module}.py").read_bytes())
             waiting.extend(_sibling_imports(sources[module]))
     return {f"{PACKAGE_IN_ZIP}/{module}.py": source for module, source in sources.items()}
 

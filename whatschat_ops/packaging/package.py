@@ -20,21 +20,28 @@ class FunctionPackage:
     zip_bytes: bytes = field(repr=False)
     sha256_base64: str
     """Lambda's `CodeSha256`: the base64 of the zip's SHA-256."""
-    file_names: tuple[str, ...]
-    size_bytes: int
-    unzipped_size_bytes: int
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the zip."""
+        return len(self.zip_bytes)
+
+    @property
+    def unzipped_size_bytes(self) -> int:
+        """The size of its files."""
+        return sum(entry.file_size for entry in self._entries())
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The paths of its files, in their order."""
+        return tuple(entry.filename for entry in self._entries())
+
+    def _entries(self) -> list[zipfile.ZipInfo]:
+        with zipfile.ZipFile(io.BytesIO(self.zip_bytes)) as archive:
+            return archive.infolist()
 
 
 def function_package(function: str, handler: str, zip_bytes: bytes) -> FunctionPackage:
-    """The package of `function`, described by its own zip."""
-    with zipfile.ZipFile(io.BytesIO(zip_bytes)) as archive:
-        entries = archive.infolist()
-    return FunctionPackage(
-        function=function,
-        handler=handler,
-        zip_bytes=zip_bytes,
-        sha256_base64=base64.b64encode(hashlib.sha256(zip_bytes).digest()).decode("ascii"),
-        file_names=tuple(entry.filename for entry in entries),
-        size_bytes=len(zip_bytes),
-        unzipped_size_bytes=sum(entry.file_size for entry in entries),
-    )
+    """The package of `function`."""
+    sha256 = hashlib.sha256(zip_bytes).digest()
+    return FunctionPackage(function, handler, zip_bytes, base64.b64encode(sha256).decode("ascii"))

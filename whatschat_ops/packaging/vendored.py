@@ -7,10 +7,11 @@ differ from machine to machine: compiled code, installations without a RECORD, c
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import PurePath
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
 
 from whatschat_ops.errors import OpsError
 from whatschat_ops.packaging.archive import build_zip
@@ -53,8 +54,7 @@ def vendored_files(distribution_name: str) -> dict[str, bytes]:
             f"The package {distribution_name} cannot be put into the function: it is not installed.",
             hint=f"Run: python -m pip install {distribution_name}",
         ) from None
-    _require_pure_python(distribution, distribution_name)
-    return {path.as_posix(): normalise_newlines(path.read_binary()) for path in _needed(distribution)}
+    return _files_of(distribution, distribution_name)
 
 
 def normalise_newlines(source: bytes) -> bytes:
@@ -65,27 +65,32 @@ def normalise_newlines(source: bytes) -> bytes:
 def _installed_files(pin: Pin) -> dict[str, bytes] | None:
     """The installed files, if the pinned version is installed in a way that can be read."""
     try:
-        if importlib.metadata.version(pin.name) != pin.version:
-            return None
-        return vendored_files(pin.name)
+        distribution = importlib.metadata.distribution(pin.name)
+        return _files_of(distribution, pin.name) if distribution.version == pin.version else None
     except (importlib.metadata.PackageNotFoundError, OpsError, OSError):
         return None  # the wheel has the same files
 
 
-def _needed(distribution: importlib.metadata.Distribution) -> Iterator[importlib.metadata.PackagePath]:
-    for path in distribution.files or ():
-        if not (path.is_absolute() or ".." in path.parts) and _is_needed(path):
-            yield path
+def _files_of(distribution: importlib.metadata.Distribution, name: str) -> dict[str, bytes]:
+    """The needed files that its RECORD lists (PEP 376: path, digest and size on a line, the path in quotes if need be)."""
+    record = distribution.read_text("RECORD") or ""
+    paths = [PurePath(row[0]) for row in csv.reader(record.splitlines()) if row]
+    _require_pure_python(paths, name)
+    return {
+        path.as_posix(): normalise_newlines(Path(str(distribution.locate_file(path))).read_bytes())
+        for path in paths
+        if not (path.is_absolute() or ".." in path.parts) and _is_needed(path)
+    }
 
 
 def _is_needed(path: PurePath) -> bool:
     return path.suffix == ".py" or path.name.upper().startswith(("LICENSE", "LICENCE"))
 
 
-def _require_pure_python(distribution: importlib.metadata.Distribution, name: str) -> None:
-    if not distribution.files:
+def _require_pure_python(paths: Sequence[PurePath], name: str) -> None:
+    if not paths:
         why = "its installation has no RECORD that says which files belong to it"
-    elif any(path.suffix in {".so", ".pyd", ".dylib"} for path in distribution.files):
+    elif any(path.suffix in {".so", ".pyd", ".dylib"} for path in paths):
         why = "it contains compiled code, which fits one processor and Python only"
     else:
         return

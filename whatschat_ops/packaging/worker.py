@@ -6,8 +6,7 @@ processor and is the code that `ws broadcast` runs on this machine, too.
 
 from __future__ import annotations
 
-from importlib.resources import files as package_files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Final
 
 from whatschat_ops.packaging.archive import pack
@@ -15,6 +14,7 @@ from whatschat_ops.packaging.package import FunctionPackage, function_package
 from whatschat_ops.packaging.vendored import normalise_newlines
 
 PACKAGE: Final = "whatschat_ops"
+ROOT: Final = Path(__file__).parents[1]
 MODULES: Final = ("__init__", "errors", "redaction")
 FOLDERS: Final = ("sender", "worker")
 HANDLER: Final = f"{PACKAGE}.worker.handler.handler"
@@ -22,15 +22,10 @@ HANDLER: Final = f"{PACKAGE}.worker.handler.handler"
 
 def build_worker_zip(function: str) -> FunctionPackage:
     """The code of the worker, under the short name `function`. Raises OpsError when Lambda would refuse its size."""
-    root = package_files(PACKAGE)
-    sources = [root.joinpath(f"{module}.py") for module in MODULES]
-    files = {f"{PACKAGE}/{source.name}": _content(source) for source in sources}
-    for folder in FOLDERS:
-        for source in root.joinpath(folder).iterdir():
-            if source.name.endswith(".py"):
-                files[f"{PACKAGE}/{folder}/{source.name}"] = _content(source)
+    sources = [ROOT / f"{module}.py" for module in MODULES]
+    sources += [source for folder in FOLDERS for source in (ROOT / folder).glob("*.py")]
+    files = {
+        f"{PACKAGE}/{source.relative_to(ROOT).as_posix()}": normalise_newlines(source.read_bytes())
+        for source in sources
+    }
     return function_package(function, HANDLER, pack(function, files))
-
-
-def _content(source: Traversable) -> bytes:
-    return normalise_newlines(source.read_bytes())

@@ -14,8 +14,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from whatschat_ops.config.located import Located, Origin, read_yaml
+from whatschat_ops.config.located import Located, Origin
 from whatschat_ops.config.section import Section, validate
+from whatschat_ops.config.yaml_file import read_yaml
 from whatschat_ops.errors import Hint
 from whatschat_ops.pricing.amounts import Amount, PositiveAmount
 

@@ -10,13 +10,6 @@ one. A `Kind` says facts about its fields and makes the calls; the engine alone 
 
 from whatschat_ops.provision.applying import Applied, Event, EventType, apply
 from whatschat_ops.provision.kind import Field, Kind, Live, contains
-from whatschat_ops.provision.planfile import (
-    PlanFile,
-    PlanOptions,
-    load_plan,
-    require_plan_or_nothing,
-    save_plan,
-)
 from whatschat_ops.provision.planning import plan
 from whatschat_ops.provision.report import PlanReport, StepReport, plan_schema, report
 from whatschat_ops.provision.steps import Action, FieldChange, Ownership, Plan, Resource, Step
@@ -35,8 +28,6 @@ __all__ = [
     "Live",
     "Ownership",
     "Plan",
-    "PlanFile",
-    "PlanOptions",
     "PlanReport",
     "Reference",
     "Resource",
@@ -46,11 +37,8 @@ __all__ = [
     "Unknown",
     "apply",
     "contains",
-    "load_plan",
     "plan",
     "plan_schema",
     "report",
-    "require_plan_or_nothing",
-    "save_plan",
     "text",
 ]

@@ -49,7 +49,7 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
 
 def package(short: str, content: bytes = b"zip") -> FunctionPackage:
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
-    return FunctionPackage(short, f"{short}.handler", content, digest, ("app.py",), len(content), 3)
+    return FunctionPackage(short, f"{short}.handler", content, digest)
 
 
 PACKAGES = {short: package(short) for short in ("connect", "disconnect", "default")}

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from whatschat_ops.config import load_settings
-from whatschat_ops.config.located import read_yaml
 from whatschat_ops.config.reference import reference
 from whatschat_ops.config.schema import json_schema
+from whatschat_ops.config.yaml_file import read_yaml
 from whatschat_ops.cost.usage import Usage, load_usage
 
 ROOT = Path(__file__).parents[3]

@@ -17,16 +17,14 @@ from whatschat_ops.provision import (
     Digest,
     Ownership,
     Plan,
-    PlanOptions,
     Reference,
     Resource,
     apply,
-    load_plan,
     plan,
-    save_plan,
     text,
 )
 from whatschat_ops.provision import planfile as planfile_module
+from whatschat_ops.provision.planfile import PlanOptions, load_plan, save_plan
 from whatschat_ops.redaction import Secret
 
 PLACE = "000000000000/us-east-1"

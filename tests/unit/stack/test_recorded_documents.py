@@ -80,4 +80,4 @@ def test_template_is_what_it_was(variant: str) -> None:
 
 def package(short: str) -> FunctionPackage:
     digest = base64.b64encode(hashlib.sha256(b"zip").digest()).decode()
-    return FunctionPackage(short, f"{short}.handler", b"zip", digest, ("app.py",), 3, 3)
+    return FunctionPackage(short, f"{short}.handler", b"zip", digest)

@@ -23,7 +23,7 @@ from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.resources import StackResources, stack_resources
 
 PLACE = Place("us-east-1", "123456789012")
-PACKAGE = FunctionPackage("connect", "app.handler", b"zip", "sha", ("app.py",), 3, 3)
+PACKAGE = FunctionPackage("connect", "app.handler", b"zip", "sha")
 PACKAGES = dict.fromkeys(("connect", "disconnect", "default"), PACKAGE)
 
 

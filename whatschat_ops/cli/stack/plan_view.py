@@ -26,17 +26,19 @@ UP_TO_DATE = "No changes. Infrastructure is up to date."
 LONGEST_VALUE = 200
 
 
-def render_plan(plan: PlanReport, *, everything: bool = False) -> Text:
+def render_plan(plan: PlanReport, *, everything: bool = False) -> Text | str:
     """One line for each resource that changes, its changed fields below, a summary at the end.
 
     `everything` shows the fields of what is created or deleted as well.
     """
+    lines = [line for step in plan.steps for line in _step_lines(step, everything)]
+    if not lines:
+        return summary(plan)
     from rich.text import Text
 
     text = Text()
-    for step in plan.steps:
-        for line, style in _step_lines(step, everything):
-            text.append(f"{line}\n", style)
+    for line, style in lines:
+        text.append(f"{line}\n", style)
     text.append(summary(plan))
     return text
 

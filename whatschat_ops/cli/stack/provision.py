@@ -83,7 +83,7 @@ def provision(
         whatschat-ops provision
         whatschat-ops provision -e staging --yes
     """
-    from whatschat_ops.provision import PlanOptions
+    from whatschat_ops.provision.planfile import PlanOptions
     from whatschat_ops.stack.outputs import read_outputs
 
     saved = load_saved(plan_file, adopt or delete_data) if plan_file else None
@@ -133,9 +133,10 @@ def plan(
         whatschat-ops plan -e production --out plan.json --detailed-exitcode
     """
     from whatschat_ops.cli.stack.plan_view import render_plan
-    from whatschat_ops.provision import PlanOptions, require_plan_or_nothing, save_plan
 
     if out is not None:
+        from whatschat_ops.provision.planfile import PlanOptions, require_plan_or_nothing, save_plan
+
         require_plan_or_nothing(out)
     stack = run.stack(reading=True)
     with run.out.status("Reading the resources"):

@@ -10,7 +10,7 @@ from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import Hint, UsageError
 
 if TYPE_CHECKING:
-    from whatschat_ops.provision import PlanFile
+    from whatschat_ops.provision.planfile import PlanFile
 
 
 def settings_digest(run: Run) -> str:
@@ -20,7 +20,7 @@ def settings_digest(run: Run) -> str:
 
 def load_saved(path: Path, has_options: bool) -> PlanFile:
     """The plan in a file. Raises UsageError when there is none, or when options of the plan were given too."""
-    from whatschat_ops.provision import load_plan
+    from whatschat_ops.provision.planfile import load_plan
 
     if has_options:
         raise UsageError(
