@@ -53,7 +53,7 @@ def show(run: Run) -> None:
 def validate(run: Run) -> None:
     """Check the settings.
 
-    Those of the configuration file and of the environment variables.
+    Checks the configuration file and the environment variables.
 
     Example: whatschat-ops config validate --config configs/production.yaml
     """

@@ -32,7 +32,7 @@ def backend(
 ) -> None:
     """Write the .env of the backend.
 
-    Endpoint, table, Chime and Region of the provisioned stack. The JWT secret and the AWS keys are left for you to fill in,
+    Writes endpoint, table, Chime and Region of the stack. The JWT secret and the AWS keys are left for you to fill in,
     unless you add --show-secrets. Warns if the file has a JWT secret that is not the stack's.
 
     Example: whatschat-ops env render backend --output apps/server/.env
@@ -45,7 +45,7 @@ def backend(
 def frontend(run: Run, output: OutputOption = None, replace: ReplaceOption = False) -> None:
     """Write the .env.local of the frontend.
 
-    Endpoint, modes and the URLs of the settings. It contains no secrets.
+    Writes endpoint, modes and the URLs of the settings. They contain no secrets.
 
     Example: whatschat-ops env render frontend --output apps/web/.env.local
     """

@@ -124,7 +124,7 @@ def _name(parameter: Any) -> str:
 
 
 def _argument(argument: Any) -> str:
-    return f"{argument.metavar}{'...' if argument.nargs == -1 else ''}"
+    return f"{argument.metavar.removesuffix('...')}{'...' if argument.nargs == -1 else ''}"
 
 
 def _text(parameter: Any) -> str:

@@ -73,7 +73,7 @@ def stop(run: Run) -> None:
 def status(run: Run) -> None:
     """Show the state of the embedded AWS.
 
-    Whether it is running, its endpoint, since when, and the memory and disk space that it uses.
+    Shows whether it is running, since when, its endpoint, and the memory and disk space that it uses.
 
     Example: whatschat-ops local status --json
     """
@@ -85,7 +85,7 @@ def status(run: Run) -> None:
 def reset(run: Run, yes: YesOption = False) -> None:
     """Delete all data of the embedded AWS.
 
-    Tables, functions, APIs, meetings, logs and its access key.
+    Deletes tables, functions, APIs, meetings, logs and the access key.
 
     Example: whatschat-ops local reset --yes
     """

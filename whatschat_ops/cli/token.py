@@ -120,7 +120,7 @@ def rotate(
 ) -> None:
     """Replace the secret that signs tokens.
 
-    With the one in JWT_SECRET, or with a generated one. Both secrets are accepted before the new one signs its first token,
+    The new secret is the one in JWT_SECRET, or a generated one. Both secrets are accepted before the new one signs its first token,
     so that no valid token is rejected; this takes a little over a minute. With --grace 0 the functions read the new secret
     within a minute and reject all earlier tokens from then on. Open connections stay open.
 

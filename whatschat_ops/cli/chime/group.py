@@ -48,7 +48,7 @@ def create_meeting(
 ) -> None:
     """Create a meeting.
 
-    And attendees for users.
+    Also creates attendees for users.
 
     Example: whatschat-ops chime meeting create --user alice --attendee alice --attendee bob
     """
@@ -64,7 +64,7 @@ def create_meeting(
 def get_meeting(run: Run, meeting: MeetingArgument) -> None:
     """Show a meeting.
 
-    One that has not ended.
+    A meeting that has ended is not found.
 
     Example: whatschat-ops chime meeting get call-alice-1766000000000
     """
@@ -81,7 +81,7 @@ def list_meetings(
 ) -> None:
     """List meetings.
 
-    Those created with this program in the last 30 days. Chime cannot list meetings, so each one is recorded in a table.
+    Lists those created with this program in the last 30 days. Chime cannot list meetings, so each one is recorded in a table.
 
     Example: whatschat-ops chime meeting list --all
     """
@@ -132,7 +132,8 @@ def create_attendees(
     users_file: Annotated[
         Path | None,
         typer.Option(
-            "--users-file", help="Invite these users: a file with one id per line, or - for standard input"
+            "--users-file",
+            help="Create attendees for these users: a file with one id per line, or - for standard input",
         ),
     ] = None,
     show_secrets: ShowSecretsOption = False,  # noqa: ARG001
@@ -160,7 +161,7 @@ def list_attendees(
 ) -> None:
     """List the attendees of a meeting.
 
-    Whether they have joined or not.
+    Lists them whether they have joined or not.
 
     Example: whatschat-ops chime attendee list call-alice-1766000000000
     """

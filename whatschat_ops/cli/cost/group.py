@@ -63,7 +63,7 @@ def estimate(
 ) -> None:
     """Estimate the cost of a month.
 
-    Line by line, at the guide's prices and at AWS's list prices. Write numbers as 10000000, 10_000_000 or 10M. Quantities
+    Shows each line at the guide's prices and at AWS's list prices. Write numbers as 10000000, 10_000_000 or 10M. Quantities
     that are not given are derived from the others where possible, and left out of the totals otherwise.
 
     Example: whatschat-ops cost estimate --messages 10M --users 1000 --hours-per-day 8
@@ -92,7 +92,7 @@ def estimate(
 def rates(run: Run, rates: RatesOption = None) -> None:
     """Show the prices that estimates use.
 
-    Those of the guide and of AWS, with the source and date of each.
+    Shows the prices of the guide and of AWS, with the source and date of each.
 
     Example: whatschat-ops cost rates --rates my-prices.yaml
     """

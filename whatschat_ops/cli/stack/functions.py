@@ -104,7 +104,7 @@ def deploy(
 def promote(run: Run, name: NameArgument = None, yes: YesOption = False) -> None:
     """Route all traffic to the canary.
 
-    Without FUNCTION, to the canary of every function that has one.
+    Without FUNCTION, promotes the canary of every function that has one.
 
     Example: whatschat-ops lambda promote connect
     """

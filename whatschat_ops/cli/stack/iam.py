@@ -58,7 +58,7 @@ def policies(
 ) -> None:
     """Print the IAM policies.
 
-    The same documents as `iam attach` attaches. Calls no AWS.
+    Prints the documents that `iam attach` attaches, without calling AWS.
 
     Example: whatschat-ops iam policies backend --account-id 123456789012
     """
@@ -86,7 +86,7 @@ def attach(
 ) -> None:
     """Attach a policy to an IAM identity.
 
-    As an inline policy of a role, user or group of the account. The stack must be provisioned, except for the operator's
+    Adds an inline policy to a role, user or group of the account. The stack must be provisioned, except for the operator's
     policy, which provisioning needs.
 
     Example: whatschat-ops iam attach backend --role whatschat-backend

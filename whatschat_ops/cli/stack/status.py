@@ -31,7 +31,7 @@ def status(
 ) -> None:
     """Show the state of every resource.
 
-    In sync, drifted (field by field) or missing, with its id in AWS.
+    Each one is in sync, drifted (shown field by field) or missing, and is shown with its id in AWS.
 
     Example:
         whatschat-ops status

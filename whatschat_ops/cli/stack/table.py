@@ -44,7 +44,7 @@ def create(run: Run, yes: YesOption = False, adopt: AdoptOption = False) -> None
 def describe(run: Run) -> None:
     """Show the connections table.
 
-    As DynamoDB describes it: status, keys, indexes, size and the settings that matter.
+    Shows its status, keys, indexes, size and settings as DynamoDB describes them.
 
     Example: whatschat-ops table describe --json
     """
@@ -56,7 +56,7 @@ def describe(run: Run) -> None:
 def delete(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = False) -> None:
     """Delete the connections table.
 
-    With all its rows, and only if it carries the stack's tag.
+    Deletes it with all its rows, and only if it carries the stack's tag.
 
     Example: whatschat-ops table delete
     """

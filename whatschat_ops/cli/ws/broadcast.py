@@ -63,7 +63,7 @@ def broadcast(
 ) -> None:
     """Send a message to many connections.
 
-    To all connections, or to those that the options select. Each connection ends as delivered, gone (its row is deleted) or
+    Sends to all connections, or to those that the options select. Each connection ends as delivered, gone (its row is deleted) or
     failed, and a journal records it: resume a run that was interrupted, even killed, with --resume.
 
     Exit code 0 if nothing failed (a connection that is gone is no failure), 4 if some connections failed, 1 if some failed

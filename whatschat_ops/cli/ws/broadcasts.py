@@ -25,7 +25,7 @@ class DeletedRuns:
 def list_runs(run: Run) -> None:
     """List past broadcasts.
 
-    Those sent from this machine, newest first.
+    Lists those sent from this machine, newest first.
 
     Example: whatschat-ops ws broadcasts list
     """

@@ -60,7 +60,7 @@ def list_connections(
 ) -> None:
     """List connections.
 
-    The rows of the connections table, newest first.
+    Lists the rows of the connections table, newest first.
 
     Example: whatschat-ops ws connections list --user alice
     """
@@ -76,7 +76,7 @@ def list_connections(
 def get(run: Run, connection_id: ConnectionArgument) -> None:
     """Show a connection.
 
-    Its row in the table, and what API Gateway knows about it.
+    Shows its row in the table, and what API Gateway knows about it.
 
     Example: whatschat-ops ws connections get L0SM9cOFvHcCIhw=
     """

@@ -42,7 +42,7 @@ def endpoint(
     run: Run,
     url: Annotated[
         str | None,
-        typer.Argument(help="Normalise this URL instead of asking the stack", show_default=False),
+        typer.Argument(help="Normalize this URL instead of asking the stack", show_default=False),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Explain how the URLs are derived")] = False,
 ) -> None:

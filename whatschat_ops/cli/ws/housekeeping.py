@@ -53,7 +53,7 @@ def prune(
 ) -> None:
     """Delete the rows of closed connections.
 
-    The expired ones, and with --probe all whose connection API Gateway no longer knows. A row that has changed since it was
+    Deletes the expired ones, and with --probe all whose connection API Gateway no longer knows. A row that has changed since it was
     read is kept. Exit code 4 if some rows failed, 1 if all did.
 
     Example: whatschat-ops ws prune --probe --dry-run
@@ -90,7 +90,7 @@ def disconnect(
 ) -> None:
     """Close the connections of users.
 
-    And delete their rows. Clients receive close code 1000. Exit code 4 if some connections could not be closed, 1 if none
+    Also deletes their rows. Clients receive close code 1000. Exit code 4 if some connections could not be closed, 1 if none
     could.
 
     Example: whatschat-ops ws disconnect --user alice --user bob
