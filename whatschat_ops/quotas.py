@@ -97,6 +97,9 @@ CREATE_DEPLOYMENT_INTERVAL_S: Final = 5.0
 
 # Lambda
 
+MAX_FUNCTION_ENVIRONMENT_BYTES: Final = 4 * 1024
+"""Of all variables of a function together (lambda-quotas, L-6581F036, not adjustable)."""
+
 MIN_FUNCTION_MEMORY_MB: Final = 128
 MAX_FUNCTION_MEMORY_MB: Final = 10_240
 """Of a function, in steps of 1 MB (lambda-quotas)."""

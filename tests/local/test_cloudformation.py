@@ -21,7 +21,10 @@ STACK = "whatschat-local"
 PARAMETER = "/whatschat-ops/whatschat-local/jwt-secret"
 TAG = {"Key": "whatschat-ops:stack", "Value": STACK}
 CHANGED = """\
-lambda: {memory_mb: 512}
+lambda:
+  memory_mb: 512
+  environment: {FEATURE: "on", KEY: {parameter: /app/key}, DATABASE: {secret: prod/db}}
+  policy_statements: [{sid: Images, actions: ["s3:GetObject"], resources: ["arn:aws:s3:::images/*"]}]
 websocket: {integration_timeout_ms: 20000, throttling_rate_limit: 100}
 connections: {point_in_time_recovery: true, ttl_hours: 2}
 """
@@ -103,9 +106,13 @@ def test_deployed_template_serves_sockets_and_leaves_nothing_to_plan(
     file = tmp_path / "changed.yaml"
     file.write_text(CHANGED)
     changed = ("--config", str(file))
-    assert {"function.connect", "stage.websocket", "deployment.live", "table.connections"} <= (
-        plan(deployed, *changed).keys()
-    )
+    assert {
+        "function.connect",
+        "role_policy.lambda",
+        "stage.websocket",
+        "deployment.live",
+        "table.connections",
+    } <= (plan(deployed, *changed).keys())
     deployed.client("cloudformation").update_stack(
         StackName=STACK,
         TemplateBody=export(deployed, tmp_path / "changed-stack.yaml", *changed),

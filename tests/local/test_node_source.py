@@ -30,6 +30,15 @@ lambda:
     handlers:
       default: dist/default.routeMessage
 """
+SETTINGS_OF_FUNCTIONS = """\
+  environment:
+    FEATURE: "on"
+    KEY_PARAMETER: {parameter: /app/key}
+    OTHER_PARAMETER: /app/other  # as text: no right to read it
+    DATABASE_SECRET: {secret: prod/database}
+  policy_statements:
+    - {sid: Images, actions: ["s3:GetObject"], resources: ["arn:aws:s3:::images/*"]}
+"""
 
 
 class Application(Program):
@@ -142,6 +151,39 @@ def test_plan_without_a_change_runs_no_npm(application: tuple[Application, str])
     planned = mine.run("plan", "--detailed-exitcode")
     assert "No changes" in planned.stdout
     assert "npm" not in planned.stderr
+
+
+def test_function_sees_its_variables_and_reads_the_parameter_that_is_named(
+    application: tuple[Application, str],
+) -> None:
+    mine, _ = application
+    ssm, lambda_ = mine.aws.client("ssm"), mine.aws.client("lambda")
+    for name in ("/app/key", "/app/other"):
+        ssm.put_parameter(Name=name, Type="SecureString", Value=f"value of {name}", Overwrite=True)
+    mine.configure(SETTINGS_OF_FUNCTIONS)
+    changed = {"role_policy.lambda", *(f"function.{name}" for name in ("connect", "disconnect", "default"))}
+    planned = json.loads(mine.run("plan", "--json").stdout)["steps"]
+    assert changed <= {step["address"] for step in planned if step["action"] == "update"}
+    mine.run("provision", "--yes")
+
+    url = mine.run("ws", "endpoint").stdout.strip()
+    assert ask(url, {"type": "setting", "name": "KEY_PARAMETER"}) == {
+        "type": "setting",
+        "variable": "/app/key",
+        "value": "value of /app/key",
+    }
+    other = ask(url, {"type": "setting", "name": "OTHER_PARAMETER"})
+    assert (other["variable"], other["error"]) == ("/app/other", "AccessDeniedException")
+    mine.run("iam", "check", "lambda")
+
+    function = f"{PREFIX}websocket-default"
+    environment = lambda_.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    lambda_.update_function_configuration(
+        FunctionName=function, Environment={"Variables": {**environment, "FEATURE": "off"}}
+    )
+    assert "environment.FEATURE: off -> on" in mine.run("plan", "--detailed-exitcode", code=3).stdout
+    mine.run("provision", "--yes")
+    assert "No changes" in mine.run("plan", "--detailed-exitcode").stdout
 
 
 def test_build_errors_stop_until_they_are_ignored_and_the_change_is_deployed(

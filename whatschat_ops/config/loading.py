@@ -93,7 +93,7 @@ def load_settings(
     hint = Hint(("config", "reference"), "See every key and what it may be")
     settings = validate(Settings, {**implied_defaults(values), **values}, hint=hint)
     refuse_contradictions(settings, values)
-    origins = {key: values[key].origin if key in values else DEFAULT for key in flatten(settings)}
+    origins = {key: _origin(key, values) for key in flatten(settings)}
     return LoadedSettings(settings, origins, path)
 
 
@@ -107,6 +107,12 @@ def flatten(section: Section, parent: str = "") -> dict[str, Any]:
         else:
             flat[f"{parent}{key}"] = value
     return flat
+
+
+def _origin(key: str, values: Mapping[str, Located]) -> Origin:
+    """Of the value, or of the first in it: a map has keys of its own below it."""
+    found = (item.origin for name, item in values.items() if name == key or name.startswith(f"{key}."))
+    return next(found, DEFAULT)
 
 
 def _find_file(environment: str, path: Path | None, directory: Path) -> Path | None:

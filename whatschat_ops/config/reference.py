@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeGuard, get_args, get_origin
 
 from msgspec import Meta
 from msgspec.structs import fields
@@ -84,12 +84,13 @@ def _own(section: type[Section], prefix: str) -> Iterator[DescribedSetting]:
             kind, meta = get_args(field.type)
             key = f"{prefix}{field.encode_name}"
             allowed = tuple(_allowed(kind, meta))
-            yield DescribedSetting(key, field.default, allowed, meta.description or "", variables.get(key))
+            default = {} if field.default_factory is dict else field.default
+            yield DescribedSetting(key, default, allowed, meta.description or "", variables.get(key))
 
 
 def _sections_in(section: type[Section], prefix: str) -> Iterator[tuple[str, type[Section]]]:
     for field in fields(section):
-        if isinstance(field.type, type) and issubclass(field.type, Section):
+        if _is_section(field.type):
             yield f"{prefix}{field.encode_name}", field.type
 
 
@@ -108,7 +109,7 @@ def _variables() -> str:
 
 
 def _default(value: Any) -> str:
-    if value is None or value == "":
+    if value in (None, "", (), {}):
         return ""
     if isinstance(value, tuple):
         return f"`[{', '.join(value)}]`"
@@ -128,10 +129,20 @@ def _allowed(kind: Any, meta: Meta) -> Iterator[str]:
     elif kind is bool:
         yield "`true`, `false`"
     elif get_origin(kind) is tuple:
-        yield "a list of " + ", ".join(f"`{value}`" for value in get_args(get_args(kind)[0]))
+        items = get_args(kind)[0]
+        inner = [name.encode_name for name in fields(items)] if _is_section(items) else get_args(items)
+        yield f"a list of {'sections with ' if _is_section(items) else ''}" + ", ".join(
+            f"`{value}`" for value in inner
+        )
+    elif get_origin(kind) is dict:
+        yield "keys of your own"
     for attribute, words in _LIMITS.items():
         limit = getattr(meta, attribute)
         if limit is not None:
             yield f"{words} {limit}"
     if meta.pattern is not None:
         yield f"`{meta.pattern}`"
+
+
+def _is_section(kind: Any) -> TypeGuard[type[Section]]:
+    return isinstance(kind, type) and issubclass(kind, Section)

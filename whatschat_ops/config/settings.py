@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from whatschat_ops.config.function_settings import NamedValue, PolicyStatement, check_variables
 from whatschat_ops.config.section import Section
 from whatschat_ops.quotas import (
     API_REQUESTS,
@@ -231,7 +232,28 @@ class LambdaSettings(Section, frozen=True):
             description="File with more packages for the built-in handlers (pip's format), relative to the configuration file.",
         ),
     ] = None
+    environment: Annotated[
+        dict[str, str | NamedValue],
+        Meta(
+            description="More variables of the functions: NAME: text, or NAME: with `parameter: NAME` (SSM) or `secret: NAME` "
+            "(Secrets Manager) below it. Then the variable holds that name, and the functions may read what it names."
+        ),
+    ] = field(default_factory=dict)
+    policy_statements: Annotated[
+        tuple[PolicyStatement, ...],
+        Meta(
+            description="More rights of the functions. Each statement has a `sid`, `actions` and `resources`."
+        ),
+    ] = ()
     source: SourceSettings = SourceSettings()
+
+    def __post_init__(self) -> None:
+        check_variables(self.environment)
+
+    def canonical_values(self) -> dict[str, Any]:
+        """Without what is new since 0.1.0 and not set: digests in plans that 0.1.0 saved are made of it."""
+        new = ("environment", "policy_statements")
+        return {name: value for name, value in super().canonical_values().items() if value or name not in new}
 
     @property
     def function_runtime(self) -> PythonRuntime | NodeRuntime:

@@ -15,6 +15,7 @@ from whatschat_ops.stack.kinds.table import Table
 from whatschat_ops.stack.parts.blueprint import API, Blueprint, Part
 from whatschat_ops.stack.parts.connections import of_user
 from whatschat_ops.stack.parts.functions import alias, function, function_log_group, logs_statement, role
+from whatschat_ops.stack.parts.own_functions import given_statements, with_given_variables
 
 ROLE: Final = "lambda"
 
@@ -32,12 +33,12 @@ def resources(blueprint: Blueprint) -> Iterator[Resource]:
 
 
 def lambda_policy(blueprint: Blueprint) -> Document:
-    """What the three functions need: their rows, their sockets, their logs, the secret."""
+    """What the three functions need: their rows, their sockets, their logs, the secret, and what the settings add."""
     place, names, settings = blueprint.place, blueprint.names, blueprint.settings
     own = bool(settings.lambda_.source.path)
     secret = SecretParameter.arn.of(place, names.jwt_secret_parameter)
     rotation = SecretParameter.arn.of(place, names.jwt_secret_rotation_parameter)
-    return document(
+    own_statements = [
         allow(
             "Connections",
             # The application's own functions query the table itself; ours its index only.
@@ -54,7 +55,8 @@ def lambda_policy(blueprint: Blueprint) -> Document:
         logs_statement(blueprint, *ROUTE_FUNCTIONS.values()),
         # The application's own functions know nothing of rotations.
         allow("JwtSecret", ["ssm:GetParameter"], secret if own else [secret, rotation]),
-    )
+    ]
+    return document(*own_statements, *given_statements(blueprint, own_statements))
 
 
 def kept(blueprint: Blueprint) -> Iterator[Resource]:
@@ -86,7 +88,7 @@ def _handler(blueprint: Blueprint, short: str) -> Resource:
         "runtime": settings.function_runtime,
         "memory_mb": settings.memory_mb,
         "timeout_s": settings.timeout_s,
-        "environment": _environment(blueprint),
+        "environment": with_given_variables(blueprint, _environment(blueprint)),
     }
     return function(blueprint, short, role=ROLE, role_name=blueprint.names.lambda_role, fields=fields)
 
