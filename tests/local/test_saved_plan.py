@@ -27,7 +27,7 @@ def test_saved_plan_is_applied_as_told_from_anywhere(own_aws: EmbeddedAws, tmp_p
     assert bare.returncode == 0, bare.stderr
     assert "6 changes" in bare.stdout
     again = run(own_aws, *shlex.split(told[1]))
-    assert again.returncode == 0 and "is there" in again.stderr
+    assert again.returncode == 0 and "is applied already" in again.stderr
     status = json.loads(run(own_aws, "--config", str(settings), "status", "--json").stdout)
     assert status["in_sync"]
     settings.write_text("lambda: {memory_mb: 1024}\n")
