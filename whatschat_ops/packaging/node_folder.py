@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from whatschat_ops.config.lambda_settings import LambdaSettings, SourceSettings
 from whatschat_ops.config.names import ROUTE_FUNCTIONS
-from whatschat_ops.config.settings import LambdaSettings, SourceSettings
 from whatschat_ops.errors import ConfigError, OpsError
 from whatschat_ops.packaging.archive import pack
 from whatschat_ops.packaging.node_dependencies import (

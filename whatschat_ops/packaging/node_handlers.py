@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
-from whatschat_ops.config.settings import HandlerSettings
+from whatschat_ops.config.lambda_settings import HandlerSettings
 from whatschat_ops.errors import ConfigError
 
 SUFFIXES: Final = (".js", ".mjs", ".cjs")

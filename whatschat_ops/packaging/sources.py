@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from whatschat_ops.config.lambda_settings import LambdaSettings
 from whatschat_ops.config.names import ROUTE_FUNCTIONS
-from whatschat_ops.config.settings import LambdaSettings
 from whatschat_ops.errors import ConfigError
 from whatschat_ops.packaging.builtin import build_function_zip
 from whatschat_ops.packaging.package import FunctionPackage

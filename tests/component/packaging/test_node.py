@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from whatschat_ops.config.settings import HandlerSettings, LambdaSettings
+from whatschat_ops.config.lambda_settings import HandlerSettings, LambdaSettings
 from whatschat_ops.errors import ConfigError, OpsError
 from whatschat_ops.packaging import FunctionPackage, build_packages
 from whatschat_ops.packaging.node_dependencies import compiled_for_another_processor, missing_dependencies

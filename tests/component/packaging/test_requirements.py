@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from whatschat_ops.config.settings import LambdaSettings
+from whatschat_ops.config.lambda_settings import LambdaSettings
 from whatschat_ops.errors import ConfigError, OpsError
 from whatschat_ops.packaging import build_packages
 from whatschat_ops.packaging.wheels import requirement_files, unpacked
