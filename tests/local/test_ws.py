@@ -154,7 +154,7 @@ def test_an_expired_token_is_refused_with_its_age_and_never_shown(stack: Stack) 
     done = stack.run("ws", "connect", "--token", token, "--wait", "0", code=1)
 
     assert "HTTP 401" in done.stderr
-    assert "It expired" in done.stderr
+    assert "the token expired" in done.stderr
     assert "whatschat-ops token mint" in done.stderr
     assert token not in done.stdout + done.stderr
 
