@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -15,13 +13,13 @@ import pytest
 import yaml
 from cfnlint.api import lint
 
+from tests.unit.stack.exported import PACKAGES, of_type, package, template
 from whatschat_ops.cli.main import main
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.packaging import FunctionPackage
 from whatschat_ops.provision import Reference
 from whatschat_ops.provision.values import resolve
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.cloudformation import export_template, template_text
+from whatschat_ops.stack.cloudformation import template_text
 from whatschat_ops.stack.kinds import KINDS
 from whatschat_ops.stack.kinds.log_role import SET_LOG_ROLE
 from whatschat_ops.stack.kinds.stage import DESCRIPTION_PREFIX
@@ -45,25 +43,6 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
     "distributed broadcasts": {"broadcast": {"distributed": {"enabled": True}}},
     "prefixed": {"prefix": "blue-", "websocket": {"route_selection_expression": "${request.body.action}"}},
 }
-
-
-def package(short: str, content: bytes = b"zip") -> FunctionPackage:
-    digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
-    return FunctionPackage(short, f"{short}.handler", content, digest)
-
-
-PACKAGES = {short: package(short) for short in ("connect", "disconnect", "default")}
-WITH_WORKER = {**PACKAGES, "broadcast-worker": package("broadcast-worker")}
-
-
-def template(
-    settings: Mapping[str, Any] | None = None, packages: Mapping[str, FunctionPackage] = WITH_WORKER
-) -> Mapping[str, Any]:
-    return export_template(Settings.of(settings or {}), packages).template
-
-
-def of_type(document: Mapping[str, Any], type_: str) -> dict[str, Any]:
-    return {name: body for name, body in document["Resources"].items() if body["Type"] == type_}
 
 
 # --- complete -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.arithmetic import PAGE, page_with, table
-from tests.unit.worker.test_shard import Bucket, FakeSender
+from tests.unit.worker.shard_fakes import Bucket, FakeSender
 from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.distributed.arithmetic import Shape, distributed_estimate
 from whatschat_ops.broadcast.distributed.dry_run import with_workers

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from tests.component.stack.test_cloudformation import of_type, template
+from tests.unit.stack.exported import of_type, template
 from whatschat_ops.local.control.cloudformation_bucket import complete_bucket
 
 XML = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}

@@ -2,127 +2,29 @@
 
 from __future__ import annotations
 
-import random
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatschat_ops.errors import NotFound, PermissionDenied, Unavailable
-from whatschat_ops.sender.model import NextTargets, OnResults, Outcome, Result, Snapshot, Target
-from whatschat_ops.worker.feed import Before, Feed, read_before
-from whatschat_ops.worker.objects import Keys, Part, RunSpec, shard_bytes, shard_item, shard_targets
-from whatschat_ops.worker.shard import LEAST_AHEAD, NoProgress, ShardTakenOver, send_shard
-
-KEYS = Keys("20261123-101502-7f3a")
-SPEC = RunSpec(
-    rate_per_s=100.0, burst=50, tcp_connections=4, max_attempts=3, deadline_s=5.0, request_timeout_s=1.0
+from tests.unit.worker.shard_fakes import (
+    KEYS,
+    SPEC,
+    Bucket,
+    FakeSender,
+    InterleavedSender,
+    Killed,
+    account,
+    bucket_with,
+    recorded,
+    send,
 )
-NOTHING = Snapshot()
-
-
-@dataclass
-class Bucket:
-    """Objects in memory. `fail_puts_from`: which put, counted from 1, and those after it fail."""
-
-    objects: dict[str, bytes] = field(default_factory=dict)
-    fail_puts_from: int = 1_000_000
-    puts: int = 0
-
-    def get(self, key: str) -> bytes:
-        if key not in self.objects:
-            raise NotFound(f"GetObject: {key} (NoSuchKey)")
-        return self.objects[key]
-
-    def put(self, key: str, content: bytes) -> None:
-        self.puts += 1
-        if self.puts >= self.fail_puts_from:
-            raise Unavailable("the bucket is away")
-        self.objects[key] = content
-
-    def create(self, key: str, content: bytes) -> bool:
-        if key not in self.objects:
-            self.put(key, content)
-        return self.objects[key] == content
-
-    def keys(self, prefix: str, *, after: str = "") -> list[str]:
-        return sorted(key for key in self.objects if key.startswith(prefix) and key > after)
-
-    def parts(self, shard: int = 1) -> list[Part]:
-        return [Part.from_bytes(self.get(key)) for key in self.keys(KEYS.parts_of(shard))]
-
-
-class Killed(BaseException):
-    """The execution environment of a worker is gone."""
-
-
-@dataclass
-class FakeSender:
-    """Delivers to every target, `batch` at a time; `die_after` so many it is killed, in the middle of a batch."""
-
-    batch: int = 10
-    die_after: int | None = None
-    refuse: bool = False
-    sent: list[Target] = field(default_factory=list)
-    message: bytes = b""
-    in_doubt: int = 0
-
-    def run(
-        self, next_targets: NextTargets, on_results: OnResults, should_stop: Callable[[], bool]
-    ) -> Snapshot:
-        if self.refuse:
-            raise PermissionDenied("IAM does not allow execute-api:ManageConnections")
-        while not should_stop():
-            targets = next_targets(self.batch)
-            if targets is None:
-                break
-            for target in targets:
-                if self.die_after is not None and len(self.sent) >= self.die_after:
-                    raise Killed
-                self.sent.append(target)
-            on_results([Result(target.number, Outcome.DELIVERED, "", 1, 0.01) for target in targets])
-        return NOTHING
-
-    def snapshot(self) -> Snapshot:
-        return replace(NOTHING, in_doubt=self.in_doubt)
-
-
-def bucket_with(connections: int, *, first: int = 1) -> Bucket:
-    targets = [Target(first + at, f"c{first + at}=") for at in range(connections)]
-    return Bucket({KEYS.shard(1): shard_bytes(targets), KEYS.message: b'{"type":"notice"}'})
-
-
-def send(
-    bucket: Bucket,
-    sender: FakeSender,
-    connections: int,
-    *,
-    attempt: str = "a",
-    near_the_end: Callable[[], bool] = lambda: False,
-) -> int:
-    def make_sender(_spec: RunSpec, message: bytes) -> FakeSender:
-        sender.message = message
-        return sender
-
-    return send_shard(
-        bucket,
-        KEYS,
-        1,
-        connections,
-        attempt=attempt,
-        spec=SPEC,
-        make_sender=make_sender,
-        near_the_end=near_the_end,
-    )
-
-
-def recorded(bucket: Bucket) -> list[int]:
-    return [result.number for part in bucket.parts() for result in part.results]
+from whatschat_ops.errors import PermissionDenied, Unavailable
+from whatschat_ops.sender.model import Outcome, Result, Target
+from whatschat_ops.worker.feed import Before, Feed, read_before
+from whatschat_ops.worker.objects import Part, RunSpec, shard_bytes, shard_item, shard_targets
+from whatschat_ops.worker.shard import LEAST_AHEAD, NoProgress, ShardTakenOver
 
 
 def test_shard_is_sent_once_and_its_last_part_is_final() -> None:
@@ -236,35 +138,6 @@ def test_feed_ends_only_when_everything_is_handed_out() -> None:
     assert feed(5) is None
 
 
-@dataclass
-class InterleavedSender(FakeSender):
-    """Delivers like FakeSender; after each `every` batches something else happens."""
-
-    every: int = 1
-    meanwhile: Callable[[], None] = lambda: None
-    batches: int = 0
-
-    def run(
-        self, next_targets: NextTargets, on_results: OnResults, should_stop: Callable[[], bool]
-    ) -> Snapshot:
-        def on_batch(results: Sequence[Result]) -> None:
-            on_results(results)
-            self.batches += 1
-            if self.batches % self.every == 0:
-                self.meanwhile()
-
-        return super().run(next_targets, on_batch, should_stop)
-
-
-def account(bucket: Bucket, connections: int, *senders: FakeSender) -> tuple[int, int]:
-    """How many got the message more than once, and how many were in doubt; every target got it, and has one result."""
-    got = [target.number for sender in senders for target in sender.sent]
-    assert set(got) == set(range(1, connections + 1))
-    assert sorted(recorded(bucket)) == list(range(1, connections + 1))
-    assert [part.final for part in bucket.parts()].count(True) == 1
-    return len(got) - len(set(got)), sum(part.in_doubt for part in bucket.parts())
-
-
 @pytest.mark.parametrize("begins_after", [1, 7, 19, 20, 21, 40, 59])
 def test_second_attempt_at_once_takes_over_and_what_both_sent_is_in_doubt(begins_after: int) -> None:
     """The old worker stands still while the new one sends all the rest, then goes on with what it was allowed."""
@@ -279,34 +152,6 @@ def test_second_attempt_at_once_takes_over_and_what_both_sent_is_in_doubt(begins
         send(bucket, old, 600, attempt="old")
     twice, in_doubt = account(bucket, 600, old, new)
     assert 0 < twice <= in_doubt <= 600
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_attempts_in_threads_at_once_keep_the_account(seed: int) -> None:
-    bucket, connections, lock = bucket_with(3_000), 3_000, threading.Lock()
-    random_source = random.Random(seed)
-    plain = bucket.create
-
-    def create(key: str, content: bytes) -> bool:
-        time.sleep(random_source.random() / 2_000)
-        with lock:
-            return plain(key, content)
-
-    bucket.create = create  # type: ignore[method-assign]
-    senders = [InterleavedSender(batch=25) for _ in range(3)]
-    for sender in senders:
-        sender.meanwhile = lambda: time.sleep(random_source.random() / 5_000)
-
-    def attempt(number: int) -> int:
-        time.sleep(number * random_source.random() / 200)
-        return send(bucket, senders[number], connections, attempt=str(number))
-
-    with ThreadPoolExecutor(len(senders)) as pool:
-        errors = [future.exception() for future in [pool.submit(attempt, number) for number in range(3)]]
-    assert {type(error) for error in errors} <= {ShardTakenOver, type(None)}
-    assert None in errors
-    twice, in_doubt = account(bucket, connections, *senders)
-    assert twice <= in_doubt
 
 
 def test_attempt_that_finds_its_part_taken_reads_on_and_gets_in() -> None:
