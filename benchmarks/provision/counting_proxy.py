@@ -29,7 +29,7 @@ class CountingProxy(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def reset(self) -> Counter[str]:
-        """The counts so far, and begin anew."""
+        """The counts so far, and start again."""
         with self.lock:
             calls, self.calls = self.calls, Counter()
         return calls

@@ -16,7 +16,7 @@ from whatschat_ops.redaction import Secret
 
 
 class Clock:
-    """Time that passes when somebody sleeps."""
+    """Time that passes when a thread sleeps."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

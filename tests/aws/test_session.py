@@ -1,4 +1,4 @@
-"""The seam: clients that fail with our errors, on moto and against ports where nobody is."""
+"""The seam: clients that fail with our errors, on moto and against ports where no server listens."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ TABLE = "whatschat-local-ops-lock"
 
 @dataclass
 class Clock:
-    """Time that passes when somebody sleeps; `meanwhile` happens in the first sleep."""
+    """Time that passes when a thread sleeps; `meanwhile` happens in the first sleep."""
 
     seconds: float = 1_000_000.0
     said: list[str] = field(default_factory=list)
@@ -96,7 +96,7 @@ def test_plan_made_before_somebody_elses_run_is_refused(aws: Aws) -> None:
     seen = slow.look()
     with quick.hold(quick.look()):
         pass
-    with pytest.raises(OpsError, match="changed by somebody else after this plan"), slow.hold(seen):
+    with pytest.raises(OpsError, match="changed by another run after this plan"), slow.hold(seen):
         raise AssertionError("a stale plan is applied")
     with slow.hold(slow.look()):
         assert slow.read().serial == 2

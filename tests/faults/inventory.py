@@ -1,4 +1,4 @@
-"""What is in an AWS, asked from it directly: ours by prefix, and what somebody else put beside it.
+"""What is in an AWS, asked from it directly: ours by prefix, and what other owners put beside it.
 
 Random ids are replaced by what they stand for, so that two stacks built the same way are equal.
 """
@@ -159,7 +159,7 @@ def _parameters(client: Client, prefix: str) -> Things:
 
 
 def place_foreign(client: Client, prefix: str) -> None:
-    """Somebody else's things, with names as near to ours as they can be."""
+    """Other owners' resources, with names as near to ours as they can be."""
     client("dynamodb").create_table(
         TableName=f"{prefix}websocket-connections-foreign",
         KeySchema=[{"AttributeName": "connectionId", "KeyType": "HASH"}],
@@ -189,7 +189,7 @@ def place_foreign(client: Client, prefix: str) -> None:
 
 
 def foreign(client: Client, prefix: str) -> str:
-    """Somebody else's things, whole, as one comparable text."""
+    """Other owners' resources, whole, as one comparable text."""
     dynamodb, gateway, table = (
         client("dynamodb"),
         client("apigatewayv2"),

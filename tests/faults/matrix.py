@@ -1,8 +1,8 @@
 """Every recorded call times every fault: the cases, their runs and their verdicts.
 
 A case is one run of an operation with one fault, then (unless it said it was done) the same command again without a
-fault. After that nothing may be left to do, what is there must equal what an undisturbed run leaves, and somebody
-else's things must be what they were.
+fault. After that nothing may be left to do, what is there must equal what an undisturbed run leaves, and other
+owners' resources must be what they were.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def _finish(world: World, operation: Operation) -> None:
 
 def _settled(world: World, operation: Operation) -> list[str]:
     """What is wrong after the last run: something to do, something of ours left, something foreign changed."""
-    problems = [] if world.foreign_is_untouched() else ["somebody else's things were changed"]
+    problems = [] if world.foreign_is_untouched() else ["other owners' resources were changed"]
     if operation is Operation.DESTROY:
         left = [name for name in world.ours() if name != f"role {LOG_ROLE}"]
         return [*problems, *(f"destroy left {name}" for name in left)]

@@ -1,4 +1,4 @@
-"""One embedded AWS with somebody else's things in it, our program, and the proxy between the two.
+"""One embedded AWS with other people's resources in it, our program, and the proxy between the two.
 
 Gives the three operations and their checks. What one operation leaves is where the next one starts: a cold `provision`,
 an update of every kind, a `destroy`, and again.
@@ -140,7 +140,7 @@ class World:
         return inventory.ours(self.client, self.prefix)
 
     def foreign_is_untouched(self) -> bool:
-        """Whether somebody else's things are what they were, to the byte."""
+        """Whether other owners' resources are what they were, to the byte."""
         return inventory.foreign(self.client, self.prefix) == self._foreign
 
     def drift(self) -> None:

@@ -87,7 +87,7 @@ class Operator:
 def operator(
     embedded_aws: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Operator]:
-    """Somebody who has provisioned a stack of their own, and destroys it in the end."""
+    """A user who has provisioned a stack of their own, and destroys it in the end."""
     for name in ("WHATSCHAT_OPS_STATE_DIR", "WHATSCHAT_LOCAL_PORT"):
         monkeypatch.setenv(name, embedded_aws.environment()[name])
     found = Operator(embedded_aws, tmp_path)

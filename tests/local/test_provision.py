@@ -82,7 +82,7 @@ def run(embedded: EmbeddedAws, *arguments: str, **environment: str) -> subproces
 
 
 def make_table(aws: EmbeddedAws, name: str, tags: Mapping[str, str] = MappingProxyType({})) -> None:
-    """A table of somebody else, unless it carries a stack's tag."""
+    """A table of another owner, unless it carries a stack's tag."""
     aws.client("dynamodb").create_table(
         TableName=name,
         KeySchema=[{"AttributeName": "connectionId", "KeyType": "HASH"}],

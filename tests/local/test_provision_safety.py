@@ -1,4 +1,4 @@
-"""What makes provisioning safe to trust: saved plans, drift, the lock, orphans, and what is somebody else's."""
+"""What makes provisioning safe to trust: saved plans, drift, the lock, orphans, and what belongs to other owners."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class BroadcastOperatorScenario:
             raise Broken("provision again", f"changes again: {', '.join(changing)}")
 
     def _fix_tags(self, aws: Aws) -> None:
-        """Somebody took the tags away, allowed public access, encryption and expiration."""
+        """Another client took the tags away, allowed public access, encryption and expiration."""
         s3, bucket = self._admin("s3"), self._bucket(aws)
         s3.delete_bucket_tagging(Bucket=bucket)
         s3.delete_public_access_block(Bucket=bucket)

@@ -1,7 +1,7 @@
-"""The operator's work: provision, mend, update, look, talk, meet, examine, destroy, as a user with a policy of ours.
+"""The operator's work: provision, fix, update, look, talk, meet, examine, destroy, as a user with a policy of ours.
 
 Each step is what a command of the program calls. What an administrator or another application did to the stack in
-between (`admin`) is part of the scenario: mending it takes rights of its own.
+between (`admin`) is part of the scenario: fixing it takes rights of its own.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class OperatorScenario:
     def _steps(self, stack: Stack) -> Iterator[tuple[str, Callable[[Stack], None]]]:
         yield "provision", self._provision
         yield "provision again", self._settle
-        yield "mend what others changed", self._mend
+        yield "fix what others changed", self._fix
         yield "adopt", self._adopt
         yield "update", self._update
         yield "status", lambda stack: _require(status_of(stack.plan(), stack.name).provisioned)
@@ -112,7 +112,7 @@ class OperatorScenario:
         changing = [step.address for step in stack.plan().changing]
         _require(not changing, f"changes again: {', '.join(changing)}")
 
-    def _mend(self, stack: Stack) -> None:
+    def _fix(self, stack: Stack) -> None:
         """Drift that is no failure: trust policy, the stage's tag, a permission, code, the Region's log role."""
         self._admin("iam").update_assume_role_policy(
             RoleName=self._names.lambda_role,
@@ -141,7 +141,7 @@ class OperatorScenario:
             time.sleep(0.05)
 
     def _adopt(self, stack: Stack) -> None:
-        """Somebody deleted the API and made another one of its name, without our tag: it becomes ours."""
+        """Another client deleted the API and made another one of its name, without our tag: it becomes ours."""
         gateway = self._admin("apigatewayv2")
         gateway.delete_api(ApiId=read_outputs(self._settings, stack.aws).api_id)
         foreign = gateway.create_api(
@@ -181,7 +181,7 @@ class OperatorScenario:
             store.delete(row.connection_id)
 
     def _broadcast(self, aws: Aws, outputs: StackOutputs) -> None:
-        """To a user, to everybody, and to a connection that is gone, whose row is deleted."""
+        """To a user, to all, and to a connection that is gone, whose row is deleted."""
         item = {"connectionId": {"S": "Zm9yZ290dGVu"}, "userId": {"S": "ghost"}}
         self._admin("dynamodb").put_item(TableName=outputs.connections_table, Item=item)
         message = compose("hello", None, text=True)
@@ -223,7 +223,7 @@ class OperatorScenario:
         _require(result.superfluous is not None, "the policies may not be read")
 
     def _destroy(self, stack: Stack) -> None:
-        """Somebody attached a policy to the role: it has to go first."""
+        """Another client attached a policy to the role: it has to go first."""
         self._admin("iam").attach_role_policy(RoleName=self._names.lambda_role, PolicyArn=READ_ONLY)
         lock = StackLock(self._settings, stack.aws, "destroy")
         with lock.hold(lock.look(), remove=True):

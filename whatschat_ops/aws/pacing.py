@@ -2,7 +2,7 @@
 
 API Gateway limits control-plane calls (`quotas.CONTROL_PLANE`), and CreateDeployment by itself, for an account and
 Region. Writes take a token each and wait when there is none; the
-few reads fit into what is left of the burst. A throttled CreateDeployment (somebody else made one) is repeated at its own
+few reads fit into what is left of the burst. A throttled CreateDeployment (another client made one) is repeated at its own
 rate, which botocore's backoff would not wait for.
 """
 

@@ -17,7 +17,7 @@ from whatschat_ops.redaction import Secret, redact
 
 
 class AwsTarget(Struct, frozen=True):
-    """Which AWS to talk to, and as whom. None means: as botocore finds it (variables, profile, instance role)."""
+    """Which AWS to talk to, and with which credentials. None means: as botocore finds it (variables, profile, instance role)."""
 
     region: str
     profile: str | None = None
@@ -83,7 +83,7 @@ class Aws:
             return self._clients[key]
 
     def new_client(self, service: str) -> Any:
-        """A client that nobody else has, for who changes its hooks."""
+        """A client that is not shared, for callers that change its hooks."""
         with self._lock:
             return self._make_client(service, self.target.region, None)
 

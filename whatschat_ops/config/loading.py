@@ -183,6 +183,6 @@ def _environment(wanted: str | None, in_file: Located | None, environ: Mapping[s
 
 
 def _is_embedded(values: Mapping[str, Located]) -> bool:
-    """Whether the embedded AWS is meant when nobody says so: for `local`, unless an endpoint is named."""
+    """Whether the embedded AWS is meant when no setting says so: for `local`, unless an endpoint is named."""
     endpoint = values.get("aws.endpoint_url")
     return values["environment"].value == "local" and not (endpoint and endpoint.value)

@@ -126,7 +126,7 @@ class Names:
         return _within(f"{self.stack}-broadcast", MAX_STATE_MACHINE_NAME_CHARACTERS)
 
     def broadcast_bucket(self, account_id: str) -> str:
-        """Name of the bucket of distributed broadcasts. Bucket names are everybody's, so the account is in it."""
+        """Name of the bucket of distributed broadcasts. Bucket names are shared by all accounts, so the account is in it."""
         room = MAX_BUCKET_NAME_CHARACTERS - 1 - ACCOUNT_ID_CHARACTERS
         return f"{_within(f'{self.stack}-broadcast', room)}-{account_id}"
 

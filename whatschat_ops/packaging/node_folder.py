@@ -31,7 +31,7 @@ from whatschat_ops.packaging.package import FunctionPackage, function_package
 from whatschat_ops.packaging.store import existing, stored
 
 FORMAT: Final = "1"
-"""Of what is kept; another one makes every build anew."""
+"""Of what is kept; another one repeats every build."""
 
 ZIP_NAME: Final = "function.zip"
 

@@ -120,7 +120,7 @@ def _run_step(folder: Path, step: str, go_on: bool, say: Say) -> None:
 def _hint(folder: Path, step: str, exit_code: int, written: bool) -> str:
     if written:
         return (
-            "It wrote JavaScript all the same, as tsc does. Mend the errors, or go on in spite of them with "
+            "It wrote JavaScript all the same, as tsc does. Fix the errors, or continue in spite of them with "
             "ignore_build_errors: true below lambda: source: in the configuration."
         )
     if exit_code == NOT_FOUND:

@@ -1,6 +1,6 @@
 """A plan in a file: what was shown, and a fingerprint of all that it was made from.
 
-The file is not what is applied. Whoever applies it reads the world anew, makes the plan again and checks that it is the
+The file is not what is applied. Whoever applies it reads the state of AWS again, makes the plan again and checks that it is the
 very same: then what is done is what was shown, and nothing secret needs to be in the file. The fingerprint covers every
 wanted field (packages by their hash) and everything that was read. It is salted and slow to compute (PBKDF2), so that a
 secret cannot be guessed from it.
@@ -110,7 +110,7 @@ def save_plan(made: Plan, path: Path, *, place: str, options: PlanOptions) -> Pl
 
 
 def require_plan_or_nothing(path: Path) -> None:
-    """Raise UsageError if there is a file that is no plan: somebody's settings, as a rule."""
+    """Raise UsageError if there is a file that is not a plan, for example a settings file."""
     try:
         with path.open("rb") as file:
             start = file.read(200)

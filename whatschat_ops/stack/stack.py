@@ -74,7 +74,7 @@ class Stack:
         return f"{self.aws.account_id}/{self.aws.region}"
 
     def guard(self, command: str) -> None:
-        """Before planning a change: refuse if somebody else is changing the stack; `apply` will hold the lock.
+        """Before planning a change: refuse if another run is changing the stack; `apply` will hold the lock.
 
         `command` is what the others are told that this run does. Raises Conflict naming the holder of the lock.
         """

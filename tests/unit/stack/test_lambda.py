@@ -1,4 +1,4 @@
-"""Functions against an AWS that is slow to agree: fresh roles, updates in progress, somebody else's code."""
+"""Functions against an AWS that is slow to agree: fresh roles, updates in progress, other clients' code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DESIRED: dict[str, Any] = {
 
 @dataclass
 class FakeClock:
-    """Time that passes only when somebody sleeps."""
+    """Time that passes only when a thread sleeps."""
 
     now: float = 0.0
 

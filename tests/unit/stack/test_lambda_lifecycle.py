@@ -310,7 +310,7 @@ def test_alias_that_changed_since_the_plan_is_not_moved() -> None:
     setting = Setting()
     moves = setting.lifecycle.rollbacks(("connect",))
     setting.aws.put(CONNECT, "1")
-    with pytest.raises(Conflict, match="changed by somebody else meanwhile"):
+    with pytest.raises(Conflict, match="changed by another client meanwhile"):
         setting.lifecycle.make_moves(moves)
     assert setting.live() == Routing("1")
 
@@ -327,7 +327,7 @@ def test_canary_started_after_the_plan_is_not_broken_by_apply() -> None:
         "content": "0a",
         "keep_versions": 10,
     }
-    with pytest.raises(Conflict, match="changed by somebody else meanwhile"):
+    with pytest.raises(Conflict, match="changed by another client meanwhile"):
         setting.kind.update(live, desired, frozenset({"version"}))
     assert setting.live() == Routing("3", Canary("4", 0.1))
 

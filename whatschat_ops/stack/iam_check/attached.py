@@ -31,7 +31,7 @@ def principal_arn(aws: Aws, principal: Principal) -> str:
 
 
 def principal_of(caller_arn: str) -> Principal:
-    """The role or user behind the ARN of GetCallerIdentity. Raises UsageError for root, whom no policy limits."""
+    """The role or user behind the ARN of GetCallerIdentity. Raises UsageError for root, which no policy limits."""
     if match := re.fullmatch(r"arn:[\w-]+:sts::\d+:assumed-role/([^/]+)/.+", caller_arn):
         return Principal("role", match[1])
     if match := re.fullmatch(r"arn:[\w-]+:iam::\d+:user/(?:.+/)?([^/]+)", caller_arn):

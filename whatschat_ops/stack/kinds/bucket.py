@@ -149,7 +149,7 @@ class Bucket(AwsKind):
     def _require(self, desired: Mapping[str, Any]) -> Live:
         live = self.read(desired)
         if live is None:
-            raise Missing(f"The bucket {desired['bucket_name']} was deleted by somebody else.")
+            raise Missing(f"The bucket {desired['bucket_name']} was deleted by another process.")
         return live
 
     def _tags(self, name: str) -> dict[str, str]:

@@ -162,7 +162,7 @@ class Function(AwsKind):
             return
 
     def _publish(self, name: str, code_sha256: str) -> str:
-        """Publish what was uploaded, and give the version: AWS refuses if somebody else's code came in between."""
+        """Publish what was uploaded, and give the version: AWS refuses if other code was uploaded in between."""
         made = self._when_idle(
             name, lambda: self._client.publish_version(FunctionName=name, CodeSha256=code_sha256)
         )

@@ -98,7 +98,7 @@ def described(version: str, history: History) -> str:
 
 
 def _parsed(description: str, version: str) -> History:
-    """The history in a description; nothing if it is about another version, so that somebody else moved the alias."""
+    """The history in a description; nothing if it is about another version, so that another client moved the alias."""
     found = re.fullmatch(
         r"version (\d+)(?:, before it (?P<before>\d+))?(?:, rolled back from (?P<gave_up>\d+))?"
         r"(?:, content (?P<content>[0-9a-f]+))?",
@@ -112,7 +112,7 @@ def _parsed(description: str, version: str) -> History:
 def move(client: Any, waiting: Waiting, alias: LiveAlias, to: Routing, history: History) -> LiveAlias:
     """Point the alias to `to`, if it still is as it was read; waits while the function is being changed.
 
-    Raises Conflict when somebody else has changed the alias since.
+    Raises Conflict when another client has changed the alias since.
     """
     weights = {to.canary.version: to.canary.weight} if to.canary else {}
 
@@ -147,7 +147,7 @@ def _as_wanted(client: Any, alias: LiveAlias, to: Routing, error: Conflict) -> L
     if now.routing == to:
         return now
     raise Conflict(
-        f"The alias {alias.name} of {alias.function} was changed by somebody else meanwhile: it was at "
+        f"The alias {alias.name} of {alias.function} was changed by another client meanwhile: it was at "
         f"{alias.routing}, and is now at {now.routing}.",
     ) from error
 

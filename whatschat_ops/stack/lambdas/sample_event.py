@@ -1,6 +1,6 @@
 """An event as API Gateway sends it to a function of the stack, to invoke the function with by hand. Pure.
 
-It belongs to no client: the connection does not exist, and a $connect without a token lets nobody in.
+It belongs to no client: the connection does not exist, and a $connect without a token is refused.
 """
 
 from __future__ import annotations

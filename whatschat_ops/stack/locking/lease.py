@@ -27,7 +27,7 @@ class LockHolder(Struct, frozen=True):
 
 
 class LockState(Struct, frozen=True):
-    """The row: `serial` is 0 before the first run; `held` None when nobody holds the lock."""
+    """The row: `serial` is 0 before the first run; `held` None when no run holds the lock."""
 
     serial: int = 0
     held: LockHolder | None = None

@@ -4,7 +4,7 @@ There is no table of ours before the first run, so the lock has one of its own, 
 and deleted by `destroy` as its last act. It holds one row, changed by conditional writes only:
 
     stack (key)  serial        counts the runs that changed the stack
-                 lease_id      random; absent when nobody holds the lock
+                 lease_id      random; absent when no run holds the lock
                  beat          counts up every few seconds while the holder lives
                  expires_at    epoch seconds; for people. No decision trusts two clocks to agree: a lease that looks
                                expired is taken only after its beat has stood still while we watched
@@ -90,7 +90,7 @@ class StackLock:
         """Hold the lock, which must be as `seen`, and keep it alive. With `remove` its table goes when all went well.
 
         `on_lost` is called from a thread if the lease is taken away or cannot be renewed. Raises Blocked when
-        somebody holds the lock or has changed the stack since `seen`.
+        another run holds the lock or has changed the stack since `seen`.
         """
         lease = self._acquire(seen)
         try:
@@ -156,7 +156,7 @@ class StackLock:
             if held is not None:
                 raise _locked(held, held.expires_at - self.now()) from None
             raise Blocked(
-                f"{Names(self.settings).stack} was changed by somebody else after this plan was made.",
+                f"{Names(self.settings).stack} was changed by another run after this plan was made.",
                 hint="Run the same command again: it makes a new plan.",
             ) from None
         return lease_id
@@ -230,7 +230,7 @@ class StackLock:
                 self._renew(lease_id, beat)
                 renewed_at = time.monotonic()
             except (Conflict, NotFound):
-                on_lost("Somebody took the lock away")
+                on_lost("Another run took the lock over")
                 return
             except AwsError as error:
                 if time.monotonic() - renewed_at > self.lease_s - self.beat_s:
