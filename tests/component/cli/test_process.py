@@ -7,16 +7,10 @@ import json
 import os
 import subprocess
 import sys
-from importlib.machinery import ModuleSpec
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from whatschat_ops.cli import commands
-from whatschat_ops.cli.commands import Command
-from whatschat_ops.cli.main import main
-from whatschat_ops.cli.run import Run
 
 
 @pytest.fixture(autouse=True)
@@ -25,53 +19,20 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-class _Failing:
-    """A module with one command, which fails as told."""
-
-    __spec__ = ModuleSpec("whatschat_ops.cli.failing", None)
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-    def fail(self, run: Run) -> None:
-        """Fail."""
-        raise self.error
-
-
-@pytest.fixture
-def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make `whatschat-ops fail` raise an error, and run it."""
-
-    def run(error: BaseException, *options: str) -> int:
-        monkeypatch.setattr(commands, "COMMANDS", {"fail": Command("Fail", "failing:fail")})
-        monkeypatch.setitem(sys.modules, "whatschat_ops.cli.failing", _Failing(error))
-        return main(["fail", *options])
-
-    return run
+def run(command: Sequence[str | Path], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environ}
+    )
 
 
 def run_process(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """The program as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "whatschat_ops", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **environ},
-    )
+    return run([sys.executable, "-m", "whatschat_ops", *arguments], environ)
 
 
 def run_program(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """The program by the name that the shell knows it by."""
-    return subprocess.run(
-        [Path(sys.executable).with_name("whatschat-ops"), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **environ},
-    )
+    return run([Path(sys.executable).with_name("whatschat-ops"), *arguments], environ)
 
 
 def test_the_process_has_the_exit_code_and_keeps_the_streams_apart() -> None:
