@@ -174,8 +174,9 @@ def test_replacement_says_why_and_destruction_is_marked(own_aws: EmbeddedAws, st
 
 def test_second_operator_is_told_who_holds_the_lock(own_aws: EmbeddedAws, stack: Stack) -> None:
     stack.guard("whatschat-ops provision")
-    assert stack._lock is not None
-    with stack._lock.hold(stack._seen):
+    assert stack._guarded is not None
+    lock, seen = stack._guarded
+    with lock.hold(seen):
         for command in (
             ["provision"],
             ["lambda", "deploy"],
@@ -247,8 +248,8 @@ def test_run_whose_lock_is_taken_away_starts_no_further_step(own_aws: EmbeddedAw
     told = threading.Event()
     stack.waiting = Waiting(say=lambda text: told.set())
     stack.guard("whatschat-ops provision")
-    assert stack._lock is not None
-    stack._lock.beat_s = 0.02
+    assert stack._guarded is not None
+    stack._guarded[0].beat_s = 0.02
 
     def on_event(event: Event) -> None:
         if not told.is_set():

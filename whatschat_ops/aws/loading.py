@@ -1,7 +1,7 @@
 """A botocore session without the work that a program does not need.
 
 The loader of service models does not look through the folders of all 400 services before it opens one, and keeps what it
-opens (`model_cache`). botocore's handlers for documentation, a third of what each client copies, are left out.
+opens (`model_cache`). A session has the handlers of the services that it is used for.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import Any
 
 from botocore import handlers
 from botocore.exceptions import DataNotFoundError
+from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
+from botocore.utils import EVENT_ALIASES
 
 from whatschat_ops.aws.model_cache import CachedFileLoader
 from whatschat_ops.state_directory import cache_directory
@@ -43,19 +45,45 @@ class _Services:
         return iter(Loader.list_available_services(self._loader, self._type_name))
 
 
-def new_session(variables: Mapping[str, tuple[Any, ...]], profile: str | None) -> Any:
-    """A session with botocore's own handlers. The caller registers `direct_loader`, which reads the configuration."""
-    session = Session(session_vars=dict(variables), profile=profile, include_builtin_handlers=False)
-    emitter = session.get_component("event_emitter")
-    at = {
-        handlers.REGISTER_FIRST: emitter.register_first,
-        handlers.REGISTER_LAST: emitter.register_last,
-    }
-    for event, handler, *place in handlers.BUILTIN_HANDLERS:
-        if not event.startswith("docs."):
-            register = at[place[0]] if place else emitter.register
+class LeanSession(Session):  # type: ignore[misc]
+    """Registers botocore's own handlers for a service when its first client is created, not all 127 at once.
+
+    Each client copies what is registered by then. Event names are those of service ids (`before-call.cloudwatch-logs`): the
+    older ones, which botocore translates with every event, are translated here, once.
+    """
+
+    def __init__(self, variables: Mapping[str, tuple[Any, ...]], profile: str | None) -> None:
+        super().__init__(session_vars=dict(variables), profile=profile, include_builtin_handlers=False)
+        self._emitter = EventAliaser(HierarchicalEmitter(), event_aliases={})
+        self.register_component("event_emitter", self._emitter)
+        self._unregistered = _builtin_handlers()
+        self._register("")
+
+    def create_client(self, service_name: str, *arguments: Any, **options: Any) -> Any:
+        """A client, with the handlers of its service."""
+        self._register(EVENT_ALIASES.get(service_name, service_name))
+        return super().create_client(service_name, *arguments, **options)
+
+    def _register(self, service: str) -> None:
+        for event, handler, place in self._unregistered.pop(service, ()):
+            register = {
+                handlers.REGISTER_FIRST: self._emitter.register_first,
+                handlers.REGISTER_LAST: self._emitter.register_last,
+            }.get(place, self._emitter.register)
             register(event, handler)
-    return session
+
+
+def _builtin_handlers() -> dict[str, list[tuple[str, Any, Any]]]:
+    """Service id, or "" for all services -> event, handler and where it stands. Those for documentation are left out."""
+    found: dict[str, list[tuple[str, Any, Any]]] = {}
+    for event, handler, *place in handlers.BUILTIN_HANDLERS:
+        name, dot, rest = event.partition(".")
+        service, more, operation = rest.partition(".")
+        service = EVENT_ALIASES.get(service, service)
+        if name != "docs":
+            event = f"{name}{dot}{service}{more}{operation}"
+            found.setdefault(service, []).append((event, handler, place[0] if place else None))
+    return found
 
 
 def direct_loader(session: Any) -> DirectLoader:

@@ -116,12 +116,12 @@ class Aws:
         if self._session is None:
             from botocore.exceptions import BotoCoreError
 
-            from whatschat_ops.aws.loading import direct_loader, new_session
+            from whatschat_ops.aws.loading import LeanSession, direct_loader
 
             secret = self.target.secret_access_key
             # With keys of its own a target needs no profile, not even one that AWS_PROFILE names.
             variables: dict[str, tuple[Any, ...]] = {"profile": (None, [], None, None)} if secret else {}
-            session = new_session(variables, self.target.profile)
+            session = LeanSession(variables, self.target.profile)
             try:
                 session.get_scoped_config()  # a profile that does not exist is refused now
                 session.register_component("data_loader", direct_loader(session))

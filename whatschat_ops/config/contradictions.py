@@ -7,16 +7,14 @@ are given, the settings are refused. The guide's migration runs on Socket.IO and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from whatschat_ops.config.located import DEFAULT, Located
 from whatschat_ops.config.settings import Settings
 from whatschat_ops.errors import ConfigError
 
 
-@dataclass(frozen=True, slots=True)
-class ModeOfService:
+class ModeOfService(NamedTuple):
     """`mode_key: mode` needs `service_key: true`. `otherwise` is the default of the mode while the service is disabled."""
 
     mode_key: str

@@ -10,9 +10,8 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from whatschat_ops.errors import OpsError
 from whatschat_ops.quotas import MAX_CODE_UNZIPPED_BYTES, MAX_CODE_ZIPPED_BYTES
@@ -31,8 +30,7 @@ SYMBOLIC_LINK: Final = 0o120777
 MEGABYTE: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class SizeLimits:
+class SizeLimits(NamedTuple):
     """How large a function's code may be, in bytes."""
 
     zipped_bytes: int

@@ -7,12 +7,10 @@ of the content.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(NamedTuple):
     """One version of a pure-Python distribution, and nothing else by that name."""
 
     name: str

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
@@ -31,13 +32,15 @@ from whatschat_ops.provision import (
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.kinds import kinds_of
 from whatschat_ops.stack.kinds.context import Context
-from whatschat_ops.stack.locking.lease import LockHolder, LockState
-from whatschat_ops.stack.locking.lock import StackLock
 from whatschat_ops.stack.orphans import Orphans
 from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.resources import StackResources, stack_resources
 from whatschat_ops.stack.shared_reads import SharedReads
 from whatschat_ops.stack.waiting import Waiting
+
+if TYPE_CHECKING:
+    from whatschat_ops.stack.locking.lease import LockHolder, LockState
+    from whatschat_ops.stack.locking.lock import StackLock
 
 
 @dataclass(slots=True)
@@ -50,8 +53,8 @@ class Stack:
     waiting: Waiting = field(default_factory=Waiting)
     say: Callable[[str], None] = lambda _line: None
     """Told what packaging does, when it has to run npm or pip."""
-    _lock: StackLock | None = field(default=None, repr=False)
-    _seen: LockState = field(default_factory=LockState, repr=False)
+    _guarded: tuple[StackLock, LockState] | None = field(default=None, repr=False)
+    """The lock, and how it was before the plan was read."""
     _packages: Mapping[str, FunctionPackage] | None = field(default=None, repr=False)
 
     @property
@@ -78,8 +81,8 @@ class Stack:
 
         `command` is what the others are told that this run does. Raises Conflict naming the holder of the lock.
         """
-        self._lock = StackLock(self.settings, self.aws, command, self.waiting)
-        self._seen = self._lock.look()
+        lock = self._lock(command)
+        self._guarded = lock, lock.look()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -87,14 +90,20 @@ class Stack:
 
         Such a change is too short to be stopped halfway: losing the lock is said. Raises Conflict when it is not free.
         """
-        if self._lock is None:
+        if self._guarded is None:
             raise ValueError("guard the stack before reading what is to be changed")
-        with self._lock.hold(self._seen, lambda why: self.waiting.say(f"{why}.")):
+        lock, seen = self._guarded
+        with lock.hold(seen, lambda why: self.waiting.say(f"{why}.")):
             yield
 
     def unlock(self) -> LockHolder | None:
         """Take the lock away from whoever holds it, and say who that was."""
-        return StackLock(self.settings, self.aws, "unlock", self.waiting).unlock()
+        return self._lock("unlock").unlock()
+
+    def _lock(self, command: str) -> StackLock:
+        from whatschat_ops.stack.locking.lock import StackLock
+
+        return StackLock(self.settings, self.aws, command, self.waiting)
 
     def plan(self, *, adopt: bool = False, delete_data: bool = False) -> Plan:
         """What `provision` would do, also to what carries our tag and is not wanted any more. Only reads."""
@@ -149,9 +158,9 @@ class Stack:
 
         Raises PartlyDone, Interrupted, Conflict, or what a first step raises; Conflict also when the lock is not free.
         """
-        if self._lock is None or not plan.changing:
-            if self._lock is not None and last:
-                self._lock.remove()
+        if self._guarded is None or not plan.changing:
+            if self._guarded is not None and last:
+                self._guarded[0].remove()
             return apply(plan, self.kinds, on_event, stop=stop)
         stop = stop or threading.Event()
 
@@ -160,7 +169,8 @@ class Stack:
             stop.set()
 
         plan.require_possible()
-        with self._lock.hold(self._seen, lost, remove=last):
+        lock, seen = self._guarded
+        with lock.hold(seen, lost, remove=last):
             return apply(plan, self.kinds, on_event, stop=stop)
 
     def report(self, plan: Plan) -> PlanReport:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
 from msgspec.structs import replace
 
 from whatschat_ops.cli.run import Run
@@ -23,8 +23,7 @@ DeleteDataOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A resource that `destroy` did not delete, and why."""
 
     address: str
@@ -32,8 +31,7 @@ class Kept:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class DestroyResult:
+class DestroyResult(Struct, frozen=True):
     """What `destroy` did."""
 
     stack: str

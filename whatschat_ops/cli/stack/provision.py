@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
 
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
@@ -34,8 +34,7 @@ NEXT_COMMANDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ProvisionResult:
+class ProvisionResult(Struct, frozen=True):
     """What `provision` did: `done` are the addresses of the changed resources, `seconds` the time of applying.
 
     `requests` were sent to AWS in all, repeated ones included.
@@ -51,8 +50,7 @@ class ProvisionResult:
     next_commands: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UnlockResult:
+class UnlockResult(Struct, frozen=True):
     """The holder of the lock that was removed; None if there was no lock."""
 
     stack: str
