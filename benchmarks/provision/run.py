@@ -50,7 +50,9 @@ class Figures:
 
 
 def environment(state: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "WHATSCHAT_"))}
+    # An installed program is compiled; so is this checkout, from its first run on.
+    left_out = ("AWS_", "WHATSCHAT_", "PYTHONDONTWRITEBYTECODE")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])

@@ -62,13 +62,14 @@ def ours(directory: Path) -> Tool:
     directory.mkdir()
     for name, memory_mb in (("small", MEMORY_MB), ("big", UPDATED_MEMORY_MB)):
         (directory / f"{name}.yaml").write_text(f"lambda: {{memory_mb: {memory_mb}}}\n")
-    provision = [*CLI, "--config", "small.yaml", "provision", "--yes", "--quiet"]
+    provision = [*CLI, "provision", "--yes", "--quiet"]  # 256 MB is the default: no file has to be read
+    plan = [*CLI, "plan", "--quiet"]
     update = [*CLI, "--config", "big.yaml", "provision", "--yes", "--quiet"]
     destroy = [*CLI, "--config", "big.yaml", "destroy", "--yes", "--quiet"]
     return Tool(
         "whatschat-ops",
         directory,
-        {"create": [provision], "no-op": [provision], "update": [update], "destroy": [destroy]},
+        {"create": [provision], "no-op": [plan], "update": [update], "destroy": [destroy]},
     )
 
 
