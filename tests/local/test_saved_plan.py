@@ -23,6 +23,10 @@ def test_saved_plan_is_applied_as_told_from_anywhere(own_aws: EmbeddedAws, tmp_p
     planned = run(own_aws, "--config", str(settings), "plan", "--out", str(saved))
     told = re.search(r"To apply exactly this plan: whatschat-ops (.+)$", planned.stderr, re.MULTILINE)
     assert told is not None
+    edited = tmp_path / "edited.plan"
+    edited.write_text(saved.read_text().replace('"new": 512', '"new": 256'))
+    refused = run(own_aws, "provision", str(edited))
+    assert refused.returncode == 1 and "was edited after it was saved" in refused.stderr
     bare = run(own_aws, "provision", str(saved))
     assert bare.returncode == 0, bare.stderr
     assert "6 changes" in bare.stdout

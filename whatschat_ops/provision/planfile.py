@@ -4,6 +4,9 @@ The file is not what is applied. Whoever applies it reads the state of AWS again
 very same: then what is done is what was shown, and nothing secret needs to be in the file. The fingerprint covers every
 wanted field (packages by their hash) and everything that was read. It is salted and slow to compute (PBKDF2), so that a
 secret cannot be guessed from it.
+
+What is read in the file is what is applied, too: a digest covers all of it, and the steps that it shows are compared with those
+of the plan that is made again, so that an edited step is refused even if the digest was made again or deleted.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from whatschat_ops import __version__
 from whatschat_ops.errors import Hint, OpsError, UsageError
@@ -55,6 +59,19 @@ class PlanFile(Struct, frozen=True, forbid_unknown_fields=True):
     salt: str
     fingerprint: str
     plan: PlanReport
+    digest: str = ""
+    """SHA-256 of everything else in the file; a plan that 0.1.0 saved has none."""
+
+    def require_unedited(self, again: Hint) -> None:
+        """Raise OpsError, with `again` as its hint, if the file is not as it was saved."""
+        if self.digest and self.digest != content_digest(self):
+            raise self._edited(again)
+
+    def _edited(self, again: Hint) -> OpsError:
+        return OpsError(
+            f"The plan of {self.made_at} was edited after it was saved: what it shows is not what it would do.",
+            hint=again,
+        )
 
     def require_same(self, made: Plan, place: str, settings: str, again: Hint) -> bool:
         """Whether `made` is this very plan; False when nothing of it is left to do.
@@ -71,14 +88,15 @@ class PlanFile(Struct, frozen=True, forbid_unknown_fields=True):
             words = f"with {given}, or those have changed since" if given else "or they have changed since"
             raise OpsError(f"The plan of {self.made_at} was made with other settings ({words}).", hint=again)
         if fingerprint(made, self.salt) == self.fingerprint:
+            if _whole(self.plan) != _whole(report(made, stack)):
+                raise self._edited(again)
             return True
         if self.plan.changes and not made.changing and not made.blocked:
             return False
         raise OpsError(f"The plan of {self.made_at} is stale: {self._difference(made)}.", hint=again)
 
     def _difference(self, made: Plan) -> str:
-        then = {step.address: _as_json(step) for step in self.plan.steps}
-        now = {step.address: _as_json(step) for step in report(made, made.owner).steps}
+        then, now = _shown(self.plan), _shown(report(made, made.owner))
         other = sorted(address for address in then | now if then.get(address) != now.get(address))
         if other:
             more = f" and {len(other) - 5} more" if len(other) > 5 else ""
@@ -92,7 +110,7 @@ def save_plan(made: Plan, path: Path, *, place: str, options: PlanOptions) -> Pl
     """Write the plan to `path`, all of it or nothing. Raises UsageError when it cannot be written."""
     require_plan_or_nothing(path)
     salt = secrets.token_hex(16)
-    saved = PlanFile(
+    unsealed = PlanFile(
         format=FORMAT,
         version=__version__,
         made_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -102,6 +120,7 @@ def save_plan(made: Plan, path: Path, *, place: str, options: PlanOptions) -> Pl
         fingerprint=fingerprint(made, salt),
         plan=report(made, made.owner),
     )
+    saved = replace(unsealed, digest=content_digest(unsealed))
     try:
         _write(path, msgspec.json.format(_as_json(saved), indent=2) + b"\n")
     except OSError as error:
@@ -130,6 +149,11 @@ def load_plan(path: Path) -> PlanFile:
         raise UsageError(f"The plan {path} cannot be read: {error.strerror}.") from error
     except msgspec.DecodeError as error:
         raise UsageError(f"{path} is not a plan that this version can read: {error}.") from error
+
+
+def content_digest(saved: PlanFile) -> str:
+    """The digest of a file's whole content but the digest itself, however it is formatted."""
+    return hashlib.sha256(_as_json(replace(saved, digest=""))).hexdigest()
 
 
 def fingerprint(made: Plan, salt: str) -> str:
@@ -171,6 +195,15 @@ def _canonical(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float)):
         return value
     raise TypeError(f"a {type(value).__name__} cannot be part of a plan's fingerprint")
+
+
+def _shown(plan: PlanReport) -> dict[str, bytes]:
+    """Address -> all that is shown of its step. A step's place among the others depends on the order of the settings."""
+    return {step.address: _as_json(step) for step in plan.steps}
+
+
+def _whole(plan: PlanReport) -> tuple[object, ...]:
+    return plan.stack, plan.changes, plan.summary, _shown(plan)
 
 
 def _as_json(value: Struct) -> bytes:

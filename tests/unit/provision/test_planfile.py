@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,62 @@ def test_advice_is_fingerprinted_as_it_was_when_it_was_a_text() -> None:
     assert planfile_module._canonical(command) == (
         "whatschat-ops lambda promote f, or: whatschat-ops lambda rollback f"
     )
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def as_smaller(document: dict[str, Any]) -> None:
+    """The reviewer is shown a smaller box than the one that would be made."""
+    changes = document["plan"]["steps"][0]["changes"]
+    next(each for each in changes if each["field"] == "size")["new"] = 0
+
+
+def without_its_steps(document: dict[str, Any]) -> None:
+    document["plan"]["steps"] = []
+
+
+def as_another_action(document: dict[str, Any]) -> None:
+    document["plan"]["steps"][0].update(action="delete", destructive=True)
+
+
+EDITS: tuple[Callable[[dict[str, Any]], None], ...] = (
+    as_smaller,
+    without_its_steps,
+    as_another_action,
+    lambda document: document["plan"].update(summary={}),
+    lambda document: document["options"].update(delete_data=True),
+    lambda document: document.update(made_at="2030-01-01T00:00:00Z"),
+)
+
+
+@pytest.mark.parametrize("change", EDITS)
+def test_edited_file_is_refused_before_anything_is_read(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    path = saved(planned(World(), box("a", size=1)), tmp_path)
+    load_plan(path).require_unedited(AGAIN)
+    edit(path, change)
+    with pytest.raises(OpsError, match="was edited after it was saved") as caught:
+        load_plan(path).require_unedited(AGAIN)
+    assert caught.value.hint == AGAIN and caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("change", EDITS[:4])
+@pytest.mark.parametrize("reseal", [True, False], ids=["digest made again", "no digest, as in 0.1.0"])
+def test_steps_that_are_not_what_would_be_done_are_refused_whatever_the_digest(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], reseal: bool
+) -> None:
+    made = planned(World(), box("a", size=1))
+    path = saved(made, tmp_path)
+    edit(path, change)
+    edit(path, lambda document: document.pop("digest"))
+    if reseal:
+        edit(path, lambda document: document.update(digest=planfile_module.content_digest(load_plan(path))))
+    file = load_plan(path)
+    file.require_unedited(AGAIN)
+    with pytest.raises(OpsError, match="was edited after it was saved"):
+        file.require_same(made, PLACE, SETTINGS, AGAIN)

@@ -19,7 +19,7 @@ def settings_digest(run: Run) -> str:
 
 
 def load_saved(path: Path, has_options: bool) -> PlanFile:
-    """The plan in a file. Raises UsageError when there is none, or when options of the plan were given too."""
+    """The plan in a file. Raises UsageError when there is none, or when options of the plan were given too; OpsError when it was edited."""
     from whatschat_ops.provision.planfile import load_plan
 
     if has_options:
@@ -28,11 +28,13 @@ def load_saved(path: Path, has_options: bool) -> PlanFile:
             hint=Hint(("plan", "--adopt", "--delete-data", "--out", str(path))),
         )
     try:
-        return load_plan(path)
+        saved = load_plan(path)
     except UsageError as error:
         settings = path.suffix in (".yaml", ".yml")
         error.hint = Hint(("provision", "--config", str(path))) if settings else save_again(path)
         raise
+    saved.require_unedited(save_again(path))
+    return saved
 
 
 def save_again(path: Path) -> Hint:
