@@ -226,6 +226,19 @@ def test_the_question_is_asked_on_stderr(monkeypatch: pytest.MonkeyPatch, answer
     assert stdout.getvalue() == ""
 
 
+@pytest.mark.parametrize(
+    ("answer", "agreed"),
+    [("shop-live\n", True), ("SHOP-LIVE\n", False), ("y\n", False), ("shop\n", False), ("", False)],
+)
+def test_what_cannot_be_undone_is_confirmed_by_typing_a_name(
+    monkeypatch: pytest.MonkeyPatch, answer: str, agreed: bool
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    out = Output(stdout=io.StringIO(), stderr=Terminal())
+    assert out.confirm("Delete it?", yes=False, by_typing="shop-live") is agreed
+    assert out.confirm("Delete it?", yes=True, by_typing="shop-live")
+
+
 def test_status_prints_nothing_in_a_pipe() -> None:
     out, stdout, stderr = outputs()
     with out.status("working"):

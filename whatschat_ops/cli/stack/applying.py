@@ -42,9 +42,16 @@ class DestroyResult(Struct, frozen=True):
 
 
 def show_and_apply(
-    run: Run, stack: Stack, made: Plan, question: str, *, yes: bool, last: bool = False
+    run: Run,
+    stack: Stack,
+    made: Plan,
+    question: str,
+    *,
+    yes: bool,
+    by_typing: str | None = None,
+    last: bool = False,
 ) -> Applied | None:
-    """Show a plan, ask, and apply it. None when the user declines. `last`: see `Stack.apply`."""
+    """Show a plan, ask, and apply it. None when the user declines. `by_typing`: see `Output.confirm`; `last`: `Stack.apply`."""
     from whatschat_ops.cli.stack.plan_view import render_plan
     from whatschat_ops.cli.stack.provision_progress import ApplyProgress
     from whatschat_ops.stack.waiting import Waiting
@@ -55,7 +62,7 @@ def show_and_apply(
         shown = render_plan(placed_report(run, stack, made), everything=run.out.verbose)
         run.out.error_console().print(shown, soft_wrap=True)
     made.require_possible()
-    if made.changing and not run.out.confirm(question, yes=yes):
+    if made.changing and not run.out.confirm(question, yes=yes, by_typing=by_typing):
         run.out.note("Nothing was changed.")
         return None
     lines = ApplyProgress(run.out, total=len(made.changing))
@@ -64,10 +71,12 @@ def show_and_apply(
         return stack.apply(made, lines.on_event, stop=stop, last=last)
 
 
-def destroy_planned(run: Run, stack: Stack, made: Plan, *, yes: bool, last: bool = False) -> None:
-    """Show a plan of deletions, ask, apply it, and print what was deleted and kept. `last`: see `Stack.apply`."""
+def destroy_planned(
+    run: Run, stack: Stack, made: Plan, *, yes: bool, by_typing: str | None = None, last: bool = False
+) -> None:
+    """Show a plan of deletions, ask, apply it, and print what was deleted and kept. Options as of `show_and_apply`."""
     question = f"Delete {len(made.changing)} resources of {stack.name}{data_loss(made)}?"
-    applied = show_and_apply(run, stack, made, question, yes=yes, last=last)
+    applied = show_and_apply(run, stack, made, question, yes=yes, by_typing=by_typing, last=last)
     if applied is None:
         return
     kept = tuple(Kept(step.address, step.live.id, step.kept) for step in made if step.live and step.kept)

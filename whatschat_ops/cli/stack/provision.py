@@ -156,14 +156,17 @@ def destroy(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = Fa
     """Delete the stack.
 
     Deletes every resource that carries the stack's tag, with all data, and nothing else. The account's CloudWatch role of
-    API Gateway stays, because other APIs of the Region may use it.
+    API Gateway stays, because other APIs of the Region may use it. In an AWS account you confirm by typing the name of the stack.
 
     Example: whatschat-ops destroy -e staging
     """
+    from whatschat_ops.cli.target import has_other_users
+
     stack = run.stack()
     with run.out.status("Reading the resources"):
         made = stack.plan_destroy(delete_data=delete_data)
-    destroy_planned(run, stack, made, yes=yes, last=True)
+    name = stack.name if has_other_users(run.settings) else None
+    destroy_planned(run, stack, made, yes=yes, by_typing=name, last=True)
 
 
 def unlock(run: Run, yes: YesOption = False) -> None:

@@ -147,10 +147,11 @@ class Output:
         if hint:
             self._line(f"  Try: {hint}", "")
 
-    def confirm(self, question: str, *, yes: bool) -> bool:
+    def confirm(self, question: str, *, yes: bool, by_typing: str | None = None) -> bool:
         """Ask for confirmation on the terminal: the last line of `question` is the question, the lines above explain it.
 
-        Without a terminal it cannot ask: UsageError unless `yes`.
+        `by_typing`: the answer must be this name, for what cannot be undone. Without a terminal it cannot ask: UsageError
+        unless `yes`.
         """
         if yes:
             return True
@@ -162,9 +163,11 @@ class Output:
                 f"{question} This is not a terminal, so it cannot ask.",
                 hint="Add --yes to skip the confirmation.",
             )
-        self.stderr.write(f"{question} [y/N] ")
+        expected = ("y", "yes") if by_typing is None else (by_typing,)
+        self.stderr.write(f"{question} [y/N] " if by_typing is None else f"{question} Type {by_typing}: ")
         self.stderr.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        answer = sys.stdin.readline().strip()
+        return (answer.lower() if by_typing is None else answer) in expected
 
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
