@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 import websockets.sync.client
 
+from tests.faults.calls import Call
+from tests.faults.proxy import Fault, Point, Proxy, Recording
 from tests.local.conftest import EmbeddedAws
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Settings
@@ -228,33 +230,40 @@ def test_jwt_secret_is_taken_kept_and_changed_on_demand(own_aws: EmbeddedAws) ->
 
 
 @pytest.mark.parametrize(
-    ("command", "after"),
-    [("provision", 1), ("provision", 9), ("provision", 20), ("destroy", 1), ("destroy", 6), ("destroy", 12)],
+    ("command", "service", "operation", "n", "fault"),
+    [
+        ("provision", "iam", "CreateRole", 1, Fault.KILL_AFTER),
+        ("provision", "dynamodb", "CreateTable", 2, Fault.KILL_AFTER),
+        ("provision", "lambda", "CreateAlias", 2, Fault.KILL_BEFORE),
+        ("provision", "apigatewayv2", "CreateStage", 1, Fault.KILL_BEFORE),
+        ("destroy", "apigatewayv2", "DeleteStage", 1, Fault.KILL_AFTER),
+        ("destroy", "apigatewayv2", "DeleteApi", 1, Fault.KILL_BEFORE),
+        ("destroy", "lambda", "DeleteFunction", 2, Fault.KILL_AFTER),
+        ("destroy", "dynamodb", "DeleteTable", 1, Fault.KILL_BEFORE),
+        ("destroy", "iam", "DeleteRole", 1, Fault.KILL_BEFORE),
+    ],
 )
 def test_killed_in_the_middle_the_next_run_finishes(
-    own_aws: EmbeddedAws, stack: Stack, command: str, after: int
+    own_aws: EmbeddedAws, stack: Stack, command: str, service: str, operation: str, n: int, fault: Fault
 ) -> None:
+    """The proxy in front of AWS kills it at a call that always comes, and that is never the last one with an effect."""
     if command == "destroy":
         stack.apply(stack.plan())
-    process = subprocess.Popen(
-        [sys.executable, "-m", "whatschat_ops", command, "--yes"],
-        env=own_aws.environment(),
-        cwd=own_aws.state_directory,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stderr is not None
-    done = 0
-    for line in process.stderr:
-        done += line.startswith(("Created", "Deleted"))
-        if done == after:
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    process.stderr.close()
-    assert process.wait(timeout=30) == -signal.SIGKILL
+    with closing(Proxy(own_aws.port)) as proxy:
+        proxy.recording = Recording(Point(Call(service, operation), n), fault)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "whatschat_ops", command, "--yes"],
+            env={**own_aws.aws_environment(), "AWS_ENDPOINT_URL": proxy.endpoint_url},
+            cwd=own_aws.state_directory,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        proxy.recording.pid = process.pid
+        assert process.wait(timeout=120) == -signal.SIGKILL
+        proxy.until_idle()
+    assert proxy.errors == []
     left = stack.plan() if command == "provision" else stack.plan_destroy()
-    assert left.changing, "it was killed too late to mean anything"
+    assert left.changing
 
     if command == "provision":
         stack.apply(stack.plan())
