@@ -93,6 +93,7 @@ def test_prune_and_stats_tell_live_connections_from_dead_rows(stack: Stack) -> N
         assert (stats["probes"]["sampled"], stats["probes"]["gone"]) == (3, 2)
         assert stats["orphan_share"]["share"] == pytest.approx(2 / 3)
         assert {bucket["age"]: bucket["connections"] for bucket in stats["ages"]}["1 to 2 h"] == 1
+        assert stats["never_expire"] == 0
         assert "alice" in stack.run("ws", "connections", "stats").stdout
 
         dry = stack.json("ws", "prune", "--probe", "--dry-run")

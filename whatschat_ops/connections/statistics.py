@@ -29,6 +29,7 @@ AGES: Final = (
 
 OLDER: Final = "24 h and older"
 UNKNOWN: Final = "unknown"
+_EXAMPLES_KEPT: Final = 5
 _Z_95: Final = 1.959963984540054
 
 
@@ -69,13 +70,16 @@ class Probes:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStats:
-    """The table in figures. `connections` are the rows that have not expired; all else is of them.
+    """The table in figures. `connections` are the rows that have not expired; all below is of them.
 
-    `certain_orphans` are older than a connection can be. `orphan_share` is of all connections and None without a sample.
+    `never_expire` is of all rows: DynamoDB will never delete them, because their `ttl` is no Number of seconds; some are named
+    in `never_expire_examples`. `certain_orphans` are older than a connection can be. `orphan_share` is of all connections and None without a sample.
     """
 
     rows: int
     expired: int
+    never_expire: int
+    never_expire_examples: tuple[str, ...]
     connections: int
     users: int
     per_user_max: int
@@ -97,6 +101,8 @@ class Census:
     sample: list[Connection] = field(default_factory=list)
     _rows: int = 0
     _expired: int = 0
+    _never_expire: int = 0
+    _examples: list[str] = field(default_factory=list)
     _users: Counter[str] = field(default_factory=Counter)
     _ages: Counter[str] = field(default_factory=Counter)
     _possible: int = 0
@@ -110,6 +116,9 @@ class Census:
     def add(self, row: Connection) -> None:
         """Count a row."""
         self._rows += 1
+        if row.never_expires(self.now.timestamp()):
+            self._never_expire += 1
+            self._examples += [row.connection_id] if len(self._examples) < _EXAMPLES_KEPT else []
         if row.expired(self.now.timestamp()):
             self._expired += 1
             return
@@ -127,6 +136,8 @@ class Census:
         return ConnectionStats(
             rows=self._rows,
             expired=self._expired,
+            never_expire=self._never_expire,
+            never_expire_examples=tuple(self._examples),
             connections=connections,
             users=len(self._users),
             per_user_max=max(self._users.values(), default=0),

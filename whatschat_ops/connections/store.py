@@ -19,6 +19,7 @@ from whatschat_ops.errors import Conflict, NotFound, NotProvisioned
 
 _MILLISECONDS_FROM = 100_000_000_000
 """A number above this is a time in ms (as seconds it would lie after the year 5000)."""
+_OLDEST_EXPIRY_S = 5 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,18 @@ class Connection:
     def expired(self, now_s: float) -> bool:
         """Whether the row should be gone already (`now_s` in epoch seconds)."""
         return self.ttl is not None and self.ttl.timestamp() <= now_s
+
+    def never_expires(self, now_s: float) -> bool:
+        """Whether DynamoDB will never delete the row: its `ttl` is missing, is no Number, or is no time in seconds.
+
+        Milliseconds lie thousands of years ahead, and what lies more than five years back is left alone (DynamoDB developer
+        guide, "Using time to live (TTL) in DynamoDB").
+        """
+        try:
+            expires_s = float((self.ttl_attribute or {})["N"])
+        except (KeyError, ValueError):
+            return True
+        return not now_s - _OLDEST_EXPIRY_S < expires_s <= _MILLISECONDS_FROM
 
 
 class ConnectionStore:

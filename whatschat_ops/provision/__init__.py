@@ -9,7 +9,7 @@ one. A `Kind` says facts about its fields and makes the calls; the engine alone 
 """
 
 from whatschat_ops.provision.applying import Applied, Event, EventType, apply
-from whatschat_ops.provision.kind import Field, Kind, Live, contains
+from whatschat_ops.provision.kind import Field, Kind, Live, Obstacle, contains
 from whatschat_ops.provision.planning import plan
 from whatschat_ops.provision.report import PlanReport, StepReport, plan_schema, report
 from whatschat_ops.provision.steps import Action, FieldChange, Ownership, Plan, Resource, Step
@@ -26,6 +26,7 @@ __all__ = [
     "FieldChange",
     "Kind",
     "Live",
+    "Obstacle",
     "Ownership",
     "Plan",
     "PlanReport",

@@ -4,6 +4,7 @@ A kind never decides: it does not compare, order or retry as a whole. It reads w
 or deletes one thing when it is told to. Every verb may be repeated after a crash.
 """
 
+# ruff: noqa: ARG002 - what a kind may say of a change is given all of it
 from __future__ import annotations
 
 import operator
@@ -60,6 +61,13 @@ class Live(Struct, frozen=True):
     note: str | None = None
 
 
+class Obstacle(Struct, frozen=True):
+    """Why a change cannot be made now, and what to do about it."""
+
+    reason: str
+    hint: Hint
+
+
 class Kind(ABC):
     """One kind of resource. Instances must be safe to use from several threads."""
 
@@ -100,6 +108,14 @@ class Kind(ABC):
     @abstractmethod
     def create(self, desired: Mapping[str, Any]) -> Live:
         """Make it, with its owner's tag in the same call, and return when it can be used."""
+
+    def obstacle(self, live: Live, changed: frozenset[str]) -> Obstacle | None:
+        """Why these fields cannot be changed in place now, if so. Makes no call."""
+        return None
+
+    def effect(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> str | None:
+        """What a person should know before these fields are changed in place. Makes no call."""
+        return None
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         """Change the fields named in `changed`, and return when it can be used."""

@@ -156,7 +156,7 @@ class _Planner:
             return Step(Action.BLOCKED, resource, live, changes, reason=live.held, hint=live.release)
         reasons = [f"{change.field}: {change.replaces}" for change in changes if change.replaces]
         if not reasons:
-            return Step(Action.UPDATE, resource, live, changes, note=live.note)
+            return self._update(kind, Step(Action.UPDATE, resource, live, changes), live, desired)
         if live.protected and not self._ownership.delete_data:
             return replace(protected(resource, live), changes=changes)
         note = "its data is lost" if kind.holds_data else None
@@ -164,6 +164,13 @@ class _Planner:
         return Step(
             Action.REPLACE, resource, live, changes, reason=reason, note=note, loses_data=kind.holds_data
         )
+
+    def _update(self, kind: Kind, step: Step, live: Live, desired: Mapping[str, Any]) -> Step:
+        fields = frozenset(change.field for change in step.changes)
+        if (obstacle := kind.obstacle(live, fields)) is not None:
+            return replace(step, action=Action.BLOCKED, reason=obstacle.reason, hint=obstacle.hint)
+        notes = [note for note in (live.note, kind.effect(live, desired, fields)) if note]
+        return replace(step, note="; ".join(notes) or None)
 
     def _foreign(self, resource: Resource, live: Live) -> Step | None:
         if live.owner == self._ownership.owner or (live.owner is None and self._ownership.adopt):

@@ -243,6 +243,41 @@ def test_rate_never_stops() -> None:
     assert rate.rate_per_s == 1
 
 
+SECONDS = str(int((NOW + timedelta(hours=1)).timestamp()))
+
+
+@pytest.mark.parametrize(
+    ("ttl", "never"),
+    [
+        ({"N": SECONDS}, False),
+        ({"N": f"{SECONDS}.5"}, False),
+        ({"N": str(int((NOW - timedelta(days=400)).timestamp()))}, False),
+        ({"N": str(int((NOW - timedelta(days=6 * 365)).timestamp()))}, True),
+        ({"N": f"{SECONDS}000"}, True),
+        ({"N": "86400"}, True),
+        ({"S": SECONDS}, True),
+        ({"S": "2026-11-23T13:00:00Z"}, True),
+        (None, True),
+    ],
+)
+def test_row_never_expires_unless_its_ttl_is_a_number_of_seconds(
+    ttl: dict[str, str] | None, never: bool
+) -> None:
+    """What DynamoDB deletes: developer guide, "Using time to live (TTL) in DynamoDB"."""
+    found = replace(row("a", 5), ttl_attribute=ttl)
+    assert found.never_expires(NOW.timestamp()) is never
+
+
+def test_statistics_name_rows_that_never_expire() -> None:
+    good = replace(row("good", 5), ttl_attribute={"N": SECONDS})
+    bad = [replace(row(f"bad-{n}", 5), ttl_attribute={"N": f"{SECONDS}000"}) for n in range(7)]
+    old = replace(row("old", 3000, -60), ttl_attribute={"S": "2026-11-23T11:00:00Z"})
+    stats = Census(NOW).add_all([good, *bad[:4], old, *bad[4:]]).stats(top=0)
+    assert stats.never_expire == 8
+    assert stats.never_expire_examples == ("bad-0", "bad-1", "bad-2", "bad-3", "old")
+    assert Census(NOW).add_all([good]).stats(top=0).never_expire_examples == ()
+
+
 def test_statistics_count_users_ages_and_certain_orphans() -> None:
     rows = [
         row("a", 0.5, user="alice"),

@@ -182,13 +182,33 @@ def test_functions_names_each_broken_function() -> None:
     assert "websocket-default: state Failed: no ENI" in finding.detail
 
 
+def _index(**changes: Any) -> dict[str, Any]:
+    return {
+        "IndexName": "userId-index",
+        "IndexStatus": "ACTIVE",
+        "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+        **changes,
+    }
+
+
 def _table(**changes: Any) -> dict[str, Any]:
     return {
         "TableStatus": "ACTIVE",
         "KeySchema": [{"AttributeName": "connectionId", "KeyType": "HASH"}],
-        "GlobalSecondaryIndexes": [{"IndexName": "userId-index", "IndexStatus": "ACTIVE"}],
+        "AttributeDefinitions": [
+            {"AttributeName": "connectionId", "AttributeType": "S"},
+            {"AttributeName": "userId", "AttributeType": "S"},
+        ],
+        "GlobalSecondaryIndexes": [_index()],
         **changes,
     }
+
+
+NUMBERS = [
+    {"AttributeName": "connectionId", "AttributeType": "N"},
+    {"AttributeName": "userId", "AttributeType": "S"},
+]
 
 
 TTL_ON = {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
@@ -199,11 +219,15 @@ TTL_ON = {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
     [
         (_table(TableStatus="DELETING"), TTL_ON, "status DELETING"),
         (_table(KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}]), TTL_ON, "not connectionId"),
+        (_table(AttributeDefinitions=NUMBERS), TTL_ON, "its key is connectionId (N), not connectionId"),
         (_table(GlobalSecondaryIndexes=[]), TTL_ON, "userId-index is missing"),
+        (_table(GlobalSecondaryIndexes=[_index(IndexStatus="CREATING")]), TTL_ON, "userId-index is CREATING"),
+        (_table(GlobalSecondaryIndexes=[_index(Projection={"ProjectionType": "KEYS_ONLY"})]), TTL_ON,
+         "userId-index is of userId; KEYS_ONLY, not of userId with all attributes"),
         (_table(), {"TimeToLiveStatus": "DISABLED"}, "TTL is not enabled"),
         (_table(), {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}, "TTL is not enabled"),
     ],
-)
+)  # fmt: skip
 def test_table_problems_name_what_is_wrong(
     description: dict[str, Any], ttl: dict[str, str], problem: str
 ) -> None:

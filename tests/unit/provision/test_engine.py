@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from tests.unit.provision.provision_fakes import OWNER, TAGS, Box, World, box, kinds, label, slip
-from whatschat_ops.errors import Blocked, Conflict, Interrupted, NotProvisioned, PartlyDone, Rejected
+from whatschat_ops.errors import Blocked, Conflict, Hint, Interrupted, NotProvisioned, PartlyDone, Rejected
 from whatschat_ops.provision import (
     UNKNOWN,
     Action,
     Digest,
     Event,
     EventType,
+    Live,
+    Obstacle,
     Ownership,
     Plan,
     Reference,
@@ -426,3 +428,30 @@ def test_somebody_elses_that_appears_after_the_plan_is_not_touched() -> None:
         apply(made, kinds(world), lambda event: None)
     assert world.things[("box", ("a",))]["size"] == 5
     assert world.writes == []
+
+
+class StubbornBox(Box):
+    """Its size cannot change while the lid is on; a change of its link has an effect."""
+
+    def obstacle(self, live: Live, changed: frozenset[str]) -> Obstacle | None:
+        if "size" in changed and live.fields.get("link") == "lid":
+            return Obstacle("the lid is on", Hint(text="Take off the lid."))
+        return None
+
+    def effect(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> str | None:
+        return f"{live.fields.get('link')} is cut first" if "link" in changed else None
+
+
+def test_change_that_cannot_be_made_now_is_blocked_with_the_reason() -> None:
+    world = World()
+    stubborn = {"box": StubbornBox(world)}
+    apply(plan([box("a", size=1, link="lid")], stubborn, Ownership(OWNER)), stubborn, lambda event: None)
+    (step,) = plan([box("a", size=2, link="lid")], stubborn, Ownership(OWNER))
+    assert (step.action, step.reason, str(step.hint)) == (
+        Action.BLOCKED,
+        "the lid is on",
+        "Take off the lid.",
+    )
+    assert [change.field for change in step.changes] == ["size"]
+    (step,) = plan([box("a", size=1, link="bow")], stubborn, Ownership(OWNER))
+    assert (step.action, step.note) == (Action.UPDATE, "lid is cut first")

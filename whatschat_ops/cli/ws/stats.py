@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whatschat_ops.cli.run import Run
+from whatschat_ops.errors import Hint
 
 if TYPE_CHECKING:
     from whatschat_ops.connections.statistics import Census, ConnectionStats, Interval, Probes
@@ -29,7 +30,7 @@ def stats(
     """Count connections by user and age.
 
     Also counts rows whose connection is closed: those older than 2 hours, API Gateway's limit, certainly are; --probe
-    estimates how many of the others are.
+    estimates how many of the others are. Rows that DynamoDB will never delete, because their ttl is no Number of seconds, are named.
 
     Example: whatschat-ops ws connections stats --probe 400
     """
@@ -42,7 +43,15 @@ def stats(
     with run.out.status("Counting"):
         census.add_all(store.scan(include_expired=True))
         probes = _probe(run, census) if probe else None
-    run.out.result(census.stats(top=top, probes=probes), _render)
+    counted = census.stats(top=top, probes=probes)
+    run.out.result(counted, _render)
+    if counted.never_expire:
+        run.out.note(
+            Hint(
+                ("ws", "prune", "--probe"),
+                "The functions must write ttl as a Number of seconds since 1970. To delete those whose connections are closed",
+            )
+        )
 
 
 def _probe(run: Run, census: Census) -> Probes:
@@ -81,6 +90,13 @@ def _totals(stats: ConnectionStats) -> Any:
     if stats.orphan_share is not None:
         table.add_row("Rows of closed connections", _interval(stats.orphan_share))
     table.add_row("Expired, not deleted yet", f"{stats.expired:,}")
+    if stats.never_expire:
+        examples = ", ".join(stats.never_expire_examples)
+        more = ", ..." if stats.never_expire > len(stats.never_expire_examples) else ""
+        table.add_row(
+            "Never expire",
+            f"{stats.never_expire:,} (ttl is missing or no Number of seconds): {examples}{more}",
+        )
     return table
 
 

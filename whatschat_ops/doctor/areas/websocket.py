@@ -25,6 +25,7 @@ from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.attachments import Principal
 from whatschat_ops.stack.iam_check import check_permissions
 from whatschat_ops.stack.jwt_secret import read_jwt_secret
+from whatschat_ops.stack.kinds.table_keys import describe_indexes, describe_key
 from whatschat_ops.stack.outputs import read_outputs
 from whatschat_ops.stack.policies import policy_of
 
@@ -167,18 +168,20 @@ def table(settings: Settings, aws: Aws) -> Finding:
 
 def table_problems(description: Mapping[str, Any], ttl: Mapping[str, Any]) -> list[str]:
     """What is wrong with a connections table, given DescribeTable's Table and the TimeToLiveDescription."""
-    key = [(part["AttributeName"], part["KeyType"]) for part in description["KeySchema"]]
-    indexes = {
+    key, index = describe_key(description), describe_indexes(description).get(USER_INDEX)
+    states = {
         index["IndexName"]: index.get("IndexStatus", "ACTIVE")
         for index in description.get("GlobalSecondaryIndexes", [])
     }
     problems = []
     if description["TableStatus"] not in ("ACTIVE", "UPDATING"):
         problems.append(f"status {description['TableStatus']}")
-    if key != [("connectionId", "HASH")]:
+    if key != "connectionId":
         problems.append(f"its key is {key}, not connectionId")
-    if indexes.get(USER_INDEX) != "ACTIVE":
-        problems.append(f"the index {USER_INDEX} is {indexes.get(USER_INDEX, 'missing')}")
+    if states.get(USER_INDEX) != "ACTIVE":
+        problems.append(f"the index {USER_INDEX} is {states.get(USER_INDEX, 'missing')}")
+    elif index != "userId":
+        problems.append(f"the index {USER_INDEX} is of {index}, not of userId with all attributes")
     if ttl.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING") or ttl.get("AttributeName") != "ttl":
         problems.append("TTL is not enabled on the attribute ttl, so expired rows stay")
     return problems

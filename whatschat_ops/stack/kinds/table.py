@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import AwsError, Conflict, NotFound, Rejected
-from whatschat_ops.provision import Live, contains
+from whatschat_ops.provision import Live, Obstacle, contains
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_documents import actions
 from whatschat_ops.stack.kinds.context import AwsKind, tag_list, tag_list_property, tag_map
@@ -19,12 +19,21 @@ from whatschat_ops.stack.kinds.declaration import (
     ref,
     retained,
 )
+from whatschat_ops.stack.kinds.table_changes import index_effect, ttl_obstacle
+from whatschat_ops.stack.kinds.table_keys import (
+    attribute_definitions,
+    describe_indexes,
+    describe_key,
+    global_index,
+    global_indexes,
+    key_schema,
+)
 
 ACTIVE_TIMEOUT_S = 600.0
 
 
 class Table(AwsKind):
-    """`indexes` maps an index name to its (string) partition key; the projection is ALL."""
+    """`key` and `indexes` (index name -> key) as `table_keys` describes them. `ttl_status` is what DynamoDB says of TTL."""
 
     name = "table"
     service = "dynamodb"
@@ -33,7 +42,10 @@ class Table(AwsKind):
         "table_name": AwsField(cfn="TableName"),
         "key": AwsField(
             replaces="DynamoDB cannot change the key of a table",
-            cfn=lambda key: {"KeySchema": _key_schema(key), "AttributeDefinitions": _attributes(key)},
+            cfn=lambda key: {
+                "KeySchema": key_schema(key),
+                "AttributeDefinitions": attribute_definitions(key),
+            },
         ),
         "indexes": AwsField(matches=contains, cfn=lambda indexes: _index_properties(indexes)),
         "billing_mode": AwsField(cfn="BillingMode"),
@@ -71,12 +83,12 @@ class Table(AwsKind):
         name, indexes = desired["table_name"], desired["indexes"]
         table = self._create(
             TableName=name,
-            KeySchema=_key_schema(desired["key"]),
-            AttributeDefinitions=_attributes(desired["key"], *indexes.values()),
+            KeySchema=key_schema(desired["key"]),
+            AttributeDefinitions=attribute_definitions(desired["key"], *indexes.values()),
             BillingMode=desired["billing_mode"],
             DeletionProtectionEnabled=desired["deletion_protection"],
             Tags=tag_list(desired["tags"]),
-            **_indexes(indexes),
+            **global_indexes(indexes),
         )
         if not _is_active(table):
             self._until_active(name)
@@ -121,6 +133,14 @@ class Table(AwsKind):
             self._set_recovery(name, desired["point_in_time_recovery"])
         return self._require(name)
 
+    def obstacle(self, live: Live, changed: frozenset[str]) -> Obstacle | None:
+        """TTL moves to another attribute in two steps, up to an hour apart (UpdateTimeToLive in the API reference)."""
+        return ttl_obstacle(live) if "ttl_attribute" in changed else None
+
+    def effect(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> str | None:
+        """DynamoDB cannot change an index."""
+        return index_effect(live, desired) if "indexes" in changed else None
+
     def delete(self, live: Live) -> None:
         name = live.fields["table_name"]
         try:
@@ -144,6 +164,7 @@ class Table(AwsKind):
 
     def _live(self, name: str, table: Mapping[str, Any]) -> Live:
         arn = table["TableArn"]
+        ttl_status, ttl_attribute = self._ttl(name)
         backups = self._client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
         recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
         tags = self._context.tags_of(arn, lambda: self._tags(arn))
@@ -152,18 +173,15 @@ class Table(AwsKind):
             id=arn,
             fields={
                 "table_name": name,
-                "key": _key(table["KeySchema"]),
-                "indexes": {
-                    index["IndexName"]: _key(index["KeySchema"])
-                    for index in table.get("GlobalSecondaryIndexes", [])
-                },
+                "key": describe_key(table),
+                "indexes": describe_indexes(table),
                 "billing_mode": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
-                "ttl_attribute": self._ttl_attribute(name),
+                "ttl_attribute": ttl_attribute,
                 "point_in_time_recovery": recovery == "ENABLED",
                 "deletion_protection": protected,
                 "tags": tags,
             },
-            outputs={"arn": arn},
+            outputs={"arn": arn, "ttl_status": ttl_status},
             owner=tags.get(STACK_TAG),
             protected=_why_protected(protected),
         )
@@ -195,12 +213,14 @@ class Table(AwsKind):
                 TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
             )
         except Rejected:  # the first answer was lost: "TimeToLive is already enabled"
-            if self._ttl_attribute(name) != attribute:
+            if self._ttl(name)[1] != attribute:
                 raise
 
-    def _ttl_attribute(self, name: str) -> str | None:
+    def _ttl(self, name: str) -> tuple[str, str | None]:
+        """TimeToLiveStatus, and the attribute if TTL is on."""
         ttl = self._client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
-        return ttl.get("AttributeName") if ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING") else None
+        status = ttl["TimeToLiveStatus"]
+        return status, ttl.get("AttributeName") if status in ("ENABLED", "ENABLING") else None
 
     def _change(self, name: str, settings: Mapping[str, Any]) -> None:
         """UpdateTable; 409 (ResourceInUseException) while another change, or this one sent before, goes on."""
@@ -231,7 +251,9 @@ class Table(AwsKind):
                 continue
             if index in live:
                 self._change_index(name, {"Delete": {"IndexName": index}})
-            self._change_index(name, {"Create": _index(index, key)}, _attributes(table_key, key))
+            self._change_index(
+                name, {"Create": global_index(index, key)}, attribute_definitions(table_key, key)
+            )
 
     def _change_index(
         self, name: str, change: Mapping[str, Any], attributes: list[dict[str, str]] | None = None
@@ -255,28 +277,12 @@ def _backups_not_ready(error: AwsError) -> bool:
     return error.aws_code == "ContinuousBackupsUnavailableException"
 
 
-def _attributes(*names: str) -> list[dict[str, str]]:
-    return [{"AttributeName": name, "AttributeType": "S"} for name in dict.fromkeys(names)]
-
-
-def _key_schema(key: str) -> list[dict[str, str]]:
-    return [{"AttributeName": key, "KeyType": "HASH"}]
-
-
-def _index(name: str, key: str) -> dict[str, Any]:
-    return {
-        "IndexName": name,
-        "KeySchema": _key_schema(key),
-        "Projection": {"ProjectionType": "ALL"},
-    }
-
-
-def _indexes(indexes: Mapping[str, str]) -> dict[str, Any]:
-    return {"GlobalSecondaryIndexes": [_index(name, key) for name, key in indexes.items()]} if indexes else {}
-
-
 def _index_properties(indexes: Mapping[str, str]) -> Properties:
-    return {"AttributeDefinitions": _attributes(*indexes.values()), **_indexes(indexes)} if indexes else {}
+    return (
+        {"AttributeDefinitions": attribute_definitions(*indexes.values()), **global_indexes(indexes)}
+        if indexes
+        else {}
+    )
 
 
 def _retention(fields: Properties) -> Properties:
@@ -287,8 +293,3 @@ def _retention(fields: Properties) -> Properties:
 def index_arn(place: Place, table: str, index: str) -> str:
     """The ARN of an index of a table."""
     return f"{Table.arn.of(place, table)}/index/{index}"
-
-
-def _key(schema: list[dict[str, str]]) -> str:
-    """`userId`, or `userId, connectedAt` when there is a sort key that we did not ask for."""
-    return ", ".join(element["AttributeName"] for element in schema)
