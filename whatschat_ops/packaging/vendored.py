@@ -1,16 +1,15 @@
 """A pinned pure-Python distribution -> the files of it that a function needs, the same on every machine.
 
 Takes them from the installation when that is exactly the pinned one (so that no network is needed), else from the
-wheel that pip downloads. Gives `.py` files and licences only, verified against the pin's digest. Refuses what could
-differ from machine to machine: compiled code, installations without a RECORD, changed files.
+wheel that pip downloads. Gives `.py` files and licences only, verified against the pin's digest.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 
 from whatschat_ops.errors import OpsError
@@ -45,39 +44,38 @@ def content_digest(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256(build_zip(files)).hexdigest()
 
 
-def vendored_files(distribution_name: str) -> dict[str, bytes]:
-    """Path -> content of the installed distribution. Raises OpsError when it cannot be vendored."""
-    try:
-        distribution = importlib.metadata.distribution(distribution_name)
-    except importlib.metadata.PackageNotFoundError:
-        raise OpsError(
-            f"The package {distribution_name} cannot be put into the function: it is not installed.",
-            hint=f"Run: python -m pip install {distribution_name}",
-        ) from None
-    return _files_of(distribution, distribution_name)
-
-
 def normalise_newlines(source: bytes) -> bytes:
     """Text with LF only: a checkout on Windows must not change the zip."""
     return source.replace(b"\r\n", b"\n")
 
 
 def _installed_files(pin: Pin) -> dict[str, bytes] | None:
-    """The installed files, if the pinned version is installed in a way that can be read."""
-    try:
-        distribution = importlib.metadata.distribution(pin.name)
-        return _files_of(distribution, pin.name) if distribution.version == pin.version else None
-    except (importlib.metadata.PackageNotFoundError, OpsError, OSError):
-        return None  # the wheel has the same files
+    """The needed files of the installation that Python would import; None unless it is the pinned version, with its RECORD.
+
+    Looks for it itself: importing importlib.metadata takes longer than the rest of a package.
+    """
+    for entry in filter(Path.is_dir, map(Path, sys.path)):
+        for name in (path.name.lower() for path in entry.iterdir()):
+            if name.startswith(f"{pin.name.lower()}-") and name.endswith(".dist-info"):
+                return _files_of(pin, entry)
+    return None
 
 
-def _files_of(distribution: importlib.metadata.Distribution, name: str) -> dict[str, bytes]:
-    """The needed files that its RECORD lists (PEP 376: path, digest and size on a line, the path in quotes if need be)."""
-    record = distribution.read_text("RECORD") or ""
-    paths = [PurePath(row[0]) for row in csv.reader(record.splitlines()) if row]
-    _require_pure_python(paths, name)
+def _files_of(pin: Pin, entry: Path) -> dict[str, bytes] | None:
+    for folder in (f"{name}-{pin.version}.dist-info" for name in (pin.name.lower(), pin.name)):
+        try:
+            return _recorded_files(entry / folder / "RECORD")
+        except OSError:
+            continue  # not there, or not whole: the wheel has the same files
+    return None
+
+
+def _recorded_files(record: Path) -> dict[str, bytes]:
+    """Path -> content (PEP 376: path, digest and size on a line, the path in quotes if need be)."""
+    rows = csv.reader(record.read_text(encoding="utf-8").splitlines())
+    paths = [PurePath(row[0]) for row in rows if row]
     return {
-        path.as_posix(): normalise_newlines(Path(str(distribution.locate_file(path))).read_bytes())
+        path.as_posix(): normalise_newlines((record.parent.parent / path).read_bytes())
         for path in paths
         if not (path.is_absolute() or ".." in path.parts) and _is_needed(path)
     }
@@ -85,16 +83,3 @@ def _files_of(distribution: importlib.metadata.Distribution, name: str) -> dict[
 
 def _is_needed(path: PurePath) -> bool:
     return path.suffix == ".py" or path.name.upper().startswith(("LICENSE", "LICENCE"))
-
-
-def _require_pure_python(paths: Sequence[PurePath], name: str) -> None:
-    if not paths:
-        why = "its installation has no RECORD that says which files belong to it"
-    elif any(path.suffix in {".so", ".pyd", ".dylib"} for path in paths):
-        why = "it contains compiled code, which fits one processor and Python only"
-    else:
-        return
-    raise OpsError(
-        f"The package {name} cannot be put into the function: {why}.",
-        hint=f"Reinstall it with pip: python -m pip install --force-reinstall {name}",
-    )

@@ -22,7 +22,8 @@ from whatschat_ops.errors import OpsError, UsageError
 from whatschat_ops.packaging import FunctionPackage, build_function_zip
 from whatschat_ops.packaging.archive import SizeLimits, build_zip, check_size, pack
 from whatschat_ops.packaging.builtin import _sibling_imports
-from whatschat_ops.packaging.vendored import normalise_newlines, vendored_files
+from whatschat_ops.packaging.pins import Pin
+from whatschat_ops.packaging.vendored import content_digest, normalise_newlines, pinned_files
 
 FUNCTIONS = ("connect", "disconnect", "default")
 REPOSITORY = Path(__file__).parents[3]
@@ -186,7 +187,6 @@ def install(folder: Path, name: str, files: dict[str, bytes], record: bool = Tru
     """Put a distribution into `folder` as pip would."""
     metadata = folder / f"{name}-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
@@ -194,11 +194,12 @@ def install(folder: Path, name: str, files: dict[str, bytes], record: bool = Tru
         (metadata / "RECORD").write_text("".join(f"{path},,\n" for path in files))
 
 
-def test_vendored_files_are_sources_and_licence_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packaged_files_are_sources_and_licence_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {
         "thing/__init__.py": b"a = 1\r\n",
         "thing/__pycache__/__init__.cpython-311.pyc": b"\0",
         "thing/py.typed": b"",
+        "thing/core.cpython-311-x86_64-linux-gnu.so": b"\x7fELF",
         "thing-1.0.dist-info/LICENSE": b"MIT\n",
         "../bin/thing.py": b"",
     }
@@ -207,30 +208,16 @@ def test_vendored_files_are_sources_and_licence_only(tmp_path: Path, monkeypatch
         record.write("../bin/thing.py,,\n")
     (tmp_path / "thing" / "stray.py").write_bytes(b"not in RECORD")
     monkeypatch.syspath_prepend(tmp_path)
-    assert vendored_files("thing") == {
-        "thing/__init__.py": b"a = 1\n",
-        "thing-1.0.dist-info/LICENSE": b"MIT\n",
-    }
+    needed = {"thing/__init__.py": b"a = 1\n", "thing-1.0.dist-info/LICENSE": b"MIT\n"}
+    assert pinned_files(Pin("Thing", "1.0", "0" * 64, content_digest(needed))) == needed
 
 
-def test_compiled_distribution_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, "fastthing", {"fastthing/core.cpython-311-x86_64-linux-gnu.so": b"\x7fELF"})
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(OpsError, match="compiled code"):
-        vendored_files("fastthing")
-
-
-def test_distribution_without_record_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installation_without_record_is_not_packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "distrothing", {"distrothing.py": b""}, record=False)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(OpsError, match="no RECORD"):
-        vendored_files("distrothing")
-
-
-def test_missing_distribution_says_how_to_install_it() -> None:
-    with pytest.raises(OpsError) as caught:
-        vendored_files("no-such-distribution")
-    assert str(caught.value.hint) == "Run: python -m pip install no-such-distribution"
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(OpsError, match="cannot download distrothing"):
+        pinned_files(Pin("distrothing", "1.0", "0" * 64, content_digest({"distrothing.py": b""})))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from whatschat_ops.errors import OpsError
 from whatschat_ops.packaging import build_function_zip
 from whatschat_ops.packaging.pins import PYJWT, Pin
-from whatschat_ops.packaging.vendored import content_digest, pinned_files, vendored_files
+from whatschat_ops.packaging.vendored import content_digest, pinned_files
 
 FUNCTIONS = ("connect", "disconnect", "default")
 REPOSITORY = Path(__file__).parents[3]
@@ -100,9 +100,6 @@ def old_pyjwt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyJWT 1.0 is installed, and nothing can be downloaded."""
     folder = tmp_path / "site"
     (folder / "PyJWT-1.0.dist-info").mkdir(parents=True)
-    (folder / "PyJWT-1.0.dist-info" / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: PyJWT\nVersion: 1.0\n"
-    )
     (folder / "PyJWT-1.0.dist-info" / "RECORD").write_text("jwt/__init__.py,,\n")
     (folder / "jwt").mkdir()
     (folder / "jwt" / "__init__.py").write_text("old = True\n")
@@ -111,7 +108,8 @@ def old_pyjwt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_other_installed_version_is_not_packaged(old_pyjwt: None) -> None:
-    assert vendored_files("PyJWT") == {"jwt/__init__.py": b"old = True\n"}
+    old = Pin("PyJWT", "1.0", "0" * 64, content_digest({"jwt/__init__.py": b"old = True\n"}))
+    assert pinned_files(old) == {"jwt/__init__.py": b"old = True\n"}
     with pytest.raises(OpsError) as caught:
         pinned_files(PYJWT)
     assert "pip cannot download PyJWT==" in caught.value.message

@@ -24,7 +24,7 @@ def lines(
     world: World, wanted: Iterable[Resource], unwanted: Iterable[Resource] = (), *, all_: bool = False
 ) -> list[str]:
     made = plan(wanted, kinds(world), Ownership(OWNER), unwanted=unwanted)
-    return str(render_plan(report(made, OWNER), everything=all_)).splitlines()
+    return render_plan(report(made, OWNER), everything=all_).text(200, styled=False).splitlines()
 
 
 def test_every_action_has_its_mark_and_changes_stand_below() -> None:

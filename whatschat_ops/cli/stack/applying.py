@@ -59,8 +59,7 @@ def show_and_apply(
     note_defaults(run, made)
     held = any(step.live is not None and step.live.held for step in made)  # unchanged, but worth showing
     if (made.changing or made.blocked or held) and not (run.out.quiet or run.out.as_json):
-        shown = render_plan(placed_report(run, stack, made), everything=run.out.verbose)
-        run.out.error_console().print(shown, soft_wrap=True)
+        run.out.notes(render_plan(placed_report(run, stack, made), everything=run.out.verbose))
     made.require_possible()
     if made.changing and not run.out.confirm(question, yes=yes, by_typing=by_typing):
         run.out.note("Nothing was changed.")

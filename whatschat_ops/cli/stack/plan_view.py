@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from whatschat_ops.cli.terminal.lines import Lines, Styled
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.text import Text
 
     from whatschat_ops.provision import PlanReport, StepReport
     from whatschat_ops.provision.report import ChangeReport
@@ -26,21 +27,13 @@ UP_TO_DATE = "No changes. Infrastructure is up to date."
 LONGEST_VALUE = 200
 
 
-def render_plan(plan: PlanReport, *, everything: bool = False) -> Text | str:
+def render_plan(plan: PlanReport, *, everything: bool = False) -> Lines:
     """One line for each resource that changes, its changed fields below, a summary at the end.
 
     `everything` shows the fields of what is created or deleted as well.
     """
-    lines = [line for step in plan.steps for line in _step_lines(step, everything)]
-    if not lines:
-        return summary(plan)
-    from rich.text import Text
-
-    text = Text()
-    for line, style in lines:
-        text.append(f"{line}\n", style)
-    text.append(summary(plan))
-    return text
+    lines = [Styled(line, style) for step in plan.steps for line, style in _step_lines(step, everything)]
+    return Lines([*lines, Styled(summary(plan))])
 
 
 def summary(plan: PlanReport) -> str:

@@ -7,17 +7,26 @@ import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple, TextIO
 
-_STYLES: Final = {"": "", "bold": "\x1b[1m", "dim": "\x1b[2m"}
+_STYLES: Final = {
+    "": "",
+    "bold": "\x1b[1m",
+    "dim": "\x1b[2m",
+    "red": "\x1b[31m",
+    "green": "\x1b[32m",
+    "yellow": "\x1b[33m",
+}
 _RESET: Final = "\x1b[0m"
 
 
 def is_styled(stream: TextIO) -> bool:
-    """Whether it shows bold and dim text: a terminal, unless NO_COLOR is set (no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether it shows styles: a terminal or FORCE_COLOR, unless NO_COLOR is set (no-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 class Styled(NamedTuple):
-    """A line of a table, which is never broken, or a paragraph, which is wrapped. `style`: "", "bold" or "dim"."""
+    """A line of a table, which is never broken, or a paragraph, which is wrapped. `style`: one of `_STYLES`."""
 
     text: str
     style: str = ""

@@ -82,8 +82,7 @@ class Output:
         if isinstance(rendered, str):
             self.text(rendered.translate(_CONTROL_CODES))
         elif isinstance(rendered, Lines):
-            width = self._width(self.stdout) or shutil.get_terminal_size().columns
-            self.text(rendered.text(width, styled=is_styled(self.stdout)).translate(_CONTROL_CODES))
+            self.text(self._styled(rendered, self.stdout))
         else:
             from rich.text import Text
 
@@ -113,6 +112,11 @@ class Output:
         """Print a note on stderr, unless --quiet. The text is not markup."""
         if not self.quiet:
             self._line(self._words(text), "")
+
+    def notes(self, shown: Lines) -> None:
+        """Print lines on stderr, with their styles."""
+        self.stderr.write(f"{self._styled(shown, self.stderr)}\n")
+        self.stderr.flush()
 
     def detail(self, text: str) -> None:
         """Print a detail on stderr, only with --verbose."""
@@ -236,6 +240,10 @@ class Output:
         else:  # plain: importing Rich would take longer than many a command
             self.stderr.write(f"{text.translate(_CONTROL_CODES)}\n")
             self.stderr.flush()
+
+    def _styled(self, shown: Lines, stream: TextIO) -> str:
+        width = self._width(stream) or shutil.get_terminal_size().columns
+        return shown.text(width, styled=is_styled(stream)).translate(_CONTROL_CODES)
 
     def _width(self, stream: TextIO) -> int | None:
         """A pipe has no width; tables written there must not be cut at 80 columns."""
