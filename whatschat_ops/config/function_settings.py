@@ -1,6 +1,6 @@
 """What the application's own functions get beside their code: variables, the names of secrets, and more rights."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: msgspec would evaluate every annotation of a section from its text, at every start.
 
 import re
 from collections.abc import Mapping

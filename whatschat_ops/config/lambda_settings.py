@@ -1,6 +1,6 @@
 """The settings of the functions behind the WebSocket API: their code, runtime, memory, logs and variables."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: msgspec would evaluate every annotation of a section from its text, at every start.
 
 from typing import Annotated, Any, Literal
 

@@ -3,7 +3,7 @@
 Every field has a default, so that no file at all means: the embedded AWS with the guide's names.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: msgspec would evaluate every annotation of a section from its text, at every start.
 
 from typing import Annotated, Any, Literal
 

@@ -3,7 +3,7 @@
 Input: dotted key -> value with origin. Output: a validated `Usage`. Units are in the key names.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: msgspec would evaluate every annotation of a section from its text, at every start.
 
 from collections.abc import Mapping
 from pathlib import Path

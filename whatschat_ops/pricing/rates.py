@@ -4,7 +4,7 @@ Input: a card of this package (`cards/*.yaml`), optionally a user's file with ot
 Knows no usage.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: msgspec would evaluate every annotation of a section from its text, at every start.
 
 from collections.abc import Mapping
 from datetime import date
