@@ -1,31 +1,105 @@
 """Hides secrets in tables, JSON, errors and logs.
 
-A value that is a secret (a join token, the JWT secret) is a `Secret` from where it is created or read; text from
-elsewhere (an error of AWS, a URL) passes through `redact` before it is shown.
+A value that is a secret (a join token, the JWT secret) is a `Secret` from where it is created or read. What comes from
+elsewhere is a secret by its shape (a JWT, a private key) or by the name in front of it (`JWT_SECRET=...`): `redact` replaces it
+in a text, and `cli/terminal/redacting.py` in everything that a command shows.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Final
 
-REDACTED = "********"
+REDACTED: Final = "********"
 
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    # A JWT: three base64url parts, the first of which starts with {" (eyJ).
-    (re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*"), REDACTED),
+_SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    # A JWT (or JWE): base64url parts, the first of which starts with {" (eyJ).
+    (re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*"), REDACTED),
+    # A private key in PEM (RFC 7468), also with its line ends escaped, or cut.
+    (
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
+        REDACTED,
+    ),
+    # A secret access key of AWS: 40 characters of base64 with letters of both cases and digits, which no digest in hexadecimal has.
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9+/=_-])(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=_-])"
+        ),
+        REDACTED,
+    ),
+    # Keys that begin with their issuer's mark: GitHub, Slack, Stripe, GitLab, npm, Google.
+    (
+        re.compile(
+            r"\b(?:gh[opusr]_|github_pat_|xox[abeoprs]-|[rs]k_(?:live|test)_|glpat-|npm_|AIza)[A-Za-z0-9_-]{16,}"
+        ),
+        REDACTED,
+    ),
     (
         re.compile(r"(?i)([?&](?:token|access_token|X-Amz-Security-Token|X-Amz-Signature)=)[^&\s\"']+"),
         rf"\1{REDACTED}",
     ),
     (re.compile(r"(?i)(Bearer\s+)[A-Za-z0-9._~+/=-]+"), rf"\1{REDACTED}"),
-    (
-        re.compile(
-            r"(?i)((?:secret_?access_?key|jwt_?secret|session_?token|security-token|join_?token)[\"']?\s*[=:]\s*[\"']?)[^\s\"',}]+"
-        ),
-        rf"\1{REDACTED}",
-    ),
     (re.compile(r"(://[^/\s:@]+:)[^/\s@]+(?=@)"), rf"\1{REDACTED}"),  # a password in a URL
 )
+
+_NAMED: Final = re.compile(
+    r"""(?<![A-Za-z0-9_.])(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,127}+)(?P<end>\\*["']?)(?P<equals>[ \t]*[=:][ \t]*)"""
+    r"""(?P<quote>\\*["'])?(?P<value>(?(quote)(?:(?!(?P=quote))[^\n])*|[^\s"',}&;]+))"""
+)
+"""`NAME=value`, `name: "value"`, `{"name": "value"}`, also inside of JSON that is a string of JSON."""
+
+_SECRET_WORDS: Final = ("secret", "token", "password", "passwd", "passphrase", "credential")
+_SECRET_ENDS: Final = (*_SECRET_WORDS, "apikey", "secretkey", "privatekey", "accesskey")
+"""Also as the end of a longer word: PGPASSWORD."""
+_OPEN_KEYS: Final = frozenset(
+    [
+        "public",
+        "route",
+        "partition",
+        "sort",
+        "hash",
+        "range",
+        "primary",
+        "foreign",
+        "table",
+        "object",
+        "s3",
+        "tag",
+        "cache",
+        "attribute",
+        "item",
+        "row",
+        "index",
+        "group",
+        "metric",
+        "context",
+        "condition",
+        "lookup",
+        "kms",
+        "evaluated",
+        "start",
+        "next",
+        "last",
+        "bucket",
+        "code",
+        "artifact",
+        "file",
+        "idempotency",
+        "request",
+    ]
+)
+"""In front of `key`: what says where something is, and opens nothing."""
+_OPEN_TOKENS: Final = frozenset(
+    ["next", "request", "client", "continuation", "pagination", "page", "starting", "start", "idempotency"]
+)
+"""In front of `token`: where a list goes on, or which requests are the same one."""
+_PLURALS: Final = {f"{word}s": word for word in (*_SECRET_WORDS, "key")}
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_REFERENCE: Final = re.compile(
+    r"arn:[a-z-]+:|\{\{resolve:|\$\{|\(sensitive|\(known after|!(?:Ref|Sub|GetAtt|ImportValue)\b|[*]{3,}"
+)
+"""A value that says where the secret is, or that it is hidden."""
+_NO_SECRETS: Final = frozenset(("", "null", "none", "true", "false"))
 
 
 class Secret:
@@ -56,8 +130,40 @@ class Secret:
         return hash(self._value)
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether what has this name is a secret: JWT_SECRET, apiKey, db-password; not routeKey, nextToken, key_id, tokenTtl.
+
+    The last word says what it is; the words before say of what.
+    """
+    own = re.split(r"[./:]", name)[-1]
+    words: list[str] = [_PLURALS.get(word.lower(), word.lower()) for word in _WORDS.findall(own)]
+    if not words:
+        return False
+    *of, last = words
+    if last == "key":  # a lone `key` is that of a table, an object or a tag; a lone KEY is a variable
+        return not _OPEN_KEYS.intersection(of) and (bool(of) or own.isupper())
+    if last.endswith("token"):
+        return not _OPEN_TOKENS.intersection((*of, last.removesuffix("token")))
+    return last.endswith(_SECRET_ENDS)
+
+
+def is_secret_value(value: str) -> bool:
+    """Whether what a secret name has for a value is the secret: not an ARN, a reference, nothing at all."""
+    return value.lower() not in _NO_SECRETS and not _REFERENCE.match(value)
+
+
 def redact(text: str) -> str:
     """`text` with all tokens, signatures and keys replaced."""
-    for pattern, replacement in _PATTERNS:
+    for pattern, replacement in _SHAPES:
         text = pattern.sub(replacement, text)
-    return text
+    return _NAMED.sub(_without_value, text)
+
+
+def _without_value(found: re.Match[str]) -> str:
+    name, value = found["name"].strip("-."), found["value"]
+    is_field = "=" in found["equals"] or (bool(found["end"]) and bool(found["quote"]))
+    # "Invalid token: ..." is a sentence: in front of a lone colon only JWT_SECRET, jwtSecret or TOKEN name a value.
+    named = is_field or name.isupper() or len(_WORDS.findall(name)) > 1
+    if not (named and is_secret_name(name) and is_secret_value(value)):
+        return found[0]
+    return f"{found[0].removesuffix(value)}{REDACTED}"

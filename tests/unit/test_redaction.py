@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatschat_ops.redaction import REDACTED, Secret, redact
+from whatschat_ops.redaction import REDACTED, Secret, is_secret_name, redact
 
 TOKEN = jwt.encode({"userId": "u"}, "k" * 32, algorithm="HS256")
 KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -41,6 +41,17 @@ KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
         "the canonical request should have been: x-amz-date:1 x-amz-security-token:opaque-secret",
         "http://user:opaque-secret@127.0.0.1:4566/",
         "https://s3/x?X-Amz-Signature=opaque-secret&X-Amz-Security-Token=opaque-secret",
+        f"an access key {KEY} by its shape alone",
+        "-----BEGIN RSA PRIVATE KEY-----\nopaque-secret\n-----END RSA PRIVATE KEY-----",
+        '{"tls": "-----BEGIN PRIVATE KEY-----\\nopaque-secret"}',
+        "ghp_opaque0secret0opaque0secret0opaque0s",
+        'DB_PASSWORD: "opaque-secret of two words"',
+        "{'apiKey': 'opaque-secret'}",
+        r'{"body": "{\"client_secret\": \"opaque-secret\"}"}',
+        "--password=opaque-secret",
+        "PGPASSWORD=opaque-secret psql",
+        "    STRIPE_KEY: opaque-secret",
+        "environment.SERVICE_CREDENTIALS=opaque-secret",
     ],
 )
 def test_no_secret_survives(text: str) -> None:
@@ -58,10 +69,75 @@ def test_no_secret_survives(text: str) -> None:
         "whatschat-ops token mint --user alice",
         "the secret of the stack is in SSM",
         "AKIAIOSFODNN7EXAMPLE",
+        "routeKey=$default nextToken=abc ClientRequestToken=abc tokenTtlMinutes=60",
+        '{"Key": "functions/connect.zip", "publicKey": "abc", "key_id": "abc", "KeySchema": "abc"}',
+        "Invalid token: it has expired. The secret: see SSM.",
+        "JWT_SECRET=",
+        "JWT_SECRET: !Ref JwtSecret",
+        "JWT_SECRET=arn:aws:ssm:us-east-1:000000000000:parameter/whatschat/jwt",
+        "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
     ],
 )
 def test_other_text_is_unchanged(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "JWT_SECRET",
+        "apiKey",
+        "db-password",
+        "DATABASE_CREDENTIALS",
+        "STRIPE_KEY",
+        "KEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "accessToken",
+        "JWTSecret",
+        "signing_key",
+        "environment.JWT_SECRET",
+        "PGPASSWORD",
+        "apikey",
+        "x-api-key",
+        "githubTokens",
+    ],
+)
+def test_a_name_that_ends_in_a_secret_is_one(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "routeKey",
+        "route_key",
+        "nextToken",
+        "NextToken",
+        "ClientRequestToken",
+        "tokenTtlMinutes",
+        "token_ttl_minutes",
+        "KeySchema",
+        "publicKey",
+        "key_id",
+        "keyId",
+        "key",
+        "Key",
+        "keys",
+        "KMSKeyArn",
+        "AWS_ACCESS_KEY_ID",
+        "JWT_SECRET_PARAMETER",
+        "SECRET_NAME",
+        "HashKey",
+        "sortKey",
+        "LastEvaluatedKey",
+        "secretary",
+        "monkey",
+    ],
+)
+def test_a_name_that_only_contains_the_word_is_none(name: str) -> None:
+    assert not is_secret_name(name)
 
 
 def test_text_around_a_secret_is_unchanged() -> None:

@@ -22,7 +22,6 @@ from whatschat_ops.cli.help_pages import COMMON_PANEL
 from whatschat_ops.cli.run import CommonOptions, Run
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation")]
-ShowSecretsOption = Annotated[bool, typer.Option("--show-secrets", help="Show secrets instead of asterisks")]
 
 
 def _common(*names: str, **settings: Any) -> Any:
@@ -46,6 +45,9 @@ _ANNOTATIONS: dict[str, Any] = {
     "profile": Annotated[str | None, _common("--profile", metavar="NAME", help="AWS profile")],
     "region": Annotated[str | None, _common("--region", metavar="REGION", help="AWS Region")],
     "json": Annotated[bool | None, _common("--json", help="Print the result as JSON")],
+    "show_secrets": Annotated[
+        bool | None, _common("--show-secrets", help="Show secrets instead of asterisks")
+    ],
     "quiet": Annotated[bool | None, _common("--quiet", "-q", help="Print results and warnings only")],
     "verbose": Annotated[bool | None, _common("--verbose", "-v", help="Print more details")],
     "debug": Annotated[bool | None, _common("--debug", help="Print a traceback when a command fails")],
@@ -78,7 +80,7 @@ def with_common_options(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def wrapper(ctx: typer.Context, **values: Any) -> None:
         run = _run_of(ctx)
-        run.take(_taken(values), show_secrets=values.get("show_secrets", False))
+        run.take(_taken(values))
         run.command_path = ctx.command_path
         function(run, **values)
 

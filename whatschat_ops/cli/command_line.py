@@ -14,6 +14,7 @@ from whatschat_ops.cli.command import COMMON
 from whatschat_ops.cli.commands import COMMANDS
 from whatschat_ops.cli.program import build_program
 from whatschat_ops.cli.run import CommonOptions, Run
+from whatschat_ops.cli.terminal.redacting import redacted_streams
 from whatschat_ops.errors import PROGRAM, ExitCode, Hint, Interrupted, OpsError, UsageError
 
 # Typer brings its own copy of Click since 0.2x and used the installed one before: this is the class of either.
@@ -22,6 +23,11 @@ _CliUsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 def run_command_line(arguments: list[str]) -> int:
     """Run one command line. Returns the exit code; prints what failed."""
+    with redacted_streams():
+        return _run_command_line(arguments)
+
+
+def _run_command_line(arguments: list[str]) -> int:
     run = Run()
     try:
         result = build_program().main(args=arguments, prog_name=PROGRAM, standalone_mode=False, obj=run)

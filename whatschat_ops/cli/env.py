@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.command import ShowSecretsOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.errors import ChecksFailed
@@ -28,7 +27,6 @@ def backend(
     run: Run,
     output: OutputOption = None,
     replace: ReplaceOption = False,
-    show_secrets: ShowSecretsOption = False,
 ) -> None:
     """Write the .env of the backend.
 
@@ -39,7 +37,7 @@ def backend(
     """
     from whatschat_ops.environment.variables import Side
 
-    _render(run, Side.BACKEND, output, replace=replace, with_secrets=show_secrets)
+    _render(run, Side.BACKEND, output, replace=replace, with_secrets=run.out.show_secrets)
 
 
 def frontend(run: Run, output: OutputOption = None, replace: ReplaceOption = False) -> None:

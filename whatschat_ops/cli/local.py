@@ -141,6 +141,7 @@ def env(
         "AWS_REGION": run.settings.aws.region,
         "AWS_DEFAULT_REGION": run.settings.aws.region,
     }
+    run.out.show_secrets = True  # the access key is what this command is for
     if run.out.as_json:
         run.out.result(variables, str)
         return

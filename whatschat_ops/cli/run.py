@@ -39,6 +39,7 @@ class CommonOptions:
     profile: str | None = None
     region: str | None = None
     json: bool | None = None
+    show_secrets: bool | None = None
     quiet: bool | None = None
     verbose: bool | None = None
     debug: bool | None = None
@@ -72,14 +73,14 @@ class Run:
     _aws: Aws | None = field(default=None, repr=False)
     _outputs: StackOutputs | None = field(default=None, repr=False)
 
-    def take(self, options: CommonOptions, *, show_secrets: bool = False) -> None:
+    def take(self, options: CommonOptions) -> None:
         """Add options that were given; they win over those taken before. Before settings are loaded."""
         self.options = options = options.over(self.options)
         self.out = Output(
             as_json=bool(options.json),
             quiet=bool(options.quiet),
             verbose=bool(options.verbose or options.debug),
-            show_secrets=show_secrets,
+            show_secrets=bool(options.show_secrets),
             place=options.place_words,
         )
 

@@ -66,8 +66,8 @@ def mint(
     )
     for problem in tokens.inspect(minted.token.reveal(), now=now).problems:
         run.out.warn(f"The API will reject this token. {problem}")
+    run.out.show_secrets = True  # printing the token is what this command is for
     if run.out.as_json:
-        run.out.show_secrets = True  # printing the token is what this command is for
         run.out.result(minted, str)
     else:
         run.out.text(minted.token.reveal())

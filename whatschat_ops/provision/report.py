@@ -13,8 +13,10 @@ from msgspec import Struct
 
 from whatschat_ops.provision.steps import Action, FieldChange, Plan, Step
 from whatschat_ops.provision.values import Unknown, is_known
+from whatschat_ops.redaction import is_secret_name, is_secret_value, redact
 
 SENSITIVE = "(sensitive)"
+CHANGED = "(sensitive, changed)"
 KNOWN_AFTER_APPLY = "(known after apply)"
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
@@ -109,20 +111,37 @@ def plan_schema() -> dict[str, Any]:
 
 
 def _change(change: FieldChange) -> ChangeReport:
+    old, new = _known(change.old), _known(change.new)
     return ChangeReport(
         field=change.field,
-        old=_shown(change.old, change.sensitive),
-        new=_shown(change.new, change.sensitive),
+        old=_shown(old, change.sensitive),
+        new=_shown(new, change.sensitive, old),
         sensitive=change.sensitive,
         known_after_apply=not is_known(change.new),
         replaces=change.replaces,
     )
 
 
-def _shown(value: Any, sensitive: bool) -> Any:
+def _shown(value: Any, sensitive: bool, old: Any = None) -> Any:
     if value is None:
         return None
-    return SENSITIVE if sensitive else _known(value)
+    return SENSITIVE if sensitive else _without_secrets(value, old)
+
+
+def _without_secrets(value: Any, old: Any) -> Any:
+    """`value` without what is secret by its shape or by its key. One that is not as the `old` one says so."""
+    if isinstance(value, Mapping):
+        before = old if isinstance(old, Mapping) else {}
+        return {key: _item(key, item, before.get(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(item, None) for item in value]
+    return redact(value) if isinstance(value, str) else value
+
+
+def _item(key: Any, value: Any, old: Any) -> Any:
+    if isinstance(value, str) and is_secret_name(str(key)) and is_secret_value(value):
+        return SENSITIVE if old in (None, value) else CHANGED
+    return _without_secrets(value, old)
 
 
 def _known(value: Any) -> Any:

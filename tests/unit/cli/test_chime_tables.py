@@ -21,6 +21,7 @@ from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedMeeting
 from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.terminal.redacting import unwrapped
 from whatschat_ops.redaction import Secret
 
 TOKEN = "join-token-of-alice"
@@ -37,9 +38,10 @@ def run(*, show_secrets: bool = False, as_json: bool = False) -> Run:
 
 
 def printed(run: Run, model: Any, render: Any) -> str:
+    stream = unwrapped(run.out.stdout)
     run.out.result(model, render)
-    assert isinstance(run.out.stdout, io.StringIO)
-    return run.out.stdout.getvalue()
+    assert isinstance(stream, io.StringIO)
+    return stream.getvalue()
 
 
 @pytest.mark.parametrize(("show_secrets", "shown"), [(False, "********"), (True, TOKEN)])

@@ -14,7 +14,7 @@ import typer
 
 from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedAttendee, DeletedMeeting
-from whatschat_ops.cli.command import ShowSecretsOption, YesOption
+from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import AwsError, Hint, Interrupted, Missing, OpsError, PartlyDone, UsageError
 
@@ -44,7 +44,6 @@ def create_meeting(
             help="Region of the media [default: the setting chime.media_region]",
         ),
     ] = None,
-    show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
     """Create a meeting.
 
@@ -136,7 +135,6 @@ def create_attendees(
             help="Create attendees for these users: a file with one id per line, or - for standard input",
         ),
     ] = None,
-    show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
     """Add attendees to a meeting.
 
@@ -157,7 +155,6 @@ def create_attendees(
 def list_attendees(
     run: Run,
     meeting: MeetingArgument,
-    show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
     """List the attendees of a meeting.
 
@@ -174,7 +171,6 @@ def get_attendee(
     run: Run,
     meeting: MeetingArgument,
     attendee: AttendeeArgument,
-    show_secrets: ShowSecretsOption = False,  # noqa: ARG001
 ) -> None:
     """Show an attendee.
 

@@ -10,6 +10,7 @@ import typer
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.errors import Hint, UsageError
+from whatschat_ops.redaction import redact
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.cloudformation import ExportedTemplate
@@ -58,6 +59,10 @@ def cloudformation(
         run.out.result(made, lambda made: _render(run.out, made))
     else:
         run.out.text(text)
+        if not run.out.show_secrets and redact(text) != text:
+            run.out.warn(
+                "Secrets are hidden in this template: write it with --output, or add --show-secrets."
+            )
         run.out.note(_next(run.out, made))
 
 

@@ -79,13 +79,13 @@ def _states(out: Output, stack: Stack, interval_s: float) -> Iterator[StackStatu
 def _redraw(out: Output, stack: Stack, interval_s: float) -> None:
     from datetime import datetime
 
-    from rich.console import Console, Group
+    from rich.console import Group
     from rich.live import Live
     from rich.text import Text
 
     from whatschat_ops.cli.stack.plan_view import render_status
 
-    console = Console(file=out.stdout, highlight=False, emoji=False, markup=False)
+    console = out.console()
     with Live(Text("Reading the resources"), console=console, auto_refresh=False) as live:
         for found in _states(out, stack, interval_s):
             seen = Text(f"{datetime.now():%H:%M:%S}, every {interval_s:g} s. Press Ctrl-C to stop.", "dim")

@@ -1,7 +1,7 @@
 """The one output object: results on stdout, everything else on stderr.
 
 A result is a frozen dataclass (or a list of them). Its JSON is the stable contract; the table is a view of the
-same object. `Secret` values stay hidden unless the user asked with `--show-secrets`.
+same object. What is secret in them stays hidden unless the user asked with `--show-secrets` (`redacting.py`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from whatschat_ops.cli.terminal.lines import Lines, is_styled
+from whatschat_ops.cli.terminal.redacting import hidden, redacting, set_shown, unwrapped
 from whatschat_ops.cli.terminal.typed import typed
 from whatschat_ops.errors import ConfigError, Hint, OpsError, UsageError
-from whatschat_ops.redaction import Secret, redact
+from whatschat_ops.redaction import Secret
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -59,25 +60,36 @@ class Output:
         self.as_json = as_json
         self.quiet = quiet
         self.verbose = verbose
-        self.show_secrets = show_secrets
         self.place = place
-        if stdout is None and isinstance(sys.stdout, TextIOWrapper):
+        self.stdout = redacting(stdout or sys.stdout)
+        self.stderr = redacting(stderr or sys.stderr)
+        if stdout is None and isinstance(raw := unwrapped(sys.stdout), TextIOWrapper):
             # What the encoding lacks (half of a surrogate pair) is printed as JSON escapes it, and stops no command.
-            sys.stdout.reconfigure(errors="backslashreplace")
-        self.stdout = stdout or sys.stdout
-        self.stderr = stderr or sys.stderr
+            raw.reconfigure(errors="backslashreplace")
+        self.show_secrets = show_secrets
         self._result_printed = False
         self._display: LiveDisplay | None = None
 
+    @property
+    def show_secrets(self) -> bool:
+        """Whether secrets are shown, on both streams."""
+        return self._show_secrets
+
+    @show_secrets.setter
+    def show_secrets(self, shown: bool) -> None:
+        self._show_secrets = shown
+        for stream in (self.stdout, self.stderr):
+            set_shown(stream, shown)
+
     def result(self, model: T, render: Callable[[T], Lines | RenderableType]) -> None:
         """Print the result: as JSON, or as whatever text, lines or Rich object `render` makes of it."""
-        document = json.dumps(self.encode(model), indent=2, ensure_ascii=False) if self.as_json else None
+        shown = self._without_secrets(model)
+        document = json.dumps(self.encode(shown), indent=2, ensure_ascii=False) if self.as_json else None
         self._result_printed = True
         if document is not None:
-            self.stdout.write(document + "\n")
-            self.stdout.flush()
+            self._document(document)
             return
-        rendered = render(model)
+        rendered = render(shown)
         # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
         if isinstance(rendered, str):
             self.text(rendered.translate(_CONTROL_CODES))
@@ -98,10 +110,11 @@ class Output:
     def stream(self, model: T, render: Callable[[T], RenderableType]) -> None:
         """Print one of many results as it arrives: a JSON object on one line, or one line that is never cut."""
         self._result_printed = True
+        shown = self._without_secrets(model)
         if self.as_json:
-            self.text(json.dumps(self.encode(model), ensure_ascii=False))
+            self._document(json.dumps(self.encode(shown), ensure_ascii=False))
         else:
-            self._console(self.stdout).print(render(model), soft_wrap=True)
+            self._console(self.stdout).print(render(shown), soft_wrap=True)
 
     def text(self, text: str) -> None:
         """Print raw text on stdout, unwrapped and unstyled: an endpoint, a token, a file."""
@@ -134,18 +147,12 @@ class Output:
         """
         # The options that select the environment may be what is wrong with a setting: they are not suggested again.
         place = () if isinstance(error, ConfigError) else self.place
-        hint = redact(_hint_words(error.hint, place)) if error.hint else None
+        hint = _hint_words(error.hint, place) if error.hint else None
         if self.as_json and not self._result_printed:
-            document = {
-                "error": {
-                    "code": error.code,
-                    "message": redact(error.message),
-                    "hint": hint,
-                    "argv": _redacted_argv(error.hint, place),
-                }
-            }
-            self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-            self.stdout.flush()
+            argv = typed(error.hint.argv, place) if error.hint and error.hint.argv else None
+            shown = {"code": error.code, "message": error.message, "hint": hint, "argv": argv}
+            document = json.dumps({"error": self._without_secrets(shown)}, indent=2, ensure_ascii=False)
+            self._document(document)
             return
         self._line(f"Error: {error.message}", "red")
         if hint:
@@ -198,6 +205,10 @@ class Output:
         """Whether stderr is a terminal on which progress may move the cursor."""
         return self.stderr.isatty() and not self.quiet
 
+    def console(self) -> Console:
+        """Rich console on stdout, for a result that is redrawn."""
+        return self._console(self.stdout)
+
     def error_console(self) -> Console:
         """Rich console on stderr, for progress displays."""
         return self._console(self.stderr)
@@ -231,8 +242,16 @@ class Output:
     def _words(self, text: str | Hint) -> str:
         return self.suggestion(text) if isinstance(text, Hint) else text
 
+    def _without_secrets(self, model: T) -> T:
+        return model if self.show_secrets else hidden(model)
+
+    def _document(self, document: str) -> None:
+        """Print JSON whose every value is free of secrets already."""
+        stream = unwrapped(self.stdout)
+        stream.write(document + "\n")
+        stream.flush()
+
     def _line(self, text: str, style: str) -> None:
-        text = redact(text)
         if self._display is not None:
             self._display.print(text, style)
         elif style and (self.stderr.isatty() or "FORCE_COLOR" in os.environ):
@@ -250,18 +269,13 @@ class Output:
         return None if stream.isatty() or "COLUMNS" in os.environ else 200
 
     def _console(self, stream: TextIO) -> Console:
-        from rich.console import Console
+        from whatschat_ops.cli.terminal.console import RedactingConsole
 
-        # Texts come from elsewhere (AWS, users): square brackets in them are not markup.
-        return Console(file=stream, width=self._width(stream), highlight=False, emoji=False, markup=False)
+        return RedactingConsole(stream, self._width(stream), show_secrets=self.show_secrets)
 
 
 def _hint_words(hint: Hint, place: Sequence[str]) -> str:
     return hint.words(lambda argv: typed(argv, place))
-
-
-def _redacted_argv(hint: Hint | None, place: Sequence[str]) -> list[str] | None:
-    return [redact(word) for word in typed(hint.argv, place)] if hint and hint.argv else None
 
 
 def spinner(text: str) -> Spinner:

@@ -245,9 +245,9 @@ def _write_page(run: Run, report: LoadReport, html: Path) -> None:
     from whatschat_ops.load.page import page
     from whatschat_ops.redaction import redact
 
-    command_line = redact(shlex.join(["whatschat-ops", *sys.argv[1:]]))
+    text = page(report, command=shlex.join(["whatschat-ops", *sys.argv[1:]]))
     try:
-        html.write_text(page(report, command=command_line), encoding="utf-8")
+        html.write_text(text if run.out.show_secrets else redact(text), encoding="utf-8")
     except OSError as error:
         raise OpsError(f"{html} cannot be written: {error.strerror}.") from error
     run.out.note(f"Wrote {html}.")
