@@ -49,6 +49,11 @@ class Program:
             text=True,
         )
 
+    def until_ready(self) -> None:
+        """Wait until it has started: its own calls come before those of the first run."""
+        assert self._process.stdout is not None
+        _receive(self._process.stdout)
+
     def run(
         self,
         arguments: Sequence[str],
@@ -132,6 +137,7 @@ def _child(order: Mapping[str, Any], output: str, go: int) -> None:
 def serve(output: str) -> None:
     """Read orders from stdin until it ends; fork for each."""
     _warm_up()
+    _send(sys.stdout, {"ready": True})
     for line in sys.stdin:
         gate, opener = os.pipe()
         pid = os.fork()

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -52,12 +54,20 @@ class Point:
         return f"{self.call.service}.{self.call.operation}#{self.n}"
 
 
+class Hold:
+    """Keeps a call, before it has an effect, until it is let go: what runs beside it is then no race."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.released = threading.Event()
+
+
 @dataclass(slots=True)
 class Recording:
     """One run of a client: what it called, and what was done to it."""
 
     target: Point | None = None
-    fault: Fault | None = None
+    fault: Fault | Hold | None = None
     pid: int | None = None
     """The process that a kill ends."""
     points: list[Point] = field(default_factory=list)
@@ -86,10 +96,8 @@ class Proxy:
     def __init__(self, upstream_port: int) -> None:
         self._upstream_port = upstream_port
         self._loop = asyncio.new_event_loop()
-        self._in_flight = 0
-        self._connections: set[asyncio.Task[None] | None] = (
-            set()
-        )  # a loop alone does not keep its tasks alive
+        # A loop alone does not keep its tasks alive. Each with the run that it began in and the client's address.
+        self._connections: dict[asyncio.Task[None] | None, tuple[Recording, tuple[str, int]]] = {}
         self.recording = Recording()
         self.errors: list[BaseException] = []
         """What went wrong in the proxy itself: a run with any of these proves nothing."""
@@ -106,11 +114,21 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     def until_idle(self) -> None:
-        """Wait until no call is on its way any more: those of a killed client still reach AWS."""
+        """Wait until no call of a run that has ended is on its way any more: those of a killed client still reach AWS."""
+        with socket.create_connection(
+            ("127.0.0.1", self.port)
+        ) as last:  # those before it are accepted before it
+            self._until(lambda: any(peer == last.getsockname() for _, peer in self._open()))
+        self._until(lambda: all(recording is not self.recording for recording, _ in self._open()))
+
+    def _open(self) -> list[tuple[Recording, tuple[str, int]]]:
+        return list(self._connections.values())
+
+    def _until(self, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + IDLE_TIMEOUT_S
-        while self._in_flight:
+        while not holds():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self._in_flight} calls do not end")
+                raise TimeoutError("calls do not end")
             time.sleep(0.005)
 
     def close(self) -> None:
@@ -129,14 +147,10 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        self._connections.add(task)
+        self._connections[task] = (self.recording, writer.get_extra_info("peername"))
         try:
             while request := await _read_request(reader):
-                self._in_flight += 1
-                try:
-                    answer = await self._answer(request)
-                finally:
-                    self._in_flight -= 1
+                answer = await self._answer(request)
                 writer.write(answer)
                 await writer.drain()
                 if b"connection: close" in answer.partition(b"\r\n\r\n")[0].lower():
@@ -146,7 +160,7 @@ class Proxy:
         except (ValueError, OSError) as error:
             self.errors.append(error)
         finally:
-            self._connections.discard(task)
+            del self._connections[task]
             writer.transport.abort()
 
     async def _answer(self, request: Request) -> bytes:
@@ -155,6 +169,10 @@ class Proxy:
         if recording.down:
             return http_error(call.service, ErrorAnswer(503, "ServiceUnavailable", "injected"))
         if not hit or recording.fault is None:
+            return await self._forward(request)
+        if isinstance(recording.fault, Hold):
+            recording.fault.reached.set()
+            await asyncio.to_thread(recording.fault.released.wait)
             return await self._forward(request)
         return await self._strike(recording, recording.fault, request, call.service)
 
@@ -173,7 +191,8 @@ class Proxy:
         if fault not in (Fault.DROP_BEFORE, Fault.KILL_BEFORE):
             await self._forward(request)
         if fault in (Fault.KILL_BEFORE, Fault.KILL_AFTER):
-            assert recording.pid is not None
+            while recording.pid is None:  # who started it has not said so yet
+                await asyncio.sleep(0.005)
             os.kill(recording.pid, signal.SIGKILL)
         raise _Cut
 

@@ -84,6 +84,7 @@ class World:
         self._program = Program(self._environment(directory), directory)
         inventory.place_foreign(self.client, prefix)
         self._foreign = inventory.foreign(self.client, prefix)
+        self._program.until_ready()
 
     def close(self) -> None:
         """End the program's server and the proxy."""

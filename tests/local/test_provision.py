@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 import websockets.sync.client
 
 from tests.faults.calls import Call
-from tests.faults.proxy import Fault, Point, Proxy, Recording
+from tests.faults.proxy import Fault, Hold, Point, Proxy, Recording
 from tests.local.conftest import EmbeddedAws
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Settings
@@ -229,6 +229,40 @@ def test_jwt_secret_is_taken_kept_and_changed_on_demand(own_aws: EmbeddedAws) ->
     assert "secret-xx" not in json.dumps(functions, default=str) + shown.stdout + shown.stderr
 
 
+@contextmanager
+def through_a_proxy(
+    embedded: EmbeddedAws, command: str, target: Point, fault: Fault | Hold
+) -> Iterator[subprocess.Popen[str]]:
+    """A command whose call `target` meets `fault`. The call always comes, whatever else runs beside it."""
+    with closing(Proxy(embedded.port)) as proxy:
+        recording = Recording(target, fault)
+        proxy.recording = recording
+        with subprocess.Popen(
+            [sys.executable, "-m", "whatschat_ops", command, "--yes"],
+            env={**embedded.aws_environment(), "AWS_ENDPOINT_URL": proxy.endpoint_url},
+            cwd=embedded.state_directory,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            recording.pid = process.pid
+            try:
+                yield process
+            finally:
+                process.kill()
+                if isinstance(fault, Hold):
+                    fault.released.set()
+        proxy.until_idle()
+        assert proxy.errors == []
+
+
+def run_killed(embedded: EmbeddedAws, command: str, target: Point, fault: Fault) -> None:
+    """A command that is killed at that call."""
+    with through_a_proxy(embedded, command, target, fault) as process:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL, said
+
+
 @pytest.mark.parametrize(
     ("command", "service", "operation", "n", "fault"),
     [
@@ -246,24 +280,11 @@ def test_jwt_secret_is_taken_kept_and_changed_on_demand(own_aws: EmbeddedAws) ->
 def test_killed_in_the_middle_the_next_run_finishes(
     own_aws: EmbeddedAws, stack: Stack, command: str, service: str, operation: str, n: int, fault: Fault
 ) -> None:
-    """The proxy in front of AWS kills it at a call that always comes, and that is never the last one with an effect."""
     if command == "destroy":
         stack.apply(stack.plan())
-    with closing(Proxy(own_aws.port)) as proxy:
-        proxy.recording = Recording(Point(Call(service, operation), n), fault)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "whatschat_ops", command, "--yes"],
-            env={**own_aws.aws_environment(), "AWS_ENDPOINT_URL": proxy.endpoint_url},
-            cwd=own_aws.state_directory,
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        proxy.recording.pid = process.pid
-        assert process.wait(timeout=120) == -signal.SIGKILL
-        proxy.until_idle()
-    assert proxy.errors == []
+    run_killed(own_aws, command, Point(Call(service, operation), n), fault)
     left = stack.plan() if command == "provision" else stack.plan_destroy()
-    assert left.changing
+    assert left.changing  # no call of those above is the last one that has an effect
 
     if command == "provision":
         stack.apply(stack.plan())
@@ -274,22 +295,18 @@ def test_killed_in_the_middle_the_next_run_finishes(
 
 
 def test_interrupted_run_finishes_its_steps_and_exits_with_130(own_aws: EmbeddedAws, stack: Stack) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "whatschat_ops", "provision", "--yes"],
-        env=own_aws.environment(),
-        cwd=own_aws.state_directory,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if sum(text.startswith("Created") for text in said) == 1 and line.startswith("Created"):
-            os.kill(process.pid, signal.SIGINT)
-    assert process.wait(timeout=30) == 130
-    process.stderr.close()
+    hold = Hold()
+    with through_a_proxy(own_aws, "provision", Point(Call("iam", "CreateRole"), 1), hold) as process:
+        assert hold.reached.wait(60)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.stderr is not None
+        said = [process.stderr.readline()]
+        while not said[-1].startswith("Interrupted:"):
+            assert said[-1], "".join(said)
+            said.append(process.stderr.readline())
+        hold.released.set()
+        said += process.stderr.readlines()
+        assert process.wait(timeout=60) == 130
     text = "".join(said)
     assert "Interrupted: finishing the steps that are running." in text
     assert "steps are done" in text and "Traceback" not in text

@@ -16,8 +16,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.faults.calls import Call
+from tests.faults.proxy import Fault, Point
 from tests.local.conftest import EmbeddedAws
-from tests.local.test_provision import changed, connect, make_table, run, what_is_there, writes_of
+from tests.local.test_provision import (
+    changed,
+    connect,
+    make_table,
+    run,
+    run_killed,
+    what_is_there,
+    writes_of,
+)
 from whatschat_ops.config import Settings
 from whatschat_ops.errors import Blocked, Interrupted
 from whatschat_ops.provision import Action, Event, Kind, Live, Ownership, PlanReport, plan
@@ -222,19 +232,7 @@ def test_commands_of_one_function_and_policy_without_a_stack_say_so_and_leave_no
 def test_lock_of_a_killed_run_is_taken_over_and_goes_with_the_stack(
     own_aws: EmbeddedAws, stack: Stack
 ) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "whatschat_ops", "provision", "--yes"],
-        env=own_aws.environment(),
-        cwd=own_aws.state_directory,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stderr is not None
-    next(line for line in process.stderr if line.startswith("Created"))
-    os.kill(process.pid, signal.SIGKILL)
-    process.stderr.close()
-    assert process.wait(timeout=30) == -signal.SIGKILL
+    run_killed(own_aws, "provision", Point(Call("iam", "CreateRole"), 1), Fault.KILL_AFTER)
     again = run(own_aws, "provision", "--yes")
     assert again.returncode == 0
     if Path("/proc/self/ns/pid").exists():
