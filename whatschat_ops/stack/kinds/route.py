@@ -29,7 +29,7 @@ class Integration(GatewayKind):
     fields: ClassVar[Mapping[str, AwsField]] = {
         "api_id": AwsField(cfn="ApiId"),
         "uri": AwsField(cfn="IntegrationUri"),
-        "type": AwsField(replaces="an integration keeps its type", cfn="IntegrationType"),
+        "type": AwsField(cfn="IntegrationType"),
         "timeout_ms": AwsField(cfn="TimeoutInMillis"),
         "surplus": AwsField(left_out=ONE_OF_EACH),
     }
@@ -71,6 +71,7 @@ class Integration(GatewayKind):
         integration = self._client.update_integration(
             ApiId=desired["api_id"],
             IntegrationId=live.outputs["id"],
+            IntegrationType=desired["type"],
             TimeoutInMillis=desired["timeout_ms"],
         )
         return _live_integration(desired["api_id"], integration)
