@@ -1,0 +1,59 @@
+"""The command line in this process, through the entry point that the console script calls."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+
+from whatschat_ops.cli.main import main
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one command line came to."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        """All that it printed."""
+        return self.stdout + self.stderr
+
+
+def run(*arguments: str, stdin: bytes = b"") -> Done:
+    """One command line, with streams as a pipe has them: of bytes, in UTF-8."""
+    stdout, stderr = _stream(), _stream()
+    with _standard_input(stdin), redirect_stdout(stdout), redirect_stderr(stderr):
+        code = main(list(arguments))
+        stdout.flush()
+        stderr.flush()
+    return Done(code, _text(stdout), _text(stderr))
+
+
+def _stream() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n")
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode()
+
+
+@contextmanager
+def _standard_input(data: bytes) -> Iterator[None]:
+    """Standard input is a pipe that holds these bytes, at most what a pipe takes (64 KiB), and ends."""
+    reading, writing = os.pipe()
+    os.write(writing, data[:65536])
+    os.close(writing)
+    before, sys.stdin = sys.stdin, os.fdopen(reading, encoding="utf-8")
+    try:
+        yield
+    finally:
+        sys.stdin.close()
+        sys.stdin = before

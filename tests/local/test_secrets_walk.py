@@ -1,0 +1,280 @@
+"""Every command of the command table, with secrets planted where it reads: none is in what it prints or writes.
+
+Counts in docs/testing.md. A command that is new has to be given command lines here: `test_every_command_is_walked`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.in_process import Done, run
+from tests.local.conftest import EmbeddedAws
+from whatschat_ops.cli.commands import Command, every_command
+
+pytestmark = pytest.mark.local
+
+JWT: Final = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiJwbGFudGVkIn0.cGxhbnRlZA"
+"""A user id, as the application's own `connect` stores it; short enough for an attendee of Chime (64 characters)."""
+ACCESS_KEY: Final = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+PEM: Final = "-----BEGIN PRIVATE KEY-----\\nMIIplantedplanted\\n-----END PRIVATE KEY-----"
+BY_NAME: Final = ("planted-jwt-secret", "planted-db-password", "planted-api-key", "planted-credential")
+SECRETS: Final = (JWT, "cGxhbnRlZA", ACCESS_KEY, "MIIplantedplanted", *BY_NAME)
+
+PREFIX: Final = "secrets-"
+CONNECTION: Final = "UExBTlRFRFNFQ1JFVA=="
+MESSAGE: Final = json.dumps({"type": "notice", "content": JWT, "api_key": "planted-api-key"})
+AS: Final = ("ws", "connect", "--token", JWT, "--wait", "0")
+
+LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
+    "plan": [(), ("--verbose",), ("--out", "saved.json"), ("--detailed-exitcode",)],
+    "status": [()],
+    "doctor": [(), ("websocket", "--verbose")],
+    "config show": [()],
+    "config validate": [()],
+    "config schema": [()],
+    "config reference": [()],
+    "local start": [()],
+    "local stop": [("--no-such",)],  # the embedded AWS is that of all tests
+    "local status": [()],
+    "local reset": [()],
+    "local logs": [()],
+    "local env": [()],
+    "table create": [("--yes",)],
+    "table describe": [()],
+    "table delete": [()],
+    "lambda package": [()],
+    "lambda list": [()],
+    "lambda invoke": [
+        ("default", "--payload", json.dumps({"body": MESSAGE, "password": "planted-db-password"}), "--tail"),
+        ("nothing", "--payload", MESSAGE),
+    ],
+    "lambda promote": [()],
+    "lambda rollback": [("connect", "--to", JWT), ()],
+    "iam policies": [(), ("backend",)],
+    "iam attach": [("backend", "--role", "planted"), ("backend", "--role", JWT)],
+    "iam check": [("backend", "--role", "planted")],
+    "iam detach": [("backend", "--role", "planted")],
+    "token mint": [("--user", "alice", "--claim", "password=planted-db-password")],
+    "token inspect": [(JWT,), (JWT, "--verify"), (ACCESS_KEY,)],
+    "ws endpoint": [(), (f"wss://h.example/production?token={JWT}",)],
+    "ws connect": [
+        AS[2:],
+        ("--token", JWT, "--verbose", "--url", f"ws://127.0.0.1:9/production?token={JWT}"),
+    ],
+    "ws send": [
+        ("--user", "alice", "--to", JWT, MESSAGE),
+        ("--connection", CONNECTION, MESSAGE),
+        ("--token", JWT, "--to", "bob", MESSAGE),
+    ],
+    "ws broadcast": [
+        ("--type", "notice", JWT, "--user", JWT, "--dry-run"),
+        ("--type", "notice", JWT, "--user", JWT, "--yes", "--verbose"),
+    ],
+    "ws broadcasts list": [()],
+    "ws broadcasts show": [("latest", "--failures"), (JWT,)],
+    "ws broadcasts delete": [("latest",)],
+    "ws connections list": [(), ("--user", JWT)],
+    "ws connections get": [(CONNECTION,), (JWT,)],
+    "ws connections stats": [("--probe", "5")],
+    "ws connections delete": [(JWT, "--yes"), (CONNECTION,)],
+    "ws prune": [("--dry-run",), ("--dry-run", "--probe", "--verbose")],
+    "ws disconnect": [("--user", JWT, "--dry-run")],
+    "ws load": [
+        (
+            "--sockets",
+            "1",
+            "--duration",
+            "1",
+            "--url",
+            f"ws://127.0.0.1:9/x?token={JWT}",
+            "--html",
+            "load.html",
+        )
+    ],
+    "chime meeting create": [
+        ("--user", "alice", "--attendee", JWT, "--meeting", "planted"),
+        ("--user", "alice", "--attendee", JWT),
+    ],
+    "chime meeting get": [("planted",), (JWT,)],
+    "chime meeting list": [(), ("--all",)],
+    "chime attendee create": [("planted", "--user", JWT), ("planted", "--user", "carol")],
+    "chime attendee list": [("planted",)],
+    "chime attendee get": [("planted", JWT)],
+    "chime attendee delete": [("planted", JWT, "--yes")],
+    "chime meeting delete": [("planted", JWT, "--yes")],
+    "cost estimate": [("--messages", JWT), ("--usage", "usage.yaml")],
+    "cost rates": [()],
+    "env render backend": [(), ("--output", ".env"), ("--output", ".env", "--replace")],
+    "env render frontend": [(), ("--output", ".env.local")],
+    "env check": [("planted.env",)],
+    "export cloudformation": [(), ("--output", "stack.yaml")],
+    "lambda deploy": [("connect", "--yes"), ("connect", "--canary", "10", "--yes")],
+    "token secret rotate": [("--grace", JWT), ("--grace", "0", "--yes")],
+    "unlock": [()],
+    "provision": [(), ("saved.json",), ("--yes",)],
+    "destroy": [(), ("--yes", "--delete-data", "--verbose")],
+}
+"""In the order in which they run. Each also runs with --json, and with mistakes that quote what was typed."""
+
+MISTAKES: Final = (
+    ("--no-such-option", JWT),
+    ("-e", JWT),
+    ("--config", f"{JWT}.yaml"),
+    ("--config", "broken.yaml"),
+)
+
+
+@dataclass
+class World:
+    """A provisioned stack with planted secrets, and the directory that commands run in."""
+
+    aws: EmbeddedAws
+    directory: Path
+    outputs: int = 0
+    """Of commands that were looked at: standard output, standard error and files."""
+    hidden: int = 0
+    """Of them, those with something that is hidden."""
+
+    def look(self, path: str, done: Done) -> None:
+        """Fails if one of the secrets is in what a command line printed, or in a file that it wrote."""
+        for text in (done.stdout, done.stderr, *self._files(path)):
+            self.outputs += 1
+            self.hidden += "********" in text or "(sensitive" in text
+            found = [secret for secret in SECRETS if secret in text]
+            assert not found, f"{path} shows {found}:\n{text}"
+            assert "Something went wrong inside" not in text
+
+    def _files(self, path: str) -> Iterator[str]:
+        """The files that it wrote, which are deleted. A saved plan is kept: it is applied later."""
+        names = ("load.html", ".env", ".env.local", "stack.yaml")
+        written = [self.directory / name for name in names if (self.directory / name).exists()]
+        if (self.directory / "saved.json").exists():
+            yield (self.directory / "saved.json").read_text()
+        for file in written:
+            text = file.read_text()
+            file.unlink()
+            if path != "export cloudformation":
+                yield text
+
+
+@pytest.fixture(scope="module")
+def world(embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    directory = tmp_path_factory.mktemp("secrets")
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "WHATSCHAT_"))]:
+            environment.delenv(name)
+        for name, value in embedded_aws.environment().items():
+            environment.setenv(name, value)
+        environment.chdir(directory)
+        plant_files(directory)
+        done = run("--config", "settings.yaml", "provision", "--yes")
+        assert done.code == 0, done.said
+        plant_in_aws(embedded_aws)
+        yield World(embedded_aws, directory)
+        run("--config", "settings.yaml", "destroy", "--yes", "--delete-data")
+
+
+@pytest.fixture(autouse=True)
+def same_environment(clean_environment: None, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of the embedded AWS, and its directory, for each test."""
+    for name, value in world.aws.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(world.directory)
+
+
+def plant_files(directory: Path) -> None:
+    variables = {"DB_PASSWORD": BY_NAME[1], "apiKey": BY_NAME[2], "TLS_CERTIFICATE": PEM, "CLOUD": ACCESS_KEY}
+    settings = {"prefix": PREFIX, "lambda": {"environment": variables}}
+    (directory / "settings.yaml").write_text(json.dumps(settings))
+    broken = {"prefix": PREFIX, "lambda": {"environment": {"DB_PASSWORD": [BY_NAME[1], JWT]}}, JWT: 1}
+    (directory / "broken.yaml").write_text(json.dumps(broken))
+    (directory / "usage.yaml").write_text(json.dumps({"messages": JWT, JWT: 1}))
+    lines = [f"JWT_SECRET={BY_NAME[0]}", f"AWS_SECRET_ACCESS_KEY={ACCESS_KEY}", f"NEXT_PUBLIC_WS={JWT}"]
+    (directory / "planted.env").write_text("\n".join(lines))
+
+
+def plant_in_aws(aws: EmbeddedAws) -> None:
+    """Rows of live tokens, variables that were set by hand, a log line, a role."""
+    now = datetime.now(UTC)
+    item = {
+        "connectionId": {"S": CONNECTION},
+        "userId": {"S": JWT},
+        "connectedAt": {"S": now.isoformat(timespec="milliseconds").replace("+00:00", "Z")},
+        "ttl": {"N": str(int(time.time()) + 3600)},
+    }
+    aws.client("dynamodb").put_item(TableName=f"{PREFIX}websocket-connections", Item=item)
+    functions = aws.client("lambda")
+    name = f"{PREFIX}websocket-connect"
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    more = {"JWT_SECRET": BY_NAME[0], "SERVICE_CREDENTIALS": BY_NAME[3], "OPAQUE": JWT}
+    functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**variables, **more}}
+    )
+    trust = {"Version": "2012-10-17", "Statement": []}
+    aws.client("iam").create_role(RoleName="planted", AssumeRolePolicyDocument=json.dumps(trust))
+    with (aws.state_directory / "local" / "service.log").open("a") as log:
+        log.write(f"planted: token {JWT} JWT_SECRET={BY_NAME[0]} key {ACCESS_KEY}\n")
+
+
+def line(path: str, *arguments: str) -> Done:
+    return run("--config", "settings.yaml", *path.split(), *arguments)
+
+
+def test_every_command_is_walked() -> None:
+    assert set(LINES) == {path for path, entry in every_command() if isinstance(entry, Command)}
+
+
+SHOWN: Final[Mapping[str, tuple[Sequence[str], Sequence[str]]]] = {
+    "ws connections list": ((), (JWT,)),
+    "ws connections stats": ((), (JWT,)),
+    "config show": ((), (BY_NAME[1], BY_NAME[2], ACCESS_KEY)),
+    "local logs": ((), (JWT, BY_NAME[0], ACCESS_KEY)),
+    "export cloudformation": ((), (BY_NAME[1], BY_NAME[2], ACCESS_KEY)),
+}
+"""Commands with what they show of the planted secrets when they are asked to: the proof that they reach what is printed."""
+
+
+@pytest.mark.parametrize("path", SHOWN)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_planted_secret_is_shown_when_asked_for(
+    world: World, path: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    more, secrets = SHOWN[path]
+    options = ["--json"] if form == "json" else []
+    shown = line(path, *more, *options, "--show-secrets").said.replace("\\\\n", "\\n")
+    for secret in secrets:
+        assert secret in shown
+
+
+def test_a_command_whose_result_is_the_secret_gives_it(world: World) -> None:
+    assert line("token mint", "--user", "alice").stdout.startswith("eyJ")
+    assert json.loads(line("token mint", "--user", "alice", "--json").stdout)["token"].startswith("eyJ")
+    assert world.aws.secret_access_key.reveal() in line("local env").stdout
+    assert world.aws.secret_access_key.reveal() in line("local env", "--json").stdout
+
+
+@pytest.mark.parametrize("path", LINES)
+def test_a_command_shows_no_planted_secret(world: World, path: str) -> None:
+    for arguments in LINES[path]:
+        if path == "token mint":
+            continue  # its result is a token, with the claim in it
+        for options in ((), ("--json",)):
+            world.look(path, line(path, *arguments, *options))
+    for mistake in MISTAKES:
+        world.look(path, run(*path.split(), *mistake))
+        world.look(path, run(*path.split(), *mistake, "--json"))
+
+
+def test_the_walk_saw_the_planted_secrets_hidden(world: World) -> None:
+    assert world.outputs > 1000
+    assert world.hidden > 300
