@@ -29,6 +29,7 @@ LAYERS: Final = (
         "choices",
         "endpoint",
         "errors",
+        "files",
         "handlers",
         "measure",
         "message_size",
@@ -44,6 +45,9 @@ SAME_LAYER: Final[Mapping[tuple[str, str], str]] = {
     ("endpoint", "errors"): "an endpoint that cannot be read is one of our errors",
     ("endpoint", "quotas"): "what a stage may be called is a rule of AWS",
     ("endpoint", "redaction"): "a URL may carry a token, which no error may show",
+    ("files", "errors"): "what the system refuses is one of our errors",
+    ("files", "quotas"): "a user id has a longest length",
+    ("files", "state_directory"): "an error names the variable that moves the directory",
     ("message_size", "errors"): "a message that is too large is one of our errors",
     ("message_size", "quotas"): "the limits that it checks",
     ("quotas", "handlers"): "a limit that a function keeps stands in the function's zip",
@@ -60,12 +64,12 @@ NARROW: Final[Mapping[str, set[str]]] = {
     # The function that sends one shard of a distributed broadcast: its zip holds this and the sender.
     "worker": {"errors", "redaction", "sender"},
     # The engine knows no AWS service and no settings.
-    "provision": {"errors", "redaction", ""},
+    "provision": {"errors", "files", "redaction", ""},
     # Prices are arithmetic.
     "pricing": {"config", "errors"},
     "cost": {"config", "errors", "pricing", "quotas"},
     # The embedded AWS is an AWS: it knows no client code, and shares its limits only.
-    "local": {"config", "errors", "quotas", "redaction", "state_directory", ""},
+    "local": {"config", "errors", "files", "quotas", "redaction", "state_directory", ""},
 }
 """Packages that use less than their layer allows, and why that must stay so."""
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from whatschat_ops.broadcast.audience.selection import Selection, examine_users_file, parse_sample, select
 from whatschat_ops.broadcast.journal.file import journal_path
 from whatschat_ops.broadcast.journal.record import new_run_id
 from whatschat_ops.broadcast.message import Message, compose
+from whatschat_ops.errors import UsageError
+from whatschat_ops.files import named, opened, reporting, users_of
 
-PIPE: Final = Path("-")
-"""As a users file: the users come from standard input."""
+MAX_PIPED_BYTES: Final = 1024**3
+"""Of users, who are kept as a file for the time of the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +44,16 @@ class Order:
 
 
 @contextmanager
-def prepared(draft: Draft, directory: Path, piped: Callable[[], IO[bytes]]) -> Iterator[Order]:
+def prepared(draft: Draft, directory: Path) -> Iterator[Order]:
     """The order of a draft. Raises UsageError for whatever is wrong with it.
 
-    Users that come from `piped` (opened when there are some) are kept beside the journals in `directory`, as long as there is a run that needs them.
+    Users that come through a pipe, which can be read once only, are kept beside the journals in `directory`, as long as there is a run that needs them.
     """
     run_id = new_run_id()
     message = compose(draft.given, run_id if draft.with_id else None, kind=draft.kind, text=draft.text)
     copy = users_copy(directory, run_id)
     try:
-        yield Order(run_id, message, _selection(draft, run_id, copy, piped))
+        yield Order(run_id, message, _selection(draft, run_id, copy))
     finally:
         if not journal_path(directory, run_id).exists():
             copy.unlink(missing_ok=True)
@@ -63,11 +64,11 @@ def users_copy(directory: Path, run_id: str) -> Path:
     return directory / f"{run_id}.users"
 
 
-def _selection(draft: Draft, run_id: str, copy: Path, piped: Callable[[], IO[bytes]]) -> Selection:
+def _selection(draft: Draft, run_id: str, copy: Path) -> Selection:
     sample = parse_sample(draft.sample, run_id) if draft.sample is not None else None
     users_file = draft.users_file
-    if users_file == PIPE:
-        _keep(piped(), copy)
+    if users_file is not None and not users_file.is_file():
+        _keep(users_file, copy)
         users_file = copy
     return select(
         users=draft.users,
@@ -78,8 +79,17 @@ def _selection(draft: Draft, run_id: str, copy: Path, piped: Callable[[], IO[byt
     )
 
 
-def _keep(piped: IO[bytes], copy: Path) -> None:
-    copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with copy.open("wb") as kept:
-        copy.chmod(0o600)
-        shutil.copyfileobj(piped, kept)
+def _keep(piped: Path, copy: Path) -> None:
+    with opened(piped, flag="--users-file") as source, reporting(copy, written=True):
+        copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        left = MAX_PIPED_BYTES
+        with copy.open("w", encoding="utf-8") as kept:
+            copy.chmod(0o600)
+            for user in users_of(source, named(piped)):
+                kept.write(f"{user}\n")
+                left -= len(user)
+                if left < 0:
+                    raise UsageError(
+                        f"{named(piped)} names users without end: more than {MAX_PIPED_BYTES:,} characters.",
+                        hint="Name a file with --users-file.",
+                    )

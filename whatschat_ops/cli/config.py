@@ -11,7 +11,7 @@ import typer
 
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.lines import Lines, Styled, aligned
-from whatschat_ops.errors import UsageError
+from whatschat_ops.files import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +114,7 @@ def _write(run: Run, text: str, output: Path | None) -> None:
     if output is None:
         run.out.text(text)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
+    write_whole(output, text, flag="--output")
     run.out.note(f"Wrote {output}.")
 
 

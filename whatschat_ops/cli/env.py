@@ -113,13 +113,14 @@ def _warn_of_secret(run: Run, side: Side, written: WrittenFile) -> None:
     from datetime import UTC, datetime
 
     from whatschat_ops.environment.comparing import ApplicationFile
-    from whatschat_ops.environment.dotenv import read_file, read_values
+    from whatschat_ops.environment.dotenv import read_values
     from whatschat_ops.environment.jwt_secret import NAME, compare_jwt_secret
     from whatschat_ops.environment.variables import Side
+    from whatschat_ops.files import read_text
 
     if side is not Side.BACKEND or NAME not in written.left_alone:
         return
-    file = ApplicationFile(written.path, side, read_values(read_file(written.path)))
+    file = ApplicationFile(written.path, side, read_values(read_text(written.path)))
     if mismatch := compare_jwt_secret(file, run.settings, run.aws, datetime.now(UTC)):
         run.out.warn(f"{written.path}: {NAME} {mismatch.detail}")
         run.out.note(mismatch.fix)

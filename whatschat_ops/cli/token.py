@@ -178,7 +178,9 @@ def _token_text(token: str | None) -> str:
             "Give a token to inspect.",
             hint=Hint(("token", "mint", "--user", "alice"), "Name it, or pipe it in, for example from"),
         )
-    return sys.stdin.read()
+    from whatschat_ops.files import PIPE, read_text
+
+    return read_text(PIPE)
 
 
 def _render(inspection: Inspection) -> Any:

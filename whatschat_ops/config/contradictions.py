@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from whatschat_ops.config.located import DEFAULT, Located
+from whatschat_ops.config.section import BOOLEAN_WORDS
 from whatschat_ops.config.settings import Settings
 from whatschat_ops.errors import ConfigError
 
@@ -74,4 +75,4 @@ def _two_targets(settings: Settings, values: Mapping[str, Located]) -> Iterator[
 
 def _is_false(given: Located | None) -> bool:
     """Whether a value that may not be valid yet means false, as `validate` reads it."""
-    return given is not None and str(given.value).lower() in {"false", "0"}
+    return given is not None and BOOLEAN_WORDS.get(str(given.value).lower()) is False

@@ -41,18 +41,6 @@ ENVIRONMENT_VARIABLES: Mapping[str, str] = {
 }
 """The guide's variables (and AWS's own) -> the setting that they override. Later rows win."""
 
-_BOOLEAN_WORDS = {
-    "yes": True,
-    "y": True,
-    "on": True,
-    "t": True,
-    "no": False,
-    "n": False,
-    "off": False,
-    "f": False,
-}
-"""What a variable may say beside true, false, 1 and 0."""
-
 CONFIG_DIRECTORY = Path("configs")
 
 PATH_KEYS = ("lambda.requirements", "lambda.source.path")
@@ -117,7 +105,7 @@ def _origin(key: str, values: Mapping[str, Located]) -> Origin:
 
 def _find_file(environment: str, path: Path | None, directory: Path) -> Path | None:
     if path is not None:
-        if not path.is_file():
+        if not path.exists():
             raise ConfigError(
                 f"There is no configuration file {path}.", hint="Check the path given to --config."
             )
@@ -142,14 +130,15 @@ def _read_file(path: Path) -> dict[str, Located]:
     for key in PATH_KEYS:
         given = values.get(key)
         if given is not None and isinstance(given.value, str) and given.value:
-            absolute = (path.parent / Path(given.value).expanduser()).resolve()
-            values[key] = Located(str(absolute), given.origin)
+            # Not with pathlib, which raises RuntimeError for links that lead back to themselves, and for an unknown ~user.
+            absolute = os.path.realpath(path.parent / os.path.expanduser(given.value))  # noqa: PTH111
+            values[key] = Located(absolute, given.origin)
     return values
 
 
 def _read_environment(environ: Mapping[str, str], *, prefix: str) -> dict[str, Located]:
     found = {
-        key: Located(_read_variable(key, environ[variable]), Origin(f"environment {variable}"))
+        key: Located(environ[variable], Origin(f"environment {variable}"))
         for variable, key in ENVIRONMENT_VARIABLES.items()
         if environ.get(variable)
     }
@@ -158,10 +147,6 @@ def _read_environment(environ: Mapping[str, str], *, prefix: str) -> dict[str, L
     if table is not None:
         found[TABLE_KEY] = Located(str(table.value).removeprefix(prefix), table.origin)
     return found
-
-
-def _read_variable(key: str, text: str) -> str | bool:
-    return _BOOLEAN_WORDS.get(text.lower(), text) if key.endswith(".enabled") else text
 
 
 def _prefix(values: Mapping[str, Located], environ: Mapping[str, str]) -> str:

@@ -10,8 +10,10 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from itertools import islice
 from operator import methodcaller
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -42,6 +44,18 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 Model = TypeVar("Model", bound=Section)
 Problem = tuple[str, str]
 
+BOOLEAN_WORDS = {
+    **dict.fromkeys(("true", "yes", "y", "on", "t", "1"), True),
+    **dict.fromkeys(("false", "no", "n", "off", "f", "0"), False),
+}
+"""What a file or a variable may say for true and false."""
+
+_GROUPED = re.compile(r"-?[1-9]\d{0,2}(_\d{3})+(\.\d+)?")
+
+_MOST_PROBLEMS = 20
+"""Shown at once."""
+_LONGEST_SHOWN = 80
+
 _COMPARISONS = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
 _KINDS = {
     "int": "an integer",
@@ -60,21 +74,43 @@ def validate(model: type[Model], values: Mapping[str, Located], *, hint: Hint | 
     try:
         return _convert(tree, model)
     except msgspec.ValidationError as error:
+        origins = _origins(values)
         lines = [
-            f"{_origin(key, values)}: {key}: {reason}" if key else reason
-            for key, reason in _problems(model, tree, "")
+            f"{_origin(key, origins)}: {key}: {reason}" if key else reason
+            for key, reason in islice(_problems(model, tree, ""), _MOST_PROBLEMS)
         ]
+        if len(lines) == _MOST_PROBLEMS:
+            lines.append("There may be more.")
         raise ConfigError("\n".join(lines), hint=hint) from error
 
 
 def known_keys(model: type[Section], section: str) -> set[str]:
     """The keys that a section (dotted; empty for the top) may have; none if it is not a section."""
-    kind: Any = model
-    for name in filter(None, section.split(".")):
-        found = _section_in(kind)
-        kind = _fields(found).get(name) if found else next(iter(get_args(kind)[1:]), None)
-    found = _section_in(kind)
+    found = _section_in(_kind_of(model, section))
     return set(_fields(found)) if found else set()
+
+
+def _kind_of(model: type[Section], key: str) -> Any:
+    """The type of what stands at a dotted key (empty: the whole); None if there is no such key."""
+    kind: Any = model
+    for name in filter(None, key.split(".")):
+        found = _section_in(kind)
+        kind = _fields(found).get(name) if found else next(iter(get_args(_bare(kind))[1:]), None)
+    return kind
+
+
+def _as_kind(kind: Any, value: Any) -> Any:
+    """A text as what msgspec takes for a value of this type: it knows neither `yes` nor the number in a choice of numbers."""
+    kind = _bare(kind)
+    if not isinstance(value, str):
+        return value
+    if kind is bool:
+        return BOOLEAN_WORDS.get(value.lower(), value)
+    if kind in (int, float) and _GROUPED.fullmatch(value):
+        return value.replace("_", "")
+    if get_origin(kind) is Literal:
+        return next((choice for choice in get_args(kind) if str(choice) == value), value)
+    return value
 
 
 def _convert(value: Any, kind: type[Model]) -> Model:
@@ -90,13 +126,19 @@ def _tree(model: type[Section], values: Mapping[str, Located], hint: Hint | None
             raise ConfigError(
                 f"{item.origin}: {key}: ends with a line break (got {item.value!r}).", hint=hint
             )
+        kind = _kind_of(model, key)
+        if _bare(kind) is float and isinstance(item.value, str) and not re.match(r"-?\d", item.value):
+            # msgspec would take nan and inf
+            raise ConfigError(
+                f"{item.origin}: {key}: expected a number (got {_shown(item.value)}).", hint=hint
+            )
         branch = tree
         *parents, leaf = key.split(".")
         for parent in parents:
             branch = branch.setdefault(parent, {})
             if not isinstance(branch, dict):
                 raise ConfigError(f"{item.origin}: {key}: {parent} is a value, not a section.", hint=hint)
-        branch[leaf] = item.value
+        branch[leaf] = _as_kind(kind, item.value)
     return tree
 
 
@@ -130,32 +172,48 @@ def _problems_below(kind: Any, value: Any, key: str) -> Iterator[list[Problem]]:
             yield _problems(get_args(kind)[0], item, f"{key}[{number}]")
 
 
-def _origin(key: str, values: Mapping[str, Located]) -> Origin:
-    """The origin of the key itself, else of something in it, else of the nearest thing around it that was given."""
-    parts = key.replace("[", ".").split(".")
-    for depth in range(len(parts), 0, -1):
-        around = ".".join(parts[:depth])
-        for name, item in values.items():
-            if name == around or name.startswith(f"{around}."):
-                return item.origin
-    return DEFAULT
+def _origins(values: Mapping[str, Located]) -> dict[str, Origin]:
+    """Dotted key, of a value or of what is around values -> the first origin there."""
+    origins: dict[str, Origin] = {}
+    for key, item in values.items():
+        origins.setdefault(key, item.origin)
+        while key := key.rpartition(".")[0]:
+            origins.setdefault(key, item.origin)
+    return origins
+
+
+def _origin(key: str, origins: Mapping[str, Origin]) -> Origin:
+    """Of the key itself or of something in it, else of the nearest thing around it that was given."""
+    key = key.replace("[", ".")
+    while key and key not in origins:
+        key = key.rpartition(".")[0]
+    return origins.get(key, DEFAULT)
 
 
 def _reason(kind: Any, value: Any, problem: str) -> str:
     """msgspec's problem in the words of a configuration file."""
     if problem.startswith("Invalid enum value"):
         *choices, last = [repr(choice) for choice in get_args(_bare(kind))]
-        return f"{value!r} is not allowed. Allowed: {', '.join(choices)} or {last}."
+        return f"{_shown(value)} is not allowed. Allowed: {', '.join(choices)} or {last}."
     if bound := re.match(r"Expected `[^`]+` (>=|>|<=|<) (\S+)", problem):
-        return f"must be {_COMPARISONS[bound[1]]} {bound[2].removesuffix('.0')} (got {value!r})."
+        return f"must be {_COMPARISONS[bound[1]]} {bound[2].removesuffix('.0')} (got {_shown(value)})."
     if pattern := re.match(r"Expected `[^`]+` matching regex '(.*)'", problem):
-        return f"must match {_unescaped(pattern[1])} (got {value!r})."
+        return f"must match {_unescaped(pattern[1])} (got {_shown(value)})."
     if missing := re.match(r"Object missing required field `(\w+)`", problem):
         return f"{missing[1]} is missing."
     if wrong := re.match(r"Expected `(\w+)", problem):
         expected = "a value that is not empty" if "of length" in problem else _KINDS.get(wrong[1], wrong[1])
-        return f"expected {expected} (got {value!r})."
+        return f"expected {expected} (got {_shown(value)})."
     return f"{problem}."
+
+
+def _shown(value: Any) -> str:
+    """A value as it was written, in quotes unless it is a number, and not all of a long one."""
+    if value is None:
+        return "null"
+    number = isinstance(value, str) and re.fullmatch(r"[-+.\d][\w.:+-]*", value)
+    shown = str(value) if number else repr(value)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
 
 
 def _unescaped(text: str) -> str:
@@ -169,6 +227,7 @@ def _unknown(name: str, fields: Mapping[str, Any]) -> str:
     return f"unknown key.{meant} Known here: {', '.join(known)}."
 
 
+@cache
 def _fields(section: type[Section]) -> dict[str, Any]:
     return {field.encode_name: field.type for field in msgspec.structs.fields(section)}
 
@@ -182,6 +241,6 @@ def _section_in(kind: Any) -> type[Section] | None:
 def _bare(kind: Any) -> Any:
     """A type without its annotations and without None."""
     if get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
+        return _bare(get_args(kind)[0])
     some = [choice for choice in get_args(kind) if choice is not type(None)]
-    return some[0] if type(None) in get_args(kind) else kind
+    return _bare(some[0]) if type(None) in get_args(kind) else kind

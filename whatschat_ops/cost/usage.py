@@ -24,33 +24,50 @@ from whatschat_ops.quotas import (
 )
 
 
+class SizeGb(Amount):
+    """Of stored or sent data in a month."""
+
+    unit = "GB"
+
+
+class Minutes(Amount):
+    """Summed over all who are connected."""
+
+    unit = "minutes"
+
+
 class SizeKb(Amount):
     """Of a message."""
 
+    unit = "KB"
     most = MAX_MESSAGE_BYTES // 1024
 
 
 class HoursADay(Amount):
     """Of 24."""
 
+    unit = "hours"
     most = 24
 
 
 class DaysAMonth(Amount):
     """Of 31."""
 
+    unit = "days"
     most = 31
 
 
 class DurationMs(Amount):
     """Of one invocation."""
 
+    unit = "ms"
     most = MAX_FUNCTION_TIMEOUT_S * 1000
 
 
 class MemoryMb(Amount):
     """Of one function, as Lambda allows it."""
 
+    unit = "MB"
     least = MIN_FUNCTION_MEMORY_MB
     most = MAX_FUNCTION_MEMORY_MB
 
@@ -74,7 +91,7 @@ class WebSocketUsage(Section, frozen=True):
         ),
     ] = None
     connection_minutes: Annotated[
-        Amount | None, Meta(description="Minutes a month, summed over all connections.")
+        Minutes | None, Meta(description="Minutes a month, summed over all connections.")
     ] = None
     connections: Annotated[Amount | None, Meta(description="Connections opened a month.")] = None
     users: Annotated[
@@ -104,10 +121,10 @@ class WebSocketUsage(Section, frozen=True):
 class ChimeUsage(Section, frozen=True):
     """Chime SDK meetings. An attendee-minute is one person connected for one minute."""
 
-    audio_attendee_minutes: Annotated[Amount | None, Meta(description="Attendee-minutes without video.")] = (
+    audio_attendee_minutes: Annotated[Minutes | None, Meta(description="Attendee-minutes without video.")] = (
         None
     )
-    video_attendee_minutes: Annotated[Amount | None, Meta(description="Attendee-minutes with video.")] = None
+    video_attendee_minutes: Annotated[Minutes | None, Meta(description="Attendee-minutes with video.")] = None
 
 
 class LambdaUsage(Section, frozen=True):
@@ -132,20 +149,20 @@ class DynamoDbUsage(Section, frozen=True):
 
     write_request_units: Annotated[Amount | None, Meta(description="1 KB written each.")] = None
     read_request_units: Annotated[Amount | None, Meta(description="4 KB read consistently each.")] = None
-    storage_gb: Annotated[Amount | None, Meta(description="Average size of table and index.")] = None
+    storage_gb: Annotated[SizeGb | None, Meta(description="Average size of table and index.")] = None
 
 
 class LogsUsage(Section, frozen=True):
     """CloudWatch Logs."""
 
-    ingested_gb: Annotated[Amount | None, Meta(description="Log data written a month.")] = None
-    stored_gb: Annotated[Amount | None, Meta(description="Log data kept, on average.")] = None
+    ingested_gb: Annotated[SizeGb | None, Meta(description="Log data written a month.")] = None
+    stored_gb: Annotated[SizeGb | None, Meta(description="Log data kept, on average.")] = None
 
 
 class DataTransferUsage(Section, frozen=True):
     """Traffic to the internet."""
 
-    out_gb: Annotated[Amount | None, Meta(description="GB a month; traffic from the internet is free.")] = (
+    out_gb: Annotated[SizeGb | None, Meta(description="GB a month; traffic from the internet is free.")] = (
         None
     )
 
@@ -166,7 +183,7 @@ def load_usage(path: Path | None, flags: Mapping[str, tuple[str, Any]]) -> Usage
 
     Raises ConfigError that names the line or the flag of every problem.
     """
-    values = read_yaml(path) if path is not None else {}
+    values = read_yaml(path, flag="--usage") if path is not None else {}
     for key, (flag, value) in flags.items():
         values[key] = Located(value, Origin(f"flag {flag}"))
     return validate(Usage, values, hint=Hint(("cost", "estimate", "--help")))

@@ -15,11 +15,12 @@ from typing import Final
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Settings
 from whatschat_ops.environment.comparing import ApplicationFile, Mismatch, compare
-from whatschat_ops.environment.dotenv import read_file, read_values
+from whatschat_ops.environment.dotenv import read_values
 from whatschat_ops.environment.jwt_secret import compare_jwt_secret
 from whatschat_ops.environment.render import read_environment
 from whatschat_ops.environment.variables import Side
 from whatschat_ops.errors import UsageError
+from whatschat_ops.files import ARGUMENT, read_text
 
 PLACES: Final = (".env", ".env.local", "apps/server/.env", "apps/web/.env.local")
 """Where the files are in a folder: that of one application, or the repository's."""
@@ -73,13 +74,8 @@ def _files(path: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Iterator[ApplicationFile]:
-    try:
-        values = read_values(read_file(path))
-        packages = _packages(path.parent / "package.json")
-    except OSError as error:
-        raise UsageError(
-            f"{error.filename} cannot be read: {error.strerror}.", hint="Check the path."
-        ) from error
+    values = read_values(read_text(path, flag=ARGUMENT))
+    packages = _packages(path.parent / "package.json")
     yield from (ApplicationFile(path, side, values, packages) for side in sides_of(path, values))
 
 
@@ -88,8 +84,8 @@ def _packages(path: Path) -> set[str] | None:
     if not path.is_file():
         return None
     try:
-        document = json.loads(read_file(path))
-    except ValueError as error:
+        document = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not valid JSON: {error}.", hint="Fix the file.") from error
     sections = (
         [document.get(key) for key in ("dependencies", "devDependencies")]

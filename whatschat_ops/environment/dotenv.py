@@ -1,17 +1,13 @@
 """The text of a .env file: a new one, or variables merged into an existing one.
 
-Input: variables, and the text of an existing file. Output: text, and what changed. Only `read_file` and `write_file`
-touch a file. The syntax is the part on which node's dotenv, docker compose and python-dotenv agree.
+Input: variables, and the text of an existing file. Output: text, and what changed. The syntax is the part on which node's dotenv, docker compose and python-dotenv agree.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from whatschat_ops.environment.variables import Variable
 from whatschat_ops.errors import UsageError
@@ -95,30 +91,6 @@ def read_values(text: str) -> dict[str, str]:
     """Variable -> its value, as node's dotenv reads it: the last assignment of a name counts."""
     matches = (_ASSIGNMENT.match(line) for line in _logical_lines(text))
     return {match["name"]: _value(match.string[match.start("rest") :]) for match in matches if match}
-
-
-def read_file(path: Path) -> str:
-    """The text of the file, with its line ends. Raises UsageError when it is not UTF-8, OSError when it cannot be read."""
-    try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text: {error.reason}.", hint="Name another file.") from error
-
-
-def write_file(path: Path, text: str) -> None:
-    """Replace the file atomically, keeping its mode; a new one is readable by its owner only, as it may hold secrets."""
-    target = path.resolve()  # follow a symbolic link instead of replacing it
-    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o600
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-        temporary.chmod(mode)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _written(variable: Variable) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Settings
-from whatschat_ops.environment.dotenv import merge, read_file, render, write_file
+from whatschat_ops.environment.dotenv import merge, render
 from whatschat_ops.environment.variables import (
     BackendSecrets,
     Side,
@@ -18,7 +18,8 @@ from whatschat_ops.environment.variables import (
     backend_variables,
     frontend_variables,
 )
-from whatschat_ops.errors import UsageError
+from whatschat_ops.files import read_text, write_whole
+from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.jwt_secret import read_jwt_secret
 from whatschat_ops.stack.outputs import read_outputs
 
@@ -67,17 +68,22 @@ def write_environment(file: EnvironmentFile, path: Path, *, replace: bool = Fals
 
     Raises UsageError when the path cannot be read or written.
     """
-    try:
-        existing = read_file(path) if path.exists() and not replace else ""
-        merged = merge(existing, file.variables)
-        text = merged.text if existing else to_text(file)
-        if text != existing:
-            write_file(path, text)
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}.", hint="Choose another --output."
-        ) from error
+    existing = read_text(path, flag="--output") if path.exists() and not replace else ""
+    merged = merge(existing, file.variables)
+    text = merged.text if existing else to_text(file)
+    mode = _mode(path, file)
+    if text != existing or mode is not None:
+        write_whole(path, text, flag="--output", mode=mode)
     return WrittenFile(path, merged.added, merged.changed, merged.unchanged, merged.left_alone)
+
+
+def _mode(path: Path, file: EnvironmentFile) -> int | None:
+    """The mode that the file gets, None for the one that it has: secrets are for its owner only."""
+    if not path.exists():
+        return 0o600
+    mode = path.stat().st_mode & 0o7777
+    secret = any(isinstance(variable.value, Secret) for variable in file.variables)
+    return mode & ~0o077 if secret and mode & 0o077 else None
 
 
 def _read_secrets(settings: Settings, aws: Aws) -> BackendSecrets:

@@ -12,13 +12,16 @@ DECIMAL_PLACES = 12
 
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
 _NUMBER = re.compile(
-    r"(?P<whole>-?\d{1,3}(?:,\d{3})+|-?\d+(?:_\d+)*)(?P<rest>(?:\.\d+)?(?:[eE][+-]?\d{1,2})?)\s*(?P<suffix>[kmbg]?)",
-    re.IGNORECASE,
+    r"(?P<whole>-?[1-9]\d{0,2}(?:,\d{3})+|-?[1-9]\d{0,2}(?:_\d{3})+|-?0|-?[1-9]\d*)(?P<rest>(?:\.\d+)?(?:[eE][+-]?\d{1,2})?)\s*(?P<suffix>[kmbg]?)",
+    re.IGNORECASE | re.ASCII,
 )
 
 
 def parse_amount(value: Any) -> Decimal:
-    """`10000000`, `10_000_000`, `10,000,000`, `10M`, `1.5k` or `1e7` as a Decimal. Raises ValueError."""
+    """`10000000`, `10_000_000`, `10,000,000`, `10M`, `1.5k` or `1e7` as a Decimal. Raises ValueError.
+
+    Not `0512`: YAML 1.1 reads it as 330 (yaml.org/type/int.html), and a person as 512.
+    """
     if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
         raise ValueError(f"expected a number (got {value!r})")
     match = _NUMBER.fullmatch(str(value).strip())
@@ -33,11 +36,15 @@ class Amount(Decimal):
 
     least: ClassVar[int] = 0
     most: ClassVar[int] = LARGEST
+    unit: ClassVar[str] = ""
+    """Of a size or a time, where a letter behind the number would read as another unit: `2G` of GB is not 2,000,000,000."""
 
     @classmethod
     def parse(cls, value: Any) -> Self:
         """A number of a flag or a YAML file (`parse_amount`). Raises ValueError."""
         amount = parse_amount(value)
+        if cls.unit and str(value).strip()[-1:].isalpha():
+            raise ValueError(f"is in {cls.unit}: give the number alone (got {value!r})")
         if amount < cls.least:
             raise ValueError(f"must be at least {cls.least} (got {value!r})")
         if amount > cls.most:

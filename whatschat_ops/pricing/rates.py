@@ -97,7 +97,7 @@ def aws_card(overrides: Path | None = None) -> RateCard:
     """AWS's list prices, with those of the file `overrides` in their place. Raises ConfigError."""
     values = read_yaml(AWS_CARD)
     if overrides is not None:
-        given = read_yaml(overrides)
+        given = read_yaml(overrides, flag="--rates")
         values.update(given)
         values.update(_sources(given, overrides))
     return validate(RateCard, values, hint=Hint(("cost", "rates", "--json"), "See every rate"))

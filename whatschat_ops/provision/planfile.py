@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import secrets
-import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -28,6 +27,7 @@ from msgspec.structs import replace
 
 from whatschat_ops import __version__
 from whatschat_ops.errors import Hint, OpsError, UsageError
+from whatschat_ops.files import ARGUMENT, read_bytes, write_whole
 from whatschat_ops.provision.report import PlanReport, report
 from whatschat_ops.provision.steps import Plan, Resource
 from whatschat_ops.redaction import Secret
@@ -121,10 +121,7 @@ def save_plan(made: Plan, path: Path, *, place: str, options: PlanOptions) -> Pl
         plan=report(made, made.owner),
     )
     saved = replace(unsealed, digest=content_digest(unsealed))
-    try:
-        _write(path, msgspec.json.format(_as_json(saved), indent=2) + b"\n")
-    except OSError as error:
-        raise UsageError(f"The plan cannot be written to {path}: {error.strerror}.") from error
+    write_whole(path, msgspec.json.format(_as_json(saved), indent=2) + b"\n", flag="--out", mode=0o600)
     return saved
 
 
@@ -144,9 +141,7 @@ def require_plan_or_nothing(path: Path) -> None:
 def load_plan(path: Path) -> PlanFile:
     """The plan in a file. Raises UsageError when there is none."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=PlanFile)
-    except OSError as error:
-        raise UsageError(f"The plan {path} cannot be read: {error.strerror}.") from error
+        return msgspec.json.decode(read_bytes(path, flag=ARGUMENT).removeprefix(BOM_UTF8), type=PlanFile)
     except msgspec.DecodeError as error:
         raise UsageError(f"{path} is not a plan that this version can read: {error}.") from error
 
@@ -208,14 +203,3 @@ def _whole(plan: PlanReport) -> tuple[object, ...]:
 
 def _as_json(value: Struct) -> bytes:
     return msgspec.json.encode(value, enc_hook=str)
-
-
-def _write(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -316,7 +316,7 @@ def test_command_writes_the_file_and_names_the_objects(capsys: pytest.CaptureFix
     ("arguments", "message"),
     [
         (["--upload"], "--upload needs a bucket"),
-        (["--output", "nowhere/stack.yaml"], "The template cannot be written"),
+        (["--output", "nowhere/stack.yaml"], "stack.yaml cannot be written"),
         (["--format", "toml"], "toml"),
     ],
 )

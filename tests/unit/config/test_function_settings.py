@@ -54,8 +54,8 @@ lambda:
         ("1ST: x", "the variable '1ST' must begin with a letter"),
         ("A: x", "the variable 'A' must begin with a letter"),
         ("MY-KEY: x", "the variable 'MY-KEY' must begin with a letter"),
-        ("FEATURE: on", "expected a string (got True)"),
-        ("PORT: 80", "expected a string (got 80)"),
+        ("PORTS: [80]", "expected a string"),
+        ("FEATURE: null", "(got null)"),
         ("KEY: {parameter: /a, secret: b}", "give either parameter or secret"),
         ("KEY: {paramter: /a}", "unknown field `paramter`"),
         ("KEY: {parameter: a/b}", "must match"),
@@ -68,6 +68,13 @@ def test_variable_that_lambda_would_refuse_is_named(tmp_path: Path, value: str, 
 
     assert problem in caught.value.message
     assert "local.yaml:3: lambda" in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["on", "80", "0512", "1.10", "22:30", "2026-02-31", "1_000", "0x1F"])
+def test_variable_without_quotes_is_the_text_that_was_written(tmp_path: Path, text: str) -> None:
+    settings = load(tmp_path, f"lambda:\n  environment:\n    NAME: {text}\n").settings
+
+    assert settings.lambda_.environment == {"NAME": text}
 
 
 @pytest.mark.parametrize("name", ["AWS_CHIME_ENABLED", "NODE_OPTIONS", "PATH", "TZ"])

@@ -191,10 +191,10 @@ def test_empty_files_and_empty_sections_mean_the_defaults(load: Load, text: str)
          "Allowed: 'install', 'build' or 'package'."),
         ("broadcast:\n  rate_limit_per_s: 0\n", "local.yaml:2: broadcast.rate_limit_per_s: must be more than 0 (got 0)."),
         ("local:\n  enabled: 5\n", "local.yaml:2: local.enabled: expected a boolean (got 5)."),
-        ("prefix:\n", "local.yaml:1: prefix: expected a string (got None)."),
-        ("stack: 2026-02-31\n", "local.yaml:1: stack: not a plain value: day is out of range for month."),
-        ("stack: !!python/object:os.system x\n", "local.yaml:1: stack: not a plain value: could not determine "
-         "a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'."),
+        ("prefix:\n", "local.yaml:1: prefix: expected a string (got null)."),
+        ("stack: 2026-02-31\n", "local.yaml:1: stack: must match ^[a-z][a-z0-9-]{0,30}$ (got 2026-02-31)."),
+        ("stack: !!python/object:os.system x\n", "local.yaml:1: stack: the tag "
+         "tag:yaml.org,2002:python/object:os.system is not allowed."),
         ("stack: a\nstack: b\n", "local.yaml:2: stack is given twice."),
         ("aws:\n  region: us-east-1\naws:\n  profile: x\n", "local.yaml:3: aws is given twice."),
         ("aws.region: us-east-1\n", "local.yaml:1: aws.region: a key must not contain a dot."),

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from whatschat_ops.errors import UsageError
-from whatschat_ops.quotas import MAX_KEY_BYTES
+from whatschat_ops.files import opened, users_of
 
 LARGEST_SAMPLE = 100_000
 """A sample of N connections is held in memory until the table has been read; a percentage is not."""
@@ -130,20 +130,16 @@ def parse_sample(text: str, seed: str) -> Sample:
 
 def examine_users_file(path: Path) -> UsersFile:
     """Read a users file once, line by line: it is UTF-8, names a user, and has this checksum. Raises UsageError."""
-    digest, count = hashlib.sha256(), 0
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                digest.update(line)
-                count += _user_of(line, path, number) is not None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    if not count:
+    with opened(path, flag="--users-file") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a BinaryIO has no readinto
+        file.seek(0)
+        lines = sum(1 for _ in users_of(file, str(path)))
+    if not lines:
         raise UsageError(
             f"{path} names no user: it needs one user id on each line.",
-            hint="Empty lines and lines that begin with # are skipped.",
+            hint="Empty lines are skipped, and # begins a comment.",
         )
-    return UsersFile(str(path.absolute()), digest.hexdigest(), count)
+    return UsersFile(str(path.absolute()), digest, lines)
 
 
 def check_unchanged(file: UsersFile) -> None:
@@ -157,22 +153,8 @@ def check_unchanged(file: UsersFile) -> None:
 
 def users_in(file: UsersFile) -> Iterator[str]:
     """The user ids of a file, in its order, as they are named. Raises UsageError."""
-    path = Path(file.path)
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            user = _user_of(line, path, number)
-            if user is not None:
-                yield user
-
-
-def _user_of(line: bytes, path: Path, number: int) -> str | None:
-    try:
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}, line {number}: it is not UTF-8 text ({error.reason}).") from error
-    if len(text.encode()) > MAX_KEY_BYTES:
-        raise UsageError(f"{path}, line {number}: no user id is longer than {MAX_KEY_BYTES:,} bytes.")
-    return None if not text or text.startswith("#") else text
+    with opened(Path(file.path), flag="--users-file") as lines:
+        yield from users_of(lines, file.path)
 
 
 def _count(number: int, noun: str) -> str:

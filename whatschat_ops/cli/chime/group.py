@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +17,14 @@ from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedAttendee, Del
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import AwsError, Hint, Interrupted, Missing, OpsError, PartlyDone, UsageError
+from whatschat_ops.files import named, opened, users_of
+from whatschat_ops.quotas import CHIME_ATTENDEES
 
 if TYPE_CHECKING:
     from whatschat_ops.chime import AttendeeBatch, ChimeService, FailedAttendee
+
+_MOST_USERS = 40 * CHIME_ATTENDEES
+"""What is piped in may never end."""
 
 MeetingArgument = Annotated[str, typer.Argument(metavar="MEETING", help="Meeting id or external meeting id")]
 AttendeeArgument = Annotated[str, typer.Argument(metavar="ATTENDEE", help="Attendee id")]
@@ -213,11 +218,14 @@ def _delete(service: ChimeService, meeting: str, *, alone: bool) -> DeletedMeeti
 def _read_users(path: Path | None) -> list[str]:
     if path is None:
         return []
-    try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The users in {path} cannot be read: {error}") from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    with opened(path, flag="--users-file") as source:
+        users = list(islice(users_of(source, named(path)), _MOST_USERS + 1))
+    if len(users) > _MOST_USERS:
+        raise UsageError(
+            f"{named(path)} names more than {_MOST_USERS:,} users; a meeting has {CHIME_ATTENDEES} at most.",
+            hint="Name another file with --users-file.",
+        )
+    return users
 
 
 def _checked_users(users: Sequence[str]) -> list[str]:

@@ -43,6 +43,7 @@ def cloudformation(
         whatschat-ops export cloudformation -o stack.yaml
         whatschat-ops export cloudformation -o stack.yaml --code-bucket my-bucket --upload
     """
+    from whatschat_ops.files import write_whole
     from whatschat_ops.stack.cloudformation import export_template, template_text, upload_code
     from whatschat_ops.stack.stack import function_packages
 
@@ -54,7 +55,7 @@ def cloudformation(
         made = upload_code(made, packages, run.names, run.aws)
     text = template_text(made.template, format_)
     if output is not None:
-        _write(output, text)
+        write_whole(output, text, flag="--output")
     if output is not None or run.out.as_json:
         run.out.result(made, lambda made: _render(run.out, made))
     else:
@@ -64,13 +65,6 @@ def cloudformation(
                 "Secrets are hidden in this template: write it with --output, or add --show-secrets."
             )
         run.out.note(_next(run.out, made))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"The template cannot be written: {error}.") from error
 
 
 def _render(out: Output, made: ExportedTemplate) -> str:

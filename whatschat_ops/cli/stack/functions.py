@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -237,11 +236,10 @@ def _note_canaries(run: Run, functions: list[DeployedFunction]) -> None:
 
 
 def _read_payload(payload: str) -> bytes:
-    if payload == "-":
-        return sys.stdin.buffer.read()
-    if not payload.startswith("@"):
+    from whatschat_ops.files import ARGUMENT, PIPE, read_text
+    from whatschat_ops.quotas import MAX_RESPONSE_BYTES  # a request may be as large
+
+    if payload != "-" and not payload.startswith("@"):
         return payload.encode()
-    try:
-        return Path(payload[1:]).read_bytes()
-    except OSError as error:
-        raise UsageError(f"The payload cannot be read: {error}.") from error
+    path = PIPE if payload == "-" else Path(payload[1:])
+    return read_text(path, flag=ARGUMENT, most_bytes=MAX_RESPONSE_BYTES).encode()

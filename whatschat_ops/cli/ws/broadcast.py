@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,7 +97,7 @@ def broadcast(
         exclude_users=exclude_user or (),
         sample=sample,
     )
-    with prepared(draft, run.broadcasts_directory, lambda: sys.stdin.buffer) as order:
+    with prepared(draft, run.broadcasts_directory) as order:
         for warning in order.message.warnings:
             run.out.warn(warning)
         policy = send_policy(run.settings, run.aws.region, send_rate)

@@ -242,14 +242,12 @@ def _show(run: Run, report: LoadReport, html: Path | None) -> None:
 def _write_page(run: Run, report: LoadReport, html: Path) -> None:
     import shlex
 
+    from whatschat_ops.files import write_whole
     from whatschat_ops.load.page import page
     from whatschat_ops.redaction import redact
 
     text = page(report, command=shlex.join(["whatschat-ops", *sys.argv[1:]]))
-    try:
-        html.write_text(text if run.out.show_secrets else redact(text), encoding="utf-8")
-    except OSError as error:
-        raise OpsError(f"{html} cannot be written: {error.strerror}.") from error
+    write_whole(html, text if run.out.show_secrets else redact(text), flag="--html")
     run.out.note(f"Wrote {html}.")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,6 +88,7 @@ def read_message(message: str | None, file: Path | None, example: Hint) -> str:
     Raises UsageError, with `example` as its hint, when there is none, more than one, or one that is too big or not UTF-8
     text. No more is read than API Gateway accepts.
     """
+    from whatschat_ops.files import PIPE, read_bytes, text_of
     from whatschat_ops.message_size import TOO_LARGE_HINT
     from whatschat_ops.quotas import MAX_MESSAGE_BYTES
 
@@ -100,22 +99,8 @@ def read_message(message: str | None, file: Path | None, example: Hint) -> str:
         )
     if file is None and message != "-":
         return _not_empty(str(message), example)
-    try:
-        most = MAX_MESSAGE_BYTES + len("\r\n")
-        with nullcontext(sys.stdin.buffer) if file is None else file.open("rb") as source:
-            data = source.read(most + 1)
-        if len(data) > most:
-            raise UsageError(
-                f"The message has more than {MAX_MESSAGE_BYTES:,} bytes, the most that API Gateway accepts.",
-                hint=TOO_LARGE_HINT,
-            )
-        text = data.decode()
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"The message is not UTF-8 text ({error.reason}): API Gateway carries text."
-        ) from error
+    data = read_bytes(file or PIPE, flag="--file", most_bytes=MAX_MESSAGE_BYTES, hint=TOO_LARGE_HINT)
+    text = text_of(data, "The message")
     return _not_empty(text.removesuffix("\n").removesuffix("\r"), example)
 
 

@@ -14,6 +14,7 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS, ROUTE_FUNCTIONS
 from whatschat_ops.errors import Hint, NotFound, NotProvisioned, UsageError
+from whatschat_ops.files import reporting, write_whole
 from whatschat_ops.packaging import FunctionPackage
 from whatschat_ops.stack.lambdas.live_alias import Canary, live_alias
 from whatschat_ops.stack.lambdas.versions import list_aliases, list_configurations, weights
@@ -95,17 +96,12 @@ def write_zips(
 ) -> list[WrittenZip]:
     """Write `<function name>.zip` for every package into `directory`, which is made if needed."""
     names = Names(settings)
-    try:
+    with reporting(directory, flag="--output", written=True):
         directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"The zips cannot be written to {directory}: {error.strerror}.",
-            hint="Name a directory with --output.",
-        ) from error
     written = []
     for short, package in packages.items():
         path = directory / f"{names.function(short)}.zip"
-        path.write_bytes(package.zip_bytes)
+        write_whole(path, package.zip_bytes, flag="--output")
         written.append(
             WrittenZip(
                 names.function(short),
