@@ -10,7 +10,6 @@ names for WebSocket APIs".
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,15 +79,6 @@ def normalise(text: str, *, stage: str = DEFAULT_STAGE) -> Endpoint:
     location = _location(host, port, tls) + path
     secure = "s" if tls else ""
     return Endpoint(f"ws{secure}://{location}", f"http{secure}://{location}", kind, api_id, chosen)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the host of the URL is this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def explain(endpoint: Endpoint) -> tuple[str, ...]:

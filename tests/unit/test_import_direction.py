@@ -33,6 +33,7 @@ LAYERS: Final = (
         "handlers",
         "measure",
         "message_size",
+        "network",
         "quotas",
         "redaction",
         "state_directory",
@@ -48,6 +49,7 @@ SAME_LAYER: Final[Mapping[tuple[str, str], str]] = {
     ("files", "errors"): "what the system refuses is one of our errors",
     ("files", "quotas"): "a user id has a longest length",
     ("files", "state_directory"): "an error names the variable that moves the directory",
+    ("network", "errors"): "a CA bundle that cannot be read is one of our errors",
     ("message_size", "errors"): "a message that is too large is one of our errors",
     ("message_size", "quotas"): "the limits that it checks",
     ("quotas", "handlers"): "a limit that a function keeps stands in the function's zip",
@@ -60,7 +62,7 @@ STANDARD_LIBRARY_ONLY: Final = {
 
 NARROW: Final[Mapping[str, set[str]]] = {
     # It runs in Lambda, too: it knows neither AWS clients nor settings.
-    "sender": {"errors", "redaction"},
+    "sender": {"errors", "network", "redaction"},
     # The function that sends one shard of a distributed broadcast: its zip holds this and the sender.
     "worker": {"errors", "redaction", "sender"},
     # The engine knows no AWS service and no settings.

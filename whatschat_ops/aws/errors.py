@@ -7,8 +7,11 @@ chime-sdk-meetings) and the common query and JSON protocol codes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
+from whatschat_ops.aws.clock import clock_error
 from whatschat_ops.errors import (
     AwsError,
     Conflict,
@@ -64,13 +67,26 @@ _BY_CODE: Mapping[str, type[AwsError]] = {
 }  # fmt: skip
 
 
-def translate(operation: str, status: int, error: Mapping[str, Any]) -> AwsError:
-    """The error for an AWS error answer: `error` is botocore's parsed {"Code", "Message"}.
+def translate(
+    operation: str,
+    status: int,
+    error: Mapping[str, Any],
+    headers: Mapping[str, str] = MappingProxyType({}),
+    now: datetime | None = None,
+) -> AwsError:
+    """The error for an AWS error answer: `error` is botocore's parsed {"Code", "Message"}, `now` this machine's time.
 
     The code decides; an unknown code falls back to the HTTP status. HTTP 403 is never read as "absent".
     """
     code = str(error.get("Code") or status)
     text = str(error.get("Message") or "").strip() or f"HTTP {status}"
+    if clock := clock_error(code, text, headers, now):
+        return CredentialsError(
+            f"{operation}: AWS refuses the signature, because {clock.why}: {redact(text)} ({code})",
+            hint=clock.hint,
+            aws_code=code,
+            operation=operation,
+        )
     kind = _BY_CODE.get(code) or _by_status(code, status)
     return kind(
         f"{operation}: {redact(text)} ({code})",
@@ -91,7 +107,6 @@ def _by_status(code: str, status: int) -> type[AwsError]:
 
 def _hint(kind: type[AwsError]) -> str | None:
     hints: Mapping[type[AwsError], str] = {
-        CredentialsError: "Check which identity is used: aws sts get-caller-identity, or name one with --profile.",
         Throttled: "Wait a little and run the same command again.",
         Unavailable: "Run the same command again; if it stays, see https://health.aws.amazon.com.",
     }

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from whatschat_ops import __version__
 from whatschat_ops.aws.errors import translate
+from whatschat_ops.aws.identity import AskCode, identity_of, no_terminal, rejected_keys
 from whatschat_ops.aws.pacing import Pacing
-from whatschat_ops.errors import AwsError, CredentialsError, Rejected, Unavailable
+from whatschat_ops.errors import CredentialsError, Rejected, Unavailable
 from whatschat_ops.redaction import Secret, redact
+
+if TYPE_CHECKING:
+    from whatschat_ops.aws.user_session import UserSession
 
 
 class AwsTarget(Struct, frozen=True):
@@ -31,9 +34,10 @@ class Aws:
     """Clients for one target. Thread-safe; clients are made once per service and Region."""
 
     target: AwsTarget
+    ask_code: AskCode = no_terminal
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _clients: dict[tuple[str, str, str | None], Any] = field(default_factory=dict, repr=False)
-    _session: Any = field(default=None, repr=False)
+    _session: UserSession | None = field(default=None, repr=False)
     _account_id: str | None = field(default=None, repr=False)
     _caller_arn: str | None = field(default=None, repr=False)
     _pacing: Pacing = field(default_factory=Pacing, repr=False)
@@ -99,10 +103,10 @@ class Aws:
                 config=_client_config(session),
             )
         except BotoCoreError as error:
-            raise translate_transport("", error) from error
+            raise translate_transport("", error, self.botocore_session()) from error
         except ValueError as error:  # botocore's way to refuse an endpoint URL
             raise Rejected(f"{error}.", hint="Check AWS_ENDPOINT_URL and aws.endpoint_url.") from error
-        _translate_failures(client)
+        _translate_failures(client, session)
         client.meta.events.register("before-send", self._count)
         self._pacing.attach(client)
         return client
@@ -111,31 +115,39 @@ class Aws:
         with self._counting:  # not the other one: while a client is made, those that are there go on
             self._requests += 1
 
-    def botocore_session(self) -> Any:
+    def sign_in(self) -> None:
+        """Get the credentials now if that needs an MFA code: later, a thread might have to ask for it. Raises CredentialsError."""
+        if self.target.secret_access_key is None and identity_of(self.botocore_session()).mfa_device:
+            signing = self.botocore_session().get_credentials()
+            signing.get_frozen_credentials()
+
+    def botocore_session(self) -> UserSession:
         """The session, made on first use. For this package only."""
         if self._session is None:
             from botocore.exceptions import BotoCoreError
 
-            from whatschat_ops.aws.loading import LeanSession, direct_loader
+            from whatschat_ops.aws.loading import direct_loader
+            from whatschat_ops.aws.user_session import UserSession
 
             secret = self.target.secret_access_key
             # With keys of its own a target needs no profile, not even one that AWS_PROFILE names.
             variables: dict[str, tuple[Any, ...]] = {"profile": (None, [], None, None)} if secret else {}
-            session = LeanSession(variables, self.target.profile)
+            session = UserSession(variables, self.target.profile, self.ask_code)
+            session.set_config_variable("region", self.target.region)
             try:
                 session.get_scoped_config()  # a profile that does not exist is refused now
                 session.register_component("data_loader", direct_loader(session))
             except BotoCoreError as error:
-                raise translate_transport("", error) from error
+                raise session.explained(error) from error
             if secret:
                 session.set_credentials(self.target.access_key_id, secret.reveal())
             self._session = session
         return self._session
 
 
-def connect(target: AwsTarget) -> Aws:
-    """Clients for `target`. Nothing is sent yet."""
-    return Aws(target)
+def connect(target: AwsTarget, ask_code: AskCode = no_terminal) -> Aws:
+    """Clients for `target`; `ask_code` asks for an MFA code. Nothing is sent yet."""
+    return Aws(target, ask_code)
 
 
 def _client_config(session: Any) -> Any:
@@ -155,46 +167,49 @@ def _client_config(session: Any) -> Any:
     )
 
 
-def _translate_failures(client: Any) -> None:
+def _translate_failures(client: Any, session: UserSession) -> None:
     """Raise our errors from botocore's own hooks, so that no caller needs a wrapper around a call."""
 
     def after_call(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         if http_response.status_code >= 300:
-            raise translate(model.name, http_response.status_code, parsed.get("Error", {}))
+            error = translate(
+                model.name, http_response.status_code, parsed.get("Error", {}), http_response.headers
+            )
+            if isinstance(error, CredentialsError) and error.hint is None:
+                error = _of_identity(error, session)
+            raise error
 
     def after_call_error(exception: Exception, event_name: str, **_: Any) -> None:
-        raise translate_transport(event_name.rpartition(".")[2], exception) from exception
+        raise translate_transport(event_name.rpartition(".")[2], exception, session) from exception
 
     client.meta.events.register_last("after-call", after_call)
     client.meta.events.register("after-call-error", after_call_error)
 
 
-def translate_transport(operation: str, error: Exception) -> Exception:
+def _of_identity(error: CredentialsError, session: UserSession) -> CredentialsError:
+    """The error of keys that AWS does not accept, with whose they are."""
+    if session.get_credentials().method == "explicit":  # those of the target
+        return error
+    identity = identity_of(session)
+    return CredentialsError.of(
+        error,
+        f"AWS does not accept the keys of {identity}: {error.message}.",
+        hint=rejected_keys(identity),
+    )
+
+
+def translate_transport(operation: str, error: Exception, session: UserSession) -> Exception:
     """Our error for one of botocore's that is no answer of AWS; any other exception as it is."""
     from botocore import exceptions
 
     what = f"{operation}: " if operation else ""
     text = redact(str(error))
-    table: tuple[tuple[tuple[type[Exception], ...], Callable[[], AwsError]], ...] = (
-        (
-            (exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.ProfileNotFound,
-             exceptions.CredentialRetrievalError, exceptions.TokenRetrievalError, exceptions.UnauthorizedSSOTokenError),
-            lambda: CredentialsError(
-                f"{what}{text}.",
-                hint="Name a profile with --profile, log in with aws sso login, or work locally with -e local.",
-                operation=operation,
-            ),
-        ),
-        (
-            (exceptions.HTTPClientError, exceptions.ConnectionError),
-            lambda: Unavailable(f"{what}{text}", hint="Check the network and the endpoint URL.", operation=operation),
-        ),
-        (
-            (exceptions.BotoCoreError,),
-            lambda: Rejected(f"{what}{text}", operation=operation),
-        ),
-    )  # fmt: skip
-    for kinds, make in table:
-        if isinstance(error, kinds):
-            return make()
+    if isinstance(error, exceptions.NoCredentialsError):
+        return session.explained(None)
+    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
+        return Unavailable(
+            f"{what}{text}", hint="Check the network and the endpoint URL.", operation=operation
+        )
+    if isinstance(error, exceptions.BotoCoreError):
+        return Rejected(f"{what}{text}", operation=operation)
     return error

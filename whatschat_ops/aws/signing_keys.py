@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from whatschat_ops.aws.session import Aws, translate_transport
-from whatschat_ops.errors import CredentialsError
+from whatschat_ops.aws.session import Aws
 from whatschat_ops.redaction import Secret
 
 VALID_FOR = timedelta(minutes=5)
@@ -27,20 +26,12 @@ class SigningKeys:
 
 def signing_keys(aws: Aws, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> SigningKeys:
     """The keys of this moment, renewed if need be. Raises CredentialsError when there are none."""
-    from botocore.credentials import RefreshableCredentials
-    from botocore.exceptions import BotoCoreError
-
-    try:
-        credentials: Any = aws.botocore_session().get_credentials()
-        if credentials is None:
-            raise CredentialsError(
-                "There are no AWS credentials.",
-                hint="Name a profile with --profile, log in with aws sso login, or work locally with -e local.",
-            )
-        frozen = credentials.get_frozen_credentials()
-    except BotoCoreError as error:
-        raise translate_transport("", error) from error
-    renewed = isinstance(credentials, RefreshableCredentials)
+    session = aws.botocore_session()
+    credentials: Any = session.get_credentials()
+    if credentials is None:
+        raise session.explained(None)
+    frozen = credentials.get_frozen_credentials()
+    renewed = hasattr(credentials, "refresh_needed")
     return SigningKeys(
         frozen.access_key,
         Secret(frozen.secret_key),

@@ -136,7 +136,8 @@ class Run:
             from whatschat_ops.aws import connect
             from whatschat_ops.cli.target import aws_target
 
-            self._aws = connect(aws_target(self.loaded, self.out))
+            self._aws = connect(aws_target(self.loaded, self.out), ask_code=self.out.ask_secret)
+            self._aws.sign_in()
         return self._aws
 
     @property

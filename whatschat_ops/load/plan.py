@@ -11,8 +11,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from whatschat_ops.choices import Traffic
-from whatschat_ops.endpoint import is_loopback
 from whatschat_ops.errors import UsageError
+from whatschat_ops.network import is_loopback
 from whatschat_ops.quotas import API_REQUESTS, NEW_CONNECTIONS_PER_S
 
 _OTHER_FILES: Final = 64

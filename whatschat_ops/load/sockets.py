@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from whatschat_ops.choices import TokenVia
+from whatschat_ops.network import tls_context
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets.client import Socket, open_socket
 from whatschat_ops.sockets.handshake import build_handshake
@@ -17,7 +17,7 @@ def opener(
 ) -> Callable[[int], Awaitable[Socket]]:
     """A function that connects as the user of a number. It raises what `sockets.client.open_socket` raises."""
     # Reading the certificate authorities takes longer than a handshake: once for all sockets.
-    tls = ssl.create_default_context() if urlsplit(url).scheme == "wss" else None
+    tls = tls_context() if urlsplit(url).scheme == "wss" else None
 
     async def connect(user: int) -> Socket:
         return await open_socket(build_handshake(url, make_token(user), via), tls=tls)

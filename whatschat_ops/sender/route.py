@@ -1,14 +1,8 @@
-"""Where requests go: the callback URL taken apart, the proxy in between, the addresses behind the names, and TLS.
-
-Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY (and the system's settings), as for botocore; so does AWS_CA_BUNDLE.
-Certificates are always verified.
-"""
+"""Where requests go: the callback URL taken apart, the proxy in between, and the addresses behind the names."""
 
 from __future__ import annotations
 
-import os
 import socket
-import ssl
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -17,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from whatschat_ops.errors import ConfigError, Unavailable, UsageError
+from whatschat_ops.network import proxy_for
 from whatschat_ops.redaction import Secret, redact
 
 ADDRESSES_GOOD_FOR_S: Final = 60.0
@@ -101,12 +96,10 @@ def _bracketed(host: str) -> str:
 
 
 def _proxy_for(url: SplitResult) -> Proxy | None:
-    from urllib.request import getproxies, proxy_bypass
-
-    found = getproxies().get(url.scheme)
-    if not found or proxy_bypass(url.netloc):
+    found = proxy_for(url.geturl())
+    if found is None:
         return None
-    proxy = _split(found if "://" in found else f"http://{found}")
+    proxy = _split(found)
     if proxy.scheme != "http" or not proxy.hostname:
         raise ConfigError(
             f"The proxy {redact(found)} cannot be used: only http:// proxies are supported.",
@@ -117,23 +110,6 @@ def _proxy_for(url: SplitResult) -> Proxy | None:
         user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
         authorization = f"Proxy-Authorization: Basic {b64encode(user.encode()).decode()}\r\n"
     return Proxy(proxy.hostname, proxy.port or 80, Secret(authorization))
-
-
-def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
-    """Verifies certificates and names with the system's CAs, or those of `ca_bundle` or AWS_CA_BUNDLE.
-
-    Raises ConfigError when that file cannot be read.
-    """
-    bundle = ca_bundle or os.environ.get("AWS_CA_BUNDLE") or None
-    try:
-        context = ssl.create_default_context(cafile=bundle)
-    except OSError as error:
-        raise ConfigError(
-            f"The CA bundle {bundle} cannot be read: {error.strerror or error}.",
-            hint="Set AWS_CA_BUNDLE to a file of PEM certificates, or unset it.",
-        ) from error
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 def resolve(host: str, port: int) -> Sequence[Address]:

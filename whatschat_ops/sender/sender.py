@@ -22,6 +22,7 @@ from dataclasses import asdict
 from selectors import DefaultSelector
 
 from whatschat_ops.errors import UsageError
+from whatschat_ops.network import tls_context
 from whatschat_ops.sender.adaptive_rate import AdaptiveRate
 from whatschat_ops.sender.connection import Tls
 from whatschat_ops.sender.failures import Failures
@@ -38,7 +39,7 @@ from whatschat_ops.sender.model import (
     Snapshot,
 )
 from whatschat_ops.sender.pool import Pool
-from whatschat_ops.sender.route import Addresses, Route, route_to, tls_context
+from whatschat_ops.sender.route import Addresses, Route, route_to
 from whatschat_ops.sender.signing import RequestShape, Signer
 from whatschat_ops.sender.work import Work
 

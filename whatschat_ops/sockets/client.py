@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -19,9 +19,9 @@ from websockets.typing import Subprotocol
 
 from whatschat_ops import __version__
 from whatschat_ops.choices import TokenVia
-from whatschat_ops.endpoint import is_loopback
 from whatschat_ops.errors import Hint, OpsError, PermissionDenied, TimedOut, Unavailable
 from whatschat_ops.message_size import check_size
+from whatschat_ops.network import proxy_for, tls_context
 from whatschat_ops.quotas import MAX_FRAME_BYTES, MAX_INTEGRATION_TIMEOUT_MS
 from whatschat_ops.redaction import Secret, redact
 from whatschat_ops.sockets.close_codes import describe
@@ -124,7 +124,6 @@ async def open_socket(
     Raises PermissionDenied (401, 403), NotFound (404, no such host), Throttled (429), Unavailable (5xx, no
     answer) or Rejected (any other status).
     """
-    tls_options: dict[str, Any] = {} if tls is None else {"ssl": tls}
     try:
         connection: Socket = await connect(
             handshake.url,
@@ -135,8 +134,8 @@ async def open_socket(
             close_timeout=CLOSE_TIMEOUT_S,
             compression=None,  # API Gateway does not negotiate permessage-deflate
             ping_interval=None,  # only messages reset the idle timeout; `session` sends them
-            proxy=None if is_loopback(handshake.url) else True,
-            **tls_options,
+            proxy=proxy_for(handshake.url),
+            ssl=(tls or tls_context()) if handshake.url.startswith("wss:") else None,
         )
     except (InvalidHandshake, OSError, TimeoutError, EOFError) as error:
         raise refusal(error, handshake.url) from error

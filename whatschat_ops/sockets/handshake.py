@@ -29,6 +29,7 @@ from whatschat_ops.errors import (
     UsageError,
 )
 from whatschat_ops.handlers.token_rules import is_subprotocol
+from whatschat_ops.network import proxy_for, tls_context
 from whatschat_ops.quotas import NEW_CONNECTIONS_PER_S
 from whatschat_ops.redaction import Secret, redact
 
@@ -121,6 +122,8 @@ def probe_handshake(handshake: Handshake, *, timeout_s: float = 10) -> Handshake
             subprotocols=[Subprotocol(name) for name in handshake.subprotocols] or None,
             open_timeout=timeout_s,
             close_timeout=1,
+            proxy=proxy_for(handshake.url),
+            ssl=tls_context() if handshake.url.startswith("wss:") else None,
         ):
             return HandshakeAnswer(101)
     except InvalidStatus as error:

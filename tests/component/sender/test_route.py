@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-import itertools
-import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.component.sender.recording_proxy import proxy
 from tests.component.sender.sender_endpoint import (
     KEYS,
     MESSAGE,
@@ -110,49 +108,13 @@ def test_ca_bundle_that_is_none_is_a_configuration_error(tmp_path: Path) -> None
             Sender("https://h/p", "eu-west-1", MESSAGE, POLICY, lambda: KEYS, ca_bundle=str(bundle))
 
 
-@contextmanager
-def proxy(answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> Iterator[tuple[int, list[str]]]:
-    """A proxy that tunnels CONNECT and answers everything else itself. Gives its port and the heads it was sent."""
-    heads: list[str] = []
-
-    def serve(client: socket.socket) -> None:
-        for _ in itertools.count():
-            request = read_request(client)
-            if request is None:
-                return
-            heads.append("\n".join([request.line, *(f"{k}: {v}" for k, v in request.headers.items())]))
-            if not request.line.startswith("CONNECT"):
-                client.sendall(OK.pieces[0])
-                continue
-            client.sendall(answer)
-            if b" 200 " not in answer:
-                return
-            host, _, port = request.line.split(" ")[1].rpartition(":")
-            with socket.create_connection((host, int(port))) as upstream:
-                relay(client, upstream)
-            return
-
-    with listening(serve) as port:
-        yield port, heads
-
-
-def relay(one: socket.socket, other: socket.socket) -> None:
-    """Both ways, until either closes."""
-    while True:
-        for ready in select.select([one, other], [], [])[0]:
-            data = ready.recv(65536)
-            if not data:
-                return
-            (other if ready is one else one).sendall(data)
-
-
-def test_proxy_tunnels_tls(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    feed = Feed(10)
+def test_proxy_tunnels_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, feed = make_authority(tmp_path, "api.invalid"), Feed(10)
     with endpoint(tls=authority.server) as server, proxy() as (port, heads):
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:p%40ss@127.0.0.1:{port}")
-        send(f"https://localhost:{server.port}/prod", feed, ca_bundle=str(authority.certificate))
+        send(f"https://api.invalid:{server.port}/prod", feed, ca_bundle=str(authority.certificate))
     assert set(feed.outcomes().values()) == {Outcome.DELIVERED}
-    assert {head.split("\n")[0] for head in heads} == {f"CONNECT localhost:{server.port} HTTP/1.1"}
+    assert {head.split("\n")[0] for head in heads} == {f"CONNECT api.invalid:{server.port} HTTP/1.1"}
     assert all(
         f"proxy-authorization: Basic {base64.b64encode(b'user:p@ss').decode()}" in head for head in heads
     )
@@ -258,7 +220,7 @@ def test_ipv6_address_is_reached() -> None:
 
 
 def test_certificates_are_verified_by_default() -> None:
-    from whatschat_ops.sender.route import tls_context
+    from whatschat_ops.network import tls_context
 
     context = tls_context()
     assert context.verify_mode is ssl.CERT_REQUIRED

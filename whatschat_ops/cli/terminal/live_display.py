@@ -7,6 +7,8 @@ between is written over. Here everything that draws holds one lock, the redrawin
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -52,6 +54,16 @@ class LiveDisplay:
         """Print a line above the display. It is not markup, and never cut."""
         with self._lock:
             self._live.console.print(text, style=style, soft_wrap=True, markup=False)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is drawn meanwhile: the terminal is someone else's."""
+        with self._lock:
+            self._live.stop()
+            try:
+                yield
+            finally:
+                self._live.start(refresh=True)
 
     def _redraw(self) -> None:
         while not self._ended.wait(REDRAW_S):

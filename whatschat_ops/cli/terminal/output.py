@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -179,6 +179,18 @@ class Output:
         self.stderr.flush()
         answer = sys.stdin.readline().strip()
         return (answer.lower() if by_typing is None else answer) in expected
+
+    def ask_secret(self, prompt: str) -> str:
+        """What is typed on the terminal, without showing it. Raises EOFError when there is no terminal.
+
+        Standard input may be a pipe: it is left alone.
+        """
+        if not (sys.stdin.isatty() or self.stderr.isatty()):
+            raise EOFError(prompt)
+        from getpass import getpass
+
+        with self._display.paused() if self._display else nullcontext():
+            return getpass(prompt)
 
     @contextmanager
     def status(self, text: str) -> Iterator[None]:

@@ -153,8 +153,8 @@ def load(
 
 
 def _checked_url(run: Run, url: str | None, *, own: bool) -> str:
-    from whatschat_ops.endpoint import is_loopback
     from whatschat_ops.load.plan import check_target
+    from whatschat_ops.network import is_loopback
     from whatschat_ops.stack.outputs import endpoint_is_own
 
     target = run.endpoint(url).websocket_url
@@ -178,8 +178,8 @@ def _check_file(html: Path | None) -> None:
 
 
 def _agreed(run: Run, plan: LoadPlan, yes: bool) -> bool:
-    from whatschat_ops.endpoint import is_loopback
     from whatschat_ops.load.plan import warnings_about
+    from whatschat_ops.network import is_loopback
 
     for warning in warnings_about(plan):
         run.out.warn(warning)

@@ -1,0 +1,89 @@
+"""What every client of ours keeps to: which hosts are this machine, which proxy leads to the others, and which CAs are trusted.
+
+A request to this machine never goes through a proxy. All others go through that of the environment: HTTPS_PROXY, HTTP_PROXY and
+NO_PROXY (or the system's settings), as for botocore. Certificates are always verified.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from whatschat_ops.errors import ConfigError
+
+CA_VARIABLES: Final = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""The first that is set counts: AWS's own, that of `requests` (which botocore reads, too), OpenSSL's."""
+
+_PROXIES_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "https": ("https",),
+    "http": ("http",),
+    "wss": ("wss", "socks", "https"),
+    "ws": ("ws", "socks", "https", "http"),
+}
+"""The scheme of a URL -> whose proxy it goes through, the first that is set. WebSockets: RFC 6455, section 4.1."""
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of the URL is this machine."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")  # RFC 6761, section 6.3
+
+
+def proxy_for(url: str) -> str | None:
+    """The URL of the proxy that leads to `url`; None: none does."""
+    if is_loopback(url):
+        return None
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    proxies = getproxies()
+    found = next(filter(None, map(proxies.get, _PROXIES_OF[parts.scheme])), None)
+    if found is None or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return found if "://" in found else f"http://{found}"
+
+
+def ca_bundle(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The file of trusted CAs that the environment names. Raises ConfigError when it cannot be read."""
+    for variable in CA_VARIABLES:
+        if path := environ.get(variable, "").strip():
+            _require_readable(path, variable)
+            return path
+    return None
+
+
+def tls_context(bundle: str | None = None) -> ssl.SSLContext:
+    """Verifies certificates and names with the CAs of `bundle`, else the environment's, else the system's.
+
+    Raises ConfigError when the file has no certificates.
+    """
+    path = bundle or ca_bundle()
+    try:
+        context = ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise _unreadable(path or "", error, "AWS_CA_BUNDLE") from error
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _require_readable(path: str, variable: str) -> None:
+    try:
+        if not Path(path).is_dir():
+            Path(path).open("rb").close()
+    except OSError as error:
+        raise _unreadable(path, error, variable) from error
+
+
+def _unreadable(path: str, error: OSError, variable: str) -> ConfigError:
+    return ConfigError(
+        f"The CA bundle {path} cannot be read: {error.strerror or error}.",
+        hint=f"Set {variable} to a file of PEM certificates, or unset it.",
+    )
