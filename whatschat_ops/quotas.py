@@ -149,6 +149,15 @@ MAX_INLINE_POLICY_CHARACTERS: Final[Mapping[str, int]] = {"user": 2_048, "group"
 MAX_MANAGED_POLICY_CHARACTERS: Final = 6_144
 """Of a managed policy, white space not counted (iam-quotas, not adjustable)."""
 
+MAX_ROLE_NAME_CHARACTERS: Final = 64
+"""CreateRole in the IAM API reference."""
+
+MAX_POLICY_NAME_CHARACTERS: Final = 128
+"""Of an inline policy (PutRolePolicy, PutUserPolicy and PutGroupPolicy in the IAM API reference)."""
+
+LONGEST_REGION_CHARACTERS: Final = 15
+"""`us-isof-south-1` (botocore's endpoints.json)."""
+
 # S3, Step Functions
 
 MAX_BUCKET_NAME_CHARACTERS: Final = 63

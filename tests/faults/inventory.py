@@ -179,7 +179,7 @@ def place_foreign(client: Client, prefix: str) -> None:
     )
     trust = {"Version": "2012-10-17", "Statement": []}
     client("iam").create_role(
-        RoleName=f"{prefix}whatschat-websocket-lambda-local-foreign",
+        RoleName=f"{prefix}whatschat-websocket-lambda-local-us-east-1-foreign",
         AssumeRolePolicyDocument=json.dumps(trust),
     )
     client("logs").create_log_group(logGroupName=f"/aws/lambda/{prefix}websocket-connect-foreign")
@@ -203,7 +203,9 @@ def foreign(client: Client, prefix: str) -> str:
         "rows": dynamodb.scan(TableName=table)["Items"],
         "apis": apis,
         "integrations": [gateway.get_integrations(ApiId=api["ApiId"])["Items"] for api in apis],
-        "role": client("iam").get_role(RoleName=f"{prefix}whatschat-websocket-lambda-local-foreign")["Role"],
+        "role": client("iam").get_role(
+            RoleName=f"{prefix}whatschat-websocket-lambda-local-us-east-1-foreign"
+        )["Role"],
         "group": client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"],
         "parameter": client("ssm").get_parameter(Name=parameter)["Parameter"],
     }

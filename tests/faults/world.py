@@ -146,7 +146,7 @@ class World:
 
     def drift(self) -> None:
         """Change by hand what no setting changes: trust policy, permission, route, TTL attribute, a stray tag."""
-        name = f"{self.prefix}whatschat-websocket-lambda-local"
+        name = f"{self.prefix}whatschat-websocket-lambda-local-us-east-1"
         trust = self.client("iam").get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
         trust["Statement"][0]["Sid"] = "Drifted"
         self.client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))

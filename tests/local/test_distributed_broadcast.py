@@ -38,9 +38,9 @@ broadcast:
   distributed: {enabled: true, shard_connections: 50, workers: 4}
 """
 TABLE = "dist-websocket-connections"
-BUCKET = "dist-whatschat-local-broadcast-000000000000"
+BUCKET = "dist-whatschat-local-broadcast-us-east-1-000000000000"
 WORKER = "dist-websocket-broadcast-worker"
-WORKER_ROLE = "dist-whatschat-broadcast-worker-local"
+WORKER_ROLE = "dist-whatschat-broadcast-worker-local-us-east-1"
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:dist-whatschat-local-broadcast"
 
 

@@ -164,7 +164,7 @@ def test_what_somebody_deleted_or_changed_is_repaired(stack: Stack) -> None:
         FunctionName="websocket-connect", Qualifier="live", StatementId="whatschat-ops-apigateway"
     )
     stack.aws.client("iam").delete_role_policy(
-        RoleName="whatschat-websocket-lambda-local", PolicyName="whatschat-ops-lambda"
+        RoleName="whatschat-websocket-lambda-local-us-east-1", PolicyName="whatschat-ops-lambda"
     )
     broken = {step.address: step.action.value for step in stack.plan().changing}
     assert broken == {

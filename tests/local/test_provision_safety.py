@@ -85,7 +85,7 @@ def make_one_of_each(aws: EmbeddedAws, names: dict[str, str], tags: dict[str, st
 WANTED_NAMES = {
     "table": "websocket-connections",
     "log_group": "/aws/lambda/websocket-connect",
-    "role": "whatschat-websocket-lambda-local",
+    "role": "whatschat-websocket-lambda-local-us-east-1",
     "secret": "/whatschat-ops/whatschat-local/jwt-secret",
     "api": "whatschat-websocket",
     "function": "websocket-connect",
@@ -284,9 +284,11 @@ def test_what_is_left_of_ours_is_deleted_and_others_things_stay(own_aws: Embedde
     stack.apply(stack.plan())
     api_id = own_aws.client("apigatewayv2").get_apis()["Items"][0]["ApiId"]
     time.sleep(1.1)  # the API that is used is the oldest, to the second
-    make_one_of_each(own_aws, OLD_NAMES, OURS, "/whatschat-ops/whatschat-local/")
+    make_one_of_each(own_aws, OLD_NAMES, OURS, "/whatschat-ops/whatschat-local/us-east-1/")
     theirs = {kind: f"{name}-theirs" for kind, name in OLD_NAMES.items()}
-    make_one_of_each(own_aws, theirs, {"whatschat-ops:stack": "other"}, "/whatschat-ops/whatschat-local/")
+    make_one_of_each(
+        own_aws, theirs, {"whatschat-ops:stack": "other"}, "/whatschat-ops/whatschat-local/us-east-1/"
+    )
     own_aws.client("apigatewayv2").create_stage(ApiId=api_id, StageName="old", Tags=OURS)
     own_aws.client("apigatewayv2").create_stage(ApiId=api_id, StageName="theirs")
     make_table(own_aws, "connections", OURS)  # named like the logical names of wanted things
@@ -328,7 +330,7 @@ def test_what_is_left_of_ours_is_deleted_and_others_things_stay(own_aws: Embedde
 def test_foreign_thing_of_every_kind_is_refused_and_adopted_on_demand(
     own_aws: EmbeddedAws, stack: Stack
 ) -> None:
-    make_one_of_each(own_aws, WANTED_NAMES, {}, "/whatschat-ops/whatschat-local/")
+    make_one_of_each(own_aws, WANTED_NAMES, {}, "/whatschat-ops/whatschat-local/us-east-1/")
     refused = stack.plan()
     assert {step.address for step in refused.blocked} == {
         "table.connections",

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from websockets.exceptions import InvalidHandshake
+from websockets.sync.client import connect
 
 from tests.local.program import Program
 from tests.ports import free_port
@@ -14,15 +21,22 @@ from tests.upgrade.archive import ARCHIVES, unpack
 
 pytestmark = pytest.mark.local
 
+PAUSE_S = 0.1
+"""Between two clients that connect: every connection starts a function, which takes processor time."""
 
-@pytest.fixture(
+
+each_archive = pytest.fixture(
     scope="module",
     params=sorted(ARCHIVES.glob("*.tar.xz")),
     ids=lambda archive: archive.name.partition(".")[0],
 )
-def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    directory, port = tmp_path_factory.mktemp("upgraded"), free_port()
-    unpack(request.param, directory, port)
+
+
+@contextmanager
+def unpacked(archive: Path, directory: Path) -> Iterator[Program]:
+    """The program of today where an older version left these files."""
+    port = free_port()
+    unpack(archive, directory, port)
     environment = {
         "WHATSCHAT_OPS_STATE_DIR": str(directory / "state"),
         "WHATSCHAT_LOCAL_PORT": str(port),
@@ -31,8 +45,73 @@ def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         "COLUMNS": "200",
     }
     found = Program(environment, directory=directory, options=("--config", "whatschat.yaml"))
-    yield found
-    found.run("local", "stop")
+    try:
+        yield found
+    finally:
+        found.run("local", "stop")
+
+
+@each_archive
+def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The stack stays as the older version made it."""
+    with unpacked(request.param, tmp_path_factory.mktemp("upgraded")) as found:
+        yield found
+
+
+@each_archive
+def changing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The stack changes over to this version, test by test."""
+    with unpacked(request.param, tmp_path_factory.mktemp("changing")) as found:
+        yield found
+
+
+def client_of(program: Program) -> Callable[[str], Any]:
+    """Clients with the key of the embedded AWS that was left behind."""
+    key = json.loads((Path(program.environment["HOME"]) / "state/local/credentials.json").read_text())
+
+    def client(service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{program.environment['WHATSCHAT_LOCAL_PORT']}",
+            region_name="us-east-1",
+            aws_access_key_id=key["access_key_id"],
+            aws_secret_access_key=key["secret_access_key"],
+        )
+
+    return client
+
+
+@contextmanager
+def connecting(program: Program) -> Iterator[list[str]]:
+    """Connects one client after the other meanwhile, at least one before and one after; the list has what came of each."""
+    url = program.says("ws", "endpoint")
+    token = program.says("token", "mint", "--user", "carol")
+    outcomes: list[str] = []
+    first, stop = threading.Event(), threading.Event()
+
+    def work() -> None:
+        while not stop.wait(PAUSE_S):
+            outcomes.append(handshake(f"{url}?token={token}"))
+            first.set()
+        outcomes.append(handshake(f"{url}?token={token}"))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        assert first.wait(60)
+        yield outcomes
+    finally:
+        stop.set()
+        thread.join()
+
+
+def handshake(url: str) -> str:
+    """`accepted`, or why not."""
+    try:
+        with connect(url, open_timeout=60):
+            return "accepted"
+    except (InvalidHandshake, OSError) as error:
+        return str(error)
 
 
 def test_rows_of_an_older_version_are_listed(upgraded: Program) -> None:
@@ -69,26 +148,85 @@ def test_broadcasts_of_an_older_version_are_listed_and_shown(upgraded: Program) 
 
 @pytest.mark.parametrize("engine", ["local", "distributed"])
 def test_interrupted_broadcast_of_an_older_version_is_resumed(upgraded: Program, engine: str) -> None:
-    runs = upgraded.json("ws", "broadcasts", "list")
+    require_resumed(upgraded, engine)
+
+
+def require_resumed(program: Program, engine: str) -> str:
+    """Resume the run of this engine that was interrupted, to its end; its id."""
+    runs = program.json("ws", "broadcasts", "list")
     (run,) = (run for run in runs if (run["engine"], run["state"]) == (engine, "interrupted"))
-    done = upgraded.json("ws", "broadcast", "--resume", run["run_id"])
+    done = program.json("ws", "broadcast", "--resume", run["run_id"])
     assert (done["state"], done["resumes"], done["connections"]) == ("finished", 1, run["connections"])
     assert done["delivered"] + done["gone"] == done["connections"]
     assert (done["pending"], done["failed"]) == (0, 0)
-    assert "nothing to do" in upgraded.run("ws", "broadcast", "--resume", run["run_id"]).stderr
+    assert "nothing to do" in program.run("ws", "broadcast", "--resume", run["run_id"]).stderr
+    return str(run["run_id"])
 
 
+FUNCTIONS = ("connect", "disconnect", "default", "broadcast-worker")
+PARTS = ("lambda", "broadcast-worker", "broadcast-states")
+CREATED = {"bucket.broadcast", *(f"{kind}.{part}" for kind in ("role", "role_policy") for part in PARTS)}
+EARLIER_ROLES = (
+    "whatschat-websocket-lambda-local", "whatschat-broadcast-worker-local", "whatschat-broadcast-states-local",
+)  # fmt: skip
+EARLIER_BUCKET = "whatschat-local-broadcast-000000000000"
 CHANGED = {
-    ("role_policy.lambda", "document"): "the functions may read the parameter of a rotated JWT secret",
+    **{(f"function.{short}", "role_arn"): "the name of the role has the Region" for short in FUNCTIONS},
+    ("function.broadcast-worker", "environment"): "the name of the bucket has the Region",
+    ("state_machine.broadcast", "role_arn"): "the name of the role has the Region",
+    ("state_machine.broadcast", "definition"): "the name of the bucket has the Region",
 }
 """What a newer version changes besides the code of functions, and why."""
 
 
-def test_stack_of_an_older_version_gets_new_code_and_what_is_explained(upgraded: Program) -> None:
-    steps = upgraded.json("plan")["steps"]
-    assert {step["action"] for step in steps} <= {"no-op", "update"}
-    changes = {(step["address"], change["field"]) for step in steps for change in step["changes"]}
+def test_plan_of_an_older_stack_creates_what_has_the_region_in_its_name_and_deletes_the_roles_last(
+    changing: Program,
+) -> None:
+    steps = changing.json("plan")["steps"]
+    actions = {step["address"]: step["action"] for step in steps if step["action"] != "no-op"}
+    assert {address for address, action in actions.items() if action == "create"} == CREATED
+    assert {address for address, action in actions.items() if action == "delete"} == set(list(actions)[-3:])
+    assert set(list(actions)[-3:]) == {f"role.orphan/{name}" for name in EARLIER_ROLES}
+    changes = {
+        (step["address"], change["field"])
+        for step in steps
+        if step["action"] == "update"
+        for change in step["changes"]
+    }
     code = {(address, field) for address, field in changes if field in ("code_sha256", "version")}
-    assert changes - code <= CHANGED.keys()
-    upgraded.run("provision", "--yes")
-    assert not upgraded.json("plan")["changes"]
+    assert changes - code == CHANGED.keys()
+    kept = {step["address"]: step["kept"] for step in steps if step["kept"]}
+    assert kept == {f"bucket.orphan/{EARLIER_BUCKET}": "it holds broadcasts that --resume reads"}
+
+
+def test_older_stack_accepts_every_connection_while_it_changes_over(changing: Program) -> None:
+    client = client_of(changing)
+    log_role = client("apigateway").get_account()["cloudwatchRoleArn"]
+    with connecting(changing) as outcomes:
+        changing.run("provision", "--yes")
+    assert set(outcomes) == {"accepted"}
+    assert not changing.json("plan")["changes"]
+    roles = client("iam").list_roles(PathPrefix="/whatschat-ops/")["Roles"]
+    paths = {role["RoleName"]: role["Path"] for role in roles}
+    assert set(paths) == {f"{name}-us-east-1" for name in EARLIER_ROLES} | {"whatschat-ops-apigateway-logs"}
+    assert set(paths.values()) == {"/whatschat-ops/whatschat-local/us-east-1/", "/whatschat-ops/"}
+    assert client("apigateway").get_account()["cloudwatchRoleArn"] == log_role
+
+
+def test_run_in_the_bucket_of_an_older_stack_is_resumed_shown_and_deleted_after_it_changed_over(
+    changing: Program,
+) -> None:
+    run_id = require_resumed(changing, "distributed")
+    assert changing.json("ws", "broadcasts", "show", run_id)["summary"]["state"] == "finished"
+    changing.run("ws", "broadcasts", "delete", run_id, "--yes")
+    assert run_id not in {run["run_id"] for run in changing.json("ws", "broadcasts", "list")}
+
+
+def test_bucket_of_an_older_stack_is_deleted_once_it_holds_no_runs(changing: Program) -> None:
+    bucket = client_of(changing)("s3")
+    for found in bucket.list_objects_v2(Bucket=EARLIER_BUCKET)["Contents"]:
+        bucket.delete_object(Bucket=EARLIER_BUCKET, Key=found["Key"])
+    changing.run("provision", "--yes")
+    assert [found["Name"] for found in bucket.list_buckets()["Buckets"]] == [
+        "whatschat-local-broadcast-us-east-1-000000000000"
+    ]

@@ -1,4 +1,8 @@
-"""Every AWS name, derived from the settings alone: the guide's names behind an optional prefix."""
+"""Every AWS name, derived from the settings alone: the guide's names behind an optional prefix.
+
+What AWS keeps per account and not per Region (IAM, the names of buckets) has the Region in its name, so that the stacks of
+two Regions are independent. Version 0.1.0 left it out; `earlier_...` are the names that it gave.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,10 @@ from whatschat_ops.config.settings import Settings
 from whatschat_ops.handlers.token_rules import ROTATION_SUFFIX
 from whatschat_ops.quotas import (
     ACCOUNT_ID_CHARACTERS,
+    LONGEST_REGION_CHARACTERS,
     MAX_BUCKET_NAME_CHARACTERS,
+    MAX_POLICY_NAME_CHARACTERS,
+    MAX_ROLE_NAME_CHARACTERS,
     MAX_STATE_MACHINE_NAME_CHARACTERS,
 )
 
@@ -26,6 +33,9 @@ BROADCAST_WORKER = "broadcast-worker"
 """Short name of the function that sends one shard of a distributed broadcast."""
 USER_INDEX = "userId-index"
 
+_BUCKET_ROOM: Final = MAX_BUCKET_NAME_CHARACTERS - 1 - ACCOUNT_ID_CHARACTERS
+"""What is left of a bucket's name before the account."""
+
 
 def _within(name: str, length: int) -> str:
     """`name`, or as much of it as fits with a digest of the whole."""
@@ -38,11 +48,17 @@ def _within(name: str, length: int) -> str:
 
 
 class Names:
-    """The names of one environment's resources."""
+    """The names of one environment's resources in one Region: that of the settings, unless another one is given."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, region: str | None = None) -> None:
         self._settings = settings
         self._prefix = settings.prefix
+        self._region = region or settings.aws.region
+
+    def _in_region(self, name: str, length: int) -> str:
+        """`name` and the Region. How much of `name` stays is the same in every Region, known or not (in a template)."""
+        room = length - 1 - max(LONGEST_REGION_CHARACTERS, len(self._region))
+        return f"{_within(name, room)}-{self._region}"
 
     @property
     def stack(self) -> str:
@@ -103,22 +119,45 @@ class Names:
     @property
     def iam_path(self) -> str:
         """IAM path of everything we make there: IAM is how orphans are found where tags cannot be searched."""
+        return f"{self.earlier_iam_path}{self._region}/"
+
+    @property
+    def earlier_iam_path(self) -> str:
+        """IAM path of the roles of the stack in every Region, as 0.1.0 made them. It begins the paths of today."""
         return f"/whatschat-ops/{self.stack}/"
 
     @property
     def lambda_role(self) -> str:
-        """Name of the functions' execution role (unique in the account, not per Region)."""
-        return f"{self._prefix}{self._settings.stack}-websocket-lambda-{self._settings.environment}"
+        """Name of the functions' execution role."""
+        return self._in_region(self._earlier_role("websocket-lambda"), MAX_ROLE_NAME_CHARACTERS)
 
     @property
     def broadcast_worker_role(self) -> str:
         """Name of the role of the worker of distributed broadcasts."""
-        return f"{self._prefix}{self._settings.stack}-broadcast-worker-{self._settings.environment}"
+        return self._in_region(self._earlier_role("broadcast-worker"), MAX_ROLE_NAME_CHARACTERS)
 
     @property
     def broadcast_states_role(self) -> str:
         """Name of the role of the state machine of distributed broadcasts."""
-        return f"{self._prefix}{self._settings.stack}-broadcast-states-{self._settings.environment}"
+        return self._in_region(self._earlier_role("broadcast-states"), MAX_ROLE_NAME_CHARACTERS)
+
+    @property
+    def earlier_roles(self) -> tuple[str, ...]:
+        """What `roles` were called."""
+        distributed = self._settings.broadcast.distributed.enabled
+        extra = ("broadcast-worker", "broadcast-states") if distributed else ()
+        return tuple(self._earlier_role(part) for part in ("websocket-lambda", *extra))
+
+    def _earlier_role(self, part: str) -> str:
+        return f"{self._prefix}{self._settings.stack}-{part}-{self._settings.environment}"
+
+    def attached_policy(self, component: str) -> str:
+        """Name of the inline policy that `iam attach` puts on an IAM identity of the account."""
+        return self._in_region(self.earlier_attached_policy(component), MAX_POLICY_NAME_CHARACTERS)
+
+    def earlier_attached_policy(self, component: str) -> str:
+        """What `attached_policy` was called."""
+        return f"{self.stack}-{component}"
 
     @property
     def broadcast_state_machine(self) -> str:
@@ -127,8 +166,11 @@ class Names:
 
     def broadcast_bucket(self, account_id: str) -> str:
         """Name of the bucket of distributed broadcasts. Bucket names are shared by all accounts, so the account is in it."""
-        room = MAX_BUCKET_NAME_CHARACTERS - 1 - ACCOUNT_ID_CHARACTERS
-        return f"{_within(f'{self.stack}-broadcast', room)}-{account_id}"
+        return f"{self._in_region(f'{self.stack}-broadcast', _BUCKET_ROOM)}-{account_id}"
+
+    def earlier_broadcast_bucket(self, account_id: str) -> str:
+        """What `broadcast_bucket` was called."""
+        return f"{_within(f'{self.stack}-broadcast', _BUCKET_ROOM)}-{account_id}"
 
     @property
     def api_gateway_log_role(self) -> str:

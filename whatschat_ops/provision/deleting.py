@@ -67,8 +67,8 @@ class Leaving(Struct, frozen=True):
     def _kept(self, resource: Resource) -> str | None:
         """Why it stays, if it does: what is in something that stays, stays."""
         kind, live = self.kinds[resource.kind], self.lives[resource.address]
-        if kind.kept is not None:
-            return kind.kept
+        if (reason := kind.kept or resource.kept) is not None:
+            return reason
         if kind.tagged and live is not None and live.owner != self.ownership.owner:
             return "it does not carry our tag"
         containers = resource.containers(kind.identity) & self.resources.keys()

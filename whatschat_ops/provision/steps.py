@@ -49,6 +49,8 @@ class Resource(Struct, frozen=True, dict=True):
     name: str
     fields: Mapping[str, Any]
     after: frozenset[str] = frozenset()
+    kept: str | None = None
+    """Why it stays although it is not wanted, if so."""
 
     @property
     def address(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.errors import Hint, NotFound, UsageError
+from whatschat_ops.errors import AwsError, Hint, NotFound, UsageError
 from whatschat_ops.quotas import MAX_INLINE_POLICY_CHARACTERS, MAX_MANAGED_POLICY_CHARACTERS
 from whatschat_ops.stack.iam_documents import Document
 
@@ -40,27 +40,54 @@ class Attachment:
     changed: bool
 
 
-def attach_policy(aws: Aws, principal: Principal, policy: str, document: Document) -> Attachment:
-    """Put the inline policy there, replacing one of that name.
+def attach_policy(
+    aws: Aws, principal: Principal, policy: str, document: Document, *, earlier: str = ""
+) -> Attachment:
+    """Put the inline policy there, replacing one of that name, and one of the `earlier` name that is of this Region.
 
     Raises NotFound if the principal does not exist, UsageError if IAM takes no inline policy as long as this.
     """
     text = json.dumps(document, separators=(",", ":"))
     _require_room(principal, len(text))
     changed = _current(aws, principal, policy) != document
+    replaced = bool(earlier) and _is_of_region(aws, principal, earlier)
     if changed:
-        _call(aws, "put", principal, policy, PolicyDocument=text)
-    return Attachment(principal.type, principal.name, policy, attached=True, changed=changed)
+        try:
+            _call(aws, "put", principal, policy, PolicyDocument=text)
+        except AwsError as error:
+            if not replaced or error.aws_code != "LimitExceeded":
+                raise
+            _call(aws, "delete", principal, earlier)  # there is no room for both
+            _call(aws, "put", principal, policy, PolicyDocument=text)
+    if replaced:
+        _delete(aws, principal, earlier)
+    return Attachment(principal.type, principal.name, policy, attached=True, changed=changed or replaced)
 
 
-def detach_policy(aws: Aws, principal: Principal, policy: str) -> Attachment:
-    """Take the inline policy off. It is no error if it is not there; NotFound if there is no such principal."""
+def detach_policy(aws: Aws, principal: Principal, policy: str, *, earlier: str = "") -> Attachment:
+    """Take the inline policy off, and one of the `earlier` name that is of this Region.
+
+    It is no error if it is not there; NotFound if there is no such principal.
+    """
+    changed = _delete(aws, principal, policy)
+    if earlier and _is_of_region(aws, principal, earlier):
+        changed |= _delete(aws, principal, earlier)
+    if not changed:
+        describe_principal(aws, principal)
+    return Attachment(principal.type, principal.name, policy, attached=False, changed=changed)
+
+
+def _delete(aws: Aws, principal: Principal, policy: str) -> bool:
     try:
         _call(aws, "delete", principal, policy)
     except NotFound:
-        describe_principal(aws, principal)
-        return Attachment(principal.type, principal.name, policy, attached=False, changed=False)
-    return Attachment(principal.type, principal.name, policy, attached=False, changed=True)
+        return False
+    return True
+
+
+def _is_of_region(aws: Aws, principal: Principal, policy: str) -> bool:
+    """Whether there is a policy of that name whose ARNs are of this Region: a name of 0.1.0 does not say which."""
+    return f":{aws.region}:" in json.dumps(_current(aws, principal, policy))
 
 
 def describe_principal(aws: Aws, principal: Principal) -> Any:

@@ -1,5 +1,8 @@
 """What carries the stack's tag and is not wanted any more: a renamed table, a stage of another name.
 
+What version 0.1.0 called otherwise is such a thing, too, and stays while it is in use: its roles by another Region
+(`earlier_roles.py`), its bucket by broadcasts that can be resumed.
+
 One listing per service, all at once, however much there is in the account: the tagging service (it knows nothing of
 IAM), stages (their listing shows tags), roles by path, log groups by our names. A plan needs most of them anyway and shares
 them. Whatever a listing brings is read like any resource of its kind and is an orphan only if its own
@@ -13,16 +16,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import PROVISION, Hint, PermissionDenied
 from whatschat_ops.provision import Kind, Resource
+from whatschat_ops.stack.earlier_roles import why_in_use
 from whatschat_ops.stack.kinds import KINDS
 from whatschat_ops.stack.kinds.api import find_apis
+from whatschat_ops.stack.kinds.bucket import RUNS, Bucket
 from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.log_group import list_log_groups
+from whatschat_ops.stack.kinds.role import Role, is_earlier_path
 from whatschat_ops.stack.parts.blueprint import API
 
 
@@ -32,11 +39,12 @@ def _orphan(kind: str, name: str, fields: Mapping[str, Any], after: Iterable[str
 
 
 class Orphans(Struct, frozen=True):
-    """Searches for what is left of one stack. `kinds` read what the listings bring."""
+    """Searches for what is left of one stack. `kinds` read what the listings bring. `destroying`: no run is kept."""
 
     settings: Settings
     context: Context
     kinds: Mapping[str, Kind]
+    destroying: bool = False
 
     def find(self, known: Iterable[Resource]) -> tuple[Resource, ...]:
         """Everything of ours that is not among `known` resources, as resources to be unwanted."""
@@ -49,11 +57,31 @@ class Orphans(Struct, frozen=True):
                 resource for listed in pool.map(lambda one: list(one()), listings) for resource in listed
             ]
         candidates = {r.address: r for r in found if (r.kind, self._identity(r)) not in names}
-        return tuple(resource for resource in candidates.values() if self._is_ours(resource))
+        ours = [resource for resource in candidates.values() if self._is_ours(resource)]
+        kept = self._kept(ours)
+        return tuple(replace(resource, kept=kept.get(resource.address)) for resource in ours)
+
+    def _kept(self, orphans: Sequence[Resource]) -> dict[str, str | None]:
+        """Address -> why it stays, of what version 0.1.0 called otherwise."""
+        roles = [r for r in orphans if r.kind == Role.name and is_earlier_path(r.fields["path"])]
+        leaving = [r.fields["function_name"] for r in orphans if r.kind == Function.name]
+        why = why_in_use(self.context, self._names, leaving) if roles else None
+        kept = {role.address: why for role in roles}
+        if self.destroying or not self.settings.broadcast.distributed.enabled:
+            return kept
+        bucket = self._names.earlier_broadcast_bucket(self.context.aws.account_id)
+        for orphan in orphans:
+            if orphan.kind == Bucket.name and orphan.fields["bucket_name"] == bucket:
+                kept[orphan.address] = self._why_bucket_stays(bucket)
+        return kept
+
+    def _why_bucket_stays(self, bucket: str) -> str | None:
+        found = self.context.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"{RUNS}/", MaxKeys=1)
+        return "it holds broadcasts that --resume reads" if found.get("KeyCount") else None
 
     @property
     def _names(self) -> Names:
-        return Names(self.settings)
+        return Names(self.settings, self.context.aws.region)
 
     def _names_of(self, known: Iterable[Resource]) -> set[tuple[str, Any]]:
         lock = Resource("table", "lock", {"table_name": self._names.lock_table})
@@ -95,10 +123,12 @@ class Orphans(Struct, frozen=True):
                 yield _orphan("stage", name, {"api_id": api_id, "stage_name": name}, {API})
 
     def _roles(self) -> Iterator[Resource]:
-        """Roles have a path of ours; their tags are not in a listing."""
-        pages = self.context.pages("iam", "list_roles", PathPrefix=self._names.iam_path)
+        """Roles have a path of ours; their tags are not in a listing. Other Regions have paths of their own."""
+        names = self._names
+        pages = self.context.pages("iam", "list_roles", PathPrefix=names.earlier_iam_path)
         for role in (role for page in pages for role in page["Roles"]):
-            yield _orphan("role", role["RoleName"], {"role_name": role["RoleName"]})
+            if (path := role["Path"]) in (names.iam_path, names.earlier_iam_path):
+                yield _orphan("role", role["RoleName"], {"role_name": role["RoleName"], "path": path})
 
     def _log_groups(self) -> Iterator[Resource]:
         """Log groups of functions that are named like ours."""

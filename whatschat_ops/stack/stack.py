@@ -65,7 +65,8 @@ class Stack:
     @property
     def kinds(self) -> Mapping[str, Kind]:
         """The kinds, on this stack's AWS."""
-        return kinds_of(Context(self.aws, self.waiting))
+        calls_s = min(self.settings.lambda_.timeout_s, self.settings.websocket.integration_timeout_ms / 1_000)
+        return kinds_of(Context(self.aws, self.waiting, longest_call_s=calls_s))
 
     def _planning(self, *, tags_listed: bool = False) -> Context:
         """What the kinds of one plan read with."""
@@ -143,7 +144,7 @@ class Stack:
             kinds_of(context),
             ownership,
             unwanted=resources.all,
-            search=lambda: self._orphans(resources, context),
+            search=lambda: self._orphans(resources, context, destroying=True),
         )
 
     def apply(
@@ -183,8 +184,10 @@ class Stack:
             self._packages = function_packages(self.settings, self.say)
         return self._packages
 
-    def _orphans(self, resources: StackResources, context: Context) -> tuple[Resource, ...]:
-        return Orphans(self.settings, context, self.kinds).find(resources.all)
+    def _orphans(
+        self, resources: StackResources, context: Context, *, destroying: bool = False
+    ) -> tuple[Resource, ...]:
+        return Orphans(self.settings, context, self.kinds, destroying).find(resources.all)
 
     def _learn_account(self, context: Context) -> None:
         """What carries our tag says in which account it is: STS need not be asked."""

@@ -25,7 +25,7 @@ from whatschat_ops.stack.resources import stack_resources
 PLACE = Place("eu-west-1", "123456789012")
 OFF = Settings()
 ON = Settings.of({"broadcast": {"distributed": {"enabled": True, "workers": 7}}})
-BUCKET = "whatschat-local-broadcast-123456789012"
+BUCKET = "whatschat-local-broadcast-eu-west-1-123456789012"
 WORKER = "arn:aws:lambda:eu-west-1:123456789012:function:websocket-broadcast-worker"
 
 

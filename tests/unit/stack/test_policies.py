@@ -117,7 +117,13 @@ def test_operator_policy_has_few_actions_on_everything() -> None:
         for action, resources in allowed(policy_of("operator", SETTINGS, PLACE, "abc123")).items()
         if "*" in resources
     }
-    listings = {"iam:ListRoles", "logs:DescribeLogGroups", "tag:GetResources"}
+    listings = {
+        "ec2:DescribeRegions",
+        "iam:ListRoles",
+        "lambda:ListFunctions",
+        "logs:DescribeLogGroups",
+        "tag:GetResources",
+    }
     assert everywhere == {"chime:CreateMeeting", *listings}
 
 

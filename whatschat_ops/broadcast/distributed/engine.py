@@ -22,11 +22,11 @@ from whatschat_ops.broadcast.distributed.executions import (
 )
 from whatschat_ops.broadcast.distributed.launching import Fleet, Launcher
 from whatschat_ops.broadcast.distributed.merging import Parts
+from whatschat_ops.broadcast.distributed.run_objects import RunObjects
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import PROVISION, Hint, OpsError, PermissionDenied, UsageError
 from whatschat_ops.sender.model import SendPolicy, Snapshot
-from whatschat_ops.worker.bucket import Bucket
 from whatschat_ops.worker.objects import COUNTERS
 
 POLL_S: Final = 1.0
@@ -180,13 +180,16 @@ def distributed_engine(
     """The engine for a run of the stack of `settings`. Raises UsageError when it is not enabled there."""
     require_enabled(settings)
     section = settings.broadcast.distributed
-    bucket = Names(settings).broadcast_bucket(aws.account_id)
+    executions = Executions(settings, aws, run_id)
+    earlier = Names(settings).earlier_broadcast_bucket(aws.account_id)
+    objects = RunObjects(aws, run_id, lambda: executions.machine().bucket, earlier)
     fleet = Fleet(
-        Bucket(aws.client("s3"), bucket),
-        Executions(settings, aws, run_id),
+        objects,
+        executions,
         policy,
         shard_connections=section.shard_connections,
         workers=section.workers,
         say=say,
+        copy_earlier=objects.copy_earlier,
     )
     return DistributedEngine(fleet)

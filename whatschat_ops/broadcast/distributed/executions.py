@@ -73,6 +73,14 @@ class ShardCounts:
         return f"{done}, {self.running:,} running, {self.failed:,} failed" if total else ""
 
 
+@dataclass(frozen=True, slots=True)
+class DeployedMachine:
+    """What a state machine does: shards at once (its MaxConcurrency), and the bucket that it reads them from."""
+
+    workers: int
+    bucket: str
+
+
 class Executions:
     """The executions of the run `run_id`, on the state machine of the stack of `settings`."""
 
@@ -91,16 +99,18 @@ class Executions:
         return found
 
     def workers(self) -> int:
-        """How many shards the state machine works on at once (its MaxConcurrency, fixed when it was provisioned).
+        """How many shards the state machine works on at once. Raises NotFound when there is no state machine."""
+        return self.machine().workers
 
-        Raises NotFound when there is no state machine.
-        """
+    def machine(self) -> DeployedMachine:
+        """The state machine as it was provisioned, which may have been with other settings. Raises NotFound."""
         with self._explaining_absence():
             found = self._client.describe_state_machine(
                 stateMachineArn=StateMachine.arn.of(self._place, self._machine)
             )
-        states = json.loads(found["definition"])["States"]
-        return int(states[MAP_LABEL].get("MaxConcurrency", 0)) or MAX_MAP_CHILDREN
+        shards = json.loads(found["definition"])["States"][MAP_LABEL]
+        workers = int(shards.get("MaxConcurrency", 0)) or MAX_MAP_CHILDREN
+        return DeployedMachine(workers, shards["ItemReader"]["Parameters"]["Bucket"])
 
     def start(self, number: int, shards_key: str) -> Execution:
         """Start the execution with this number. Raises NotFound when there is no state machine."""

@@ -28,7 +28,8 @@ RATE: Final = "rate_per_s"
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """The workers of a stack. `workers` is how many the settings say; the rate is divided by what the state machine says, which
-    may be older. `say` tells the user what happens in AWS.
+    may be older. `say` tells the user what happens in AWS. `copy_earlier` makes what a stack of version 0.1.0 wrote for the run
+    readable to the workers; whether there was anything.
     """
 
     objects: Objects
@@ -37,6 +38,7 @@ class Fleet:
     shard_connections: int
     workers: int
     say: Callable[[str], None] = lambda _line: None
+    copy_earlier: Callable[[], bool] = lambda: False
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Launcher:
         arranged = self.arranged
         latest = self.fleet.executions.latest()
         if latest is None or latest.number < arranged:
+            self.fleet.copy_earlier()
             key = self._keys.shard_list(arranged)
             self._divide_rate(len(items_of(self.fleet.objects.get(key))))
             return self.fleet.executions.start(arranged, key)
@@ -80,7 +83,8 @@ class Launcher:
         left = parts.unfinished
         retried = self.journal.counts().pending - parts.missing
         may_redrive = left and not retried and ended.status is not ExecutionStatus.SUCCEEDED
-        if may_redrive and self.fleet.executions.redrive(ended):
+        # An execution goes on with the definition that it began with, which is for the earlier bucket.
+        if not self.fleet.copy_earlier() and may_redrive and self.fleet.executions.redrive(ended):
             self.fleet.say(f"Redriving {ended.arn}: {len(left):,} shards.")
             self._keep_rate()
             return self.fleet.executions.refreshed(ended)

@@ -158,12 +158,13 @@ def _change(run: Run, verb: str, component: Component, principal: Principal, *, 
     if not run.out.confirm(question, yes=yes):
         run.out.note("Nothing was changed.")
         return
-    policy = f"{run.names.stack}-{component.value}"
+    policy = run.names.attached_policy(component.value)
+    earlier = run.names.earlier_attached_policy(component.value)
     with lock:
         if verb == "attach":
-            attachment = attach_policy(run.aws, principal, policy, document)
+            attachment = attach_policy(run.aws, principal, policy, document, earlier=earlier)
         else:
-            attachment = detach_policy(run.aws, principal, policy)
+            attachment = detach_policy(run.aws, principal, policy, earlier=earlier)
     run.out.result(attachment, _render_attachment)
 
 

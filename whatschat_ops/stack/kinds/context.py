@@ -31,13 +31,14 @@ class Context(Struct, frozen=True):
     """The AWS to talk to, and how to wait for it.
 
     With `shared` (while a plan is made) a read that several resources need is made once. With `stack`, too, the tags of
-    what carries that stack's tag come from one listing.
+    what carries that stack's tag come from one listing. A call of a client that is going on now ends within `longest_call_s`.
     """
 
     aws: Aws
     waiting: Waiting = field(default_factory=Waiting)
     shared: SharedReads | None = None
     stack: str | None = None
+    longest_call_s: float = 0.0
 
     @property
     def place(self) -> Place:

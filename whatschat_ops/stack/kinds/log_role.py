@@ -17,9 +17,8 @@ from whatschat_ops.stack.arns import TemplatePlace
 from whatschat_ops.stack.iam_documents import Document, actions, allow
 from whatschat_ops.stack.kinds.context import AwsKind
 from whatschat_ops.stack.kinds.declaration import AwsField, CloudFormationType, Granted, Properties, get_att
-from whatschat_ops.stack.kinds.role import role_arn
+from whatschat_ops.stack.kinds.role import PATH, role_arn
 
-ROLE_PATH = "/whatschat-ops/"
 MANAGED_POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 SET_LOG_ROLE: Final = "SetApiGatewayLogRole"
 """Name of the template's parameter, and of the condition made of it."""
@@ -50,7 +49,7 @@ class ApiGatewayLogRole(AwsKind):
         CloudFormationType(
             "AWS::IAM::Role",
             own=lambda _address: {
-                "Path": ROLE_PATH,
+                "Path": PATH,
                 "ManagedPolicyArns": [TemplatePlace().managed_policy(MANAGED_POLICY)],
             },
             attributes=_on_demand,
@@ -68,7 +67,7 @@ class ApiGatewayLogRole(AwsKind):
     def operator_statements(cls, granted: Granted) -> Iterator[Document]:
         """To set it where the Region has none; a role that does not exist is found by its bare name."""
         names = [resource.fields["role_name"] for resource in granted.resources]
-        arns = [role_arn(granted.place, ROLE_PATH, name) for name in names]
+        arns = [role_arn(granted.place, PATH, name) for name in names]
         yield allow("FindRoles", ["iam:GetRole"], [role_arn(granted.place, "/", name) for name in names])
         yield allow("ApiGatewayLogRole", actions("iam", "CreateRole GetRole AttachRolePolicy"), arns)
         yield allow("PassRoles", ["iam:PassRole"], arns)
@@ -105,9 +104,9 @@ class ApiGatewayLogRole(AwsKind):
             role = iam.get_role(RoleName=name)["Role"]
         except NotFound:
             role = self._create_role(name, json.dumps(trust_policy))
-        if role["Path"] != ROLE_PATH:
+        if role["Path"] != PATH:
             raise Blocked(
-                f"The role {role['Arn']} exists and is not ours (its path is not {ROLE_PATH}).",
+                f"The role {role['Arn']} exists and is not ours (its path is not {PATH}).",
                 hint="Set the log role of API Gateway yourself, or set websocket.access_logs to false.",
             )
         arn = self._context.place.managed_policy(MANAGED_POLICY)
@@ -117,7 +116,7 @@ class ApiGatewayLogRole(AwsKind):
     def _create_role(self, name: str, trust_policy: str) -> Mapping[str, Any]:
         iam = self._context.client("iam")
         try:
-            made = iam.create_role(RoleName=name, Path=ROLE_PATH, AssumeRolePolicyDocument=trust_policy)
+            made = iam.create_role(RoleName=name, Path=PATH, AssumeRolePolicyDocument=trust_policy)
         except Conflict:  # the answer to our own call was lost, or another Region's run was faster
             made = iam.get_role(RoleName=name)
         role: Mapping[str, Any] = made["Role"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import Conflict, NotFound
@@ -15,6 +15,9 @@ from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_documents import Document, actions, allow
 from whatschat_ops.stack.kinds.context import AwsKind, tag_list, tag_list_property, tag_map
 from whatschat_ops.stack.kinds.declaration import AwsField, CloudFormationType, Granted, ref
+
+PATH: Final = "/whatschat-ops/"
+"""What the paths of the roles of all stacks begin with."""
 
 
 class Role(AwsKind):
@@ -94,6 +97,8 @@ class Role(AwsKind):
     def delete(self, live: Live) -> None:
         """DeleteRole refuses a role that still has policies: then they go first."""
         name = live.fields["role_name"]
+        if is_earlier_path(live.fields["path"]):
+            self._await_calls(name)
         try:
             with suppress(NotFound):
                 self._client.delete_role(RoleName=name)
@@ -101,6 +106,12 @@ class Role(AwsKind):
             self._delete_policies(name)
             with suppress(NotFound):
                 self._client.delete_role(RoleName=name)
+
+    def _await_calls(self, name: str) -> None:
+        """Functions were changed over from this role just now: what they had begun with it ends before it goes."""
+        seconds = self._context.longest_call_s
+        self._context.waiting.say(f"Waiting {seconds:.0f} s for calls that began with the role {name}.")
+        self._context.waiting.sleep(seconds)
 
     def _delete_policies(self, name: str) -> None:
         try:
@@ -158,6 +169,15 @@ class RolePolicy(AwsKind):
             )
         except NotFound:
             return
+
+
+def is_earlier_path(path: str) -> bool:
+    """Whether it is `/whatschat-ops/STACK/`, as version 0.1.0 gave it. Today's end with the Region.
+
+    >>> is_earlier_path("/whatschat-ops/whatschat-local/")
+    True
+    """
+    return path.startswith(PATH) and path.count("/") == 3
 
 
 def role_arn(place: Place, path: str, name: str) -> str:

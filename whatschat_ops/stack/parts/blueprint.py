@@ -37,7 +37,7 @@ class Blueprint(Struct, frozen=True):
     @property
     def names(self) -> Names:
         """The names of its resources."""
-        return Names(self.settings)
+        return Names(self.settings, self.place.region)
 
 
 def _nothing(_blueprint: Blueprint) -> Iterable[Resource]:

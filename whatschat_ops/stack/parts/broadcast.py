@@ -65,7 +65,7 @@ def resources(blueprint: Blueprint) -> Iterator[Resource]:
         (POLICY, states_policy(blueprint)),
     )
     yield _worker(blueprint)
-    yield alias(blueprint, BROADCAST_WORKER)
+    yield alias(blueprint, BROADCAST_WORKER, role=WORKER_ROLE)
     yield _state_machine(blueprint)
 
 
@@ -107,7 +107,10 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
         return
     objects = f"{_bucket_arn(blueprint)}/{RUNS}/*"
     yield allow("BroadcastRuns", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], objects)
-    yield allow("StateMachine", ["states:StartExecution"], _machine_arn(blueprint))
+    earlier = blueprint.names.earlier_broadcast_bucket(blueprint.place.account_id)
+    yield allow("BroadcastRuns", [], f"{Bucket.arn.of(blueprint.place, earlier)}/{RUNS}/*")
+    yield allow(Bucket.operator_sid, [], Bucket.arn.of(blueprint.place, earlier))
+    yield allow("StateMachine", ["states:StartExecution", "states:ListExecutions"], _machine_arn(blueprint))
     yield allow(
         "BroadcastExecutions",
         ["states:DescribeExecution", "states:ListMapRuns", "states:RedriveExecution"],

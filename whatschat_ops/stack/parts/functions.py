@@ -40,8 +40,8 @@ def function(
     )
 
 
-def alias(blueprint: Blueprint, short: str) -> Resource:
-    """The alias `live` of a function."""
+def alias(blueprint: Blueprint, short: str, *, role: str) -> Resource:
+    """The alias `live` of a function: what it points to is used, so its role must have its policy by then."""
     address = f"function.{short}"
     return Resource(
         "alias",
@@ -53,6 +53,7 @@ def alias(blueprint: Blueprint, short: str) -> Resource:
             "content": Reference(address, "content"),
             "keep_versions": blueprint.settings.lambda_.keep_versions,
         },
+        frozenset({f"role_policy.{role}"}),
     )
 
 

@@ -29,7 +29,7 @@ def resources(blueprint: Blueprint) -> Iterator[Resource]:
     secret = blueprint.jwt_secret if blueprint.jwt_secret is not None else Generated()
     yield _parameter(blueprint, "jwt", names.jwt_secret_parameter, secret)
     yield from (_handler(blueprint, short) for short in shorts)
-    yield from (alias(blueprint, short) for short in shorts)
+    yield from (alias(blueprint, short, role=ROLE) for short in shorts)
 
 
 def lambda_policy(blueprint: Blueprint) -> Document:

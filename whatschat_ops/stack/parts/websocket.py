@@ -45,9 +45,8 @@ def unwanted(blueprint: Blueprint) -> Iterator[Resource]:
 
 
 def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
-    """To send to connections, look at them and close them."""
-    stage, methods = blueprint.settings.websocket.stage, ("POST", "GET", "DELETE")
-    sockets = [blueprint.place.connections(blueprint.api_id, stage, method) for method in methods]
+    """To send to connections, look at them and close them: all methods that @connections has."""
+    sockets = blueprint.place.connections(blueprint.api_id, blueprint.settings.websocket.stage, "*")
     yield allow("Sockets", ["execute-api:ManageConnections"], sockets)
 
 
