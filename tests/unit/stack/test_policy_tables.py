@@ -1,0 +1,255 @@
+"""The policies of the operator, of the worker and of the state machine: every action, on exactly these resources.
+
+The resources are those that the Service Authorization Reference lets each action be limited to, "*" where it knows none.
+Names come from the settings; everything else of an ARN is written out here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import pytest
+
+from whatschat_ops.config import Names, Settings
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.iam_documents import Document, trust_policy
+from whatschat_ops.stack.parts.blueprint import Blueprint
+from whatschat_ops.stack.parts.broadcast import states_policy, worker_policy
+from whatschat_ops.stack.policies import policy_of
+from whatschat_ops.stack.resources import stack_resources
+
+PLACE = Place("eu-west-1", "123456789012")
+USUAL = Settings.of({"websocket": {"stage": "beta"}})
+DISTRIBUTED = Settings.of(
+    {"websocket": {"stage": "beta"}, "broadcast": {"distributed": {"enabled": True}}, "prefix": "blue-"}
+)
+Table = dict[tuple[str, str], set[str]]
+"""(action, condition as JSON or "") -> resources."""
+
+
+def table_of(document: Document) -> Table:
+    found: Table = {}
+    for statement in document["Statement"]:
+        assert statement.keys() - {"Condition"} == {"Sid", "Effect", "Action", "Resource"}
+        assert statement["Effect"] == "Allow"
+        condition = json.dumps(statement["Condition"]) if "Condition" in statement else ""
+        resources = statement["Resource"]
+        for action in statement["Action"]:
+            named = [resources] if isinstance(resources, str) else resources
+            found.setdefault((action, condition), set()).update(named)
+    return found
+
+
+def on(resources: Iterable[str] | str, service: str, actions: str) -> Table:
+    """The actions of a service, each on all of these resources."""
+    named = {resources} if isinstance(resources, str) else set(resources)
+    return {(f"{service}:{action}", ""): named for action in actions.split()}
+
+
+def together(*tables: Table) -> Table:
+    found: Table = {}
+    for table in tables:
+        for key, resources in table.items():
+            found[key] = found.get(key, set()) | resources
+    return found
+
+
+def arn(service: str, rest: str) -> str:
+    return f"arn:aws:{service}:eu-west-1:123456789012:{rest}"
+
+
+def sockets(*methods: str) -> set[str]:
+    return {arn("execute-api", f"abc123/beta/{method}/@connections/*") for method in methods}
+
+
+def roles(settings: Settings) -> set[str]:
+    names = Names(settings)
+    found = {names.lambda_role}
+    if settings.broadcast.distributed.enabled:
+        found |= {names.broadcast_worker_role, names.broadcast_states_role}
+    return found
+
+
+def in_path(path: str, names: Iterable[str]) -> set[str]:
+    return {f"arn:aws:iam::123456789012:role{path}{name}" for name in names}
+
+
+def shorts(settings: Settings) -> list[str]:
+    worker = ["broadcast-worker"] if settings.broadcast.distributed.enabled else []
+    return ["connect", "disconnect", "default", *worker]
+
+
+LOG_ROLE = "whatschat-ops-apigateway-logs"
+"""One for all APIs of an account."""
+
+
+def usual_rights(settings: Settings) -> Table:
+    """What an operator has with and without distributed broadcasts."""
+    names = Names(settings)
+    connections, ledger, lock = (
+        arn("dynamodb", f"table/{name}")
+        for name in (names.connections_table, names.ledger_table, names.lock_table)
+    )
+    functions = {
+        arn("lambda", f"function:{names.function(short)}{qualifier}")
+        for short in shorts(settings)
+        for qualifier in ("", ":*")
+    }
+    groups = {
+        arn("logs", f"log-group:{group}{end}")
+        for group in (
+            *(names.function_log_group(short) for short in shorts(settings)),
+            names.access_log_group,
+        )
+        for end in ("", ":*")
+    }
+    secrets = {
+        arn("ssm", f"parameter{name}")
+        for name in (names.jwt_secret_parameter, names.jwt_secret_rotation_parameter)
+    }
+    own_roles, log_role = in_path(names.iam_path, roles(settings)), in_path("/whatschat-ops/", [LOG_ROLE])
+    gateway = "arn:aws:apigateway:eu-west-1::"
+    api, tags = (
+        {f"{gateway}/apis/abc123", f"{gateway}/apis/abc123/*"},
+        (f"{gateway}/tags/arn%3Aaws%3Aapigateway%3Aeu-west-1%3A%3A%2Fapis%2Fabc123*"),
+    )
+    return together(
+        on(
+            {connections, ledger},
+            "dynamodb",
+            "CreateTable DescribeTable UpdateTable DeleteTable DescribeTimeToLive UpdateTimeToLive "
+            "DescribeContinuousBackups UpdateContinuousBackups TagResource ListTagsOfResource Scan GetItem DeleteItem",
+        ),
+        # The ledger's rows are never deleted by PartiQL, but one statement for both tables saves a fifth of a policy's size.
+        on({connections, ledger}, "dynamodb", "PartiQLDelete"),
+        on(f"{connections}/index/userId-index", "dynamodb", "Query"),
+        on(ledger, "dynamodb", "PutItem UpdateItem"),
+        on(
+            lock,
+            "dynamodb",
+            "CreateTable DescribeTable DeleteTable TagResource GetItem PutItem UpdateItem",
+        ),
+        on(
+            groups, "logs", "CreateLogGroup DeleteLogGroup PutRetentionPolicy TagResource ListTagsForResource"
+        ),
+        on("*", "logs", "DescribeLogGroups"),
+        on(
+            own_roles,
+            "iam",
+            "CreateRole GetRole DeleteRole UpdateAssumeRolePolicy TagRole ListRolePolicies "
+            "ListAttachedRolePolicies DetachRolePolicy SimulatePrincipalPolicy PutRolePolicy GetRolePolicy DeleteRolePolicy",
+        ),
+        on(log_role, "iam", "CreateRole GetRole AttachRolePolicy"),
+        on(in_path("/", {*roles(settings), LOG_ROLE}), "iam", "GetRole"),
+        on(own_roles | log_role, "iam", "PassRole"),
+        on("*", "iam", "ListRoles"),
+        on("arn:aws:iam::123456789012:user/${aws:username}", "iam", "SimulatePrincipalPolicy"),
+        on(f"{gateway}/account", "apigateway", "GET PATCH"),
+        on(f"{gateway}/apis", "apigateway", "GET POST TagResource"),
+        on(api, "apigateway", "GET POST PATCH DELETE TagResource"),
+        on(tags, "apigateway", "GET POST"),
+        on(secrets, "ssm", "PutParameter GetParameter DeleteParameter AddTagsToResource ListTagsForResource"),
+        on(
+            functions,
+            "lambda",
+            "CreateFunction GetFunction GetFunctionConfiguration UpdateFunctionCode UpdateFunctionConfiguration "
+            "DeleteFunction PublishVersion ListVersionsByFunction TagResource ListTags CreateAlias GetAlias ListAliases "
+            "UpdateAlias AddPermission RemovePermission GetPolicy InvokeFunction",
+        ),
+        on("*", "chime", "CreateMeeting"),
+        on(
+            "arn:aws:chime:us-east-1:123456789012:meeting/*",
+            "chime",
+            "GetMeeting DeleteMeeting CreateAttendee BatchCreateAttendee GetAttendee ListAttendees DeleteAttendee",
+        ),
+        on(sockets("POST", "GET", "DELETE"), "execute-api", "ManageConnections"),
+        on("*", "tag", "GetResources"),
+    )
+
+
+def bucket(settings: Settings) -> str:
+    return f"arn:aws:s3:::{Names(settings).broadcast_bucket('123456789012')}"
+
+
+def machine(settings: Settings, kind: str, rest: str = "") -> str:
+    return arn("states", f"{kind}:{Names(settings).broadcast_state_machine}{rest}")
+
+
+def executions(settings: Settings) -> set[str]:
+    """Those of the state machine, and of its map's items."""
+    return {machine(settings, "execution", ":*"), machine(settings, "execution", "/Shards:*")}
+
+
+def rights_of_distributed_broadcasts(settings: Settings) -> Table:
+    """What `broadcast.distributed` adds to an operator's."""
+    return together(
+        on(
+            bucket(settings),
+            "s3",
+            "CreateBucket DeleteBucket ListBucket TagResource GetBucketTagging PutBucketTagging "
+            "GetBucketPublicAccessBlock PutBucketPublicAccessBlock GetEncryptionConfiguration "
+            "PutEncryptionConfiguration GetLifecycleConfiguration PutLifecycleConfiguration",
+        ),
+        on(f"{bucket(settings)}/runs/*", "s3", "GetObject PutObject DeleteObject"),
+        on(
+            machine(settings, "stateMachine"),
+            "states",
+            "CreateStateMachine DescribeStateMachine UpdateStateMachine DeleteStateMachine TagResource "
+            "ListTagsForResource StartExecution",
+        ),
+        on(executions(settings), "states", "DescribeExecution ListMapRuns RedriveExecution"),
+        on(machine(settings, "mapRun", "/Shards:*"), "states", "DescribeMapRun ListExecutions"),
+    )
+
+
+def test_operator_may_do_exactly_this() -> None:
+    assert table_of(policy_of("operator", USUAL, PLACE, "abc123")) == usual_rights(USUAL)
+
+
+def test_operator_of_distributed_broadcasts_may_do_exactly_this() -> None:
+    expected = together(usual_rights(DISTRIBUTED), rights_of_distributed_broadcasts(DISTRIBUTED))
+    assert table_of(policy_of("operator", DISTRIBUTED, PLACE, "abc123")) == expected
+
+
+def test_worker_may_do_exactly_this() -> None:
+    found = table_of(worker_policy(Blueprint(DISTRIBUTED, PLACE, api_id="abc123")))
+    own_runs = json.dumps({"StringLike": {"s3:prefix": "runs/*"}})
+    group = Names(DISTRIBUTED).function_log_group("broadcast-worker")
+    assert found == {
+        **on(f"{bucket(DISTRIBUTED)}/runs/*", "s3", "GetObject PutObject"),
+        ("s3:ListBucket", own_runs): {bucket(DISTRIBUTED)},
+        **on(sockets("POST"), "execute-api", "ManageConnections"),
+        **on(arn("logs", f"log-group:{group}:*"), "logs", "CreateLogStream PutLogEvents"),
+    }
+
+
+def test_state_machine_may_do_exactly_this() -> None:
+    worker = Names(DISTRIBUTED).function("broadcast-worker")
+    assert table_of(states_policy(Blueprint(DISTRIBUTED, PLACE, api_id="abc123"))) == {
+        **on(f"{bucket(DISTRIBUTED)}/runs/*", "s3", "GetObject"),
+        **on(arn("lambda", f"function:{worker}:live"), "lambda", "InvokeFunction"),
+        **on(machine(DISTRIBUTED, "stateMachine"), "states", "StartExecution"),
+        **on(executions(DISTRIBUTED), "states", "DescribeExecution StopExecution RedriveExecution"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("role", "service"),
+    [
+        ("lambda", "lambda.amazonaws.com"),
+        ("broadcast-worker", "lambda.amazonaws.com"),
+        ("broadcast-states", "states.amazonaws.com"),
+    ],
+)
+def test_role_trusts_the_service_that_uses_it_and_has_the_policy_of_its_part(role: str, service: str) -> None:
+    resources = {each.address: each for each in stack_resources(Blueprint(DISTRIBUTED, PLACE)).all}
+    assert resources[f"role.{role}"].fields["trust_policy"] == trust_policy(service)
+    documents = {
+        "lambda": policy_of("lambda", DISTRIBUTED, PLACE, "abc123"),
+        "broadcast-worker": worker_policy(Blueprint(DISTRIBUTED, PLACE)),
+        "broadcast-states": states_policy(Blueprint(DISTRIBUTED, PLACE)),
+    }
+    sids = [statement["Sid"] for statement in documents[role]["Statement"]]
+    attached = resources[f"role_policy.{role}"].fields["document"]
+    assert [statement["Sid"] for statement in attached["Statement"]] == sids
