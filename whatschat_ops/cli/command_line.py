@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import traceback
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -15,7 +14,9 @@ from whatschat_ops.cli.commands import COMMANDS
 from whatschat_ops.cli.program import build_program
 from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.redacting import redacted_streams
+from whatschat_ops.cli.terminal.streams import ReaderGone, guarded_streams
 from whatschat_ops.errors import PROGRAM, ExitCode, Hint, Interrupted, OpsError, UsageError
+from whatschat_ops.files import refused
 
 # Typer brings its own copy of Click since 0.2x and used the installed one before: this is the class of either.
 _CliUsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -23,32 +24,71 @@ _CliUsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 def run_command_line(arguments: list[str]) -> int:
     """Run one command line. Returns the exit code; prints what failed."""
-    with redacted_streams():
-        return _run_command_line(arguments)
+    with guarded_streams(), redacted_streams():
+        try:
+            return _run_command_line(arguments)
+        except ReaderGone:
+            return ExitCode.DONE
 
 
 def _run_command_line(arguments: list[str]) -> int:
     run = Run()
     try:
-        result = build_program().main(args=arguments, prog_name=PROGRAM, standalone_mode=False, obj=run)
+        _require_text(run, arguments)
+        result = _call(run, arguments)
     except (typer.Abort, KeyboardInterrupt):
         return _fail(run, Interrupted("Interrupted."))
     except _CliUsageError as error:
-        if type(error).__name__ == "NoArgsIsHelpError":  # a bare group: the message is its help
-            typer.echo(error.format_message())  # type: ignore[attr-defined]
-            return ExitCode.USAGE
         run.take(_given_options(error, arguments))
         return _fail(run, _as_usage_error(error, arguments))
     except OpsError as error:
         return _fail(run, error)
-    except BrokenPipeError:  # the reader of a pipe has gone, for example `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
+    except OSError as error:
+        return _fail(run, refused(error))
+    except ReaderGone:
+        raise
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug
         return _fail(run, _as_bug(error))
     if result == ExitCode.INTERRUPTED:  # newer versions of Typer turn Ctrl-C into this
         return _fail(run, Interrupted("Interrupted."))
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _call(run: Run, arguments: list[str]) -> Any:
+    try:
+        return build_program().main(args=arguments, prog_name=PROGRAM, standalone_mode=False, obj=run)
+    except _CliUsageError as error:
+        if type(error).__name__ != "NoArgsIsHelpError":
+            raise
+        typer.echo(error.format_message())  # type: ignore[attr-defined]  # a bare group: the message is its help
+        return ExitCode.USAGE
+
+
+_READ_VARIABLES: Final = ("AWS_", "CONNECTIONS_TABLE", "JWT_SECRET", "NEXT_PUBLIC_", "WHATSCHAT_")
+
+
+def _require_text(run: Run, arguments: list[str]) -> None:
+    """Raise UsageError for bytes that are not UTF-8 in an argument, or in a variable that may be read."""
+    bad = [_shown_bytes(argument) for argument in arguments if not _is_text(argument)]
+    names = [
+        name for name, value in os.environ.items() if name.startswith(_READ_VARIABLES) and not _is_text(value)
+    ]
+    if not bad and not names:
+        return
+    run.take(CommonOptions(json="--json" in arguments or None, debug="--debug" in arguments or None))
+    what = f"The argument {bad[0]}" if bad else f"The environment variable {names[0]}"
+    raise UsageError(
+        f"{what} is not UTF-8 text.", hint="Write it in UTF-8; see the terminal's encoding with: locale"
+    )
+
+
+def _is_text(value: str) -> bool:
+    """Python takes bytes that it cannot decode for halves of surrogate pairs (PEP 383)."""
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _shown_bytes(value: str) -> str:
+    return repr(os.fsencode(value).decode("ascii", "backslashreplace")).replace("\\\\", "\\")
 
 
 def _given_options(error: Any, arguments: list[str]) -> CommonOptions:

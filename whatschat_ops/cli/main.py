@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from typing import NoReturn
@@ -21,8 +22,10 @@ def run() -> NoReturn:
 def main(arguments: list[str]) -> int:
     """Run one command line. Returns the exit code; prints what failed."""
     if arguments == ["--version"]:
-        sys.stdout.write(f"whatschat-ops {__version__}\n")
-        return 0
+        with contextlib.suppress(OSError, AttributeError):  # full or closed: said below
+            sys.stdout.write(f"whatschat-ops {__version__}\n")
+            sys.stdout.flush()
+            return 0
     from whatschat_ops.cli.command_line import run_command_line
 
     return run_command_line(arguments)
@@ -37,5 +40,6 @@ def _run(arguments: list[str]) -> int:
             terminate_as_interrupted()
         return main(arguments)
     except KeyboardInterrupt:  # before there is a command to end
-        sys.stderr.write("Error: Interrupted.\n")
+        with contextlib.suppress(OSError, AttributeError):
+            sys.stderr.write("Error: Interrupted.\n")
         return 130

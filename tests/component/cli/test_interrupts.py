@@ -1,4 +1,4 @@
-"""SIGTERM means what Ctrl-C means, in every command."""
+"""SIGTERM and SIGHUP mean what Ctrl-C means, in every command."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from pathlib import Path
 
 import pytest
 
+from whatschat_ops.cli.terminal.interrupts import INTERRUPTS, stop_on_interrupt, terminate_as_interrupted
+
 STATUS = Path("/proc/self/status")
 
 
-def until_it_catches_sigterm(pid: int) -> None:
+def until_it_catches_signals(pid: int) -> None:
     """Python is up, and the program has begun."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-        if caught is not None and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1:
+        if caught is not None and int(caught[1], 16) >> (signal.SIGHUP - 1) & 1:
             return
         time.sleep(0.05)
-    raise AssertionError("it does not catch SIGTERM")
+    raise AssertionError("it does not catch SIGHUP, the last of them")
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="needs Linux's /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_is_interrupted_says_so_and_exits_with_130(number: signal.Signals) -> None:
     waiting = subprocess.Popen(
         [
@@ -42,9 +44,24 @@ def test_a_command_that_is_interrupted_says_so_and_exits_with_130(number: signal
         stderr=subprocess.PIPE,
         text=True,
     )
-    until_it_catches_sigterm(waiting.pid)
+    until_it_catches_signals(waiting.pid)
     time.sleep(0.2)
     waiting.send_signal(number)
     _, said = waiting.communicate(timeout=20)
     assert waiting.returncode == 130
     assert said.splitlines() == ["Error: Interrupted."]
+
+
+def test_hangup_that_nohup_switched_off_stays_off() -> None:
+    before = {number: signal.getsignal(number) for number in INTERRUPTS}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        terminate_as_interrupted()
+        with stop_on_interrupt(lambda: None) as stopped:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stopped.is_set()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -150,7 +150,7 @@ def test_a_time_is_shown_in_its_unit(seconds: float, words: str) -> None:
     assert time_words(seconds) == words
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_asks_the_run_to_stop_and_leaves_the_signal_as_it_was(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     stderr = io.StringIO()

@@ -1,4 +1,4 @@
-"""Ctrl-C, and SIGTERM, which a scheduler or a closing session sends instead: both are handled alike."""
+"""Ctrl-C, SIGTERM, which a scheduler sends instead, and SIGHUP, which a closing terminal does: all are handled alike."""
 
 from __future__ import annotations
 
@@ -8,12 +8,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 def terminate_as_interrupted() -> None:
-    """From now on SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that a command ends in the same way."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """From now on these signals raise KeyboardInterrupt, as Ctrl-C does, so that a command ends in the same way."""
+    for number in _heeded():
+        if number != signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)
+
+
+def _heeded() -> list[signal.Signals]:
+    """`nohup` switches SIGHUP off, and it stays off."""
+    return [
+        number
+        for number in INTERRUPTS
+        if number.name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN
+    ]
 
 
 @contextmanager
@@ -35,7 +48,7 @@ def stop_on_interrupt(
         else:
             raise KeyboardInterrupt
 
-    before = [(number, signal.signal(number, handler)) for number in INTERRUPTS]
+    before = [(number, signal.signal(number, handler)) for number in _heeded()]
     try:
         yield stop
     finally:

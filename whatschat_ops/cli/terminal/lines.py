@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple, TextIO
@@ -15,6 +16,9 @@ _STYLES: Final = {
     "green": "\x1b[32m",
     "yellow": "\x1b[33m",
 }
+_PIPE_COLUMNS: Final = 200
+
+_MOST_COLUMNS: Final = 1_000
 _RESET: Final = "\x1b[0m"
 
 
@@ -23,6 +27,14 @@ def is_styled(stream: TextIO) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def columns(stream: TextIO) -> int:
+    """How wide to write: COLUMNS if it is a width, else what the terminal has. A pipe has no width, so that tables are not cut."""
+    given = os.environ.get("COLUMNS", "")
+    if not stream.isatty() and not (given.isdecimal() and int(given)):
+        return _PIPE_COLUMNS
+    return min(shutil.get_terminal_size().columns, _MOST_COLUMNS)
 
 
 class Styled(NamedTuple):

@@ -6,23 +6,23 @@ same object. What is secret in them stays hidden unless the user asked with `--s
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from whatschat_ops.cli.terminal.lines import Lines, is_styled
+from whatschat_ops.cli.terminal.lines import Lines, columns, is_styled
 from whatschat_ops.cli.terminal.redacting import hidden, redacting, set_shown, unwrapped
+from whatschat_ops.cli.terminal.streams import ReaderGone, takes_only_some_characters
 from whatschat_ops.cli.terminal.typed import typed
 from whatschat_ops.errors import ConfigError, Hint, OpsError, UsageError
 from whatschat_ops.redaction import Secret
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from whatschat_ops.cli.terminal.live_display import LiveDisplay
 
 T = TypeVar("T")
+
+_FEWEST_COLUMNS = 20
+"""With fewer, Rich prints tables without anything in them."""
 
 _CONTROL_CODES: Mapping[int, None] = dict.fromkeys((7, 8, 11, 12, 13))
 """Bell, backspace, vertical tab, form feed, carriage return: Rich drops them from a text, and so do we."""
@@ -63,9 +66,6 @@ class Output:
         self.place = place
         self.stdout = redacting(stdout or sys.stdout)
         self.stderr = redacting(stderr or sys.stderr)
-        if stdout is None and isinstance(raw := unwrapped(sys.stdout), TextIOWrapper):
-            # What the encoding lacks (half of a surrogate pair) is printed as JSON escapes it, and stops no command.
-            raw.reconfigure(errors="backslashreplace")
         self.show_secrets = show_secrets
         self._result_printed = False
         self._display: LiveDisplay | None = None
@@ -84,12 +84,16 @@ class Output:
     def result(self, model: T, render: Callable[[T], Lines | RenderableType]) -> None:
         """Print the result: as JSON, or as whatever text, lines or Rich object `render` makes of it."""
         shown = self._without_secrets(model)
-        document = json.dumps(self.encode(shown), indent=2, ensure_ascii=False) if self.as_json else None
-        self._result_printed = True
-        if document is not None:
-            self._document(document)
+        # What is left of the command still says by its exit code what happened.
+        with contextlib.suppress(ReaderGone):
+            self._result(shown, render)
+
+    def _result(self, shown: T, render: Callable[[T], Lines | RenderableType]) -> None:
+        if self.as_json:
+            self._document(shown, indent=2)
             return
         rendered = render(shown)
+        self._result_printed = True
         # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
         if isinstance(rendered, str):
             self.text(rendered.translate(_CONTROL_CODES))
@@ -112,7 +116,7 @@ class Output:
         self._result_printed = True
         shown = self._without_secrets(model)
         if self.as_json:
-            self._document(json.dumps(self.encode(shown), ensure_ascii=False))
+            self._document(shown)
         else:
             self._console(self.stdout).print(render(shown), soft_wrap=True)
 
@@ -151,9 +155,14 @@ class Output:
         if self.as_json and not self._result_printed:
             argv = typed(error.hint.argv, place) if error.hint and error.hint.argv else None
             shown = {"code": error.code, "message": error.message, "hint": hint, "argv": argv}
-            document = json.dumps({"error": self._without_secrets(shown)}, indent=2, ensure_ascii=False)
-            self._document(document)
-            return
+            try:
+                self._document({"error": self._without_secrets(shown)}, indent=2)
+            except ReaderGone:
+                return
+            except OpsError:  # then it is said on stderr
+                pass
+            else:
+                return
         self._line(f"Error: {error.message}", "red")
         if hint:
             self._line(f"  Try: {hint}", "")
@@ -257,9 +266,12 @@ class Output:
     def _without_secrets(self, model: T) -> T:
         return model if self.show_secrets else hidden(model)
 
-    def _document(self, document: str) -> None:
-        """Print JSON whose every value is free of secrets already."""
+    def _document(self, shown: Any, *, indent: int | None = None) -> None:
+        """Print as JSON what is free of secrets already."""
         stream = unwrapped(self.stdout)
+        escaped = takes_only_some_characters(stream)
+        document = json.dumps(self.encode(shown), indent=indent, ensure_ascii=escaped)
+        self._result_printed = True
         stream.write(document + "\n")
         stream.flush()
 
@@ -273,17 +285,14 @@ class Output:
             self.stderr.flush()
 
     def _styled(self, shown: Lines, stream: TextIO) -> str:
-        width = self._width(stream) or shutil.get_terminal_size().columns
-        return shown.text(width, styled=is_styled(stream)).translate(_CONTROL_CODES)
-
-    def _width(self, stream: TextIO) -> int | None:
-        """A pipe has no width; tables written there must not be cut at 80 columns."""
-        return None if stream.isatty() or "COLUMNS" in os.environ else 200
+        return shown.text(columns(stream), styled=is_styled(stream)).translate(_CONTROL_CODES)
 
     def _console(self, stream: TextIO) -> Console:
         from whatschat_ops.cli.terminal.console import RedactingConsole
 
-        return RedactingConsole(stream, self._width(stream), show_secrets=self.show_secrets)
+        follows_the_terminal = stream.isatty() and "COLUMNS" not in os.environ
+        width = None if follows_the_terminal else max(columns(stream), _FEWEST_COLUMNS)
+        return RedactingConsole(stream, width, show_secrets=self.show_secrets)
 
 
 def _hint_words(hint: Hint, place: Sequence[str]) -> str:

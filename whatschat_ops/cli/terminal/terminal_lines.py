@@ -8,17 +8,21 @@ break printing to a terminal that is behind both standard input and standard out
 from __future__ import annotations
 
 import asyncio
-import codecs
 import concurrent.futures
 import contextlib
-import itertools
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Final
+
+from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.files import PIPE, refused
 
 PROMPT = "> "
+MAX_LINE_BYTES: Final = 1024 * 1024
+"""Of what is piped in: far more than a message may have, which the session refuses one by one."""
 
 Lines = asyncio.Queue[str | None]
 """What was typed or piped, one line each; None after the last."""
@@ -29,6 +33,8 @@ class TerminalLines:
 
     def __init__(self, *, editing: bool) -> None:
         self._editing = editing
+        self.failure: OpsError | None = None
+        """Why no more lines were read, if it was not the end of the input."""
         self._prompting: asyncio.Task[None] | None = None
         self._printing: asyncio.Task[None] | None = None
         self._to_print: asyncio.Queue[Callable[[], None] | None] = asyncio.Queue()
@@ -40,7 +46,19 @@ class TerminalLines:
             self._printing = asyncio.create_task(self._print_in_order())
         else:
             arguments = (_piped_lines(sys.stdin.fileno()), lines, asyncio.get_running_loop())
-            threading.Thread(target=_feed, args=arguments, name="lines", daemon=True).start()
+            threading.Thread(target=self._feed, args=arguments, name="lines", daemon=True).start()
+
+    def _feed(self, source: Iterator[str], lines: Lines, loop: asyncio.AbstractEventLoop) -> None:
+        """Move lines into the queue, until one cannot be read. Ends quietly when the loop has ended."""
+        try:
+            for line in source:
+                if not _put(line, lines, loop):
+                    return
+        except OSError as error:
+            self.failure = refused(error, PIPE)
+        except OpsError as error:
+            self.failure = error
+        _put(None, lines, loop)
 
     async def stop(self) -> None:
         """Print what is left to print, and leave the terminal as it was. A thread that waits for a pipe ends with the program."""
@@ -84,21 +102,39 @@ async def _prompt(lines: Lines) -> None:
     await lines.put(None)
 
 
-def _feed(source: Iterator[str], lines: Lines, loop: asyncio.AbstractEventLoop) -> None:
-    """Move lines into the queue, waiting while it is full. Ends quietly when the loop has ended."""
+def _put(line: str | None, lines: Lines, loop: asyncio.AbstractEventLoop) -> bool:
+    """Put it into the queue, waiting while it is full; False if the loop has ended."""
     with contextlib.suppress(RuntimeError, concurrent.futures.CancelledError):
-        for line in itertools.chain(source, [None]):
-            if loop.is_closed():
-                return
+        if not loop.is_closed():
             asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
+            return True
+    return False
 
 
 def _piped_lines(descriptor: int) -> Iterator[str]:
-    """The lines of a file descriptor, without their ends. Not through sys.stdin, whose lock would be held at exit."""
-    decode: Callable[[bytes], str] = codecs.getincrementaldecoder("utf-8")("replace").decode
-    rest = ""
+    """The lines of a file descriptor, without their ends. Not through sys.stdin, whose lock would be held at exit.
+
+    Raises UsageError for what is no line of text.
+    """
+    rest, number = b"", 0
     while data := os.read(descriptor, 65536):
-        *complete, rest = (rest + decode(data)).split("\n")
-        yield from (line.removesuffix("\r") for line in complete)
+        *complete, rest = (rest + data).split(b"\n")
+        for line in complete:
+            number += 1
+            yield _decoded(line, number)
+        if len(rest) > MAX_LINE_BYTES:
+            raise UsageError(
+                f"Standard input, line {number + 1}: it is longer than {MAX_LINE_BYTES:,} bytes.",
+                hint="Write one message on each line.",
+            )
     if rest:
-        yield rest
+        yield _decoded(rest, number + 1)
+
+
+def _decoded(line: bytes, number: int) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"Standard input, line {number}: it is not UTF-8 text.", hint="Write it in UTF-8."
+        ) from error

@@ -53,9 +53,12 @@ async def converse(out: Output, make_socket: Opener, *, wait_s: float, reconnect
     policy = SessionPolicy(reconnect=reconnect, wait_s=0.0 if typed else wait_s)
     try:
         session = Session(make_socket, queue, screen.show, policy, on_first_open=lambda: lines.start(queue))
-        return await session.run()
+        report = await session.run()
     finally:
         await lines.stop()
+    if lines.failure is not None:
+        raise lines.failure
+    return report
 
 
 class Screen:
