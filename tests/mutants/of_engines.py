@@ -243,7 +243,7 @@ SENDER: Final[tuple[Fault, ...]] = (
     *planted(
         "sender/route.py",
         "component/sender/test_route.py",
-        ("if not found or proxy_bypass(url.netloc):", "if not found:", "NO_PROXY is ignored"),
+        ("proxy.port or 80, Secret", "url.port or 80, Secret", "the port of the endpoint for the proxy's"),
         ("host_header=host if port == _PORTS[url.scheme] else", "host_header=host if port in (80, 443) else", "http on port 443"),
     ),
     *planted(

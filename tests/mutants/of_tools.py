@@ -129,7 +129,7 @@ TOOLS: Final[tuple[Fault, ...]] = (
         ("401: CredentialsError, 403: PermissionDenied, 404", "401: CredentialsError, 403: NotFound, 404", "a refusal is read as absent"),
         ("(Unavailable if status >= 500 else Rejected)", "(Unavailable if status > 500 else Rejected)", "500 is the caller's fault"),
         ("return Throttled if status == 429 else Rejected", "return Throttled", "a full quota is waited for"),
-        ("{redact(text)} ({code})", "{text} ({code})", "a token in an error"),
+        ('f"{operation}: {redact(text)} ({code})",', 'f"{operation}: {text} ({code})",', "a token in an error"),
     ),
     *planted(
         "aws/pacing.py",
@@ -147,7 +147,7 @@ TOOLS: Final[tuple[Fault, ...]] = (
         "aws/session.py",
         "aws/test_session.py unit/aws/test_errors.py",
         ("if http_response.status_code >= 300:", "if http_response.status_code >= 400:", "a redirect is an answer"),
-        ('event_name.rpartition(".")[2], exception)', 'event_name, exception)', "an event's name for an operation's"),
+        ('event_name.rpartition(".")[2], exception, session)', 'event_name, exception, session)', "an event's name for an operation's"),
     ),
     *planted(
         "packaging/archive.py",
@@ -191,6 +191,8 @@ TOOLS: Final[tuple[Fault, ...]] = (
         "config/names.py",
         "unit/stack/test_broadcast_stack.py unit/config/test_loading.py",
         ("MAX_STATE_MACHINE_NAME_CHARACTERS)", "200)", "a name that Step Functions refuses"),
+        ('return f"{self.earlier_iam_path}{self._region}/"', "return self.earlier_iam_path", "one Region's plan takes another's role for an orphan"),
+        ('return f"{_within(name, room)}-{self._region}"', "return _within(name, room)", "two Regions share a role"),
     ),
     *planted(
         "pricing/pricing.py",

@@ -64,7 +64,7 @@ def sockets(*methods: str) -> set[str]:
 
 
 def roles(settings: Settings) -> set[str]:
-    names = Names(settings)
+    names = Names(settings, PLACE.region)
     found = {names.lambda_role}
     if settings.broadcast.distributed.enabled:
         found |= {names.broadcast_worker_role, names.broadcast_states_role}
@@ -86,7 +86,7 @@ LOG_ROLE = "whatschat-ops-apigateway-logs"
 
 def usual_rights(settings: Settings) -> Table:
     """What an operator has with and without distributed broadcasts."""
-    names = Names(settings)
+    names = Names(settings, PLACE.region)
     connections, ledger, lock = (
         arn("dynamodb", f"table/{name}")
         for name in (names.connections_table, names.ledger_table, names.lock_table)
@@ -109,6 +109,8 @@ def usual_rights(settings: Settings) -> Table:
         for name in (names.jwt_secret_parameter, names.jwt_secret_rotation_parameter)
     }
     own_roles, log_role = in_path(names.iam_path, roles(settings)), in_path("/whatschat-ops/", [LOG_ROLE])
+    # Those of version 0.1.0 are deleted once no Region uses them; they are not passed to anything.
+    all_roles = own_roles | in_path(f"/whatschat-ops/{names.stack}/", names.earlier_roles)
     gateway = "arn:aws:apigateway:eu-west-1::"
     api, tags = (
         {f"{gateway}/apis/abc123", f"{gateway}/apis/abc123/*"},
@@ -135,7 +137,7 @@ def usual_rights(settings: Settings) -> Table:
         ),
         on("*", "logs", "DescribeLogGroups"),
         on(
-            own_roles,
+            all_roles,
             "iam",
             "CreateRole GetRole DeleteRole UpdateAssumeRolePolicy TagRole ListRolePolicies "
             "ListAttachedRolePolicies DetachRolePolicy SimulatePrincipalPolicy PutRolePolicy GetRolePolicy DeleteRolePolicy",
@@ -163,17 +165,25 @@ def usual_rights(settings: Settings) -> Table:
             "chime",
             "GetMeeting DeleteMeeting CreateAttendee BatchCreateAttendee GetAttendee ListAttendees DeleteAttendee",
         ),
-        on(sockets("POST", "GET", "DELETE"), "execute-api", "ManageConnections"),
+        on(sockets("*"), "execute-api", "ManageConnections"),
         on("*", "tag", "GetResources"),
+        on("*", "lambda", "ListFunctions"),  # who still uses a role of version 0.1.0, in which Regions
+        on("*", "ec2", "DescribeRegions"),
     )
 
 
 def bucket(settings: Settings) -> str:
-    return f"arn:aws:s3:::{Names(settings).broadcast_bucket('123456789012')}"
+    return f"arn:aws:s3:::{Names(settings, PLACE.region).broadcast_bucket('123456789012')}"
+
+
+def buckets(settings: Settings, end: str = "") -> set[str]:
+    """That of today, and that of version 0.1.0 while it holds runs."""
+    earlier = Names(settings, PLACE.region).earlier_broadcast_bucket("123456789012")
+    return {f"{bucket(settings)}{end}", f"arn:aws:s3:::{earlier}{end}"}
 
 
 def machine(settings: Settings, kind: str, rest: str = "") -> str:
-    return arn("states", f"{kind}:{Names(settings).broadcast_state_machine}{rest}")
+    return arn("states", f"{kind}:{Names(settings, PLACE.region).broadcast_state_machine}{rest}")
 
 
 def executions(settings: Settings) -> set[str]:
@@ -185,18 +195,18 @@ def rights_of_distributed_broadcasts(settings: Settings) -> Table:
     """What `broadcast.distributed` adds to an operator's."""
     return together(
         on(
-            bucket(settings),
+            buckets(settings),
             "s3",
             "CreateBucket DeleteBucket ListBucket TagResource GetBucketTagging PutBucketTagging "
             "GetBucketPublicAccessBlock PutBucketPublicAccessBlock GetEncryptionConfiguration "
             "PutEncryptionConfiguration GetLifecycleConfiguration PutLifecycleConfiguration",
         ),
-        on(f"{bucket(settings)}/runs/*", "s3", "GetObject PutObject DeleteObject"),
+        on(buckets(settings, "/runs/*"), "s3", "GetObject PutObject DeleteObject"),
         on(
             machine(settings, "stateMachine"),
             "states",
             "CreateStateMachine DescribeStateMachine UpdateStateMachine DeleteStateMachine TagResource "
-            "ListTagsForResource StartExecution",
+            "ListTagsForResource StartExecution ListExecutions",
         ),
         on(executions(settings), "states", "DescribeExecution ListMapRuns RedriveExecution"),
         on(machine(settings, "mapRun", "/Shards:*"), "states", "DescribeMapRun ListExecutions"),
@@ -215,7 +225,7 @@ def test_operator_of_distributed_broadcasts_may_do_exactly_this() -> None:
 def test_worker_may_do_exactly_this() -> None:
     found = table_of(worker_policy(Blueprint(DISTRIBUTED, PLACE, api_id="abc123")))
     own_runs = json.dumps({"StringLike": {"s3:prefix": "runs/*"}})
-    group = Names(DISTRIBUTED).function_log_group("broadcast-worker")
+    group = Names(DISTRIBUTED, PLACE.region).function_log_group("broadcast-worker")
     assert found == {
         **on(f"{bucket(DISTRIBUTED)}/runs/*", "s3", "GetObject PutObject"),
         ("s3:ListBucket", own_runs): {bucket(DISTRIBUTED)},
@@ -225,7 +235,7 @@ def test_worker_may_do_exactly_this() -> None:
 
 
 def test_state_machine_may_do_exactly_this() -> None:
-    worker = Names(DISTRIBUTED).function("broadcast-worker")
+    worker = Names(DISTRIBUTED, PLACE.region).function("broadcast-worker")
     assert table_of(states_policy(Blueprint(DISTRIBUTED, PLACE, api_id="abc123"))) == {
         **on(f"{bucket(DISTRIBUTED)}/runs/*", "s3", "GetObject"),
         **on(arn("lambda", f"function:{worker}:live"), "lambda", "InvokeFunction"),
