@@ -59,7 +59,7 @@ class SourceSettings(Section, frozen=True):
     steps: Annotated[
         tuple[NodeStep, ...],
         Meta(
-            description="What is run there, in this order: `npm install`, `npm run build`, `npm run package`. "
+            description="What is run there, in this order: `install`, `run build` and `run package` of the folder's package manager. "
             "A script that package.json does not have is skipped."
         ),
     ] = ("install", "build", "package")
@@ -79,6 +79,23 @@ class SourceSettings(Section, frozen=True):
     ignore_build_errors: Annotated[
         bool, Meta(description="Go on after a failed build that wrote JavaScript all the same, as tsc does.")
     ] = False
+    optional: Annotated[
+        tuple[SomeText, ...],
+        Meta(
+            description="Packages that the code loads and can do without. Any other that is missing is an error."
+        ),
+    ] = ()
+    include: Annotated[
+        tuple[SomeText, ...],
+        Meta(
+            description="Files that may hold secrets (.env, .npmrc, private keys) and go into the zip all the same: glob patterns."
+        ),
+    ] = ()
+
+    def canonical_values(self) -> dict[str, Any]:
+        """Without what is new since 0.1.0 and not set, as in `LambdaSettings`."""
+        new = ("optional", "include")
+        return {name: value for name, value in super().canonical_values().items() if value or name not in new}
 
 
 class LambdaSettings(Section, frozen=True):

@@ -11,17 +11,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from whatschat_ops.errors import OpsError, UsageError
 from whatschat_ops.packaging.archive import pack
+from whatschat_ops.packaging.content import ZipContent
 from whatschat_ops.packaging.package import FunctionPackage, function_package
 from whatschat_ops.packaging.pins import PYJWT, Pin
 from whatschat_ops.packaging.vendored import normalise_newlines, pinned_files
 
 SOURCES: Final = Path(__file__).parents[1] / "handlers"
 PACKAGE_IN_ZIP: Final = "whatschat_handlers"
+
+NOTHING: Final = ZipContent({})
 
 VENDORED: Final[Mapping[str, tuple[Pin, ...]]] = {"connect": (PYJWT,), "disconnect": (), "default": ()}
 """Function -> the distributions it needs beside boto3 (which every Python runtime of Lambda has)."""
@@ -32,13 +34,13 @@ def build_function_zip(
     architecture: str,
     runtime: str,
     *,
-    extra: Mapping[str, bytes] = MappingProxyType({}),
+    extra: ZipContent = NOTHING,
     say: Callable[[str], None] = lambda _line: None,
 ) -> FunctionPackage:
     """Package the built-in handler of `function` (`connect`, `disconnect`, `default`).
 
     `architecture` (`arm64`, `x86_64`) and `runtime` (`python3.x`) do not change the bytes, since everything
-    of ours is pure Python; another language's runtime is refused. `extra` are files of more packages. Raises
+    of ours is pure Python; another language's runtime is refused. `extra` are more packages. Raises
     UsageError for an unknown function or runtime, OpsError when PyJWT cannot be had, when `extra` has another
     version of one of our files, or when Lambda would refuse the size.
     """
@@ -46,9 +48,9 @@ def build_function_zip(
     files = _handler_files(function)
     for pin in VENDORED[function]:
         files |= pinned_files(pin, say)
-    _require_agreement(files, extra)
-    files |= extra
-    return function_package(function, f"{PACKAGE_IN_ZIP}.{function}.handler", pack(function, files))
+    _require_agreement(files, extra.files)
+    zip_bytes = pack(function, files | extra.files, extra.modes)
+    return function_package(function, f"{PACKAGE_IN_ZIP}.{function}.handler", zip_bytes)
 
 
 def _require_agreement(files: Mapping[str, bytes], extra: Mapping[str, bytes]) -> None:

@@ -60,6 +60,11 @@ def existing(kind: str, key: str) -> Path | None:
     return directory
 
 
+def remove(kind: str, key: str) -> None:
+    """Delete what is kept under `key`, if anything."""
+    shutil.rmtree(_folder(kind) / key, ignore_errors=True)
+
+
 def _folder(kind: str) -> Path:
     return state_directory() / "packages" / kind
 

@@ -31,7 +31,7 @@ def pinned_files(pin: Pin, say: Callable[[str], None] = lambda _line: None) -> d
     files = {
         path: normalise_newlines(content)
         for wheel in wheels
-        for path, content in unpacked(wheel).items()
+        for path, content in unpacked(wheel).files.items()
         if _is_needed(PurePath(path))
     }
     if content_digest(files) != pin.content_sha256:

@@ -1,6 +1,6 @@
 """Requirements -> the files of their wheels, as they are for Lambda's machines and not for this one.
 
-Takes lines in pip's format; gives path -> content, without what pip or a wheel writes about the installation. Wheels
+Takes lines in pip's format; gives paths, contents and modes, without what pip or a wheel writes about the installation. Wheels
 are downloaded by pip (so that the user's own index and proxy apply) once per set of requirements, runtime and
 architecture, and kept in the state directory. Nothing is compiled and no package's code runs here.
 
@@ -17,11 +17,13 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from whatschat_ops.errors import ConfigError, OpsError
+from whatschat_ops.packaging.content import ZipContent
+from whatschat_ops.packaging.python_imports import require_imports
 from whatschat_ops.packaging.store import stored
 
 WHEEL_ARCHITECTURE: Final = {"arm64": "aarch64", "x86_64": "x86_64"}
@@ -39,32 +41,58 @@ OUTPUT_LINES: Final = 20
 
 def requirement_files(
     path: Path, runtime: str, architecture: str, say: Callable[[str], None] = lambda _line: None
-) -> dict[str, bytes]:
-    """Path in the zip -> content of everything that the file `path` requires, with its dependencies.
+) -> ZipContent:
+    """Everything that the file `path` requires, with its dependencies, as it lies in the zip.
 
-    Raises ConfigError for a file that cannot be read or names other files, OpsError with pip's own output.
+    Raises ConfigError for a file that cannot be read or names other files, OpsError with pip's own output or when a module that is
+    imported is in none of the wheels.
     """
     lines = list(_requirement_lines(path))
-    wheels = downloaded_wheels("\n".join(lines), _platform_options(runtime, architecture), say)
+    options = _platform_options(runtime, architecture)
+    wheels = downloaded_wheels(
+        "\n".join(lines), options, say, lambda found: require_imports(_all_unpacked(found).files, runtime)
+    )
     _note_unpinned(path, lines, wheels, say)
-    files: dict[str, bytes] = {}
-    for wheel in wheels:
-        files |= unpacked(wheel)
-    return files
+    return _all_unpacked(wheels)
 
 
-def downloaded_wheels(requirements: str, options: Sequence[str], say: Callable[[str], None]) -> list[Path]:
-    """The wheels of `requirements`, from the state directory or by `pip download`, sorted by name."""
+def _all_unpacked(wheels: Iterable[Path]) -> ZipContent:
+    content = ZipContent({})
+    for one in map(unpacked, wheels):
+        content.files.update(one.files)
+        content.modes.update(one.modes)
+    return content
+
+
+def downloaded_wheels(
+    requirements: str,
+    options: Sequence[str],
+    say: Callable[[str], None],
+    check: Callable[[list[Path]], None] = lambda _wheels: None,
+) -> list[Path]:
+    """The wheels of `requirements`, from the state directory or by `pip download`, sorted by name.
+
+    What was downloaded is kept unless `check` raises.
+    """
+
+    def make(target: Path) -> None:
+        _download(requirements, options, target, say)
+        check(sorted(target.glob("*.whl")))
+
     key = hashlib.sha256("\n".join((requirements, "", *options)).encode()).hexdigest()[:32]
-    directory = stored("wheels", key, lambda target: _download(requirements, options, target, say))
+    directory = stored("wheels", key, make)
     return sorted(directory.glob("*.whl"))
 
 
-def unpacked(wheel: Path) -> dict[str, bytes]:
-    """Path -> content of a wheel's modules and metadata, as an installation lays them out."""
+def unpacked(wheel: Path) -> ZipContent:
+    """A wheel's modules, programs and metadata, as an installation lays them out."""
+    content = ZipContent({})
     with zipfile.ZipFile(io.BytesIO(wheel.read_bytes())) as archive:
-        names = [name for name in archive.namelist() if not name.endswith("/")]
-        return {target: archive.read(name) for name in names if (target := _installed_path(name)) is not None}
+        for entry in archive.infolist():
+            target = None if entry.is_dir() else _installed_path(entry.filename)
+            if target is not None:
+                content.add(target, archive.read(entry), entry.external_attr >> 16)
+    return content
 
 
 def _installed_path(name: str) -> str | None:

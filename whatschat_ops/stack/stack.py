@@ -7,7 +7,7 @@ the engine (`whatschat_ops.provision`), the resources (`resources.py`) and the k
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -202,13 +202,17 @@ class Stack:
 
 
 def function_packages(
-    settings: Settings, say: Callable[[str], None] = lambda _line: None
+    settings: Settings,
+    say: Callable[[str], None] = lambda _line: None,
+    *,
+    rebuild: bool = False,
+    include: Sequence[str] = (),
 ) -> dict[str, FunctionPackage]:
     """Function (`connect`, `disconnect`, `default`; `broadcast-worker` if enabled) -> its code.
 
-    Raises what packaging raises.
+    `rebuild` and `include` as in `build_packages`. Raises what packaging raises.
     """
-    packages = build_packages(settings.lambda_, say=say)
+    packages = build_packages(settings.lambda_, say=say, rebuild=rebuild, include=include)
     if settings.broadcast.distributed.enabled:
         packages[BROADCAST_WORKER] = build_worker_zip(BROADCAST_WORKER)
     return packages

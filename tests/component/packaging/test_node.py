@@ -17,9 +17,9 @@ import pytest
 from whatschat_ops.config.lambda_settings import HandlerSettings, LambdaSettings
 from whatschat_ops.errors import ConfigError, OpsError
 from whatschat_ops.packaging import FunctionPackage, build_packages
-from whatschat_ops.packaging.node_dependencies import compiled_for_another_processor, missing_dependencies
-from whatschat_ops.packaging.node_handlers import handler_names
-from whatschat_ops.packaging.node_zip import read_zip
+from whatschat_ops.packaging.content import read_zip
+from whatschat_ops.packaging.native import not_loadable
+from whatschat_ops.packaging.node.handlers import handler_names
 
 FUNCTIONS = ("connect", "disconnect", "default")
 needs_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
@@ -28,7 +28,7 @@ needs_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not i
 BUILD = """
 const fs = require('node:fs');
 fs.mkdirSync('dist', { recursive: true });
-fs.appendFileSync('../runs', 'x');
+fs.appendFileSync(process.env.COUNTER, 'x');
 for (const name of fs.readdirSync('.').filter((name) => name.endsWith('.ts')))
   fs.writeFileSync(`dist/${name.replace('.ts', '.js')}`, fs.readFileSync(name));
 if (fs.existsSync('type-error')) {
@@ -67,8 +67,9 @@ class Folder:
 
 
 @pytest.fixture
-def typed(tmp_path: Path) -> Folder:
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     """A folder that compiles *.ts into dist and has no `package` script."""
+    monkeypatch.setenv("COUNTER", str(tmp_path / "runs"))
     folder = Folder(tmp_path / "app", {"build": "node build.cjs"})
     folder.write("build.cjs", BUILD)
     for function in FUNCTIONS:
@@ -301,19 +302,6 @@ def test_handler_that_cannot_be_found_must_be_named(names: list[str], message: s
     assert str(caught.value.hint) == "Set lambda.source.handlers.connect, for example dist/connect.handler."
 
 
-def test_missing_dependencies_are_those_that_the_code_imports() -> None:
-    files = {
-        "a.js": b'const x = require("@aws-sdk/client-dynamodb"); import y from "esm/deep.js"; require("./b")',
-        "b.mjs": b'import "side-effect"; await import("lazy"); import { z } from "present";',
-        "node_modules/present/package.json": b"{}",
-        "node_modules/present/index.js": b'require("unused")',
-    }
-    declared = ["@aws-sdk/client-dynamodb", "esm", "side-effect", "lazy", "present", "unused"]
-    imported = ["@aws-sdk/client-dynamodb", "esm", "lazy", "side-effect"]
-    assert missing_dependencies(files, declared, imported_only=True) == imported
-    assert missing_dependencies(files, declared, imported_only=False) == [*imported, "unused"]
-
-
 @needs_npm
 @pytest.mark.parametrize(
     ("choice", "present"),
@@ -335,17 +323,33 @@ def test_production_dependencies_come_along_unless_left_to_the_runtime(
     folder.write(".npmrc", "install-links=true\n")
     for function in FUNCTIONS:
         folder.write(f"dist/{function}.js", 'require("used");\n')
-    names = folder.packages(dependencies=choice)["connect"].file_names
+    optional = ["used"] if choice == "runtime" else []
+    names = folder.packages(dependencies=choice, optional=optional)["connect"].file_names
     modules = {name.split("/")[1] for name in names if name.startswith("node_modules/")}
     assert modules == present
     assert not any(name.endswith(".d.ts") for name in names)
 
 
-def test_add_on_for_another_processor_is_noticed_unless_one_fits() -> None:
-    def elf(machine: int) -> bytes:
-        return b"\x7fELF" + bytes(14) + struct.pack("<H", machine) + bytes(44)
+def test_compiled_code_for_another_machine_is_named_one_by_one_although_one_fits() -> None:
+    def elf(machine: int, more: bytes = b"") -> bytes:
+        return b"\x7fELF\2\1" + bytes(12) + struct.pack("<H", machine) + bytes(44) + more
 
-    files = {"node_modules/x/build/x.node": elf(62), "node_modules/x/mac.node": b"\xcf\xfa\xed\xfe"}
-    assert compiled_for_another_processor(files, "arm64") == sorted(files)
-    assert compiled_for_another_processor(files, "x86_64") == []
-    assert compiled_for_another_processor({"a.js": b""}, "arm64") == []
+    files = {
+        "x/linux-arm64.node": elf(183, b"GLIBC_2.17 GLIBC_2.34"),
+        "x/linux-x64.node": elf(62),
+        "x/linux-arm64-musl.node": elf(183, b"libc.musl-aarch64.so.1"),
+        "x/libnew.so.3": elf(183, b"GLIBC_2.38"),
+        "x/mac.node": b"\xcf\xfa\xed\xfe",
+        "x/windows.node": b"MZ",
+        "x/engine": elf(62),  # a program has no suffix
+        "x/picture.png": b"MZ",
+    }
+    assert not_loadable(files, "arm64") == [
+        "x/engine (Linux on x86_64)",
+        "x/libnew.so.3 (glibc 2.38)",
+        "x/linux-arm64-musl.node (musl)",
+        "x/linux-x64.node (Linux on x86_64)",
+        "x/mac.node (macOS)",
+        "x/windows.node (Windows)",
+    ]
+    assert not_loadable({"a.js": b""}, "arm64") == []

@@ -76,7 +76,7 @@ def requirements(tmp_path: Path, text: str) -> Path:
 def test_compiled_package_is_the_one_for_the_function(
     runtime: str, architecture: str, content: bytes, index: Path, tmp_path: Path
 ) -> None:
-    files = requirement_files(requirements(tmp_path, "quick==1.0\n"), runtime, architecture)
+    files = requirement_files(requirements(tmp_path, "quick==1.0\n"), runtime, architecture).files
     assert files["quick/core.so"] == content
     assert files["plain.py"] == b"value = 1\n"
     assert not any(name.endswith(("RECORD", "WHEEL")) for name in files)
@@ -109,7 +109,7 @@ def test_failed_download_is_tried_again(index: Path, tmp_path: Path) -> None:
     with pytest.raises(OpsError):
         requirement_files(path, "python3.13", "arm64")
     wheel(index, "late", "py3-none-any", {"late.py": b""})
-    assert "late.py" in requirement_files(path, "python3.13", "arm64")
+    assert "late.py" in requirement_files(path, "python3.13", "arm64").files
 
 
 @pytest.mark.parametrize("line", ["-r other.txt", "--index-url https://example.com", "-e ."])
@@ -160,7 +160,7 @@ def test_wheel_is_laid_out_as_pip_installs_it(tmp_path: Path) -> None:
             "flat.data": b"d",
         },
     )
-    assert set(unpacked(path)) == {
+    assert set(unpacked(path).files) == {
         "thing/a.py",
         "thing/b.so",
         "flat.data",

@@ -39,17 +39,32 @@ def package(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for the zip files")
     ] = Path("dist"),
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build again, although nothing changed since the last build")
+    ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            metavar="GLOB",
+            help="Put in a file that may hold secrets, such as .env or .npmrc (also: lambda.source.include)",
+        ),
+    ] = None,
 ) -> None:
     """Build the deployment packages.
 
-    Writes the zip files that would be deployed. The same code gives the same bytes on every machine.
+    Writes the zip files that would be deployed. The same code gives the same bytes on every machine. Files that may hold
+    secrets (.env, .npmrc, private keys) are left out and named.
 
-    Example: whatschat-ops lambda package --output build
+    Example:
+        whatschat-ops lambda package --output build
+        whatschat-ops lambda package --rebuild --include certs/client.key
     """
     from whatschat_ops.stack.lambdas.functions import write_zips
     from whatschat_ops.stack.stack import function_packages
 
-    written = write_zips(run.settings, function_packages(run.settings, run.out.note), output)
+    packages = function_packages(run.settings, run.out.note, rebuild=rebuild, include=include or ())
+    written = write_zips(run.settings, packages, output)
     run.out.result(written, render_zips)
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from whatschat_ops.config.lambda_settings import HandlerSettings
 from whatschat_ops.errors import ConfigError
+from whatschat_ops.packaging.node.reach import SUFFIXES
 
-SUFFIXES: Final = (".js", ".mjs", ".cjs")
 HANDLER: Final = re.compile(r"((?:.*/)?[^./]*)\.(.+)", re.DOTALL)
 """How Lambda's Node.js runtime divides a handler into module and export."""
 
@@ -26,6 +26,13 @@ def handler_names(
         for function in functions
         for given in [getattr(configured, function)]
     }
+
+
+def handler_file(handler: str, names: Collection[str]) -> str:
+    """The path of a handler's file in the zip that has one."""
+    match = HANDLER.fullmatch(handler)
+    module = match[1].removeprefix("./") if match else handler
+    return next(f"{module}{suffix}" for suffix in SUFFIXES if f"{module}{suffix}" in names)
 
 
 def _checked(function: str, handler: str, names: Collection[str]) -> str:

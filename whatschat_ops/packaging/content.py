@@ -1,4 +1,4 @@
-"""Code as npm's world leaves it (a zip of any layout, or a folder) -> paths, contents and modes.
+"""Code as build tools leave it (a zip of any layout, a wheel, a folder) -> paths, contents and modes.
 
 What differs from build to build without a reason is left behind: times, owners, directory entries, and what macOS
 adds. Programs stay programs and symbolic links stay links.
@@ -28,6 +28,14 @@ class ZipContent:
     files: dict[str, bytes]
     modes: dict[str, int] = field(default_factory=dict)
 
+    def add(self, name: str, file: bytes, mode: int) -> None:
+        """Put in a file of this `st_mode`."""
+        self.files[name] = file
+        if stat.S_ISLNK(mode):
+            self.modes[name] = SYMBOLIC_LINK
+        elif mode & stat.S_IXUSR:
+            self.modes[name] = PROGRAM_0755
+
 
 def read_zip(zip_bytes: bytes, name: str) -> ZipContent:
     """The content of a zip. Raises OpsError when it is no zip, or would unpack outside of its directory."""
@@ -37,8 +45,7 @@ def read_zip(zip_bytes: bytes, name: str) -> ZipContent:
             for entry in archive.infolist():
                 path = _clean_path(entry.filename, name)
                 if not entry.is_dir() and path is not None:
-                    content.files[path] = archive.read(entry)
-                    _note_mode(content, path, entry.external_attr >> 16)
+                    content.add(path, archive.read(entry), entry.external_attr >> 16)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise OpsError(
             f"{name} cannot be used: it is not a zip that Lambda could unpack ({error})."
@@ -47,29 +54,23 @@ def read_zip(zip_bytes: bytes, name: str) -> ZipContent:
 
 
 def read_folder(folder: Path) -> ZipContent:
-    """`dist` and package.json; without a `dist` all code in the folder. Never node_modules."""
+    """`dist`, whatever is in it, and package.json; without a `dist` all code in the folder, but for its packages and dot folders."""
     content = ZipContent({})
-    root = folder / DIST if (folder / DIST).is_dir() else folder
-    for path, name in files_below(root, folder):
-        if root != folder or Path(name).suffix in CODE_SUFFIXES:
-            add_file(content, path, name)
+    built = (folder / DIST).is_dir()
+    for directory, folders, names in os.walk(folder / DIST if built else folder):
+        if not built:
+            folders[:] = [name for name in folders if name != "node_modules" and not name.startswith(".")]
+        for name in names:
+            path = Path(directory, name)
+            if path.is_file() and name != ".DS_Store" and (built or path.suffix in CODE_SUFFIXES):
+                add_file(content, path, path.relative_to(folder).as_posix())
     add_file(content, folder / "package.json", "package.json")
     return content
 
 
-def files_below(root: Path, relative_to: Path) -> list[tuple[Path, str]]:
-    """(path, name with forward slashes) of every file below `root`, without node_modules and hidden folders."""
-    found = []
-    for directory, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if name != "node_modules" and not name.startswith(".")]
-        found += [Path(directory, name) for name in names]
-    return [(path, path.relative_to(relative_to).as_posix()) for path in sorted(found) if path.is_file()]
-
-
 def add_file(content: ZipContent, path: Path, name: str) -> None:
     """Put a file of this machine into the content; a link becomes the file that it points to."""
-    content.files[name] = path.read_bytes()
-    _note_mode(content, name, path.stat().st_mode)
+    content.add(name, path.read_bytes(), path.stat().st_mode)
 
 
 def _clean_path(raw: str, name: str) -> str | None:
@@ -77,10 +78,3 @@ def _clean_path(raw: str, name: str) -> str | None:
     if path.is_absolute() or ".." in path.parts:
         raise OpsError(f"{name} cannot be used: {raw!r} in it leads out of the package.")
     return None if "__MACOSX" in path.parts or path.name == ".DS_Store" else path.as_posix()
-
-
-def _note_mode(content: ZipContent, name: str, mode: int) -> None:
-    if stat.S_ISLNK(mode):
-        content.modes[name] = SYMBOLIC_LINK
-    elif mode & stat.S_IXUSR:
-        content.modes[name] = PROGRAM_0755
