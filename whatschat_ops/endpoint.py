@@ -16,6 +16,7 @@ from enum import StrEnum
 from urllib.parse import SplitResult, urlsplit
 
 from whatschat_ops.errors import UsageError
+from whatschat_ops.handlers.partitions import COMMERCIAL, OTHERS
 from whatschat_ops.quotas import STAGE_PATTERN
 from whatschat_ops.redaction import redact
 
@@ -26,7 +27,9 @@ _TLS = {"wss": True, "https": True, "ws": False, "http": False}
 _DEFAULT_PORTS = {True: 443, False: 80}
 _CALLBACK_PATH = "/@connections"
 _EXECUTE_API_HOST = re.compile(r"(?P<api_id>[a-z0-9-]+)\.execute-api\.[a-z0-9.-]+")
-_AWS_HOST = re.compile(r".*\.(amazonaws\.com(\.cn)?|api\.aws)")
+_AWS_SUFFIXES = tuple(
+    f".{suffix}" for each in (COMMERCIAL, *OTHERS) for suffix in (each.dns_suffix, each.dual_stack_suffix)
+)
 _EMBEDDED_PATH = re.compile(r"/_aws/execute-api/(?P<api_id>[^/]+)(/(?P<stage>[^/]+))?")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+:[0-9a-f:.]*")
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*")
@@ -71,7 +74,7 @@ def normalise(text: str, *, stage: str = DEFAULT_STAGE) -> Endpoint:
         kind, api_id = EndpointKind.EXECUTE_API, execute_api["api_id"]
         chosen = _only_segment(path, text) or stage
         path = f"/{chosen}"
-        tls = tls or _AWS_HOST.fullmatch(host) is not None  # API Gateway listens on TLS only
+        tls = tls or host.endswith(_AWS_SUFFIXES)  # API Gateway listens on TLS only
     else:
         kind, api_id, chosen = EndpointKind.CUSTOM_DOMAIN, None, None
     if chosen is not None and not _STAGE.fullmatch(chosen):

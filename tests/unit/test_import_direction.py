@@ -46,6 +46,7 @@ SAME_LAYER: Final[Mapping[tuple[str, str], str]] = {
     ("endpoint", "errors"): "an endpoint that cannot be read is one of our errors",
     ("endpoint", "quotas"): "what a stage may be called is a rule of AWS",
     ("endpoint", "redaction"): "a URL may carry a token, which no error may show",
+    ("endpoint", "handlers"): "the partitions of AWS stand in the functions' zip",
     ("files", "errors"): "what the system refuses is one of our errors",
     ("files", "quotas"): "a user id has a longest length",
     ("files", "state_directory"): "an error names the variable that moves the directory",

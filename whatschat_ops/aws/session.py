@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,7 @@ class Aws:
             client = session.create_client(
                 service,
                 region_name=region,
-                endpoint_url=endpoint_url or self.target.endpoint_url,
+                endpoint_url=endpoint_url or self._own_endpoint(service),
                 config=_client_config(session),
             )
         except BotoCoreError as error:
@@ -110,6 +111,14 @@ class Aws:
         client.meta.events.register("before-send", self._count)
         self._pacing.attach(client)
         return client
+
+    def _own_endpoint(self, service: str) -> str | None:
+        """The target's endpoint, unless a variable names one for this service: variables win over a configuration file."""
+        if self.target.secret_access_key or self.target.endpoint_url is None:
+            return self.target.endpoint_url
+        if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+            return self.target.endpoint_url
+        return None if os.environ.get(_variable_of(service)) else self.target.endpoint_url
 
     def _count(self, **_: Any) -> None:
         with self._counting:  # not the other one: while a client is made, those that are there go on
@@ -143,6 +152,13 @@ class Aws:
                 session.set_credentials(self.target.access_key_id, secret.reveal())
             self._session = session
         return self._session
+
+
+def _variable_of(service: str) -> str:
+    """AWS_ENDPOINT_URL_<SERVICE>, where the service is its id (AWS SDKs and Tools Reference Guide, "Service-specific endpoints")."""
+    from botocore.utils import CLIENT_NAME_TO_HYPHENIZED_SERVICE_ID_OVERRIDES as IDS
+
+    return f"AWS_ENDPOINT_URL_{IDS.get(service, service).replace('-', '_').upper()}"
 
 
 def connect(target: AwsTarget, ask_code: AskCode = no_terminal) -> Aws:

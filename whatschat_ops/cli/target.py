@@ -13,10 +13,13 @@ def aws_target(loaded: LoadedSettings, out: Output) -> AwsTarget:
     settings = loaded.settings
     if not settings.local.enabled:
         return AwsTarget(
-            region=settings.aws.region, profile=settings.aws.profile, endpoint_url=settings.aws.endpoint_url
+            region=settings.aws.region,
+            # botocore knows its own variables, and which of them count for which service.
+            profile=None if _is_exported(loaded, "aws.profile") else settings.aws.profile,
+            endpoint_url=None if _is_exported(loaded, "aws.endpoint_url") else settings.aws.endpoint_url,
         )
     # A profile that was given means an account. One that is merely exported in the shell does not.
-    if settings.aws.profile and not str(loaded.origins["aws.profile"]).startswith("environment"):
+    if settings.aws.profile and not _is_exported(loaded, "aws.profile"):
         raise UsageError(
             f"The profile {settings.aws.profile!r} means an AWS account, but the environment "
             f"{settings.environment!r} runs on the embedded AWS.",
@@ -31,6 +34,11 @@ def aws_target(loaded: LoadedSettings, out: Output) -> AwsTarget:
         access_key_id=service.access_key_id,
         secret_access_key=service.secret_access_key,
     )
+
+
+def _is_exported(loaded: LoadedSettings, key: str) -> bool:
+    """Whether a setting has the value of an environment variable."""
+    return str(loaded.origins[key]).startswith("environment")
 
 
 def has_other_users(settings: Settings) -> bool:

@@ -140,13 +140,18 @@ def _read_environment(environ: Mapping[str, str], *, prefix: str) -> dict[str, L
     found = {
         key: Located(environ[variable], Origin(f"environment {variable}"))
         for variable, key in ENVIRONMENT_VARIABLES.items()
-        if environ.get(variable)
+        if environ.get(variable) and not (variable == "AWS_ENDPOINT_URL" and _ignores_endpoints(environ))
     }
     # The application's CONNECTIONS_TABLE is the whole name; the setting is the name without the prefix.
     table = found.get(TABLE_KEY)
     if table is not None:
         found[TABLE_KEY] = Located(str(table.value).removeprefix(prefix), table.origin)
     return found
+
+
+def _ignores_endpoints(environ: Mapping[str, str]) -> bool:
+    """As botocore decides it; AWS SDKs and Tools Reference Guide, "Service-specific endpoints"."""
+    return environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
 
 
 def _prefix(values: Mapping[str, Located], environ: Mapping[str, str]) -> str:

@@ -54,7 +54,8 @@ def read_environment(
         variables = frontend_variables(settings, outputs)
     else:
         secrets = _read_secrets(settings, aws) if with_secrets else BackendSecrets()
-        variables = backend_variables(settings, outputs, secrets, endpoint_url=aws.target.endpoint_url)
+        endpoint_url = aws.target.endpoint_url or settings.aws.endpoint_url
+        variables = backend_variables(settings, outputs, secrets, endpoint_url=endpoint_url)
     return EnvironmentFile(side, settings.environment, variables)
 
 

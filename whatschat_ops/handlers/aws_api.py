@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import random
 import time
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from ssl import create_default_context
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from .partitions import partition_of
 from .signing import Credentials, signed_headers
 
 ATTEMPTS: Final = 3
@@ -31,6 +34,9 @@ RETRIED_CODES: Final = frozenset(
 )
 """Throttling errors that DynamoDB and SSM return with status 400 (the retry table of the AWS SDKs)."""
 
+
+CA_VARIABLES: Final = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""The first that is set counts, as on the operator's machine."""
 
 JSON_VERSIONS: Final[Mapping[str, str]] = {"dynamodb": "1.0", "ssm": "1.1"}
 """`jsonVersion` of the services' models in botocore."""
@@ -163,7 +169,7 @@ class AwsApi:
             epoch_s=self._clock(),
         )
         idle = self._idle.setdefault(endpoint, deque())
-        connection = _take(idle) or _open(endpoint)
+        connection = _take(idle) or _open(endpoint, self._environ)
         try:
             connection.request("POST", path, body, signed)
             response = connection.getresponse()
@@ -179,12 +185,14 @@ class AwsApi:
 
     def _endpoint(self, service: str) -> Endpoint:
         """As in every AWS SDK: AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, else the Region's endpoint."""
-        domain = "amazonaws.com.cn" if self._region.startswith("cn-") else "amazonaws.com"
-        return Endpoint.parse(
-            self._environ.get(f"AWS_ENDPOINT_URL_{service.upper()}")
+        configured = (
+            None
+            if self._environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
+            else self._environ.get(f"AWS_ENDPOINT_URL_{service.upper()}")
             or self._environ.get("AWS_ENDPOINT_URL")
-            or f"https://{service}.{self._region}.{domain}"
         )
+        of_region = f"https://{service}.{self._region}.{partition_of(self._region).dns_suffix}"
+        return Endpoint.parse(configured or of_region)
 
 
 def required(environ: Mapping[str, str], name: str) -> str:
@@ -202,6 +210,30 @@ def _take(idle: deque[HTTPConnection]) -> HTTPConnection | None:
         return None
 
 
-def _open(endpoint: Endpoint) -> HTTPConnection:
-    kind = HTTPSConnection if endpoint.tls else HTTPConnection
-    return kind(endpoint.host, timeout=TIMEOUT_S)
+def _open(endpoint: Endpoint, environ: Mapping[str, str]) -> HTTPConnection:
+    """A connection that trusts AWS_CA_BUNDLE. Requests of a function over TLS go through HTTPS_PROXY, but not to itself."""
+    if not endpoint.tls:
+        return HTTPConnection(endpoint.host, timeout=TIMEOUT_S)
+    bundle = next(filter(None, map(environ.get, CA_VARIABLES)), None)
+    tls = create_default_context(cafile=bundle) if bundle else None
+    proxy = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
+    if not proxy or _is_reached_directly(endpoint, environ):
+        return HTTPSConnection(endpoint.host, timeout=TIMEOUT_S, context=tls)
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    connection = HTTPSConnection(parts.hostname or "", parts.port or 80, timeout=TIMEOUT_S, context=tls)
+    login = {}
+    if parts.username:
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        login = {"Proxy-Authorization": f"Basic {b64encode(user).decode()}"}
+    connection.set_tunnel(endpoint.host, headers=login)
+    return connection
+
+
+def _is_reached_directly(endpoint: Endpoint, environ: Mapping[str, str]) -> bool:
+    """Whether the host is this machine, or one of NO_PROXY."""
+    host = urlsplit(f"//{endpoint.host}").hostname or ""
+    skipped = (environ.get("no_proxy") or environ.get("NO_PROXY") or "").split(",")
+    names = [name.strip().lstrip("*.") for name in skipped if name.strip()]
+    return "*" in map(str.strip, skipped) or any(
+        host == name or host.endswith(f".{name}") for name in (*names, "localhost", "127.0.0.1", "::1")
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from whatschat_ops.handlers.partitions import partition_of
 from whatschat_ops.provision import Reference, Text, text
 
 
@@ -18,10 +19,8 @@ class Place(Struct, frozen=True):
 
     @property
     def partition(self) -> str:
-        """`aws`, `aws-us-gov` or `aws-cn`."""
-        if self.region.startswith("us-gov-"):
-            return "aws-us-gov"
-        return "aws-cn" if self.region.startswith("cn-") else "aws"
+        """For example `aws`, `aws-us-gov` or `aws-cn`."""
+        return partition_of(self.region).name
 
     def user(self, path: str, name: str) -> str:
         """An IAM user; `path` begins and ends with a slash."""
