@@ -1,0 +1,152 @@
+"""`python -m tests.fuzz`: fuzz the command line, print a table and each distinct failure."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import multiprocessing
+import os
+import shlex
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.fuzz import guard
+from tests.fuzz.files import KINDS
+from tests.fuzz.lines import EXCLUDED
+from tests.fuzz.runner import ENDPOINTS, MEMORY_BYTES, Case, Fuzzer, Result, cases, findings
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
+BEGIN, END = "<!-- fuzz: begin -->", "<!-- fuzz: end -->"
+
+
+def main() -> int:
+    """Fuzz. Exit code 1 if there was a failure."""
+    options = _options()
+    began_s = time.monotonic()
+    made = (
+        [_case(options.only)]
+        if options.only
+        else cases(options.lines, options.files, options.processes, first=options.first)
+    )
+    workers = 1 if options.only else options.workers
+    shares = [made[worker::workers] for worker in range(workers)]
+    with tempfile.TemporaryDirectory(prefix="whatschat-fuzz-") as root:
+        arguments = [
+            (share, options.seed, Path(root) / f"{number}", options.verbose)
+            for number, share in enumerate(shares)
+        ]
+        if workers == 1:
+            results = _work(*arguments[0])
+        else:
+            with multiprocessing.get_context("spawn").Pool(workers) as pool:
+                results = [result for found in pool.starmap(_work, arguments) for result in found]
+    table = _table(results)
+    sys.stdout.write(f"{table}\nseed {options.seed}, {time.monotonic() - began_s:,.0f} s\n")
+    if options.only:
+        sys.stdout.write(f"{shlex.join(results[0].arguments)[:2000]!r}\n{results[0].said}\n")
+    _print_findings(results)
+    if options.write:
+        _write(table)
+    return 1 if findings(results) else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--lines", type=int, default=25_000)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--processes", type=int, default=500, help="more command lines, as processes")
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case of each kind")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", metavar="KIND:NUMBER:ENDPOINT", help="one case, as a failure names it")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/testing.md")
+    parser.add_argument("--verbose", action="store_true", help="print each case before it runs")
+    return parser.parse_args()
+
+
+def _case(text: str) -> Case:
+    kind, number, endpoint = text.rsplit(":", 2)
+    return Case(kind, int(number), endpoint)
+
+
+def _work(made: Sequence[Case], seed: int, root: Path, verbose: bool) -> list[Result]:
+    """Run the cases of one worker, with an embedded AWS of its own."""
+    from tests.ports import free_port
+    from whatschat_ops.local import service
+
+    state = root / "state-real"
+    state.mkdir(parents=True)
+    os.environ["WHATSCHAT_OPS_STATE_DIR"] = str(state)
+    found = service.ensure_running(port=free_port(), say=lambda _: None)
+    real = {"WHATSCHAT_LOCAL_PORT": str(found.port), "WHATSCHAT_PREFIX": "fuzz-"}
+    results = []
+    try:
+        guard.limit_memory(MEMORY_BYTES)
+        fuzzer = Fuzzer(root, seed, real, state)
+        with fuzzer.serving():
+            provision(fuzzer)
+            for done, case in enumerate(made):
+                if verbose:
+                    sys.stderr.write(f"{case}\n")
+                if done % 2000 == 1999:
+                    provision(fuzzer)
+                if done % 100 == 99:
+                    gc.collect()
+                result = fuzzer.run(case)
+                results.append(result)
+                if result.finding or result.seconds > 20:
+                    sys.stderr.write(f"{case} {result.seconds:.0f} s {result.finding}\n")
+    finally:
+        os.environ["WHATSCHAT_OPS_STATE_DIR"] = str(state)
+        service.stop()
+    return results
+
+
+def provision(fuzzer: Fuzzer) -> None:
+    """Give the real endpoint a stack, which fuzzed commands may change and destroy."""
+    from tests.fuzz.lines import Line
+
+    fuzzer.run_line(Case("line", 0, "real"), Line(("provision", "--yes")))
+
+
+def _table(results: Sequence[Result]) -> str:
+    rows = ["| what | runs | exit code 0 | 1 | 2 | 3 | 4 | failures |", "|---|---|---|---|---|---|---|---|"]
+    groups = {f"command lines, {endpoint} endpoint": ("line", endpoint) for endpoint in ENDPOINTS}
+    groups |= {"command lines as processes": ("process", "")}
+    groups |= {f"files: {kind}": (kind, "") for kind in KINDS}
+    for name, (kind, endpoint) in groups.items():
+        of = [it for it in results if it.case.kind == kind and endpoint in ("", it.case.endpoint)]
+        if of:
+            rows.append(_row(name, of))
+    return "\n".join([*rows, _row("all", results)])
+
+
+def _row(name: str, results: Sequence[Result]) -> str:
+    codes = Counter(result.code for result in results)
+    failed = sum(result.finding is not None for result in results)
+    cells = [f"{len(results):,}", *(f"{codes[code]:,}" for code in range(5)), f"{failed:,}"]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def _print_findings(results: Sequence[Result]) -> None:
+    for finding, runs in sorted(findings(results).items(), key=lambda item: -len(item[1])):
+        first = min(runs, key=lambda run: len(str(run.arguments)))
+        words = ascii(shlex.join(first.arguments))[:300]
+        sys.stdout.write(
+            f"\n{len(runs)} × {finding.kind}: {finding.signature}\n  --only {str(first.case)!r}\n  {words}\n"
+        )
+    sys.stdout.write("\nNot run:\n" + "".join(f"  {what}: {why}\n" for what, why in EXCLUDED.items()))
+
+
+def _write(table: str) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
