@@ -42,7 +42,7 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(60)
         os.close(self._controller)
         os.close(self._terminal)
 
@@ -62,7 +62,7 @@ class Terminal:
         """All that the program has written so far."""
         return self._written
 
-    def wait_for(self, shown: Callable[[list[str]], bool], timeout_s: float = 20.0) -> None:
+    def wait_for(self, shown: Callable[[list[str]], bool], timeout_s: float = 60.0) -> None:
         """Wait until the screen is as wanted."""
         deadline = time.monotonic() + timeout_s
         while not shown(self.shown):
@@ -76,7 +76,7 @@ class Terminal:
 
     def leave(self, code: int) -> None:
         """Wait for the end; the terminal must be as it was."""
-        assert self.process.wait(20) == code, "\n".join(self.shown)
+        assert self.process.wait(60) == code, "\n".join(self.shown)
         assert termios.tcgetattr(self._terminal) == self._mode
 
     def _read(self, timeout_s: float) -> bool:

@@ -63,7 +63,7 @@ class PrefixedStack(Program):
         self.aws = aws
 
 
-def eventually(check: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+def eventually(check: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     """What `check` returns, as soon as it is true."""
     deadline = time.monotonic() + timeout_s
     while not (found := check()):

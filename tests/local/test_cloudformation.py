@@ -73,9 +73,9 @@ def plan(embedded: EmbeddedAws, *options: str) -> dict[str, Any]:
 
 def ping(embedded: EmbeddedAws, url: str) -> Any:
     token = run(embedded, "token", "mint", "--user", "alice").strip()
-    with connect(url, additional_headers={"Authorization": f"Bearer {token}"}, open_timeout=30) as socket:
+    with connect(url, additional_headers={"Authorization": f"Bearer {token}"}, open_timeout=60) as socket:
         socket.send(json.dumps({"type": "ping"}))
-        return json.loads(socket.recv(timeout=15))["type"]
+        return json.loads(socket.recv(timeout=60))["type"]
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_javascript_sdk_finds_posts_and_disconnects(
     said = json.loads(done.stdout)
     assert (said["rows"], said["sourceIp"], said["connectedAt"]) == (1, "127.0.0.1", True)
     assert said["errors"] == {"gone": "GoneException", "condition": "ConditionalCheckFailedException"}
-    assert dora.recv(timeout=10) == "from JavaScript"
+    assert dora.recv(timeout=60) == "from JavaScript"
 
 
 def test_aws_cli_reads_the_table_and_posts(
@@ -175,7 +175,7 @@ def test_aws_cli_reads_the_table_and_posts(
 
     assert json.loads(item.stdout)["Item"]["userId"] == {"S": "dora"}
     assert json.loads(got.stdout)["Identity"]["SourceIp"] == "127.0.0.1"
-    assert dora.recv(timeout=10) == "from the AWS CLI"
+    assert dora.recv(timeout=60) == "from the AWS CLI"
 
 
 def test_boto3_posts_gets_and_deletes(stack: Provisioned, dora: ClientConnection) -> None:
@@ -190,7 +190,7 @@ def test_boto3_posts_gets_and_deletes(stack: Provisioned, dora: ClientConnection
         client.post_to_connection(ConnectionId=connection_id, Data=b"x" * 131_073)
 
     assert got["Identity"]["SourceIp"] == "127.0.0.1" and got["ConnectedAt"] <= got["LastActiveAt"]
-    assert dora.recv(timeout=10) == "from boto3"
+    assert dora.recv(timeout=60) == "from boto3"
 
 
 def test_wrong_secret_is_refused_by_every_service_of_the_stack(stack: Provisioned) -> None:

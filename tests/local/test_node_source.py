@@ -83,9 +83,9 @@ def application(
 
 
 def ask(url: str, message: dict[str, Any], user: str = "alice") -> Any:
-    with connect(f"{url}?token={user}", open_timeout=30) as socket:
+    with connect(f"{url}?token={user}", open_timeout=60) as socket:
         socket.send(json.dumps(message))
-        return json.loads(socket.recv(timeout=30))
+        return json.loads(socket.recv(timeout=60))
 
 
 def test_every_step_is_seen_and_the_sdk_is_bundled(application: tuple[Application, str]) -> None:
@@ -98,11 +98,11 @@ def test_every_step_is_seen_and_the_sdk_is_bundled(application: tuple[Applicatio
 def test_socket_connects_pings_and_sends(application: tuple[Application, str]) -> None:
     mine, _ = application
     url = mine.run("ws", "endpoint").stdout.strip()
-    with connect(f"{url}?token=alice", open_timeout=30) as socket:
+    with connect(f"{url}?token=alice", open_timeout=60) as socket:
         socket.send(json.dumps({"type": "ping"}))
-        assert json.loads(socket.recv(timeout=30)) == {"type": "pong"}
+        assert json.loads(socket.recv(timeout=60)) == {"type": "pong"}
         socket.send(json.dumps({"type": "message:send", "content": "hi"}))
-        assert json.loads(socket.recv(timeout=30)) == {
+        assert json.loads(socket.recv(timeout=60)) == {
             "type": "message:sent",
             "from": "alice",
             "content": "hi",

@@ -40,7 +40,7 @@ class Stack(PrefixedStack):
         return self.says("token", "mint", "--user", user)
 
     def connect(self, token: str) -> ClientConnection:
-        return connect(f"{self.url}?token={token}", open_timeout=30)
+        return connect(f"{self.url}?token={token}", open_timeout=60)
 
     def status(self, token: str) -> int:
         """What a handshake with this token is answered with."""
@@ -86,7 +86,7 @@ def stack(embedded_aws: EmbeddedAws) -> Iterator[Stack]:
 
 def ping(socket: ClientConnection) -> Any:
     socket.send('{"type":"ping"}')
-    return json.loads(socket.recv(timeout=30))["type"]
+    return json.loads(socket.recv(timeout=60))["type"]
 
 
 def test_rotation_refuses_no_valid_token_and_closes_no_socket(stack: Stack) -> None:

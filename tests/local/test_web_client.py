@@ -40,7 +40,7 @@ class WebClient:
 
     def next(self) -> ClientEvent:
         """What the listeners are called with next."""
-        frame = self._socket.recv(timeout=20)
+        frame = self._socket.recv(timeout=60)
         assert isinstance(frame, str)
         return read(frame, _now_ms())
 
