@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import psutil
 import pytest
 
 from tests.component.local.executor_functions import CREDENTIALS, RecordedLogs, make_function
+from tests.local.program import eventually
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local.executor import LambdaExecutor, sandbox
 from whatschat_ops.local.interfaces import InvocationResult, InvocationThrottled, LambdaFunction
@@ -72,11 +72,9 @@ def play(tmp_path: Path) -> Callable[..., Bench]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that takes a moment."""
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not happen within 5 s")
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 # What a function sees
@@ -100,11 +98,11 @@ def test_context_names_the_function_as_invoked(play: Any) -> None:
         """
 
     async def scenario(bench: Bench) -> None:
-        function = make_function(source, version="4", qualifier=":live", timeout_s=5)
+        function = make_function(source, version="4", qualifier=":live", timeout_s=600)
         result = await bench.executor.invoke(function, b"{}")
         arn, name, version, memory, left_ms, request_id = json.loads(result.payload)
         assert (arn, name, version, memory) == (function.arn, "probe", "4", "256")
-        assert 4000 < left_ms <= 5000
+        assert 300_000 < left_ms <= 600_000
         assert request_id == result.request_id
 
     play(scenario)
@@ -257,19 +255,20 @@ def test_init_error_is_in_the_log(play: Any) -> None:
 def test_timeout_kills_the_worker_and_its_children(play: Any) -> None:
     source = """
         import subprocess, time
+        child = subprocess.Popen(["sleep", "600"])
         def handler(event, context):
-            print(subprocess.Popen(["sleep", "60"]).pid, flush=True)
-            time.sleep(60)
+            print(child.pid, flush=True)
+            time.sleep(600)
         """
 
     async def scenario(bench: Bench) -> None:
-        document, result = await bench.fail(make_function(source, timeout_s=0.3))
+        document, result = await bench.fail(make_function(source, timeout_s=1))
         assert document == {
             "errorType": "Sandbox.Timedout",
-            "errorMessage": f"RequestId: {result.request_id} Error: Task timed out after 0.30 seconds",
+            "errorMessage": f"RequestId: {result.request_id} Error: Task timed out after 1.00 seconds",
         }
-        assert 300 <= result.duration_ms < 1500
-        assert f"{result.request_id} Task timed out after 0.30 seconds\n" in result.log_tail
+        assert result.duration_ms >= 1000
+        assert f"{result.request_id} Task timed out after 1.00 seconds\n" in result.log_tail
         assert "\tStatus: timeout\t" in result.log_tail
         child = int(result.log_tail.splitlines()[1])
         await until(lambda: bench.executor.worker_count() == 0 and not alive(child))
@@ -382,13 +381,20 @@ def test_log_of_an_invocation_has_awss_lines_around_the_handlers(play: Any) -> N
     assert bench.logs.messages[1] == "while loading\n"
 
 
-def test_output_of_a_long_invocation_is_seen_while_it_runs(play: Any) -> None:
-    source = "import time\ndef handler(event, context):\n    print('begun')\n    time.sleep(1.5)"
+def test_output_of_a_long_invocation_is_seen_while_it_runs(play: Any, tmp_path: Path) -> None:
+    may_end = tmp_path / "may_end"
+    source = f"""
+        import os, time
+        def handler(event, context):
+            print("begun")
+            while not os.path.exists({str(may_end)!r}):
+                time.sleep(0.01)
+        """
 
     async def scenario(bench: Bench) -> None:
-        task = asyncio.create_task(bench.ask(make_function(source)))
+        task = asyncio.create_task(bench.ask(make_function(source, timeout_s=600)))
         await until(lambda: "begun\n" in bench.logs.messages)
-        assert not task.done()
+        may_end.touch()
         await task
         assert bench.logs.messages.count("begun\n") == 1
 
@@ -421,9 +427,21 @@ def test_worker_is_reused(play: Any) -> None:
     play(scenario)
 
 
-def test_waiting_invocations_run_concurrently_up_to_the_limit(play: Any) -> None:
+def test_waiting_invocations_run_concurrently_up_to_the_limit(play: Any, tmp_path: Path) -> None:
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    source = f"""
+        import os, time
+        def handler(event, context):
+            open(os.path.join({str(meeting)!r}, str(os.getpid())), "w").close()
+            while len(os.listdir({str(meeting)!r})) < 3:
+                time.sleep(0.01)
+            return os.getpid()
+        """
+
     async def scenario(bench: Bench) -> None:
-        pids = await asyncio.gather(*(bench.ask(make_function(PID), 0.5) for _ in range(9)))
+        function = make_function(source, timeout_s=600)
+        pids = await asyncio.gather(*(bench.ask(function) for _ in range(9)))
         assert len(set(pids)) == 3
         assert bench.executor.worker_count() == 3
 
@@ -516,20 +534,25 @@ def test_idle_workers_and_their_code_are_removed(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         pid = await bench.ask(make_function(PID), 0)
         await until(lambda: bench.executor.worker_count() == 0)
-        assert not alive(pid)
+        await until(lambda: not alive(pid))
         await until(lambda: list((bench.directory / "code").iterdir()) == [])
         assert await bench.ask(make_function(PID), 0) != pid
 
     play(scenario, idle_timeout_s=0.2)
 
 
-def test_close_ends_running_invocations_and_refuses_new_ones(play: Any) -> None:
+def test_close_ends_running_invocations_and_refuses_new_ones(play: Any, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    source = f"""
+        import time
+        def handler(event, context):
+            open({str(started)!r}, "w").close()
+            time.sleep(600)
+        """
+
     async def scenario(bench: Bench) -> None:
-        running = asyncio.create_task(bench.fail(make_function(PID.replace("sleep(event)", "sleep(60)"))))
-        await until(
-            lambda: any(message.startswith("START") for message in bench.logs.messages) or not running.done()
-        )
-        await asyncio.sleep(0.3)
+        running = asyncio.create_task(bench.fail(make_function(source, timeout_s=600)))
+        await until(started.exists)
         await bench.executor.close()
         document, _ = await running
         assert document["errorMessage"].endswith("Runtime exited with error: signal: killed")
@@ -594,13 +617,9 @@ def test_kill_of_the_parent_ends_the_worker_and_its_children(
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as parent:
         assert parent.stdout is not None
         pids = json.loads(parent.stdout.readline())
-        time.sleep(0.2)
         assert all(alive(pid) for pid in pids)
         parent.kill()
-    deadline = time.monotonic() + 5
-    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(alive(pid) for pid in pids)
+    eventually(lambda: not any(alive(pid) for pid in pids))
 
 
 def alive(pid: int) -> bool:

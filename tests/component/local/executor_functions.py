@@ -51,7 +51,7 @@ def make_function(
     handler: str = "app.handler",
     environment: Mapping[str, str] | None = None,
     credentials: Mapping[str, str] | None = None,
-    timeout_s: float = 10.0,
+    timeout_s: float = 60.0,
     version: str = "$LATEST",
     qualifier: str = "",
     reserved_concurrency: int | None = None,

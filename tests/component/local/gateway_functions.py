@@ -16,11 +16,12 @@ class HandlerRaised(Exception):
     """Raised by a fake handler to be reported as a failed function."""
 
 
-def answering(result: Any = None, *, after_s: float = 0.0) -> Handler:
-    """A handler that returns that."""
+def answering(result: Any = None, *, when: asyncio.Event | None = None) -> Handler:
+    """A handler that returns that, at once or as soon as the event is set."""
 
     async def handler(event: Event) -> Any:
-        await asyncio.sleep(after_s)
+        if when is not None:
+            await when.wait()
         return {"statusCode": 200} if result is None else result
 
     return handler

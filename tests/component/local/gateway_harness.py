@@ -166,7 +166,13 @@ class Harness:
         answer = await self.gateway.handle_management(request, api_id, stage, connection_id)
         return answer.status, dict(answer.headers), answer.body
 
-    async def until(self, holds: Callable[[], object], timeout_s: float = 5.0) -> None:
+    async def settled(self) -> None:
+        """What was sent has arrived, and every message and `$disconnect` has been handled: on loopback turns suffice."""
+        for _ in range(50):
+            await asyncio.sleep(0)
+        await self.until(lambda: not self.gateway._tasks)
+
+    async def until(self, holds: Callable[[], object], timeout_s: float = 60.0) -> None:
         """Wait until a condition holds."""
         async with asyncio.timeout(timeout_s):
             while not holds():

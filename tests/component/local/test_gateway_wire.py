@@ -7,8 +7,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 from collections.abc import AsyncIterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -44,7 +44,7 @@ async def echoing(**options: Any) -> AsyncIterator[Harness]:
 async def close_of(client: ClientConnection) -> tuple[int, str]:
     """The close code and reason that the server sent to the client."""
     with pytest.raises(ConnectionClosed) as closed:
-        await asyncio.wait_for(client.recv(), 5)
+        await asyncio.wait_for(client.recv(), 60)
     received = closed.value.rcvd
     return (received.code, received.reason) if received else (1006, "")
 
@@ -52,10 +52,16 @@ async def close_of(client: ClientConnection) -> tuple[int, str]:
 async def disconnect_of(harness: Harness) -> tuple[int, str]:
     """The code and reason in the only `$disconnect` event."""
     await harness.until(lambda: harness.executor.of("disconnect"))
-    await asyncio.sleep(0.02)
+    await harness.settled()
     (event,) = harness.executor.of("disconnect")
     context = event["requestContext"]
     return context["disconnectStatusCode"], context["disconnectReason"]
+
+
+async def swept(harness: Harness) -> None:
+    """The gateway has closed what is to be closed now."""
+    harness.gateway.sweep()
+    await harness.settled()
 
 
 async def send_frames(client: ClientConnection, *frames: Frame, mask: bool = True) -> None:
@@ -159,7 +165,7 @@ async def test_broken_frame_closes_with_1002(frame: Frame, mask: bool) -> None:
 async def test_ping_is_answered_even_inside_a_fragmented_message() -> None:
     async with echoing() as harness:
         client = await harness.client()
-        await asyncio.wait_for(await client.ping(b"abc"), 5)
+        await asyncio.wait_for(await client.ping(b"abc"), 60)
         await send_frames(
             client,
             Frame(Opcode.TEXT, b"a", fin=False),
@@ -238,7 +244,7 @@ async def test_no_disconnect_route_calls_nothing() -> None:
         client = await harness.client()
         await client.close()
         await harness.until(lambda: not len(harness.gateway.connections))
-        await asyncio.sleep(0.02)
+        await harness.settled()
         assert harness.executor.events == []
 
 
@@ -256,7 +262,7 @@ async def test_ten_idle_minutes_close_with_1001_going_away() -> None:
     async with echoing(clock=clock) as harness:
         client = await harness.client()
         clock.now += 599
-        await asyncio.sleep(0.03)
+        await swept(harness)
         assert len(harness.gateway.connections) == 1
         clock.now += 1
         assert await close_of(client) == (1001, "Going away")
@@ -274,12 +280,12 @@ async def test_activity_restarts_the_idle_time(activity: str) -> None:
             await client.send("x")
             await harness.until(lambda: harness.executor.of("default"))
         elif activity == "ping":
-            await asyncio.wait_for(await client.ping(), 5)
+            await asyncio.wait_for(await client.ping(), 60)
         else:
             await harness.manage("POST", harness.connection_id(), b"x")
             await client.recv()
         clock.now += 500
-        await asyncio.sleep(0.03)
+        await swept(harness)
         assert len(harness.gateway.connections) == 1
         clock.now += 100
         assert (await close_of(client))[0] == 1001
@@ -292,8 +298,8 @@ async def test_two_hours_close_even_a_busy_connection() -> None:
         client = await harness.client()
         for _ in range(14):
             clock.now += 500
-            await asyncio.wait_for(await client.ping(), 5)
-            await asyncio.sleep(0.015)
+            await asyncio.wait_for(await client.ping(), 60)
+            await swept(harness)
         assert len(harness.gateway.connections) == 1
         clock.now = EPOCH_S + 7200
         assert await close_of(client) == (1001, "Going away")
@@ -312,7 +318,7 @@ async def test_client_that_ignores_the_close_is_cut_off(monkeypatch: pytest.Monk
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 Switching Protocols")
         await harness.manage("DELETE", harness.connection_id())
         with contextlib.suppress(ConnectionResetError):
-            assert (await asyncio.wait_for(reader.read(), 5))[2:4] == (1000).to_bytes(2)
+            assert (await asyncio.wait_for(reader.read(), 60))[2:4] == (1000).to_bytes(2)
         writer.close()
         with contextlib.suppress(ConnectionResetError):
             await writer.wait_closed()
@@ -321,7 +327,8 @@ async def test_client_that_ignores_the_close_is_cut_off(monkeypatch: pytest.Monk
 @asynchronous
 async def test_frames_sent_before_the_handshake_is_answered_are_handled_after_it() -> None:
     api = websocket_api(lambda_route("$connect", "connect"), lambda_route("$default", "default"))
-    async with serving(api, connect=answering(after_s=0.05), default=answering()) as harness:
+    accepted = asyncio.Event()
+    async with serving(api, connect=answering(when=accepted), default=answering()) as harness:
         _, writer = await asyncio.open_connection("127.0.0.1", harness.port)
         writer.write(
             f"GET /_aws/execute-api/{API_ID}/{STAGE} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
@@ -330,6 +337,9 @@ async def test_frames_sent_before_the_handshake_is_answered_are_handled_after_it
         )
         await harness.until(lambda: harness.executor.of("connect"))
         writer.write(Frame(Opcode.TEXT, b"early").serialize(mask=True))
+        for _ in range(50):  # it has been read
+            await asyncio.sleep(0)
+        accepted.set()
         await harness.until(lambda: harness.executor.of("default"))
         assert [name for name, _ in harness.executor.events] == ["connect", "default"]
         writer.close()
@@ -342,17 +352,18 @@ async def test_random_bytes_end_the_connection_and_nothing_else(seed: int) -> No
     async with echoing() as harness:
         other = await harness.client()
         client = await harness.client()
-        client.transport.write(b"\x81\xfe" + bytes([seed]) + os.urandom(4096))
+        client.transport.write(b"\x81\xfe" + bytes([seed]) + Random(seed).randbytes(4096))
         client.transport.write_eof()
         await harness.until(lambda: harness.executor.of("disconnect"))
         await harness.until(lambda: len(harness.gateway.connections) == 1)
-        await asyncio.wait_for(await other.ping(), 5)
+        await asyncio.wait_for(await other.ping(), 60)
 
 
 @asynchronous
 async def test_uvicorns_shutdown_closes_clients_and_runs_disconnect() -> None:
     executor = FakeExecutor()
-    executor.handlers["disconnect"] = answering(after_s=0.05)
+    noticed = asyncio.Event()
+    executor.handlers["disconnect"] = answering(when=noticed)
     gateway = Gateway(FakeControlPlane(API, executor), executor)
     config = uvicorn.Config(
         asgi_app(gateway),
@@ -370,7 +381,8 @@ async def test_uvicorns_shutdown_closes_clients_and_runs_disconnect() -> None:
     client = await connect(f"ws://127.0.0.1:{port}/_aws/execute-api/{API_ID}/{STAGE}", proxy=None)
     server.should_exit = True
     assert await close_of(client) == (1001, "Going away")
-    await asyncio.wait_for(serving_task, 5)
+    await asyncio.wait_for(serving_task, 60)
+    asyncio.get_running_loop().call_later(0.05, noticed.set)
     await gateway.close()
     (event,) = executor.of("disconnect")
     assert json.loads(json.dumps(event))["requestContext"]["disconnectStatusCode"] == 1001

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.component.local.executor_functions import RecordedLogs, make_function
 from whatschat_ops.local.executor import failures, log_file, log_lines
+from whatschat_ops.local.executor.execution_log import ExecutionLog
 from whatschat_ops.local.executor.log_file import LogFile
 
 
@@ -128,3 +130,22 @@ def test_file_has_no_name_so_that_nothing_can_be_left_behind(tmp_path: Path) -> 
     output = LogFile(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
     output.close()
+
+
+def test_output_of_a_slow_init_that_was_written_meanwhile_is_in_the_tail_of_the_refused_invocation(
+    tmp_path: Path,
+) -> None:
+    logs, output = RecordedLogs(), LogFile(tmp_path / "out")
+    log = ExecutionLog(logs, make_function())
+    log.init_started("python:3.12", output)
+    os.write(output.write_fd, b"loading\n")
+    log.pump()
+    os.write(output.write_fd, b"it fails\n")
+    log.init_ended(700.0, "Runtime.ImportModuleError")
+    tail = log.refused("r", "Runtime.ImportModuleError", 700.0)
+    log.close()
+    assert tail.startswith("START RequestId: r Version: $LATEST\nloading\nit fails\nEND RequestId: r\n")
+    assert [logs.messages.count(line) for line in ("loading\n", "it fails\n")] == [
+        2,
+        2,
+    ]  # of the init, of the request

@@ -34,9 +34,8 @@ class ExecutionLog:
 
     def init_ended(self, duration_ms: float, error_type: str | None = None) -> None:
         """The init phase has ended: the process is ready, or failed."""
-        output = self._read(flush=True)
-        self._add(*output)
-        self._init_messages = output
+        self._add(*self._read(flush=True))
+        self._init_messages = self._messages[1:]  # what was pumped of a slow one too, without INIT_START
         if error_type is not None:
             self._add(log_lines.init_report_line(duration_ms, error_type))
         self._write()

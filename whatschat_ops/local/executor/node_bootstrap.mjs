@@ -26,28 +26,32 @@ class RuntimeError extends Error {
 
 // ---- the end of the parent: its end of stdin closes, in a thread so that a busy handler cannot miss it
 
+function endWithChildren() {
+  try { process.kill(-process.pid, 'SIGKILL'); } catch { process.kill(process.pid, 'SIGKILL'); }
+}
+
 function endWithParent() {
   const source = `
     const { readSync } = require('node:fs');
     const byte = Buffer.alloc(1);
     try { while (readSync(0, byte) > 0); } catch { /* closed is closed */ }
-    try { process.kill(-process.pid, 'SIGKILL'); } catch { process.kill(process.pid, 'SIGKILL'); }`;
+    (${endWithChildren})();`;
   new Worker(source, { eval: true, stdin: false, env: {} }).unref();
 }
 
 // ---- the Runtime API
 
 function call(method, route, body, headers = {}) {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) };
     const options = { method, agent: AGENT, headers: { 'Content-Type': 'application/json', ...length, ...headers } };
     const sent = request(API + route, options, (response) => {
       const chunks = [];
       response.on('data', (chunk) => chunks.push(chunk));
       response.on('end', () => resolve({ headers: response.headers, body: Buffer.concat(chunks).toString() }));
-      response.on('error', reject);
+      response.on('error', endWithChildren);
     });
-    sent.on('error', reject);
+    sent.on('error', endWithChildren); // the API is gone, and the end of stdin may be noticed only after that
     sent.end(body);
   });
 }

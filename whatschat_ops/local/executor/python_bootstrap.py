@@ -47,6 +47,10 @@ def _wait_for_end(lifeline: int) -> None:
     with contextlib.suppress(OSError):
         while os.read(lifeline, 1):
             pass
+    _end_with_children()
+
+
+def _end_with_children() -> None:
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         os.killpg(0, 9)
     os._exit(1)
@@ -79,7 +83,10 @@ def main() -> None:
     sys.path[0:0] = [os.environ["LAMBDA_TASK_ROOT"], *own_path]
     # awslambdaric's main() would fetch each event in a new thread, so that signal handlers run between
     # invocations; AWS sends signals only to functions with extensions, and the thread costs half a millisecond.
-    bootstrap.run(handler, LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
+    try:
+        bootstrap.run(handler, LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
+    except Exception:  # the Runtime API is gone, and the end of stdin may be noticed only after that
+        _end_with_children()
 
 
 if __name__ == "__main__":
