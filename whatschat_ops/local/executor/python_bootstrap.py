@@ -85,7 +85,7 @@ def main() -> None:
     # invocations; AWS sends signals only to functions with extensions, and the thread costs half a millisecond.
     try:
         bootstrap.run(handler, LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
-    except Exception:  # the Runtime API is gone, and the end of stdin may be noticed only after that
+    except RuntimeError:  # the Runtime API is gone, and the end of stdin may be noticed only after that
         _end_with_children()
 
 
