@@ -1,0 +1,115 @@
+"""One stack in two Regions of an account, by real processes: each has its own resources, also where AWS keeps them per account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.local.conftest import EmbeddedAws
+from tests.local.program import PrefixedStack
+
+pytestmark = pytest.mark.local
+
+PREFIX = "two-"
+FIRST, SECOND = "us-east-1", "eu-west-1"
+EARLIER_ROLE = f"{PREFIX}whatschat-websocket-lambda-local"
+EARLIER_PATH = f"/whatschat-ops/{PREFIX}whatschat-local/"
+
+
+class Regional(PrefixedStack):
+    """The stack of one Region."""
+
+    def __init__(self, aws: EmbeddedAws, region: str) -> None:
+        super().__init__(aws, PREFIX)
+        self.environment["AWS_REGION"] = region
+
+    def client(self, service: str) -> Any:
+        """A client of the Region."""
+        import boto3
+
+        return boto3.client(
+            service,
+            endpoint_url=self.aws.endpoint_url,
+            region_name=self.environment["AWS_REGION"],
+            aws_access_key_id=self.aws.access_key_id,
+            aws_secret_access_key=self.aws.secret_access_key.reveal(),
+        )
+
+    def require_works(self) -> None:
+        """A client connects, and the next plan is empty."""
+        assert "Connected." in self.run("ws", "connect", "--user", "alice").stderr
+        assert not self.json("plan")["changes"]
+
+
+@pytest.fixture(scope="module")
+def regions(embedded_aws: EmbeddedAws) -> Iterator[tuple[Regional, Regional]]:
+    first, second = Regional(embedded_aws, FIRST), Regional(embedded_aws, SECOND)
+    for each in (first, second):
+        each.run("provision", "--yes")
+    yield first, second
+    for each in (first, second):
+        each.run("destroy", "--yes")
+
+
+def test_stack_of_each_of_two_regions_works_and_plans_nothing(regions: tuple[Regional, Regional]) -> None:
+    for each in regions:
+        each.require_works()
+
+
+def test_earlier_role_is_kept_and_named_while_a_function_of_another_region_uses_it(
+    regions: tuple[Regional, Regional],
+) -> None:
+    first, second = regions
+    make_earlier_role(first)
+    use(second, EARLIER_ROLE)
+    (step,) = (step for step in first.json("plan")["steps"] if step["address"].startswith("role.orphan/"))
+    assert (step["action"], step["address"]) == ("no-op", f"role.orphan/{EARLIER_ROLE}")
+    assert f"{PREFIX}websocket-connect in {SECOND}" in step["kept"]
+    first.run("provision", "--yes")
+    assert EARLIER_ROLE in roles(first)
+
+    changed = {step["address"]: step["action"] for step in second.json("plan")["steps"]}
+    assert changed["function.connect"] == "update"
+    assert changed[f"role.orphan/{EARLIER_ROLE}"] == "delete"
+    second.run("provision", "--yes")
+    assert EARLIER_ROLE not in roles(second)
+    for each in regions:
+        each.require_works()
+
+
+def test_destroying_one_region_leaves_the_other_one_working(regions: tuple[Regional, Regional]) -> None:
+    first, second = regions
+    second.run("destroy", "--yes")
+    assert roles(first) == {f"{EARLIER_ROLE}-{FIRST}"}
+    first.require_works()
+
+
+def make_earlier_role(stack: Regional) -> None:
+    """The role of the functions as version 0.1.0 made it, for the stacks of all Regions."""
+    iam, name = stack.client("iam"), f"{EARLIER_ROLE}-{FIRST}"
+    trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+    policy = iam.get_role_policy(RoleName=name, PolicyName="whatschat-ops-lambda")["PolicyDocument"]
+    iam.create_role(
+        RoleName=EARLIER_ROLE,
+        Path=EARLIER_PATH,
+        AssumeRolePolicyDocument=json.dumps(trust),
+        Tags=[{"Key": "whatschat-ops:stack", "Value": f"{PREFIX}whatschat-local"}],
+    )
+    iam.put_role_policy(
+        RoleName=EARLIER_ROLE, PolicyName="whatschat-ops-lambda", PolicyDocument=json.dumps(policy)
+    )
+
+
+def use(stack: Regional, role: str) -> None:
+    """Let the function that accepts connections run with this role."""
+    client, arn = stack.client("lambda"), stack.client("iam").get_role(RoleName=role)["Role"]["Arn"]
+    client.update_function_configuration(FunctionName=f"{PREFIX}websocket-connect", Role=arn)
+    client.get_waiter("function_updated").wait(FunctionName=f"{PREFIX}websocket-connect")
+
+
+def roles(stack: Regional) -> set[str]:
+    """The roles of the stack in all Regions."""
+    return {role["RoleName"] for role in stack.client("iam").list_roles(PathPrefix=EARLIER_PATH)["Roles"]}
