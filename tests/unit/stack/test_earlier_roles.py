@@ -58,13 +58,13 @@ class Client:
             "Functions": [{"FunctionName": name, "Role": role} for name, role in functions.items()],
         }
 
-    def get_function_configuration(self, *, FunctionName: str, Qualifier: str) -> Any:  # noqa: N803
+    def get_function_configuration(self, *, FunctionName: str, Qualifier: str) -> Any:
         self._require("lambda:GetFunctionConfiguration")
         if (role := self._account.live.get((self._region, FunctionName))) is None:
             raise NotFound(f"There is no alias {Qualifier}.")
         return {"Role": role}
 
-    def get_alias(self, *, FunctionName: str, Name: str) -> Any:  # noqa: N803
+    def get_alias(self, *, FunctionName: str, Name: str) -> Any:
         if FunctionName not in self._account.canaries:
             raise NotFound(f"There is no alias {Name}.")
         weights = self._account.canaries[FunctionName]
