@@ -75,6 +75,8 @@ class EmbeddedAws:
             },
             "WHATSCHAT_OPS_STATE_DIR": str(self.state_directory),
             "WHATSCHAT_LOCAL_PORT": str(self.port),
+            "AWS_CONFIG_FILE": os.devnull,  # a profile's Region would win over the default one
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "NO_COLOR": "1",
             "COLUMNS": "120",
         }

@@ -1,5 +1,7 @@
 """Settings from flags, environment variables, `configs/<environment>.yaml` and defaults, in that order.
 
+The Region, where none of them says it, is that of the AWS profile.
+
 Input: what the command line said, `os.environ`, at most one YAML file. Output: a validated `Settings`
 and, for every key, the `Origin` of its value. Nothing here talks to AWS.
 """
@@ -75,6 +77,8 @@ def load_settings(
     values.update(_read_environment(environ, prefix=_prefix(values, environ)))
     for key, (flag, value) in (flags or {}).items():
         values[key] = Located(value, Origin(f"flag {flag}"))
+    if "aws.region" not in values and (region := _profile_region(values, environ)) is not None:
+        values["aws.region"] = region
     values["environment"] = _environment(environment, values.get("environment"), environ)
     if "local.enabled" not in values:
         values["local.enabled"] = Located(_is_embedded(values), DEFAULT)
@@ -170,6 +174,13 @@ def _environment(wanted: str | None, in_file: Located | None, environ: Mapping[s
         )
     from_variable = environ.get("WHATSCHAT_ENV") == wanted
     return Located(wanted, Origin("environment WHATSCHAT_ENV" if from_variable else "flag --env"))
+
+
+def _profile_region(values: Mapping[str, Located], environ: Mapping[str, str]) -> Located | None:
+    from whatschat_ops.config.profile_region import profile_region
+
+    profile = values.get("aws.profile")
+    return profile_region(str(profile.value) if profile and profile.value else None, environ)
 
 
 def _is_embedded(values: Mapping[str, Located]) -> bool:

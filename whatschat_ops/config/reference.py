@@ -23,6 +23,9 @@ Settings come from four places; the first that has a value wins:
 3. the file `configs/<environment>.yaml`, or the one named with `--config`,
 4. the defaults.
 
+The Region comes from `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the file, the AWS profile's own `region`, and the default, in this order;
+the profile is read as botocore reads it (`AWS_CONFIG_FILE`, `AWS_SHARED_CREDENTIALS_FILE`).
+
 `whatschat-ops config show` prints every value and where it came from, `config validate` checks a file. No file is
 needed: without one the environment is `local` and runs on the embedded AWS. `configs/schema.json` lets editors
 complete and check the files. Files in `configs/usage/` are no environments: `cost estimate --usage` reads them.

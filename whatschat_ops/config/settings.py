@@ -53,7 +53,11 @@ class AwsSettings(Section, frozen=True):
     """Which AWS to talk to. All of it can be left to the standard AWS variables and profiles."""
 
     region: Annotated[
-        str, Meta(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d+$", description="AWS Region of the stack (AWS_REGION).")
+        str,
+        Meta(
+            pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d+$",
+            description="AWS Region of the stack (AWS_REGION, AWS_DEFAULT_REGION). Without one: the profile's.",
+        ),
     ] = "us-east-1"
     profile: Annotated[str | None, Meta(description="Named profile of ~/.aws/config (AWS_PROFILE).")] = None
     endpoint_url: Annotated[
