@@ -92,7 +92,7 @@ def _render(run: Run, side: Side, output: Path | None, *, replace: bool, with_se
         raise UsageError("--replace needs --output.", hint="Name the file to write, or remove --replace.")
     file = read_environment(side, run.settings, run.aws, with_secrets=with_secrets)
     if output is not None:
-        written = write_environment(file, output, replace=replace)
+        written = write_environment(file, output, overwrite=replace)
         run.out.result(written, _summary)
         _warn_of_secret(run, side, written)
     elif run.out.as_json:

@@ -15,7 +15,7 @@ from typing import Final
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Settings
 from whatschat_ops.environment.comparing import ApplicationFile, Mismatch, compare
-from whatschat_ops.environment.dotenv import read_values
+from whatschat_ops.environment.dotenv import expanded, read_values
 from whatschat_ops.environment.jwt_secret import compare_jwt_secret
 from whatschat_ops.environment.render import read_environment
 from whatschat_ops.environment.variables import Side
@@ -76,7 +76,8 @@ def _files(path: Path) -> list[Path]:
 def _read(path: Path) -> Iterator[ApplicationFile]:
     values = read_values(read_text(path, flag=ARGUMENT))
     packages = _packages(path.parent / "package.json")
-    yield from (ApplicationFile(path, side, values, packages) for side in sides_of(path, values))
+    for side in sides_of(path, values):
+        yield ApplicationFile(path, side, expanded(values) if side is Side.FRONTEND else values, packages)
 
 
 def _packages(path: Path) -> set[str] | None:

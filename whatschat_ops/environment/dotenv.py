@@ -1,12 +1,13 @@
 """The text of a .env file: a new one, or variables merged into an existing one.
 
-Input: variables, and the text of an existing file. Output: text, and what changed. The syntax is the part on which node's dotenv, docker compose and python-dotenv agree.
+Input: variables, and the text of an existing file. Output: text, and what changed. Read as node's dotenv reads it
+(lib/main.js of 16.6 and 17.4); written in the part on which it, docker compose and python-dotenv agree.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from whatschat_ops.environment.variables import Variable
@@ -14,9 +15,20 @@ from whatschat_ops.errors import UsageError
 from whatschat_ops.redaction import Secret
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=\\-]*")
-_ASSIGNMENT = re.compile(r"[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*(?P<rest>.*)")
+_ASSIGNMENT = re.compile(
+    r"[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z0-9_.-]+)(?:[ \t]*=|:(?=[ \t]))[ \t]*(?P<rest>.*)"
+)
 _COMMENTED = re.compile(r"[ \t]*#[ \t]*(?P<name>[A-Z][A-Z0-9_]*)[ \t]*=[ \t]*(?P<rest>.*)")
-_QUOTED = re.compile(r"""(?P<quote>["'`])(?:\\.|(?!(?P=quote))[^\\])*(?P=quote)""", re.DOTALL)
+_IN_QUOTES = r"""'(?:\\'|[^'])*'|"(?:\\"|[^"])*"|`(?:\\`|[^`])*`"""
+_QUOTED = re.compile(rf"(?:{_IN_QUOTES})(?=[^\S\r\n]*(?:#[^\r\n]*)?(?:[\r\n]|\Z))")
+"""Only where nothing but a comment follows: in `A="x"y` the quotes are part of the value."""
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_LINE_OF_DOTENV = re.compile(
+    rf"^\s*(?:export\s+)?([A-Za-z0-9_.-]+)(?:\s*=\s*?|:\s+?)((?:\s*(?:{_IN_QUOTES}))|[^#\n]+)?\s*(?:#.*)?$",
+    re.MULTILINE,
+)
+_SURROUNDED = re.compile(r"""(['"`])(.*)\1""", re.DOTALL)
+_REFERENCE = re.compile(r"(?<!\\)\$(?:\{([^{}]+)\}|([A-Za-z0-9_]+))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +49,39 @@ def quote(value: str) -> str:
     """`value` as written after `=`. Raises UsageError for a value that parsers read differently."""
     if _PLAIN.fullmatch(value):
         return value
-    if not set(value) & set(
-        "'\\\n\r"
-    ):  # nothing is special in single quotes, not even $; but see backslashes
+    rest = value.replace("\\$", "")  # no parser touches it
+    if not set(rest) & set("'\\\n\r"):  # nothing is special in single quotes, not even $; but see backslashes
         return f"'{value}'"
-    if not set(value) & set('"\\$`\n\r'):
+    if not set(rest) & set('"\\$`\n\r'):
         return f'"{value}"'
     raise UsageError(
         "A value with line breaks, both kinds of quotes, or a backslash and quotes cannot be written to a .env file: "
-        "parsers read it differently."
+        "parsers read it differently.",
+        hint="Change the value, or write the variable into the file by hand.",
     )
+
+
+def escaped(value: str) -> str:
+    """`value` for a file whose reader expands variables: Next.js reads with dotenv-expand, which turns `\\$` into `$`.
+
+    Checked with dotenv-expand 8 to 13 and @next/env 13 to 16, which read `\\\\$` in two ways. Raises UsageError for it.
+    """
+    if "\\$" in value:
+        raise UsageError(
+            r"A value with \$ cannot be written to a file that Next.js reads: its versions read it differently.",
+            hint="Change the value.",
+        )
+    return value.replace("$", "\\$")
+
+
+def expanded(values: Mapping[str, str]) -> dict[str, str]:
+    """The values as a reader sees them that expands variables: from the file itself, with `${NAME:-default}`, and `\\$`."""
+
+    def of(found: re.Match[str]) -> str:
+        name, _, default = (found[1] or found[2]).partition(":-")
+        return values.get(name) or default
+
+    return {name: _REFERENCE.sub(of, value).replace("\\$", "$") for name, value in values.items()}
 
 
 def render(variables: Sequence[Variable], *, title: str = "") -> str:
@@ -66,7 +101,7 @@ def merge(existing: str, variables: Sequence[Variable]) -> Merge:
     A placeholder never replaces a value, and is added only if the file does not have the name.
     An `absent` variable is commented out.
     """
-    newline = "\r\n" if "\r\n" in existing else "\n"
+    newline = next((end for end in ("\r\n", "\n", "\r") if end in existing), "\n")
     lines = _logical_lines(existing)
     outcome: dict[str, list[Variable]] = {"added": [], "changed": [], "unchanged": []}
     for variable in variables:
@@ -74,7 +109,7 @@ def merge(existing: str, variables: Sequence[Variable]) -> Merge:
     text = "".join(lines)
     missing = [variable for variable in outcome["added"] if not variable.absent]
     if missing:
-        gap = "" if not text else newline if text.endswith(newline) else newline * 2
+        gap = "" if not text else newline if text.endswith(("\n", "\r")) else newline * 2
         text += gap + render(missing).replace("\n", newline)
     names = {verb: tuple(variable.name for variable in found) for verb, found in outcome.items()}
     given = {variable.name for variable in variables if variable.value is not None or variable.absent}
@@ -89,8 +124,8 @@ def merge(existing: str, variables: Sequence[Variable]) -> Merge:
 
 def read_values(text: str) -> dict[str, str]:
     """Variable -> its value, as node's dotenv reads it: the last assignment of a name counts."""
-    matches = (_ASSIGNMENT.match(line) for line in _logical_lines(text))
-    return {match["name"]: _value(match.string[match.start("rest") :]) for match in matches if match}
+    lines = _LINE_OF_DOTENV.finditer(_LINE_END.sub("\n", text))
+    return {found[1]: _unquoted((found[2] or "").strip()) for found in lines}
 
 
 def _written(variable: Variable) -> list[str]:
@@ -146,8 +181,8 @@ def _logical_lines(text: str) -> list[str]:
 
 
 def _line_end(text: str, position: int) -> int:
-    found = text.find("\n", position)
-    return len(text) if found < 0 else found + 1
+    found = _LINE_END.search(text, position)
+    return found.end() if found else len(text)
 
 
 def _with_value(line: str, variable: Variable) -> str:
@@ -159,20 +194,20 @@ def _with_value(line: str, variable: Variable) -> str:
         return f"{variable.name}={quote(_text(variable.value))}{line[len(line.rstrip()) :]}"
     value = _text(variable.value)
     rest = line[match.start("rest") :]
-    if _value(rest) == value:
-        return line
-    return line[: match.start("rest")] + quote(value) + rest[len(_written_value(rest)) :]
-
-
-def _value(rest: str) -> str:
-    """The value in what stands after `=`."""
     written = _written_value(rest)
-    if _QUOTED.match(rest):
-        return written[1:-1]
-    return "" if written.startswith("#") else written  # a comment only
+    if _unquoted(written) == value:
+        return line
+    after = rest[len(written) :]
+    return line[: match.start("rest")] + quote(value) + (f" {after}" if after.startswith("#") else after)
 
 
 def _written_value(rest: str) -> str:
-    """The value as it is written, with its quotes; without a comment after it."""
+    """The value in what stands after `=`, with its quotes; without a comment after it."""
     quoted = _QUOTED.match(rest)
-    return quoted.group() if quoted else re.split(r"\s+#|\s*$", rest, maxsplit=1)[0]
+    return quoted.group() if quoted else re.split(r"[#\r\n]", rest, maxsplit=1)[0].rstrip()
+
+
+def _unquoted(written: str) -> str:
+    quoted = _SURROUNDED.fullmatch(written)
+    value = quoted[2] if quoted else written
+    return value.replace("\\n", "\n").replace("\\r", "\r") if written.startswith('"') else value

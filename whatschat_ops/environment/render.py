@@ -5,12 +5,12 @@ Input: settings, `Aws`. Output: `EnvironmentFile` or `WrittenFile`. Secrets are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Settings
-from whatschat_ops.environment.dotenv import merge, render
+from whatschat_ops.environment.dotenv import escaped, merge, render
 from whatschat_ops.environment.variables import (
     BackendSecrets,
     Side,
@@ -61,21 +61,31 @@ def read_environment(
 
 def to_text(file: EnvironmentFile) -> str:
     """The variables as a .env file."""
-    return render(file.variables, title=f"WhatsChat {file.side}, environment {file.environment}")
+    return render(_for_its_reader(file), title=f"WhatsChat {file.side}, environment {file.environment}")
 
 
-def write_environment(file: EnvironmentFile, path: Path, *, replace: bool = False) -> WrittenFile:
-    """Write the variables to `path`, merged into the file there, or (`replace`) instead of it.
+def write_environment(file: EnvironmentFile, path: Path, *, overwrite: bool = False) -> WrittenFile:
+    """Write the variables to `path`, merged into the file there, or (`overwrite`) instead of it.
 
     Raises UsageError when the path cannot be read or written.
     """
-    existing = read_text(path, flag="--output") if path.exists() and not replace else ""
-    merged = merge(existing, file.variables)
+    existing = read_text(path, flag="--output") if path.exists() and not overwrite else ""
+    merged = merge(existing, _for_its_reader(file))
     text = merged.text if existing else to_text(file)
     mode = _mode(path, file)
     if text != existing or mode is not None:
         write_whole(path, text, flag="--output", mode=mode)
     return WrittenFile(path, merged.added, merged.changed, merged.unchanged, merged.left_alone)
+
+
+def _for_its_reader(file: EnvironmentFile) -> tuple[Variable, ...]:
+    """The variables so that the side reads their values: the frontend's reader expands `$`, the backend's keeps all as it is."""
+    if file.side is Side.BACKEND:
+        return file.variables
+    return tuple(
+        replace(variable, value=escaped(variable.value)) if isinstance(variable.value, str) else variable
+        for variable in file.variables
+    )
 
 
 def _mode(path: Path, file: EnvironmentFile) -> int | None:

@@ -322,7 +322,7 @@ def test_replace_overwrites_the_file_and_follows_links(tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
     real.write_text("X=1\n")
     link.symlink_to(real)
-    write_environment(file, link, replace=True)
+    write_environment(file, link, overwrite=True)
     assert real.read_text() == to_text(file)
     assert link.is_symlink()
 
