@@ -73,7 +73,7 @@ class Names:
     @property
     def api(self) -> str:
         """Name of the WebSocket API."""
-        return f"{self._prefix}{self._settings.stack}-websocket"
+        return f"{self._prefix}{self._settings.websocket.api_name or f'{self._settings.stack}-websocket'}"
 
     @property
     def connections_table(self) -> str:

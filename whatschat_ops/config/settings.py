@@ -28,6 +28,7 @@ DEFAULT_LOCAL_PORT = 4566
 ParameterName = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_./-]+$")]
 Url = Annotated[str, Meta(pattern=r"^https?://")]
 SocketUrl = Annotated[str, Meta(pattern=r"^(wss?|https?)://")]
+ApiName = Annotated[str, Meta(min_length=1, max_length=128)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Rate = Annotated[float, Meta(gt=0)]
 Burst = Annotated[int, Meta(gt=0)]
@@ -91,6 +92,13 @@ class WebSocketSettings(Section, frozen=True):
     """The WebSocket API in API Gateway."""
 
     enabled: Annotated[bool, Meta(description="AWS_API_GATEWAY_WEBSOCKET_ENABLED of the application.")] = True
+    api_name: Annotated[
+        ApiName | None,
+        Meta(
+            description="Name of the API, behind the prefix. Default: <stack>-websocket. With the name of an API that exists, "
+            "provision --adopt takes it over.",
+        ),
+    ] = None
     stage: Annotated[str, Meta(pattern=f"^{STAGE_PATTERN}$", description="Stage name.")] = "production"
     route_selection_expression: Annotated[
         str, Meta(pattern=r"^\$\{?request\.", description="How API Gateway finds a message's route.")
@@ -113,6 +121,12 @@ class WebSocketSettings(Section, frozen=True):
             ge=MIN_INTEGRATION_TIMEOUT_MS, le=MAX_INTEGRATION_TIMEOUT_MS, description="Integration time-out."
         ),
     ] = MAX_INTEGRATION_TIMEOUT_MS
+
+    def canonical_values(self) -> dict[str, Any]:
+        """Without a name that is not set: digests in plans that 0.1.0 saved know nothing of it."""
+        return {
+            name: value for name, value in super().canonical_values().items() if value or name != "api_name"
+        }
 
 
 class ConnectionsSettings(Section, frozen=True):

@@ -158,6 +158,7 @@ def fingerprint(made: Plan, salt: str) -> str:
             "action": step.action.value,
             "resource": _canonical(_comparable(step.resource)),
             "live": _canonical(step.live),
+            **({"warnings": list(step.warnings)} if step.warnings else {}),
         }
         for step in sorted(made, key=lambda step: step.address)
     ]

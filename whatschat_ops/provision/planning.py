@@ -19,7 +19,7 @@ from whatschat_ops.provision.comparing import added, changed
 from whatschat_ops.provision.deleting import Leaving, protected
 from whatschat_ops.provision.kind import Kind, Live
 from whatschat_ops.provision.schedule import walk
-from whatschat_ops.provision.steps import CHANGING, Action, Ownership, Plan, Resource, Step
+from whatschat_ops.provision.steps import CHANGING, Action, FieldChange, Ownership, Plan, Resource, Step
 from whatschat_ops.provision.values import UNKNOWN, Reference, is_known, resolve
 
 READ_CONCURRENCY = 16
@@ -161,6 +161,8 @@ class _Planner:
             return replace(protected(resource, live), changes=changes)
         note = "its data is lost" if kind.holds_data else None
         reason = "; ".join(reasons)
+        if kind.holds_data and live.owner != self._ownership.owner and not self._ownership.delete_data:
+            return _kept_from_adoption(resource, live, changes, reason)
         return Step(
             Action.REPLACE, resource, live, changes, reason=reason, note=note, loses_data=kind.holds_data
         )
@@ -206,6 +208,20 @@ class _Planner:
         if not all(kind.fields[change.field].steady for change in step.changes):
             outputs.update(dict.fromkeys(kind.volatile, UNKNOWN))
         return outputs
+
+
+def _kept_from_adoption(
+    resource: Resource, live: Live, changes: tuple[FieldChange, ...], reason: str
+) -> Step:
+    """To take something over must not cost its owner the data in it."""
+    return Step(
+        Action.BLOCKED,
+        resource,
+        live,
+        changes,
+        reason=f"to take {live.id} over, it would be deleted with its data and created again ({reason})",
+        hint=Hint(text="Choose another name in the settings. If the data may be lost, add --delete-data."),
+    )
 
 
 def _only(steps: Iterable[Step], only: Collection[str]) -> list[Step]:

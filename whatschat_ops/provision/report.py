@@ -63,6 +63,9 @@ class StepReport(Struct, frozen=True, forbid_unknown_fields=True):
         bool, _says("Whether something that is there is deleted (also to be created again).")
     ]
     kept: Annotated[str | None, _says("Why something that is not wanted is not deleted.")] = None
+    warnings: Annotated[
+        tuple[str, ...], _says("Who else uses what is taken over, and what changes for them.")
+    ] = ()
 
 
 class PlanReport(Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,12 +105,16 @@ def step_report(step: Step) -> StepReport:
         note=step.note,
         destructive=step.action in (Action.DELETE, Action.REPLACE),
         kept=step.kept,
+        warnings=step.warnings,
     )
 
 
 def plan_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a `PlanReport`."""
-    return {"$schema": SCHEMA_ID, **msgspec.json.schema(PlanReport)}
+    schema = msgspec.json.decode(
+        msgspec.json.encode(msgspec.json.schema(PlanReport))
+    )  # its defaults as JSON has them
+    return {"$schema": SCHEMA_ID, **schema}
 
 
 def _change(change: FieldChange) -> ChangeReport:

@@ -95,6 +95,8 @@ class Step(Struct, frozen=True):
     """Why something that is not wanted stays."""
     loses_data: bool = False
     """Whether what is in it is lost."""
+    warnings: tuple[str, ...] = ()
+    """What it changes for others who use the same thing."""
     goes_with: str | None = None
     """For a step that deletes: the address of what contains it, whose own deletion is enough."""
 

@@ -80,9 +80,21 @@ def endpoint_is_own(settings: Settings, aws: Aws) -> bool:
 
 
 def _find_api(names: Names, aws: Aws) -> Mapping[str, Any] | None:
-    for page in aws.client("apigatewayv2").get_paginator("get_apis").paginate():
-        for api in page["Items"]:
-            if api["Name"] == names.api and api.get("Tags", {}).get(STACK_TAG) == names.stack:
-                found: Mapping[str, Any] = api
-                return found
+    """The API with our name and tag; the tag of one that was taken over may be missing in the listing."""
+    gateway = aws.client("apigatewayv2")
+    pages = gateway.get_paginator("get_apis").paginate()
+    named: list[Mapping[str, Any]] = [
+        api for page in pages for api in page["Items"] if api["Name"] == names.api
+    ]
+    for api in named:
+        if api.get("Tags", {}).get(STACK_TAG) == names.stack:
+            return api
+    untagged = [api for api in named if STACK_TAG not in api.get("Tags", {})]
+    for api in untagged:
+        from whatschat_ops.stack.arns import Place  # most commands do without them
+        from whatschat_ops.stack.kinds.api import Api
+
+        arn = Api.arn.of(Place(aws.region, aws.account_id), api["ApiId"])
+        if gateway.get_tags(ResourceArn=arn).get("Tags", {}).get(STACK_TAG) == names.stack:
+            return api
     return None

@@ -115,20 +115,22 @@ class Stack:
             learnt.result()
         resources = self._resources(packages)
         ownership = Ownership(self.name, adopt=adopt, delete_data=delete_data)
-        return plan(
+        made = plan(
             resources.wanted,
             kinds_of(context),
             ownership,
             unwanted=resources.unwanted,
             search=lambda: self._orphans(resources, context),
         )
+        return self._with_other_users(made, context) if adopt else made
 
     def plan_only(self, addresses: Collection[str], *, adopt: bool = False) -> Plan:
         """What `provision` would do to these resources alone. Raises NotFound when they need one that is missing."""
         wanted = self._resources(self._built()).wanted
         ownership = Ownership(self.name, adopt=adopt)
-        kinds = kinds_of(self._planning())
-        return plan(wanted, kinds, ownership, only=addresses)
+        context = self._planning()
+        made = plan(wanted, kinds_of(context), ownership, only=addresses)
+        return self._with_other_users(made, context) if adopt else made
 
     def plan_destroy(self, *, delete_data: bool = False, addresses: Collection[str] | None = None) -> Plan:
         """What `destroy` would delete (of `addresses`, if given): ours, and never the Region-wide log role."""
@@ -183,6 +185,11 @@ class Stack:
         if self._packages is None:
             self._packages = function_packages(self.settings, self.say)
         return self._packages
+
+    def _with_other_users(self, made: Plan, context: Context) -> Plan:
+        from whatschat_ops.stack.adoption import with_other_users  # other plans do without it
+
+        return with_other_users(made, context, Names(self.settings))
 
     def _orphans(
         self, resources: StackResources, context: Context, *, destroying: bool = False

@@ -26,6 +26,8 @@ class FakeAws:
     region: str = "us-east-1"
     account_id: str = "123456789012"
     listed: int = 0
+    tagged_since: dict[str, dict[str, str]] = field(default_factory=dict)
+    """API id -> tags that GetApis does not show yet."""
 
     def client(self, service: str) -> FakeAws:
         assert service in ("apigatewayv2", "ssm")
@@ -38,6 +40,10 @@ class FakeAws:
     def paginate(self) -> list[dict[str, Any]]:
         self.listed += 1
         return [{"Items": self.apis[:1]}, {"Items": self.apis[1:]}]
+
+    def get_tags(self, ResourceArn: str) -> dict[str, Any]:
+        api_id = ResourceArn.removeprefix("arn:aws:apigateway:us-east-1::/apis/")
+        return {"Tags": self.tagged_since.get(api_id, {})}
 
     def get_parameter(self, Name: str, WithDecryption: bool) -> dict[str, Any]:
         raise NotFound("GetParameter: not found", aws_code="ParameterNotFound", operation="GetParameter")
@@ -66,6 +72,14 @@ def test_only_an_api_with_our_tag_counts() -> None:
     assert found.websocket_url == "wss://ours3.execute-api.us-east-1.amazonaws.com/production"
     assert found.callback_url == "https://ours3.execute-api.us-east-1.amazonaws.com/production"
     assert found.function_names == ("websocket-connect", "websocket-disconnect", "websocket-default")
+
+
+def test_api_that_was_just_taken_over_counts_though_the_listing_lags() -> None:
+    aws = FakeAws()
+    aws.add("foreign1")
+    aws.add("adopted2")
+    aws.tagged_since = {"foreign1": {"team": "others"}, "adopted2": {STACK_TAG: "whatschat-local"}}
+    assert outputs(aws).api_id == "adopted2"
 
 
 def test_endpoint_of_the_settings_takes_the_place_of_the_apis() -> None:

@@ -60,6 +60,10 @@ def show_and_apply(
     held = any(step.live is not None and step.live.held for step in made)  # unchanged, but worth showing
     if (made.changing or made.blocked or held) and not (run.out.quiet or run.out.as_json):
         run.out.notes(render_plan(placed_report(run, stack, made), everything=run.out.verbose))
+    else:
+        for step in made:
+            for warning in step.warnings:
+                run.out.warn(f"{step.address}: {warning}")
     made.require_possible()
     if made.changing and not run.out.confirm(question, yes=yes, by_typing=by_typing):
         run.out.note("Nothing was changed.")

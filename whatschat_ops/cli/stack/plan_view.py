@@ -102,6 +102,8 @@ def _step_lines(step: StepReport, everything: bool) -> Iterator[tuple[str, str]]
         yield f"      because {step.reason}", style
     if step.hint:
         yield f"      Try: {step.hint}", style
+    for warning in step.warnings:
+        yield f"      Warning: {warning}", "yellow"
     if everything or step.action in ("update", "replace", "blocked"):
         for change in step.changes:
             for line in _change_lines(change):

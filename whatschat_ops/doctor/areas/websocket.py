@@ -25,9 +25,12 @@ from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.attachments import Principal
 from whatschat_ops.stack.iam_check import check_permissions
 from whatschat_ops.stack.jwt_secret import read_jwt_secret
+from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.kinds.table_keys import describe_indexes, describe_key
+from whatschat_ops.stack.other_apis import invokers
 from whatschat_ops.stack.outputs import read_outputs
 from whatschat_ops.stack.policies import policy_of
+from whatschat_ops.stack.shared_reads import SharedReads
 
 _LIFE: Final = timedelta(minutes=5)
 """Of the tokens that are sent; the expired one has been expired for as long."""
@@ -126,9 +129,31 @@ def functions(settings: Settings, aws: Aws) -> Finding:
     }
     if problems:
         return fail("; ".join(f"{name}: {problem}" for name, problem in problems.items()) + ".", PROVISION)
+    others = _other_apis(settings, aws)
+    if others:
+        return warn(
+            f"{'; '.join(others)}.",
+            Hint(
+                ("provision", "--adopt"),
+                "Delete that API, or set websocket.api_name to its name and take it over",
+            ),
+        )
     return ok(
         f"{len(ROUTE_FUNCTIONS)} functions are active, and API Gateway can invoke their alias {LIVE_ALIAS!r}."
     )
+
+
+def _other_apis(settings: Settings, aws: Aws) -> list[str]:
+    """Other WebSocket APIs that invoke the functions: their clients wait for answers that never come."""
+    names, context = Names(settings), Context(aws, shared=SharedReads())
+    own_api = read_outputs(settings, aws).api_id
+    found = {
+        user
+        for short in ROUTE_FUNCTIONS.values()
+        for user in invokers(context, names.function(short), own_api)
+        if user.protocol == "WEBSOCKET"
+    }
+    return [f"{user.who} invokes these functions, too: {user.effect(names.api)}" for user in sorted(found)]
 
 
 def _function_problem(aws: Aws, name: str) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
+from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotFound, Unusable
 from whatschat_ops.provision import Live, contains, text
 from whatschat_ops.stack.kinds.api import Api
@@ -141,7 +142,14 @@ class Stage(_InStages):
         except NotFound:
             return None
         stage = next((stage for stage in stages if stage["StageName"] == name), None)
+        if stage is not None and STACK_TAG not in stage.get(
+            "Tags", {}
+        ):  # GetStages may lag behind TagResource
+            stage = {**stage, "Tags": self._client.get_tags(ResourceArn=self._arn(identity)).get("Tags", {})}
         return _live_stage(api_id, stage) if stage else None
+
+    def _arn(self, identity: Mapping[str, Any]) -> str:
+        return f"{Api.arn.of(self._context.place, identity['api_id'])}/stages/{identity['stage_name']}"
 
     def create(self, desired: Mapping[str, Any]) -> Live:
         stage = self._client.create_stage(
@@ -158,8 +166,7 @@ class Stage(_InStages):
         api_id, name = desired["api_id"], desired["stage_name"]
         place = {"ApiId": api_id, "StageName": name}
         if "tags" in changed:
-            arn = f"{Api.arn.of(self._context.place, api_id)}/stages/{name}"
-            self._client.tag_resource(ResourceArn=arn, Tags=desired["tags"])
+            self._client.tag_resource(ResourceArn=self._arn(desired), Tags=desired["tags"])
         if "access_log_group_arn" in changed and desired["access_log_group_arn"] is None:
             with suppress(NotFound):  # a repeated call finds nothing to delete
                 self._client.delete_access_log_settings(**place)
