@@ -16,6 +16,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol
 
+from whatschat_ops.local.admission import rejection
+from whatschat_ops.local.control import code_links
 from whatschat_ops.local.control.wire import connection_path, operation, signed_service
 from whatschat_ops.local.interfaces import HttpRequest, HttpResponse
 
@@ -28,7 +30,7 @@ HEALTH_PATH = "/_whatschat/health"
 # ministack has paths of its own that need no signature, some of which reset or reconfigure it. These are needed: links
 # to code in the responses of GetFunction and GetLayerVersion (presigned on AWS), and responses to CloudFormation.
 _UNSIGNED_PREFIXES = (
-    "/_ministack/lambda-code/",
+    code_links.PREFIX,
     "/_ministack/lambda-layers/",
     "/_ministack/cfn-response/",
     "/_ministack/cfn-signal/",
@@ -87,18 +89,29 @@ class Router:
         """The response of one of our own services, or None if the request is for ministack."""
         raw_path = scope["raw_path"].decode("latin-1")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        query_string = scope["query_string"].decode("latin-1")
+        if rejected := rejection(scope["method"], raw_path, query_string, headers):
+            return rejected
         if raw_path == HEALTH_PATH:
             return _json(200, self._health())
         if connection := connection_path(raw_path, headers.get("host", "")):
-            return await self._gateway.handle_management(await _read_request(scope, receive), *connection)
-        if (
-            signed_service(headers.get("authorization", ""), scope["query_string"].decode("latin-1"))
-            == "chime"
-        ):
-            return await self._meetings.handle(await _read_request(scope, receive))
+            return _shared(
+                await self._gateway.handle_management(await _read_request(scope, receive), *connection)
+            )
+        if signed_service(headers.get("authorization", ""), query_string) == "chime":
+            return _shared(await self._meetings.handle(await _read_request(scope, receive)))
         if _is_internal(raw_path):
             return _json(404, {"message": "Not Found"})
+        if raw_path.startswith(code_links.PREFIX) and not code_links.is_valid(
+            raw_path, query_string, time.time()
+        ):
+            return _json(403, {"message": "Request has expired"})
         return None
+
+
+def _shared(response: HttpResponse) -> HttpResponse:
+    """The response, readable by scripts of any web page, as those of AWS's services are."""
+    return HttpResponse(response.status, response.body, {**_CORS, **response.headers})
 
 
 def _is_internal(raw_path: str) -> bool:
@@ -126,7 +139,7 @@ async def _read_request(scope: Scope, receive: Receive) -> HttpRequest:
 
 
 async def _send_response(send: Send, response: HttpResponse) -> None:
-    headers = {"content-length": str(len(response.body)), **_CORS}
+    headers = {"content-length": str(len(response.body))}
     headers |= {name.lower(): value for name, value in response.headers.items()}
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": response.status, "headers": encoded})

@@ -362,7 +362,7 @@ async def test_broken_control_plane_answers_500(caplog: pytest.LogCaptureFixture
 @asynchronous
 async def test_broken_handshake_answers_400(missing: str) -> None:
     headers = {
-        "Host": "x",
+        "Host": "localhost",
         "Connection": "Upgrade",
         "Upgrade": "websocket",
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",

@@ -311,7 +311,7 @@ async def test_client_that_ignores_the_close_is_cut_off(monkeypatch: pytest.Monk
     async with echoing() as harness:
         reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
         writer.write(
-            f"GET /_aws/execute-api/{API_ID}/{STAGE} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+            f"GET /_aws/execute-api/{API_ID}/{STAGE} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
         )
@@ -331,7 +331,7 @@ async def test_frames_sent_before_the_handshake_is_answered_are_handled_after_it
     async with serving(api, connect=answering(when=accepted), default=answering()) as harness:
         _, writer = await asyncio.open_connection("127.0.0.1", harness.port)
         writer.write(
-            f"GET /_aws/execute-api/{API_ID}/{STAGE} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+            f"GET /_aws/execute-api/{API_ID}/{STAGE} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
         )

@@ -18,6 +18,7 @@ from typing import Any, Final
 from whatschat_ops.local.control import (
     caller,
     cloudformation,
+    code_links,
     lambda_bridge,
     simulation,
     tag_collectors,
@@ -131,6 +132,30 @@ def _lead_endpoints_here(modules: Modules, parts: Parts) -> None:
     _wrap(modules, "apigateway", wrap)
 
 
+def _secure_loopback(iam_evaluator: Any) -> None:
+    resolve = iam_evaluator._resolve_condition_key
+
+    def resolve_condition_key(key: str, context: Any) -> Any:
+        return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
+
+    iam_evaluator._resolve_condition_key = resolve_condition_key
+
+
+def _require_upgrade(apigateway: Any) -> None:
+    execute = apigateway.handle_execute
+
+    async def handle_execute(api_id: str, *request: Any, **options: Any) -> Response:
+        scope = apigateway.find_api_scope(api_id)
+        api = apigateway._apis.get_scoped(*scope, api_id) if scope else None
+        if api and api.get("protocolType") == "WEBSOCKET":
+            headers = {"Content-Type": "application/json", "Upgrade": "websocket", "Connection": "Upgrade"}
+            return 426, headers, b'{"message": "Upgrade Required"}'
+        response: Response = await execute(api_id, *request, **options)
+        return response
+
+    apigateway.handle_execute = handle_execute
+
+
 def _note_changes(modules: Modules, parts: Parts) -> None:
     _wrap_all(modules, lambda service, handler: parts.state.noted(service, handler, parts.changed))
 
@@ -149,6 +174,27 @@ CORRECTIONS: Final = (
         source='Service Authorization Reference, "Resource types"',
         replaces=("iam_actions.extract_iam_action", "iam_actions.extract_resource_arn"),
         apply=lambda _, parts: parts.authorization.install_needs(),
+    ),
+    Correction(
+        what="`aws:SecureTransport` is false for its own loopback address: a bucket with a TLS-only policy cannot be used, nor its policy deleted",
+        why="true: what is sent to this address does not leave the machine",
+        source="our decision: AWS's endpoints have TLS",
+        replaces=("iam_evaluator._resolve_condition_key",),
+        apply=lambda modules, _: _secure_loopback(modules.iam_evaluator),
+    ),
+    Correction(
+        what="runs the `$default` route of a WebSocket API for an HTTP request without an upgrade, past `$connect`, throttles and authorization",
+        why="426 Upgrade Required, and nothing is invoked",
+        source="our decision: AWS documents that no function runs, not the response; RFC 9110, 15.5.22",
+        replaces=("apigateway.handle_execute",),
+        apply=lambda modules, _: _require_upgrade(modules.apigateway),
+    ),
+    Correction(
+        what="serves the code of a function to any request for its path",
+        why="a signed link that expires after ten minutes",
+        source="Lambda API Reference, FunctionCodeLocation",
+        replaces=("lambda_svc._presigned_code_url",),
+        apply=lambda modules, _: code_links.install(modules.lambda_svc),
     ),
     Correction(
         what="takes `${aws:username}` in a policy literally",

@@ -66,6 +66,7 @@ READS: Final = (
     "apigateway._route_responses",
     "apigateway._routes",
     "apigateway._stages",
+    "apigateway.find_api_scope",
     "app.SERVICE_REGISTRY",
     "app._build_persistence_save_dict",
     "app._parse_execute_api_url",

@@ -1,0 +1,80 @@
+"""Which requests no service sees: the matrix of signature x path, and of host names."""
+
+from __future__ import annotations
+
+import pytest
+
+from whatschat_ops.local.admission import is_known_host, rejection
+from whatschat_ops.local.control import code_links
+
+HERE = {"host": "127.0.0.1:4566"}
+SIGNED = {**HERE, "authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 403),  # ListBuckets
+        ("PUT", "/bucket", 403),  # CreateBucket
+        ("PUT", "/bucket/", 403),
+        ("GET", "/clusters", 403),
+        ("POST", "/Tasks/1", 403),
+        ("PUT", "/bucket/key", None),  # the bucket's policy may allow it
+        ("GET", "/bucket", None),
+        ("GET", "/clustersbucket", None),
+        ("POST", "/", None),  # the service rejects it, in its own protocol
+    ],
+)
+def test_unsigned_request(method: str, path: str, status: int | None) -> None:
+    rejected = rejection(method, path, "", HERE)
+    assert (rejected.status if rejected else None) == status
+    assert rejection(method, path, "", SIGNED) is None
+    assert rejection(method, path, "X-Amz-Credential=A&X-Amz-Signature=0", HERE) is None
+
+
+def test_operations_in_a_query_are_left_to_their_service() -> None:
+    assert rejection("GET", "/", "Action=GetCallerIdentity&Version=2011-06-15", HERE) is None
+    assert rejection("PUT", "/bucket", "policy", HERE) is None
+
+
+@pytest.mark.parametrize("path", ["/latest/meta-data/", "/latest/api/token", "/computeMetadata/v1/"])
+def test_instance_metadata_is_not_at_this_address(path: str) -> None:
+    rejected = rejection("GET", path, "", SIGNED)
+    assert rejected is not None
+    assert rejected.status == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        ("127.0.0.1:4566", True),
+        ("localhost", True),
+        ("LOCALHOST:4566", True),
+        ("bucket.s3.localhost:4566", True),
+        ("a1.execute-api.us-east-1.amazonaws.com", True),
+        ("dynamodb.cn-north-1.amazonaws.com.cn", True),
+        ("x.lambda-url.us-east-1.on.aws", True),
+        ("", False),
+        ("evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example", False),
+        ("evil-amazonaws.com", False),
+        ("notlocalhost", False),
+        ("amazonaws.com.evil.example:4566", False),
+        ("127.0.0.1:4566\n", False),
+    ],
+)
+def test_host_is_this_machine_or_aws(host: str, known: bool) -> None:
+    assert is_known_host(host) is known
+    rejected = rejection("GET", "/bucket/key", "", {**SIGNED, "host": host})
+    assert (rejected is None) is known
+
+
+def test_link_to_code_is_valid_for_ten_minutes_and_for_its_path() -> None:
+    path, _, query = code_links.signed("/_ministack/lambda-code/f", 1000.0).partition("?")
+    assert code_links.is_valid(path, query, 1000.0 + 599)
+    assert not code_links.is_valid(path, query, 1000.0 + 600)
+    assert not code_links.is_valid(f"{path}2", query, 1000.0)
+    assert not code_links.is_valid(path, query.replace("Expires=1600", "Expires=1601"), 1000.0)
+    assert not code_links.is_valid(path, "", 1000.0)
+    assert not code_links.is_valid(path, "Expires=x&X-Amz-Signature=é", 1000.0)
