@@ -248,7 +248,7 @@ class Resolver:
         exports = self.manifest(package)["exports"]
         plain = not isinstance(exports, dict) or not any(str(key).startswith(".") for key in exports)
         target = self._matched(subpath, {".": exports} if plain else exports, wanted)
-        if target is None or not target.startswith("./"):
+        if target is None:
             return _missing(subpath)
         return self._exact(package, target)
 
@@ -268,7 +268,8 @@ class Resolver:
 
     def _target(self, target: Any, star: str, wanted: Import) -> str | None:
         if isinstance(target, str):
-            return target.replace("*", star)
+            allowed = target.startswith("./") or wanted.specifier.startswith("#")
+            return target.replace("*", star) if allowed else None
         if isinstance(target, list):
             return next((found for item in target if (found := self._target(item, star, wanted))), None)
         if isinstance(target, dict):
