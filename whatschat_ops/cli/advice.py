@@ -11,10 +11,15 @@ from typing import Final
 from whatschat_ops.errors import (
     PROVISION,
     AwsError,
+    Blocked,
+    ChecksFailed,
+    ConfigError,
     Conflict,
+    CredentialsError,
     Gone,
     Hint,
     Interrupted,
+    LocalError,
     Missing,
     NotFound,
     NotProvisioned,
@@ -22,6 +27,9 @@ from whatschat_ops.errors import (
     PartlyDone,
     PermissionDenied,
     Rejected,
+    Throttled,
+    TimedOut,
+    Unavailable,
     UsageError,
 )
 
@@ -56,6 +64,26 @@ ADVICE: Final[tuple[tuple[type[OpsError], str, Hint], ...]] = (
 """
 
 
+_LATER: Final = Hint(("doctor",), "Run it again in a moment. If it fails again")
+
+OTHERWISE: Final[tuple[tuple[type[OpsError], Hint], ...]] = (
+    (ChecksFailed, Hint(text="Fix what is named above, then run it again.")),
+    (PartlyDone, Hint(text="Run it again for what was not done.")),
+    (ConfigError, Hint(("config", "reference"), "See every key and what it may be")),
+    (LocalError, Hint(("local", "logs"))),
+    (CredentialsError, Hint(("doctor", "aws"))),
+    (NotFound, Hint(("status",))),
+    (Missing, Hint(("status",))),
+    (Gone, _CONNECTIONS),
+    (Conflict, Hint(("status",), "Run it again when the other change is done. See")),
+    (Blocked, Hint(("status",), "Run it again when the other change is done. See")),
+    (Throttled, Hint(text="Run it again in a moment.")),
+    (TimedOut, _LATER),
+    (Unavailable, _LATER),
+    (OpsError, Hint(text="Run it again with --debug for more details.")),
+)
+"""Kind of error and the hint when nothing better is known. The first that fits counts."""
+
 _APPLYING: Final = ("provision", "destroy", "table", "lambda deploy")
 _AGAIN: Final = Hint(text="Run the same command again: it continues from here.")
 
@@ -72,6 +100,16 @@ def advise(error: OpsError, command: str) -> Hint | None:
     if hint is None and isinstance(error, (PartlyDone, Interrupted)) and _is_in(command, _APPLYING):
         hint = _AGAIN
     return hint
+
+
+def hint_of(error: OpsError, command: str) -> Hint | None:
+    """What to show with an error that `command` ended with: every refusal says what to do next. None for an interrupt."""
+    hint = advise(error, command)
+    if hint is not None or isinstance(error, Interrupted):
+        return hint
+    if isinstance(error, UsageError):
+        return Hint((*command.split(), "--help"))
+    return next(hint for kind, hint in OTHERWISE if isinstance(error, kind))
 
 
 def _advice(error: OpsError, command: str) -> Hint | None:

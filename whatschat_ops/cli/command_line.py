@@ -151,8 +151,8 @@ def _as_bug(error: Exception) -> OpsError:
 def _fail(run: Run, error: OpsError) -> int:
     if run.options.debug:
         traceback.print_exc(file=run.out.stderr)
-    from whatschat_ops.cli.advice import advise
+    from whatschat_ops.cli.advice import hint_of
 
-    error.hint = advise(error, run.command_path.partition(" ")[2])
+    error.hint = hint_of(error, run.command_path.partition(" ")[2])
     run.out.fail(error)
     return error.exit_code

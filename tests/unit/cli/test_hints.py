@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from whatschat_ops.cli.advice import ADVICE, advise
+from whatschat_ops.cli.advice import ADVICE, OTHERWISE, advise, hint_of
 from whatschat_ops.cli.commands import COMMANDS
 from whatschat_ops.cli.main import main
 from whatschat_ops.cli.program import build_program
@@ -175,3 +175,37 @@ def test_a_hint_in_words() -> None:
     assert str(Hint(("ws", "send", "--to", "a b"))) == "whatschat-ops ws send --to 'a b'"
     assert str(Hint(("status",), "See")) == "See: whatschat-ops status"
     assert str(Hint(text="Wait.")) == "Wait."
+
+
+def kinds_of_errors(kind: type[OpsError] = OpsError) -> Iterator[type[OpsError]]:
+    yield kind
+    for inner in kind.__subclasses__():
+        yield from kinds_of_errors(inner)
+
+
+@pytest.mark.parametrize(
+    "command", ["", "provision", "ws broadcast", "chime meeting create", "doctor", "config show"]
+)
+def test_every_refusal_says_what_to_do_next(command: str) -> None:
+    for kind in kinds_of_errors():
+        hint = hint_of(kind("x"), command)
+        assert (hint is None) == (kind is Interrupted and command not in ("provision",)), kind
+        assert hint is None or str(hint)
+
+
+def test_last_resort_fits_every_kind_and_the_special_kind_is_above() -> None:
+    kinds = [kind for kind, _ in OTHERWISE]
+
+    assert kinds[-1] is OpsError
+    assert not [
+        (above, below)
+        for at, above in enumerate(kinds)
+        for below in kinds[at + 1 :]
+        if issubclass(below, above)
+    ]
+
+
+def test_refusal_without_a_hint_of_its_own_is_shown_with_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "secret", "rotate", "--grace", "soon"]) == 2
+
+    assert "  Try: " in capsys.readouterr().err
