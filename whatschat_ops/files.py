@@ -44,6 +44,16 @@ _COMMENT: Final = re.compile(r"(^|\s+)#.*", re.DOTALL)
 _OTHER_ENCODINGS: Final = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 
 
+def is_there(path: Path) -> bool:
+    """Whether something has this path. pathlib raises for a name that is too long; opening it says that better."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_regular(path: Path) -> bool:
+    """Whether it is a file, not a folder, a pipe or a device."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 @contextmanager
 def opened(path: Path, *, flag: str = "") -> Iterator[BinaryIO]:
     """The file, or what is piped in (`PIPE`), to be read. Raises UsageError or OpsError, also while it is being read."""
@@ -159,6 +169,16 @@ def write_whole(path: Path, content: str | bytes, *, flag: str = "", mode: int |
         _write_whole(Path(os.path.realpath(path)), data, mode)
 
 
+def require_writable(path: Path, *, flag: str) -> None:
+    """Raise UsageError for a file that could not be written: before long work, not after it."""
+    with reporting(path, flag=flag, written=True):
+        folder = path.absolute().parent
+        number = errno.EISDIR if path.is_dir() else 0 if os.access(folder, os.W_OK) else errno.EACCES
+        folder.stat()
+        if number:
+            raise OSError(number, os.strerror(number))
+
+
 def _write_whole(target: Path, data: bytes, mode: int | None) -> None:
     if target.is_symlink():  # a real path is none, unless links lead back to it
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
@@ -201,12 +221,13 @@ def refused(
     place = path if path is not None else error.filename
     if place is None:
         return OpsError(f"The operating system refused: {reason}.", hint="Run it again with --debug.")
-    what = f"{named(place)} cannot be {'written' if written else 'read'}: {reason}."
+    verb = "used" if path is None else "written" if written else "read"
+    what = f"{named(place)} cannot be {verb}: {reason}."
     if error.errno in _BEYOND_THE_COMMAND_LINE:
         return OpsError(what, hint=_about_the_machine(error))
     if flag:
         return UsageError(what, hint=_other_file(flag))
-    chosen = _variable_of(Path(os.fsdecode(place)))
+    chosen = variable_of(Path(os.fsdecode(place)))
     return OpsError(what, hint=f"Set {chosen} to a directory of yours." if chosen else "Check the path.")
 
 
@@ -221,7 +242,7 @@ def _about_the_machine(error: OSError) -> str:
     return "Check the disk, and how many files may be open (ulimit -n), then run it again."
 
 
-def _variable_of(path: Path) -> str:
+def variable_of(path: Path) -> str:
     """The environment variable that says where such a file is; "" when none does."""
     within = path.absolute()
     for directory, variable in (

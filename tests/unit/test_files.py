@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from whatschat_ops.cli.main import main
 from whatschat_ops.errors import ExitCode, OpsError, UsageError
 from whatschat_ops.files import numbered_lines, read_text, refused, text_of, users_of, write_whole
 
@@ -170,3 +171,65 @@ def test_link_is_followed_and_a_device_is_written_to(tmp_path: Path) -> None:
     assert Path("/dev/null").is_char_device()
     with pytest.raises(OpsError, match="/dev/full cannot be written: No space left on device"):
         write_whole(Path("/dev/full"), "x", flag="--output")
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "x" * 300, "loop"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("local", "start"), ("status",), ("ws", "broadcast", "--type", "notice", "hi"), ("ws", "send", "--user", "a", "--to", "b", "hi")],
+    ids=" ".join,
+)  # fmt: skip
+def test_state_directory_that_cannot_be_used_is_one_sentence_with_its_variable(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    place: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setenv("WHATSCHAT_OPS_STATE_DIR", str(tmp_path / place))
+
+    assert main(list(arguments)) == ExitCode.FAILED
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert str(tmp_path / place) in said[0]
+    assert said[1] == "  Try: Set WHATSCHAT_OPS_STATE_DIR to a directory of yours."
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("config", "show", "--config", LONG), "--config"),
+        (("config", "reference", "--output", LONG), "--output"),
+        (("config", "schema", "--output", "below/x"), "--output"),
+        (("cost", "estimate", "--usage", LONG), "--usage"),
+        (("cost", "rates", "--rates", LONG), "--rates"),
+        (("ws", "broadcast", "--dry-run", "--file", LONG), "--file"),
+        (("ws", "broadcast", "--dry-run", "{}", "--text", "--users-file", LONG), "--users-file"),
+        (("chime", "attendee", "create", "call", "--users-file", LONG), "--users-file"),
+        (("lambda", "package", "--output", "file/below"), "--output"),
+        (("export", "cloudformation", "--output", LONG), "--output"),
+    ],
+    ids=" ".join,
+)
+def test_path_that_cannot_be_is_a_usage_error_with_its_option(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    option: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "local.yaml").touch()
+
+    assert main(list(arguments)) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert said.count("\n") == 2
+    assert option in said.splitlines()[1]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "local.yaml"]

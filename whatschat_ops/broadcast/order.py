@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from whatschat_ops.broadcast.journal.file import journal_path
 from whatschat_ops.broadcast.journal.record import new_run_id
 from whatschat_ops.broadcast.message import Message, compose
 from whatschat_ops.errors import UsageError
-from whatschat_ops.files import named, opened, reporting, users_of
+from whatschat_ops.files import is_regular, named, opened, reporting, users_of
 
 MAX_PIPED_BYTES: Final = 1024**3
 """Of users, who are kept as a file for the time of the run."""
@@ -55,8 +55,9 @@ def prepared(draft: Draft, directory: Path) -> Iterator[Order]:
     try:
         yield Order(run_id, message, _selection(draft, run_id, copy))
     finally:
-        if not journal_path(directory, run_id).exists():
-            copy.unlink(missing_ok=True)
+        with suppress(OSError):  # another error may be on its way
+            if not journal_path(directory, run_id).exists():
+                copy.unlink(missing_ok=True)
 
 
 def users_copy(directory: Path, run_id: str) -> Path:
@@ -67,7 +68,7 @@ def users_copy(directory: Path, run_id: str) -> Path:
 def _selection(draft: Draft, run_id: str, copy: Path) -> Selection:
     sample = parse_sample(draft.sample, run_id) if draft.sample is not None else None
     users_file = draft.users_file
-    if users_file is not None and not users_file.is_file():
+    if users_file is not None and not is_regular(users_file):
         _keep(users_file, copy)
         users_file = copy
     return select(

@@ -71,7 +71,7 @@ OTHERWISE: Final[tuple[tuple[type[OpsError], Hint], ...]] = (
     (PartlyDone, Hint(text="Run it again for what was not done.")),
     (ConfigError, Hint(("config", "reference"), "See every key and what it may be")),
     (LocalError, Hint(("local", "logs"))),
-    (CredentialsError, Hint(("doctor", "aws"))),
+    (CredentialsError, Hint(text="Check the credentials with: aws sts get-caller-identity")),
     (NotFound, Hint(("status",))),
     (Missing, Hint(("status",))),
     (Gone, _CONNECTIONS),

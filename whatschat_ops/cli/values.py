@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
 
+from whatschat_ops.files import is_there
+
 _LEFT_TO_TYPER: Final = object()
 
 
@@ -78,4 +80,4 @@ def _number(text: str, kind: type[int] | type[float], info: Any) -> Any:
 def _is_doubtful(path: str, info: Any) -> bool:
     """Whether Typer would look at the file: an option may demand something of it, and one that exists has to be readable."""
     demands = info.exists or info.resolve_path or info.writable or not (info.file_okay and info.dir_okay)
-    return demands or (Path(path).exists() and not os.access(path, os.R_OK))
+    return demands or (is_there(Path(path)) and not os.access(path, os.R_OK))

@@ -20,6 +20,7 @@ from whatschat_ops.config.located import DEFAULT, Located, Origin
 from whatschat_ops.config.section import Section, validate
 from whatschat_ops.config.settings import Settings
 from whatschat_ops.errors import ConfigError, Hint
+from whatschat_ops.files import is_regular, is_there
 
 TABLE_KEY = "connections.table_name"
 
@@ -109,13 +110,13 @@ def _origin(key: str, values: Mapping[str, Located]) -> Origin:
 
 def _find_file(environment: str, path: Path | None, directory: Path) -> Path | None:
     if path is not None:
-        if not path.exists():
+        if not is_there(path):
             raise ConfigError(
                 f"There is no configuration file {path}.", hint="Check the path given to --config."
             )
         return path
     candidate = directory / f"{environment}.yaml"
-    if candidate.is_file():
+    if is_regular(candidate):
         return candidate
     if environment == "local":
         return None

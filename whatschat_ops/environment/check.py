@@ -20,7 +20,7 @@ from whatschat_ops.environment.jwt_secret import compare_jwt_secret
 from whatschat_ops.environment.render import read_environment
 from whatschat_ops.environment.variables import Side
 from whatschat_ops.errors import UsageError
-from whatschat_ops.files import ARGUMENT, read_text
+from whatschat_ops.files import ARGUMENT, is_regular, read_text, reporting
 
 PLACES: Final = (".env", ".env.local", "apps/server/.env", "apps/web/.env.local")
 """Where the files are in a folder: that of one application, or the repository's."""
@@ -63,8 +63,9 @@ def _check(file: ApplicationFile, settings: Settings, aws: Aws, now: datetime) -
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
+    with reporting(path, flag=ARGUMENT):
+        if not path.is_dir():
+            return [path]
     found = [path / place for place in PLACES if (path / place).is_file()]
     if not found:
         raise UsageError(
@@ -82,7 +83,7 @@ def _read(path: Path) -> Iterator[ApplicationFile]:
 
 def _packages(path: Path) -> set[str] | None:
     """The names of all dependencies in a package.json; None when there is no such file."""
-    if not path.is_file():
+    if not is_regular(path):
         return None
     try:
         document = json.loads(read_text(path))

@@ -18,7 +18,7 @@ from whatschat_ops.environment.variables import (
     backend_variables,
     frontend_variables,
 )
-from whatschat_ops.files import read_text, write_whole
+from whatschat_ops.files import is_there, read_text, write_whole
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.jwt_secret import read_jwt_secret
 from whatschat_ops.stack.outputs import read_outputs
@@ -69,7 +69,7 @@ def write_environment(file: EnvironmentFile, path: Path, *, overwrite: bool = Fa
 
     Raises UsageError when the path cannot be read or written.
     """
-    existing = read_text(path, flag="--output") if path.exists() and not overwrite else ""
+    existing = read_text(path, flag="--output") if is_there(path) and not overwrite else ""
     merged = merge(existing, _for_its_reader(file))
     text = merged.text if existing else to_text(file)
     mode = _mode(path, file)
@@ -90,7 +90,7 @@ def _for_its_reader(file: EnvironmentFile) -> tuple[Variable, ...]:
 
 def _mode(path: Path, file: EnvironmentFile) -> int | None:
     """The mode that the file gets, None for the one that it has: secrets are for its owner only."""
-    if not path.exists():
+    if not is_there(path):
         return 0o600
     mode = path.stat().st_mode & 0o7777
     secret = any(isinstance(variable.value, Secret) for variable in file.variables)

@@ -130,7 +130,7 @@ def require_plan_or_nothing(path: Path) -> None:
     try:
         with path.open("rb") as file:
             start = file.read(200)
-    except OSError:  # there is none, or it cannot be written either, which writing says better
+    except (OSError, ValueError):  # there is none, or it cannot be written either, which writing says better
         return
     if not re.match(rb'\s*\{\s*"format": "whatschat-ops plan ', start):
         raise UsageError(

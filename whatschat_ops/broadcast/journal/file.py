@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from whatschat_ops.errors import Hint, OpsError, UsageError
+from whatschat_ops.files import refused, variable_of
 
 FORMAT = 1
 SUFFIX = ".sqlite"
@@ -235,4 +236,9 @@ def _explained(path: Path, error: sqlite3.Error | OSError) -> OpsError:
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such table" in str(error):
         return OpsError(f"The journal {path} is damaged: {error}.", hint=_delete(path))
-    return OpsError(f"The journal {path} cannot be used: {error}.", hint="Check the file and its directory.")
+    if isinstance(error, OSError):
+        return refused(error, path, written=True)
+    return OpsError(
+        f"The journal {path} cannot be used: {error}.",
+        hint=f"Check it, or set {variable_of(path) or 'WHATSCHAT_OPS_STATE_DIR'} to a directory of yours.",
+    )

@@ -14,7 +14,8 @@ from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.terminal.progress import ProgressView
 from whatschat_ops.cli.ws.options import TokenViaOption
-from whatschat_ops.errors import ChecksFailed, Hint, Interrupted, OpsError, PartlyDone, UsageError
+from whatschat_ops.errors import ChecksFailed, Hint, Interrupted, OpsError, PartlyDone
+from whatschat_ops.files import require_writable, write_whole
 from whatschat_ops.quotas import MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
 
 if TYPE_CHECKING:
@@ -143,7 +144,8 @@ def load(
         drain_s=drain,
     )
     planning.check(plan, open_files=most_open_files())
-    _check_file(html)
+    if html is not None:
+        require_writable(html, flag="--html")
     if not _agreed(run, plan, yes):
         run.out.note("Nothing was sent.")
         return
@@ -162,19 +164,6 @@ def _checked_url(run: Run, url: str | None, *, own: bool) -> str:
         known = endpoint_is_own(run.settings, run.aws)  # websocket.endpoint may be of another API
         check_target(target, run.endpoint().websocket_url if known else None, owned=False)
     return target
-
-
-def _check_file(html: Path | None) -> None:
-    """Before the test, not after it."""
-    import os
-
-    if html is None:
-        return
-    place = html if html.exists() else html.absolute().parent
-    if html.is_dir() or not place.exists() or not os.access(place, os.W_OK):
-        raise UsageError(
-            f"{html} cannot be written: it is a directory, or its directory does not exist or is not writable."
-        )
 
 
 def _agreed(run: Run, plan: LoadPlan, yes: bool) -> bool:
@@ -242,7 +231,6 @@ def _show(run: Run, report: LoadReport, html: Path | None) -> None:
 def _write_page(run: Run, report: LoadReport, html: Path) -> None:
     import shlex
 
-    from whatschat_ops.files import write_whole
     from whatschat_ops.load.page import page
     from whatschat_ops.redaction import redact
 
