@@ -54,6 +54,22 @@ def test_conflict_without_end_and_other_errors_are_raised(client: Any) -> None:
         Bucket(client, "another-bucket").create("runs/1", b"first")
 
 
+def test_refusal_is_not_repeated(client: Any) -> None:
+    sent: list[str] = []
+
+    def refuse(model: Any, **_: Any) -> Any:
+        sent.append(model.name)
+        metadata = {"HTTPStatusCode": 403}
+        raise client.exceptions.ClientError(
+            {"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": metadata}, model.name
+        )
+
+    client.meta.events.register("before-call.s3.PutObject", refuse)
+    with pytest.raises(client.exceptions.ClientError, match="AccessDenied"):
+        Bucket(client, NAME).create("runs/1", b"first")
+    assert sent == ["PutObject"]
+
+
 def conflict(times: int) -> Callable[..., Any]:
     """Answers 409 so many times, then lets requests through."""
     left = [times]

@@ -183,3 +183,66 @@ def test_state_machine_of_another_stack_is_refused(account: Account) -> None:
     foreign = state_machine(account, tags={STACK_TAG: "another-stack"})
     apply(plan([foreign], account.kinds, Ownership("another-stack")), account.kinds, lambda event: None)
     assert account.actions(state_machine(account), adopt=True) == [Action.BLOCKED]
+
+
+def test_bucket_of_which_one_way_is_public_or_whose_rule_is_off_is_not_as_wanted(account: Account) -> None:
+    account.provision(bucket())
+    s3 = account.aws.client("s3")
+    blocks = s3.get_public_access_block(Bucket=NAME)["PublicAccessBlockConfiguration"]
+    s3.put_public_access_block(
+        Bucket=NAME, PublicAccessBlockConfiguration={**blocks, "RestrictPublicBuckets": False}
+    )
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=NAME)["Rules"]
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=NAME, LifecycleConfiguration={"Rules": [{**rule, "Status": "Disabled"} for rule in rules]}
+    )
+    (step,) = account.plan(bucket()).steps
+    assert [(c.field, c.old, c.new) for c in step.changes] == [
+        ("public_access_blocked", False, True),
+        ("expiration_days", None, 14),
+    ]
+
+
+@pytest.mark.parametrize(("code", "kind"), [("AccessDenied", PermissionDenied), ("InternalError", Conflict)])
+def test_object_that_s3_does_not_delete_is_an_error_though_the_answer_is_200(
+    account: Account, code: str, kind: type[Exception]
+) -> None:
+    account.provision(bucket())
+    s3 = account.aws.client("s3")
+    s3.put_object(Bucket=NAME, Key="runs/1/message", Body=b"x")
+
+    def refuse_one(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Errors"] = [{"Key": "runs/1/message", "Code": code, "Message": "no"}]
+
+    s3.meta.events.register("after-call.s3.DeleteObjects", refuse_one)
+    with pytest.raises(kind, match=f"1 objects of {NAME} are not deleted: no"):
+        account.provision(unwanted=[bucket()])
+
+
+@pytest.mark.usefixtures("role")
+def test_role_of_a_state_machine_is_changed(account: Account) -> None:
+    account.provision(state_machine(account))
+    other = state_machine(account, role_arn=f"arn:aws:iam::{account.aws.account_id}:role/other")
+    account.aws.client("iam").create_role(
+        RoleName="other", AssumeRolePolicyDocument=json.dumps(trust_policy("states.amazonaws.com"))
+    )
+    account.provision(other)
+    states = account.aws.client("stepfunctions")
+    (made,) = states.list_state_machines()["stateMachines"]
+    found = states.describe_state_machine(stateMachineArn=made["stateMachineArn"])
+    assert found["roleArn"] == other.fields["role_arn"]
+
+
+@pytest.mark.usefixtures("role")
+def test_state_machine_that_is_being_deleted_is_not_there(account: Account) -> None:
+    """It stays as DELETING until its executions have ended (DescribeStateMachine in the API reference)."""
+    account.provision(state_machine(account))
+    assert account.actions(state_machine(account)) == [Action.NO_OP]
+
+    def being_deleted(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["status"] = "DELETING"
+
+    account.aws.client("stepfunctions").meta.events.register(
+        "after-call.sfn.DescribeStateMachine", being_deleted
+    )
+    assert account.actions(state_machine(account)) == [Action.CREATE]

@@ -336,3 +336,8 @@ def test_old_meeting_that_has_ended_is_not_retried(world: World) -> None:
     with pytest.raises(NotFound):
         service.create_attendee(meeting_id, "bob")
     assert world.slept_s == []
+
+
+def test_status_of_a_meeting_that_is_not_in_the_ledger_is_not_written(world: World) -> None:
+    assert not world.ledger().set_status(UNKNOWN, MeetingStatus.ENDED)
+    assert world.items() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,41 @@ CHANGES: list[tuple[Make, str, Any]] = [
     (role, "trust_policy", trust_policy("edgelambda.amazonaws.com")),
     (secret, "value", Secret("two")),
 ]
+Read = Callable[[Any], Any]
+AS_AWS_SAYS: dict[str, tuple[str, Read]] = {
+    "point_in_time_recovery": (
+        "dynamodb",
+        lambda client: (
+            client.describe_continuous_backups(TableName="connections")["ContinuousBackupsDescription"][
+                "PointInTimeRecoveryDescription"
+            ]["PointInTimeRecoveryStatus"]
+            == "ENABLED"
+        ),
+    ),
+    "deletion_protection": (
+        "dynamodb",
+        lambda client: client.describe_table(TableName="connections")["Table"]["DeletionProtectionEnabled"],
+    ),
+    "indexes": (
+        "dynamodb",
+        lambda client: {
+            index["IndexName"]: index["KeySchema"][0]["AttributeName"]
+            for index in client.describe_table(TableName="connections")["Table"]["GlobalSecondaryIndexes"]
+        },
+    ),
+    "retention_days": (
+        "logs",
+        lambda client: client.describe_log_groups()["logGroups"][0]["retentionInDays"],
+    ),
+    "trust_policy": ("iam", lambda client: client.get_role(RoleName="r")["Role"]["AssumeRolePolicyDocument"]),
+    "value": (
+        "ssm",
+        lambda client: Secret(
+            client.get_parameter(Name="/app/jwt", WithDecryption=True)["Parameter"]["Value"]
+        ),
+    ),
+}
+"""The field, read by a call of the test's own: not by the kind that is tested."""
 
 
 @pytest.mark.parametrize("make", [table, log_group, role, secret], ids=lambda make: make.__name__)
@@ -111,6 +147,8 @@ def test_changed_field_is_updated_in_place(account: Account, make: Make, field: 
     assert [(step.action, [c.field for c in step.changes]) for step in changed] == [(Action.UPDATE, [field])]
     account.provision(make(**{field: value}))
     assert account.plan(make(**{field: value})).changing == ()
+    service, read = AS_AWS_SAYS[field]
+    assert read(account.aws.client(service)) == value
 
 
 @pytest.mark.parametrize(
@@ -228,3 +266,44 @@ def test_refusal_is_not_read_as_absent(account: Account) -> None:
     account.aws.client("dynamodb").meta.events.register("before-call.dynamodb.DescribeTable", deny)
     with pytest.raises(PermissionDenied):
         account.plan(table())
+
+
+def test_change_behind_our_back_is_seen_in_the_trust_policy_and_in_the_billing_mode(account: Account) -> None:
+    account.provision(role(), table())
+    theirs = trust_policy("ec2.amazonaws.com")
+    account.aws.client("iam").update_assume_role_policy(RoleName="r", PolicyDocument=json.dumps(theirs))
+    account.aws.client("dynamodb").update_table(
+        TableName="connections",
+        BillingMode="PROVISIONED",
+        ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+    )
+    drift = {step.address: step.changes for step in account.plan(role(), table()).changing}
+    assert [(c.field, c.old) for c in drift["role.r"]] == [("trust_policy", theirs)]
+    assert [(c.field, c.old, c.new) for c in drift["table.connections"]] == [
+        ("billing_mode", "PROVISIONED", "PAY_PER_REQUEST")
+    ]
+
+
+def test_table_that_says_nothing_of_its_billing_mode_is_provisioned(account: Account) -> None:
+    """DescribeTable has BillingModeSummary only of a table that was on demand once (API reference)."""
+    account.provision(table())
+    client = account.aws.client("dynamodb")
+
+    def without_summary(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Table"].pop("BillingModeSummary")
+
+    client.meta.events.register("after-call.dynamodb.DescribeTable", without_summary)
+    (step,) = account.plan(table()).steps
+    assert [(c.field, c.old) for c in step.changes] == [("billing_mode", "PROVISIONED")]
+
+
+def test_log_group_whose_name_only_begins_alike_is_another_one(account: Account) -> None:
+    account.aws.client("logs").create_log_group(logGroupName="/aws/lambda/f-other", tags=TAGS)
+    assert account.plan(log_group()).steps[0].action is Action.CREATE
+
+
+def test_log_group_that_keeps_logs_for_ever_is_not_as_wanted(account: Account) -> None:
+    account.provision(log_group())
+    account.aws.client("logs").delete_retention_policy(logGroupName="/aws/lambda/f")
+    (step,) = account.plan(log_group()).steps
+    assert [(c.field, c.old, c.new) for c in step.changes] == [("retention_days", None, 14)]

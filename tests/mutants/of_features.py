@@ -58,8 +58,10 @@ FEATURES: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "handlers/connections_table.py",
-        "aws/test_handlers_dynamodb.py",
+        "unit/handlers/test_connections_table.py",
         (", ConsistentRead=True)", ", ConsistentRead=False)", "the sender's row may be missing"),
+        ('start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}', "return", "the first page of connections only"),
+        ("float(ttl) <= now_s", "float(ttl) < now_s", "a row in the second in which it expires"),
     ),
     *planted(
         "handlers/routing.py",
@@ -69,7 +71,7 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "worker/shard.py",
         "unit/worker/test_shard.py",
-        ("if len(before.done) >= connections:", "if len(before.done) > connections:", "a finished shard is sent again"),
+        ("    if left > 0:", "    if left >= 0:", "a finished shard makes no progress"),
         ("return sum(target.number not in before.done for _, target in lines)", "return sum(1 for _ in lines)", "what has a result is in doubt"),
         ("self.keys.part(self.shard, self.parts + 1)", "self.keys.part(self.shard, self.parts)", "a part is written over another"),
     ),
@@ -93,7 +95,7 @@ FEATURES: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "worker/handler.py",
-        "unit/worker/test_shard.py aws/test_broadcast_bucket.py",
+        "unit/worker/test_handler.py",
         ("(spec.request_timeout_s + RESERVE_S) * 1000", "spec.request_timeout_s + RESERVE_S", "seconds are compared with milliseconds"),
         ("request_timeout_s=spec.request_timeout_s,", "request_timeout_s=spec.deadline_s,", "another limit"),
     ),

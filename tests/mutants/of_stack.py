@@ -9,7 +9,7 @@ from tests.mutants.planting import Fault, planted
 STACK: Final[tuple[Fault, ...]] = (
     *planted(
         "stack/parts/broadcast.py",
-        "unit/stack/test_policy_tables.py",
+        "unit/stack/test_policy_tables.py unit/stack/test_wanted_fields.py",
         ('["s3:GetObject", "s3:PutObject"], f"{bucket}/{RUNS}/*"', '["s3:GetObject", "s3:PutObject"], f"{bucket}/*"', "the worker reads the whole bucket"),
         ('"Condition": {"StringLike": {"s3:prefix": f"{RUNS}/*"}},', '"Condition": {"StringLike": {"s3:prefix": "*"}},', "the worker lists the whole bucket"),
         ('allow("Worker", ["lambda:InvokeFunction"], live_arn(blueprint, BROADCAST_WORKER))', 'allow("Worker", ["lambda:InvokeFunction"], "*")', "the state machine invokes any function"),
@@ -22,7 +22,7 @@ STACK: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "stack/parts/state_machine.py",
-        "unit/stack/test_broadcast_stack.py",
+        "unit/stack/test_wanted_fields.py unit/stack/test_broadcast_stack.py",
         ('"MaxConcurrency": distributed.workers,', '"MaxConcurrency": distributed.tolerated_failure_percentage,', "another setting's number of workers"),
         ('"NumericGreaterThan": 0, "Next": "Send"', '"NumericGreaterThan": 1, "Next": "Send"', "the last connection is not sent to"),
         ('{"ErrorEquals": _NEVER_REPEATED, "MaxAttempts": 0},\n', "", "a refusal is repeated"),
@@ -37,7 +37,7 @@ STACK: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "stack/parts/handlers.py",
-        "unit/stack/test_lambda.py unit/stack/test_resources.py unit/stack/test_own_functions.py",
+        "unit/stack/test_wanted_fields.py unit/stack/test_own_functions.py",
         ('"CONNECTION_TTL_HOURS": str(settings.connections.ttl_hours),', '"CONNECTION_TTL_HOURS": "24",', "the setting of the time to live is ignored"),
         ('"timeout_s": settings.timeout_s,', '"timeout_s": settings.memory_mb,', "the time-out is the memory"),
         ('"LOG_LEVEL": settings.lambda_.log_level,', '"LOG_LEVEL": "INFO",', "the setting of the log level is ignored"),
@@ -50,7 +50,7 @@ STACK: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "stack/parts/connections.py",
-        "unit/stack/test_policy_tables.py unit/stack/test_resources.py",
+        "unit/stack/test_policy_tables.py unit/stack/test_wanted_fields.py",
         ('"ttl_attribute": "ttl",', '"ttl_attribute": "expiresAt",', "rows never expire"),
         ('"point_in_time_recovery": connections.point_in_time_recovery,', '"point_in_time_recovery": connections.deletion_protection,', "another setting's value"),
         ('actions("dynamodb", "Scan GetItem DeleteItem PartiQLDelete")', 'actions("dynamodb", "Scan GetItem DeleteItem")', "a broadcast cannot prune"),
@@ -62,7 +62,7 @@ STACK: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "stack/parts/functions.py",
-        "unit/stack/test_resources.py unit/stack/test_lambda.py unit/stack/test_policy_tables.py",
+        "unit/stack/test_wanted_fields.py unit/stack/test_policy_tables.py",
         ('frozenset({f"role.{role}", f"log_group.{short}"})', 'frozenset({f"role.{role}"})', "Lambda makes the log group first"),
         ('retention_days = blueprint.settings.lambda_.log_retention_days', "retention_days = 14", "the setting of the retention is ignored"),
         ('resources = [f"{group}:*" for group in groups]', "resources = groups", "streams are not allowed"),
@@ -82,7 +82,7 @@ STACK: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "stack/kinds/role.py",
-        "aws/test_stack_kinds.py",
+        "unit/stack/test_role_kind.py aws/test_stack_kinds.py",
         ('list(self._client.get_paginator("list_role_policies").paginate(RoleName=name))', "[self._client.list_role_policies(RoleName=name, MaxItems=1)]", "only the first page of policies is deleted"),
         ('"trust_policy": role["AssumeRolePolicyDocument"],', '"trust_policy": identity.get("trust_policy", role["AssumeRolePolicyDocument"]),', "the trust policy is not read"),
         ("RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(desired[\"document\"])", "RoleName=role, PolicyName=role, PolicyDocument=json.dumps(desired[\"document\"])", "the policy has the role's name"),
@@ -145,13 +145,13 @@ STACK: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "stack/locking/lease.py",
-        "aws/test_stack_lock.py",
+        "aws/test_stack_lease.py aws/test_stack_lock.py",
         ("OR (#lease_id = :old AND #beat = :beat))", "OR #lease_id = :old)", "a lease that beats is taken over"),
         ("return bool(place) and place == _place() and not", "return bool(place) and not", "a process of another machine is gone"),
     ),
     *planted(
         "stack/locking/lock.py",
-        "aws/test_stack_lock.py",
+        "aws/test_stack_lease.py aws/test_stack_lock.py",
         ("(again.lease_id, again.beat) != (held.lease_id, held.beat)", "again.lease_id != held.lease_id", "a slow holder is taken for dead"),
         ('"serial": {"N": str(seen.serial + 1)}', '"serial": {"N": str(seen.serial)}', "a plan of before another run is applied"),
         ("ConsistentRead=True", "ConsistentRead=False", "an old lock is read"),

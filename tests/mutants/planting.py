@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,13 @@ class Fault(NamedTuple):
         if (count := text.count(self.before)) != 1:
             raise ValueError(f"{self.path}: {self.before!r} stands {count} times in it, not once")
         return text.replace(self.before, self.after)
+
+    def planted_in_program(self, text: str) -> str:
+        """As `planted`. Raises ValueError when that is no program, or the same one: such a fault would always be found, or never."""
+        found = self.planted(text)
+        if ast.dump(ast.parse(found)) == ast.dump(ast.parse(text)):
+            raise ValueError(f"{self.path}: {self.after!r} changes nothing")
+        return found
 
     def module(self, tree: Path = TREE) -> Path:
         """The file that it is planted in."""

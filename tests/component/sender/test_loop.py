@@ -129,13 +129,22 @@ def test_last_attempt_names_its_reason() -> None:
     assert server.attempts["c2"] == snapshot.transport_errors == 3
 
 
-def test_target_is_given_up_at_its_deadline() -> None:
+def test_target_is_given_up_at_its_deadline_since_its_first_attempt() -> None:
+    """By the clock of the test every request takes 100 s."""
     feed = Feed(1)
+    policy = hurried(deadline_s=250.0, request_timeout_s=10_000.0, max_attempts=10)
     with endpoint(lambda _: reply(500)) as server:
-        send(server.url, feed, policy=hurried(deadline_s=0.3, max_attempts=1000))
+
+        def clock() -> float:
+            return time.monotonic() + 100.0 * len(server.requests)
+
+        sender = Sender(
+            server.url, "eu-west-1", MESSAGE, policy, lambda: KEYS, clock=clock, jitter=lambda: 0.0
+        )
+        sender.run(feed.next_targets, feed.on_results)
     assert feed.only().outcome is Outcome.FAILED
-    assert "HTTP 500 (given up after" in feed.only().reason
-    assert server.attempts["c1"] == feed.only().attempts > 1
+    assert feed.only().reason == "HTTP 500 (given up after 250 s)"
+    assert server.attempts["c1"] == feed.only().attempts == 3
 
 
 @pytest.mark.parametrize(

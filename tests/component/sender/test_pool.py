@@ -41,7 +41,11 @@ def pool(listener: socket.socket) -> Iterator[Pool]:
 def try_to_open(pool: Pool, now_s: float) -> None:
     """Open one more, until that has succeeded or failed."""
     pool.open(now_s)
-    until_s = time.monotonic() + 5
+    until_opened_or_failed(pool, now_s)
+
+
+def until_opened_or_failed(pool: Pool, now_s: float) -> None:
+    until_s = time.monotonic() + 60
     while pool.opening and time.monotonic() < until_s:
         for key, _ in pool.wait(0.1):
             if key.data.opening:
@@ -67,3 +71,22 @@ def test_it_is_given_up_when_none_is_open_for_too_long(listener: socket.socket, 
     try_to_open(pool, 60.0)
     with pytest.raises(Unavailable, match="cannot be reached: Connection refused"):
         try_to_open(pool, 60.0 + GIVE_UP_AFTER_S)
+
+
+def test_after_one_was_opened_several_may_be_opened_at_once_again(
+    listener: socket.socket, pool: Pool
+) -> None:
+    port = listener.getsockname()[1]
+    try_to_open(pool, 0.0)
+    with listener.accept()[0]:
+        listener.close()
+        try_to_open(pool, 1.0)
+        pool.open(2.0)
+        assert not pool.may_open(2.0)  # one at a time while it fails
+        until_opened_or_failed(pool, 2.0)
+        with socket.create_server(("127.0.0.1", port)):
+            try_to_open(pool, 10.0)
+            assert len(pool.idle) == 2
+            pool.open(11.0)
+            assert pool.opening == 1
+            assert pool.may_open(11.0)

@@ -226,3 +226,18 @@ def test_certificates_are_verified_by_default() -> None:
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize(
+    ("url", "host_header"),
+    [
+        ("https://example.com/p", "example.com"),
+        ("https://example.com:443/p", "example.com"),
+        ("https://example.com:80/p", "example.com:80"),
+        ("http://example.com:80/p", "example.com"),
+        ("http://example.com:443/p", "example.com:443"),
+        ("https://[::1]:8443/p", "[::1]:8443"),
+    ],
+)
+def test_host_header_leaves_out_the_default_port_of_its_scheme(url: str, host_header: str) -> None:
+    assert route_to(url).host_header == host_header

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from whatschat_ops.connections.disconnecting import disconnect, would_disconnect
 from whatschat_ops.connections.parallel import in_threads
-from whatschat_ops.connections.pruning import PruneReport, first_look, prune
+from whatschat_ops.connections.pruning import Look, PruneReport, first_look, prune
 from whatschat_ops.connections.request_rate import RequestRate
 from whatschat_ops.connections.statistics import Census, Interval, age_of, wilson
 from whatschat_ops.connections.store import Connection
@@ -358,3 +359,44 @@ def test_interval_holds_its_share_and_mirrors(trials: int, data: st.DataObject) 
 
 def test_rows_without_an_end_never_expire() -> None:
     assert first_look(replace(row("a", 5000), ttl=None), NOW, probe=False).name == "LEAVE"
+
+
+@pytest.mark.parametrize(
+    ("age_min", "look"), [(90, Look.ASK), (120, Look.ASK), (130, Look.ASK), (131, Look.DEAD)]
+)
+def test_expired_row_is_dead_for_certain_ten_minutes_after_its_connection_must_have_ended(
+    age_min: float, look: Look
+) -> None:
+    """API Gateway ends a connection after 2 hours; two clocks may differ by minutes."""
+    assert first_look(row("a", age_min, -1), NOW, probe=False) is look
+
+
+def test_dead_row_is_deleted_only_if_its_end_is_still_as_it_was_read() -> None:
+    class Recording(World):
+        """Says which deletion was asked for."""
+
+        how: ClassVar[dict[str, str]] = {}
+
+        def prune(self, connection: Connection) -> bool:
+            self.how[connection.connection_id] = "not written again"
+            return True
+
+        def prune_expired(self, connection: Connection) -> bool:
+            self.how[connection.connection_id] = "end unchanged, too"
+            return True
+
+    there = Recording({each.connection_id: each for each in (row("dead", 25 * 60, -60), row("gone", 30))})
+    there.pruned(probe=True)
+    assert there.how == {"dead": "end unchanged, too", "gone": "not written again"}
+
+
+def test_expired_and_orphaned_rows_do_not_change_the_chances_of_the_others() -> None:
+    asked: list[int] = []
+
+    def last(below: int) -> int:
+        asked.append(below)
+        return below - 1
+
+    census = Census(NOW, sample_size=1, randrange=last)
+    census.add_all([row("expired", 90, -1), row("a", 1), row("orphan", 200), row("b", 1), row("c", 1)])
+    assert asked == [2, 3]  # algorithm R: the n-th candidate takes a place with a chance of 1 in n

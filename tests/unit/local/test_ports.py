@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,21 +68,22 @@ def test_taken_port_is_refused_with_its_owner_and_the_next_command() -> None:
     )
 
 
-def test_port_that_is_free_in_a_moment_is_waited_for() -> None:
-    port = free_port()
-    released = threading.Event()
+def test_port_that_is_free_in_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    port, look = free_port(), ports._bind_error
+    for limit in ("OWNED_S", "UNSEEN_S"):
+        monkeypatch.setattr(ports, limit, 60.0)
+    with ExitStack() as other:
+        other.enter_context(listener(port))
 
-    def hold() -> None:
-        with listener(port):
-            holding.set()
-            released.wait(0.1)
+        def look_and_release(port: int) -> OSError | None:
+            found = look(port)
+            other.close()
+            return found
 
-    holding = threading.Event()
-    thread = threading.Thread(target=hold)
-    thread.start()
-    holding.wait()
-    ports.require_free(port)
-    thread.join()
+        monkeypatch.setattr(ports, "_bind_error", look_and_release)
+        assert look(port) is not None
+        ports.require_free(port)
+        assert look(port) is None
 
 
 def test_port_of_the_system_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

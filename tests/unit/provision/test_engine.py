@@ -11,7 +11,16 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.provision.provision_fakes import OWNER, TAGS, Box, World, box, kinds, label, slip
-from whatschat_ops.errors import Blocked, Conflict, Hint, Interrupted, NotProvisioned, PartlyDone, Rejected
+from whatschat_ops.errors import (
+    Blocked,
+    Conflict,
+    Hint,
+    Interrupted,
+    NotProvisioned,
+    PartlyDone,
+    PermissionDenied,
+    Rejected,
+)
 from whatschat_ops.provision import (
     UNKNOWN,
     Action,
@@ -25,6 +34,7 @@ from whatschat_ops.provision import (
     Reference,
     Resource,
     apply,
+    contains,
     plan,
     report,
     text,
@@ -455,3 +465,60 @@ def test_change_that_cannot_be_made_now_is_blocked_with_the_reason() -> None:
     assert [change.field for change in step.changes] == ["size"]
     (step,) = plan([box("a", size=1, link="bow")], stubborn, Ownership(OWNER))
     assert (step.action, step.note) == (Action.UPDATE, "lid is cut first")
+
+
+def test_secret_of_something_that_is_deleted_is_marked_as_one() -> None:
+    world = World()
+    applied(world, [box("a", secret="hush")])
+    (step,) = planned(world, [], unwanted=[box("a")])
+    assert {change.field for change in step.changes if change.sensitive} == {"secret"}
+    assert "hush" not in str(report(planned(world, [], unwanted=[box("a")]), OWNER))
+
+
+def test_refused_read_is_an_error_and_never_means_that_nothing_is_there() -> None:
+    class Refused(Box):
+        """A kind whose reading is denied."""
+
+        def read(self, identity: Mapping[str, Any]) -> Live | None:
+            raise PermissionDenied("ReadBox: not authorized")
+
+    with pytest.raises(PermissionDenied, match="ReadBox"):
+        plan([box("a")], {"box": Refused(World())}, OURS)
+
+
+@pytest.mark.parametrize("owner", [{}, {"tags": {"stack": "other"}}, {"tags": {"team": "theirs"}}])
+def test_destroy_deletes_what_carries_our_tag_only(owner: dict[str, Any]) -> None:
+    world = World()
+    world.things[("box", ("a",))] = {"name": "a", "id": "9", "revision": 1, **owner}
+    made = planned(world, [], unwanted=[box("a")], ownership=Ownership(OWNER, delete_data=True))
+    assert [(step.action, step.kept) for step in made] == [(Action.NO_OP, "it does not carry our tag")]
+
+
+def test_plan_with_blocked_steps_only_is_no_stack_as_wanted() -> None:
+    world = World()
+    world.things[("box", ("a",))] = {"name": "a", "id": "9", "revision": 1}
+    assert report(planned(world, [box("a")]), OWNER).changes
+    assert not report(planned(World(), []), OWNER).changes
+
+
+def test_digest_does_not_depend_on_the_order_of_keys() -> None:
+    world = World()
+    applied(world, [box("b", link=Digest({"one": 1, "two": {"a": 1, "b": 2}}))])
+    reordered = box("b", link=Digest({"two": {"b": 2, "a": 1}, "one": 1}))
+    assert planned(world, [reordered]).changing == ()
+    other = box("b", link=Digest({"one": 1, "two": {"a": 1, "b": 3}}))
+    assert actions(planned(world, [other])) == {"box.b": "update"}
+
+
+@pytest.mark.parametrize(
+    ("live", "there"),
+    [
+        (TAGS, True),
+        ({**TAGS, "team": "theirs"}, True),
+        ({**TAGS, "stack": "other"}, False),
+        ({"team": "theirs"}, False),
+        (None, False),
+    ],
+)
+def test_tags_of_others_may_stand_beside_ours_and_not_for_them(live: Any, there: bool) -> None:
+    assert contains(live, TAGS) is there

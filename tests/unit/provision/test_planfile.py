@@ -243,3 +243,12 @@ def test_steps_that_are_not_what_would_be_done_are_refused_whatever_the_digest(
     file.require_unedited(AGAIN)
     with pytest.raises(OpsError, match="was edited after it was saved"):
         file.require_same(made, PLACE, SETTINGS, AGAIN)
+
+
+def test_plan_of_which_a_step_is_blocked_by_now_is_not_done(tmp_path: Path) -> None:
+    world = World()
+    made = planned(world, box("a"))
+    file = load_plan(saved(made, tmp_path))
+    world.things[("box", ("a",))] = {"name": "a", "id": "9", "revision": 1}
+    with pytest.raises(OpsError, match=r"stale: .* box.a"):
+        file.require_same(planned(world, box("a")), PLACE, SETTINGS, AGAIN)

@@ -135,3 +135,13 @@ def test_one_slow_client_that_is_tried_again_and_again_does_not_slow_down() -> N
 )
 def test_throttle_is_told_by_name_and_words(code: str, message: str, throttle: Throttle) -> None:
     assert throttle_of(code, message) is throttle
+
+
+@pytest.mark.parametrize(("throttled", "slower"), [(5, False), (6, True)])
+def test_few_refusals_of_the_account_do_not_slow_down(throttled: int, slower: bool) -> None:
+    adaptive = AdaptiveRate(1_000, 100, 0.0)
+    adaptive.answered(100, 100)
+    for _ in range(throttled):
+        adaptive.throttled(Throttle.ACCOUNT, first=True)
+    adaptive.fill(0.25)
+    assert (adaptive.rate_per_s < 1_000) is slower

@@ -86,3 +86,18 @@ def test_accepted_keys_reset_the_count() -> None:
     for version in range(1, 50):
         assert held.renew_expired(version, NOW_S)
         held.accepted()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Credentials("B", Secret("s"), Secret("t"), None),
+        Credentials("A", Secret("other"), Secret("t"), None),
+        Credentials("A", Secret("s"), Secret("other"), None),
+        Credentials("A", Secret("s"), None, None),
+    ],
+)
+def test_each_part_of_the_keys_makes_new_ones(other: Credentials) -> None:
+    held = Keys(Source(Credentials("A", Secret("s"), Secret("t"), None), other), NOW_S)
+    assert held.renew_expired(1, NOW_S)
+    assert (held.version, held.current) == (2, other)

@@ -94,3 +94,11 @@ def test_servers_that_take_turns_are_read_in_the_end_without_being_learnt() -> N
     recognised = [read(successes, kinds[n % 2] % (n % 10, n, n)) for n in range(3 * MOST_LESSONS)]
     assert not any(recognised[:MOST_LESSONS])
     assert read_answer(kinds[0] % (1, 1, 1)) is not None
+
+
+def test_answer_with_a_body_is_never_learnt() -> None:
+    """Else a part of one that has arrived could pass for a header whose value differs."""
+    successes, head = Successes(), b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"
+    for body in (b"note: 1", b"note: 2", b"note: 3"):
+        assert not read(successes, head + body)
+    assert not successes.knows(head + b"note: ")

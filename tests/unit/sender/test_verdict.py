@@ -90,3 +90,15 @@ def test_refusal_for_old_keys_and_for_the_clock_is_told_from_others(
     code: str, message: str, expired: bool, skewed: bool
 ) -> None:
     assert (says_expired(code, message), says_skewed(code, message)) == (expired, skewed)
+
+
+def test_deadline_counts_from_the_first_attempt() -> None:
+    assert isinstance(judge(FailedAttempt(500, "why"), 2, POLICY.deadline_s - 1, POLICY, 0.5), Retry)
+    late = judge(FailedAttempt(500, "why"), 2, POLICY.deadline_s, POLICY, 0.5)
+    assert late == Done(Outcome.FAILED, "why (given up after 30 s)")
+
+
+def test_bound_of_the_backoff_doubles_with_every_attempt() -> None:
+    assert [backoff_s(attempts, 1.0) for attempts in range(1, 8)] == pytest.approx(
+        [0.2, 0.4, 0.8, 1.6, 3.2, LONGEST_BACKOFF_S, LONGEST_BACKOFF_S]
+    )

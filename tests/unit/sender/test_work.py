@@ -67,3 +67,12 @@ def test_empty_source_is_asked_again_later_and_an_ended_one_never() -> None:
     work.replenish(10.0, 1.0)
     assert work.no_more
     assert work.ask_at_s is None
+
+
+def test_after_a_full_batch_the_next_is_pulled_at_once() -> None:
+    source = Endless()
+    work = Work(source)
+    work.replenish(0.0, 1.0)
+    work.ready.clear()
+    work.replenish(0.0, 1.0)
+    assert source.limits == [SMALLEST_BATCH, SMALLEST_BATCH]

@@ -321,3 +321,17 @@ def test_wait_that_never_ends_is_an_error_with_its_reason() -> None:
     with pytest.raises(TimedOut, match="Waited 30 s in vain: the moon is not blue"):
         waiting.until("the moon is not blue", lambda: None, timeout_s=30)
     assert clock.now <= 30
+
+
+def test_version_10_is_newer_than_version_9() -> None:
+    setting = Setting()
+    made = setting.created()
+    setting.clock.sleep(10)
+    assert setting.aws.latest is not None
+    older = {**setting.aws.latest, "MemorySize": 1024}
+    setting.aws.versions = [{**older, "Version": str(number)} for number in range(1, 10)]
+    setting.aws.versions.append({**setting.aws.latest, "Version": "10"})
+    live = setting.kind.read({"function_name": "f"})
+    assert live is not None
+    assert (live.outputs["version"], live.fields["published"]) == ("10", True)
+    assert live.outputs["content"] == made.outputs["content"]

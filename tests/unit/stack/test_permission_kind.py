@@ -29,6 +29,10 @@ class FakeLambda:
 
     def __init__(self, **statements: str) -> None:
         self.statements = statements
+        self.added: list[dict[str, Any]] = []
+        self.principal: Any = {"Service": "apigateway.amazonaws.com"}
+        self.action = "lambda:InvokeFunction"
+        self.key = "AWS:SourceArn"
 
     def get_policy(self, **_: Any) -> Mapping[str, Any]:
         if not self.statements:
@@ -36,15 +40,16 @@ class FakeLambda:
         statements = [
             {
                 "Sid": sid,
-                "Principal": {"Service": "apigateway.amazonaws.com"},
-                "Action": "lambda:InvokeFunction",
-                "Condition": {"ArnLike": {"AWS:SourceArn": source_arn}},
+                "Principal": self.principal,
+                "Action": self.action,
+                "Condition": {"ArnLike": {self.key: source_arn}},
             }
             for sid, source_arn in self.statements.items()
         ]
         return {"Policy": json.dumps({"Statement": statements})}
 
-    def add_permission(self, *, StatementId: str, SourceArn: str, **_: Any) -> None:
+    def add_permission(self, *, StatementId: str, SourceArn: str, **more: Any) -> None:
+        self.added.append({"StatementId": StatementId, "SourceArn": SourceArn, **more})
         if StatementId in self.statements:
             raise Conflict("AddPermission: the statement id exists already")
         self.statements[StatementId] = SourceArn
@@ -91,3 +96,48 @@ def test_create_leaves_exactly_one_statement_of_our_id(before: dict[str, str]) -
     live = kind_of(lambda_).create(DESIRED)
     assert lambda_.statements == {"ours": NEW, "foreign": OLD}
     assert live.outputs["statement_id"] == "ours" and live.fields["source_arn"] == NEW
+
+
+def test_permission_is_given_to_the_service_for_the_alias_and_the_source_only() -> None:
+    lambda_ = FakeLambda()
+    kind_of(lambda_).create(DESIRED)
+    assert lambda_.added == [
+        {
+            "FunctionName": "f",
+            "Qualifier": "live",
+            "StatementId": "ours",
+            "Principal": "apigateway.amazonaws.com",
+            "Action": "lambda:InvokeFunction",
+            "SourceArn": NEW,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("principal", "action", "fields"),
+    [
+        ({"Service": "sns.amazonaws.com"}, "lambda:InvokeFunction", {"principal": "sns.amazonaws.com"}),
+        ("*", "lambda:InvokeFunction", {"principal": "*"}),
+        ({"Service": "apigateway.amazonaws.com"}, "lambda:*", {"action": "lambda:*"}),
+    ],
+)
+def test_principal_and_action_are_those_that_lambda_says(
+    principal: Any, action: str, fields: dict[str, str]
+) -> None:
+    lambda_ = FakeLambda(ours=NEW)
+    lambda_.principal, lambda_.action = principal, action
+    live = kind_of(lambda_).read(IDENTITY)
+    assert live is not None
+    assert {name: live.fields[name] for name in ("principal", "action")} == {
+        "principal": DESIRED["principal"],
+        "action": DESIRED["action"],
+        **fields,
+    }
+
+
+@pytest.mark.parametrize("key", ["AWS:SourceArn", "aws:SourceArn", "aws:sourcearn"])
+def test_case_of_the_condition_key_does_not_matter(key: str) -> None:
+    """IAM user guide: "Condition key names are not case-sensitive"."""
+    lambda_ = FakeLambda(ours=NEW)
+    lambda_.key = key
+    assert kind_of(lambda_).read(IDENTITY) is not None
