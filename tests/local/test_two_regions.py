@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.earlier_role import make_earlier_role
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import PrefixedStack
+from whatschat_ops.config import Names, Settings
 
 pytestmark = pytest.mark.local
 
 PREFIX = "two-"
 FIRST, SECOND = "us-east-1", "eu-west-1"
+NAMES = Names(Settings(prefix=PREFIX))
 EARLIER_ROLE = f"{PREFIX}whatschat-websocket-lambda-local"
 EARLIER_PATH = f"/whatschat-ops/{PREFIX}whatschat-local/"
 
@@ -63,7 +65,7 @@ def test_earlier_role_is_kept_and_named_while_a_function_of_another_region_uses_
     regions: tuple[Regional, Regional],
 ) -> None:
     first, second = regions
-    make_earlier_role(first)
+    make_earlier_role(first.client("iam"), NAMES)
     use(second, EARLIER_ROLE)
     (step,) = (step for step in first.json("plan")["steps"] if step["address"].startswith("role.orphan/"))
     assert (step["action"], step["address"]) == ("no-op", f"role.orphan/{EARLIER_ROLE}")
@@ -85,22 +87,6 @@ def test_destroying_one_region_leaves_the_other_one_working(regions: tuple[Regio
     second.run("destroy", "--yes")
     assert roles(first) == {f"{EARLIER_ROLE}-{FIRST}"}
     first.require_works()
-
-
-def make_earlier_role(stack: Regional) -> None:
-    """The role of the functions as version 0.1.0 made it, for the stacks of all Regions."""
-    iam, name = stack.client("iam"), f"{EARLIER_ROLE}-{FIRST}"
-    trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
-    policy = iam.get_role_policy(RoleName=name, PolicyName="whatschat-ops-lambda")["PolicyDocument"]
-    iam.create_role(
-        RoleName=EARLIER_ROLE,
-        Path=EARLIER_PATH,
-        AssumeRolePolicyDocument=json.dumps(trust),
-        Tags=[{"Key": "whatschat-ops:stack", "Value": f"{PREFIX}whatschat-local"}],
-    )
-    iam.put_role_policy(
-        RoleName=EARLIER_ROLE, PolicyName="whatschat-ops-lambda", PolicyDocument=json.dumps(policy)
-    )
 
 
 def use(stack: Regional, role: str) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.minimality.change_over import change_over
 from tests.minimality.removal import Broken, Document
 from whatschat_ops.aws import Aws
 from whatschat_ops.broadcast.audience.targets import Page, Row
@@ -81,6 +82,7 @@ class BroadcastOperatorScenario:
             ("provision", lambda: self._apply(aws, SETTINGS)),
             ("provision again", lambda: self._settle(aws, SETTINGS)),
             ("broadcast", lambda: broadcast_and_redrive(self._admin, aws)),
+            ("change over", lambda: change_over(SETTINGS, self._admin, aws)),
             ("fix tags", lambda: self._fix_tags(aws)),
             ("update", lambda: self._apply(aws, CHANGED)),
             ("turn off", lambda: self._turn_off(aws)),

@@ -19,6 +19,7 @@ from typing import Any
 
 from websockets.sync.client import connect
 
+from tests.minimality.change_over import change_over
 from tests.minimality.removal import Broken
 from whatschat_ops.aws import Aws
 from whatschat_ops.broadcast.audience.selection import select
@@ -91,6 +92,7 @@ class OperatorScenario:
         yield "provision again", self._settle
         yield "fix what others changed", self._fix
         yield "adopt", self._adopt
+        yield "change over", lambda stack: change_over(self._settings, self._admin, stack.aws)
         yield "update", self._update
         yield "status", lambda stack: _require(status_of(stack.plan(), stack.name).provisioned)
         yield "table describe", lambda stack: _require(describe_connections_table(self._settings, stack.aws))

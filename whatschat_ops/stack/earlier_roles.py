@@ -6,7 +6,7 @@ together: a Region changes its functions and its state machine over in one plan.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ def why_in_use(context: Context, names: Names, leaving: Collection[str]) -> str 
             for function in functions
             if region != here or function not in {*ours, *leaving}  # ours are changed over by this very plan
         ]
-        used += _still_here(context, names, ours)
+        used += _still_here(context, names)
     except AwsError as error:
         return f"whether it is used in another Region cannot be read: {error.message}"
     return f"{' and '.join(used)} still uses roles of this path" if used else None
@@ -80,9 +80,9 @@ def _is_earlier(role: str, prefix: str) -> bool:
     return role.startswith(prefix) and "/" not in role.removeprefix(prefix)
 
 
-def _still_here(context: Context, names: Names, ours: Iterable[str]) -> Iterator[str]:
+def _still_here(context: Context, names: Names) -> Iterator[str]:
     """What goes on in this Region although its functions are changed over: a canary, broadcasts."""
-    for function in sorted(ours):
+    for function in map(names.function, names.functions):
         try:
             canary = read_alias(context, function, LIVE_ALIAS).routing.canary
         except NotFound:

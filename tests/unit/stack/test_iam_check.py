@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatschat_ops.errors import NotFound, PermissionDenied, UsageError
+from whatschat_ops.errors import Conflict, NotFound, PermissionDenied, UsageError
 from whatschat_ops.stack.attachments import Principal, attach_policy, detach_policy
 from whatschat_ops.stack.iam_check import check_permissions
 from whatschat_ops.stack.iam_check.attached import principal_of
@@ -150,12 +150,15 @@ class Iam:
     may_read: bool = True
     boundary: dict[str, Any] | None = None
     writes: list[str] = field(default_factory=list)
+    room: bool = True
+    """Whether another policy fits beside those that are there."""
 
     def client(self, service: str) -> Iam:
         assert service == "iam"
         return self
 
     account_id = "1"
+    region = "us-east-1"
 
     def get_user(self, UserName: str) -> dict[str, Any]:
         if UserName != "alice":
@@ -169,11 +172,14 @@ class Iam:
         return {"PolicyDocument": self.inline[PolicyName]}
 
     def put_user_policy(self, UserName: str, PolicyName: str, PolicyDocument: str) -> None:
+        if not self.room and len(self.inline) > 0:
+            raise Conflict("PutUserPolicy: LimitExceeded", aws_code="LimitExceeded")
         self.writes.append(f"put {PolicyName} {len(PolicyDocument)}")
 
     def delete_user_policy(self, UserName: str, PolicyName: str) -> None:
         if UserName != "alice" or PolicyName not in self.inline:
             raise NotFound("DeleteUserPolicy: none")
+        self.inline = {name: document for name, document in self.inline.items() if name != PolicyName}
         self.writes.append(f"delete {PolicyName}")
 
     def get_policy(self, PolicyArn: str) -> dict[str, Any]:
@@ -274,6 +280,42 @@ def test_detaching_what_is_not_attached_is_no_news() -> None:
     iam = Iam({"p": WANTED})
     assert detach_policy(iam, ALICE, "other").changed is False  # type: ignore[arg-type]
     assert detach_policy(iam, ALICE, "p").changed is True  # type: ignore[arg-type]
+
+
+def of_region(region: str) -> dict[str, Any]:
+    return {"Statement": [allow("dynamodb:GetItem", f"arn:aws:dynamodb:{region}:123456789012:table/t")]}
+
+
+@pytest.mark.parametrize(
+    ("region", "writes"),
+    [("us-east-1", [["put", "new"], ["delete", "old"]]), ("eu-west-1", [["put", "new"]])],
+)
+def test_attaching_replaces_a_policy_of_the_earlier_name_that_is_of_this_region(
+    region: str, writes: list[list[str]]
+) -> None:
+    iam = Iam({"old": of_region(region)})
+    attach_policy(iam, ALICE, "new", WANTED, earlier="old")  # type: ignore[arg-type]
+    assert [write.split()[:2] for write in iam.writes] == writes
+
+
+def test_earlier_policy_makes_room_when_there_is_none_for_both() -> None:
+    iam = Iam({"old": of_region("us-east-1")}, room=False)
+    attach_policy(iam, ALICE, "new", WANTED, earlier="old")  # type: ignore[arg-type]
+    assert [write.split()[:2] for write in iam.writes] == [["delete", "old"], ["put", "new"]]
+
+
+def test_policy_for_which_there_is_no_room_is_refused_and_another_regions_stays() -> None:
+    iam = Iam({"old": of_region("eu-west-1")}, room=False)
+    with pytest.raises(Conflict, match="LimitExceeded"):
+        attach_policy(iam, ALICE, "new", WANTED, earlier="old")  # type: ignore[arg-type]
+    assert iam.writes == []
+
+
+@pytest.mark.parametrize(("region", "writes"), [("us-east-1", ["delete old"]), ("eu-west-1", [])])
+def test_detaching_removes_the_earlier_policy_of_this_region_only(region: str, writes: list[str]) -> None:
+    iam = Iam({"old": of_region(region)})
+    found = detach_policy(iam, ALICE, "new", earlier="old")  # type: ignore[arg-type]
+    assert (found.changed, iam.writes) == (bool(writes), writes)
 
 
 def test_policy_too_long_for_a_user_is_refused_with_a_way_out() -> None:

@@ -33,6 +33,9 @@ from whatschat_ops.stack.waiting import Waiting
 
 SHORTS = ("connect", "disconnect", "default")
 CONNECT = "websocket-connect"
+ROLE = (
+    "arn:aws:iam::1:role/whatschat-ops/whatschat-local/us-east-1/whatschat-websocket-lambda-local-us-east-1"
+)
 
 
 @dataclass
@@ -41,6 +44,8 @@ class FakeFunction:
 
     versions: list[str]
     aliases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
+    """Version -> its role, where that is not the role of the others."""
 
 
 @dataclass
@@ -116,21 +121,35 @@ class _Paginator:
         function = self.client.functions[FunctionName]
         if self.operation == "list_aliases":
             return FakePages("Aliases", list(function.aliases.values())).paginate()
-        versions = [{"Version": version} for version in ("$LATEST", *function.versions)]
+        versions = [
+            {"Version": version, "Role": function.roles.get(version, ROLE)}
+            for version in ("$LATEST", *function.versions)
+        ]
         return FakePages("Versions", versions).paginate()
 
 
 @dataclass
+class FakeIam:
+    """IAM with these roles."""
+
+    names: set[str] = field(default_factory=set)
+
+    def get_role(self, RoleName: str) -> Any:
+        if RoleName not in self.names:
+            raise NotFound("GetRole: no such role")
+
+
+@dataclass
 class FakeAws:
-    """An AWS with Lambda alone."""
+    """An AWS with Lambda and IAM alone."""
 
     lambda_: FakeLambda
     region: str = "us-east-1"
     account_id: str = "1"
+    iam: FakeIam = field(default_factory=FakeIam)
 
-    def client(self, service: str) -> FakeLambda:
-        assert service == "lambda"
-        return self.lambda_
+    def client(self, service: str) -> Any:
+        return {"lambda": self.lambda_, "iam": self.iam}[service]
 
 
 class Setting:
@@ -145,6 +164,7 @@ class Setting:
         settings = Settings.of({"lambda": {"keep_versions": keep}})
         self.waiting = Waiting(sleep=lambda _: None, clock=lambda: 0.0, say=self.said.append)
         fake: Any = FakeAws(self.aws)
+        self.fake = fake
         self.lifecycle = Lifecycle(settings, fake, self.waiting)
         self.kind = Alias(Context(fake, self.waiting))
 
@@ -265,6 +285,16 @@ def test_alias_that_somebody_pointed_to_latest_goes_back_to_the_newest_version()
     setting.aws.put(CONNECT, "$LATEST")
     setting.lifecycle.make_moves(setting.lifecycle.rollbacks(("connect",)))
     assert setting.live() == Routing("3")
+
+
+def test_version_whose_role_is_gone_is_not_rolled_back_to() -> None:
+    setting = Setting()
+    setting.aws.functions[CONNECT].roles["2"] = "arn:aws:iam::1:role/whatschat-ops/whatschat-local/earlier"
+    with pytest.raises(Missing, match="runs with the role earlier, which does not exist any more") as caught:
+        setting.lifecycle.rollbacks(("connect",))
+    assert caught.value.hint is not None and caught.value.hint.argv == ("lambda", "deploy")
+    setting.fake.iam.names.add("earlier")
+    assert [str(move.to) for move in setting.lifecycle.rollbacks(("connect",))] == ["version 2"]
 
 
 def test_first_version_has_nothing_to_roll_back_to() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
@@ -21,6 +20,7 @@ from whatschat_ops.errors import (
     NotProvisioned,
     OpsError,
     PartlyDone,
+    PermissionDenied,
     UsageError,
 )
 from whatschat_ops.stack.lambdas.live_alias import (
@@ -123,7 +123,7 @@ class Lifecycle:
     def rollbacks(self, shorts: Iterable[str], to: str | None = None) -> list[Move]:
         """Drop the canaries that run; if there is none, go back to the version before, or to the version `to`.
 
-        Raises Missing when there is nothing to go back to or no such version, UsageError when `to` is live.
+        Raises Missing when there is nothing to go back to, no such version or no role of it, UsageError when `to` is live.
         """
         aliases = [self._alias(short) for short in shorts]
         running = [alias for alias in aliases if alias.routing.canary is not None]
@@ -169,20 +169,32 @@ class Lifecycle:
         return live_alias(function, answer)
 
     def _back(self, alias: LiveAlias, to: str | None) -> Move | None:
-        versions = self._versions(alias.function)
+        configurations = list_configurations(self.aws.client("lambda"), alias.function)
+        versions = numbers(configurations)
         current = alias.routing.version
         target = _before(alias, versions) if to is None else _required(alias, versions, to)
         if target is None:
             return None
         if target == current and alias.routing.canary is not None:
             return _drop(alias)
+        self._require_role(alias, target, {each["Version"]: each.get("Role") for each in configurations})
         if _is_below(target, alias.newest):
             return Move("roll back", alias, Routing(target), History(gave_up=alias.newest))
         return Move("roll forward", alias, Routing(target), History(before=current))
 
-    def _versions(self, function: str) -> list[str]:
-        client: Any = self.aws.client("lambda")
-        return numbers(list_configurations(client, function))
+    def _require_role(self, alias: LiveAlias, version: str, roles: Mapping[str, str | None]) -> None:
+        """A version keeps the role that it was published with, which may be gone: version 0.1.0 named roles otherwise."""
+        role = roles[version]
+        if role is None or role == roles.get(alias.routing.version):
+            return
+        name = role.rpartition("/")[2]
+        try:
+            self.aws.client("iam").get_role(RoleName=name)
+        except (NotFound, PermissionDenied) as error:  # the operator may read the roles of this stack only
+            raise Missing(
+                f"Version {version} of {alias.function} runs with the role {name}, which does not exist any more.",
+                hint=Hint(("lambda", "deploy"), "Deploy its code again with"),
+            ) from error
 
 
 def _drop(alias: LiveAlias) -> Move:
