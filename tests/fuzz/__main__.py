@@ -32,6 +32,7 @@ def main() -> int:
         if options.only
         else cases(options.lines, options.files, options.processes, first=options.first)
     )
+    made = [case for case in made if options.endpoint in (None, case.endpoint)]
     workers = 1 if options.only else options.workers
     shares = [made[worker::workers] for worker in range(workers)]
     with tempfile.TemporaryDirectory(prefix="whatschat-fuzz-") as root:
@@ -61,6 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=500, help="more command lines, as processes")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--first", type=int, default=0, help="number of the first case of each kind")
+    parser.add_argument("--endpoint", choices=ENDPOINTS, help="only the cases of this endpoint")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", metavar="KIND:NUMBER:ENDPOINT", help="one case, as a failure names it")
     parser.add_argument("--write", action="store_true", help="write the table into docs/testing.md")

@@ -14,6 +14,12 @@ DENIED: Final = (
     "application/x-amz-json-1.0",
     b'{"__type": "AccessDeniedException", "message": "User: arn:aws:iam::123456789012:user/x is not authorized"}',
 )
+DENIED_XML: Final = (
+    403,
+    "text/xml",
+    b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>",
+)
+"""The same of services of the query protocol: IAM, STS."""
 BODIES: Final = (
     b"",
     b"{}",
@@ -54,10 +60,10 @@ class Server(ThreadingHTTPServer):
         """Give the answers of this seed from now on."""
         self.seed, self._number = seed, 0
 
-    def answer(self) -> tuple[int, str, bytes]:
+    def answer(self, content_type: str) -> tuple[int, str, bytes]:
         """Status, content type and body of the next answer."""
         if not self.rubbish:
-            return DENIED
+            return DENIED_XML if "form-urlencoded" in content_type else DENIED
         with self._lock:
             self._number += 1
             random_ = random.Random(f"{self.seed}:{self._number if self._number < 4 else 4}")
@@ -71,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self) -> None:
         server: Any = self.server
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        status, kind, body = server.answer()
+        status, kind, body = server.answer(self.headers.get("Content-Type") or "")
         body = b"" if status == 204 else body
         self.send_response(status)
         if kind:

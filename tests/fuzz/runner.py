@@ -73,7 +73,19 @@ class Result:
 class Fuzzer:
     """`root` is the only directory that anything is written to. `real`: variables that lead to an embedded AWS with a stack, if any."""
 
-    def __init__(self, root: Path, seed: int, real: Mapping[str, str], real_state: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        seed: int,
+        real: Mapping[str, str],
+        real_state: Path,
+        *,
+        slow: bool = True,
+        hang_s: float = HANG_S,
+    ) -> None:
+        """`slow`: whether commands that take seconds are run too. A run of more than `hang_s` seconds hangs."""
+        self._slow = slow
+        self._hang_s = hang_s
         self.root = root.resolve()
         self.seed = seed
         self.run_directory = self.root / "run"
@@ -107,7 +119,7 @@ class Fuzzer:
 
     def _line(self, case: Case, random_: random.Random) -> Line:
         if case.kind in ("line", "process"):
-            return line(random_, slow=case.endpoint == "real" or random_.random() < 0.5)
+            return line(random_, slow=self._slow)
         return file_line(random_, case.kind, self._valid)
 
     def run_line(self, case: Case, made: Line) -> Ended:
@@ -194,7 +206,7 @@ class Fuzzer:
             code: int | None = None
             escaped, hung = "", False
             try:
-                with _watchdog(), guard.guarded(self.root):
+                with _watchdog(self._hang_s), guard.guarded(self.root):
                     code = main(list(made.arguments))
             except Hang:
                 hung = True
@@ -222,7 +234,7 @@ class Fuzzer:
             stderr=subprocess.PIPE,
         )
         try:
-            stdout, stderr = process.communicate(made.stdin, timeout=HANG_S * 2)
+            stdout, stderr = process.communicate(made.stdin, timeout=self._hang_s * 2)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
@@ -232,7 +244,7 @@ class Fuzzer:
 
 def _argument(word: str) -> bytes:
     """A word as a process can be given it: without NUL, of at most 100,000 bytes."""
-    return word.replace("\0", "").encode("utf-8", "surrogatepass")[:100_000]
+    return word.replace("\0", "").encode("utf-8", "surrogateescape")[:100_000]
 
 
 @contextlib.contextmanager
@@ -261,14 +273,14 @@ def _text(stream: Any) -> str:
 
 
 @contextlib.contextmanager
-def _watchdog() -> Iterator[None]:
+def _watchdog(after_s: float) -> Iterator[None]:
     """Raise Hang in a run that does not end."""
 
     def bark(_number: int, _frame: Any) -> None:
         raise Hang
 
     signal.signal(signal.SIGALRM, bark)
-    signal.setitimer(signal.ITIMER_REAL, HANG_S, 1.0)
+    signal.setitimer(signal.ITIMER_REAL, after_s, 1.0)
     try:
         yield
     finally:

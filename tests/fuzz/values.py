@@ -92,7 +92,7 @@ TEXTS: Final = (
         "\u202eabc",
         "\u2028",
         "\ufeff",
-        "\ud800",
+        "\udced\udca0\udc80",
         "\udcff",
         "a\x00b",
         "\x00",

@@ -68,7 +68,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "ws endpoint": [(), (f"wss://h.example/production?token={JWT}",)],
     "ws connect": [
         AS[2:],
-        ("--token", JWT, "--verbose", "--url", f"ws://127.0.0.1:9/production?token={JWT}"),
+        ("--token", JWT, "--verbose", "--endpoint", f"ws://127.0.0.1:9/production?token={JWT}"),
     ],
     "ws send": [
         ("--user", "alice", "--to", JWT, MESSAGE),
@@ -101,7 +101,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
         )
     ],
     "chime meeting create": [
-        ("--user", "alice", "--attendee", JWT, "--meeting", "planted"),
+        ("--user", "alice", "--attendee", JWT, "--external-id", "planted"),
         ("--user", "alice", "--attendee", JWT),
     ],
     "chime meeting get": [("planted",), (JWT,)],

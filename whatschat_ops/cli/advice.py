@@ -95,7 +95,7 @@ def advise(error: OpsError, command: str) -> Hint | None:
     """
     cause = error.__cause__
     hint = error.hint or _advice(error, command)
-    if hint is None and isinstance(cause, OpsError):
+    if hint is None and isinstance(cause, OpsError) and cause is not error:  # `raise error from error`
         hint = advise(cause, command)
     if hint is None and isinstance(error, (PartlyDone, Interrupted)) and _is_in(command, _APPLYING):
         hint = _AGAIN

@@ -110,8 +110,9 @@ def _as_usage_error(error: Any, arguments: list[str]) -> UsageError:
     if ids and "--" not in arguments:  # API Gateway's ids may begin with a dash, as options do
         return UsageError(f"{ids[0]} looks like an option.", hint=Hint((*path, "--", ids[0])))
     message = error.format_message()
-    if unknown := re.match(r"No such command '([^']*)'\.", message):
-        return _unknown_command(path, unknown[1], arguments)
+    unknown = next((word for word in arguments if message.startswith(f"No such command {word!r}.")), None)
+    if unknown is not None:  # it is quoted as Python quotes it
+        return _unknown_command(path, unknown, arguments)
     return UsageError(_in_plain_words(message), hint=Hint((*path, "--help")))
 
 
@@ -120,9 +121,9 @@ def _unknown_command(group: tuple[str, ...], word: str, arguments: list[str]) ->
 
     command = meant(tree_of(COMMANDS), group, word, arguments[arguments.index(word) + 1 :])
     if command is None:
-        return UsageError(f"No such command '{word}'.", hint=Hint((*group, "--help")))
+        return UsageError(f"No such command {word!r}.", hint=Hint((*group, "--help")))
     named = " ".join(part for part in command if part != "--help" or len(command) == 1)
-    return UsageError(f"No such command '{word}'. Did you mean '{named}'?", hint=Hint(command))
+    return UsageError(f"No such command {word!r}. Did you mean '{named}'?", hint=Hint(command))
 
 
 _VALIDATOR_WORDS = (

@@ -122,7 +122,12 @@ def _as_written(value: Any) -> str:
     """A value as it is written in a configuration file."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, default=_given)
+
+
+def _given(section: Any) -> dict[str, Any]:
+    """What is given in a section inside of a value: the parameter of a function's variable."""
+    return {name: item for name in section.__struct_fields__ if (item := getattr(section, name)) is not None}
 
 
 def _render_settings(rows: list[SettingRow]) -> Lines:

@@ -161,7 +161,7 @@ def _claims(pairs: list[str]) -> dict[str, Any]:
             )
         try:
             claims[key] = json.loads(value, parse_constant=_not_json)
-        except ValueError:
+        except (ValueError, RecursionError):
             claims[key] = value
     return claims
 

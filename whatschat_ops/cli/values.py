@@ -17,6 +17,8 @@ from typing import Any, Final, get_args, get_origin
 from whatschat_ops.files import is_there
 
 _LEFT_TO_TYPER: Final = object()
+_LONGEST_NUMBER: Final = 300
+"""Digits. Python refuses to read an integer of more than 4300, so that reading takes no time (sys.set_int_max_str_digits)."""
 
 
 def read_plain_values(parameters: Iterable[Any]) -> None:
@@ -69,7 +71,7 @@ def _plain(value: Any, descriptor: Any) -> Any:
 
 def _number(text: str, kind: type[int] | type[float], info: Any) -> Any:
     digits = text.removeprefix("-").replace(".", "", 1 if kind is float else 0)
-    if not (digits.isascii() and digits.isdecimal()):
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= _LONGEST_NUMBER):
         return _LEFT_TO_TYPER
     number = kind(text)
     least = -math.inf if info.min is None else info.min

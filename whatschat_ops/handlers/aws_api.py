@@ -86,7 +86,7 @@ class Answer:
             return ""
         try:
             error_type = json.loads(self.body).get("__type", "")
-        except (ValueError, AttributeError):
+        except (ValueError, RecursionError, AttributeError):
             return ""
         return str(error_type).rpartition("#")[2]
 

@@ -81,7 +81,7 @@ def _accepted(document: str, current: str, now_s: float) -> tuple[str, ...]:
     try:
         rotation = json.loads(document)
         secrets, until_s = rotation["secrets"], float(rotation["until"])
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, RecursionError, TypeError, LookupError) as error:
         raise NotConfigured("the SSM parameter of the JWT secret's rotation cannot be read") from error
     if now_s >= until_s or current not in secrets:
         return ()

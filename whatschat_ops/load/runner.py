@@ -280,6 +280,6 @@ class LoadTest:
 def _document(text: str | bytes) -> dict[str, Any]:
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -38,7 +38,7 @@ def read_access_key(path: Path) -> AccessKey | None:
         return AccessKey(document["access_key_id"], Secret(document["secret_access_key"]))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise LocalError(
             f"The access key of the embedded AWS cannot be read: {path} is damaged.",
             hint=Hint(("local", "reset")),

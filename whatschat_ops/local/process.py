@@ -44,7 +44,7 @@ def find(layout: Layout) -> ServiceProcess | None:
         document = json.loads(layout.process_file.read_text(encoding="utf-8"))
         process = ServiceProcess(int(document["pid"]), int(document["port"]), float(document["started_at"]))
         create_time = float(document["create_time"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, RecursionError, KeyError, TypeError):
         return None
     return process if _serves(process.pid, layout) or _is_alive(process.pid, create_time) else None
 
@@ -146,7 +146,7 @@ def ask_health(port: int, timeout_s: float = 2.0) -> Mapping[str, Any] | None:
     try:
         with opener.open(f"http://{HOST}:{port}/_whatschat/health", timeout=timeout_s) as answer:
             document = json.load(answer)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

@@ -269,7 +269,7 @@ def _write_process_file(layout: Layout, port: int, started_at: float) -> None:
 def _is_ours(layout: Layout) -> bool:
     try:
         return bool(json.loads(layout.process_file.read_text(encoding="utf-8"))["pid"] == os.getpid())
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, RecursionError, KeyError):
         return False
 
 

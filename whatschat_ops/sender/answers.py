@@ -186,7 +186,7 @@ def error_message(answer: Answer) -> str:
 def _from_json(body: bytes, *names: str) -> str:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     if not isinstance(document, dict):
         return ""

@@ -68,6 +68,6 @@ def is_answer(body: str, message_id: str) -> bool:
 def _document(body: str) -> Mapping[str, Any]:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -274,6 +274,6 @@ async def _until_cancelled() -> _Ending:
 def _is_pong(body: str) -> bool:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(document, dict) and document.get("type") == "pong"

@@ -30,7 +30,7 @@ class Rotation(Struct, frozen=True):
             found = json.loads(document.reveal())
             previous, new = found["secrets"]
             return cls(Secret(previous), Secret(new), datetime.fromtimestamp(found["until"], UTC))
-        except (ValueError, TypeError, LookupError, OverflowError) as error:
+        except (ValueError, RecursionError, TypeError, LookupError, OverflowError) as error:
             raise ConfigError(
                 "The SSM parameter of the rotation cannot be read: it is not what this program wrote.",
                 hint=AT_ONCE,

@@ -213,3 +213,22 @@ def test_log_of_the_embedded_aws_as_json_is_an_object_for_each_line(
     assert main(["local", "logs", "--lines", "2", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines == [{"line": 'two "quoted"'}, {"line": "three"}]
+
+
+@pytest.mark.parametrize("word", ["co\x7fst", "don't", "a\nb", "\\", "É"])
+def test_a_command_that_is_none_is_named_whatever_it_consists_of(capsys: Capture, word: str) -> None:
+    assert main([word]) == 2
+    assert f"No such command {word!r}." in capsys.readouterr().err
+
+
+def test_config_show_names_the_parameter_of_a_variable(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("lambda: {environment: {API_URL: {parameter: /x/y}, PLAIN: z}}")
+    assert main(["config", "show", "--config", str(file)]) == 0
+    assert '{"API_URL": {"parameter": "/x/y"}, "PLAIN": "z"}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["config", "validate", "-h"], ["ws"]])
+def test_help_is_shown_with_every_option_before_it(capsys: Capture, arguments: list[str]) -> None:
+    assert main(["--show-secrets", *arguments]) == main(arguments)
+    assert "whatschat-ops" in capsys.readouterr().out

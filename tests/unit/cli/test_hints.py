@@ -209,3 +209,9 @@ def test_refusal_without_a_hint_of_its_own_is_shown_with_one(capsys: pytest.Capt
     assert main(["token", "secret", "rotate", "--grace", "soon"]) == 2
 
     assert "  Try: " in capsys.readouterr().err
+
+
+def test_an_error_that_was_raised_from_itself_has_no_advice_of_another() -> None:
+    error = OpsError("HeadBucket: Bad Request (400)")
+    error.__cause__ = error
+    assert advise(error, "export cloudformation") is None

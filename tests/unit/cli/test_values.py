@@ -58,6 +58,8 @@ def outcome(cls: type[TyperCommand], arguments: list[str]) -> tuple[int, str]:
         "--text 5 --number 5 --share 5 --file 5",
         "--number -5 --share 0.5",
         "--number 100 --share 10 --rate -0.25",
+        f"--number {'9' * 5000}",
+        f"--rate {'9' * 5000}",
         "--number 101", "--number -6", "--share 0.4", "--share 10.1",
         "--number 1.0", "--number 1_0", "--number ٣", "--number x", "--number ''", "--share 1e1", "--share nan", "--share .5",
         "--share 5.", "--share 1.2.3", "--share -", "--rate inf", "--number 0007", "--number +5",

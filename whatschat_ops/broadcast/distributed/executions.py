@@ -208,6 +208,6 @@ def _cause(found: Mapping[str, Any]) -> str:
     text = str(found.get("cause", ""))
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return str(document.get("errorMessage", text)) if isinstance(document, dict) else text

@@ -30,7 +30,9 @@ class Redacting:
         self.show_secrets = False
 
     def write(self, text: str) -> int:
-        """Write the text without its secrets."""
+        """Write the text without its secrets. Raises TypeError for anything else: Click tries what a stream takes."""
+        if not isinstance(text, str):
+            raise TypeError(f"a stream of text takes no {type(text).__name__}")
         self.stream.write(text if self.show_secrets else redact(text))
         return len(text)
 

@@ -136,7 +136,7 @@ def _kind(body: str) -> str | None:
     """The `type` of a message that has one."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     kind = document.get("type") if isinstance(document, dict) else None
     return printable(kind) if isinstance(kind, str) else None

@@ -118,7 +118,7 @@ def _parameters(
 def _document(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body) if body else {}
-    except ValueError as error:  # also UnicodeDecodeError
+    except (ValueError, RecursionError) as error:  # also UnicodeDecodeError
         raise bad_request("The request body is not valid JSON") from error
     if not isinstance(document, dict):
         raise bad_request("The request body is not a JSON object")

@@ -50,7 +50,7 @@ class SignedCall:
         """The body as a JSON object; empty when it is not one (the service rejects it)."""
         try:
             found = json.loads(self.body or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

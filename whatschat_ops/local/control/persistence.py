@@ -103,7 +103,7 @@ def require_readable(directory: Path) -> None:
     for file in sorted(directory.glob("*.json")):
         try:
             json.loads(file.read_bytes())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise LocalError(
                 f"The state of the embedded AWS is damaged: {file} is not JSON ({error})."
             ) from error

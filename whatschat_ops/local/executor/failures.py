@@ -67,7 +67,7 @@ def error_type_of(document: bytes) -> str:
     """The errorType of a runtime client's error document."""
     try:
         return str(json.loads(document)["errorType"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return "Runtime.Unknown"
 
 

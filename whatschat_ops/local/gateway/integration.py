@@ -159,7 +159,7 @@ def read_result(returned: InvocationResult) -> ProxyResult | IntegrationFailure:
         return FUNCTION_FAILED
     try:
         document = json.loads(returned.payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return MALFORMED
     if not isinstance(document, dict):
         return MALFORMED

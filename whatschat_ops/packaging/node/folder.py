@@ -109,7 +109,7 @@ def open_folder(source: SourceSettings) -> NodeFolder:
             f"lambda.source.path: the folder {path} {what}.",
             hint="Set lambda.source.path to the folder of the application's Lambda functions.",
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"lambda.source.path: {manifest_path} cannot be read: {error}.") from error
     if not isinstance(manifest, dict):
         raise ConfigError(f"lambda.source.path: {manifest_path} is not a JSON object.")

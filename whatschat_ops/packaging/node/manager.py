@@ -94,7 +94,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The package.json of a folder; empty when there is none that can be read."""
     try:
         read = json.loads((folder / "package.json").read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
 

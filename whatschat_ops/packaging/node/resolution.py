@@ -153,7 +153,7 @@ class Resolver:
                 read = (
                     json.loads(self.tree.read(self.tree.real(path))) if self.tree.sort(path) == "file" else {}
                 )
-            except (OSError, ValueError):
+            except (OSError, ValueError, RecursionError):
                 read = {}
             self._manifests[folder] = read if isinstance(read, dict) else {}
         return self._manifests[folder]

@@ -133,7 +133,7 @@ def invoke_function(
     function = Names(settings).function(short_name(settings, name))
     try:
         json.loads(payload)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"The payload is not JSON: {error}.") from error
     answer = aws.client("lambda").invoke(
         FunctionName=function,
@@ -201,5 +201,5 @@ def _time(text: str) -> datetime:
 def _parse(payload: bytes) -> Any:
     try:
         return json.loads(payload) if payload else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return payload.decode("utf-8", "replace")
