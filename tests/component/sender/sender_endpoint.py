@@ -29,8 +29,9 @@ from whatschat_ops.sender.sender import Sender
 
 KEYS = Credentials("AKIDEXAMPLE", Secret("secret"))
 POLICY = SendPolicy(
-    rate_per_s=100_000, burst=1_000, tcp_connections=4, deadline_s=10.0, request_timeout_s=2.0
+    rate_per_s=100_000, burst=1_000, tcp_connections=4, deadline_s=600.0, request_timeout_s=60.0
 )
+"""Its time limits are for tests that move the clock: no slow machine reaches them."""
 MESSAGE = b'{"type":"notice"}'
 
 
@@ -84,6 +85,8 @@ class Endpoint:
     script: Script
     port: int = 0
     requests: list[Request] = field(default_factory=list)
+    answered: int = 0
+    """How many requests got their whole answer."""
     attempts: Counter[str] = field(default_factory=Counter)
     sockets: int = 0
     open_now: int = 0
@@ -120,7 +123,18 @@ class Endpoint:
         for piece in answer.pieces:
             time.sleep(answer.pause_s)
             connection.sendall(piece)
+        with self.lock:
+            self.answered += 1
         return not answer.close
+
+
+class MovedClock:
+    """The machine's clock, `ahead_s` seconds later."""
+
+    ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead_s
 
 
 def read_request(connection: socket.socket) -> Request | None:
