@@ -53,6 +53,8 @@ def identify(request: Request) -> Call:
         return Call(service, operation.rpartition(".")[2])
     if service in QUERY_SERVICES:
         return Call(service, parse_qs(request.body.decode())["Action"][0])
+    if service not in REST_SERVICES:  # S3: buckets and keys are paths too
+        return Call(service, request.method)
     path = unquote(request.target.partition("?")[0])
     if service == "apigateway" and path.startswith("/v2/"):
         service = "apigatewayv2"

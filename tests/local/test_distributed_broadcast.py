@@ -10,10 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,10 @@ import psutil
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from tests.faults.calls import Call
+from tests.faults.proxy import Fault, Point, Proxy, Recording
 from tests.local.conftest import EmbeddedAws
+from tests.local.program import eventually
 from whatschat_ops.sender.model import Target
 from whatschat_ops.worker.bucket import Bucket
 from whatschat_ops.worker.objects import Keys, Part, RunSpec, shard_bytes, shard_item
@@ -41,6 +44,7 @@ TABLE = "dist-websocket-connections"
 BUCKET = "dist-whatschat-local-broadcast-us-east-1-000000000000"
 WORKER = "dist-websocket-broadcast-worker"
 WORKER_ROLE = "dist-whatschat-broadcast-worker-local-us-east-1"
+IDS = random.Random("distributed")
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:dist-whatschat-local-broadcast"
 
 
@@ -54,10 +58,10 @@ class Site:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "whatschat_ops", "--config", str(self.configuration), *arguments]
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self.command(*arguments),
-            env=self.embedded.environment(),
+            env=environment or self.embedded.environment(),
             cwd=self.configuration.parent,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -97,7 +101,7 @@ class Site:
 
 def _gone_row() -> dict[str, Any]:
     return {
-        "connectionId": {"S": base64.b64encode(random.randbytes(11)).decode()},
+        "connectionId": {"S": base64.b64encode(IDS.randbytes(11)).decode()},
         "userId": {"S": "ghost"},
         "connectedAt": {"S": "2026-01-01T00:00:00.000Z"},
         "ttl": {"N": str(int(time.time()) + 3600)},
@@ -132,17 +136,17 @@ def sockets(site: Site) -> Iterator[list[ClientConnection]]:
 
 
 def received(clients: list[ClientConnection]) -> list[list[str]]:
-    """The ids of the messages that each client has got."""
+    """The ids of the messages that were sent to each client before."""
     return [_ids(client) for client in clients]
 
 
 def _ids(client: ClientConnection) -> list[str]:
+    assert client.ping().wait(60)  # the answer comes after whatever was sent before it
     ids = []
-    while True:
-        try:
-            ids.append(json.loads(client.recv(timeout=0.02))["id"])
-        except TimeoutError:
-            return ids
+    with suppress(TimeoutError):
+        while True:
+            ids.append(json.loads(client.recv(timeout=0))["id"])
+    return ids
 
 
 def test_every_connection_gets_it_once_and_gone_rows_are_pruned(
@@ -176,13 +180,16 @@ def test_run_goes_on_without_its_command_and_is_merged_by_the_next_one(
 ) -> None:
     site.add_gone(GONE)
     before = set(site.run_ids())
-    command = site.start("ws", "broadcast", "--engine", "distributed", '{"type": "notice", "id": "second"}')
-    while not (begun := set(site.run_ids()) - before):
-        assert command.poll() is None
-        time.sleep(0.02)
-    os.kill(command.pid, signal.SIGKILL)
-    command.communicate()
-    (run_id,) = begun
+    with closing(Proxy(site.embedded.port)) as proxy:
+        started = Recording(Point(Call("states", "StartExecution"), 1), Fault.KILL_AFTER)
+        proxy.recording = started
+        variables = {**site.embedded.aws_environment(), "AWS_ENDPOINT_URL": proxy.endpoint_url}
+        options = ("--engine", "distributed", "--yes", '{"type": "notice", "id": "second"}')
+        command = site.start("ws", "broadcast", *options, environment=variables)
+        started.pid = command.pid
+        _, said = command.communicate(timeout=120)
+        assert command.returncode == -signal.SIGKILL, said
+    (run_id,) = set(site.run_ids()) - before
     summary = site.broadcast("--resume", run_id)
     assert received(sockets) == [["second"]] * SOCKETS
     assert (summary["delivered"], summary["gone"], summary["in_doubt"]) == (SOCKETS, GONE, 0)
@@ -200,7 +207,7 @@ def test_failed_shards_are_redriven_and_no_connection_gets_it_twice(
     put = {"RoleName": WORKER_ROLE, "PolicyName": "whatschat-ops-broadcast"}
     iam.put_role_policy(**put, PolicyDocument=json.dumps({**policy, "Statement": silent}))
     failed = site.start("ws", "broadcast", "--engine", "distributed", '{"type": "notice", "id": "third"}')
-    _, said = failed.communicate(timeout=60)
+    _, said = failed.communicate(timeout=120)
     assert failed.returncode == 1
     assert "The workers may not post" in said, said
     assert "not authorized" in said
@@ -228,17 +235,22 @@ def worker_processes(site: Site) -> list[int]:
 def test_killed_worker_is_followed_by_one_that_sends_the_rest(
     site: Site, sockets: list[ClientConnection]
 ) -> None:
+    before = set(site.run_ids())
+    # So slow that it does not end before it is killed, on no machine; the next attempt is told another rate.
     command = site.start(
-        "ws", "broadcast", "--engine", "distributed", "--rate", "15", "--json", '{"type": "x", "id": "4"}'
+        "ws", "broadcast", "--engine", "distributed", "--rate", "0.5", "--json", '{"type": "x", "id": "4"}'
     )
     got: list[list[str]] = [[] for _ in sockets]
-    while sum(map(len, got)) < SOCKETS // 2:
+    while sum(map(len, got)) < 2:
         assert command.poll() is None
         for ids, more in zip(got, received(sockets), strict=True):
             ids += more
+    (run_id,) = set(site.run_ids()) - before
+    bucket, spec = Bucket(site.client("s3"), BUCKET), Keys(run_id).spec
+    bucket.put(spec, replace(RunSpec.from_bytes(bucket.get(spec)), rate_per_s=100.0).to_bytes())
     for process_id in worker_processes(site):
         os.kill(process_id, signal.SIGKILL)
-    out, err = command.communicate(timeout=60)
+    out, err = command.communicate(timeout=120)
     assert command.returncode == 0, err
     for ids, more in zip(got, received(sockets), strict=True):
         ids += more
@@ -257,7 +269,8 @@ def test_two_workers_on_one_shard_at_once_count_what_both_sent(
     keys, bucket = Keys("20261123-000000-0000"), Bucket(site.client("s3"), BUCKET)
     rows = site.client("dynamodb").scan(TableName=TABLE)["Items"]
     targets = [Target(number, row["connectionId"]["S"]) for number, row in enumerate(rows, 1)]
-    bucket.put(keys.spec, RunSpec(8.0, 1, 4, 8, 30.0, 5.0).to_bytes())
+    fast = RunSpec(100.0, 1, 4, 8, 30.0, 5.0)
+    bucket.put(keys.spec, replace(fast, rate_per_s=0.5).to_bytes())  # it does not end by itself
     bucket.put(keys.message, b'{"type": "x", "id": "5"}')
     bucket.put(keys.shard(1), shard_bytes(targets))
 
@@ -268,8 +281,8 @@ def test_two_workers_on_one_shard_at_once_count_what_both_sent(
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(invoke)
-        while not bucket.keys(keys.parts_of(1)):
-            time.sleep(0.02)
+        eventually(lambda: bucket.keys(keys.parts_of(1)))
+        bucket.put(keys.spec, fast.to_bytes())
         second = pool.submit(invoke)
         assert (first.result(), second.result()) == (ShardTakenOver.__name__, "")
     parts = [Part.from_bytes(bucket.get(key)) for key in bucket.keys(keys.parts_of(1))]
