@@ -22,6 +22,9 @@ from whatschat_ops.stack.waiting import Waiting
 
 OWNER = "whatschat-test"
 TAGS = {STACK_TAG: OWNER}
+ANYTHING = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
+)
 
 
 @pytest.fixture
@@ -104,6 +107,17 @@ def test_log_role_that_was_created_twice_is_used(aws: Aws, kinds: Mapping[str, K
     assert done == ["CreateRole"]
     assert live.id == aws.client("iam").get_role(RoleName=name)["Role"]["Arn"]
     assert account == {"cloudwatchRoleArn": live.id}
+
+
+def test_log_role_is_made_with_the_boundary(aws: Aws, kinds: Mapping[str, Kind]) -> None:
+    answer_account(aws)
+    boundary = aws.client("iam").create_policy(PolicyName="limit", PolicyDocument=ANYTHING)["Policy"]["Arn"]
+    name, trust = "whatschat-ops-apigateway-logs", trust_policy("apigateway.amazonaws.com")
+    kinds["api_gateway_log_role"].create(
+        {"role_name": name, "trust_policy": trust, "permissions_boundary": boundary}
+    )
+    role = aws.client("iam").get_role(RoleName=name)["Role"]
+    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
 
 
 def table(**changes: Any) -> dict[str, Any]:

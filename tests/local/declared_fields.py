@@ -309,7 +309,9 @@ def move_role(there: There) -> None:
     iam.delete_role_policy(RoleName=old["RoleName"], PolicyName=there.role_policy["PolicyName"])
     iam.delete_role(RoleName=old["RoleName"])
     trust = json.dumps(old["AssumeRolePolicyDocument"])
-    iam.create_role(RoleName=old["RoleName"], AssumeRolePolicyDocument=trust, Tags=old["Tags"])
+    limit = old["PermissionsBoundary"]["PermissionsBoundaryArn"]
+    name, tags = old["RoleName"], old["Tags"]
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tags, PermissionsBoundary=limit)
 
 
 def publish_other(there: There) -> None:
@@ -456,6 +458,10 @@ def environment_without(there: There, name: str) -> dict[str, str]:
     return {key: value for key, value in variables.items() if key != name}
 
 
+def boundary(name: str) -> str:
+    return f"arn:aws:iam::aws:policy/{name}"
+
+
 NOT_PUBLISHED: Final = frozenset({"published"})
 """The version that was published last is not what a function has now."""
 
@@ -509,6 +515,16 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
             RoleName=there.names.lambda_role, PolicyDocument=json.dumps(trusting("edgelambda.amazonaws.com"))
         ),
         trusting("states.amazonaws.com"),
+    ),
+    ("role", "permissions_boundary"): Row(
+        lambda there: there.role["PermissionsBoundary"]["PermissionsBoundaryArn"],
+        lambda there: there.client("iam").put_role_permissions_boundary(
+            RoleName=there.names.lambda_role, PermissionsBoundary=boundary("AdministratorAccess")
+        ),
+        boundary("PowerUserAccess"), {"iam": {"permissions_boundary": boundary("PowerUserAccess")}},
+    ),
+    ("api_gateway_log_role", "permissions_boundary"): Row(
+        lambda there: None, fixed="it is written once: test_log_role_is_made_with_the_boundary"
     ),
     ("role_policy", "role_name"): found_by(lambda there: there.role_policy["RoleName"]),
     ("role_policy", "policy_name"): found_by(lambda there: there.role_policy["PolicyName"]),

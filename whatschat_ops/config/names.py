@@ -47,6 +47,10 @@ def _within(name: str, length: int) -> str:
     return f"{name[: length - 9].rstrip('-')}-{digest}"
 
 
+def _role_name(arn: str | None) -> str:
+    return arn.rpartition("/")[2] if arn else ""
+
+
 class Names:
     """The names of one environment's resources in one Region: that of the settings, unless another one is given."""
 
@@ -119,7 +123,8 @@ class Names:
     @property
     def iam_path(self) -> str:
         """IAM path of everything we make there: IAM is how orphans are found where tags cannot be searched."""
-        return f"{self.earlier_iam_path}{self._region}/"
+        root = self._settings.iam.role_path or "/whatschat-ops/"
+        return f"{root}{self.stack}/{self._region}/"
 
     @property
     def earlier_iam_path(self) -> str:
@@ -128,18 +133,24 @@ class Names:
 
     @property
     def lambda_role(self) -> str:
-        """Name of the functions' execution role."""
-        return self._in_region(self._earlier_role("websocket-lambda"), MAX_ROLE_NAME_CHARACTERS)
+        """Name of the functions' execution role: the one that the settings give, else the stack's own."""
+        return _role_name(self._settings.iam.lambda_role) or self._in_region(
+            self._earlier_role("websocket-lambda"), MAX_ROLE_NAME_CHARACTERS
+        )
 
     @property
     def broadcast_worker_role(self) -> str:
         """Name of the role of the worker of distributed broadcasts."""
-        return self._in_region(self._earlier_role("broadcast-worker"), MAX_ROLE_NAME_CHARACTERS)
+        return _role_name(self._settings.iam.broadcast_worker_role) or self._in_region(
+            self._earlier_role("broadcast-worker"), MAX_ROLE_NAME_CHARACTERS
+        )
 
     @property
     def broadcast_states_role(self) -> str:
         """Name of the role of the state machine of distributed broadcasts."""
-        return self._in_region(self._earlier_role("broadcast-states"), MAX_ROLE_NAME_CHARACTERS)
+        return _role_name(self._settings.iam.broadcast_states_role) or self._in_region(
+            self._earlier_role("broadcast-states"), MAX_ROLE_NAME_CHARACTERS
+        )
 
     @property
     def earlier_roles(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Every field has a default, so that no file at all means: the embedded AWS with t
 
 # No `from __future__ import annotations` here: msgspec would evaluate every annotation of a section from its text, at every start.
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
@@ -29,6 +30,9 @@ ParameterName = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_./-]+$")]
 Url = Annotated[str, Meta(pattern=r"^https?://")]
 SocketUrl = Annotated[str, Meta(pattern=r"^(wss?|https?)://")]
 ApiName = Annotated[str, Meta(min_length=1, max_length=128)]
+RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$")]
+PolicyArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+$")]
+RolePath = Annotated[str, Meta(pattern=r"^/([\w+=,.@-]+/)*$", max_length=300)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Rate = Annotated[float, Meta(gt=0)]
 Burst = Annotated[int, Meta(gt=0)]
@@ -265,6 +269,36 @@ class FrontendSettings(Section, frozen=True):
         }
 
 
+class IamSettings(Section, frozen=True):
+    """The roles of the stack, for accounts whose administrators limit what roles may be made, or make them themselves."""
+
+    permissions_boundary: Annotated[
+        PolicyArn | None,
+        Meta(
+            description="Policy that limits every role that is made. Without one, a boundary set by others stays."
+        ),
+    ] = None
+    role_path: Annotated[
+        RolePath | None,
+        Meta(
+            description="What the IAM path of the roles begins with; the stack and its Region follow. Default: /whatschat-ops/."
+        ),
+    ] = None
+    lambda_role: Annotated[
+        RoleArn | None,
+        Meta(
+            description="Role that exists, for the three functions: it is neither made, changed nor deleted. "
+            "`iam check lambda` says what it lacks."
+        ),
+    ] = None
+    broadcast_worker_role: Annotated[
+        RoleArn | None, Meta(description="The same for the worker of distributed broadcasts.")
+    ] = None
+    broadcast_states_role: Annotated[
+        RoleArn | None, Meta(description="The same for the state machine of distributed broadcasts.")
+    ] = None
+
+
 class Settings(Section, frozen=True):
     """All settings of one environment."""
 
@@ -290,3 +324,8 @@ class Settings(Section, frozen=True):
     chime: ChimeSettings = ChimeSettings()
     broadcast: BroadcastSettings = BroadcastSettings()
     frontend: FrontendSettings = FrontendSettings()
+    iam: IamSettings = IamSettings()
+
+    def canonical(self, *, without: Collection[str] = ()) -> str:
+        """Without `iam` while nothing is set there: digests in plans that 0.1.0 saved know nothing of it."""
+        return super().canonical(without={*without, *(("iam",) if self.iam == IamSettings() else ())})

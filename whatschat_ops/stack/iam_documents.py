@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Document = dict[str, Any]
@@ -24,6 +24,20 @@ def trust_policy(service: str) -> Document:
     return document(
         {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"},
     )
+
+
+def trusts(document: Mapping[str, Any], service: str) -> bool:
+    """Whether a trust policy lets the service assume the role (conditions are taken to be met)."""
+    statements = document.get("Statement", [])
+    return any(
+        statement.get("Effect") == "Allow" and service in _listed(_services(statement))
+        for statement in (statements if isinstance(statements, list) else [statements])
+    )
+
+
+def _services(statement: Mapping[str, Any]) -> Any:
+    principal = statement.get("Principal", {})
+    return principal.get("Service", []) if isinstance(principal, Mapping) else []
 
 
 def actions(service: str, names: str) -> tuple[str, ...]:

@@ -125,7 +125,14 @@ class Orphans(Struct, frozen=True):
     def _roles(self) -> Iterator[Resource]:
         """Roles have a path of ours; their tags are not in a listing. Other Regions have paths of their own."""
         names = self._names
-        pages = self.context.pages("iam", "list_roles", PathPrefix=names.earlier_iam_path)
+        prefixes = {names.earlier_iam_path} | (
+            set() if names.iam_path.startswith(names.earlier_iam_path) else {names.iam_path}
+        )
+        pages = [
+            page
+            for each in sorted(prefixes)
+            for page in self.context.pages("iam", "list_roles", PathPrefix=each)
+        ]
         for role in (role for page in pages for role in page["Roles"]):
             if (path := role["Path"]) in (names.iam_path, names.earlier_iam_path):
                 yield _orphan("role", role["RoleName"], {"role_name": role["RoleName"], "path": path})

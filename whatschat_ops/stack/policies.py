@@ -62,7 +62,7 @@ def _of_earlier_roles(blueprint: Blueprint) -> Iterator[Document]:
     """To delete the roles of version 0.1.0 once no Region uses them."""
     names = blueprint.names
     arns = [role_arn(blueprint.place, names.earlier_iam_path, name) for name in names.earlier_roles]
-    yield allow(Role.operator_sid, [], arns)
+    yield allow(Role.operator_sid, Role.operator_actions, arns)
     yield allow("Listings", ["lambda:ListFunctions", "ec2:DescribeRegions"], "*")
 
 

@@ -227,6 +227,9 @@ def _render_attachment(attachment: Attachment) -> str:
 
 def _attach_hint(results: list[PermissionCheck]) -> Hint:
     lacking = next(result for result in results if result.missing)
+    if lacking.missing[0].action == "sts:AssumeRole":
+        service = lacking.missing[0].resource
+        return Hint(text=f"Let {service} assume the role {lacking.principal}, in its trust policy.")
     return Hint(("iam", "attach", lacking.component, f"--{lacking.principal_type}", lacking.principal))
 
 

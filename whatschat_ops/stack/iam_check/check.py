@@ -16,6 +16,7 @@ from whatschat_ops.stack.attachments import Principal
 from whatschat_ops.stack.iam_check.attached import Attached, attached_policies, principal_arn
 from whatschat_ops.stack.iam_check.evaluator import USERNAME, Decision, Need, decide, statements
 from whatschat_ops.stack.iam_check.superfluous import SuperfluousPermission, superfluous_permissions
+from whatschat_ops.stack.iam_documents import trusts
 
 SAMPLE: Final = "example"
 """What IAM is asked about where a need says `*`: something that has no name of its own in any policy."""
@@ -24,7 +25,10 @@ ACTIONS_PER_CALL: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class MissingPermission:
-    """A needed action that is not allowed on a resource; `decision` says how (explicitDeny, implicitDeny, unknown)."""
+    """A needed action that is not allowed on a resource; `decision` says how (explicitDeny, implicitDeny, unknown).
+
+    `sts:AssumeRole` on a service: the role's trust policy does not let that service assume it.
+    """
 
     action: str
     resource: str
@@ -90,6 +94,8 @@ def check_permissions(
         for need, decision in decisions.items()
         if decision is not Decision.ALLOWED
     ]
+    if component == "lambda" and not _is_trusted(aws, principal, "lambda.amazonaws.com"):
+        lacking.insert(0, MissingPermission("sts:AssumeRole", "lambda.amazonaws.com", Decision.IMPLICIT_DENY))
     return PermissionCheck(
         component=component,
         principal_type=principal.type,
@@ -101,6 +107,17 @@ def check_permissions(
         superfluous=superfluous_permissions(attached.statements, needs) if attached else None,
         policies=attached.policies if attached else None,
     )
+
+
+def _is_trusted(aws: Aws, principal: Principal, service: str) -> bool:
+    """Whether the service may assume the role, as far as that can be read."""
+    if principal.type != "role":
+        return True
+    try:
+        role = aws.client("iam").get_role(RoleName=principal.name)["Role"]
+    except PermissionDenied:
+        return True
+    return trusts(role["AssumeRolePolicyDocument"], service)
 
 
 def _readable(aws: Aws, principal: Principal) -> Attached | None:

@@ -14,7 +14,7 @@ from whatschat_ops.errors import PROVISION, AwsError, Conflict, Hint, NotFound, 
 from whatschat_ops.provision import Live, Reference, Resource, contains
 from whatschat_ops.provision.values import digest
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.iam_documents import actions
+from whatschat_ops.stack.iam_documents import actions, trusts
 from whatschat_ops.stack.kinds.alias import read_alias
 from whatschat_ops.stack.kinds.context import AwsKind, tag_list_property
 from whatschat_ops.stack.kinds.declaration import (
@@ -240,7 +240,7 @@ class Function(AwsKind):
     def _require_trust(self, role_arn: str) -> None:
         name = role_arn.rpartition("/")[2]
         trust = self._context.client("iam").get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
-        if not any(_trusts_lambda(statement) for statement in trust["Statement"]):
+        if not trusts(trust, "lambda.amazonaws.com"):
             raise Unusable(
                 f"Lambda cannot assume the role {name}: its trust policy does not name lambda.amazonaws.com.",
                 hint=Hint(PROVISION.argv, "Provisioning repairs the trust policy of the stack's own role"),
@@ -287,9 +287,3 @@ def _is_ready(configuration: Mapping[str, Any]) -> bool:
         configuration.get("State", "Active") in ("Active", "Inactive")
         and configuration.get("LastUpdateStatus", "Successful") == "Successful"
     )
-
-
-def _trusts_lambda(statement: Mapping[str, Any]) -> bool:
-    services = statement.get("Principal", {}).get("Service", [])
-    services = [services] if isinstance(services, str) else services
-    return statement.get("Effect") == "Allow" and "lambda.amazonaws.com" in services

@@ -17,7 +17,7 @@ from whatschat_ops.stack.arns import TemplatePlace
 from whatschat_ops.stack.iam_documents import Document, actions, allow
 from whatschat_ops.stack.kinds.context import AwsKind
 from whatschat_ops.stack.kinds.declaration import AwsField, CloudFormationType, Granted, Properties, get_att
-from whatschat_ops.stack.kinds.role import PATH, role_arn
+from whatschat_ops.stack.kinds.role import PATH, boundary_parameter, role_arn
 
 MANAGED_POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 SET_LOG_ROLE: Final = "SetApiGatewayLogRole"
@@ -44,6 +44,7 @@ class ApiGatewayLogRole(AwsKind):
     fields: ClassVar[Mapping[str, AwsField]] = {
         "role_name": AwsField(matches=_any_role, cfn="RoleName"),
         "trust_policy": AwsField(input_only=True, cfn="AssumeRolePolicyDocument"),
+        "permissions_boundary": AwsField(input_only=True, cfn="PermissionsBoundary"),
     }
     template = (
         CloudFormationType(
@@ -86,7 +87,7 @@ class ApiGatewayLogRole(AwsKind):
         return Live(id=arn, fields={"role_name": arn.rpartition("/")[2]}, outputs={"arn": arn})
 
     def create(self, desired: Mapping[str, Any]) -> Live:
-        arn = self._ensure_role(desired["role_name"], desired["trust_policy"])
+        arn = self._ensure_role(desired["role_name"], desired["trust_policy"], boundary_parameter(desired))
         self._context.waiting.repeat(
             lambda: self._client.update_account(
                 patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": arn}]
@@ -97,13 +98,13 @@ class ApiGatewayLogRole(AwsKind):
         )
         return Live(id=arn, fields={"role_name": desired["role_name"]}, outputs={"arn": arn})
 
-    def _ensure_role(self, name: str, trust_policy: Mapping[str, Any]) -> str:
+    def _ensure_role(self, name: str, trust_policy: Mapping[str, Any], boundary: Mapping[str, str]) -> str:
         """Our role, made now or for another Region before."""
         iam = self._context.client("iam")
         try:
             role = iam.get_role(RoleName=name)["Role"]
         except NotFound:
-            role = self._create_role(name, json.dumps(trust_policy))
+            role = self._create_role(name, json.dumps(trust_policy), boundary)
         if role["Path"] != PATH:
             raise Blocked(
                 f"The role {role['Arn']} exists and is not ours (its path is not {PATH}).",
@@ -113,10 +114,12 @@ class ApiGatewayLogRole(AwsKind):
         iam.attach_role_policy(RoleName=name, PolicyArn=arn)
         return str(role["Arn"])
 
-    def _create_role(self, name: str, trust_policy: str) -> Mapping[str, Any]:
+    def _create_role(self, name: str, trust_policy: str, boundary: Mapping[str, str]) -> Mapping[str, Any]:
         iam = self._context.client("iam")
         try:
-            made = iam.create_role(RoleName=name, Path=PATH, AssumeRolePolicyDocument=trust_policy)
+            made = iam.create_role(
+                RoleName=name, Path=PATH, AssumeRolePolicyDocument=trust_policy, **boundary
+            )
         except Conflict:  # the answer to our own call was lost, or another Region's run was faster
             made = iam.get_role(RoleName=name)
         role: Mapping[str, Any] = made["Role"]

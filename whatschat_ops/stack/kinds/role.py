@@ -21,7 +21,10 @@ PATH: Final = "/whatschat-ops/"
 
 
 class Role(AwsKind):
-    """A role. `trust_policy` is the document that says who may assume it."""
+    """A role. `trust_policy` is the document that says who may assume it.
+
+    `permissions_boundary` is the ARN of a policy; when it is not wanted, one that others set is left alone.
+    """
 
     name = "role"
     service = "iam"
@@ -30,6 +33,7 @@ class Role(AwsKind):
         "role_name": AwsField(cfn="RoleName"),
         "path": AwsField(replaces="IAM cannot move a role to another path", cfn="Path"),
         "trust_policy": AwsField(cfn="AssumeRolePolicyDocument"),
+        "permissions_boundary": AwsField(cfn="PermissionsBoundary"),
         "tags": AwsField(matches=contains, cfn=tag_list_property),
     }
     operator_sid = "Role"
@@ -54,6 +58,8 @@ class Role(AwsKind):
         yield allow("FindRoles", ["iam:GetRole"], bare)
         arns = [arn for each in granted.resources for arn in cls.arns(each, granted.place)]
         yield allow("PassRoles", ["iam:PassRole"], arns)
+        if any("permissions_boundary" in each.fields for each in granted.resources):
+            yield allow(cls.operator_sid, ["iam:PutRolePermissionsBoundary"], arns)
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         try:
@@ -67,6 +73,7 @@ class Role(AwsKind):
                 "role_name": role["RoleName"],
                 "path": role["Path"],
                 "trust_policy": role["AssumeRolePolicyDocument"],
+                "permissions_boundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
                 "tags": tags,
             },
             outputs={"arn": role["Arn"]},
@@ -78,6 +85,7 @@ class Role(AwsKind):
             RoleName=desired["role_name"],
             Path=desired["path"],
             AssumeRolePolicyDocument=json.dumps(desired["trust_policy"]),
+            **boundary_parameter(desired),
             Tags=tag_list(desired["tags"]),
         )
         return self._context.waiting.until(
@@ -88,6 +96,8 @@ class Role(AwsKind):
         name = desired["role_name"]
         if "tags" in changed:
             self._client.tag_role(RoleName=name, Tags=tag_list(desired["tags"]))
+        if "permissions_boundary" in changed:
+            self._client.put_role_permissions_boundary(RoleName=name, **boundary_parameter(desired))
         if "trust_policy" in changed:
             self._client.update_assume_role_policy(
                 RoleName=name, PolicyDocument=json.dumps(desired["trust_policy"])
@@ -178,6 +188,12 @@ def is_earlier_path(path: str) -> bool:
     True
     """
     return path.startswith(PATH) and path.count("/") == 3
+
+
+def boundary_parameter(desired: Mapping[str, Any]) -> dict[str, str]:
+    """PermissionsBoundary of a call, if one is wanted."""
+    boundary = desired.get("permissions_boundary")
+    return {"PermissionsBoundary": boundary} if boundary else {}
 
 
 def role_arn(place: Place, path: str, name: str) -> str:

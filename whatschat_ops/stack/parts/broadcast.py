@@ -19,16 +19,18 @@ from whatschat_ops.provision import Reference, Resource, text
 from whatschat_ops.quotas import MAX_FUNCTION_TIMEOUT_S
 from whatschat_ops.stack.iam_documents import Document, allow, document
 from whatschat_ops.stack.kinds.bucket import RUNS, Bucket
-from whatschat_ops.stack.kinds.role import role_arn
 from whatschat_ops.stack.kinds.state_machine import StateMachine, execution_arn, map_run_arn
 from whatschat_ops.stack.parts.blueprint import API, Blueprint, Part
 from whatschat_ops.stack.parts.functions import (
     alias,
+    arn_of_role,
     function,
     function_log_group,
     live_arn,
     logs_statement,
+    made_roles,
     role,
+    use_given_role,
 )
 from whatschat_ops.stack.parts.state_machine import MAP_LABEL, definition
 
@@ -105,6 +107,9 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
     """To start executions, follow and repeat them, and to read what came of them."""
     if not blueprint.settings.broadcast.distributed.enabled:
         return
+    yield from (
+        statement for name in (WORKER_ROLE, STATES_ROLE) for statement in use_given_role(blueprint, name)
+    )
     objects = f"{_bucket_arn(blueprint)}/{RUNS}/*"
     yield allow("BroadcastRuns", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], objects)
     earlier = blueprint.names.earlier_broadcast_bucket(blueprint.place.account_id)
@@ -166,14 +171,14 @@ def _worker(blueprint: Blueprint) -> Resource:
 
 def _state_machine(blueprint: Blueprint) -> Resource:
     names = blueprint.names
-    needed = {f"role_policy.{STATES_ROLE}", f"role_policy.{WORKER_ROLE}", f"alias.{BROADCAST_WORKER}"}
+    needed = {f"alias.{BROADCAST_WORKER}", *made_roles(blueprint, "role_policy", STATES_ROLE, WORKER_ROLE)}
     return Resource(
         "state_machine",
         "broadcast",
         {
             "state_machine_name": names.broadcast_state_machine,
             "type": "STANDARD",
-            "role_arn": role_arn(blueprint.place, names.iam_path, names.broadcast_states_role),
+            "role_arn": arn_of_role(blueprint, STATES_ROLE, names.broadcast_states_role),
             "definition": definition(blueprint),
             "tags": names.tags,
         },

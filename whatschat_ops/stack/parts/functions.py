@@ -10,7 +10,7 @@ from typing import Any
 
 from whatschat_ops.config.names import LIVE_ALIAS
 from whatschat_ops.provision import Reference, Resource
-from whatschat_ops.stack.iam_documents import Document, allow, trust_policy
+from whatschat_ops.stack.iam_documents import Document, actions, allow, trust_policy
 from whatschat_ops.stack.kinds.alias import alias_arn
 from whatschat_ops.stack.kinds.log_group import LogGroup
 from whatschat_ops.stack.kinds.role import role_arn
@@ -25,7 +25,7 @@ def function(
     common: dict[str, Any] = {
         "function_name": names.function(short),
         "architecture": blueprint.settings.lambda_.architecture,
-        "role_arn": role_arn(blueprint.place, names.iam_path, role_name),
+        "role_arn": arn_of_role(blueprint, role, role_name),
         "published": True,
         "tags": names.tags,
     }
@@ -36,7 +36,10 @@ def function(
             "zip": package.zip_bytes,
         }
     return Resource(
-        "function", short, {**common, **fields}, frozenset({f"role.{role}", f"log_group.{short}"})
+        "function",
+        short,
+        {**common, **fields},
+        frozenset({f"log_group.{short}", *made_roles(blueprint, "role", role)}),
     )
 
 
@@ -53,7 +56,7 @@ def alias(blueprint: Blueprint, short: str, *, role: str) -> Resource:
             "content": Reference(address, "content"),
             "keep_versions": blueprint.settings.lambda_.keep_versions,
         },
-        frozenset({f"role_policy.{role}"}),
+        made_roles(blueprint, "role_policy", role),
     )
 
 
@@ -85,11 +88,40 @@ def logs_statement(blueprint: Blueprint, *shorts: str) -> Document:
     )
 
 
+def given_role(blueprint: Blueprint, name: str) -> str | None:
+    """The ARN of the role that exists and is used in place of the stack's own (`lambda`, `broadcast-worker`, ...), if any."""
+    iam = blueprint.settings.iam
+    return {
+        "lambda": iam.lambda_role,
+        "broadcast-worker": iam.broadcast_worker_role,
+        "broadcast-states": iam.broadcast_states_role,
+    }[name]
+
+
+def arn_of_role(blueprint: Blueprint, name: str, role_name: str) -> str:
+    """The ARN of the role of that logical name: the one that the settings give, else the stack's own."""
+    return given_role(blueprint, name) or role_arn(blueprint.place, blueprint.names.iam_path, role_name)
+
+
+def made_roles(blueprint: Blueprint, kind: str, *names: str) -> frozenset[str]:
+    """The addresses (of `role` or `role_policy`) of those of these roles that the stack makes."""
+    return frozenset(f"{kind}.{name}" for name in names if not given_role(blueprint, name))
+
+
+def use_given_role(blueprint: Blueprint, name: str) -> Iterator[Document]:
+    """What the operator needs to hand a role that exists to a function or state machine, and to check it."""
+    if (arn := given_role(blueprint, name)) is not None:
+        yield allow("PassRoles", ["iam:PassRole"], arn)
+        yield allow("GivenRoles", actions("iam", "GetRole SimulatePrincipalPolicy"), arn)
+
+
 def role(
     blueprint: Blueprint, name: str, role_name: str, service: str, policy: tuple[str, Document]
 ) -> Iterator[Resource]:
-    """A role that `service` assumes, and its inline policy (name, document)."""
-    names = blueprint.names
+    """A role that `service` assumes, and its inline policy (name, document). Nothing if the settings give a role."""
+    names, boundary = blueprint.names, blueprint.settings.iam.permissions_boundary
+    if given_role(blueprint, name):
+        return
     yield Resource(
         "role",
         name,
@@ -97,6 +129,7 @@ def role(
             "role_name": role_name,
             "path": names.iam_path,
             "trust_policy": trust_policy(service),
+            **({"permissions_boundary": boundary} if boundary else {}),
             "tags": names.tags,
         },
     )

@@ -14,7 +14,14 @@ from whatschat_ops.stack.kinds.secret import Generated, SecretParameter
 from whatschat_ops.stack.kinds.table import Table
 from whatschat_ops.stack.parts.blueprint import API, Blueprint, Part
 from whatschat_ops.stack.parts.connections import of_user
-from whatschat_ops.stack.parts.functions import alias, function, function_log_group, logs_statement, role
+from whatschat_ops.stack.parts.functions import (
+    alias,
+    function,
+    function_log_group,
+    logs_statement,
+    role,
+    use_given_role,
+)
 from whatschat_ops.stack.parts.own_functions import given_statements, with_given_variables
 
 ROLE: Final = "lambda"
@@ -70,6 +77,7 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
     place, names = blueprint.place, blueprint.names
     arns = [Function.arn.of(place, names.function(short)) for short in ROUTE_FUNCTIONS.values()]
     yield allow("Functions", ["lambda:InvokeFunction"], arns)
+    yield from use_given_role(blueprint, ROLE)
 
 
 def _parameter(blueprint: Blueprint, name: str, parameter: str, value: Secret | Generated) -> Resource:

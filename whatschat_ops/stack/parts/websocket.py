@@ -20,7 +20,7 @@ from whatschat_ops.stack.iam_documents import Document, allow, trust_policy
 from whatschat_ops.stack.kinds.log_group import LogGroup
 from whatschat_ops.stack.parts.blueprint import Blueprint, Part
 from whatschat_ops.stack.parts.connections import CONNECTIONS_TABLE
-from whatschat_ops.stack.parts.functions import live_arn, log_group
+from whatschat_ops.stack.parts.functions import live_arn, log_group, made_roles
 from whatschat_ops.stack.parts.handlers import ROLE
 
 ACCESS_LOGS: Final = frozenset({"log_group.access", "api_gateway_log_role.region"})
@@ -51,6 +51,7 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
 
 
 def _access_logs(blueprint: Blueprint) -> Iterator[Resource]:
+    boundary = blueprint.settings.iam.permissions_boundary
     yield log_group(blueprint, "access", blueprint.names.access_log_group)
     yield Resource(
         "api_gateway_log_role",
@@ -58,6 +59,7 @@ def _access_logs(blueprint: Blueprint) -> Iterator[Resource]:
         {
             "role_name": blueprint.names.api_gateway_log_role,
             "trust_policy": trust_policy("apigateway.amazonaws.com"),
+            **({"permissions_boundary": boundary} if boundary else {}),
         },
     )
 
@@ -151,7 +153,7 @@ def _deployment(blueprint: Blueprint) -> Resource:
 
 def _stage(blueprint: Blueprint) -> Resource:
     settings, logs = blueprint.settings.websocket, blueprint.settings.websocket.access_logs
-    needed = {f"role_policy.{ROLE}", "secret.jwt", CONNECTIONS_TABLE}
+    needed = {"secret.jwt", CONNECTIONS_TABLE, *made_roles(blueprint, "role_policy", ROLE)}
     needed |= {f"permission.{short}" for short in ROUTE_FUNCTIONS.values()}
     group = LogGroup.arn.of(blueprint.place, blueprint.names.access_log_group)
     return Resource(
