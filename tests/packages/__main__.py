@@ -152,6 +152,7 @@ def _environment(cell: Cell, directory: Path, cache: Path) -> dict[str, str]:
         "npm_config_prefer_offline": "true",
         "npm_config_store_dir": str(cache / "pnpm"),
         "pnpm_config_store_dir": str(cache / "pnpm"),
+        "pnpm_config_manage_package_manager_versions": "false",  # the version on the PATH is the one that is named
         "YARN_CACHE_FOLDER": str(cache / "yarn"),
         "YARN_GLOBAL_FOLDER": str(cache / "yarn-berry"),
         "YARN_ENABLE_TELEMETRY": "0",

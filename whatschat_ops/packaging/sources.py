@@ -42,16 +42,20 @@ def build_packages(
 
         packages = node_packages(structs.replace(settings, source=source), say, rebuild=rebuild)
         return {function: packages[function] for function in functions}
-    extra = _requirements(settings, source.include, say)
+    extra = _requirements(settings, source.include, say, rebuild=rebuild)
     return {
         function: build_function_zip(function, settings.architecture, settings.runtime, extra=extra, say=say)
         for function in functions
     }
 
 
-def _requirements(settings: LambdaSettings, include: Sequence[str], say: Callable[[str], None]) -> ZipContent:
+def _requirements(
+    settings: LambdaSettings, include: Sequence[str], say: Callable[[str], None], *, rebuild: bool
+) -> ZipContent:
     if settings.requirements is None:
         return NOTHING
-    found = requirement_files(Path(settings.requirements), settings.runtime, settings.architecture, say)
+    found = requirement_files(
+        Path(settings.requirements), settings.runtime, settings.architecture, say, rebuild=rebuild
+    )
     note_not_loadable(found.files, settings.architecture, say)
     return without_private_files(found, include, say)

@@ -24,7 +24,7 @@ from typing import Final
 from whatschat_ops.errors import ConfigError, OpsError
 from whatschat_ops.packaging.content import ZipContent
 from whatschat_ops.packaging.python_imports import require_imports
-from whatschat_ops.packaging.store import stored
+from whatschat_ops.packaging.store import remove, stored
 
 WHEEL_ARCHITECTURE: Final = {"arm64": "aarch64", "x86_64": "x86_64"}
 """Lambda's word for a processor -> the one in a wheel's name."""
@@ -40,9 +40,14 @@ OUTPUT_LINES: Final = 20
 
 
 def requirement_files(
-    path: Path, runtime: str, architecture: str, say: Callable[[str], None] = lambda _line: None
+    path: Path,
+    runtime: str,
+    architecture: str,
+    say: Callable[[str], None] = lambda _line: None,
+    *,
+    rebuild: bool = False,
 ) -> ZipContent:
-    """Everything that the file `path` requires, with its dependencies, as it lies in the zip.
+    """Everything that the file `path` requires, with its dependencies, as it lies in the zip. `rebuild`: downloaded again.
 
     Raises ConfigError for a file that cannot be read or names other files, OpsError with pip's own output or when a module that is
     imported is in none of the wheels.
@@ -50,7 +55,11 @@ def requirement_files(
     lines = list(_requirement_lines(path))
     options = _platform_options(runtime, architecture)
     wheels = downloaded_wheels(
-        "\n".join(lines), options, say, lambda found: require_imports(_all_unpacked(found).files, runtime)
+        "\n".join(lines),
+        options,
+        say,
+        lambda found: require_imports(_all_unpacked(found).files, runtime),
+        rebuild=rebuild,
     )
     _note_unpinned(path, lines, wheels, say)
     return _all_unpacked(wheels)
@@ -69,6 +78,8 @@ def downloaded_wheels(
     options: Sequence[str],
     say: Callable[[str], None],
     check: Callable[[list[Path]], None] = lambda _wheels: None,
+    *,
+    rebuild: bool = False,
 ) -> list[Path]:
     """The wheels of `requirements`, from the state directory or by `pip download`, sorted by name.
 
@@ -80,6 +91,8 @@ def downloaded_wheels(
         check(sorted(target.glob("*.whl")))
 
     key = hashlib.sha256("\n".join((requirements, "", *options)).encode()).hexdigest()[:32]
+    if rebuild:
+        remove("wheels", key)
     directory = stored("wheels", key, make)
     return sorted(directory.glob("*.whl"))
 

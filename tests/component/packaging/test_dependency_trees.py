@@ -291,6 +291,15 @@ def test_kept_build_is_used_until_a_file_that_went_in_changes(project: Project) 
     assert "changed by hand" in (project.unpacked("app") / "node_modules/a/index.js").read_text()
 
 
+def test_rebuild_builds_again_although_nothing_changed(project: Project) -> None:
+    project.application("app", 'require("a")', dependencies={"a": "1"})
+    project.package("app/node_modules/a")
+    settings = LambdaSettings.of({"source": {"path": str(project.root / "app"), "steps": []}})
+    for rebuild in (False, False, True):
+        build_packages(settings, say=project.said.append, rebuild=rebuild)
+    assert [line.split(",")[0] for line in project.said] == ["Adding the production dependencies"] * 2
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

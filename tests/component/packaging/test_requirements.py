@@ -5,6 +5,7 @@ pip runs for real, on an index of our own: a folder of wheels.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import subprocess
@@ -195,3 +196,34 @@ def test_python_without_pip_says_what_to_do(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
     )
     assert "plain==1.0 cannot be downloaded: this Python has no pip." in done.stdout
+
+
+def test_program_of_a_wheel_stays_a_program(tmp_path: Path, index: Path) -> None:
+    path = wheel(index, "tool", "py3-none-any", {})
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, mode in {"tool/bin/engine": 0o100755, "tool/data.txt": 0o100644}.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = mode << 16
+            archive.writestr(entry, "#!")
+    settings = LambdaSettings(requirements=str(requirements(tmp_path, "tool==1.0\n")))
+    built = build_packages(settings, ["default"])["default"]
+    with zipfile.ZipFile(io.BytesIO(built.zip_bytes)) as archive:
+        modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
+    assert (modes["tool/bin/engine"], modes["tool/data.txt"]) == (0o100755, 0o100644)
+
+
+def test_wheel_that_imports_what_is_in_none_is_an_error_and_is_not_kept(tmp_path: Path, index: Path) -> None:
+    wheel(index, "broken", "py3-none-any", {"broken/__init__.py": b"import absent\n"})
+    path = requirements(tmp_path, "broken==1.0\n")
+    with pytest.raises(OpsError, match=r"absent \(imported by broken/__init__\.py\)"):
+        requirement_files(path, "python3.13", "arm64")
+    wheel(index, "broken", "py3-none-any", {"broken/__init__.py": b""})
+    assert "broken/__init__.py" in requirement_files(path, "python3.13", "arm64").files
+
+
+def test_rebuild_downloads_again(tmp_path: Path, index: Path) -> None:
+    settings = LambdaSettings(requirements=str(requirements(tmp_path, "plain\n")))
+    build_packages(settings, ["default"])
+    wheel(index, "plain", "py3-none-any", {"newer.py": b""})
+    assert "newer.py" not in build_packages(settings, ["default"])["default"].file_names
+    assert "newer.py" in build_packages(settings, ["default"], rebuild=True)["default"].file_names

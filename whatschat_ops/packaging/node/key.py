@@ -14,6 +14,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,11 +130,13 @@ def stamp(path: str) -> list[int]:
 
 def _versions(project: Project) -> list[str]:
     """Of Node.js and the package manager; empty text for one that is not installed."""
-    return [_version(name, project.folder) for name in ("node", project.manager)]
+    path = os.environ.get("PATH", "")
+    return [_version(name, project.folder, path) for name in ("node", project.manager)]
 
 
-def _version(name: str, folder: Path) -> str:
-    found = shutil.which(name)
+@cache
+def _version(name: str, folder: Path, search_path: str) -> str:
+    found = shutil.which(name, path=search_path)
     if found is None:
         return ""
     path = Path(found).resolve()
@@ -159,8 +162,12 @@ def _repository(folder: Path) -> Path:
 
 def _configurations(folder: Path) -> Iterator[Path]:
     for parent in folder.parents:
-        for path in sorted(parent.iterdir()) if os.access(parent, os.R_OK) else ():
-            if any(fnmatch.fnmatch(path.name, pattern) for pattern in CONFIGURATIONS):
+        if parent.stat().st_mode & stat.S_IWOTH or not os.access(parent, os.R_OK):
+            continue  # /tmp: what others write there is no part of a project
+        for path in sorted(parent.iterdir()):
+            if any(fnmatch.fnmatch(path.name, pattern) for pattern in CONFIGURATIONS) and os.access(
+                path, os.R_OK
+            ):
                 yield path
 
 

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-UPWARDS: Final = re.compile(rb"""(?<![.\w])\.\.(?:(?:[/\\]+|["'`]\s*,\s*["'`])\.\.)*(?=[/\\"'`\s;&)]|$)""")
-"""`../..` in one string, `"..", ".."` as arguments of `path.join`, `cd ..`."""
+UPWARDS: Final = re.compile(
+    rb"""(?<![.\w])(?<!file:)(?<!link:)(?<!portal:)\.\.(?:(?:[/\\]+|["'`]\s*,\s*["'`])\.\.)*(?=[/\\"'`\s;&)]|$)"""
+)
+"""`../..` in one string, `"..", ".."` as arguments of `path.join`, `cd ..`; but not the packages that package.json links."""
 
 OF_THIS_FILE: Final = re.compile(rb"\b(?:import|export|from|require|__dirname|__filename)\b|import\.meta")
-"""On a line: its paths begin at the file, not at the working directory."""
+"""Near a path: it begins at the file, not at the working directory."""
+
+NEAR_BYTES: Final = 80
 
 ABSOLUTE: Final = re.compile(rb"""["'`=\s](/[\w@.][^"'`\s]*)""")
 ELSEWHERE: Final = re.compile(
@@ -55,8 +59,9 @@ def mentions(text: bytes, name: str, folder: Path) -> Mentions:
     described = name.endswith((".json", ".jsonc", ".yaml", ".yml"))
     levels = 0
     for found in UPWARDS.finditer(text):
-        line = text[text.rfind(b"\n", 0, found.start()) + 1 : found.start()]
-        begins_here = described or OF_THIS_FILE.search(line)
+        before = text[max(found.start() - NEAR_BYTES, 0) : found.start()].rpartition(b"\n")[2]
+        after = text[found.end() : found.end() + NEAR_BYTES].partition(b"\n")[0]
+        begins_here = described or OF_THIS_FILE.search(before) or b"import.meta" in after
         levels = max(levels, found[0].count(b"..") - (depth if begins_here else 0))
     if ELSEWHERE.search(text) or (
         posixpath.basename(name) == "package.json" and ELSEWHERE_IN_SCRIPTS.search(text)
