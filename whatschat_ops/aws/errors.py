@@ -96,6 +96,21 @@ def translate(
     )
 
 
+def not_aws(operation: str, endpoint_url: str, status: int, what: str) -> Unavailable:
+    """The error for an answer that is not AWS's; `what` says what was sent."""
+    if status == 407:
+        return Unavailable(
+            f"{operation}: the proxy asks for a login (HTTP 407).",
+            hint="Put them into the proxy's URL: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+            operation=operation,
+        )
+    return Unavailable(
+        f"{operation}: {redact(endpoint_url)} does not answer as AWS does: it sent {redact(what)} (HTTP {status}).",
+        hint="Check the endpoint (AWS_ENDPOINT_URL, aws.endpoint_url) and the proxy (HTTPS_PROXY, HTTP_PROXY).",
+        operation=operation,
+    )
+
+
 def _by_status(code: str, status: int) -> type[AwsError]:
     if code == "LimitExceededException":  # 429 from @connections, 400 (a full quota) elsewhere
         return Throttled if status == 429 else Rejected

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from whatschat_ops.aws.clock import clock_error
-from whatschat_ops.errors import CredentialsError
+from whatschat_ops.errors import CredentialsError, OpsError
 from whatschat_ops.redaction import redact
 
 NO_CREDENTIALS_HINT: Final = "Name a profile with --profile (aws configure list-profiles), make one with aws configure sso, or work locally with -e local."
@@ -91,6 +91,10 @@ def no_credentials(error: Exception | None, identity: Identity) -> CredentialsEr
     """The error for whatever went wrong on the way to credentials; None: none were found."""
     if isinstance(error, CredentialsError):
         return error
+    if isinstance(error, OpsError):
+        return CredentialsError(
+            f"There are no AWS credentials for {identity}: {error.message}", hint=error.hint
+        )
     if error is None:
         return CredentialsError(
             f"No AWS credentials were found: neither variables nor {_profile(identity)} give any.",

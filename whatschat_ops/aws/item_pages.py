@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -39,7 +40,7 @@ class ItemPage(NamedTuple, Generic[T]):
 class _Answer(msgspec.Struct, Generic[T]):
     """What Scan and Query answer."""
 
-    Items: list[T] = msgspec.field(default_factory=list)
+    Items: list[T]
     LastEvaluatedKey: dict[str, Any] | None = None
     ConsumedCapacity: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -100,7 +101,10 @@ def _parser(item_type: type[T]) -> Callable[..., None]:
 
     def parse(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
         if response_dict["status_code"] == 200:  # errors are for botocore to parse
-            customized_response_dict["Answer"] = decoder.decode(response_dict["body"])
-            response_dict["body"] = b"{}"
+            with suppress(
+                msgspec.MsgspecError
+            ):  # what is no answer of DynamoDB is named by the next hook (`foreign`)
+                customized_response_dict["Answer"] = decoder.decode(response_dict["body"])
+                response_dict["body"] = b'{"Count":0}'
 
     return parse

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from whatschat_ops import __version__
-from whatschat_ops.aws.errors import translate
+from whatschat_ops.aws.errors import not_aws, translate
+from whatschat_ops.aws.foreign import Operation, foreign
 from whatschat_ops.aws.identity import AskCode, identity_of, no_terminal, rejected_keys
 from whatschat_ops.aws.pacing import Pacing
 from whatschat_ops.errors import CredentialsError, Rejected, Unavailable
@@ -188,6 +189,10 @@ def _translate_failures(client: Any, session: UserSession) -> None:
 
     def after_call(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         if http_response.status_code >= 300:
+            if "Code" not in parsed.get("Error", {}) or parsed["Error"]["Code"] == str(
+                http_response.status_code
+            ):
+                _refuse_foreign(model, http_response, client.meta.endpoint_url)
             error = translate(
                 model.name, http_response.status_code, parsed.get("Error", {}), http_response.headers
             )
@@ -200,6 +205,13 @@ def _translate_failures(client: Any, session: UserSession) -> None:
 
     client.meta.events.register_last("after-call", after_call)
     client.meta.events.register("after-call-error", after_call_error)
+
+
+def _refuse_foreign(model: Any, answer: Any, endpoint_url: str) -> None:
+    """Raise for a server error that is not AWS's, once botocore has given up on it."""
+    what = foreign(Operation.of(model), answer.status_code, answer.headers, answer.content)
+    if what is not None:
+        raise not_aws(model.name, endpoint_url, answer.status_code, what)
 
 
 def _of_identity(error: CredentialsError, session: UserSession) -> CredentialsError:
@@ -217,11 +229,30 @@ def _of_identity(error: CredentialsError, session: UserSession) -> CredentialsEr
 def translate_transport(operation: str, error: Exception, session: UserSession) -> Exception:
     """Our error for one of botocore's that is no answer of AWS; any other exception as it is."""
     from botocore import exceptions
+    from botocore.parsers import ResponseParserError
 
     what = f"{operation}: " if operation else ""
     text = redact(str(error))
     if isinstance(error, exceptions.NoCredentialsError):
         return session.explained(None)
+    if isinstance(error, ResponseParserError):
+        return Unavailable(
+            f"{what}the endpoint does not answer as AWS does: {text[:200]}.",
+            hint="Check the endpoint (AWS_ENDPOINT_URL, aws.endpoint_url) and the proxy (HTTPS_PROXY, HTTP_PROXY).",
+            operation=operation,
+        )
+    if isinstance(error, exceptions.SSLError):
+        return Unavailable(
+            f"{what}{text}.",
+            hint="When the certificate comes from a CA of your own, set AWS_CA_BUNDLE to that CA's certificate.",
+            operation=operation,
+        )
+    if isinstance(error, exceptions.ProxyConnectionError):
+        return Unavailable(
+            f"{what}{text}.",
+            hint="Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and the login in the proxy's URL.",
+            operation=operation,
+        )
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return Unavailable(
             f"{what}{text}", hint="Check the network and the endpoint URL.", operation=operation

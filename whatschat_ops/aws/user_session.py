@@ -13,6 +13,8 @@ from botocore.config import Config
 from botocore.credentials import create_credential_resolver
 from botocore.utils import JSONFileCache
 
+from whatschat_ops.aws.errors import not_aws
+from whatschat_ops.aws.foreign import Operation, foreign
 from whatschat_ops.aws.identity import AskCode, identity_of, no_credentials
 from whatschat_ops.aws.loading import LeanSession
 from whatschat_ops.errors import CredentialsError, OpsError
@@ -86,7 +88,29 @@ class UserSession(LeanSession):
             given = options.get("config")
             options["config"] = given.merge(without) if given else without
             client = super().create_client(service_name, *arguments, **options)
+        client.meta.events.register_first("before-parse", _Foreign(client.meta.endpoint_url))
         return client
+
+
+class _Foreign:
+    """A hook that refuses answers that do not come from AWS, before botocore reads nothing in them."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        self._endpoint_url = endpoint_url
+        self._operations: dict[str, Operation] = {}
+
+    def __call__(self, operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
+        status, name = response_dict["status_code"], operation_model.name
+        if status >= 500:
+            return  # botocore tries again
+        if (operation := self._operations.get(name)) is None:
+            operation = self._operations[name] = Operation.of(operation_model)
+        body = response_dict["body"]
+        streams = not isinstance(body, bytes)  # for the caller to read
+        if what := foreign(operation, status, response_dict["headers"], b"?" if streams else body):
+            if streams:
+                body.close()
+            raise not_aws(name, self._endpoint_url, status, what)
 
 
 class ExplainedCredentials:
