@@ -154,6 +154,18 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("over = finished.is_set()  #", "over = True  #", "what is found gone later is not pruned"),
     ),
     *planted(
+        "broadcast/broadcasting.py",
+        "unit/broadcast/test_pruning_wiring.py",
+        ("counts.delivered > 0 or is_own(),", "counts.delivered >= 0 or is_own(),", "rows are pruned through another API"),
+        ("counts.delivered > 0 or is_own(),", "is_own(),", "nothing is pruned through a custom domain"),
+        ("RowPruner(self.aws, record.table_name),", "RowPruner(self.aws, record.stack),", "another table"),
+    ),
+    *planted(
+        "cli/ws/housekeeping.py",
+        "unit/stack/test_outputs.py",
+        ("if trusted or endpoint_is_own(run.settings, run.aws):", "if trusted or run.settings.websocket.endpoint:", "rows are pruned through another API"),
+    ),
+    *planted(
         "broadcast/run.py",
         "unit/broadcast/test_run.py unit/broadcast/test_journal.py",
         ("if done and not (self.should_stop() and journal.unpruned(1)):", "if journal.list_complete:", "an unfinished run is finished"),

@@ -21,7 +21,7 @@ LOCAL: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "local/gateway/handshake.py",
-        "component/local/test_gateway_handshake.py component/local/test_gateway_wire.py",
+        "unit/local/test_gateway_request.py",
         ("if len(segments) != 2 or not all(segments):", "if len(segments) < 2 or not all(segments):", "a longer path reaches the stage"),
         ('if (self.header("sec-websocket-version") or "").strip() != "13":', 'if not self.header("sec-websocket-version"):', "another version of the protocol"),
     ),

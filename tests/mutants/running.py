@@ -76,6 +76,7 @@ def _be_pytest(tree: Path, tests: Sequence[str], log: Path) -> NoReturn:
             "no:cacheprovider",
             "--no-header",
             "--tb=no",
+            f"--basetemp={tree}-temporary",
             "-W",
             "ignore::pytest.PytestAssertRewriteWarning",
         ]

@@ -364,3 +364,8 @@ def test_an_answer_is_distinguished_from_other_messages(body: str, expected: boo
 )  # fmt: skip
 def test_a_close_code_is_explained(code: int, words: str) -> None:
     assert words in describe(code)
+
+
+def test_token_that_is_no_jwt_is_escaped_in_the_query() -> None:
+    sent = build_handshake("wss://host/stage", Secret("a&b=c%/d+e#"), TokenVia.QUERY)
+    assert sent.url == "wss://host/stage?token=a%26b%3Dc%25%2Fd%2Be%23"

@@ -19,7 +19,7 @@ from whatschat_ops.broadcast.distributed.dry_run import with_workers
 from whatschat_ops.broadcast.distributed.engine import DistributedEngine, require_enabled
 from whatschat_ops.broadcast.distributed.executions import Execution, ExecutionStatus, ShardCounts
 from whatschat_ops.broadcast.distributed.launching import Fleet, Launcher, worker_spec
-from whatschat_ops.broadcast.distributed.merging import Parts
+from whatschat_ops.broadcast.distributed.merging import Parts, Tally
 from whatschat_ops.broadcast.distributed.shards import items_of, shards_of
 from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
 from whatschat_ops.broadcast.journal.journal import Journal
@@ -457,3 +457,11 @@ def test_dry_run_adds_what_the_workers_cost_and_keeps_the_rest() -> None:
 
 def test_page_has_the_arithmetic_of_the_code() -> None:
     assert PAGE.read_text() == page_with(table())
+
+
+def test_counters_of_an_attempt_are_those_so_far_and_attempts_add_up() -> None:
+    tally = Tally()
+    for attempt, throttled in (("a", 1), ("a", 3), ("b", 2), ("a", 4), ("b", 2)):
+        tally.add(Part(attempt, allowed=0, counters={"account_throttled": throttled}))
+    assert tally["account_throttled"] == 4 + 2
+    assert tally["attempts"] == 0

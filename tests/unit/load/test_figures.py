@@ -246,3 +246,14 @@ def test_limit_of_open_files_is_that_of_this_process() -> None:
         assert most_open_files() == lower
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_limit_that_is_just_met_is_not_exceeded() -> None:
+    report = a_report(lost=5)
+    at_limit = Limits(
+        max_loss_percent=report.loss_percent,
+        max_p95_ms=max(report.ping.latency.p95_ms, report.message.latency.p95_ms),
+    )
+    assert exceeded(report, at_limit) == ()
+    assert report.loss_percent > 0
+    assert len(exceeded(report, Limits(max_loss_percent=report.loss_percent - 1e-6))) == 1

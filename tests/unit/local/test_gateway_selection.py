@@ -94,3 +94,12 @@ def test_route_setting_replaces_the_stages_and_a_change_counts_at_once() -> None
         False,
     ]
     assert throttles.admit("a", Stage("s"), "x", 0.0)
+
+
+@pytest.mark.parametrize("key", ["$connect", "$disconnect"])
+def test_message_cannot_select_the_route_of_an_event(key: str) -> None:
+    routes = {name: Route(name, None) for name in (key, "$default", "chat")}
+    selected = select_route("$request.body.type", routes, json.dumps({"type": key}))
+    assert selected is routes["$default"]
+    assert select_route("$request.body.type", {key: routes[key]}, json.dumps({"type": key})) is None
+    assert select_route("$request.body.type", routes, '{"type": "chat"}') is routes["chat"]

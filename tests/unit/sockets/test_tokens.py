@@ -204,3 +204,14 @@ def test_any_text_is_inspected_or_rejected(text: str) -> None:
         inspect(text, now=NOW)
     except UsageError as error:
         assert error.hint
+
+
+@pytest.mark.parametrize(("expires_s", "expired"), [(NOW_S, True), (NOW_S + 1, False), (NOW_S - 1, True)])
+def test_token_has_expired_from_the_second_of_its_expiry_on(expires_s: int, expired: bool) -> None:
+    token = _signed({"userId": "a", "exp": expires_s})
+    assert any("expired" in text for text in inspect(token, now=NOW, secret=SECRET).problems) is expired
+    if expired:
+        with pytest.raises(BadToken, match="expired"):
+            verify(token, KEY, NOW_S)
+    else:
+        assert verify(token, KEY, NOW_S) == "a"
