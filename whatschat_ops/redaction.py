@@ -96,9 +96,9 @@ _OPEN_TOKENS: Final = frozenset(
 _PLURALS: Final = {f"{word}s": word for word in (*_SECRET_WORDS, "key")}
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _REFERENCE: Final = re.compile(
-    r"arn:[a-z-]+:|\{\{resolve:|\$\{|\(sensitive|\(known after|!(?:Ref|Sub|GetAtt|ImportValue)\b|[*]{3,}"
+    r"arn:[a-z-]+:|\{\{resolve:|[\[{]$|\$\{|\(sensitive|\(known after|!(?:Ref|Sub|GetAtt|ImportValue)\b|[*]{3,}"
 )
-"""A value that says where the secret is, or that it is hidden."""
+"""A value that says where the secret is, or that it is hidden, or begins on the next line."""
 _NO_SECRETS: Final = frozenset(("", "null", "none", "true", "false"))
 
 
@@ -141,7 +141,7 @@ def is_secret_name(name: str) -> bool:
         return False
     *of, last = words
     if last == "key":  # a lone `key` is that of a table, an object or a tag; a lone KEY is a variable
-        return not _OPEN_KEYS.intersection(of) and (bool(of) or own.isupper())
+        return not _OPEN_KEYS.intersection((*of, "".join(of))) and (bool(of) or own.isupper())
     if last.endswith("token"):
         return not _OPEN_TOKENS.intersection((*of, last.removesuffix("token")))
     return last.endswith(_SECRET_ENDS)

@@ -72,6 +72,8 @@ def test_no_secret_survives(text: str) -> None:
         "routeKey=$default nextToken=abc ClientRequestToken=abc tokenTtlMinutes=60",
         '{"Key": "functions/connect.zip", "publicKey": "abc", "key_id": "abc", "KeySchema": "abc"}',
         "Invalid token: it has expired. The secret: see SSM.",
+        '{"S3Key": "functions/connect.zip"}',
+        '{\n  "JWT_SECRET": {\n    "Ref": "JwtSecret"\n  }\n}',
         "JWT_SECRET=",
         "JWT_SECRET: !Ref JwtSecret",
         "JWT_SECRET=arn:aws:ssm:us-east-1:000000000000:parameter/whatschat/jwt",
