@@ -6,6 +6,7 @@ Random ids are replaced by what they stand for, so that two stacks built the sam
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,7 +41,14 @@ def _tables(client: Client, prefix: str) -> Things:
             backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
             found[f"table {name}"] = {
                 "keys": table["KeySchema"],
-                "indexes": sorted(i["IndexName"] for i in table.get("GlobalSecondaryIndexes", [])),
+                "types": {
+                    each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]
+                },
+                "billing": table["BillingModeSummary"]["BillingMode"],
+                "indexes": {
+                    index["IndexName"]: (index["KeySchema"], index["Projection"]["ProjectionType"])
+                    for index in table.get("GlobalSecondaryIndexes", [])
+                },
                 "protected": table.get("DeletionProtectionEnabled", False),
                 "ttl": ttl.get("AttributeName") if ttl["TimeToLiveStatus"] == "ENABLED" else None,
                 "recovery": backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"],
@@ -52,7 +60,12 @@ def _tables(client: Client, prefix: str) -> Things:
 def _apis(client: Client, prefix: str) -> Things:
     gateway = client("apigatewayv2")
     named = [api for api in gateway.get_apis()["Items"] if api["Name"].startswith(prefix)]
-    return {f"api {api['Name']} {n}": _api(gateway, api) for n, api in enumerate(named)}
+    same = Counter[str]()
+    found = {}
+    for api in named:
+        found[f"api {api['Name']} {same[api['Name']]}"] = _api(gateway, api)
+        same[api["Name"]] += 1
+    return found
 
 
 def _api(gateway: Any, api: Mapping[str, Any]) -> Things:
@@ -102,16 +115,31 @@ def _functions(client: Client, prefix: str) -> Things:
                     for key in ("Runtime", "Handler", "MemorySize", "Timeout", "CodeSha256")
                 },
                 "architectures": function["Architectures"],
+                "role": function["Role"],
                 "environment": environment,
                 "versions": [version["Version"] for version in versions],
                 "aliases": {
                     alias["Name"]: alias["FunctionVersion"]
                     for alias in lambda_.list_aliases(FunctionName=name)["Aliases"]
                 },
-                "statements": [(s["Sid"], s["Principal"]) for s in policy["Statement"]],
+                "statements": without_ids(client, prefix, [_allowed(each) for each in policy["Statement"]]),
                 "tags": lambda_.list_tags(Resource=function["FunctionArn"])["Tags"],
             }
     return found
+
+
+def _allowed(statement: Mapping[str, Any]) -> Things:
+    """Who may do what, called from where, of one statement of a function's policy."""
+    return {key: statement.get(key) for key in ("Sid", "Effect", "Principal", "Action", "Condition")}
+
+
+def without_ids(client: Client, prefix: str, value: Any) -> Any:
+    """`value` with the ids of our APIs replaced by API: they are random."""
+    text = json.dumps(value)
+    for api in client("apigatewayv2").get_apis()["Items"]:
+        if api["Name"].startswith(prefix):
+            text = text.replace(api["ApiId"], "API")
+    return json.loads(text)
 
 
 def _log_groups(client: Client, prefix: str) -> Things:
@@ -135,7 +163,15 @@ def _roles(client: Client, prefix: str) -> Things:
             found[f"role {name}"] = {
                 "path": role["Path"],
                 "trust": role["AssumeRolePolicyDocument"],
-                "inline": iam.list_role_policies(RoleName=name)["PolicyNames"],
+                "boundary": role.get("PermissionsBoundary"),
+                "inline": {
+                    policy: without_ids(
+                        client,
+                        prefix,
+                        iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"],
+                    )
+                    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+                },
                 "attached": [
                     policy["PolicyName"]
                     for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]

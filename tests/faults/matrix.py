@@ -14,12 +14,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from tests.faults.expected import expected, missing
 from tests.faults.inventory import LOG_ROLE, Things
 from tests.faults.proxy import Fault, Point
 from tests.faults.world import Operation, World
 
 WITH_EFFECT = frozenset({Fault.DROP_AFTER, Fault.KILL_AFTER})
 """Faults that differ from their `before` twin only where a call has an effect: a read is not faulted with them."""
+
+TOLERATED = frozenset(
+    {Fault.THROTTLE, Fault.ERROR_500, Fault.ERROR_503, Fault.DROP_BEFORE, Fault.DROP_AFTER, Fault.DELAY}
+)
+"""Faults of one call that botocore repeats: the run that meets one must itself succeed."""
 
 NewWorld = Callable[[], World]
 
@@ -63,6 +69,8 @@ def record(world: World) -> Baseline:
         baseline.points[operation] = sorted(recording.points)
         baseline.things[operation] = world.ours()
         problems = _settled(world, operation)
+        if operation is not Operation.DESTROY:
+            problems += missing(expected(world.settings(operation)), baseline.things[operation])
         assert not problems, problems
         _finish(world, operation)
     return baseline
@@ -155,6 +163,8 @@ def run_case(world: World, operation: Operation, case: Case | None, baseline: Ba
     problems = []
     if "Traceback" in ended.output or "Something went wrong inside" in ended.output:
         problems.append(f"the faulted run does not fail cleanly: {ended.output[-600:]}")
+    if ended.code != 0 and recording.fired and case.fault in TOLERATED:
+        problems.append(f"the faulted run itself ends with {ended.code}: {ended.output[-600:]}")
     if ended.code != 0:
         again, _ = world.run(operation)
         if again.code != 0:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.faults.calls import Call, Request, identify
+from tests.faults.expected import expected, missing
 from tests.faults.matrix import WITH_EFFECT, Baseline, all_cases, record, run_case, sample
 from tests.faults.proxy import Fault, Point
 from tests.faults.world import Operation, World, embedded_aws
+from whatschat_ops.config import Settings
 
 SAMPLE_SIZE = 3
 
@@ -75,6 +78,26 @@ def test_matrix_is_every_call_times_every_fault_that_can_differ() -> None:
     assert {case.fault for case in few} == set(Fault)
     assert all(case.point == write for case in few)
     assert few == sample(list(reversed(cases)), len(Fault))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"Principal": {"Service": "events.amazonaws.com"}},
+        {"Action": "lambda:*"},
+        {"Condition": {"ArnLike": {"AWS:SourceArn": "arn:aws:execute-api:us-east-1:000000000000:API/*"}}},
+        {"Condition": None},
+    ],
+)
+def test_inventory_that_is_not_as_the_settings_say_is_named(wrong: dict[str, Any]) -> None:
+    found = expected(Settings())
+    (statement,) = found["function websocket-connect"]["statements"]
+    found["function websocket-connect"]["statements"] = [{**statement, **wrong}]
+    (problem,) = missing(expected(Settings()), found)
+    assert problem.startswith("function websocket-connect: statements is [")
+    assert missing(expected(Settings()), expected(Settings())) == []
+    other = Settings.of({"lambda": {"memory_mb": 512}, "connections": {"deletion_protection": True}})
+    assert len(missing(expected(other), expected(Settings()))) == 4
 
 
 @pytest.mark.local

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import yaml
 from botocore.config import Config
 
 from tests.faults import inventory
 from tests.faults.program import Ended, Program
 from tests.faults.proxy import Fault, Point, Proxy, Recording
 from tests.ports import free_port
+from whatschat_ops.config import Settings
 from whatschat_ops.local import service
 from whatschat_ops.local.service import LocalService
 
@@ -135,6 +137,11 @@ class World:
         if self.proxy.errors:
             raise RuntimeError("the proxy failed") from self.proxy.errors[0]
         return ended, recording
+
+    def settings(self, operation: Operation) -> Settings:
+        """What the operation is to make true."""
+        updated = {} if operation is Operation.PROVISION else yaml.safe_load(UPDATED)
+        return Settings.of({"prefix": self.prefix, **updated})
 
     def ours(self) -> inventory.Things:
         """Everything of ours, with random ids replaced."""
