@@ -63,7 +63,7 @@ STACK: Final[tuple[Fault, ...]] = (
     *planted(
         "stack/parts/functions.py",
         "unit/stack/test_wanted_fields.py unit/stack/test_policy_tables.py",
-        ('frozenset({f"role.{role}", f"log_group.{short}"})', 'frozenset({f"role.{role}"})', "Lambda makes the log group first"),
+        ('frozenset({f"log_group.{short}", *made_roles(blueprint, "role", role)})', 'frozenset(made_roles(blueprint, "role", role))', "Lambda makes the log group first"),
         ('retention_days = blueprint.settings.lambda_.log_retention_days', "retention_days = 14", "the setting of the retention is ignored"),
         ('resources = [f"{group}:*" for group in groups]', "resources = groups", "streams are not allowed"),
     ),

@@ -52,7 +52,7 @@ LOCAL: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "local/gateway/integration.py",
-        "component/local/test_gateway_messages.py component/local/test_gateway_handshake.py",
+        "unit/local/test_gateway_integration.py component/local/test_gateway_messages.py component/local/test_gateway_handshake.py",
         ("if not await self._control_plane.may_invoke(arn, source_arn):", "if not arn:", "a function without a permission is invoked"),
         ("route.integration.timeout_ms / 1000)", "route.integration.timeout_ms)", "milliseconds are seconds"),
         ("if returned.function_error is not None:", "if returned.function_error == \"Handled\":", "a function that failed has an answer"),
@@ -191,7 +191,7 @@ TOOLS: Final[tuple[Fault, ...]] = (
         "config/names.py",
         "unit/stack/test_broadcast_stack.py unit/config/test_loading.py",
         ("MAX_STATE_MACHINE_NAME_CHARACTERS)", "200)", "a name that Step Functions refuses"),
-        ('return f"{self.earlier_iam_path}{self._region}/"', "return self.earlier_iam_path", "one Region's plan takes another's role for an orphan"),
+        ('return f"{root}{self.stack}/{self._region}/"', 'return f"{root}{self.stack}/"', "one Region's plan takes another's role for an orphan"),
         ('return f"{_within(name, room)}-{self._region}"', "return _within(name, room)", "two Regions share a role"),
     ),
     *planted(

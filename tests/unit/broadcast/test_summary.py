@@ -66,7 +66,7 @@ def test_figures_of_a_run_are_those_of_its_parts(tmp_path: Path) -> None:
     journal.add(Page([row(index) for index in range(4)], "all"))
     journal.finish_listing()
     journal.claim(4)
-    journal.record_results([result(1), result(2), result(3, Outcome.FAILED, "HTTP 500", attempts=8)])
+    journal.record_results([result(1), result(2), Result(3, Outcome.FAILED, "HTTP 500", 8, 30.0)])
     first = journal.close(RunState.INTERRUPTED)
     assert first.resumes == 0
     assert first.latency is not None
