@@ -143,7 +143,7 @@ def test_broadcasts_of_an_older_version_are_listed_and_shown(upgraded: Program) 
     for run in runs:
         shown = upgraded.json("ws", "broadcasts", "show", run["run_id"])
         assert shown["summary"] == run
-        assert json.loads(shown["message"])["text"] == "Maintenance tonight"
+        assert shown["message"]["text"] == "Maintenance tonight"
 
 
 @pytest.mark.parametrize("engine", ["local", "distributed"])

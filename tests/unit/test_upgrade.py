@@ -33,7 +33,7 @@ def test_journals_of_90f8c14_are_read(left: Path) -> None:
     assert [(run.delivered, run.gone, run.pending) for run in runs[1:]] == [(0, 0, 62), (2, 5, 0), (2, 5, 0)]
     details = read_run(left / "state" / "broadcasts", runs[0].run_id)
     assert 0 < details.summary.pending < 122
-    assert details.message == (f'{{"type": "notice", "text": "Maintenance tonight","id":"{runs[0].run_id}"}}')
+    assert details.message == {"type": "notice", "text": "Maintenance tonight", "id": runs[0].run_id}
     assert len(details.parts) == 1
 
 

@@ -83,7 +83,7 @@ class ConnectionStats:
     connections: int
     users: int
     per_user_max: int
-    per_user_mean: float
+    per_user_mean: float | None
     top_users: tuple[UserCount, ...]
     ages: tuple[AgeBucket, ...]
     certain_orphans: int
@@ -141,7 +141,7 @@ class Census:
             connections=connections,
             users=len(self._users),
             per_user_max=max(self._users.values(), default=0),
-            per_user_mean=connections / len(self._users) if self._users else 0.0,
+            per_user_mean=connections / len(self._users) if self._users else None,
             top_users=tuple(
                 UserCount(user, count)
                 for user, count in sorted(self._users.items(), key=lambda item: (-item[1], item[0]))[:top]

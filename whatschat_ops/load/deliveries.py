@@ -25,7 +25,7 @@ class Deliveries:
 
     `expected` arrivals (a message to a user with two sockets must arrive twice) = `arrived` + `lost` + those that are not
     known, because `unmatched` answers had no id. `late` ones arrived after 30 s. `loss_percent`
-    is of what was expected. `duplicates` came again on the same socket.
+    is of what was expected, None when that is nothing. `duplicates` came again on the same socket.
     """
 
     sent: int
@@ -34,7 +34,7 @@ class Deliveries:
     late: int
     lost: int
     unmatched: int
-    loss_percent: float
+    loss_percent: float | None
     duplicates: int
     latency: Latency
 
@@ -74,9 +74,9 @@ class Kind:
         )
 
 
-def percent(part: int, whole: int) -> float:
-    """`part` in percent of `whole`; 0 when that is 0."""
-    return 100 * part / whole if whole else 0.0
+def percent(part: int, whole: int) -> float | None:
+    """`part` in percent of `whole`; None when that is 0."""
+    return 100 * part / whole if whole else None
 
 
 @dataclass(slots=True)

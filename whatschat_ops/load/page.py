@@ -9,6 +9,7 @@ from typing import Final
 from whatschat_ops import __version__
 from whatschat_ops.load.report import LoadReport, deliveries, in_words, latencies, overload, unmatched_answers
 from whatschat_ops.load.timeline import Point
+from whatschat_ops.measure.histogram import shown
 from whatschat_ops.report.charts import Series, distribution, lines
 
 _STYLE: Final = """
@@ -73,10 +74,10 @@ def _figures(report: LoadReport) -> str:
     duplicates = report.ping.duplicates + report.message.duplicates
     figures = (
         (f"{sockets.opened:,} / {report.plan.sockets:,}", "sockets opened"),
-        (f"{sockets.opened_per_s:,.0f} /s", "opened per second"),
-        (f"{report.sent_per_s:,.0f} /s", "messages sent"),
-        (f"{report.arrived_per_s:,.0f} /s", "messages arrived"),
-        (f"{report.loss_percent:.3g} %", "lost"),
+        (f"{shown(sockets.opened_per_s, ',.0f')} /s", "opened per second"),
+        (f"{shown(report.sent_per_s, ',.0f')} /s", "messages sent"),
+        (f"{shown(report.arrived_per_s, ',.0f')} /s", "messages arrived"),
+        (f"{shown(report.loss_percent, '.3g')} %", "lost"),
         (f"{duplicates:,}", "duplicates"),
         (f"{report.tool.cpu_share:.0%}", "of a core for this program"),
     )
@@ -86,7 +87,7 @@ def _figures(report: LoadReport) -> str:
 
 def _latency_table(report: LoadReport) -> str:
     rows = [
-        (name, f"{of.count:,}", *(f"{ms:,.1f}" for ms in (of.mean_ms, of.p50_ms, of.p90_ms, of.p95_ms, of.p99_ms, of.max_ms)))
+        (name, f"{of.count:,}", *(shown(ms, ",.1f") for ms in (of.mean_ms, of.p50_ms, of.p90_ms, of.p95_ms, of.p99_ms, of.max_ms)))
         for name, of in (*latencies(report), ("This program: late with sending", report.tool.send_delay))
     ]  # fmt: skip
     return _table(("milliseconds", "count", "mean", "p50", "p90", "p95", "p99", "max"), rows)
@@ -128,14 +129,12 @@ def _over_time(report: LoadReport) -> str:
 
 def _values(points: Sequence[Point], field: str) -> list[float | None]:
     """A field of every second. Where nothing arrived there is no latency."""
-    return [
-        None if field.endswith("_ms") and not point.arrived else getattr(point, field) for point in points
-    ]
+    return [getattr(point, field) for point in points]
 
 
 def _message_table(report: LoadReport) -> str:
     rows = [
-        (name, *(f"{count:,}" for count in (of.sent, of.expected, of.arrived, of.late, of.lost)), f"{of.loss_percent:.3g} %", f"{of.duplicates:,}")
+        (name, *(f"{count:,}" for count in (of.sent, of.expected, of.arrived, of.late, of.lost)), f"{shown(of.loss_percent, '.3g')} %", f"{of.duplicates:,}")
         for name, of in deliveries(report)
     ]  # fmt: skip
     return _table(("", "sent", "expected", "arrived", "late", "lost", "loss", "duplicates"), rows)

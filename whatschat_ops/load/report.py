@@ -24,7 +24,7 @@ class Sockets:
     refused: Mapping[str, int]
     cut: Mapping[str, int]
     first_refusal: str
-    opened_per_s: float
+    opened_per_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Charts:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """One load test. `sent_per_s` and `arrived_per_s` are of the steady phase."""
+    """One load test. `sent_per_s` and `arrived_per_s` are of the steady phase, None when there was none."""
 
     started_at: datetime
     interrupted: bool
@@ -69,15 +69,15 @@ class LoadReport:
     receipts: int
     errors: Mapping[str, int]
     strange: int
-    sent_per_s: float
-    arrived_per_s: float
+    sent_per_s: float | None
+    arrived_per_s: float | None
     tool: Tool
     timeline: tuple[Point, ...]
     charts: Charts
 
     @property
-    def loss_percent(self) -> float:
-        """Lost arrivals in percent of all expected."""
+    def loss_percent(self) -> float | None:
+        """Lost arrivals in percent of all expected; None when that is nothing."""
         return percent(self.ping.lost + self.message.lost, self.ping.expected + self.message.expected)
 
     @property
@@ -90,7 +90,7 @@ def exceeded(report: LoadReport, limits: Limits) -> tuple[str, ...]:
     """Which limits the test exceeded, in sentences. A test that measured nothing meets no limit."""
     found: list[str] = []
     if limits.max_loss_percent is not None:
-        if not report.ping.expected + report.message.expected:
+        if report.loss_percent is None:
             found.append("No message was sent, so nothing is known of its loss.")
         elif report.unmatched:
             found.append(f"The loss is not known: {unmatched_answers(report)}.")
@@ -105,7 +105,7 @@ def exceeded(report: LoadReport, limits: Limits) -> tuple[str, ...]:
                 ("round trip of a ping", report.ping),
                 ("delivery of a message", report.message),
             )
-            if kind.latency.count
+            if kind.latency.p95_ms is not None
         ]
         if not measured:
             found.append("Nothing arrived, so no 95th percentile is known.")
@@ -131,7 +131,7 @@ _LATE_MS = 50.0
 def overload(report: LoadReport) -> str:
     """A warning when this machine, not the API, may be what was measured; empty otherwise."""
     tool = report.tool
-    if tool.cpu_share < _BUSY_CPU_SHARE and tool.send_delay.p99_ms < _LATE_MS:
+    if tool.cpu_share < _BUSY_CPU_SHARE and (tool.send_delay.p99_ms or 0.0) < _LATE_MS:
         return ""
     return (
         "This program was at its limit, so latencies may be its own: "

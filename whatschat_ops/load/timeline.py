@@ -22,7 +22,9 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One second: sockets at its end, all else within it. `at_s` is its end, after the start."""
+    """One second: sockets at its end, all else within it. `at_s` is its end, after the start.
+
+    Latencies are None when nothing arrived."""
 
     at_s: float
     phase: str
@@ -33,9 +35,9 @@ class Point:
     sent: int
     arrived: int
     errors: int
-    p50_ms: float
-    p95_ms: float
-    max_ms: float
+    p50_ms: float | None
+    p95_ms: float | None
+    max_ms: float | None
 
 
 class Timeline:

@@ -18,15 +18,15 @@ LARGEST_US: Final = (1 << 36) - 1
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """A distribution in figures, in milliseconds; all 0 when there was nothing to measure."""
+    """A distribution in figures, in milliseconds; None when there was nothing to measure."""
 
     count: int
-    mean_ms: float
-    p50_ms: float
-    p90_ms: float
-    p95_ms: float
-    p99_ms: float
-    max_ms: float
+    mean_ms: float | None = None
+    p50_ms: float | None = None
+    p90_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,9 @@ class Histogram:
 
     def latency(self) -> Latency:
         """The usual figures."""
-        mean_ms = self._sum_us / self.count / 1000 if self.count else 0.0
+        if not self.count:
+            return Latency(0)
+        mean_ms = self._sum_us / self.count / 1000
         p50_ms, p90_ms, p95_ms, p99_ms = (self.percentile_ms(percent) for percent in (50, 90, 95, 99))
         largest_ms = self._largest_us / 1000
         return Latency(self.count, round(mean_ms, 3), p50_ms, p90_ms, p95_ms, p99_ms, largest_ms)
@@ -117,6 +119,11 @@ class Histogram:
         for index, count in enumerate(self._counts):
             if count:
                 yield (*bounds_of(index), count)
+
+
+def shown(value: float | None, form: str) -> str:
+    """A figure as text, in Python's format; "-" when there was nothing to measure."""
+    return "-" if value is None else format(value, form)
 
 
 def bucket_of(value_us: int) -> int:

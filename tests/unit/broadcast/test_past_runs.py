@@ -70,7 +70,7 @@ def test_a_run_is_read_while_it_is_worked_on(tmp_path: Path) -> None:
     details = read_run(tmp_path, journal.record.run_id)
     assert (details.summary.state, details.summary.pending) == (RunState.RUNNING, 3)
     assert details.summary.ended_at is None
-    assert details.message == '{"type":"notice","payload":"hello"}'
+    assert details.message == {"type": "notice", "payload": "hello"}
     assert len(details.parts) == 1
     journal.abandon()
 

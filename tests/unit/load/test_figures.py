@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from itertools import pairwise
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 
 from tests.unit.load.load_reports import PLAN, a_report
 from whatschat_ops.choices import Traffic
+from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.ws.load_table import render
 from whatschat_ops.errors import UsageError
 from whatschat_ops.load import schedule
 from whatschat_ops.load.deliveries import GIVE_UP_S, DeliveryTracker
+from whatschat_ops.load.page import page
 from whatschat_ops.load.plan import Limits, LoadPlan, check, check_target, warnings_about
 from whatschat_ops.load.report import exceeded, in_words, overload, unmatched_answers
 from whatschat_ops.load.sockets import most_open_files
@@ -157,7 +161,7 @@ def test_timeline_has_the_events_of_each_second() -> None:
     second = timeline.point(2.0, "steady", Counts(4, 6, 1, 1, 30, 24, 2))
     assert timeline.points[0].max_ms == pytest.approx(100, abs=0.01)
     assert (second.open_sockets, second.opened, second.cut, second.sent, second.arrived) == (4, 0, 1, 20, 20)
-    assert (second.errors, second.max_ms) == (2, 0)
+    assert (second.errors, second.max_ms) == (2, None)
 
 
 def test_too_many_sockets_for_the_open_files_are_rejected_with_the_command() -> None:
@@ -226,6 +230,31 @@ def test_limits_are_exceeded_when_nothing_was_measured() -> None:
     assert len(exceeded(a_report(count=0), Limits(max_loss_percent=5, max_p95_ms=5))) == 2
 
 
+def test_report_of_a_test_without_a_socket_says_that_nothing_was_measured() -> None:
+    report = a_report(count=0)
+    report = replace(
+        report,
+        sent_per_s=None,
+        arrived_per_s=None,
+        sockets=replace(report.sockets, opened=0, opened_per_s=None),
+        timeline=(replace(report.timeline[0], p50_ms=None, p95_ms=None, max_ms=None),),
+    )
+    stdout = io.StringIO()
+    Output(stdout=stdout, as_json=True).result(report, str)
+    Output(stdout=(table := io.StringIO())).result(report, render)
+
+    found = json.loads(stdout.getvalue())
+    assert found["ping"]["loss_percent"] is found["message"]["loss_percent"] is None
+    assert found["ping"]["latency"] == {
+        "count": 0,
+        **dict.fromkeys(("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms")),
+    }
+    assert found["sent_per_s"] is found["sockets"]["opened_per_s"] is found["timeline"][0]["p95_ms"] is None
+    assert "0 %" not in table.getvalue() and "0 ms" not in table.getvalue()
+    assert "0 %" not in page(report, command="whatschat-ops ws load")
+    assert overload(report) == ""
+
+
 def test_overload_of_this_program_is_reported() -> None:
     report = a_report()
     assert overload(report) == ""
@@ -250,10 +279,10 @@ def test_limit_of_open_files_is_that_of_this_process() -> None:
 
 def test_limit_that_is_just_met_is_not_exceeded() -> None:
     report = a_report(lost=5)
+    assert report.loss_percent and report.ping.latency.p95_ms and report.message.latency.p95_ms
     at_limit = Limits(
         max_loss_percent=report.loss_percent,
         max_p95_ms=max(report.ping.latency.p95_ms, report.message.latency.p95_ms),
     )
     assert exceeded(report, at_limit) == ()
-    assert report.loss_percent > 0
     assert len(exceeded(report, Limits(max_loss_percent=report.loss_percent - 1e-6))) == 1

@@ -8,7 +8,15 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatschat_ops.measure.histogram import LARGEST_US, BucketCount, Histogram, bounds_of, bucket_of
+from whatschat_ops.measure.histogram import (
+    LARGEST_US,
+    BucketCount,
+    Histogram,
+    Latency,
+    bounds_of,
+    bucket_of,
+    shown,
+)
 
 SECONDS = st.lists(st.floats(0, 3600), min_size=1, max_size=200)
 
@@ -67,4 +75,9 @@ def test_values_beyond_the_range_are_counted_at_its_ends() -> None:
     histogram.record(10**9)
     assert histogram.count == 2
     assert histogram.percentile_ms(50) == 0
-    assert Histogram().latency().max_ms == Histogram().percentile_ms(99) == 0
+    assert Histogram().percentile_ms(99) == 0
+
+
+def test_latency_of_nothing_is_not_zero() -> None:
+    assert Histogram().latency() == Latency(0, None, None, None, None, None, None)
+    assert (shown(None, ",.1f"), shown(0.0, ",.1f")) == ("-", "0.0")

@@ -62,12 +62,12 @@ class Selection:
     def from_json(text: str) -> Selection:
         """The selection that `to_json` wrote."""
         values = json.loads(text)
-        file, sample = values["users_file"], values["sample"]
+        file, sample = values.get("users_file"), values.get("sample")
         return Selection(
-            users=tuple(values["users"]),
+            users=tuple(values.get("users", ())),
             users_file=UsersFile(**file) if file else None,
-            connections=tuple(values["connections"]),
-            exclude_users=tuple(values["exclude_users"]),
+            connections=tuple(values.get("connections", ())),
+            exclude_users=tuple(values.get("exclude_users", ())),
             sample=Sample(**sample) if sample else None,
         )
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+from whatschat_ops.broadcast.audience.selection import Selection
 from whatschat_ops.broadcast.journal import file, lock
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.reading import parts_of, record_of, summary_of
@@ -40,13 +43,21 @@ def read_run(directory: Path, run_id: str) -> RunDetails:
         record = record_of(database)
         return RunDetails(
             summary=summary_of(database, held=lock.is_held(path)),
-            selection=record.selection,
-            policy=record.policy,
+            selection=Selection.from_json(record.selection),
+            policy=json.loads(record.policy),
             callback_url=record.callback_url,
             caller_arn=record.caller_arn,
-            message=record.message.decode("utf-8", errors="replace"),
+            message=_message(record.message.decode("utf-8", errors="replace")),
             parts=parts_of(database),
         )
+
+
+def _message(text: str) -> Mapping[str, Any] | str:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict) else text
 
 
 def resume(

@@ -159,7 +159,7 @@ def summary_of(database: sqlite3.Connection, *, held: bool) -> RunSummary:
         size_bytes=size_bytes,
         metered_messages=counts.delivered * metered_messages(size_bytes),
         duration_s=round(duration_s, 3),
-        rate_per_s=round(counts.ended / duration_s, 1) if duration_s else 0.0,
+        rate_per_s=round(counts.ended / duration_s, 1) if duration_s else None,
         latency=Percentiles(**known["latency"]) if known["latency"] else None,
         failures=tuple(map(_group, known["failures"])),
     )

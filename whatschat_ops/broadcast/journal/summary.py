@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
+from whatschat_ops.broadcast.audience.selection import Selection
 from whatschat_ops.errors import ExitCode, UsageError
 from whatschat_ops.measure.histogram import Histogram
 
@@ -104,7 +107,7 @@ class RunSummary:
     """A run as it stands. `connections == delivered + gone + failed + pending`, and all of them when the list is complete.
 
     The rows of `gone` connections are `pruned`, `rewritten` since, or `not_pruned` (and why).
-    `duration_s` is the time in which a process worked on it, `rate_per_s` what ended in that time. `metered_messages`
+    `duration_s` is the time in which a process worked on it, `rate_per_s` what ended in that time (None: in no time). `metered_messages`
     is what AWS bills: one for every started 32 KB of every delivered message.
     """
 
@@ -134,21 +137,21 @@ class RunSummary:
     size_bytes: int
     metered_messages: int
     duration_s: float
-    rate_per_s: float
+    rate_per_s: float | None
     latency: Percentiles | None
     failures: tuple[FailureGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
-    """A past run with all that its journal says but the rows. `message` is the text that was sent."""
+    """A past run with all that its journal says but the rows. `message` is what was sent: an object, or a text that is none."""
 
     summary: RunSummary
-    selection: str
-    policy: str
+    selection: Selection
+    policy: Mapping[str, Any]
     callback_url: str
     caller_arn: str
-    message: str = field(repr=False)
+    message: Mapping[str, Any] | str = field(repr=False)
     parts: tuple[Part, ...]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from whatschat_ops.measure.histogram import shown
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
@@ -137,9 +140,10 @@ def render_details(details: RunDetails) -> Any:
 
 
 def _facts(details: RunDetails) -> Iterator[tuple[str, str]]:
-    from whatschat_ops.broadcast.audience.selection import Selection
     from whatschat_ops.cli.ws.conversation import printable
 
+    sent = details.message
+    message = sent if isinstance(sent, str) else json.dumps(sent, ensure_ascii=False)
     run = details.summary
     yield "Run", run.run_id
     yield "State", f"{run.state.value}{'' if run.list_complete else ', the list is not complete'}"
@@ -147,9 +151,9 @@ def _facts(details: RunDetails) -> Iterator[tuple[str, str]]:
     yield "Started", f"{_local_time(run.created_at)} by {details.caller_arn}"
     if run.ended_at:
         yield "Ended", _local_time(run.ended_at)
-    yield "To", str(Selection.from_json(details.selection))
-    yield "Message", _shortened(printable(details.message))
-    yield "Rate", f"{run.rate_per_s:,.0f}/s on average, {plural(run.attempts, 'attempt')}"
+    yield "To", str(details.selection)
+    yield "Message", _shortened(printable(message))
+    yield "Rate", f"{shown(run.rate_per_s, ',.0f')}/s on average, {plural(run.attempts, 'attempt')}"
     if run.latency:
         p50, p95, p99 = (
             seconds * 1e3 for seconds in (run.latency.p50_s, run.latency.p95_s, run.latency.p99_s)

@@ -16,6 +16,7 @@ from whatschat_ops.cli.terminal.progress import ProgressView
 from whatschat_ops.cli.ws.options import TokenViaOption
 from whatschat_ops.errors import ChecksFailed, Hint, Interrupted, OpsError, PartlyDone
 from whatschat_ops.files import require_writable, write_whole
+from whatschat_ops.measure.histogram import shown
 from whatschat_ops.quotas import MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _words(progress: Progress, plan: LoadPlan) -> str:
         parts.append(f"{point.opened:,}/s")
     else:
         parts.append(f"{point.sent:,}/s sent, {point.arrived:,}/s arrived")
-        parts.append(f"p50 {point.p50_ms:,.0f} ms, p95 {point.p95_ms:,.0f} ms")
+        parts.append(f"p50 {shown(point.p50_ms, ',.0f')} ms, p95 {shown(point.p95_ms, ',.0f')} ms")
     counts = ((progress.refused, "refused"), (progress.lost, "lost"), (progress.duplicates, "duplicates"))
     return ", ".join([*parts, *(f"{count:,} {word}" for count, word in counts if count)])
 

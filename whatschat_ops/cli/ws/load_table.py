@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from whatschat_ops.measure.histogram import shown
+
 if TYPE_CHECKING:
     from whatschat_ops.load.report import LoadReport
 
@@ -27,17 +29,17 @@ def _facts(report: LoadReport) -> Any:
 
     sockets, tool = report.sockets, report.tool
     rows = {
-        "Sockets": f"{sockets.opened:,} of {report.plan.sockets:,} opened, {sockets.opened_per_s:,.0f}/s",
+        "Sockets": f"{sockets.opened:,} of {report.plan.sockets:,} opened, {shown(sockets.opened_per_s, ',.0f')}/s",
         "Refused": in_words(sockets.refused),
         "Cut by the other side": in_words(sockets.cut),
-        "Messages": f"{report.ping.sent + report.message.sent:,} sent ({report.sent_per_s:,.0f}/s), "
-        f"{report.ping.arrived + report.message.arrived:,} arrived ({report.arrived_per_s:,.0f}/s)",
+        "Messages": f"{report.ping.sent + report.message.sent:,} sent ({shown(report.sent_per_s, ',.0f')}/s), "
+        f"{report.ping.arrived + report.message.arrived:,} arrived ({shown(report.arrived_per_s, ',.0f')}/s)",
         "Not known": unmatched_answers(report),
         "Answered with an error": in_words(report.errors),
         "Not sent": f"{tool.not_sent:,} on closed sockets, {tool.skipped:,} on busy ones"
         if tool.not_sent or tool.skipped
         else "",
-        "This program": f"{tool.cpu_share:.0%} of a core; sent {tool.send_delay.p99_ms:,.1f} ms late (p99)",
+        "This program": f"{tool.cpu_share:.0%} of a core; sent {shown(tool.send_delay.p99_ms, ',.1f')} ms late (p99)",
         "Note": overload(report),
     }
     table = Table.grid(padding=(0, 2))
@@ -64,7 +66,7 @@ def _latencies(report: LoadReport) -> Any:
             latency.p99_ms,
             latency.max_ms,
         )
-        table.add_row(name, f"{latency.count:,}", *(f"{figure:,.1f}" for figure in figures))
+        table.add_row(name, f"{latency.count:,}", *(shown(figure, ",.1f") for figure in figures))
     return table
 
 
@@ -80,7 +82,7 @@ def _deliveries(report: LoadReport) -> Any:
         table.add_row(
             name,
             *(f"{count:,}" for count in (kind.sent, kind.expected, kind.arrived, kind.late, kind.lost)),
-            f"{kind.loss_percent:.3g} %",
+            f"{shown(kind.loss_percent, '.3g')} %",
             f"{kind.duplicates:,}",
         )
     return table

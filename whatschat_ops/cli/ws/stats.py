@@ -78,11 +78,13 @@ def _render(stats: ConnectionStats) -> Any:
 def _totals(stats: ConnectionStats) -> Any:
     from rich.table import Table
 
+    from whatschat_ops.measure.histogram import shown
+
     table = Table.grid(padding=(0, 2))
     table.add_row("Connections", f"{stats.connections:,}")
     table.add_row(
         "Users",
-        f"{stats.users:,} (connections each: {stats.per_user_mean:.1f} on average, {stats.per_user_max:,} at most)",
+        f"{stats.users:,} (connections each: {shown(stats.per_user_mean, '.1f')} on average, {stats.per_user_max:,} at most)",
     )
     table.add_row("Older than 2 h", f"{stats.certain_orphans:,} (their connections are certainly closed)")
     if stats.probes is not None:
