@@ -228,7 +228,8 @@ def _journal(folder: Path, aws: Aws) -> Journal:
         caller_arn="",
     )
     journal = Journal.create(folder, record)
-    ids = [base64.b64encode(random.randbytes(11)).decode() for _ in range(CONNECTIONS)]
+    source = random.Random("minimality")
+    ids = [base64.b64encode(source.randbytes(11)).decode() for _ in range(CONNECTIONS)]
     journal.add(Page([Row(connection_id, "ghost", "") for connection_id in ids], "{}"))
     journal.finish_listing()
     return journal

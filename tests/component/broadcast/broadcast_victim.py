@@ -1,7 +1,7 @@
-"""A process that works on a run until it is finished or killed: python -m tests.component.broadcast.broadcast_victim DIRECTORY RUN ROWS.
+"""A process that works on a run until it is finished or killed: python -m tests.component.broadcast.broadcast_victim DIRECTORY RUN ROWS HOLD.
 
 Connections that got the message are appended to the file `got`, deleted rows to `deleted`, each before the journal learns
-of it, as on AWS. Every tenth connection is gone.
+of it, as on AWS. Every tenth connection is gone. When `got` has HOLD bytes the run stops and waits to be killed.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
 
+    @property
+    def size_bytes(self) -> int:
+        """How much was written, earlier runs included."""
+        return os.fstat(self._file).st_size
+
     def add(self, lines: Sequence[str]) -> None:
         """Append them."""
         if lines:
@@ -62,7 +67,7 @@ class LedgerPruner(RecordingPruner):
         return super().__call__(rows)
 
 
-def main(directory: Path, run_id: str, rows: int) -> None:
+def main(directory: Path, run_id: str, rows: int, hold_at_bytes: int) -> None:
     """Begin the run or go on with it."""
     os.write(1, b"working\n")
     here: dict[str, Any] = {
@@ -82,10 +87,12 @@ def main(directory: Path, run_id: str, rows: int) -> None:
     def deliver(targets: Sequence[Target]) -> None:
         time.sleep(PAUSE_S)
         got.add([target.connection_id for target in targets if target.connection_id not in gone])
+        while got.size_bytes >= hold_at_bytes:
+            time.sleep(1)
 
     engine = RecordingEngine(gone, batch=40, before_results=deliver)
     run_broadcast(journal, PagedRows(rows, 200), engine, LedgerPruner(deleted))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

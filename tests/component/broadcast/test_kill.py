@@ -17,14 +17,23 @@ ROWS = 10_000
 KILLS = 4
 BATCH = 40
 GOT_BYTES = sum(len(f"c{index}\n") for index in range(ROWS) if index % 10)
+AT_MOST_LATER_BYTES = GOT_BYTES // 20
 RUN = "20261123-101502-7f3a"
 ROOT = Path(__file__).parents[3]
 
 
-def victim(directory: Path) -> subprocess.Popen[bytes]:
-    """The process, when it has begun to work (or has found nothing to do)."""
+def victim(directory: Path, hold_at_bytes: int = 2**40) -> subprocess.Popen[bytes]:
+    """The process, when it has begun to work (or has found nothing to do). It stops when `got` has that size."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.component.broadcast.broadcast_victim", str(directory), RUN, str(ROWS)],
+        [
+            sys.executable,
+            "-m",
+            "tests.component.broadcast.broadcast_victim",
+            str(directory),
+            RUN,
+            str(ROWS),
+            str(hold_at_bytes),
+        ],
         stdout=subprocess.PIPE,
         cwd=ROOT,
     )
@@ -41,9 +50,9 @@ def kill_soon(directory: Path, after_s: float) -> None:
 
 
 def kill_at(directory: Path, got_bytes: int) -> None:
-    """Kill it when the file `got` has grown to so many bytes: in the middle, however fast the machine is."""
+    """Kill it when the file `got` has grown to so many bytes: in the middle, however fast it or we are."""
     got = directory / "got"
-    with victim(directory) as process:
+    with victim(directory, got_bytes + AT_MOST_LATER_BYTES) as process:
         while not got.exists() or got.stat().st_size < got_bytes:
             assert process.poll() is None, "it ended too soon"
             time.sleep(0.0005)

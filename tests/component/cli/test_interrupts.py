@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
+from array import array
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -18,13 +22,23 @@ STATUS = Path("/proc/self/status")
 
 def until_it_catches_signals(pid: int) -> None:
     """Python is up, and the program has begun."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
         if caught is not None and int(caught[1], 16) >> (signal.SIGHUP - 1) & 1:
             return
         time.sleep(0.05)
     raise AssertionError("it does not catch SIGHUP, the last of them")
+
+
+def until_it_reads(pipe: IO[str]) -> None:
+    """The program has taken what is written here."""
+    pipe.write("x")
+    pipe.flush()
+    deadline = time.monotonic() + 60
+    while array("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]:
+        assert time.monotonic() < deadline, "it does not read"
+        time.sleep(0.02)
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="needs Linux's /proc")
@@ -45,9 +59,10 @@ def test_a_command_that_is_interrupted_says_so_and_exits_with_130(number: signal
         text=True,
     )
     until_it_catches_signals(waiting.pid)
-    time.sleep(0.2)
+    assert waiting.stdin is not None
+    until_it_reads(waiting.stdin)
     waiting.send_signal(number)
-    _, said = waiting.communicate(timeout=20)
+    _, said = waiting.communicate(timeout=60)
     assert waiting.returncode == 130
     assert said.splitlines() == ["Error: Interrupted."]
 

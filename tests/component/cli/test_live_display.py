@@ -23,7 +23,7 @@ from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.stack.provision_progress import ApplyProgress
 
 lines, todo = ApplyProgress(Output(), total={STEPS}), list(range({STEPS}))
-one_at_a_time = threading.Lock()
+one_at_a_time, pauses = threading.Lock(), random.Random(1)
 
 def event(kind, number):
     step = SimpleNamespace(address=f"thing.{{number}}", action=SimpleNamespace(value="create"))
@@ -34,7 +34,7 @@ def work():
     while todo:
         number = todo.pop()
         event("started", number)
-        time.sleep(random.uniform(0.001, 0.01))
+        time.sleep(pauses.uniform(0.001, 0.01))
         event("finished", number)
 
 with lines.shown():
@@ -70,14 +70,14 @@ def test_no_line_is_written_over_and_nothing_of_the_display_stays() -> None:
 
 
 PROGRESS = """
-import signal, time
+import itertools, signal
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.progress import ProgressView
 
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
-view = ProgressView(Output())
+view = ProgressView(Output(), clock=itertools.count().__next__)  # a second for each look
 with view.shown("Working"):
-    time.sleep(0.3)
+    signal.sigwait([signal.SIGUSR1])
     view.update(lambda: "half way")
     view.say("a line that stays")
     signal.sigwait([signal.SIGUSR1])
@@ -88,6 +88,7 @@ print("done")
 def test_progress_is_drawn_below_what_is_said_and_leaves_nothing_behind() -> None:
     with Terminal([sys.executable, "-c", PROGRESS], os.environ) as terminal:
         terminal.wait_for(lambda shown: any(line.endswith("Working") for line in shown))
+        terminal.process.send_signal(signal.SIGUSR1)
         terminal.wait_for(lambda shown: shown[0] == "a line that stays" and shown[1].endswith(" half way"))
         terminal.process.send_signal(signal.SIGUSR1)
         terminal.leave(0)

@@ -12,7 +12,7 @@ import pytest
 from tests.terminal import Terminal
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, signal, sys
 from whatschat_ops.cli.terminal.interrupts import terminate_as_interrupted
 from whatschat_ops.cli.terminal.terminal_lines import TerminalLines
 
@@ -20,13 +20,12 @@ async def talk():
     lines, queue = TerminalLines(editing=True), asyncio.Queue(2)
     lines.print_above(lambda: print("before the prompt"))
     lines.start(queue)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lines.print_above, lambda: print("incoming"))
     try:
         while (line := await queue.get()) is not None:
             if line.startswith("print "):
                 for number in range(int(line[6:])):
                     lines.print_above(lambda number=number: print(f"number {number}"))
-            elif line == "later":
-                asyncio.get_running_loop().call_later(0.2, lines.print_above, lambda: print("incoming"))
             else:
                 lines.print_above(lambda line=line: print(f"got {line!r}"))
         lines.print_above(lambda: print("ended"))
@@ -71,9 +70,9 @@ def test_earlier_lines_are_recalled(terminal: Terminal) -> None:
 
 
 def test_what_is_printed_while_typing_appears_above_and_leaves_the_text_in_place(terminal: Terminal) -> None:
-    terminal.type("later\r")
-    terminal.wait_for(lambda shown: shown[-2:] == ["> later", ">"])
     terminal.type("half typed")
+    terminal.wait_for(lambda shown: shown[-1] == "> half typed")
+    terminal.process.send_signal(signal.SIGUSR1)
     terminal.wait_for(lambda shown: shown[-2:] == ["incoming", "> half typed"])
     terminal.type(", whole\r")
     terminal.wait_for(lambda shown: "got 'half typed, whole'" in shown)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -155,27 +154,43 @@ def test_a_stop_while_pruning_leaves_the_rest_for_the_next_part(tmp_path: Path) 
 
 def test_progress_is_told_while_it_runs_and_once_more_at_the_end(tmp_path: Path) -> None:
     seen: list[Progress] = []
-    engine = RecordingEngine(before_results=lambda _: time.sleep(0.01))
+    told = threading.Semaphore(0)
+    engine = RecordingEngine(batch=20, before_results=lambda _: wait())
+
+    def wait() -> None:
+        assert told.acquire(timeout=60)
+
+    def progress(now: Progress) -> None:
+        seen.append(now)
+        told.release()
+
     summary = run_broadcast(
         new_journal(tmp_path, complete=False),
         PagedRows(100),
         engine,
         RecordingPruner(),
-        progress=seen.append,
+        progress=progress,
         interval_s=0.02,
     )
-    assert len(seen) > 2
+    assert len(seen) > 5
     assert seen[0].counts.delivered < 100
     assert (seen[-1].counts.delivered, seen[-1].list_complete) == (100, True)
     assert seen[-1].latencies == summary.latency
 
 
 def test_an_error_in_the_progress_display_ends_the_run_in_order(tmp_path: Path) -> None:
+    told = threading.Event()
+
     def broken(_: Progress) -> None:
+        told.set()
         raise BrokenPipeError("no reader")
 
     journal = new_journal(tmp_path, complete=False)
-    engine = RecordingEngine(before_results=lambda _: time.sleep(0.01))
+    engine = RecordingEngine(before_results=lambda _: wait())
+
+    def wait() -> None:
+        assert told.wait(60)
+
     with pytest.raises(BrokenPipeError):
         run_broadcast(journal, PagedRows(5_000), engine, RecordingPruner(), progress=broken, interval_s=0.01)
     assert len(engine.got) < 5_000

@@ -255,7 +255,7 @@ def test_outcome_for_a_user(posts: list[PostOutcome], outcome: UserOutcome) -> N
 
 
 def test_parallel_work_is_bounded_ordered_and_finished() -> None:
-    lock = threading.Lock()
+    lock, all_at_once = threading.Lock(), threading.Barrier(CONCURRENCY, timeout=60)
     running, most = 0, 0
 
     def work(item: int) -> int:
@@ -263,13 +263,14 @@ def test_parallel_work_is_bounded_ordered_and_finished() -> None:
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.002)
+        if item < CONCURRENCY:
+            all_at_once.wait()
         with lock:
             running -= 1
         return item * 2
 
     assert in_parallel(work, range(100)) == [item * 2 for item in range(100)]
-    assert 1 < most <= CONCURRENCY
+    assert most == CONCURRENCY
     assert running == 0
 
 

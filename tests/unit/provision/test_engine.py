@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -342,14 +341,18 @@ def test_stop_finishes_what_runs_and_starts_nothing_new() -> None:
     assert world.writes == ["create box.a"]
 
 
-class Slow(Box):
-    """Takes a while, and counts how many do so at once."""
+class Meeting(Box):
+    """Waits for others, and counts how many do so at once."""
+
+    def __init__(self, world: World, others: int) -> None:
+        super().__init__(world)
+        self._together = threading.Barrier(others, timeout=60)
 
     def create(self, desired: Any) -> Any:
         with self.world.lock:
             self.world.running += 1
             self.world.most_running = max(self.world.most_running, self.world.running)
-        time.sleep(0.02)
+        self._together.wait()
         with self.world.lock:
             self.world.running -= 1
         return super().create(desired)
@@ -358,9 +361,9 @@ class Slow(Box):
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_independent_steps_run_at_once_up_to_the_limit(concurrency: int) -> None:
     world = World()
-    slow = {"box": Slow(world)}
-    made = plan([box(str(n)) for n in range(6)], slow, OURS)
-    apply(made, slow, lambda event: None, concurrency=concurrency)
+    meeting = {"box": Meeting(world, concurrency)}
+    made = plan([box(str(n)) for n in range(6)], meeting, OURS)
+    apply(made, meeting, lambda event: None, concurrency=concurrency)
     assert world.most_running == concurrency
 
 
