@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
 from collections.abc import Callable
 from itertools import chain
@@ -24,7 +25,7 @@ from tests.component.sender.sender_endpoint import (
 from tests.component.sender.test_route import PROXY_VARIABLES
 from whatschat_ops.aws import AwsTarget, connect
 from whatschat_ops.choices import TokenVia
-from whatschat_ops.errors import AwsError, ConfigError
+from whatschat_ops.errors import AwsError, ConfigError, Unavailable
 from whatschat_ops.handlers.aws_api import AwsApi, AwsCallFailed
 from whatschat_ops.load.sockets import opener
 from whatschat_ops.network import CA_VARIABLES, ca_bundle, is_loopback, proxy_for
@@ -153,6 +154,25 @@ def test_host_in_no_proxy_is_not_asked_of_the_proxy(client: Client, monkeypatch:
         with pytest.raises(FAILURES):  # there is no such host
             client("https://api.invalid:1")
     assert heads == []
+
+
+@pytest.mark.parametrize(
+    ("status", "says", "hint"),
+    [
+        ("407 Proxy Authentication Required", "asks for a login (HTTP 407)", "USER:PASSWORD"),
+        ("403 Forbidden", "refused the connection: HTTP 403", "NO_PROXY"),
+    ],
+)
+def test_proxy_that_refuses_a_socket_is_named_as_the_proxy(
+    status: str, says: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
+    with proxy(answer) as (port, _):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:hunter2@127.0.0.1:{port}")
+        with pytest.raises(Unavailable, match=re.escape(says)) as caught:
+            asyncio.run(open_socket(Handshake("wss://api.invalid/production", {}, ())))
+    assert hint in str(caught.value.hint)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

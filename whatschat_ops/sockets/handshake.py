@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.exceptions import (
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidProxyStatus,
+    InvalidStatus,
+    ProxyError,
+)
 from websockets.typing import Subprotocol
 
 from whatschat_ops.choices import TokenVia
@@ -81,6 +87,13 @@ def refusal(error: Exception, url: str) -> AwsError:
     address = redact(url.partition("?")[0])
     if isinstance(error, InvalidStatus):
         return _refused(error.response.status_code, bytes(error.response.body or b""), address)
+    if isinstance(error, ProxyError | InvalidProxy):
+        return _refused_by_proxy(error, address)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Unavailable(
+            f"The certificate of {address} cannot be verified: {error.verify_message}.",
+            hint="When it comes from a CA of your own, set AWS_CA_BUNDLE to that CA's certificate.",
+        )
     if isinstance(error, TimeoutError):
         return Unavailable(f"The handshake with {address} timed out.", hint=DOCTOR)
     if isinstance(error, socket.gaierror):
@@ -100,6 +113,21 @@ def refusal(error: Exception, url: str) -> AwsError:
     return Unavailable(
         f"The handshake with {address} failed: {redact(str(error)) or type(error).__name__}.",
         hint=DOCTOR,
+    )
+
+
+def _refused_by_proxy(error: Exception, address: str) -> Unavailable:
+    """The proxy of the environment did not open a way to the endpoint."""
+    status = error.response.status_code if isinstance(error, InvalidProxyStatus) else None
+    if status == 407:
+        return Unavailable(
+            f"The proxy on the way to {address} asks for a login (HTTP 407).",
+            hint="Put it into the proxy's URL: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+        )
+    said = f"HTTP {status}" if status else redact(str(error))
+    return Unavailable(
+        f"The proxy on the way to {address} refused the connection: {said}.",
+        hint="Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.",
     )
 
 
