@@ -169,6 +169,11 @@ def _too_large() -> ConnectionError:
     return ConnectionError(f"its answer has more than {LARGEST_BODY_BYTES:,} bytes")
 
 
+def is_page(answer: Answer) -> bool:
+    """Whether it is a web page: not API Gateway's, which accepts a message without a body."""
+    return answer.body.lstrip()[:1] == b"<"
+
+
 def error_code(answer: Answer) -> str:
     """AWS's name for the error (`GoneException`), "" when the answer names none.
 

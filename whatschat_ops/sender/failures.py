@@ -72,14 +72,17 @@ class Failures:
         self._keys.accepted()
 
     def refused(self, answer: Answer, job: Job, elapsed_s: float, key_version: int) -> Done | Retry:
-        """An answer that is not 2xx. Raises PermissionDenied, NotFound, CredentialsError."""
+        """An answer that is not 2xx, or a web page. Raises PermissionDenied, NotFound, CredentialsError."""
         self.awaits_success = True
         code, message = error_code(answer), error_message(answer)
         if answer.status == 403 and says_expired(code, message):
             self._keys.renew_expired(key_version, self._wall())
             job.attempts -= 1  # it said nothing about this target
             return Retry(0.0)
-        if answer.status in OF_THE_RUN or 300 <= answer.status < 400:
+        page = answer.status < 300  # of something else, which has accepted nothing
+        if page:
+            message = "a web page, which is no answer of API Gateway"
+        if page or answer.status in OF_THE_RUN or 300 <= answer.status < 400:
             self._refused(answer, code, message)
         elif is_temporary(answer.status):
             self._count(answer.status, code, message, job)
@@ -90,7 +93,11 @@ class Failures:
             message = message.replace(job.connection_id, "ID")
         reason = reason_of(answer.status, code, message)
         return judge(
-            FailedAttempt(answer.status, reason), job.attempts, elapsed_s, self._policy, self._jitter()
+            FailedAttempt(404 if page else answer.status, reason),
+            job.attempts,
+            elapsed_s,
+            self._policy,
+            self._jitter(),
         )
 
     def broken(self, error: OSError, job: Job, elapsed_s: float) -> Done | Retry:

@@ -15,7 +15,7 @@ import ssl
 from selectors import EVENT_WRITE
 from typing import Final
 
-from whatschat_ops.sender.answers import Answer
+from whatschat_ops.sender.answers import Answer, is_page
 from whatschat_ops.sender.connection import HttpConnection
 from whatschat_ops.sender.loop_state import Parts, Phase, State
 from whatschat_ops.sender.model import Outcome, Result
@@ -204,7 +204,7 @@ class Loop:
         state.answers += 1
         if job.attempts > 1:
             state.retried_answers += 1
-        if 200 <= answer.status < 300:
+        if 200 <= answer.status < 300 and not is_page(answer):
             self._delivered(job, latency_s)
         else:
             self._refused(connection, job, answer, latency_s)

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from tests.component.sender.sender_endpoint import (
     reply,
     send,
 )
-from whatschat_ops.errors import ConfigError, Unavailable
+from whatschat_ops.errors import ConfigError, NotFound, Unavailable
 from whatschat_ops.sender.model import Outcome
 from whatschat_ops.sender.route import ADDRESSES_GOOD_FOR_S, Address, Addresses, resolve, route_to
 from whatschat_ops.sender.sender import Sender
@@ -119,6 +120,17 @@ def test_proxy_tunnels_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         f"proxy-authorization: Basic {base64.b64encode(b'user:p@ss').decode()}" in head for head in heads
     )
     assert all("proxy-authorization" not in request.headers for request in server.requests)
+
+
+def test_web_page_is_no_delivery() -> None:
+    page = reply(200, b"<!doctype html><title>Log in</title>")
+    with endpoint(lambda _: page) as server, pytest.raises(NotFound, match="HTTP 200: a web page") as caught:
+        send(server.url, Feed(1))
+    assert "not the callback URL of a WebSocket API" in str(caught.value)
+    feed = Feed(["a=", "b="])
+    with endpoint(lambda request: page if request.connection_id == "b=" else OK) as server:
+        send(server.url, feed, policy=replace(POLICY, tcp_connections=1))
+    assert feed.outcomes() == {1: Outcome.DELIVERED, 2: Outcome.FAILED}
 
 
 def test_proxy_without_tls_is_told_the_whole_url(monkeypatch: pytest.MonkeyPatch) -> None:
