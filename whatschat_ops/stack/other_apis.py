@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from whatschat_ops.errors import NotFound
+from whatschat_ops.errors import NotFound, PermissionDenied
 from whatschat_ops.stack.kinds.context import Context
 
 _API_ID = re.compile(r"^arn:[\w-]+:execute-api:[^:]*:[^:]*:([^/*]+)")
@@ -57,7 +57,12 @@ def _named(api_id: str, apis: Mapping[str, Mapping[str, Any]]) -> Invoker:
 
 def _integrated(context: Context, apis: Mapping[str, Any], function: str) -> Iterator[str]:
     for api_id in apis:
-        pages = context.pages("apigatewayv2", "get_integrations", ApiId=api_id)
+        try:
+            pages = context.pages("apigatewayv2", "get_integrations", ApiId=api_id)
+        except (
+            PermissionDenied
+        ):  # an operator's policy may name our API alone; the function's own policy says it, too
+            continue
         uris = [str(item.get("IntegrationUri", "")) for page in pages for item in page["Items"]]
         if any(re.search(rf":function:{re.escape(function)}(:|/|$)", uri) for uri in uris):
             yield api_id

@@ -1,0 +1,101 @@
+"""Who invokes a function besides the stack's own API: from integrations and from the function's policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from whatschat_ops.errors import NotFound, PermissionDenied
+from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.other_apis import Invoker, invokers
+
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:connect"
+
+
+@dataclass
+class Account:
+    """Some APIs (id -> protocol), the functions that they integrate, and the policy of `connect`."""
+
+    apis: Mapping[str, str]
+    integrated: Mapping[str, list[str]] = field(default_factory=dict)
+    statements: list[dict[str, Any]] = field(default_factory=list)
+    denied: frozenset[str] = frozenset()
+
+    def client(self, _service: str) -> Account:
+        return self
+
+    def get_paginator(self, operation: str) -> Pages:
+        return Pages(self, operation)
+
+    def get_policy(self, FunctionName: str) -> dict[str, str]:
+        if not self.statements:
+            raise NotFound("no policy", aws_code="ResourceNotFoundException", operation="GetPolicy")
+        return {"Policy": json.dumps({"Statement": self.statements})}
+
+    def who(self) -> list[Invoker]:
+        return invokers(Context(self), "connect", "own")  # type: ignore[arg-type]
+
+
+@dataclass
+class Pages:
+    account: Account
+    operation: str
+
+    def paginate(self, ApiId: str = "") -> list[dict[str, Any]]:
+        if self.operation == "get_apis":
+            apis = self.account.apis.items()
+            return [{"Items": [{"ApiId": i, "Name": f"name-{i}", "ProtocolType": p} for i, p in apis]}]
+        if ApiId in self.account.denied:
+            raise PermissionDenied("no", aws_code="AccessDeniedException", operation="GetIntegrations")
+        return [{"Items": [{"IntegrationUri": uri} for uri in self.account.integrated.get(ApiId, [])]}]
+
+
+def allowing(principal: str, source: str | None) -> dict[str, Any]:
+    condition = {"ArnLike": {"AWS:SourceArn": source}} if source else {}
+    return {"Effect": "Allow", "Principal": {"Service": principal}, "Condition": condition}
+
+
+def from_api(api_id: str) -> dict[str, Any]:
+    return allowing(
+        "apigateway.amazonaws.com", f"arn:aws:execute-api:us-east-1:123456789012:{api_id}/*/$connect"
+    )
+
+
+def uri(function: str) -> str:
+    return f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function}/invocations"
+
+
+CHAT = Invoker("the WebSocket API name-chat (chat)", "WEBSOCKET", "name-chat")
+
+
+def test_own_api_and_other_functions_are_no_other_users() -> None:
+    account = Account(
+        {"own": "WEBSOCKET", "chat": "WEBSOCKET"}, {"own": [uri(ARN)], "chat": [uri(f"{ARN}-more")]}
+    )
+    assert account.who() == []
+
+
+def test_api_is_found_by_its_integration_and_by_the_policy() -> None:
+    apis = {"own": "WEBSOCKET", "chat": "WEBSOCKET", "site": "HTTP"}
+    by_integration = Account(apis, {"chat": [uri(ARN)], "site": [uri(f"{ARN}:live")]})
+    assert by_integration.who() == [Invoker("the HTTP API name-site (site)", "HTTP", "name-site"), CHAT]
+    assert Account(apis, statements=[from_api("chat"), from_api("own")]).who() == [CHAT]
+
+
+def test_api_whose_integrations_may_not_be_read_is_found_by_the_policy() -> None:
+    account = Account({"chat": "WEBSOCKET"}, {"chat": [uri(ARN)]}, [from_api("chat")], frozenset({"chat"}))
+    assert account.who() == [CHAT]
+
+
+def test_statement_for_an_api_that_is_gone_has_no_effect() -> None:
+    assert Account({"own": "WEBSOCKET"}, statements=[from_api("gone")]).who() == []
+
+
+def test_other_services_are_named_with_their_source() -> None:
+    rule = "arn:aws:events:us-east-1:123456789012:rule/nightly"
+    account = Account(
+        {}, statements=[allowing("events.amazonaws.com", rule), allowing("sns.amazonaws.com", None)]
+    )
+    assert [user.who for user in account.who()] == [f"events.amazonaws.com ({rule})", "sns.amazonaws.com"]
