@@ -11,6 +11,7 @@ import os
 import stat
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -57,15 +58,28 @@ def read_folder(folder: Path) -> ZipContent:
     """`dist`, whatever is in it, and package.json; without a `dist` all code in the folder, but for its packages and dot folders."""
     content = ZipContent({})
     built = (folder / DIST).is_dir()
-    for directory, folders, names in os.walk(folder / DIST if built else folder):
-        if not built:
-            folders[:] = [name for name in folders if name != "node_modules" and not name.startswith(".")]
-        for name in names:
-            path = Path(directory, name)
-            if path.is_file() and name != ".DS_Store" and (built or path.suffix in CODE_SUFFIXES):
-                add_file(content, path, path.relative_to(folder).as_posix())
+    for path in walk(folder / DIST) if built else walk(folder, _holds_no_sources):
+        if path.name != ".DS_Store" and (built or path.suffix in CODE_SUFFIXES):
+            add_file(content, path, path.relative_to(folder).as_posix())
     add_file(content, folder / "package.json", "package.json")
     return content
+
+
+def walk(root: Path, skip: Callable[[Path], bool] = lambda _folder: False) -> Iterator[Path]:
+    """Every file below `root`, sorted, through links to folders, without the folders that `skip` names and without dead links."""
+    for directory, folders, names in os.walk(root, followlinks=True):
+        here = Path(directory)
+        folders[:] = sorted(name for name in folders if not (skip(here / name) or _leads_back(here / name)))
+        yield from (path for name in sorted(names) if (path := here / name).is_file())
+
+
+def _holds_no_sources(folder: Path) -> bool:
+    return folder.name == "node_modules" or folder.name.startswith(".")
+
+
+def _leads_back(folder: Path) -> bool:
+    """Is this a link to a folder that it lies in?"""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def add_file(content: ZipContent, path: Path, name: str) -> None:

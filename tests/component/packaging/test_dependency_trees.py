@@ -172,6 +172,19 @@ def test_dot_files_of_the_build_output_and_of_packages_are_files(project: Projec
     }
 
 
+def test_links_to_folders_are_followed_and_those_that_lead_back_are_not(project: Project) -> None:
+    project.application("app", 'require("a")', dependencies={"a": "1"})
+    project.package("app/node_modules/a")
+    project.write("app/templates/welcome.html")
+    project.link("app/dist/templates", "../templates")
+    project.link("app/dist/self", "..")
+    project.link("app/node_modules/a/loop", "../a")
+    project.link("app/node_modules/a/dead", "nothing")
+    names = project.names("app")
+    assert "dist/templates/welcome.html" in names
+    assert not any("self" in name or "loop" in name or "dead" in name for name in names)
+
+
 def test_generated_package_is_a_dependency_although_nothing_declares_it(project: Project) -> None:
     project.application("app", 'require("@prisma/client")', dependencies={"@prisma/client": "6"})
     project.package(

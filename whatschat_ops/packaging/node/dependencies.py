@@ -19,13 +19,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from whatschat_ops.packaging.archive import SYMBOLIC_LINK
-from whatschat_ops.packaging.content import ZipContent, add_file
+from whatschat_ops.packaging.content import ZipContent, add_file, walk
 from whatschat_ops.packaging.node.reach import Reach, optional_names, package_root, table, trace
 from whatschat_ops.packaging.node.resolution import NODE_MODULES, Found, Resolver
 from whatschat_ops.packaging.node.tree import Tree
 
 UNUSED_SUFFIXES: Final = (".d.ts", ".d.mts", ".d.cts", ".map", ".tsbuildinfo")
 """Of packages; for compilers and debuggers, Lambda runs without them."""
+
+OTHERS: Final = (NODE_MODULES, ".git")
+"""Folders of a package that are no files of it."""
 
 WORKSPACE: Final = ".workspace"
 """Folder in the zip of what lies outside of the packaged folder."""
@@ -172,24 +175,17 @@ def _add_link(content: ZipContent, place: str, target: str) -> None:
 
 def _package_files(folder: str, resolver: Resolver) -> Iterator[str]:
     """The files of a package, but for type declarations, source maps, and other packages' files."""
-    if not Path(folder).is_dir():
+    root = Path(folder)
+    if not root.is_dir():
         yield folder
         return
     linked = package_root(folder) is None
     published = resolver.manifest(folder).get("files") if linked else None
-    for directory, folders, names in os.walk(folder):
-        if linked or directory == folder:
-            folders[:] = [name for name in folders if name not in (NODE_MODULES, ".git")]
-        for name in names:
-            path = posixpath.join(directory.replace(os.sep, "/"), name)
-            if not name.endswith(UNUSED_SUFFIXES) and Path(path).is_file():
-                inner = path[len(folder) + 1 :]
-                if (
-                    not isinstance(published, list)
-                    or inner == "package.json"
-                    or _is_published(inner, published)
-                ):
-                    yield path
+    for path in walk(root, lambda found: found.name in OTHERS and (linked or found.parent == root)):
+        inner = path.relative_to(root).as_posix()
+        wanted = not isinstance(published, list) or inner == "package.json" or _is_published(inner, published)
+        if wanted and not path.name.endswith(UNUSED_SUFFIXES):
+            yield path.as_posix()
 
 
 def _is_published(inner: str, patterns: list[Any]) -> bool:

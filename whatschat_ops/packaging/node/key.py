@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from whatschat_ops.packaging.content import walk
 from whatschat_ops.packaging.node.manager import Project, files_of_managers, read_manifest
 from whatschat_ops.packaging.node.mentions import Mentions, mentions
 from whatschat_ops.packaging.node.reach import table
@@ -112,11 +113,7 @@ class _Digest:
 
 def files(folder: Path, without: frozenset[str], *, without_folder: Path | None = None) -> Iterator[Path]:
     """Every file below the folder, sorted by name, without the folders of these names and without dead links."""
-    for directory, folders, names in os.walk(folder):
-        folders[:] = sorted(
-            name for name in set(folders) - without if Path(directory, name) != without_folder
-        )
-        yield from (path for name in sorted(names) if (path := Path(directory, name)).is_file())
+    return walk(folder, lambda path: path.name in without or path == without_folder)
 
 
 def stamp(path: str) -> list[int]:

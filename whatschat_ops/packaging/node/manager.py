@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -145,7 +146,7 @@ def _is_berry(root: Path, lock_file: Path | None, version: str) -> bool:
 
 
 def _require_node_modules(root: Path) -> None:
-    linker = yaml_file(root / ".yarnrc.yml").get("nodeLinker", "pnp")
+    linker = os.environ.get("YARN_NODE_LINKER") or yaml_file(root / ".yarnrc.yml").get("nodeLinker", "pnp")
     if linker not in LINKERS:
         raise ConfigError(
             f"{root} uses Yarn Plug'n'Play (nodeLinker: {linker}), whose packages Lambda cannot load from a zip.",
