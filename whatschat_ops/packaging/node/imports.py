@@ -190,9 +190,12 @@ class _Source:
         return False
 
     def _guarded_by_callers(self, function: Node, call: Node) -> bool:
-        """webpack's external: `key: (module) => { module.exports = require("x") }`, loaded by `f(key)` in a `try`."""
+        """webpack's external: `key(module) { module.exports = require("x") }`, loaded by `f(key)` in a `try`."""
         pair, assigned = function.parent, call.parent
-        key = pair.child_by_field_name("key") if pair is not None and pair.type == "pair" else None
+        if function.type == "method_definition":
+            key = function.child_by_field_name("name")
+        else:
+            key = pair.child_by_field_name("key") if pair is not None and pair.type == "pair" else None
         if key is None or assigned is None or assigned.type != "assignment_expression":
             return False
         callers = [found for found in self._calls_with(_text(key)) if found != call]
