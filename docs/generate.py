@@ -39,7 +39,12 @@ Generated from `--help` by `python docs/generate.py`.
 
 Every command takes the common options, before or after its name. Results go to stdout, everything else to
 stderr; with `--json` an error is `{"error": {"code", "message", "hint", "argv"}}` on stdout: `argv` is the command of the
-hint as a list, ready to run, or null.
+hint as a list, ready to run, or null. In JSON, money and other exact decimals are strings in US dollars without an exponent,
+times are ISO 8601 in UTC, and what was not measured is null, never 0.
+
+Files and pipes are UTF-8, with or without a byte-order mark; anything else is refused. A users file has one id on each line, and
+`#` at the start of a line or after a blank begins a comment. A file that is written is whole or not there. SIGTERM and SIGHUP end a
+command as Ctrl-C does; a reader that goes away (`| head -1`) does not change the exit code, or makes it 0 where output had no end.
 """
 EXIT_CODES = {
     ExitCode.DONE: "done, or nothing to do",

@@ -30,6 +30,9 @@ the profile is read as botocore reads it (`AWS_CONFIG_FILE`, `AWS_SHARED_CREDENT
 needed: without one the environment is `local` and runs on the embedded AWS. `configs/schema.json` lets editors
 complete and check the files. Files in `configs/usage/` are no environments: `cost estimate --usage` reads them.
 
+Values are read as they are written: `0512`, `8:32` and `0x200`, which YAML 1.1 takes for other numbers, are refused where a number
+is expected, and are texts where a text is; `yes`, `no`, `on` and `off` are booleans only where one is expected; `10_000` is a number.
+
 This page is made by `whatschat-ops config reference`.
 """
 
