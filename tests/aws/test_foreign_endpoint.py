@@ -108,3 +108,10 @@ def test_answer_of_something_else_is_named(
     command: list[str], rubbish: Rubbish, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check(command, rubbish, capsys, monkeypatch)
+
+
+def test_error_of_a_type_that_botocore_does_not_expect_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = Rubbish("null refused", "does not answer as AWS does", "null", 400)
+    check(["lambda", "list"], refusal, capsys, monkeypatch)

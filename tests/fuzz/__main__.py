@@ -37,7 +37,7 @@ def main() -> int:
     shares = [made[worker::workers] for worker in range(workers)]
     with tempfile.TemporaryDirectory(prefix="whatschat-fuzz-") as root:
         arguments = [
-            (share, options.seed, Path(root) / f"{number}", options.verbose)
+            (share, options.seed, Path(root) / f"{number}", options.verbose, options.minutes)
             for number, share in enumerate(shares)
         ]
         if workers == 1:
@@ -64,6 +64,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="number of the first case of each kind")
     parser.add_argument("--endpoint", choices=ENDPOINTS, help="only the cases of this endpoint")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=600.0, help="begin no case after this time")
     parser.add_argument("--only", metavar="KIND:NUMBER:ENDPOINT", help="one case, as a failure names it")
     parser.add_argument("--write", action="store_true", help="write the table into docs/testing.md")
     parser.add_argument("--verbose", action="store_true", help="print each case before it runs")
@@ -75,7 +76,7 @@ def _case(text: str) -> Case:
     return Case(kind, int(number), endpoint)
 
 
-def _work(made: Sequence[Case], seed: int, root: Path, verbose: bool) -> list[Result]:
+def _work(made: Sequence[Case], seed: int, root: Path, verbose: bool, minutes: float) -> list[Result]:
     """Run the cases of one worker, with an embedded AWS of its own."""
     from tests.ports import free_port
     from whatschat_ops.local import service
@@ -91,7 +92,10 @@ def _work(made: Sequence[Case], seed: int, root: Path, verbose: bool) -> list[Re
         fuzzer = Fuzzer(root, seed, real, state)
         with fuzzer.serving():
             provision(fuzzer)
+            until_s = time.monotonic() + minutes * 60
             for done, case in enumerate(made):
+                if time.monotonic() > until_s:
+                    break
                 if verbose:
                     sys.stderr.write(f"{case}\n")
                 if done % 2000 == 1999:

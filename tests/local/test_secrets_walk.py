@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -143,6 +143,7 @@ class World:
     """Of commands that were looked at: standard output, standard error and files."""
     hidden: int = 0
     """Of them, those with something that is hidden."""
+    walked: set[str] = field(default_factory=set)
 
     def look(self, path: str, done: Done) -> None:
         """Fails if one of the secrets is in what a command line printed, or in a file that it wrote."""
@@ -270,11 +271,14 @@ def test_a_command_shows_no_planted_secret(world: World, path: str) -> None:
             continue  # its result is a token, with the claim in it
         for options in ((), ("--json",)):
             world.look(path, line(path, *arguments, *options))
+    world.walked.add(path)
     for mistake in MISTAKES:
         world.look(path, run(*path.split(), *mistake))
         world.look(path, run(*path.split(), *mistake, "--json"))
 
 
 def test_the_walk_saw_the_planted_secrets_hidden(world: World) -> None:
+    if world.walked != set(LINES):
+        pytest.skip("only a part of the commands was walked")
     assert world.outputs > 1000
     assert world.hidden > 300

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -14,7 +16,7 @@ from whatschat_ops.aws.errors import not_aws, translate
 from whatschat_ops.aws.foreign import Operation, foreign
 from whatschat_ops.aws.identity import AskCode, identity_of, no_terminal, rejected_keys
 from whatschat_ops.aws.pacing import Pacing
-from whatschat_ops.errors import CredentialsError, Rejected, Unavailable
+from whatschat_ops.errors import CredentialsError, OpsError, Rejected, Unavailable
 from whatschat_ops.redaction import Secret, redact
 
 if TYPE_CHECKING:
@@ -235,7 +237,7 @@ def translate_transport(operation: str, error: Exception, session: UserSession) 
     text = redact(str(error))
     if isinstance(error, exceptions.NoCredentialsError):
         return session.explained(None)
-    if isinstance(error, ResponseParserError):
+    if isinstance(error, ResponseParserError) or _was_raised_while_parsing(error):
         return Unavailable(
             f"{what}the endpoint does not answer as AWS does: {text[:200]}.",
             hint="Check the endpoint (AWS_ENDPOINT_URL, aws.endpoint_url) and the proxy (HTTPS_PROXY, HTTP_PROXY).",
@@ -260,3 +262,11 @@ def translate_transport(operation: str, error: Exception, session: UserSession) 
     if isinstance(error, exceptions.BotoCoreError):
         return Rejected(f"{what}{text}", operation=operation)
     return error
+
+
+def _was_raised_while_parsing(error: Exception) -> bool:
+    """Whether botocore stumbled over an answer: its parsers expect the types that AWS sends."""
+    return not isinstance(error, OpsError) and any(
+        Path(frame.f_code.co_filename).parts[-2:] == ("botocore", "parsers.py")
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )

@@ -143,6 +143,11 @@ def _in_plain_words(message: str) -> str:
 
 
 def _as_bug(error: Exception) -> OpsError:
+    if (
+        type(error).__name__ == "ParamValidationError"
+    ):  # botocore's: the value would be refused, so nothing was sent
+        what = " ".join(str(error).split("\n")[1:]) or str(error)
+        return UsageError(f"AWS does not take such a value: {what}")
     return OpsError(
         f"Something went wrong inside whatschat-ops: {type(error).__name__}: {error}",
         hint="Run it again with --debug and report what it prints.",

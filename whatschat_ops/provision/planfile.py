@@ -142,7 +142,7 @@ def load_plan(path: Path) -> PlanFile:
     """The plan in a file. Raises UsageError when there is none."""
     try:
         return msgspec.json.decode(read_bytes(path, flag=ARGUMENT).removeprefix(BOM_UTF8), type=PlanFile)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not a plan that this version can read: {error}.") from error
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from botocore.exceptions import ParamValidationError
 
 from whatschat_ops.cli import commands
 from whatschat_ops.cli.commands import Command
@@ -232,3 +233,9 @@ def test_config_show_names_the_parameter_of_a_variable(capsys: Capture, tmp_path
 def test_help_is_shown_with_every_option_before_it(capsys: Capture, arguments: list[str]) -> None:
     assert main(["--show-secrets", *arguments]) == main(arguments)
     assert "whatschat-ops" in capsys.readouterr().out
+
+
+def test_a_value_that_botocore_refuses_is_wrong_usage(failing: Any, capsys: Capture) -> None:
+    report = 'Invalid bucket name "[/]": it must match the regex'
+    assert failing(ParamValidationError(report=report)) == 2
+    assert f"AWS does not take such a value: {report}" in capsys.readouterr().err
