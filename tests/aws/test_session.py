@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,13 +14,15 @@ import botocore.handlers
 import botocore.loaders
 import botocore.session
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import EndpointConnectionError
 from botocore.utils import EVENT_ALIASES
 from moto import mock_aws
 
 from whatschat_ops import __version__
 from whatschat_ops.aws import Aws, AwsTarget, connect
 from whatschat_ops.aws.loading import LeanSession, direct_loader
-from whatschat_ops.errors import Conflict, CredentialsError, NotFound, Rejected, Unavailable
+from whatschat_ops.errors import AwsError, Conflict, CredentialsError, NotFound, Rejected, Unavailable
 from whatschat_ops.redaction import Secret
 
 KEYS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": Secret("wJalrXUtnFEMI")}
@@ -192,3 +195,41 @@ def test_service_models_are_looked_for_where_and_in_the_order_that_botocore_does
     usual = botocore.loaders.create_loader(str(tmp_path)).search_paths
     assert direct_loader(session).search_paths == usual
     assert usual[0] == str(tmp_path)
+
+
+def answering(aws: Aws, answer: AWSResponse | Exception) -> Any:
+    """A client of DynamoDB whose requests get this answer, or fail so, without a network."""
+
+    def answer_instead(**_: Any) -> AWSResponse:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    client = aws.client("dynamodb")
+    client.meta.events.register_first("before-send.dynamodb", answer_instead)
+    return client
+
+
+def of_nowhere() -> Aws:
+    return Aws(AwsTarget("us-east-1", access_key_id="AKIDEXAMPLE", secret_access_key=Secret("secret")))
+
+
+@pytest.mark.parametrize("status", [301, 307])
+def test_redirect_is_an_error_and_no_empty_answer(status: int) -> None:
+    class Body(io.BytesIO):
+        """As urllib3's."""
+
+        def stream(self, **_: Any) -> Iterator[bytes]:
+            yield b""
+
+    client = answering(of_nowhere(), AWSResponse("https://dynamodb", status, {}, Body()))
+    with pytest.raises(AwsError):
+        client.list_tables()
+
+
+def test_failure_without_an_answer_names_the_operation() -> None:
+    client = answering(of_nowhere(), EndpointConnectionError(endpoint_url="https://dynamodb"))
+    with pytest.raises(Unavailable) as caught:
+        client.list_tables()
+    assert caught.value.operation == "ListTables"
+    assert caught.value.message.startswith("ListTables: ")

@@ -84,7 +84,7 @@ STACK: Final[tuple[Fault, ...]] = (
         "stack/kinds/role.py",
         "unit/stack/test_role_kind.py aws/test_stack_kinds.py",
         ('list(self._client.get_paginator("list_role_policies").paginate(RoleName=name))', "[self._client.list_role_policies(RoleName=name, MaxItems=1)]", "only the first page of policies is deleted"),
-        ('"trust_policy": role["AssumeRolePolicyDocument"],', '"trust_policy": identity.get("trust_policy", role["AssumeRolePolicyDocument"]),', "the trust policy is not read"),
+        ('if "trust_policy" in changed:', 'if {"tags", "trust_policy"} <= changed:', "a change of the trust policy alone is not applied"),
         ("RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(desired[\"document\"])", "RoleName=role, PolicyName=role, PolicyDocument=json.dumps(desired[\"document\"])", "the policy has the role's name"),
     ),
     *planted(

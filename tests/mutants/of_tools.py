@@ -151,11 +151,11 @@ TOOLS: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "packaging/archive.py",
-        "component/packaging/test_builtin_zip.py component/packaging/test_node.py",
+        "unit/packaging/test_archive.py component/packaging/test_builtin_zip.py component/packaging/test_node.py",
         ("for path in sorted(files):", "for path in files:", "the order decides the hash"),
         ("modes.get(path, REGULAR_FILE_0644) << 16", "REGULAR_FILE_0644 << 16", "programs cannot be run"),
         ("        if size_bytes > limit_bytes:", "        if size_bytes > 2 * limit_bytes:", "a zip that Lambda refuses"),
-        ("zipfile.ZipInfo(path, EARLIEST)", "zipfile.ZipInfo(path)", "another default of the date"),
+        ("zipfile.ZipInfo(path, EARLIEST)", "zipfile.ZipInfo(path, (1981, 1, 1, 0, 0, 0))", "another date"),
     ),
     *planted(
         "packaging/wheels.py",
@@ -189,7 +189,7 @@ TOOLS: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "config/names.py",
-        "unit/stack/test_broadcast_stack.py unit/config/test_loading.py",
+        "unit/config/test_limits_of_names.py",
         ("MAX_STATE_MACHINE_NAME_CHARACTERS)", "200)", "a name that Step Functions refuses"),
         ('return f"{root}{self.stack}/{self._region}/"', 'return f"{root}{self.stack}/"', "one Region's plan takes another's role for an orphan"),
         ('return f"{_within(name, room)}-{self._region}"', "return _within(name, room)", "two Regions share a role"),
@@ -215,10 +215,10 @@ TOOLS: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "report/charts.py",
-        "unit/load/test_page.py",
+        "unit/load/test_charts.py",
         ("<figcaption>{escape(title)}</figcaption>", "<figcaption>{title}</figcaption>", "a title is not escaped"),
         ("y_of = _scale(0, ticks[-1], _FLOOR, _TOP)\n    parts = [_y_axis(ticks, unit)]", "y_of = _scale(0, ticks[-1], _TOP, _FLOOR)\n    parts = [_y_axis(ticks, unit)]", "lines are upside down"),
-        ("for factor in (1, 2, 5, 10) if factor", "for factor in (1, 3, 7, 10) if factor", "ticks that nobody reads"),
+        ("for factor in (1, 2, 5, 10) if factor", "for factor in (1, 3, 7, 10) if factor", "ticks that are hard to read"),
     ),
     *planted(
         "doctor/check.py",
@@ -228,7 +228,7 @@ TOOLS: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "doctor/areas/websocket.py",
-        "unit/doctor/test_doctor.py",
+        "unit/doctor/test_tokens_sent.py unit/doctor/test_doctor.py",
         ("accepted = [what for what, answer in answers.items() if answer.status == 101]", "accepted = [what for what, answer in answers.items() if answer.status == 200]", "an endpoint that lets all in"),
         ('or ttl.get("AttributeName") != "ttl"', "", "TTL on another attribute"),
         ("-_LIFE, now)", "_LIFE, now)", "the expired token has not expired"),

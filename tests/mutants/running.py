@@ -74,6 +74,7 @@ def _be_pytest(tree: Path, tests: Sequence[str], log: Path) -> NoReturn:
             "0",
             "-p",
             "no:cacheprovider",
+            "--timeout=90",
             "--no-header",
             "--tb=no",
             f"--basetemp={tree}-temporary",

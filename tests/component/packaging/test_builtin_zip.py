@@ -22,6 +22,7 @@ from whatschat_ops.errors import OpsError, UsageError
 from whatschat_ops.packaging import FunctionPackage, build_function_zip
 from whatschat_ops.packaging.archive import SizeLimits, build_zip, check_size, pack
 from whatschat_ops.packaging.builtin import _sibling_imports
+from whatschat_ops.packaging.content import ZipContent
 from whatschat_ops.packaging.pins import Pin
 from whatschat_ops.packaging.vendored import content_digest, normalise_newlines, pinned_files
 
@@ -229,3 +230,16 @@ def test_imports_read_line_by_line_are_those_that_python_sees(path: Path) -> Non
         [node.module] if node.module else [name.name for name in node.names] for node in nodes if node.level
     ]
     assert sorted(_sibling_imports(path.read_bytes())) == sorted(chain.from_iterable(seen))
+
+
+def test_additional_package_with_another_version_of_our_file_is_refused() -> None:
+    ours = package("disconnect")
+    name = "whatschat_handlers/disconnect.py"
+    with zipfile.ZipFile(io.BytesIO(ours.zip_bytes)) as archive:
+        same = {name: archive.read(name)}
+    assert (
+        build_function_zip("disconnect", "arm64", "python3.13", extra=ZipContent(same)).zip_bytes
+        == ours.zip_bytes
+    )
+    with pytest.raises(OpsError, match=f"another {name} than the built-in handlers"):
+        build_function_zip("disconnect", "arm64", "python3.13", extra=ZipContent({name: b"other"}))

@@ -63,3 +63,10 @@ def test_secret_that_cannot_sign_well_is_to_be_rotated(value: str, status: Statu
     assert found.fix is not None
     assert found.fix.argv[:3] == ("token", "secret", "rotate")
     assert value not in found.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [("x" * 31, Status.WARN), ("x" * 32, Status.OK), ("é" * 16, Status.OK)]
+)
+def test_secret_of_32_bytes_is_long_enough_for_hs256(text: str, status: Status) -> None:
+    assert judge_secret(stored(Secret(text)), None, NOW).status is status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -189,3 +190,10 @@ def test_a_free_tier_of_the_same_pool_is_the_same_everywhere() -> None:
         for rate in card.rates.values():
             if rate.free and rate.free.pool:
                 assert pools.setdefault(rate.free.pool, rate.free) == rate.free
+
+
+@pytest.mark.parametrize("up_to", [["5", "5", None], ["5", "4", None], ["5", "10"], ["5", None, None]])
+def test_tiers_that_do_not_go_up_are_refused(up_to: list[str | None]) -> None:
+    tiers = [{"price": "1"} if limit is None else {"price": "1", "up_to": limit} for limit in up_to]
+    with pytest.raises(msgspec.ValidationError, match="up_to"):
+        Rate.of({"unit": "request", "per": "1", "tiers": tiers})

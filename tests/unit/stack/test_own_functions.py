@@ -109,3 +109,20 @@ def test_environment_of_more_than_4_kb_with_the_stacks_own_is_refused() -> None:
 
     with pytest.raises(ConfigError, match=r"bytes with the stack's own, and Lambda accepts 4,096"):
         variables(blueprint(environment={"TEXT": "ü" * half}))
+
+
+def test_variables_may_have_exactly_4096_bytes() -> None:
+    """Lambda quotas: "4 KB, for all environment variables associated with the function, in aggregate"."""
+
+    def given(characters: int) -> dict[str, Any]:
+        return variables(blueprint(environment={"LARGE": "x" * characters}))[0]
+
+    def size_bytes(found: dict[str, Any]) -> int:
+        # An endpoint that does not exist yet counts for 100 characters.
+        known = {name: value if isinstance(value, str) else "x" * 100 for name, value in found.items()}
+        return len(json.dumps(known, separators=(",", ":")))
+
+    largest = 3_000 + 4_096 - size_bytes(given(3_000))
+    assert size_bytes(given(largest)) == 4_096
+    with pytest.raises(ConfigError, match="4,097 bytes"):
+        given(largest + 1)

@@ -222,6 +222,15 @@ def test_operator_of_distributed_broadcasts_may_do_exactly_this() -> None:
     assert table_of(policy_of("operator", DISTRIBUTED, PLACE, "abc123")) == expected
 
 
+def test_functions_of_the_application_query_the_table_and_know_nothing_of_rotations() -> None:
+    settings = Settings.of({"lambda": {"source": {"path": "/app/lambda"}}})
+    names = Names(settings, PLACE.region)
+    found = table_of(policy_of("lambda", settings, PLACE, "abc123"))
+    connections = arn("dynamodb", f"table/{names.connections_table}")
+    assert found["dynamodb:Query", ""] == {connections, f"{connections}/index/userId-index"}
+    assert found["ssm:GetParameter", ""] == {arn("ssm", f"parameter{names.jwt_secret_parameter}")}
+
+
 def test_worker_may_do_exactly_this() -> None:
     found = table_of(worker_policy(Blueprint(DISTRIBUTED, PLACE, api_id="abc123")))
     own_runs = json.dumps({"StringLike": {"s3:prefix": "runs/*"}})

@@ -1,0 +1,60 @@
+"""Which tokens the doctor sends: none, one that is signed with another secret, and one that has expired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.config import Settings
+from whatschat_ops.doctor.areas import websocket
+from whatschat_ops.doctor.check import Status
+from whatschat_ops.redaction import Secret
+from whatschat_ops.sockets.handshake import Handshake, HandshakeAnswer
+from whatschat_ops.sockets.tokens import inspect
+
+SECRET = Secret("the-secret-of-the-stack-has-enough-bytes")
+
+
+@dataclass
+class Outputs:
+    """Of a stack."""
+
+    websocket_url: str = "wss://host/stage"
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Handshake]:
+    found: list[Handshake] = []
+
+    def probe(handshake: Handshake) -> HandshakeAnswer:
+        found.append(handshake)
+        return HandshakeAnswer(401)
+
+    replaced: dict[str, Callable[..., Any]] = {
+        "probe_handshake": probe,
+        "read_outputs": lambda *_: Outputs(),
+        "read_jwt_secret": lambda *_: SECRET,
+    }
+    for name, value in replaced.items():
+        monkeypatch.setattr(websocket, name, value)
+    return found
+
+
+def test_tokens_are_ones_that_must_be_rejected_and_each_for_its_own_reason(sent: list[Handshake]) -> None:
+    assert websocket.tokens(Settings(), cast(Aws, None)).status is Status.OK
+    nothing, foreign, expired = sent
+    assert (nothing.url, nothing.headers, nothing.subprotocols) == ("wss://host/stage", {}, ())
+    now = datetime.now(UTC)
+    by_reason = [
+        inspect(each.headers["Authorization"].removeprefix("Bearer "), now=now, secret=SECRET)
+        for each in (foreign, expired)
+    ]
+    assert [each.signature_valid for each in by_reason] == [False, True]
+    ends = [each.expires_at for each in by_reason]
+    assert ends[0] is not None and ends[0] > now
+    assert ends[1] is not None and ends[1] < now - timedelta(minutes=4)
