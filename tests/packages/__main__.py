@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,8 +61,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     if options.write:
         text = DOCS.read_text(encoding="utf-8")
-        before, after = text.split(BEGIN)[0], text.split(END)[1]
-        DOCS.write_text(f"{before}{BEGIN}\n\n{rendered(rows)}\n\n{END}{after}", encoding="utf-8")
+        before, table, after = re.split(f"{re.escape(BEGIN)}|{re.escape(END)}", text)
+        DOCS.write_text(f"{before}{BEGIN}\n\n{rendered(rows, table)}\n\n{END}{after}", encoding="utf-8")
     return 1 if any(row.failure for row in rows) else 0
 
 
@@ -107,20 +108,25 @@ def run_cell(cell: Cell, directory: Path, cache: Path) -> Row:
     )
 
 
-def rendered(rows: Sequence[Row]) -> str:
-    """The table, in Markdown."""
-    lines = [
-        "| package manager | layout | compiler | entries | zip (bytes) | versions compared | from the zip |",
-        "|---|---|---|--:|--:|--:|---|",
-    ]
+def rendered(rows: Sequence[Row], before: str = "") -> str:
+    """The table, in Markdown. Rows of cells that were not run now stay as they are in the table `before`."""
+    lines = {_columns(cell): "" for cell in CELLS}
+    lines |= {start: line for line in before.splitlines() for start in lines if line.startswith(start)}
     for row in rows:
-        cell = row.cell
-        tool = TOOLS[cell.manager].replace("@yarnpkg/cli-dist", "yarn").replace("@", " ")
         outcome = "as in the folder" if row.failure is None else "fails"
-        columns = (tool, cell.layout, cell.builder, row.entries, row.size_bytes, row.packages, outcome)
-        lines.append("| " + " | ".join(str(column) for column in columns) + " |")
-    held = sum(row.failure is None for row in rows)
-    return "\n".join([*lines, "", f"{held} of {len(rows)} hold."])
+        numbers = f"{row.entries} | {row.size_bytes} | {row.packages}"
+        lines[_columns(row.cell)] = f"{_columns(row.cell)} {numbers} | {outcome} |"
+    table = [line for line in lines.values() if line]
+    head = (
+        "| package manager | layout | compiler | entries | zip (bytes) | versions compared | from the zip |"
+    )
+    held = sum(line.endswith("as in the folder |") for line in table)
+    return "\n".join([head, "|---|---|---|--:|--:|--:|---|", *table, "", f"{held} of {len(table)} hold."])
+
+
+def _columns(cell: Cell) -> str:
+    tool = TOOLS[cell.manager].replace("@yarnpkg/cli-dist", "yarn").replace("@", " ")
+    return f"| {tool} | {cell.layout} | {cell.builder} |"
 
 
 def _probe(folder: Path, names: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any] | str:
@@ -152,7 +158,6 @@ def _environment(cell: Cell, directory: Path, cache: Path) -> dict[str, str]:
         "npm_config_prefer_offline": "true",
         "npm_config_store_dir": str(cache / "pnpm"),
         "pnpm_config_store_dir": str(cache / "pnpm"),
-        "pnpm_config_manage_package_manager_versions": "false",  # the version on the PATH is the one that is named
         "YARN_CACHE_FOLDER": str(cache / "yarn"),
         "YARN_GLOBAL_FOLDER": str(cache / "yarn-berry"),
         "YARN_ENABLE_TELEMETRY": "0",

@@ -127,11 +127,13 @@ def _named_manager(cell: Cell) -> dict[str, str]:
 
 
 def _write_workspace(cell: Cell, root: Path) -> None:
-    manifest: dict[str, Any] = {"name": "root", "private": True, **_named_manager(cell)}
-    if cell.manager == "pnpm":
+    manifest: dict[str, Any] = {"name": "root", "private": True}
+    if (
+        cell.manager == "pnpm"
+    ):  # this file names it; with packageManager pnpm looks for itself in the registry
         _write(root / "pnpm-workspace.yaml", "packages: ['apps/*', 'packages/*']\n")
     else:
-        manifest["workspaces"] = ["apps/*", "packages/*"]
+        manifest |= {"workspaces": ["apps/*", "packages/*"], **_named_manager(cell)}
     _write(root / "package.json", manifest)
     shared = root / "packages" / "shared"
     _write(
