@@ -63,10 +63,18 @@ def operator(aws: Aws, command: str = "provision", clock: Clock | None = None) -
     return StackLock(Settings(), aws, command, waiting=waiting, now=clock.now)
 
 
+def ended_process() -> int:
+    """A process id that does not exist on this machine any more."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
 def from_elsewhere(monkeypatch: pytest.MonkeyPatch, lock: StackLock, seen: LockState) -> None:
     """Take the lock as a process of another machine that then vanishes: nothing is released."""
     with monkeypatch.context() as patch:
-        patch.setattr(lock_module, "this_process", lambda: "another-boot:pid:1")
+        # a process that runs there; here it has ended, so that its number alone would say that it is dead
+        patch.setattr(lock_module, "this_process", lambda: f"another-boot:pid:{ended_process()}")
         lock._acquire(seen)
 
 
@@ -130,12 +138,10 @@ def test_live_holder_keeps_the_lock_though_the_clocks_disagree(
 def test_process_that_died_on_this_machine_frees_the_lock_at_once(
     aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
     died, clock = operator(aws), Clock()
-    place = this_process().rpartition(":")[0]
+    place, process = this_process().rpartition(":")[0], ended_process()
     with monkeypatch.context() as patch:
-        patch.setattr(lock_module, "this_process", lambda: f"{place}:{child.pid}")
+        patch.setattr(lock_module, "this_process", lambda: f"{place}:{process}")
         died._acquire(LockState())
     second = operator(aws, clock=clock)
     with second.hold(second.look()):

@@ -32,7 +32,7 @@ class Stack(PrefixedStack):
                 yield process
                 assert process.stdin is not None
                 process.stdin.close()
-                process.wait(20)
+                process.wait(60)
             finally:
                 process.kill()
 
@@ -95,7 +95,7 @@ def test_two_users_talk_and_the_operator_broadcasts_and_disconnects(stack: Stack
 
         deleted = stack.json("ws", "connections", "delete", row["connection_id"], "--yes")
         assert deleted["socket_closed"] and deleted["row_deleted"]
-        assert bob.wait(20) == 0
+        assert bob.wait(60) == 0
         gone = stack.json("ws", "send", "--connection", row["connection_id"], "too late", code=1)
         assert gone["error"]["code"] == "gone"
         error = stack.json("ws", "connections", "get", row["connection_id"], code=1)
@@ -119,14 +119,20 @@ def test_a_row_whose_socket_is_gone_is_pruned_by_a_broadcast(stack: Stack) -> No
 
 
 def test_piped_lines_are_sent_and_their_answers_printed(stack: Stack) -> None:
-    done = stack.run(
-        "ws", "connect", "--user", "alice", "--wait", "3", text='{"type":"ping","id":7}\nnot json'
-    )
-
-    assert '"type":"pong"' in done.stdout
-    assert '"id":7' in done.stdout
-    assert "bad_json" in done.stdout
-    assert done.stderr.startswith("Connected.\n")
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with stack.start("ws", "connect", "--user", "alice", "--wait", "600", **pipes) as process:
+        try:
+            assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+            process.stdin.write('{"type":"ping","id":7}\nnot json')
+            process.stdin.close()
+            printed = ""
+            while not all(part in printed for part in ('"type":"pong"', '"id":7', "bad_json")):
+                line = process.stdout.readline()
+                assert line, printed
+                printed += line
+            assert process.stderr.readline() == "Connected.\n"
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(("lines", "code"), [(["{long}"], 1), (['{"type":"ping"}', "{long}"], 4)])
