@@ -20,6 +20,8 @@ from tests.fuzz.lines import EXCLUDED
 from tests.fuzz.runner import ENDPOINTS, MEMORY_BYTES, Case, Fuzzer, Result, cases, findings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
+CHUNK = 600
+"""Cases of one process: a command is made to end with its process, and leaves threads and caches in this one."""
 BEGIN, END = "<!-- fuzz: begin -->", "<!-- fuzz: end -->"
 
 
@@ -33,18 +35,18 @@ def main() -> int:
         else cases(options.lines, options.files, options.processes, first=options.first)
     )
     made = [case for case in made if options.endpoint in (None, case.endpoint)]
-    workers = 1 if options.only else options.workers
-    shares = [made[worker::workers] for worker in range(workers)]
+    workers, until_s = options.workers, time.monotonic() + options.minutes * 60
+    shares = [made[first : first + CHUNK] for first in range(0, len(made), CHUNK)]
     with tempfile.TemporaryDirectory(prefix="whatschat-fuzz-") as root:
         arguments = [
-            (share, options.seed, Path(root) / f"{number}", options.verbose, options.minutes)
+            (share, options.seed, Path(root) / f"{number}", options.verbose, until_s)
             for number, share in enumerate(shares)
         ]
-        if workers == 1:
+        if len(shares) == 1:
             results = _work(*arguments[0])
         else:
-            with multiprocessing.get_context("spawn").Pool(workers) as pool:
-                results = [result for found in pool.starmap(_work, arguments) for result in found]
+            with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=1) as pool:
+                results = [result for found in pool.starmap(_work, arguments, 1) for result in found]
     table = _table(results)
     sys.stdout.write(f"{table}\nseed {options.seed}, {time.monotonic() - began_s:,.0f} s\n")
     if options.only:
@@ -76,7 +78,7 @@ def _case(text: str) -> Case:
     return Case(kind, int(number), endpoint)
 
 
-def _work(made: Sequence[Case], seed: int, root: Path, verbose: bool, minutes: float) -> list[Result]:
+def _work(made: Sequence[Case], seed: int, root: Path, verbose: bool, until_s: float) -> list[Result]:
     """Run the cases of one worker, with an embedded AWS of its own."""
     from tests.ports import free_port
     from whatschat_ops.local import service
@@ -92,7 +94,6 @@ def _work(made: Sequence[Case], seed: int, root: Path, verbose: bool, minutes: f
         fuzzer = Fuzzer(root, seed, real, state)
         with fuzzer.serving():
             provision(fuzzer)
-            until_s = time.monotonic() + minutes * 60
             for done, case in enumerate(made):
                 if time.monotonic() > until_s:
                     break
