@@ -266,7 +266,11 @@ def test_resources_created_seconds_before_kill_9_exist_after_the_next_start(own_
     create_function(own_aws, "survivor", "def handler(event, context): return 'alive'")
     own_aws.client("ssm").put_parameter(Name="/survivor", Value="s3cret", Type="SecureString")
     own_aws.client("logs").create_log_group(logGroupName="/survivor")
-    time.sleep(4)
+    saved = own_aws.state_directory / "local" / "aws"
+    files = {"dynamodb": b"abc=", "lambda": b"survivor", "ssm": b"survivor", "cloudwatch_logs": b"survivor"}
+    for name, content in files.items():  # saved while it runs, seconds after each change
+        file = saved / f"{name}.json"
+        eventually(lambda: file.exists() and content in file.read_bytes())  # noqa: B023
     os.kill(own_aws.pid, signal.SIGKILL)
     eventually(lambda: not service.status().running)
     again = service.ensure_running(port=own_aws.port, say=silent)
