@@ -175,7 +175,7 @@ FEATURES: Final[tuple[Fault, ...]] = (
         "broadcast/audience/selection.py",
         "unit/broadcast/test_selection.py",
         ("0 < number <= 100:", "0 < number < 100:", "100% is refused"),
-        ("exclude_users=tuple(values[\"exclude_users\"]),", "exclude_users=(),", "a resumed run sends to those who are left out"),
+        ('exclude_users=tuple(values.get("exclude_users", ())),', "exclude_users=(),", "a resumed run sends to those who are left out"),
     ),
     *planted(
         "broadcast/audience/named.py",
@@ -255,7 +255,7 @@ FEATURES: Final[tuple[Fault, ...]] = (
         "load/deliveries.py",
         "unit/load/test_figures.py",
         ("            entry.kind.missing -= 1", "            pass", "what comes late counts as lost"),
-        ("return 100 * part / whole if whole else 0.0", "return part / whole if whole else 0.0", "a share is called percent"),
+        ("return 100 * part / whole if whole else None", "return part / whole if whole else None", "a share is called percent"),
     ),
     *planted(
         "load/report.py",
