@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import multiprocessing
-import os
 import shlex
 import sys
 import tempfile
@@ -14,10 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.fuzz import guard
 from tests.fuzz.files import KINDS
 from tests.fuzz.lines import EXCLUDED
-from tests.fuzz.runner import ENDPOINTS, MEMORY_BYTES, Case, Fuzzer, Result, cases, findings
+from tests.fuzz.runner import ENDPOINTS, Case, Result, cases, findings
+from tests.fuzz.work import work
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
 CHUNK = 600
@@ -43,10 +41,10 @@ def main() -> int:
             for number, share in enumerate(shares)
         ]
         if len(shares) == 1:
-            results = _work(*arguments[0])
+            results = work(*arguments[0])
         else:
             with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=1) as pool:
-                results = [result for found in pool.starmap(_work, arguments, 1) for result in found]
+                results = [result for found in pool.starmap(work, arguments, 1) for result in found]
     table = _table(results)
     sys.stdout.write(f"{table}\nseed {options.seed}, {time.monotonic() - began_s:,.0f} s\n")
     if options.only:
@@ -76,48 +74,6 @@ def _options() -> argparse.Namespace:
 def _case(text: str) -> Case:
     kind, number, endpoint = text.rsplit(":", 2)
     return Case(kind, int(number), endpoint)
-
-
-def _work(made: Sequence[Case], seed: int, root: Path, verbose: bool, until_s: float) -> list[Result]:
-    """Run the cases of one worker, with an embedded AWS of its own."""
-    from tests.ports import free_port
-    from whatschat_ops.local import service
-
-    state = root / "state-real"
-    state.mkdir(parents=True)
-    os.environ["WHATSCHAT_OPS_STATE_DIR"] = str(state)
-    found = service.ensure_running(port=free_port(), say=lambda _: None)
-    real = {"WHATSCHAT_LOCAL_PORT": str(found.port), "WHATSCHAT_PREFIX": "fuzz-"}
-    results = []
-    try:
-        guard.limit_memory(MEMORY_BYTES)
-        fuzzer = Fuzzer(root, seed, real, state)
-        with fuzzer.serving():
-            provision(fuzzer)
-            for done, case in enumerate(made):
-                if time.monotonic() > until_s:
-                    break
-                if verbose:
-                    sys.stderr.write(f"{case}\n")
-                if done % 2000 == 1999:
-                    provision(fuzzer)
-                if done % 100 == 99:
-                    gc.collect()
-                result = fuzzer.run(case)
-                results.append(result)
-                if result.finding or result.seconds > 20:
-                    sys.stderr.write(f"{case} {result.seconds:.0f} s {result.finding}\n")
-    finally:
-        os.environ["WHATSCHAT_OPS_STATE_DIR"] = str(state)
-        service.stop()
-    return results
-
-
-def provision(fuzzer: Fuzzer) -> None:
-    """Give the real endpoint a stack, which fuzzed commands may change and destroy."""
-    from tests.fuzz.lines import Line
-
-    fuzzer.run_line(Case("line", 0, "real"), Line(("provision", "--yes")))
 
 
 def _table(results: Sequence[Result]) -> str:
