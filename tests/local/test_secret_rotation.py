@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.local.conftest import EmbeddedAws
-from tests.local.program import PrefixedStack
+from tests.local.program import PrefixedStack, eventually
 
 pytestmark = pytest.mark.local
 
@@ -102,7 +102,13 @@ def test_rotation_refuses_no_valid_token_and_closes_no_socket(stack: Stack) -> N
         after = stack.token("bob")
         assert stack.status(after) == 101  # the very first one
         visitors.add("after", after)
-        time.sleep(3)
+        eventually(
+            lambda: (
+                visitors.answers["before", 101] > 50
+                and visitors.answers["after", 101] > 5
+                and visitors.answers["forged", 401] > 5
+            )
+        )
 
         visitors.leave()
         assert {answer for answer, count in visitors.answers.items() if count} == {
