@@ -18,6 +18,8 @@ def work(made: Sequence[Case], seed: int, root: Path, verbose: bool, until_s: fl
     from tests.ports import free_port
     from whatschat_ops.local import service
 
+    if time.monotonic() > until_s:
+        return []
     state = root / "state-real"
     state.mkdir(parents=True)
     os.environ["WHATSCHAT_OPS_STATE_DIR"] = str(state)
