@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.kinds import BEGIN, END, KINDS, PAGE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,3 +31,10 @@ def test_every_relative_link_of_a_page_leads_to_a_file() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_kinds_of_testing_page_name_files_that_exist() -> None:
+    missing = [path for paths in KINDS.values() for path in paths if not (ROOT / "tests" / path).is_file()]
+    assert missing == []
+    rows = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    assert [line.split(" | ")[0].removeprefix("| ") for line in rows.strip().splitlines()[2:]] == list(KINDS)

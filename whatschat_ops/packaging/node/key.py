@@ -117,7 +117,7 @@ def files(folder: Path, without: frozenset[str], *, without_folder: Path | None 
 
 
 def stamp(path: str) -> list[int]:
-    """Size, time and mode of a file: what changes when somebody writes it. Empty when it is gone."""
+    """Size, time and mode of a file: what changes when it is written. Empty when it is gone."""
     try:
         found = Path(path).stat()
     except OSError:
