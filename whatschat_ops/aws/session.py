@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from whatschat_ops import __version__
+from whatschat_ops.aws.answers import answer_of
 from whatschat_ops.aws.errors import not_aws, translate
 from whatschat_ops.aws.foreign import Operation, foreign
 from whatschat_ops.aws.identity import AskCode, identity_of, no_terminal, rejected_keys
@@ -111,6 +112,8 @@ class Aws:
         except ValueError as error:  # botocore's way to refuse an endpoint URL
             raise Rejected(f"{error}.", hint="Check AWS_ENDPOINT_URL and aws.endpoint_url.") from error
         _translate_failures(client, session)
+        call = client._make_api_call
+        client._make_api_call = lambda operation, values: answer_of(operation, call(operation, values))
         client.meta.events.register("before-send", self._count)
         self._pacing.attach(client)
         return client
