@@ -15,10 +15,11 @@ from whatschat_ops.config.loading import ENVIRONMENT_VARIABLES
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
-# A shell without job control starts what runs in its background (`pytest &`) with SIGINT ignored, and children inherit
-# that: no command that a test starts could then be interrupted.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell without job control starts what runs in its background (`pytest &`) with SIGINT ignored, nohup ignores SIGHUP, and
+# children inherit that: no command that a test starts could then be interrupted.
+for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _default)
 
 
 @pytest.fixture(autouse=True)

@@ -272,7 +272,8 @@ def test_a_command_shows_no_planted_secret(world: World, path: str) -> None:
         for options in ((), ("--json",)):
             world.look(path, line(path, *arguments, *options))
     world.walked.add(path)
-    for mistake in MISTAKES:
+    # `local stop` reads no settings: only an unknown option keeps it from stopping the embedded AWS of all tests.
+    for mistake in MISTAKES[:1] if path == "local stop" else MISTAKES:
         world.look(path, run(*path.split(), *mistake))
         world.look(path, run(*path.split(), *mistake, "--json"))
 

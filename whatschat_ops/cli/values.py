@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Final, get_args, get_origin
 from whatschat_ops.files import is_there
 
 _LEFT_TO_TYPER: Final = object()
-_LONGEST_NUMBER: Final = 300
+_LONGEST_NUMBER: Final = sys.float_info.max_10_exp
 """Digits. Python refuses to read an integer of more than 4300, so that reading takes no time (sys.set_int_max_str_digits)."""
 
 
