@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from whatschat_ops.aws.errors import CHECK_ENDPOINT
 from whatschat_ops.errors import Unavailable
 
 
@@ -24,7 +25,7 @@ class Answer(dict[str, Any]):
     def __missing__(self, field: str) -> NoReturn:
         raise IncompleteAnswer(
             f"{self.operation}: the answer has no {field}, which AWS always sends.",
-            hint="Check the endpoint (AWS_ENDPOINT_URL, aws.endpoint_url) and the proxy (HTTPS_PROXY, HTTP_PROXY).",
+            hint=CHECK_ENDPOINT,
             operation=self.operation,
         )
 

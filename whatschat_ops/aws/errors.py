@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from whatschat_ops.aws.clock import clock_error
 from whatschat_ops.errors import (
@@ -67,6 +67,12 @@ _BY_CODE: Mapping[str, type[AwsError]] = {
 }  # fmt: skip
 
 
+CHECK_ENDPOINT: Final = (
+    "Check the endpoint (AWS_ENDPOINT_URL, aws.endpoint_url) and the proxy (HTTPS_PROXY, HTTP_PROXY)."
+)
+"""What to do about an answer that is not AWS's."""
+
+
 def translate(
     operation: str,
     status: int,
@@ -106,7 +112,7 @@ def not_aws(operation: str, endpoint_url: str, status: int, what: str) -> Unavai
         )
     return Unavailable(
         f"{operation}: {redact(endpoint_url)} does not answer as AWS does: it sent {redact(what)} (HTTP {status}).",
-        hint="Check the endpoint (AWS_ENDPOINT_URL, aws.endpoint_url) and the proxy (HTTPS_PROXY, HTTP_PROXY).",
+        hint=CHECK_ENDPOINT,
         operation=operation,
     )
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from whatschat_ops import __version__
 from whatschat_ops.aws.answers import answer_of
-from whatschat_ops.aws.errors import not_aws, translate
+from whatschat_ops.aws.errors import CHECK_ENDPOINT, not_aws, translate
 from whatschat_ops.aws.foreign import Operation, foreign
 from whatschat_ops.aws.identity import AskCode, identity_of, no_terminal, rejected_keys
 from whatschat_ops.aws.pacing import Pacing
@@ -243,7 +243,7 @@ def translate_transport(operation: str, error: Exception, session: UserSession) 
     if isinstance(error, ResponseParserError) or _was_raised_while_parsing(error):
         return Unavailable(
             f"{what}the endpoint does not answer as AWS does: {text[:200]}.",
-            hint="Check the endpoint (AWS_ENDPOINT_URL, aws.endpoint_url) and the proxy (HTTPS_PROXY, HTTP_PROXY).",
+            hint=CHECK_ENDPOINT,
             operation=operation,
         )
     if isinstance(error, exceptions.SSLError):

@@ -53,7 +53,7 @@ def rejection(method: str, path: str, query_string: str, headers: Mapping[str, s
 
 
 def _is_signed(query_string: str, headers: Mapping[str, str]) -> bool:
-    return "authorization" in headers or "X-Amz-Signature=" in query_string or "Signature=" in query_string
+    return "authorization" in headers or "Signature=" in query_string  # SigV2 and X-Amz-Signature of SigV4
 
 
 def _error(status: int, code: str, message: str) -> HttpResponse:
