@@ -75,6 +75,7 @@ def _be_pytest(tree: Path, tests: Sequence[str], log: Path) -> NoReturn:
             "-p",
             "no:cacheprovider",
             "--timeout=90",
+            "--reruns=0",
             "--no-header",
             "--tb=no",
             f"--basetemp={tree}-temporary",

@@ -40,6 +40,7 @@ class LambdaExecutor:
         max_workers_per_function: int = 8,
         max_waiting_per_function: int = 4000,
         idle_timeout_s: float = 60.0,
+        spawn_after_s: float = 0.02,
         clock: Callable[[], float] = time.monotonic,
         python_modules: Mapping[str, str] | None = None,
     ) -> None:
@@ -54,7 +55,7 @@ class LambdaExecutor:
         self._clock = clock
         self._python_modules = sandbox.host_python_modules() if python_modules is None else python_modules
         self._limits = PoolLimits(
-            max_workers_per_function, max_waiting_per_function, processors=max(2, os.cpu_count() or 1)
+            max_workers_per_function, max_waiting_per_function, max(2, os.cpu_count() or 1), spawn_after_s
         )
         self._remove_directories()
         self._code = CodeStore(work_directory / "code", clock)

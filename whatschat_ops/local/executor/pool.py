@@ -27,7 +27,8 @@ class PoolLimits:
     max_waiting: int
     """More waiting invocations than this are throttled."""
     processors: int
-    spawn_after_s: float = 0.02
+    spawn_after_s: float
+    """A waiting invocation gets a new worker after this time at the earliest."""
 
 
 class PoolWorker(Protocol):
