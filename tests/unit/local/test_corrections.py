@@ -14,7 +14,8 @@ import pytest
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local.control import cloudformation, corrections
 from whatschat_ops.local.control.authorization import Authorization
-from whatschat_ops.local.control.corrections import CORRECTIONS, Correction, Parts, install
+from whatschat_ops.local.control.correction import Correction, Parts
+from whatschat_ops.local.control.corrections import CORRECTIONS, install
 from whatschat_ops.local.control.lambda_bridge import CodeBlobs, FunctionRunner
 from whatschat_ops.local.control.modules import READS, Modules, require_names
 from whatschat_ops.local.control.saved_state import SavedState

@@ -16,7 +16,8 @@ from whatschat_ops.local import asgi
 from whatschat_ops.local.control import lambda_bridge, modules
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.caller import comes_from_network
-from whatschat_ops.local.control.corrections import Parts, install
+from whatschat_ops.local.control.correction import Parts
+from whatschat_ops.local.control.corrections import install
 from whatschat_ops.local.control.persistence import Autosave, require_readable
 from whatschat_ops.local.control.saved_state import SavedState
 from whatschat_ops.local.control.stores import Cache, Stores

@@ -6,13 +6,12 @@ replaced. `install` first checks that the installed ministack has them all: anot
 the missing ones instead of failing later. docs/embedded-aws.md has the table; `python docs/generate.py` writes it
 there.
 
-The rows are applied in order. Of those that wrap the handler of a service, a later one is closer to the caller.
+The rows of a service that has many are in a module of their own. The rows are applied in order. Of those that wrap the handler of a service, a later one is closer to the caller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final
 
 from whatschat_ops.local.control import (
@@ -24,45 +23,16 @@ from whatschat_ops.local.control import (
     tag_collectors,
     validation,
 )
-from whatschat_ops.local.control.authorization import Authorization
+from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
+from whatschat_ops.local.control.corrections_apigateway import APIGATEWAY
 from whatschat_ops.local.control.modules import READS, Modules, require_names
-from whatschat_ops.local.control.saved_state import SavedState
 from whatschat_ops.local.control.step_functions import StepFunctions
-from whatschat_ops.local.control.telemetry import Telemetry
-from whatschat_ops.local.control.wire import Handler, Response, with_reachable_endpoints
+from whatschat_ops.local.control.wire import Handler
 
 FUNCTION_PENDING_S = 0.05
 """How long a function is Pending after a change. AWS takes seconds; waiting for them here would not make tests
 better.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts that are installed in ministack."""
-
-    port: int
-    telemetry: Telemetry
-    authorization: Authorization
-    functions: lambda_bridge.FunctionRunner
-    code: lambda_bridge.CodeBlobs
-    state: SavedState
-    changed: Callable[[Iterable[str]], None]
-    """Called with the services that may have changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """One row of the table. `replaces` are names that must exist: `module.name`, or `module.name[key]` of a mapping."""
-
-    what: str
-    """What ministack does."""
-    why: str
-    """What AWS does, or what a service on the user's machine needs."""
-    source: str
-    """Where AWS documents it, or that it is our decision."""
-    replaces: tuple[str, ...]
-    apply: Callable[[Modules, Parts], None]
 
 
 def install(modules: Modules, parts: Parts) -> None:
@@ -72,14 +42,9 @@ def install(modules: Modules, parts: Parts) -> None:
         row.apply(modules, parts)
 
 
-def _wrap(modules: Modules, service: str, wrap: Callable[[Handler], Handler]) -> None:
-    handlers = modules.app.SERVICE_HANDLERS
-    handlers[service] = wrap(handlers[service])
-
-
 def _wrap_all(modules: Modules, wrap: Callable[[str, Handler], Handler]) -> None:
     for service in list(modules.app.SERVICE_HANDLERS):
-        _wrap(modules, service, lambda handler, service=service: wrap(service, handler))  # type: ignore[misc]
+        wrap_handler(modules, service, lambda handler, service=service: wrap(service, handler))  # type: ignore[misc]
 
 
 def _run_on_our_executor(modules: Modules, parts: Parts) -> None:
@@ -95,12 +60,12 @@ def _keep_old_code(modules: Modules, parts: Parts) -> None:
 
 
 def _guard_lambda(modules: Modules, _: Parts) -> None:
-    _wrap(modules, "lambda", lambda handler: validation.guard_changes(modules.lambda_svc, handler))
+    wrap_handler(modules, "lambda", lambda handler: validation.guard_changes(modules.lambda_svc, handler))
 
 
 def _complete_cloudformation(modules: Modules, parts: Parts) -> None:
     apigateway, dynamodb = modules.apigateway, modules.dynamodb
-    _wrap(
+    wrap_handler(
         modules,
         "cloudformation",
         lambda handler: cloudformation.completed(handler, apigateway, dynamodb, parts.port),
@@ -111,7 +76,7 @@ def _correct_step_functions(modules: Modules, parts: Parts) -> None:
     machines = StepFunctions(modules.stepfunctions, parts.authorization.role_may)
     machines.install()
     modules.tagging._COLLECTORS["states"] = machines.tagged
-    _wrap(modules, "states", machines.completed)
+    wrap_handler(modules, "states", machines.completed)
 
 
 def _count_equal_values(modules: Modules, parts: Parts) -> None:
@@ -122,16 +87,6 @@ def _run_no_scripts(modules: Modules, _: Parts) -> None:
     modules.app._collect_scripts = lambda *_: []
 
 
-def _lead_endpoints_here(modules: Modules, parts: Parts) -> None:
-    def wrap(handler: Handler) -> Handler:
-        async def handle(method: str, path: str, *rest: Any) -> Response:
-            return with_reachable_endpoints(await handler(method, path, *rest), path, parts.port)
-
-        return handle
-
-    _wrap(modules, "apigateway", wrap)
-
-
 def _secure_loopback(iam_evaluator: Any) -> None:
     resolve = iam_evaluator._resolve_condition_key
 
@@ -139,21 +94,6 @@ def _secure_loopback(iam_evaluator: Any) -> None:
         return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
 
     iam_evaluator._resolve_condition_key = resolve_condition_key
-
-
-def _require_upgrade(apigateway: Any) -> None:
-    execute = apigateway.handle_execute
-
-    async def handle_execute(api_id: str, *request: Any, **options: Any) -> Response:
-        scope = apigateway.find_api_scope(api_id)
-        api = apigateway._apis.get_scoped(*scope, api_id) if scope else None
-        if api and api.get("protocolType") == "WEBSOCKET":
-            headers = {"Content-Type": "application/json", "Upgrade": "websocket", "Connection": "Upgrade"}
-            return 426, headers, b'{"message": "Upgrade Required"}'
-        response: Response = await execute(api_id, *request, **options)
-        return response
-
-    apigateway.handle_execute = handle_execute
 
 
 def _note_changes(modules: Modules, parts: Parts) -> None:
@@ -181,13 +121,6 @@ CORRECTIONS: Final = (
         source="our decision: AWS's endpoints have TLS",
         replaces=("iam_evaluator._resolve_condition_key",),
         apply=lambda modules, _: _secure_loopback(modules.iam_evaluator),
-    ),
-    Correction(
-        what="runs the `$default` route of a WebSocket API for an HTTP request without an upgrade, past `$connect`, throttles and authorization",
-        why="426 Upgrade Required, and nothing is invoked",
-        source="our decision: AWS documents that no function runs, not the response; RFC 9110, 15.5.22",
-        replaces=("apigateway.handle_execute",),
-        apply=lambda modules, _: _require_upgrade(modules.apigateway),
     ),
     Correction(
         what="serves the code of a function to any request for its path",
@@ -243,7 +176,7 @@ CORRECTIONS: Final = (
         why="the version that ran",
         source="Lambda API Reference, Invoke",
         replaces=("app.SERVICE_HANDLERS[lambda]",),
-        apply=lambda modules, _: _wrap(modules, "lambda", lambda_bridge.name_executed_version),
+        apply=lambda modules, _: wrap_handler(modules, "lambda", lambda_bridge.name_executed_version),
     ),
     Correction(
         what="accepts a change of a function while another is in progress, and PublishVersion with another CodeSha256",
@@ -252,28 +185,7 @@ CORRECTIONS: Final = (
         replaces=("app.SERVICE_HANDLERS[lambda]",),
         apply=_guard_lambda,
     ),
-    Correction(
-        what="accepts duplicate routes and stages, unknown deployments, time-outs over 29 s, deletion of a used integration, a WebSocket API without route selection",
-        why="rejected with AWS's error codes",
-        source="API Gateway V2 API Reference; quotas of WebSocket APIs",
-        replaces=(
-            "apigateway._create_api",
-            "apigateway._create_integration",
-            "apigateway._create_route",
-            "apigateway._create_stage",
-            "apigateway._delete_integration",
-            "apigateway._update_integration",
-            "apigateway._update_stage",
-        ),
-        apply=lambda modules, _: validation.install(modules.apigateway),
-    ),
-    Correction(
-        what="returns an `ApiEndpoint` whose host name does not resolve",
-        why="an endpoint on the port of the embedded AWS",
-        source="our decision: there is no DNS for APIs",
-        replaces=("app.SERVICE_HANDLERS[apigateway]",),
-        apply=_lead_endpoints_here,
-    ),
+    *APIGATEWAY,
     Correction(
         what="CloudFormation rejects `AWS::ApiGatewayV2::Deployment`, and ignores the TTL and backups of tables, the throttling of stages, a bucket's tags, encryption and expiration",
         why="as in the template; `ApiEndpoint` as above",

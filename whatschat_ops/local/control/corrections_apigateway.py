@@ -1,0 +1,68 @@
+"""The rows of the table of corrections for API Gateway."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from whatschat_ops.local.control import validation
+from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
+from whatschat_ops.local.control.modules import Modules
+from whatschat_ops.local.control.wire import Handler, Response, with_reachable_endpoints
+
+
+def _lead_endpoints_here(modules: Modules, parts: Parts) -> None:
+    def wrap(handler: Handler) -> Handler:
+        async def handle(method: str, path: str, *rest: Any) -> Response:
+            return with_reachable_endpoints(await handler(method, path, *rest), path, parts.port)
+
+        return handle
+
+    wrap_handler(modules, "apigateway", wrap)
+
+
+def _require_upgrade(apigateway: Any) -> None:
+    execute = apigateway.handle_execute
+
+    async def handle_execute(api_id: str, *request: Any, **options: Any) -> Response:
+        scope = apigateway.find_api_scope(api_id)
+        api = apigateway._apis.get_scoped(*scope, api_id) if scope else None
+        if api and api.get("protocolType") == "WEBSOCKET":
+            headers = {"Content-Type": "application/json", "Upgrade": "websocket", "Connection": "Upgrade"}
+            return 426, headers, b'{"message": "Upgrade Required"}'
+        response: Response = await execute(api_id, *request, **options)
+        return response
+
+    apigateway.handle_execute = handle_execute
+
+
+APIGATEWAY: Final = (
+    Correction(
+        what="runs the `$default` route of a WebSocket API for an HTTP request without an upgrade, past `$connect`, throttles and authorization",
+        why="426 Upgrade Required, and nothing is invoked",
+        source="our decision: AWS documents that no function runs, not the response; RFC 9110, 15.5.22",
+        replaces=("apigateway.handle_execute",),
+        apply=lambda modules, _: _require_upgrade(modules.apigateway),
+    ),
+    Correction(
+        what="accepts duplicate routes and stages, unknown deployments, time-outs over 29 s, deletion of a used integration, a WebSocket API without route selection",
+        why="rejected with AWS's error codes",
+        source="API Gateway V2 API Reference; quotas of WebSocket APIs",
+        replaces=(
+            "apigateway._create_api",
+            "apigateway._create_integration",
+            "apigateway._create_route",
+            "apigateway._create_stage",
+            "apigateway._delete_integration",
+            "apigateway._update_integration",
+            "apigateway._update_stage",
+        ),
+        apply=lambda modules, _: validation.install(modules.apigateway),
+    ),
+    Correction(
+        what="returns an `ApiEndpoint` whose host name does not resolve",
+        why="an endpoint on the port of the embedded AWS",
+        source="our decision: there is no DNS for APIs",
+        replaces=("app.SERVICE_HANDLERS[apigateway]",),
+        apply=_lead_endpoints_here,
+    ),
+)
