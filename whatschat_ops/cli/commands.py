@@ -54,6 +54,11 @@ COMMANDS: Final[Mapping[str, Entry]] = {
             "reset": Command("Delete all data of the embedded AWS", "local:reset"),
             "logs": Command("Show the log of the embedded AWS", "local:logs"),
             "env": Command("Print environment variables for AWS clients", "local:env"),
+            "clock": Group(
+                "Move the clock of the embedded AWS",
+                "local clock advance 10m",
+                {"advance": Command("Move the clock forward", "local:advance_clock")},
+            ),
         },
     ),
     "table": Group(

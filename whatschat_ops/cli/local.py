@@ -13,6 +13,7 @@ from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 
 if TYPE_CHECKING:
+    from whatschat_ops.local.clock_client import ClockResult
     from whatschat_ops.local.service import LocalService, LocalStatus, ResetResult, StopResult
 
 
@@ -148,6 +149,27 @@ def env(
     run.out.text("\n".join(shell_lines(shell, variables)))
 
 
+def advance_clock(
+    run: Run,
+    duration: Annotated[str, typer.Argument(metavar="DURATION", help="How far: 30s, 10m, 2h, 1d")],
+) -> None:
+    """Move the clock forward.
+
+    Moves the clocks of the gateway, Chime, logs and metrics: idle connections and those of two hours are closed, and
+    meetings end. Functions, tokens, signatures and the TTL of tables keep the machine's time. A restart of the embedded
+    AWS sets the clock back.
+
+    Example: whatschat-ops local clock advance 10m
+    """
+    from whatschat_ops.cli.durations import parse_duration
+    from whatschat_ops.local.clock_client import advance
+    from whatschat_ops.local.service import ensure_running
+
+    length = parse_duration(duration, "DURATION")
+    service = ensure_running(port=run.settings.local.port, say=run.out.note)
+    run.out.result(advance(service, length), _render_clock)
+
+
 def shell_lines(shell: Shell, variables: dict[str, str]) -> list[str]:
     """The lines that set `variables`, and unset those that would override them."""
     stale = ("AWS_SESSION_TOKEN", "AWS_PROFILE")
@@ -170,6 +192,10 @@ def shell_lines(shell: Shell, variables: dict[str, str]) -> list[str]:
 def _render_service(service: LocalService) -> str:
     verb = "started" if service.started else "runs already"
     return f"The embedded AWS {verb}: {service.endpoint_url} (process {service.pid})."
+
+
+def _render_clock(result: ClockResult) -> str:
+    return f"The clock of the embedded AWS is {_duration(round(result.offset_s))} ahead: {result.now}."
 
 
 def _render_stop(result: StopResult) -> str:
@@ -196,6 +222,7 @@ def _render_status(status: LocalStatus) -> Any:
         "Up for": _duration(status.uptime_s or 0),
         "Memory": f"{status.memory_mb} MB with {status.workers} Lambda worker(s)",
         "State": status.state_directory,
+        **({"Clock": f"{_duration(round(status.clock_ahead_s))} ahead"} if status.clock_ahead_s else {}),
         **{_COUNTS.get(name, name): count for name, count in status.counts.items()},
     }
     for label, value in rows.items():

@@ -178,7 +178,18 @@ class LogWriter(Protocol):
         ...
 
 
-class ControlPlane(LogWriter, Protocol):
+class RequestAuthorizer(Protocol):
+    """Decides whether the sender of a request may do something."""
+
+    def authorize(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
+        """Check the SigV4 signature and the caller's IAM policies; None means allowed.
+
+        `service` is the SigV4 service name (execute-api, chime), `action` the IAM action.
+        """
+        ...
+
+
+class ControlPlane(LogWriter, RequestAuthorizer, Protocol):
     """ministack, as the gateway and the Chime service see it."""
 
     async def websocket_api(self, api_id: str) -> WebSocketApi | None:
@@ -191,13 +202,6 @@ class ControlPlane(LogWriter, Protocol):
 
     async def may_invoke(self, function_arn: str, source_arn: str) -> bool:
         """Whether the function's resource policy lets API Gateway call it for this route ARN."""
-        ...
-
-    def authorize(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
-        """Check the SigV4 signature and the caller's IAM policies; None means allowed.
-
-        `service` is the SigV4 service name (execute-api, chime), `action` the IAM action.
-        """
         ...
 
     def record_metric(

@@ -2,7 +2,7 @@
 
     /_whatschat/health                                     this module
     /_aws/execute-api/{api}/{stage}/@connections/{id}      the gateway
-    signed for the service `chime`                         Chime SDK meetings
+    signed for `chime`, `whatschat`                        Chime SDK meetings, the clock of this AWS
     everything else                                        ministack
 
 WebSocket handshakes are not routed here: uvicorn passes them to the gateway's protocol.
@@ -52,27 +52,23 @@ class Management(Protocol):
         ...
 
 
-class Meetings(Protocol):
-    """The Chime service."""
-
-    async def handle(self, request: HttpRequest) -> HttpResponse:
-        """Handle one request."""
-        ...
+Service = Callable[[HttpRequest], Awaitable[HttpResponse]]
+"""Handles the requests that are signed for one service."""
 
 
 class Router:
-    """The ASGI app."""
+    """The ASGI app. `services` are our own, by the name for which their requests are signed."""
 
     def __init__(
         self,
         ministack: Callable[[Scope, Receive, Send], Awaitable[None]],
         gateway: Management,
-        meetings: Meetings,
+        services: Mapping[str, Service],
         health: Callable[[], Mapping[str, Any]],
     ) -> None:
         self._ministack = ministack
         self._gateway = gateway
-        self._meetings = meetings
+        self._services = services
         self._health = health
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,8 +94,9 @@ class Router:
             return _shared(
                 await self._gateway.handle_management(await _read_request(scope, receive), *connection)
             )
-        if signed_service(headers.get("authorization", ""), query_string) == "chime":
-            return _shared(await self._meetings.handle(await _read_request(scope, receive)))
+        service = self._services.get(signed_service(headers.get("authorization", ""), query_string) or "")
+        if service is not None:
+            return _shared(await service(await _read_request(scope, receive)))
         if _is_internal(raw_path):
             return _json(404, {"message": "Not Found"})
         if raw_path.startswith(code_links.PREFIX) and not code_links.is_valid(

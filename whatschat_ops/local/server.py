@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from whatschat_ops import __version__
 from whatschat_ops.errors import LocalError
+from whatschat_ops.local.clock import SIGNING_NAME as CLOCK
+from whatschat_ops.local.clock import ClockApi, ServiceClock
 from whatschat_ops.local.layout import (
     ACCOUNT_ID,
     EXIT_PORT_TAKEN,
@@ -124,6 +126,7 @@ class _Parts:
     executor: LambdaExecutor
     gateway: Gateway
     meetings: ChimeMeetings
+    clock: ServiceClock
 
     def counts(self) -> dict[str, Any]:
         """Counts for `local status`."""
@@ -144,14 +147,15 @@ async def _start_parts(layout: Layout, port: int) -> _Parts:
     from whatschat_ops.local.identity import ensure_operator
     from whatschat_ops.local.metered_executor import MeteredExecutor
 
-    control_plane = Ministack(port)
+    clock = ServiceClock()
+    control_plane = Ministack(port, clock)
     await control_plane.start()
     await ensure_operator(control_plane.call_iam, layout.credentials_file)
     executor = LambdaExecutor(control_plane, f"http://{HOST}:{port}", layout.work / "functions")
     control_plane.run_functions_on(executor)
-    gateway = Gateway(control_plane, MeteredExecutor(executor, control_plane))
-    meetings = ChimeMeetings(control_plane, layout.chime_file, account_id=ACCOUNT_ID)
-    return _Parts(control_plane, executor, gateway, meetings)
+    gateway = Gateway(control_plane, MeteredExecutor(executor, control_plane), clock=clock)
+    meetings = ChimeMeetings(control_plane, layout.chime_file, clock=clock, account_id=ACCOUNT_ID)
+    return _Parts(control_plane, executor, gateway, meetings, clock)
 
 
 async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
@@ -162,9 +166,11 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
 
     def health() -> dict[str, Any]:
         me = {"pid": os.getpid(), "port": port, "version": __version__, "started_at": started_at}
-        return {**me, "counts": parts.counts()}
+        return {**me, "clock_ahead_s": parts.clock.offset_s, "counts": parts.counts()}
 
-    front = Router(parts.control_plane, parts.gateway, parts.meetings, health)
+    clock_api = ClockApi(parts.clock, parts.control_plane, parts.gateway.sweep)
+    services = {"chime": parts.meetings.handle, CLOCK: clock_api.handle}
+    front = Router(parts.control_plane, parts.gateway, services, health)
     server = _make_server(front, parts.gateway)
     stopping = _stop_on_signals()
     tasks = [

@@ -56,6 +56,8 @@ class LocalStatus(Struct, frozen=True):
     """Memory of the service and its Lambda workers."""
     workers: int = 0
     """Lambda worker processes."""
+    clock_ahead_s: float = 0.0
+    """How far `local clock advance` has moved the clock."""
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -210,6 +212,7 @@ def status() -> LocalStatus:
         uptime_s=int(time.time() - found.started_at),
         memory_mb=round(memory_bytes / 1024 / 1024),
         workers=workers,
+        clock_ahead_s=health.get("clock_ahead_s", 0.0),
         counts=health["counts"],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -87,6 +88,7 @@ def parts(modules: Modules) -> Parts:
         CodeBlobs(),
         SavedState(modules, lambda _: None),
         lambda _: None,
+        time.time,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from whatschat_ops.local import asgi
+from whatschat_ops.local.clock import ServiceClock
 from whatschat_ops.local.control import lambda_bridge, modules
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.caller import comes_from_network
@@ -29,8 +30,9 @@ from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
 class Ministack:
     """The control plane. Implements `interfaces.ControlPlane`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, clock: ServiceClock) -> None:
         self._port = port
+        self._clock = clock
         self._modules = modules.load()
         self._cache = Cache()
         self._stores = Stores(self._modules, self._cache)
@@ -45,6 +47,7 @@ class Ministack:
             self._modules.responses.request_scope,
             self._stores.regions_of,
             lambda service: self.autosave.changed(service, lazily=True),
+            clock,
         )
         self.record_metric = self._telemetry.record_metric
         self._lifespan: asyncio.Task[None] | None = None
@@ -65,6 +68,7 @@ class Ministack:
             self._code,
             self._state,
             self._changed,
+            self._clock,
         )
         install(self._modules, parts)
         started = asyncio.Event()
@@ -154,7 +158,8 @@ class Ministack:
             # A late event of a connection must not recreate a group that was deleted with its stack.
             self._telemetry.write(group, stream, messages, create_group=False)
         elif self._may_write(group, stream, role_arn):
-            self._telemetry.write(group, stream, messages)
+            ahead_ms = int(self._clock.offset_s * 1000)  # a function has the machine's time
+            self._telemetry.write(group, stream, [(time_ms + ahead_ms, text) for time_ms, text in messages])
 
     def _may_write(self, group: str, stream: str, role_arn: str) -> bool:
         region, arn, actions = self._telemetry.needs(group, stream)

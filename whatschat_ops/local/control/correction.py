@@ -25,6 +25,8 @@ class Parts:
     state: SavedState
     changed: Callable[[Iterable[str]], None]
     """Called with the services that may have changed."""
+    clock: Callable[[], float]
+    """Epoch seconds for logs and metrics."""
 
 
 @dataclass(frozen=True, slots=True)

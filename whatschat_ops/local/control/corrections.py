@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from whatschat_ops.local.clock import TimeModule
 from whatschat_ops.local.control import (
     caller,
     cloudformation,
@@ -94,6 +95,10 @@ def _secure_loopback(iam_evaluator: Any) -> None:
         return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
 
     iam_evaluator._resolve_condition_key = resolve_condition_key
+
+
+def _move_clocks(modules: Modules, parts: Parts) -> None:
+    modules.cloudwatch.time = modules.cloudwatch_logs.time = TimeModule(parts.clock)
 
 
 def _note_changes(modules: Modules, parts: Parts) -> None:
@@ -221,6 +226,13 @@ CORRECTIONS: Final = (
         source="our decision: PutMetricData has the same form (Values and Counts)",
         replaces=("cloudwatch.record_metric",),
         apply=_count_equal_values,
+    ),
+    Correction(
+        what="logs and metrics have the machine's clock",
+        why="a clock that `local clock advance` moves",
+        source="our decision: idle connections, retention and alarms can be seen without waiting",
+        replaces=("cloudwatch.time", "cloudwatch_logs.time"),
+        apply=_move_clocks,
     ),
     Correction(
         what="runs start-up scripts of container images that it finds in the file system",

@@ -32,6 +32,7 @@ class Telemetry:
         scope: Callable[[str, str], Any],
         regions_of: Callable[[str, str], Iterable[str]],
         changed: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`scope(account, region)` is a context manager; `regions_of(kind, name)` the Regions of an API or function."""
         self._cloudwatch_logs = cloudwatch_logs
@@ -39,6 +40,7 @@ class Telemetry:
         self._scope = scope
         self._regions_of = regions_of
         self._changed = changed
+        self._clock = clock
         self._points: dict[tuple[int, str, float], tuple[Any, dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._points_since = 0
@@ -51,7 +53,7 @@ class Telemetry:
         Without `create_group`, events for a group that does not exist are dropped.
         """
         name, region = self._locate(group)
-        now_ms = int(time.time() * 1000)
+        now_ms = int(self._clock() * 1000)
         events = [
             {"timestamp": timestamp, "message": message, "ingestionTime": now_ms, "eventId": uuid.uuid4().hex}
             for timestamp, message in messages
@@ -135,7 +137,7 @@ class Telemetry:
     def _point(
         self, bucket: list[Any], value: float, unit: str, dimensions: dict[str, str]
     ) -> dict[str, Any]:
-        now = time.time()
+        now = self._clock()
         slot = int(now // METRIC_RESOLUTION_S)
         if slot != self._points_since:
             self._points.clear()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from whatschat_ops.local.gateway import failure_log
 from whatschat_ops.local.gateway.connection import GatewayConnection, new_id
 from whatschat_ops.local.gateway.data_plane import DataPlane
 from whatschat_ops.local.gateway.events import connect_event, request_context
@@ -47,19 +48,28 @@ class Acceptance:
 async def connect(plane: DataPlane, handshake: Handshake) -> Acceptance | HttpResponse:
     """Handle a handshake; `$connect` has returned when this does. An `HttpResponse` is a rejection."""
     if len(handshake.target) > MAX_URL_CHARACTERS:
-        return refusal(
-            403
-        )  # AWS documents the limit but not the status; 403 as for any handshake that reaches no route
+        # AWS documents the limit but not the status; 403 as for any handshake that reaches no route.
+        return _unrouted(403, f"the URL has more than {MAX_URL_CHARACTERS} characters")
     if not plane.throttles.admit_connection(plane.clock()):
-        return refusal(429)
+        return _unrouted(429, "the account's rate of new connections is exceeded")
     address = handshake.address()
     found = await plane.find_stage(address.api_id, address.stage) if address else None
     if found is None:
-        return refusal(403)
+        return _unrouted(
+            403,
+            f"no WebSocket API {address.api_id} with a stage {address.stage!r}"
+            if address
+            else "no API in the URL",
+        )
     exchange = _exchange(plane, *found, handshake)
     answer = await _decide(plane, exchange, handshake)
     plane.log(exchange)
     return answer
+
+
+def _unrouted(status: int, cause: str) -> HttpResponse:
+    failure_log.write_refusal("Handshake", status, cause)
+    return refusal(status)
 
 
 def refusal(status: int, message: str | None = None) -> HttpResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from whatschat_ops.local.gateway import access_log
+from whatschat_ops.local.gateway import access_log, failure_log
 from whatschat_ops.local.gateway.events import Event
 from whatschat_ops.local.gateway.exchange import Exchange
 from whatschat_ops.local.gateway.integration import IntegrationCall, Integrations
@@ -47,5 +47,6 @@ class DataPlane:
         self.metrics.count(name, exchange.api.id, exchange.stage, exchange.route_key)
 
     def log(self, exchange: Exchange) -> None:
-        """Write the access log line of a finished exchange."""
+        """Write the access log line of a finished exchange, and a line of the service's own log if it failed."""
         access_log.write(self.control_plane, exchange)
+        failure_log.write(exchange)

@@ -14,15 +14,16 @@ from whatschat_ops.local.interfaces import Stage, WebSocketApi
 @dataclass(frozen=True, slots=True)
 class GatewayError:
     """An error response of the gateway itself: AWS's text and gateway response type, and the HTTP status at a
-    handshake.
+    handshake. `cause` is for the log of the embedded AWS, where the text does not say it.
     """
 
     status: int
     message: str
     response_type: str
+    cause: str = ""
 
 
-FORBIDDEN = GatewayError(403, "Forbidden", "ACCESS_DENIED")
+FORBIDDEN = GatewayError(403, "Forbidden", "ACCESS_DENIED", "the API has neither its route nor $default")
 TOO_MANY_REQUESTS = GatewayError(429, "Too Many Requests", "THROTTLED")
 NO_AUTHORIZER = GatewayError(500, "Internal server error", "AUTHORIZER_CONFIGURATION_ERROR")
 

@@ -29,6 +29,8 @@ from whatschat_ops.local.interfaces import (
 
 logger = logging.getLogger(__name__)
 
+MAX_ERROR_CHARACTERS = 200
+
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 
@@ -85,6 +87,8 @@ class IntegrationCall:
     result: ProxyResult | None = None
     failure: IntegrationFailure | None = None
     request_id: str | None = None
+    function_error: str | None = None
+    """Type and message of the error that the function raised."""
 
     @property
     def reached_integration(self) -> bool:
@@ -121,7 +125,10 @@ class Integrations:
             return IntegrationCall(latency_ms, failure=outcome)
         result = read_result(outcome)
         if isinstance(result, IntegrationFailure):
-            return IntegrationCall(latency_ms, failure=result, request_id=outcome.request_id)
+            error = error_text(outcome) if outcome.function_error else None
+            return IntegrationCall(
+                latency_ms, failure=result, request_id=outcome.request_id, function_error=error
+            )
         return IntegrationCall(latency_ms, result, request_id=outcome.request_id)
 
     async def _permitted_function(
@@ -173,6 +180,18 @@ def read_result(returned: InvocationResult) -> ProxyResult | IntegrationFailure:
         if body is None:
             return MALFORMED
     return ProxyResult(status, body, {str(name): str(value) for name, value in headers.items()})
+
+
+def error_text(returned: InvocationResult) -> str | None:
+    """The type and the beginning of the message in Lambda's error document."""
+    try:
+        document = json.loads(returned.payload)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    parts = [str(document[key]) for key in ("errorType", "errorMessage") if document.get(key)]
+    return ": ".join(parts)[:MAX_ERROR_CHARACTERS]
 
 
 def _status(value: object) -> int | None:

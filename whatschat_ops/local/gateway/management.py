@@ -10,6 +10,7 @@ import json
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
+from whatschat_ops.local.gateway import failure_log
 from whatschat_ops.local.gateway.connection import Connections, GatewayConnection, is_well_formed_id
 from whatschat_ops.local.gateway.data_plane import DataPlane
 from whatschat_ops.local.gateway.exchange import execute_api_arn
@@ -36,6 +37,11 @@ class ManagementApi:
         connection_id = unquote(connection_id)
         found = await self._plane.find_stage(api_id, stage_name)
         if found is None or request.method not in METHODS:
+            failure_log.write_refusal(
+                f"{request.method} /{stage_name}/@connections of {api_id}",
+                403,
+                "no such API, stage or method",
+            )
             return http_response(403, "Forbidden", "ForbiddenException")
         api, stage = found
         arn = execute_api_arn(api, stage_name, f"{request.method}/@connections/{connection_id}")
@@ -43,8 +49,10 @@ class ManagementApi:
             request, "execute-api", "execute-api:ManageConnections", arn
         )
         if denial is not None:
+            failure_log.write_refusal(arn, denial.status, denial.message)
             return http_response(denial.status, denial.message, denial.code)
         if not self._plane.throttles.admit_request(self._plane.clock()):
+            failure_log.write_refusal(arn, 429, "the account's rate of requests is exceeded")
             return http_response(429, error_type="LimitExceededException")
         if not is_well_formed_id(connection_id):
             return http_response(400, f"Invalid connectionId: {connection_id}", "BadRequestException")
@@ -64,6 +72,9 @@ class ManagementApi:
         if len(request.body) > MAX_MESSAGE_BYTES:
             return http_response(413, "Message too long", "PayloadTooLargeException")
         if connection.has_full_buffer():
+            failure_log.write_refusal(
+                f"Post to {connection.id}", 429, "the client does not read its messages"
+            )
             return http_response(429, error_type="LimitExceededException")
         connection.send(as_text(request.body), self._plane.clock())
         self._plane.metrics.count("MessageCount", api_id, stage)

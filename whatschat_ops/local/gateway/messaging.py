@@ -6,6 +6,7 @@ gets the close code; its result is ignored.
 
 from __future__ import annotations
 
+from whatschat_ops.local.gateway import failure_log
 from whatschat_ops.local.gateway.connection import GatewayConnection, new_id
 from whatschat_ops.local.gateway.data_plane import DataPlane
 from whatschat_ops.local.gateway.events import disconnect_event, message_event, request_context
@@ -21,6 +22,7 @@ async def handle_message(plane: DataPlane, connection: GatewayConnection, text: 
     found = await plane.find_stage(connection.api_id, connection.stage)
     now, request_id = plane.clock(), new_id()
     if found is None:
+        failure_log.write_refusal(f"Message of {connection.id}", 403, "its API or stage was deleted")
         connection.send(error_message(FORBIDDEN.message, connection.id, request_id), now)
         return
     api, stage = found
@@ -90,6 +92,9 @@ def _conclude(exchange: Exchange, call: IntegrationCall) -> None:
 def _send(plane: DataPlane, exchange: Exchange, data: bytes) -> None:
     """A client that does not read loses its responses, as it loses posts (for which the caller gets a 429)."""
     if exchange.connection.has_full_buffer():
+        failure_log.write_refusal(
+            f"Response to {exchange.connection.id}", 429, "the client does not read its messages"
+        )
         plane.count(exchange, "ExecutionError")
         return
     exchange.connection.send(data, plane.clock())
