@@ -70,7 +70,7 @@ LOCAL: Final[tuple[Fault, ...]] = (
         ("and own.environment == function.environment", "", "a worker with the old variables"),
         ("if len(self._waiting) >= self._limits.max_waiting:", "if len(self._waiting) > self._limits.max_waiting:", "one too many waits"),
         ("if len(self._workers) >= limits.max_workers:", "if len(self._workers) > limits.max_workers:", "one worker too many"),
-        ("if not invocation.abandoned:\n", "if invocation is not None:\n", "an invocation that nothing waits for is run"),
+        ("if not invocation.is_abandoned(self._clock()):\n", "if invocation is not None:\n", "an invocation that nothing waits for is run"),
     ),
     *planted(
         "local/chime/rules.py",

@@ -10,6 +10,7 @@ The gateway, the executor and the Chime service see only these types; `control` 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -151,11 +152,20 @@ class InvocationThrottled(Exception):
     """The function is at its concurrency limit (TooManyRequestsException, 429)."""
 
 
+class InvocationExpired(Exception):
+    """The caller no longer waits, and the function was not run."""
+
+
 class Executor(Protocol):
     """Runs functions."""
 
-    async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
-        """Run the function once. Raises InvocationThrottled; a failing handler is a result, not an exception."""
+    async def invoke(
+        self, function: LambdaFunction, payload: bytes, *, start_within_s: float = math.inf
+    ) -> InvocationResult:
+        """Run the function once. Raises InvocationThrottled; a failing handler is a result, not an exception.
+
+        Raises InvocationExpired when its turn comes after `start_within_s`: it is not run.
+        """
         ...
 
     async def close(self) -> None:

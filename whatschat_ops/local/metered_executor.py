@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from whatschat_ops.local.interfaces import (
     ControlPlane,
     Executor,
@@ -18,10 +20,12 @@ class MeteredExecutor:
         self._executor = executor
         self._control_plane = control_plane
 
-    async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
-        """Run the function once. Raises InvocationThrottled."""
+    async def invoke(
+        self, function: LambdaFunction, payload: bytes, *, start_within_s: float = math.inf
+    ) -> InvocationResult:
+        """Run the function once. Raises InvocationThrottled and InvocationExpired (not counted: it did not run)."""
         try:
-            result = await self._executor.invoke(function, payload)
+            result = await self._executor.invoke(function, payload, start_within_s=start_within_s)
         except InvocationThrottled:
             self._put(function, "Throttles", 1)
             raise

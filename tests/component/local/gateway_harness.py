@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -35,12 +36,16 @@ class FakeExecutor:
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
         self.events: list[tuple[str, Event]] = []
+        self.waits_s: list[float] = []
 
     def of(self, name: str) -> list[Event]:
         """The events of a function."""
         return [event for called, event in self.events if called == name]
 
-    async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
+    async def invoke(
+        self, function: LambdaFunction, payload: bytes, *, start_within_s: float = math.inf
+    ) -> InvocationResult:
+        self.waits_s.append(start_within_s)
         event = json.loads(payload)
         self.events.append((function.name, event))
         error: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,7 +13,12 @@ import pytest
 from tests.component.local.executor_functions import make_function
 from whatschat_ops.local.executor.invocation import Invocation
 from whatschat_ops.local.executor.pool import Pool, PoolLimits
-from whatschat_ops.local.interfaces import InvocationResult, InvocationThrottled, LambdaFunction
+from whatschat_ops.local.interfaces import (
+    InvocationExpired,
+    InvocationResult,
+    InvocationThrottled,
+    LambdaFunction,
+)
 
 LIMITS = PoolLimits(max_workers=4, max_waiting=3, processors=2, spawn_after_s=0.001)
 
@@ -71,9 +77,9 @@ class Scene:
         self.workers.append(FakeWorker(pool))
         return self.workers[-1]
 
-    def submit(self) -> Invocation:
+    def submit(self, *, expires_at: float = math.inf) -> Invocation:
         answer = asyncio.get_running_loop().create_future()
-        invocation = Invocation(make_function(), b"", answer, self.now, self.count)
+        invocation = Invocation(make_function(), b"", answer, self.now, self.count, expires_at)
         self.pool.submit(invocation)
         return invocation
 
@@ -180,6 +186,32 @@ def test_invocation_of_a_disconnected_caller_is_dropped() -> None:
         scene.workers[0].becomes_ready()
         assert scene.workers[0].invocation is stays
         assert scene.finished == 1
+
+    play(scenario)
+
+
+def test_invocation_whose_caller_was_answered_before_its_turn_is_not_run() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        late, stays = scene.submit(expires_at=29.0), scene.submit(expires_at=60.0)
+        scene.now = 29.0
+        scene.workers[0].becomes_ready()
+        assert scene.workers[0].invocation is stays
+        assert scene.finished == 1
+        with pytest.raises(InvocationExpired):
+            await late.answer
+
+    play(scenario)
+
+
+def test_running_invocation_continues_after_its_caller_was_answered() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        running = scene.submit(expires_at=29.0)
+        scene.workers[0].becomes_ready()
+        scene.now = 60.0
+        running.finish(ANSWER)
+        assert await running.answer is ANSWER
 
     play(scenario)
 

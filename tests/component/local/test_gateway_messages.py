@@ -151,6 +151,15 @@ async def test_failing_handler_answers_internal_server_error(handler: Any) -> No
 
 
 @asynchronous
+async def test_function_must_start_within_the_integration_timeout() -> None:
+    api = websocket_api(lambda_route("$default", "default", timeout_ms=7_000))
+    async with serving(api, default=answering()) as harness:
+        await (await harness.client()).send("{}")
+        await harness.until(lambda: harness.executor.of("default"))
+        assert harness.executor.waits_s == [7.0]
+
+
+@asynchronous
 async def test_integration_timeout_answers_internal_server_error() -> None:
     api, late = websocket_api(lambda_route("$default", "default", timeout_ms=50)), asyncio.Event()
     async with serving(api, default=answering(when=late)) as harness:

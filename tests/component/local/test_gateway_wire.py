@@ -161,6 +161,67 @@ async def test_broken_frame_closes_with_1002(frame: Frame, mask: bool) -> None:
         assert (await disconnect_of(harness))[0] == 1002
 
 
+CLOSE_BY_CLIENT = Frame(Opcode.CLOSE, (1000).to_bytes(2)).serialize(mask=True)
+
+
+@pytest.mark.parametrize(
+    ("rejected", "code"),
+    [
+        (Frame(Opcode.BINARY, b"x"), 1003),
+        (Frame(Opcode.TEXT, b"\xff"), 1007),
+        (Frame(Opcode.CONT, b"x"), 1002),
+        (Frame(Opcode.TEXT, b"x", fin=False), 1002),
+    ],
+)
+@asynchronous
+async def test_close_of_the_client_in_the_same_segment_does_not_replace_ours(
+    rejected: Frame, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        client.transport.write(rejected.serialize(mask=True) + CLOSE_BY_CLIENT)
+        assert (await close_of(client))[0] == code
+        assert (await disconnect_of(harness))[0] == code
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.difference(
+    "API Gateway",
+    aws="documents no limit on frames without content",
+    here="closes with 1008 after 128 of them in one message",
+)
+@asynchronous
+async def test_endless_empty_fragments_close_with_1008() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        first = Frame(Opcode.TEXT, b"x", fin=False).serialize(mask=True)
+        client.transport.write(first + Frame(Opcode.CONT, b"", fin=False).serialize(mask=True) * 200)
+        assert await close_of(client) == (1008, "Too many empty frames")
+        assert (await disconnect_of(harness))[0] == 1008
+        assert harness.executor.of("default") == []
+
+
+@asynchronous
+async def test_empty_fragments_of_different_messages_do_not_add_up() -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        parts = [Frame(Opcode.TEXT, b"x", fin=False), *[Frame(Opcode.CONT, b"", fin=False)] * 100]
+        message = b"".join(part.serialize(mask=True) for part in (*parts, Frame(Opcode.CONT, b"y")))
+        client.transport.write(message * 3)
+        await harness.until(lambda: len(harness.executor.of("default")) == 3)
+        assert [event["body"] for event in harness.executor.of("default")] == ["xy"] * 3
+
+
+@asynchronous
+async def test_ping_of_a_client_with_a_full_buffer_disconnects_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with echoing() as harness:
+        client = await harness.client()
+        await asyncio.wait_for(await client.ping(), 60)
+        monkeypatch.setattr("whatschat_ops.local.gateway.connection.SEND_BUFFER_LIMIT_BYTES", -1)
+        client.transport.write(Frame(Opcode.PING, b"").serialize(mask=True))
+        assert (await disconnect_of(harness))[0] == 1006
+
+
 @asynchronous
 async def test_ping_is_answered_even_inside_a_fragmented_message() -> None:
     async with echoing() as harness:

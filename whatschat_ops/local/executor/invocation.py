@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from collections.abc import Callable
 
-from whatschat_ops.local.interfaces import InvocationResult, LambdaFunction
+from whatschat_ops.local.interfaces import InvocationExpired, InvocationResult, LambdaFunction
 
 
 class Invocation:
     """An event for a function, and the future of its result.
 
-    The caller may disconnect: an invocation that has not started is then dropped, a running one continues to its end,
-    as on AWS.
+    The caller may disconnect, or wait no longer than `expires_at`: an invocation that has not started is then dropped,
+    a running one continues to its end, as on AWS. Times are those of the executor's clock, in seconds.
     """
 
-    __slots__ = ("_on_finished", "answer", "function", "payload", "queued_at", "request_id")
+    __slots__ = ("_on_finished", "answer", "expires_at", "function", "payload", "queued_at", "request_id")
 
     def __init__(
         self,
@@ -26,11 +27,13 @@ class Invocation:
         answer: asyncio.Future[InvocationResult],
         queued_at: float,
         on_finished: Callable[[LambdaFunction], None],
+        expires_at: float = math.inf,
     ) -> None:
         self.function = function
         self.payload = payload
         self.answer = answer
         self.queued_at = queued_at
+        self.expires_at = expires_at
         self.request_id = str(uuid.uuid4())
         self._on_finished = on_finished
 
@@ -45,15 +48,20 @@ class Invocation:
             "Lambda-Runtime-Trace-Id": f"Root=1-{int(now_s):08x}-{trace[:24]};Parent={trace[16:]};Sampled=0",
         }
 
-    @property
-    def abandoned(self) -> bool:
+    def is_abandoned(self, now: float) -> bool:
         """Whether the caller no longer waits."""
-        return self.answer.done()
+        return self.answer.done() or now >= self.expires_at
 
     def finish(self, result: InvocationResult) -> None:
         """Set the result."""
         if not self.answer.done():
             self.answer.set_result(result)
+        self._on_finished(self.function)
+
+    def expire(self) -> None:
+        """End an invocation whose caller no longer waits."""
+        if not self.answer.done():
+            self.answer.set_exception(InvocationExpired())
         self._on_finished(self.function)
 
     def drop(self) -> None:

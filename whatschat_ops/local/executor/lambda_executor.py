@@ -8,6 +8,7 @@ has changed, and owns one directory on disk.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
 import time
@@ -68,15 +69,16 @@ class LambdaExecutor:
         self._reaper: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def invoke(self, function: LambdaFunction, payload: bytes) -> InvocationResult:
-        """Run the function once. Raises InvocationThrottled; a failing handler is a result, not an exception."""
+    async def invoke(
+        self, function: LambdaFunction, payload: bytes, *, start_within_s: float = math.inf
+    ) -> InvocationResult:
+        """Run the function once: see `interfaces.Executor`."""
         if self._closed:
             raise LocalError("the Lambda executor is closed: the embedded AWS is stopping")
         arn = _unqualified(function.arn)
         self._admit(arn, function)
-        invocation = Invocation(
-            function, payload, asyncio.get_running_loop().create_future(), self._clock(), self._finished
-        )
+        now, answer = self._clock(), asyncio.get_running_loop().create_future()
+        invocation = Invocation(function, payload, answer, now, self._finished, now + start_within_s)
         self._running[arn] += 1
         try:
             self._pool(arn, function).submit(invocation)

@@ -170,9 +170,9 @@ class Pool:
     def _next_invocation(self) -> Invocation | None:
         while self._waiting:
             invocation = self._waiting.popleft()
-            if not invocation.abandoned:
+            if not invocation.is_abandoned(self._clock()):
                 return invocation
-            invocation.drop()
+            invocation.expire()
         return None
 
     def _watch_queue(self) -> None:
@@ -181,11 +181,12 @@ class Pool:
 
     def _look_at_queue(self) -> None:
         self._timer = None
-        while self._waiting and self._waiting[0].abandoned:
-            self._waiting.popleft().drop()
+        now = self._clock()
+        while self._waiting and self._waiting[0].is_abandoned(now):
+            self._waiting.popleft().expire()
         if not self._waiting:
             return
-        if self._one_more_would_help(self._clock() - self._waiting[0].queued_at):
+        if self._one_more_would_help(now - self._waiting[0].queued_at):
             self._start_worker()
         self._watch_queue()
 

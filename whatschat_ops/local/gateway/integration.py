@@ -21,6 +21,7 @@ from whatschat_ops.local.interfaces import (
     ControlPlane,
     Executor,
     Integration,
+    InvocationExpired,
     InvocationResult,
     InvocationThrottled,
     LambdaFunction,
@@ -144,15 +145,19 @@ class Integrations:
     async def _invoke(
         self, function: LambdaFunction, event: Event, timeout_s: float
     ) -> InvocationResult | IntegrationFailure:
-        """After the time-out the function keeps running, as on AWS; its result is ignored."""
-        task = self._spawn(self._run(function, json.dumps(event).encode()))
+        """After the time-out a running function keeps running, as on AWS; one that still waits will not be run."""
+        task = self._spawn(self._run(function, json.dumps(event).encode(), timeout_s))
         done, _ = await asyncio.wait({task}, timeout=timeout_s)
         outcome: InvocationResult | IntegrationFailure = task.result() if done else TIMED_OUT
         return outcome
 
-    async def _run(self, function: LambdaFunction, payload: bytes) -> InvocationResult | IntegrationFailure:
+    async def _run(
+        self, function: LambdaFunction, payload: bytes, timeout_s: float
+    ) -> InvocationResult | IntegrationFailure:
         try:
-            return await self._executor.invoke(function, payload)
+            return await self._executor.invoke(function, payload, start_within_s=timeout_s)
+        except InvocationExpired:
+            return TIMED_OUT
         except InvocationThrottled:
             return THROTTLED
         except Exception:

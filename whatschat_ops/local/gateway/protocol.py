@@ -1,9 +1,8 @@
 """The WebSocket protocol: takes a connection's transport and request from uvicorn and speaks RFC 6455 with the
 client.
 
-It uses the frame parser of `websockets`, because AWS's limits are on frames. It answers pings, closes with 1009 above
-32 KB per frame or 128 KB per message, with 1003 for binary data, 1007 for text that is not UTF-8 and 1002 for invalid
-frames; the gateway handles messages and closed connections. No compression: AWS negotiates no extension.
+The parser (`frames`) answers pings and closes what AWS does not accept; the gateway handles messages and closed
+connections. No compression: AWS negotiates no extension.
 """
 
 from __future__ import annotations
@@ -16,16 +15,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
-from websockets.server import ServerProtocol
 
 from whatschat_ops.local.gateway.connecting import Acceptance, refusal
 from whatschat_ops.local.gateway.connection import GatewayConnection
+from whatschat_ops.local.gateway.frames import FrameParser
 from whatschat_ops.local.gateway.gateway import GOING_AWAY, Gateway
 from whatschat_ops.local.gateway.handshake import BadHandshake, parse_handshake
 from whatschat_ops.local.gateway.responses import http_response
 from whatschat_ops.local.interfaces import HttpResponse
-from whatschat_ops.quotas import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -45,7 +42,6 @@ NO_STATUS = (1005, "Client-side close frame status not set")
 HEAD_END = b"\r\n\r\n"
 
 logger = logging.getLogger(__name__)
-frame_logger = logging.getLogger("whatschat_ops.local.gateway.frames")
 
 
 class WebSocketProtocol(asyncio.Protocol):
@@ -54,7 +50,6 @@ class WebSocketProtocol(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_connection",
-        "_fragments",
         "_frames",
         "_handshake",
         "_has_ended",
@@ -73,8 +68,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._buffer = bytearray()
         self._handshake: asyncio.Task[None] | None = None
         self._connection: GatewayConnection | None = None
-        self._frames: ServerProtocol | None = None
-        self._fragments: list[bytes] = []
+        self._frames: FrameParser | None = None
         self._in_flight = 0
         self._waiting: deque[str] | None = None
         self._has_ended = False
@@ -159,9 +153,7 @@ class WebSocketProtocol(asyncio.Protocol):
             headers["Sec-WebSocket-Protocol"] = answer.subprotocol
         if not self._transport.is_closing():
             self._transport.write(_head(101, headers))
-        self._frames = ServerProtocol(
-            state=State.OPEN, max_size=(MAX_MESSAGE_BYTES, MAX_FRAME_BYTES), logger=frame_logger
-        )
+        self._frames = FrameParser()
         self._connection = answer.connection
         self.gateway.opened(answer.connection, self)
         if self._transport.is_closing():
@@ -194,31 +186,22 @@ class WebSocketProtocol(asyncio.Protocol):
             if isinstance(event, Frame):
                 self._handle_frame(event)
         self._flush(frames)
-        if frames.parser_exc is not None:
+        if frames.has_failed:
             self._end_failed(frames)
 
     def _handle_frame(self, frame: Frame) -> None:
         if self._has_ended or self._connection is None:
             return
-        if frame.opcode in (Opcode.PING, Opcode.PONG):
-            self.gateway.heard_from(self._connection)
-        elif frame.opcode is Opcode.BINARY:
-            self.close(1003, "Binary data is not supported")
+        if frame.opcode is Opcode.TEXT:
+            self._handle_message(self._connection, bytes(frame.data).decode())
         elif frame.opcode is Opcode.CLOSE:
             self._end_by_client()
+        elif self._connection.has_full_buffer():
+            self._transport.abort()  # it pings and does not read the pongs
         else:
-            self._fragments.append(bytes(frame.data))
-            if frame.fin:
-                self._handle_message(self._connection)
+            self.gateway.heard_from(self._connection)
 
-    def _handle_message(self, connection: GatewayConnection) -> None:
-        data = b"".join(self._fragments)
-        self._fragments.clear()
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError:
-            self.close(1007, "Text is not UTF-8")
-            return
+    def _handle_message(self, connection: GatewayConnection, text: str) -> None:
         if self._in_flight >= MAX_IN_FLIGHT:
             self._wait_for_a_slot(text)
         else:
@@ -254,7 +237,7 @@ class WebSocketProtocol(asyncio.Protocol):
         else:
             self._end(close.code, close.reason)
 
-    def _end_failed(self, frames: ServerProtocol) -> None:
+    def _end_failed(self, frames: FrameParser) -> None:
         """The parser has rejected a frame and queued a close frame."""
         sent = frames.close_sent
         self._end(*((sent.code, sent.reason) if sent else ABNORMAL_CLOSURE))
@@ -264,7 +247,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._has_ended = True
             self.gateway.closed(self._connection, code, reason)
 
-    def _flush(self, frames: ServerProtocol) -> None:
+    def _flush(self, frames: FrameParser) -> None:
         """Write the pending bytes; an empty chunk means that the client must close the TCP connection."""
         for data in frames.data_to_send():
             if self._transport.is_closing():
