@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from whatschat_ops.local import asgi
 from whatschat_ops.local.clock import ServiceClock
-from whatschat_ops.local.control import lambda_bridge, modules
+from whatschat_ops.local.control import budgets, lambda_bridge, modules
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.caller import comes_from_network
 from whatschat_ops.local.control.correction import Parts
@@ -168,6 +168,10 @@ class Ministack:
             return all(self._authorization.role_may(role_arn, action, arn, region) for action in actions)
 
         return self._cache.get(("log", role_arn, arn, *actions), allowed)
+
+    def keep_newest(self) -> None:
+        """Delete the oldest logs and metrics that are over their budgets. Called every few seconds."""
+        budgets.keep_newest(self._modules.cloudwatch_logs, self._modules.cloudwatch)
 
     def counts(self) -> dict[str, int]:
         """Counts for `local status`."""

@@ -1,0 +1,100 @@
+"""How much of logs and metrics is kept: an hour of 30 messages a second leaves no more than its last minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from whatschat_ops.local.control import budgets
+
+REGION = "eu-west-1"
+HOUR_S, MESSAGES_PER_S = 3600, 30
+EVENTS_PER_S = 4 * MESSAGES_PER_S
+TRIMMED_EVERY_S = 60
+
+
+class Store(dict[Any, Any]):
+    """A store of one Region, as ministack has them."""
+
+    @property
+    def _data(self) -> Store:
+        return self
+
+    def all_items(self) -> list[tuple[Any, Any]]:
+        return list(self.items())
+
+
+class Modules:
+    """CloudWatch Logs and CloudWatch, with what is kept of them."""
+
+    def __init__(self) -> None:
+        self._log_groups, self._log_records, self._metrics = Store(), Store(), Store()
+
+    def group(self, **streams: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+        self._log_groups["/g"] = {"streams": {name: {"events": events} for name, events in streams.items()}}
+        return streams
+
+    def trim(self) -> None:
+        budgets.keep_newest(self, self)
+
+
+def events(times_ms: Iterable[int]) -> list[dict[str, Any]]:
+    return [{"timestamp": time_ms} for time_ms in times_ms]
+
+
+@pytest.mark.difference(
+    "CloudWatch Logs",
+    aws="keeps log events until their retention ends",
+    here="keeps the newest 20,000 events of a log group",
+)
+def test_hour_of_messages_leaves_the_newest_events_of_all_streams() -> None:
+    modules = Modules()
+    streams = modules.group(a=[], b=[], quiet=events([0]))
+    for second in range(HOUR_S):
+        for stream in ("a", "b"):
+            streams[stream] += events(range(second * 1000, second * 1000 + EVENTS_PER_S // 2))
+        if second % TRIMMED_EVERY_S == TRIMMED_EVERY_S - 1:
+            modules.trim()
+    kept = [event["timestamp"] for stream in streams.values() for event in stream]
+    assert len(kept) <= budgets.MAX_EVENTS_PER_GROUP * (1 + budgets.SLACK)
+    assert min(kept) >= (HOUR_S - len(kept) / EVENTS_PER_S - 1) * 1000
+    assert streams["quiet"] == []
+    assert streams["a"][-1]["timestamp"] == streams["b"][-1]["timestamp"] == 3_599_059
+
+
+def test_events_of_the_same_millisecond_are_not_deleted_beyond_the_budget() -> None:
+    modules = Modules()
+    streams = modules.group(a=events([7] * budgets.MAX_EVENTS_PER_GROUP), b=events([7] * 5_000))
+    modules.trim()
+    assert sum(map(len, streams.values())) == budgets.MAX_EVENTS_PER_GROUP
+
+
+def test_group_within_its_budget_keeps_everything() -> None:
+    modules = Modules()
+    streams = modules.group(a=events(range(budgets.MAX_EVENTS_PER_GROUP)), b=events([5]))
+    modules.trim()
+    assert [len(stream) for stream in streams.values()] == [budgets.MAX_EVENTS_PER_GROUP, 1]
+
+
+@pytest.mark.difference(
+    "CloudWatch",
+    aws="keeps data points for 3 hours to 15 months, by their period",
+    here="keeps the newest 10,000 points of a metric",
+)
+def test_hour_of_latencies_leaves_the_newest_points_of_each_metric() -> None:
+    modules = Modules()
+    modules._metrics["busy"] = busy = [{"Timestamp": i} for i in range(HOUR_S * MESSAGES_PER_S)]
+    modules._metrics["quiet"] = [{"Timestamp": 0}]
+    modules.trim()
+    assert len(busy) == budgets.MAX_POINTS_PER_METRIC
+    assert busy[-1] == {"Timestamp": HOUR_S * MESSAGES_PER_S - 1}
+    assert modules._metrics["quiet"] == [{"Timestamp": 0}]
+
+
+def test_records_of_put_events_are_limited() -> None:
+    modules = Modules()
+    modules._log_records.update({number: {} for number in range(budgets.MAX_LOG_RECORDS + 7)})
+    modules.trim()
+    assert (len(modules._log_records), next(iter(modules._log_records))) == (budgets.MAX_LOG_RECORDS, 7)

@@ -1,0 +1,44 @@
+"""What the embedded AWS keeps of logs and metrics, so that its memory does not grow with its age.
+
+AWS keeps them for years; here a busy hour would be half a gigabyte. `keep_newest` runs every few seconds and covers
+what the gateway, functions and clients wrote: the newest are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+MAX_EVENTS_PER_GROUP = 20_000
+"""In all its streams: about 10 MB, or eleven minutes of a function that is invoked ten times a second."""
+MAX_POINTS_PER_METRIC = 10_000
+"""Of one metric with its dimensions: about 3 MB. Equal values within ten seconds are one point."""
+MAX_LOG_RECORDS = 20_000
+"""Of events that clients put, for GetLogRecord."""
+SLACK = 0.1
+"""By how much a group may be over its budget before its events are sorted by time."""
+
+
+def keep_newest(cloudwatch_logs: Any, cloudwatch: Any) -> None:
+    """Delete what is over the budgets, oldest first. The arguments are ministack's modules."""
+    for _, group in cloudwatch_logs._log_groups.all_items():
+        _keep_newest_events([stream["events"] for stream in group["streams"].values()])
+    records = cloudwatch_logs._log_records._data
+    for key in list(records)[: max(0, len(records) - MAX_LOG_RECORDS)]:
+        del records[key]
+    for _, points in cloudwatch._metrics.all_items():
+        del points[:-MAX_POINTS_PER_METRIC]
+
+
+def _keep_newest_events(streams: list[list[dict[str, Any]]]) -> None:
+    """The events of each stream are in the order of their times."""
+    excess = sum(map(len, streams)) - MAX_EVENTS_PER_GROUP
+    if excess <= MAX_EVENTS_PER_GROUP * SLACK:
+        return
+    # Time and stream in one integer: sorting pairs would stop the event loop for 50 ms.
+    several = len(streams)
+    times = sorted(
+        event["timestamp"] * several + number for number, events in enumerate(streams) for event in events
+    )
+    for number, count in Counter(time % several for time in times[:excess]).items():
+        del streams[number][:count]
