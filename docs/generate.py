@@ -1,8 +1,9 @@
 """Write the generated pages: `python docs/generate.py` (add `--check` to compare only).
 
 docs/commands.md comes from the very objects that `--help` prints, docs/plan-schema.json from the class that `plan --json`
-prints, the table in docs/embedded-aws.md from the corrections that are applied, the one in docs/protocol.md from the routes of the
-`default` function, the one in docs/environment.md from the variables that are written; a test holds them fresh.
+prints, the tables in docs/embedded-aws.md from the corrections that are applied and from the markers of the tests, the one in
+docs/protocol.md from the routes of the `default` function, the one in docs/environment.md from the variables that are written; a
+test holds them fresh.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import json
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # an installed package comes without `tests`
+
+from tests import conformance
 from whatschat_ops.cli.help_pages import COMMON_PANEL, Page
 from whatschat_ops.cli.program import every_page
 from whatschat_ops.config import Names, Settings
@@ -93,14 +97,17 @@ def _cell(text: str) -> str:
 
 
 def embedded_aws_page() -> str:
-    """The page with its table of corrections written again between its two markers."""
+    """The page with its three tables written again, each between its two markers."""
     rows = ["| ministack alone | The embedded AWS | Source |", "|---|---|---|"]
     rows += [f"| {row.what} | {row.why} | {row.source} |" for row in CORRECTIONS]
-    return _with_table(EMBEDDED_AWS, "corrections", rows)
+    page = _with_table(EMBEDDED_AWS.read_text(encoding="utf-8"), "corrections", rows)
+    tests = conformance.all_marked_tests()
+    page = _with_table(page, "differences", conformance.difference_table(tests))
+    return _with_table(page, "conformance", conformance.area_table(tests))
 
 
-def _with_table(page: Path, name: str, rows: list[str]) -> str:
-    before, marker, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
+def _with_table(page: str, name: str, rows: list[str]) -> str:
+    before, marker, rest = page.partition(f"<!-- {name} -->\n")
     _, end, after = rest.partition(f"<!-- /{name} -->")
     return f"{before}{marker}{chr(10).join(rows)}\n{end}{after}"
 
@@ -108,7 +115,11 @@ def _with_table(page: Path, name: str, rows: list[str]) -> str:
 def protocol_page() -> str:
     """The page with its table of routes written again between its two markers."""
     head = "| type | said by | what the function does | users, beside the common fields | without a user |"
-    return _with_table(PROTOCOL, "routes", [head, "|---|---|---|---|---|", *map(_route_row, routing.ROUTES)])
+    return _with_table(
+        PROTOCOL.read_text(encoding="utf-8"),
+        "routes",
+        [head, "|---|---|---|---|---|", *map(_route_row, routing.ROUTES)],
+    )
 
 
 def environment_page() -> str:
@@ -132,7 +143,7 @@ def environment_page() -> str:
     }
     rows = [_variable_row(file, variable) for file, variables in files.items() for variable in variables]
     head = ["| file | variable | value in an AWS account (example) | read by |", "|---|---|---|---|"]
-    return _with_table(ENVIRONMENT, "variables", [*head, *rows])
+    return _with_table(ENVIRONMENT.read_text(encoding="utf-8"), "variables", [*head, *rows])
 
 
 def _variable_row(file: str, variable: Variable) -> str:

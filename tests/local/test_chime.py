@@ -62,6 +62,7 @@ def run(arguments: list[str], environment: Mapping[str, str], cwd: Path | None =
 # boto3
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_boto3_meeting_lives_from_creation_to_deletion(embedded_aws: EmbeddedAws) -> None:
     client = embedded_aws.client("chime-sdk-meetings")
     meeting = client.create_meeting(MediaRegion="us-west-2", ExternalMeetingId="call-boto3-1")["Meeting"]
@@ -75,6 +76,7 @@ def test_boto3_meeting_lives_from_creation_to_deletion(embedded_aws: EmbeddedAws
         client.get_meeting(MeetingId=meeting_id)
 
 
+@pytest.mark.aws("IAM user guide, reference_aws-signing.html")
 def test_wrong_secret_is_refused(embedded_aws: EmbeddedAws) -> None:
     client = embedded_aws.client_as(embedded_aws.access_key_id, "wrong", "chime-sdk-meetings")
     with pytest.raises(ClientError) as error:
@@ -103,6 +105,7 @@ def caller(embedded_aws: EmbeddedAws) -> Iterator[tuple[Any, Any]]:
     iam.delete_user(UserName=name)
 
 
+@pytest.mark.aws("Service Authorization Reference, Amazon Chime")
 def test_user_without_policy_is_forbidden(caller: tuple[Any, Any]) -> None:
     _, client = caller
     with pytest.raises(client.exceptions.ForbiddenException, match="chime:CreateMeeting") as error:
@@ -110,6 +113,7 @@ def test_user_without_policy_is_forbidden(caller: tuple[Any, Any]) -> None:
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
+@pytest.mark.aws("Service Authorization Reference, Amazon Chime")
 def test_guides_policy_is_enough_and_one_meeting_can_be_allowed(
     embedded_aws: EmbeddedAws, caller: tuple[Any, Any]
 ) -> None:

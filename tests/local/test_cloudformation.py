@@ -154,6 +154,7 @@ def test_stack_without_our_tags_is_adopted_with_no_change_but_tags(own_aws: Embe
     assert fields == {"tags"}
 
 
+@pytest.mark.aws("CloudFormation template reference, AWS::ApiGatewayV2::Deployment")
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [({"ApiId": "no-such-api"}, "no-such-api"), ({"ApiId": "x", "StageName": "beta"}, "x")],
@@ -171,6 +172,7 @@ def test_deployment_of_an_unknown_api_fails_its_stack(
     assert reason in failed[0]["ResourceStatusReason"]
 
 
+@pytest.mark.aws("CloudFormation template reference, AWS::ApiGatewayV2::Deployment")
 def test_deployment_of_a_template_moves_its_stage(embedded_aws: EmbeddedAws) -> None:
     """StageName, as AWS has it: the stage exists and is pointed to the deployment; a new description stays in place."""
     client, gateway = embedded_aws.client("cloudformation"), embedded_aws.client("apigatewayv2")

@@ -86,6 +86,7 @@ async def until(condition: Callable[[], bool]) -> None:
 # What a function sees
 
 
+@pytest.mark.aws("Lambda developer guide, python-handler.html")
 def test_event_is_passed_in_and_the_result_returned(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         assert await bench.ask(make_function(), {"text": "grüße", "list": [1, None]}) == {
@@ -96,6 +97,7 @@ def test_event_is_passed_in_and_the_result_returned(play: Any) -> None:
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, python-context.html")
 def test_context_names_the_function_as_invoked(play: Any) -> None:
     source = """
         def handler(event, context):
@@ -114,6 +116,7 @@ def test_context_names_the_function_as_invoked(play: Any) -> None:
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, configuration-envvars.html")
 def test_environment_is_that_of_the_function_and_its_role_only(
     play: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +135,7 @@ def test_environment_is_that_of_the_function_and_its_role_only(
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, python-package.html")
 @pytest.mark.parametrize(
     "module", ["jwt", "pydantic", "rich", "whatschat_ops", "pytest", "ministack", "httptools"]
 )
@@ -144,6 +148,7 @@ def test_module_missing_from_the_zip_cannot_be_imported(play: Any, module: str) 
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, python-package.html")
 def test_modules_of_awss_runtime_can_be_imported(play: Any) -> None:
     source = """
         import boto3, botocore.session, dateutil.parser, six, urllib3, jmespath, s3transfer
@@ -160,6 +165,7 @@ def test_modules_of_awss_runtime_can_be_imported(play: Any) -> None:
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, python-package.html")
 def test_vendored_module_is_preferred_to_the_one_of_the_runtime(play: Any) -> None:
     files = {
         "app.py": "import boto3, jwt\ndef handler(event, context): return [boto3.MINE, jwt.MINE]",
@@ -173,6 +179,7 @@ def test_vendored_module_is_preferred_to_the_one_of_the_runtime(play: Any) -> No
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, python-handler.html")
 def test_handler_in_a_package_is_found(play: Any) -> None:
     files = {"src/__init__.py": "", "src/routes.py": "def connect(event, context): return 'here'"}
 
@@ -206,6 +213,7 @@ def test_pure_client_replaces_a_missing_native_one(play: Any) -> None:
 # Errors
 
 
+@pytest.mark.aws("Lambda developer guide, runtimes-api.html")
 def test_exception_is_reported_as_awslambdaric_sends_it(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         function = make_function("def handler(event, context):\n    raise KeyError('userId')")
@@ -221,6 +229,7 @@ def test_exception_is_reported_as_awslambdaric_sends_it(play: Any) -> None:
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, lambda-runtime-environment.html")
 @pytest.mark.parametrize(
     ("source", "handler", "error_type", "message"),
     [
@@ -249,6 +258,7 @@ def test_init_error_is_the_result_of_each_invocation(
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, monitoring-cloudwatchlogs.html")
 def test_init_error_is_in_the_log(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         _, result = await bench.fail(make_function("import jwt"))
@@ -282,6 +292,7 @@ def test_timeout_kills_the_worker_and_its_children(play: Any) -> None:
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, lambda-runtime-environment.html")
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
@@ -310,6 +321,7 @@ def test_exit_within_an_invocation_is_an_error_and_the_next_one_works(
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, gettingstarted-limits.html")
 def test_too_large_result_is_an_error(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         document, _ = await bench.fail(make_function("def handler(event, context): return 'x' * 7_000_000"))
@@ -318,6 +330,7 @@ def test_too_large_result_is_an_error(play: Any) -> None:
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, gettingstarted-limits.html")
 def test_large_result_below_the_limit_arrives_whole(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         assert (
@@ -349,6 +362,7 @@ def test_function_that_cannot_be_started_is_a_failed_invocation(
 # Logs
 
 
+@pytest.mark.aws("Lambda developer guide, monitoring-cloudwatchlogs.html")
 def test_log_of_an_invocation_has_awss_lines_around_the_handlers(play: Any) -> None:
     source = """
         import logging, os, sys
@@ -407,6 +421,7 @@ def test_output_of_a_long_invocation_is_seen_while_it_runs(play: Any, tmp_path: 
     play(scenario)
 
 
+@pytest.mark.aws("Lambda API reference, Invoke")
 def test_log_tail_is_the_last_4_kb(play: Any) -> None:
     source = "def handler(event, context):\n    for n in range(2000): print('line', n)"
 
@@ -426,6 +441,7 @@ def test_log_tail_is_the_last_4_kb(play: Any) -> None:
 PID = "import os, time\ndef handler(event, context):\n    time.sleep(event)\n    return os.getpid()"
 
 
+@pytest.mark.aws("Lambda developer guide, lambda-runtime-environment.html")
 def test_worker_is_reused(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         assert len({await bench.ask(make_function(PID), 0) for _ in range(20)}) == 1
@@ -454,6 +470,7 @@ def test_waiting_invocations_run_concurrently_up_to_the_limit(play: Any, tmp_pat
     play(scenario, max_workers_per_function=3, spawn_after_s=0.01)
 
 
+@pytest.mark.aws("Lambda developer guide, configuration-concurrency.html")
 def test_reserved_concurrency_is_kept_across_versions(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         function = make_function(PID, reserved_concurrency=1)
@@ -469,6 +486,7 @@ def test_reserved_concurrency_is_kept_across_versions(play: Any) -> None:
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, configuration-concurrency.html")
 def test_reserved_concurrency_of_zero_starts_nothing(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         with pytest.raises(InvocationThrottled):
@@ -638,6 +656,7 @@ def alive(pid: int) -> bool:
 # Node
 
 
+@pytest.mark.aws("Lambda developer guide, nodejs-handler.html")
 @needs_node
 @pytest.mark.parametrize(
     ("files", "handler"),
@@ -672,6 +691,7 @@ def test_node_handlers_of_every_kind_answer(play: Any, files: dict[str, str], ha
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, runtimes-api.html")
 @needs_node
 @pytest.mark.parametrize(
     ("source", "error_type", "message"),
@@ -708,6 +728,7 @@ def test_node_errors_have_nodes_error_document(play: Any, source: str, error_typ
     play(scenario)
 
 
+@pytest.mark.aws("Lambda developer guide, nodejs-logging.html")
 @needs_node
 def test_node_console_is_logged_with_time_request_and_level(play: Any) -> None:
     source = "exports.handler = async () => { console.warn('two\\nlines', { a: 1 }) }"

@@ -286,6 +286,7 @@ def access_log(deployed: DeployedApi, connection_id: str, route: str) -> list[di
 # Handshakes
 
 
+@pytest.mark.aws("recorded: github.com/dherault/serverless-offline/pull/1301")
 @pytest.mark.parametrize(
     ("do", "status"),
     [
@@ -311,6 +312,7 @@ def test_unknown_stage_or_api_is_refused_with_403(deployed: DeployedApi) -> None
     assert deployed.refusal(unknown_api) == (403, {"message": "Forbidden"})
 
 
+@pytest.mark.aws("API Gateway developer guide, websocket-connect-route-subprotocol.html")
 def test_subprotocol_of_the_function_is_echoed(deployed: DeployedApi) -> None:
     result = {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "chat.v1"}}
     chosen = {"do": f"return {json.dumps(result)}"}
@@ -320,6 +322,7 @@ def test_subprotocol_of_the_function_is_echoed(deployed: DeployedApi) -> None:
         assert client.subprotocol is None
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-route-keys-connect-disconnect.html")
 def test_missing_connect_and_disconnect_routes_are_not_invoked(deployed: DeployedApi) -> None:
     aws, name = deployed.aws, f"{NAME}-default-only"
     api_id = create_api(aws, name)
@@ -336,6 +339,7 @@ def test_missing_connect_and_disconnect_routes_are_not_invoked(deployed: Deploye
     ]
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-control-access-iam.html")
 def test_iam_route_accepts_only_signed_and_allowed_handshakes(deployed: DeployedApi) -> None:
     aws, name = deployed.aws, f"{NAME}-iam"
     api_id = create_api(aws, name)
@@ -378,6 +382,7 @@ def access_key(aws: EmbeddedAws, user: str, *statements: dict[str, Any]) -> Cred
 # Messages
 
 
+@pytest.mark.aws("API Gateway developer guide, websocket-api-develop-routes.html")
 @pytest.mark.parametrize(
     ("message", "route"),
     [
@@ -398,6 +403,7 @@ def test_message_reaches_the_route_that_its_type_selects(
     assert event["body"] == message
 
 
+@pytest.mark.aws("API Gateway developer guide, websocket-api-develop-routes.html")
 def test_message_that_is_not_json_reaches_the_default_route(deployed: DeployedApi) -> None:
     with deployed.client() as client:
         connection_id = id_of(client)
@@ -408,6 +414,7 @@ def test_message_that_is_not_json_reaches_the_default_route(deployed: DeployedAp
     assert events[0]["requestContext"]["routeKey"] == "$default"
 
 
+@pytest.mark.aws("recorded: github.com/dherault/serverless-offline/pull/1301")
 def test_returned_body_is_sent_only_with_a_route_response(deployed: DeployedApi) -> None:
     with deployed.client() as client:
         client.send('{"type": "two-way"}')
@@ -448,6 +455,7 @@ def test_two_handlers_of_one_socket_run_in_parallel(deployed: DeployedApi, tmp_p
             assert client.recv(timeout=60) == "body of two-way"
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 def test_frames_beyond_32_and_messages_beyond_128_kib_close_with_1009(deployed: DeployedApi) -> None:
     with deployed.client() as client:
         client.send(["x" * 32 * KIB] * 4)
@@ -460,6 +468,7 @@ def test_frames_beyond_32_and_messages_beyond_128_kib_close_with_1009(deployed: 
             assert close_code(client) == 1009
 
 
+@pytest.mark.aws("API Gateway developer guide, websocket-api-develop-binary-media-types.html")
 def test_binary_frame_closes_with_1003(deployed: DeployedApi) -> None:
     with deployed.client() as client:
         client.send(b"bytes")
@@ -469,6 +478,7 @@ def test_binary_frame_closes_with_1003(deployed: DeployedApi) -> None:
 # Lifetime and closing
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 @pytest.mark.parametrize("step_s", [600, 500])
 @gateway_harness.asynchronous
 async def test_ten_idle_minutes_and_two_hours_close_with_1001(step_s: int) -> None:
@@ -486,6 +496,7 @@ async def test_ten_idle_minutes_and_two_hours_close_with_1001(step_s: int) -> No
         assert clock.now - EPOCH_S == (600 if step_s == 600 else 7500)
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-mapping-template-reference.html")
 @pytest.mark.parametrize(("code", "reason"), [(4001, "bye"), (1000, "")])
 def test_disconnect_event_has_the_close_code_of_the_client(
     deployed: DeployedApi, code: int, reason: str
@@ -509,6 +520,7 @@ def test_disconnect_event_has_1006_when_the_connection_is_lost(deployed: Deploye
 # Events
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-mapping-template-reference.html")
 def test_events_have_the_keys_of_aws(deployed: DeployedApi) -> None:
     before = datetime.now(UTC)
     headers = {"Authorization": "Bearer t", "X-CamelCase": "1"}
@@ -549,6 +561,7 @@ def test_events_have_the_keys_of_aws(deployed: DeployedApi) -> None:
 # @connections
 
 
+@pytest.mark.aws("service model apigatewaymanagementapi, its exceptions and GetConnection")
 def test_get_connection_returns_three_fields(deployed: DeployedApi) -> None:
     with deployed.client(user_agent_header="Agent/1") as client:
         answer = deployed.management().get_connection(ConnectionId=id_of(client))
@@ -556,6 +569,7 @@ def test_get_connection_returns_three_fields(deployed: DeployedApi) -> None:
     assert answer["ConnectedAt"] <= answer["LastActiveAt"] <= datetime.now(UTC)
 
 
+@pytest.mark.aws("service model apigatewaymanagementapi, its exceptions and GetConnection")
 def test_post_to_a_gone_or_unknown_connection_is_410_and_to_no_id_400(deployed: DeployedApi) -> None:
     api = deployed.management()
     with deployed.client() as client:
@@ -578,6 +592,7 @@ def test_post_through_another_stage_is_not_delivered(deployed: DeployedApi) -> N
         assert client.recv(timeout=60) == "only this"
 
 
+@pytest.mark.aws("service model apigatewaymanagementapi, its exceptions and GetConnection")
 def test_post_of_more_than_128_kib_is_413(deployed: DeployedApi) -> None:
     with deployed.client() as client:
         connection_id = id_of(client)
@@ -594,6 +609,7 @@ def test_posted_bytes_that_are_not_text_are_replaced(deployed: DeployedApi) -> N
         assert client.recv(timeout=60) == "a\N{REPLACEMENT CHARACTER}"
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-how-to-call-websocket-api-connections.html")
 def test_delete_connection_closes_the_client_and_runs_disconnect(deployed: DeployedApi) -> None:
     with deployed.client() as client:
         connection_id = id_of(client)
@@ -603,6 +619,7 @@ def test_delete_connection_closes_the_client_and_runs_disconnect(deployed: Deplo
     assert event["requestContext"]["disconnectReason"] == "Connection Closed Normally"
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-control-access-iam.html")
 def test_post_needs_manage_connections_on_the_right_stage(deployed: DeployedApi) -> None:
     aws = deployed.aws
 
@@ -626,6 +643,7 @@ def test_post_needs_manage_connections_on_the_right_stage(deployed: DeployedApi)
         assert client.recv(timeout=60) == "hello"
 
 
+@pytest.mark.aws("service model apigatewaymanagementapi, its exceptions and GetConnection")
 def test_post_with_a_wrong_secret_is_403(deployed: DeployedApi) -> None:
     endpoint = f"{deployed.aws.endpoint_url}/_aws/execute-api/{deployed.api_id}/{STAGE}"
     forged = deployed.aws.client_as(deployed.aws.access_key_id, "wrong", "apigatewaymanagementapi", endpoint)
@@ -635,6 +653,7 @@ def test_post_with_a_wrong_secret_is_403(deployed: DeployedApi) -> None:
 # Logs and metrics
 
 
+@pytest.mark.aws("Lambda developer guide, monitoring-cloudwatchlogs.html")
 def test_websocket_invocations_write_logs_and_lambda_metrics(deployed: DeployedApi) -> None:
     with deployed.client() as client:
         connection_id = id_of(client)
@@ -648,6 +667,7 @@ def test_websocket_invocations_write_logs_and_lambda_metrics(deployed: DeployedA
     assert eventually(lambda: statistic(deployed, "AWS/Lambda", "Invocations", {"FunctionName": NAME}) >= 3)
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-logging.html")
 def test_access_log_has_a_line_for_connect_message_and_disconnect(deployed: DeployedApi) -> None:
     with deployed.client() as client:
         connection_id = id_of(client)
@@ -671,6 +691,7 @@ def test_access_log_has_a_line_for_connect_message_and_disconnect(deployed: Depl
     assert (disconnected["eventType"], disconnected["unknown"]) == ("DISCONNECT", "-")
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-logging.html")
 def test_api_gateway_metrics_are_recorded(deployed: DeployedApi) -> None:
     with deployed.client() as client:
         id_of(client)

@@ -108,6 +108,7 @@ def handshakes(url: str, count: int) -> Counter[str]:
     return outcomes
 
 
+@pytest.mark.aws("Lambda developer guide, configuring-alias-routing.html")
 def test_canary_splits_real_handshakes_until_it_is_rolled_back(operator: Operator) -> None:
     token = operator.run("token", "mint", "--user", "alice").stdout.strip()
     stack = operator.stack()
@@ -227,6 +228,7 @@ def refused_during(embedded_aws: EmbeddedAws, begin: Callable[[], Any], change: 
     pytest.fail("nothing was refused")
 
 
+@pytest.mark.aws("Lambda developer guide, functions-states.html")
 def test_change_during_a_change_is_refused_as_aws_does(embedded_aws: EmbeddedAws) -> None:
     client = embedded_aws.client("lambda")
     create_function(embedded_aws, "busy", RUNS)
@@ -263,6 +265,7 @@ def test_change_during_a_change_is_refused_as_aws_does(embedded_aws: EmbeddedAws
     client.delete_function(FunctionName="busy")
 
 
+@pytest.mark.aws("Lambda API reference, Invoke")
 def test_executed_version_is_the_one_that_ran(embedded_aws: EmbeddedAws) -> None:
     client = embedded_aws.client("lambda")
     create_function(embedded_aws, "shares", RUNS)

@@ -86,6 +86,7 @@ def test_health_cannot_be_read_by_scripts_of_a_web_page(embedded_aws: EmbeddedAw
     assert "access-control-allow-origin" not in headers
 
 
+@pytest.mark.aws("IAM user guide, reference_aws-signing.html")
 def test_unsigned_requests_list_and_create_nothing(embedded_aws: EmbeddedAws) -> None:
     for method, path in (("GET", "/"), ("PUT", "/unsigned-bucket"), ("GET", "/clusters")):
         assert request(embedded_aws, method, path)[0] == 403
@@ -94,6 +95,7 @@ def test_unsigned_requests_list_and_create_nothing(embedded_aws: EmbeddedAws) ->
     assert "unsigned-bucket" not in {bucket["Name"] for bucket in buckets}
 
 
+@pytest.mark.aws("Lambda API reference, FunctionCodeLocation")
 def test_code_of_a_function_needs_its_signed_link(embedded_aws: EmbeddedAws, small_function: str) -> None:
     link = urlsplit(
         embedded_aws.client("lambda").get_function(FunctionName=small_function)["Code"]["Location"]
@@ -142,6 +144,7 @@ TRUST: dict[str, Any] = {
 }
 
 
+@pytest.mark.aws("IAM user guide, reference_policies_condition-keys.html, aws:SecureTransport")
 def test_bucket_that_requires_tls_can_be_used_and_deleted(embedded_aws: EmbeddedAws) -> None:
     s3 = embedded_aws.client("s3")
     s3.create_bucket(Bucket="tls-only")

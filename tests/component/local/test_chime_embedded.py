@@ -24,6 +24,7 @@ def client(chime: ChimeInProcess) -> Any:
     return chime.client()
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_created_meeting_has_documented_members(client: Any) -> None:
     meeting = create(client)
     identity = meeting["MeetingId"]
@@ -38,6 +39,7 @@ def test_created_meeting_has_documented_members(client: Any) -> None:
     assert client.get_meeting(MeetingId=identity)["Meeting"] == meeting
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_same_token_gives_same_meeting_while_it_lives(chime: ChimeInProcess, client: Any) -> None:
     first = create(client, "token-1")
     assert create(client, "token-1", ExternalMeetingId="other") == first
@@ -50,6 +52,7 @@ def test_same_token_in_another_region_is_another_meeting(chime: ChimeInProcess, 
     assert create(client, "token-1") != create(chime.client("eu-central-1"), "token-1")
 
 
+@pytest.mark.aws("Chime SDK developer guide, sdk-available-regions.html")
 @pytest.mark.parametrize("region", CHIME_MEDIA_REGIONS)
 def test_every_media_region_is_served_in_its_partition(chime: ChimeInProcess, region: str) -> None:
     control = "us-gov-west-1" if region.startswith("us-gov-") else "us-east-1"
@@ -59,6 +62,7 @@ def test_every_media_region_is_served_in_its_partition(chime: ChimeInProcess, re
     assert meeting["MeetingArn"].startswith(f"arn:{partition}:chime:{control}:")
 
 
+@pytest.mark.aws("Chime SDK developer guide, sdk-available-regions.html")
 @pytest.mark.parametrize("region", ["us-gov-west-1", "il-central-1", "mars-north-1"])
 def test_other_media_region_is_a_bad_request(client: Any, region: str) -> None:
     with pytest.raises(client.exceptions.BadRequestException) as error:
@@ -66,11 +70,13 @@ def test_other_media_region_is_a_bad_request(client: Any, region: str) -> None:
     assert code(error) == ("BadRequestException", 400)
 
 
+@pytest.mark.aws("Chime SDK developer guide, sdk-available-regions.html")
 def test_region_without_endpoint_is_a_bad_request(chime: ChimeInProcess) -> None:
     with pytest.raises(ClientError, match="no API endpoint in the Region eu-west-1"):
         create(chime.client("eu-west-1"))
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 @pytest.mark.parametrize(
     "bad", ["what?", "50%", "a*b", "a!b", "aws:call", "AWS:call", "日本語", "a\\b", "a~b"]
 )
@@ -82,6 +88,7 @@ def test_external_id_beyond_pattern_is_a_bad_request(client: Any, bad: str) -> N
         client.create_attendee(MeetingId=meeting_id, ExternalUserId=bad)
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 @pytest.mark.parametrize("good", ["ab", "a" * 64, "alice@example.com", "Zoë Müller", "a/b:c|d'e\"f#g", "«x»"])
 def test_external_id_within_pattern_is_kept(client: Any, good: str) -> None:
     meeting = create(client, ExternalMeetingId=good)
@@ -90,6 +97,7 @@ def test_external_id_within_pattern_is_kept(client: Any, good: str) -> None:
     assert attendee["ExternalUserId"] == good
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 @pytest.mark.parametrize(
     ("document", "named"),
     [
@@ -137,6 +145,11 @@ def test_unknown_operation_is_404(chime: ChimeInProcess, target: str) -> None:
     assert chime.control_plane.asked == []
 
 
+@pytest.mark.difference(
+    "Chime SDK meetings",
+    aws="StartMeetingTranscription",
+    here="refused with UnsupportedOperationException, 400",
+)
 def test_operation_with_media_is_refused_by_name(client: Any) -> None:
     meeting_id = create(client)["MeetingId"]
     settings = {"EngineTranscribeSettings": {"LanguageCode": "en-US"}}
@@ -145,11 +158,13 @@ def test_operation_with_media_is_refused_by_name(client: Any) -> None:
     assert code(error) == ("UnsupportedOperationException", 400)
 
 
+@pytest.mark.aws("IAM user guide, reference_aws-signing.html")
 def test_unsigned_request_is_403(chime: ChimeInProcess) -> None:
     answer = chime.send(HttpRequest("GET", f"/meetings/{UNKNOWN}", "", (), b"", "127.0.0.1"))
     assert (answer.status, answer.headers["x-amzn-ErrorType"]) == (403, "MissingAuthenticationTokenException")
 
 
+@pytest.mark.aws("Service Authorization Reference, Amazon Chime")
 def test_every_call_is_authorized_for_its_meeting(chime: ChimeInProcess, client: Any) -> None:
     meeting = create(client)
     client.list_attendees(MeetingId=meeting["MeetingId"])
@@ -161,6 +176,7 @@ def test_every_call_is_authorized_for_its_meeting(chime: ChimeInProcess, client:
     ]
 
 
+@pytest.mark.aws("Service Authorization Reference, Amazon Chime")
 def test_denied_call_is_forbidden_and_changes_nothing(chime: ChimeInProcess, client: Any) -> None:
     meeting_id = create(client)["MeetingId"]
     denial = Denial("AccessDeniedException", "User: bob is not authorized to perform: chime:DeleteMeeting")
@@ -179,6 +195,7 @@ def test_wrong_signature_keeps_its_own_code(chime: ChimeInProcess, client: Any) 
     assert code(error) == ("InvalidSignatureException", 403)
 
 
+@pytest.mark.aws("Chime SDK developer guide, sdk-available-regions.html")
 def test_meeting_is_unknown_in_every_other_region(chime: ChimeInProcess, client: Any) -> None:
     meeting_id = create(client)["MeetingId"]
     elsewhere = chime.client("us-west-2")
@@ -189,6 +206,12 @@ def test_meeting_is_unknown_in_every_other_region(chime: ChimeInProcess, client:
     assert client.get_meeting(MeetingId=meeting_id)
 
 
+@pytest.mark.difference(
+    "Chime SDK meetings",
+    aws="attendees connect to the URLs of a meeting",
+    here="the URLs have AWS's form, but no media server knows the meeting: it ends 5 minutes after its creation",
+)
+@pytest.mark.aws("Chime SDK developer guide, create-mtgs.html")
 @pytest.mark.parametrize(("age_s", "lives"), [(299, True), (300, False)])
 def test_meeting_that_nobody_joins_ends_after_five_minutes(
     chime: ChimeInProcess, client: Any, age_s: int, lives: bool
@@ -202,6 +225,7 @@ def test_meeting_that_nobody_joins_ends_after_five_minutes(
             client.get_meeting(MeetingId=meeting_id)
 
 
+@pytest.mark.aws("Chime SDK developer guide, create-mtgs.html")
 def test_deleted_meeting_is_gone_and_deleting_again_succeeds(client: Any) -> None:
     meeting_id = create(client)["MeetingId"]
     for _ in range(2):
@@ -211,6 +235,7 @@ def test_deleted_meeting_is_gone_and_deleting_again_succeeds(client: Any) -> Non
         client.list_attendees(MeetingId=meeting_id)
 
 
+@pytest.mark.aws("AWS General Reference, chime-sdk.html")
 def test_full_account_is_limit_exceeded_until_a_meeting_ends(chime: ChimeInProcess, client: Any) -> None:
     first = create(client)["MeetingId"]
     for _ in range(249):
@@ -225,6 +250,7 @@ def test_full_account_is_limit_exceeded_until_a_meeting_ends(chime: ChimeInProce
     assert create(client)
 
 
+@pytest.mark.aws("AWS General Reference, chime-sdk.html")
 def test_calls_beyond_burst_are_throttled_until_the_bucket_refills(
     chime: ChimeInProcess, client: Any
 ) -> None:
@@ -241,6 +267,7 @@ def test_calls_beyond_burst_are_throttled_until_the_bucket_refills(
         client.get_meeting(MeetingId=meeting_id)
 
 
+@pytest.mark.aws("Chime SDK developer guide, media-replication.html")
 def test_replica_ends_with_its_primary(client: Any) -> None:
     primary = create(client)["MeetingId"]
     replica = create(client, PrimaryMeetingId=primary)

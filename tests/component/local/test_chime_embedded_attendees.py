@@ -32,6 +32,7 @@ def items(count: int, start: int = 0) -> list[dict[str, str]]:
     return [{"ExternalUserId": f"user-{number}"} for number in range(start, start + count)]
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_attendee_has_id_token_and_all_capabilities(client: Any, meeting_id: str) -> None:
     attendee = client.create_attendee(MeetingId=meeting_id, ExternalUserId="alice")["Attendee"]
     assert attendee["Capabilities"] == ALL
@@ -40,6 +41,7 @@ def test_attendee_has_id_token_and_all_capabilities(client: Any, meeting_id: str
     assert got == attendee
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_same_external_user_is_the_same_attendee(client: Any, meeting_id: str) -> None:
     first = client.create_attendee(MeetingId=meeting_id, ExternalUserId="Alice")["Attendee"]
     again = client.create_attendee(MeetingId=meeting_id, ExternalUserId="alice")["Attendee"]
@@ -48,6 +50,7 @@ def test_same_external_user_is_the_same_attendee(client: Any, meeting_id: str) -
     assert other["JoinToken"] != first["JoinToken"]
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_batch_makes_good_users_and_reports_bad_ones(client: Any, meeting_id: str) -> None:
     users = [*items(2), {"ExternalUserId": "aws:root"}, {"ExternalUserId": "a?b"}]
     answer = client.batch_create_attendee(MeetingId=meeting_id, Attendees=users)
@@ -59,6 +62,7 @@ def test_batch_makes_good_users_and_reports_bad_ones(client: Any, meeting_id: st
     ]
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 @pytest.mark.parametrize("count", [0, 101])
 def test_batch_takes_1_to_100(chime: ChimeInProcess, meeting_id: str, count: int) -> None:
     path = f"/meetings/{meeting_id}/attendees?operation=batch-create"
@@ -67,6 +71,7 @@ def test_batch_takes_1_to_100(chime: ChimeInProcess, meeting_id: str, count: int
     assert "'attendees'" in body["Message"]
 
 
+@pytest.mark.aws("AWS General Reference, chime-sdk.html")
 def test_full_meeting_is_limit_exceeded(client: Any, meeting_id: str) -> None:
     for start in (0, 100):
         client.batch_create_attendee(MeetingId=meeting_id, Attendees=items(100, start))
@@ -81,6 +86,7 @@ def test_full_meeting_is_limit_exceeded(client: Any, meeting_id: str) -> None:
     )
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 @pytest.mark.parametrize(
     "features", [{"Video": {"MaxResolution": "FHD"}}, {"Content": {"MaxResolution": "UHD"}}]
 )
@@ -93,6 +99,7 @@ def test_high_definition_meeting_needs_a_count_of_25_at_most(client: Any, featur
     assert (len(answer["Attendees"]), len(answer["Errors"])) == (25, 1)
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_list_gives_every_attendee_once_over_pages(client: Any, meeting_id: str) -> None:
     client.batch_create_attendee(MeetingId=meeting_id, Attendees=items(25))
     found, page = [], client.list_attendees(MeetingId=meeting_id, MaxResults=10)
@@ -118,6 +125,7 @@ def test_wrong_page_is_a_bad_request(chime: ChimeInProcess, meeting_id: str, que
     assert (status, body["Code"]) == (400, "BadRequest")
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_deleted_attendee_is_gone(client: Any, meeting_id: str) -> None:
     attendee_id = client.create_attendee(MeetingId=meeting_id, ExternalUserId="alice")["Attendee"][
         "AttendeeId"
@@ -130,11 +138,13 @@ def test_deleted_attendee_is_gone(client: Any, meeting_id: str) -> None:
     assert client.list_attendees(MeetingId=meeting_id)["Attendees"] == []
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_attendee_of_unknown_meeting_is_not_found(client: Any) -> None:
     with pytest.raises(client.exceptions.NotFoundException, match=f"Meeting <{UNKNOWN}> not found"):
         client.create_attendee(MeetingId=UNKNOWN, ExternalUserId="alice")
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_id_that_is_no_uuid_is_a_bad_request(client: Any) -> None:
     with pytest.raises(client.exceptions.BadRequestException):
         client.get_meeting(MeetingId="nonsense")
@@ -143,6 +153,7 @@ def test_id_that_is_no_uuid_is_a_bad_request(client: Any) -> None:
 LEVELS = ("SendReceive", "Send", "Receive", "None")
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 @pytest.mark.parametrize(("video", "content"), list(product(LEVELS, LEVELS)))
 def test_content_is_received_only_where_video_is(
     client: Any, meeting_id: str, video: str, content: str
@@ -157,6 +168,7 @@ def test_content_is_received_only_where_video_is(
         assert client.create_attendee(**call)["Attendee"]["Capabilities"] == wanted
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 @pytest.mark.parametrize(
     ("video", "content", "expected"),
     [
@@ -174,6 +186,7 @@ def test_default_capabilities_follow_the_features(
     assert attendee["Capabilities"] == expected
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 @pytest.mark.parametrize("kind", ["Video", "Content"])
 def test_capability_without_its_feature_is_a_bad_request(client: Any, kind: str) -> None:
     meeting_id = create(client, MeetingFeatures={kind: {"MaxResolution": "None"}})["MeetingId"]
@@ -182,6 +195,7 @@ def test_capability_without_its_feature_is_a_bad_request(client: Any, kind: str)
         client.create_attendee(MeetingId=meeting_id, ExternalUserId="alice", Capabilities=wanted)
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_capabilities_change_for_one_and_for_all_but_some(client: Any, meeting_id: str) -> None:
     made = client.batch_create_attendee(MeetingId=meeting_id, Attendees=items(3))["Attendees"]
     ids = [attendee["AttendeeId"] for attendee in made]
@@ -196,6 +210,7 @@ def test_capabilities_change_for_one_and_for_all_but_some(client: Any, meeting_i
     assert [attendee["Capabilities"] for attendee in found] == [quiet, silent, silent]
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_meeting_with_attendees_is_made_in_one_call(client: Any) -> None:
     users = [*items(2), {"ExternalUserId": "aws:x"}]
     answer = client.create_meeting_with_attendees(
@@ -206,6 +221,7 @@ def test_meeting_with_attendees_is_made_in_one_call(client: Any) -> None:
     assert client.list_attendees(MeetingId=meeting_id)["Attendees"] == answer["Attendees"]
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_tags_are_added_replaced_and_removed(client: Any) -> None:
     meeting = create(client, Tags=[{"Key": "a", "Value": "1"}])
     arn = meeting["MeetingArn"]
@@ -214,6 +230,7 @@ def test_tags_are_added_replaced_and_removed(client: Any) -> None:
     assert client.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "a", "Value": "2"}]
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_wrong_tags_are_refused(client: Any) -> None:
     arn = create(client)["MeetingArn"]
     client.tag_resource(ResourceARN=arn, Tags=[{"Key": f"k{n}", "Value": ""} for n in range(50)])
@@ -225,6 +242,7 @@ def test_wrong_tags_are_refused(client: Any) -> None:
         client.tag_resource(ResourceARN=arn, Tags=[{"Key": "aws:x", "Value": ""}])
 
 
+@pytest.mark.aws("service model chime-sdk-meetings")
 def test_tags_of_unknown_resource_are_not_found(chime: ChimeInProcess, client: Any) -> None:
     arn = create(client)["MeetingArn"]
     for wrong in (f"arn:aws:chime:us-east-1:000000000000:meeting/{UNKNOWN}", arn.replace("0000:", "0001:")):

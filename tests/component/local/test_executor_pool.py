@@ -151,6 +151,11 @@ def test_short_invocations_get_no_more_workers_than_processors() -> None:
     play(scenario)
 
 
+@pytest.mark.difference(
+    "Lambda: concurrency",
+    aws="1,000 concurrent executions per account",
+    here="8 workers per version; reserved concurrency is exact",
+)
 def test_long_invocations_get_workers_up_to_the_limit() -> None:
     async def scenario() -> None:
         scene = Scene(dataclasses.replace(LIMITS, max_waiting=100))
@@ -167,6 +172,11 @@ def test_long_invocations_get_workers_up_to_the_limit() -> None:
     play(scenario)
 
 
+@pytest.mark.difference(
+    "Lambda: concurrency",
+    aws="an invocation over the limit is throttled at once",
+    here="4,000 invocations wait, the next is throttled",
+)
 def test_queue_above_its_limit_is_refused() -> None:
     async def scenario() -> None:
         scene = Scene()

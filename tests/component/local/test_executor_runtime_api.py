@@ -85,6 +85,7 @@ def test_requests_are_parsed_however_they_are_split(data: st.DataObject) -> None
     ]
 
 
+@pytest.mark.aws("Lambda developer guide, runtimes-api.html")
 def test_event_is_sent_with_its_headers() -> None:
     connection, wire, _ = connect()
     connection.send_event({"Lambda-Runtime-Aws-Request-Id": "r"}, b"{}")

@@ -36,6 +36,7 @@ async def refusal(harness: Harness, url: str | None = None, **options: Any) -> t
     return response.status_code, bytes(response.body or b""), response.headers
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-route-keys-connect-disconnect.html")
 @asynchronous
 async def test_connect_returns_200_opens_the_connection() -> None:
     async with serving(CONNECT_API, connect=answering()) as harness:
@@ -53,6 +54,7 @@ async def test_connect_returns_any_2xx_opens_the_connection(status: Any) -> None
         assert len(harness.gateway.connections) == 1
 
 
+@pytest.mark.aws("recorded: github.com/dherault/serverless-offline/pull/1301")
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -97,6 +99,11 @@ async def test_connect_returns_something_malformed_answers_502(result: Any) -> N
         assert (status, body) == (502, b'{"message": "Internal server error"}')
 
 
+@pytest.mark.difference(
+    "WebSocket APIs, not documented by AWS",
+    aws="a handshake whose function fails ends with a 5xx status",
+    here="502",
+)
 @pytest.mark.parametrize("handler", [failing, returning_none])
 @asynchronous
 async def test_connect_raises_or_returns_none_answers_502(handler: Any) -> None:
@@ -119,6 +126,11 @@ async def test_connect_takes_longer_than_the_integration_answers_502_and_runs_on
         await asyncio.wait_for(finished.wait(), 60)
 
 
+@pytest.mark.difference(
+    "WebSocket APIs, not documented by AWS",
+    aws="a handshake that cannot invoke its function ends with a 5xx status",
+    here="500",
+)
 @asynchronous
 async def test_connect_without_permission_function_or_capacity_answers_500() -> None:
     async with serving(CONNECT_API, connect=throttled) as harness:
@@ -130,6 +142,7 @@ async def test_connect_without_permission_function_or_capacity_answers_500() -> 
         assert len(harness.executor.events) == 1
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-route-keys-connect-disconnect.html")
 @asynchronous
 async def test_no_connect_route_opens_without_calling_the_default_route() -> None:
     async with serving(websocket_api(lambda_route("$default", "default")), default=answering()) as harness:
@@ -183,6 +196,12 @@ async def test_host_of_an_api_reaches_its_stage() -> None:
         assert status == 403
 
 
+@pytest.mark.difference(
+    "WebSocket APIs, not documented by AWS",
+    aws="the quota is documented, not the status",
+    here="a URL over 4,096 characters is rejected with 403",
+)
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 @asynchronous
 async def test_url_beyond_4096_characters_is_refused() -> None:
     async with serving(CONNECT_API, connect=answering()) as harness:
@@ -192,6 +211,7 @@ async def test_url_beyond_4096_characters_is_refused() -> None:
         assert (await refusal(harness, harness.url(query="?t=" + "x" * 20_000)))[0] == 403
 
 
+@pytest.mark.aws("API Gateway developer guide, websocket-connect-route-subprotocol.html")
 @asynchronous
 async def test_subprotocol_is_echoed_only_if_the_function_returns_it() -> None:
     async def choosing(event: Event) -> Any:
@@ -208,6 +228,7 @@ async def test_subprotocol_is_echoed_only_if_the_function_returns_it() -> None:
         assert silent.subprotocol is None
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-mapping-template-reference.html")
 @asynchronous
 async def test_connect_event_has_the_keys_and_header_case_of_aws() -> None:
     async with serving(CONNECT_API, connect=answering()) as harness:
@@ -282,6 +303,7 @@ async def test_forwarded_headers_of_the_client_do_not_replace_the_gateways() -> 
     assert event["requestContext"]["identity"]["sourceIp"] == "127.0.0.1"
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-control-access-iam.html")
 @asynchronous
 async def test_iam_route_asks_for_invoke_on_the_route_and_refuses_with_403() -> None:
     api = websocket_api(lambda_route("$connect", "connect", authorization_type="AWS_IAM"))
@@ -299,6 +321,11 @@ async def test_iam_route_asks_for_invoke_on_the_route_and_refuses_with_403() -> 
     assert request.header("host") == f"127.0.0.1:{harness.port}"
 
 
+@pytest.mark.difference(
+    "WebSocket APIs",
+    aws="REQUEST (Lambda) authorizers are invoked",
+    here="not supported: the handshake ends with 500",
+)
 @asynchronous
 async def test_custom_authorizer_is_refused_not_skipped() -> None:
     api = websocket_api(lambda_route("$connect", "connect", authorization_type="CUSTOM"))
@@ -307,6 +334,7 @@ async def test_custom_authorizer_is_refused_not_skipped() -> None:
         assert harness.executor.events == []
 
 
+@pytest.mark.aws("API Gateway developer guide, websocket-api-protect.html")
 @asynchronous
 async def test_handshakes_over_the_stages_burst_answer_429() -> None:
     clock = FakeClock()
@@ -320,6 +348,7 @@ async def test_handshakes_over_the_stages_burst_answer_429() -> None:
         await harness.client()
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 @asynchronous
 async def test_500_new_connections_at_once_are_the_accounts_limit() -> None:
     async with serving(websocket_api()) as harness:
@@ -328,6 +357,7 @@ async def test_500_new_connections_at_once_are_the_accounts_limit() -> None:
         assert (await refusal(harness))[0] == 429
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-route-keys-connect-disconnect.html")
 @asynchronous
 async def test_connection_cannot_be_posted_to_before_connect_has_returned() -> None:
     statuses: list[int] = []

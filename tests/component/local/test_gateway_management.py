@@ -53,6 +53,7 @@ async def error_of(call: Callable[..., Any], **parameters: Any) -> tuple[str, in
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-how-to-call-websocket-api-connections.html")
 @asynchronous
 async def test_post_reaches_the_client() -> None:
     async with serving(API, disconnect=answering()) as harness:
@@ -64,6 +65,7 @@ async def test_post_reaches_the_client() -> None:
         assert await client.recv() == "x" * 128 * KIB
 
 
+@pytest.mark.aws("service model apigatewaymanagementapi, its exceptions and GetConnection")
 @asynchronous
 async def test_get_returns_the_times_and_the_client() -> None:
     async with serving(API, disconnect=answering()) as harness:
@@ -77,6 +79,7 @@ async def test_get_returns_the_times_and_the_client() -> None:
     assert answer["Identity"] == {"SourceIp": "127.0.0.1", "UserAgent": "Agent/1"}
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-how-to-call-websocket-api-connections.html")
 @asynchronous
 async def test_delete_closes_the_client_and_runs_disconnect_once() -> None:
     async with serving(API, disconnect=answering()) as harness:
@@ -96,6 +99,7 @@ async def test_delete_closes_the_client_and_runs_disconnect_once() -> None:
         )
 
 
+@pytest.mark.aws("service model apigatewaymanagementapi, its exceptions and GetConnection")
 @asynchronous
 async def test_gone_unknown_and_foreign_connections_are_410() -> None:
     async with serving(API, disconnect=answering()) as harness:
@@ -112,6 +116,7 @@ async def test_gone_unknown_and_foreign_connections_are_410() -> None:
     assert unknown == ("GoneException", 410)
 
 
+@pytest.mark.aws("service model apigatewaymanagementapi, its exceptions and GetConnection")
 @asynchronous
 async def test_no_such_api_stage_or_method_is_403() -> None:
     async with serving(API, disconnect=answering()) as harness:
@@ -124,6 +129,11 @@ async def test_no_such_api_stage_or_method_is_403() -> None:
         assert harness.control_plane.authorized == []
 
 
+@pytest.mark.difference(
+    "WebSocket APIs, not documented by AWS",
+    aws="what a malformed connection id is",
+    here="one that is not base64 or shorter than 8 bytes: 400",
+)
 @pytest.mark.parametrize("connection_id", ["nope", "a b", "é", "R0oXAdfD0kwCH6w", "====", "AAAA"])
 @asynchronous
 async def test_malformed_id_is_400(connection_id: str) -> None:
@@ -133,6 +143,7 @@ async def test_malformed_id_is_400(connection_id: str) -> None:
         assert refused == ("BadRequestException", 400)
 
 
+@pytest.mark.aws("service model apigatewaymanagementapi, its exceptions and GetConnection")
 @asynchronous
 async def test_more_than_128_kib_is_413() -> None:
     async with serving(API, disconnect=answering()) as harness:
@@ -141,6 +152,7 @@ async def test_more_than_128_kib_is_413() -> None:
         assert (status, headers["x-amzn-ErrorType"]) == (413, "PayloadTooLargeException")
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-control-access-iam.html")
 @asynchronous
 async def test_denied_caller_sees_the_denial_before_anything_else() -> None:
     async with serving(API, disconnect=answering()) as harness:
@@ -171,6 +183,12 @@ async def test_data_that_is_not_utf8_arrives_with_replacement_characters() -> No
         assert await client.recv() == "a�b"
 
 
+@pytest.mark.difference(
+    "WebSocket APIs",
+    aws="429 when the client's buffer is full; its size is not documented",
+    here="429 when the client has 1 MB unread",
+)
+@pytest.mark.aws("service model apigatewaymanagementapi, its exceptions and GetConnection")
 @asynchronous
 async def test_client_that_does_not_read_makes_posts_429_until_it_reads() -> None:
     async with serving(API, disconnect=answering()) as harness:
@@ -188,6 +206,7 @@ async def test_client_that_does_not_read_makes_posts_429_until_it_reads() -> Non
         assert (await harness.manage("POST", connection_id, b"x"))[0] == 200
 
 
+@pytest.mark.aws("API Gateway developer guide, limits.html")
 @asynchronous
 async def test_posts_beyond_the_accounts_burst_are_429() -> None:
     async with serving(API, disconnect=answering()) as harness:

@@ -37,6 +37,7 @@ async def handled_in_silence(harness: Harness) -> None:
     await silence(harness, client)
 
 
+@pytest.mark.aws("API Gateway developer guide, websocket-api-develop-routes.html")
 @pytest.mark.parametrize(
     ("message", "function"),
     [
@@ -72,6 +73,7 @@ async def test_message_reaches_the_route_of_its_type_else_default(message: str, 
         assert harness.executor.events[1][1]["body"] == message
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-mapping-template-reference.html")
 @asynchronous
 async def test_message_event_has_the_keys_of_aws() -> None:
     async with serving(DEFAULT_API, default=answering()) as harness:
@@ -94,6 +96,7 @@ async def test_message_event_has_the_keys_of_aws() -> None:
     }
 
 
+@pytest.mark.aws("API Gateway developer guide, websocket-api-develop-routes.html")
 @asynchronous
 async def test_no_default_route_answers_forbidden_on_the_socket() -> None:
     async with serving(websocket_api(lambda_route("ping", "ping")), ping=answering()) as harness:
@@ -104,6 +107,7 @@ async def test_no_default_route_answers_forbidden_on_the_socket() -> None:
         assert set(error) == {"message", "connectionId", "requestId"}
 
 
+@pytest.mark.aws("recorded: github.com/dherault/serverless-offline/pull/1301")
 @asynchronous
 async def test_body_without_route_response_is_dropped() -> None:
     result = {"statusCode": 200, "body": "reply"}
@@ -111,6 +115,7 @@ async def test_body_without_route_response_is_dropped() -> None:
         await handled_in_silence(harness)
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-selection-expressions.html")
 @pytest.mark.parametrize(
     ("result", "expected"),
     [
@@ -211,6 +216,11 @@ async def test_two_messages_of_one_socket_run_in_parallel() -> None:
         assert {await asyncio.wait_for(client.recv(), 60) for _ in range(2)} == {"a", "b"}
 
 
+@pytest.mark.difference(
+    "WebSocket APIs",
+    aws="no limit on messages in flight is documented",
+    here="64 of one connection; the next are read when one has ended",
+)
 @asynchronous
 async def test_a_socket_has_at_most_64_messages_in_flight_and_loses_none() -> None:
     most, running = 0, 0
@@ -237,6 +247,7 @@ async def test_a_socket_has_at_most_64_messages_in_flight_and_loses_none() -> No
         assert {event["body"] for event in harness.executor.of("default")} == {str(n) for n in range(500)}
 
 
+@pytest.mark.aws("API Gateway developer guide, websocket-api-protect.html")
 @asynchronous
 async def test_messages_over_the_routes_limit_are_answered_too_many_requests() -> None:
     clock = FakeClock()

@@ -51,6 +51,7 @@ def lines(harness: Harness) -> list[dict[str, str]]:
     return [dict(part.split("=", 1) for part in line.split("|")) for _, _, line in harness.control_plane.logs]
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-logging.html")
 @asynchronous
 async def test_connect_message_and_disconnect_are_logged() -> None:
     api = websocket_api(*ROUTES, stage=LOGGING_STAGE)
@@ -86,6 +87,7 @@ async def test_connect_message_and_disconnect_are_logged() -> None:
     )
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-logging.html")
 @asynchronous
 async def test_refused_handshake_is_logged_with_the_status_the_client_saw() -> None:
     api = websocket_api(*ROUTES, stage=LOGGING_STAGE)
@@ -96,6 +98,7 @@ async def test_refused_handshake_is_logged_with_the_status_the_client_saw() -> N
     assert (line["eventType"], line["status"], line["integration.status"]) == ("CONNECT", "401", "401")
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-logging.html")
 @asynchronous
 async def test_stage_without_access_log_writes_none() -> None:
     async with serving(websocket_api(*ROUTES), connect=answering(), disconnect=answering()) as harness:
@@ -104,6 +107,7 @@ async def test_stage_without_access_log_writes_none() -> None:
     assert harness.control_plane.logs == []
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-logging.html")
 def test_format_is_rendered_with_text_around_its_variables() -> None:
     variables = {"requestId": "R=", "integration": {"status": 200}, "status": 200, "empty": ""}
     text = (
@@ -119,6 +123,7 @@ def metrics_by_name(harness: Harness, **dimensions: str) -> dict[str, float]:
     return {name: value for name, value in found.items() if value}
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-logging.html")
 @asynchronous
 async def test_metrics_count_connections_messages_and_every_kind_of_error() -> None:
     async def handler(event: Event) -> Any:
@@ -161,6 +166,7 @@ async def test_metrics_count_connections_messages_and_every_kind_of_error() -> N
     assert sum(by == {"ApiId": API_ID} for *_, by in latencies) == 4
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-logging.html")
 @asynchronous
 async def test_route_dimension_is_only_written_with_detailed_metrics() -> None:
     async with serving(websocket_api(*ROUTES), connect=answering(), disconnect=answering()) as harness:

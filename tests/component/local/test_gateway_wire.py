@@ -70,6 +70,7 @@ async def send_frames(client: ClientConnection, *frames: Frame, mask: bool = Tru
     await asyncio.sleep(0)
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 @asynchronous
 async def test_frame_of_32_kib_is_accepted() -> None:
     async with echoing() as harness:
@@ -79,6 +80,7 @@ async def test_frame_of_32_kib_is_accepted() -> None:
         assert len(harness.executor.of("default")[0]["body"]) == 32 * KIB
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 @asynchronous
 async def test_frame_beyond_32_kib_closes_with_1009() -> None:
     async with echoing() as harness:
@@ -89,6 +91,7 @@ async def test_frame_beyond_32_kib_closes_with_1009() -> None:
         assert harness.executor.of("default") == []
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 @asynchronous
 async def test_very_large_frame_still_delivers_the_1009() -> None:
     async with echoing() as harness:
@@ -98,6 +101,7 @@ async def test_very_large_frame_still_delivers_the_1009() -> None:
         assert (await close_of(client))[0] == 1009
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 @asynchronous
 async def test_message_of_128_kib_in_frames_is_accepted() -> None:
     async with echoing() as harness:
@@ -107,6 +111,7 @@ async def test_message_of_128_kib_in_frames_is_accepted() -> None:
         assert len(harness.executor.of("default")[0]["body"]) == 128 * KIB
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 @asynchronous
 async def test_message_beyond_128_kib_closes_with_1009() -> None:
     async with echoing() as harness:
@@ -117,6 +122,7 @@ async def test_message_beyond_128_kib_closes_with_1009() -> None:
         assert harness.executor.of("default") == []
 
 
+@pytest.mark.aws("API Gateway developer guide, websocket-api-develop-binary-media-types.html")
 @asynchronous
 async def test_binary_message_closes_with_1003() -> None:
     async with echoing() as harness:
@@ -127,6 +133,7 @@ async def test_binary_message_closes_with_1003() -> None:
         assert harness.executor.of("default") == []
 
 
+@pytest.mark.aws("RFC 6455")
 @asynchronous
 async def test_text_that_is_not_utf8_closes_with_1007() -> None:
     async with echoing() as harness:
@@ -135,6 +142,7 @@ async def test_text_that_is_not_utf8_closes_with_1007() -> None:
         assert (await close_of(client))[0] == 1007
 
 
+@pytest.mark.aws("RFC 6455")
 @asynchronous
 async def test_utf8_character_split_between_frames_is_put_together() -> None:
     async with echoing() as harness:
@@ -145,6 +153,7 @@ async def test_utf8_character_split_between_frames_is_put_together() -> None:
         assert harness.executor.of("default")[0]["body"] == "€"
 
 
+@pytest.mark.aws("RFC 6455")
 @pytest.mark.parametrize(
     ("frame", "mask"),
     [
@@ -222,6 +231,7 @@ async def test_ping_of_a_client_with_a_full_buffer_disconnects_it(monkeypatch: p
         assert (await disconnect_of(harness))[0] == 1006
 
 
+@pytest.mark.aws("RFC 6455")
 @asynchronous
 async def test_ping_is_answered_even_inside_a_fragmented_message() -> None:
     async with echoing() as harness:
@@ -237,6 +247,7 @@ async def test_ping_is_answered_even_inside_a_fragmented_message() -> None:
         assert harness.executor.of("default")[0]["body"] == "ab"
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-mapping-template-reference.html")
 @pytest.mark.parametrize(("code", "reason"), [(4001, "bye"), (1000, ""), (3000, "é" * 60)])
 @asynchronous
 async def test_close_code_and_reason_of_the_client_reach_disconnect(code: int, reason: str) -> None:
@@ -247,6 +258,7 @@ async def test_close_code_and_reason_of_the_client_reach_disconnect(code: int, r
         assert client.close_code == code
 
 
+@pytest.mark.aws("RFC 6455")
 @asynchronous
 async def test_close_without_code_reaches_disconnect_as_1005() -> None:
     async with echoing() as harness:
@@ -264,6 +276,7 @@ async def test_lost_tcp_connection_reaches_disconnect_as_1006() -> None:
         assert len(harness.gateway.connections) == 0
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-mapping-template-reference.html")
 @asynchronous
 async def test_disconnect_event_has_the_keys_of_aws() -> None:
     async with echoing() as harness:
@@ -299,6 +312,7 @@ async def test_disconnect_event_has_the_keys_of_aws() -> None:
     }
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-route-keys-connect-disconnect.html")
 @asynchronous
 async def test_no_disconnect_route_calls_nothing() -> None:
     async with serving(websocket_api(lambda_route("$default", "default")), default=answering()) as harness:
@@ -317,6 +331,7 @@ async def test_failing_disconnect_handler_affects_no_other_connection() -> None:
         await harness.client()
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 @asynchronous
 async def test_ten_idle_minutes_close_with_1001_going_away() -> None:
     clock = FakeClock()
@@ -330,6 +345,12 @@ async def test_ten_idle_minutes_close_with_1001_going_away() -> None:
         assert await disconnect_of(harness) == (1001, "Going away")
 
 
+@pytest.mark.difference(
+    "WebSocket APIs, not documented by AWS",
+    aws="whether a ping counts as activity",
+    here="it restarts the ten idle minutes",
+)
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 @pytest.mark.parametrize("activity", ["message", "ping", "post"])
 @asynchronous
 async def test_activity_restarts_the_idle_time(activity: str) -> None:
@@ -352,6 +373,7 @@ async def test_activity_restarts_the_idle_time(activity: str) -> None:
         assert (await close_of(client))[0] == 1001
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-execution-service-websocket-limits-table.html")
 @asynchronous
 async def test_two_hours_close_even_a_busy_connection() -> None:
     clock = FakeClock()

@@ -11,6 +11,7 @@ HERE = {"host": "127.0.0.1:4566"}
 SIGNED = {**HERE, "authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request"}
 
 
+@pytest.mark.aws("IAM user guide, reference_aws-signing.html")
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

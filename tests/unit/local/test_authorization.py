@@ -39,6 +39,7 @@ def resource(call: SignedCall) -> str | None:
     return corrected_resource(call, "us-east-1", "1", lambda kind, name: ROLE if name == "r" else None)
 
 
+@pytest.mark.aws("Service Authorization Reference, actions, resource types and dependent actions")
 @pytest.mark.parametrize(
     ("call", "action"),
     [
@@ -59,6 +60,7 @@ FUNCTION = "arn:aws:lambda:us-east-1:1:function:f"
 TABLE = "arn:aws:dynamodb:us-east-1:1:table/t"
 
 
+@pytest.mark.aws("Service Authorization Reference, actions, resource types and dependent actions")
 @pytest.mark.parametrize(
     ("call", "arn"),
     [
@@ -83,6 +85,7 @@ def test_resource_is_the_one_that_is_named(call: SignedCall, arn: str | None) ->
     assert resource(call) == arn
 
 
+@pytest.mark.aws("Service Authorization Reference, actions, resource types and dependent actions")
 def test_partiql_needs_what_its_statements_do_to_their_tables() -> None:
     one = json_call("dynamodb", "ExecuteStatement", Statement="delete from t where k=1")
     assert (corrected_action(one), resource(one)) == ("dynamodb:PartiQLDelete", TABLE)
@@ -111,6 +114,7 @@ def gateway_call(method: str, path: str, **body: Any) -> SignedCall:
 PASS = Need("iam:PassRole", ROLE)
 
 
+@pytest.mark.aws("Service Authorization Reference, actions, resource types and dependent actions")
 @pytest.mark.parametrize(
     ("call", "needs"),
     [
@@ -171,6 +175,7 @@ class ParsedStatement:
     resources: list[str]
 
 
+@pytest.mark.aws("IAM user guide, reference_policies_variables.html")
 def test_user_name_in_a_policy_is_the_callers() -> None:
     own = ParsedStatement(["arn:aws:iam::1:user/${aws:username}", "other"])
     plain = ParsedStatement(["*"])

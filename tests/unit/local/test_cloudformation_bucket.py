@@ -37,6 +37,7 @@ def properties() -> dict[str, object]:
     return found
 
 
+@pytest.mark.aws("CloudFormation template reference, AWS::S3::Bucket")
 def test_tags_encryption_and_expiration_are_stored() -> None:
     s3 = S3()
     complete_bucket("b", properties(), s3)

@@ -11,6 +11,7 @@ SIGNED = (
 )
 
 
+@pytest.mark.aws("IAM user guide, reference_aws-signing.html")
 @pytest.mark.parametrize(
     ("authorization", "refused"),
     [(SIGNED.format("chime"), False), (SIGNED.format("execute-api"), True), ("Bearer x", False), ("", False)],
@@ -37,6 +38,7 @@ def test_failed_authentication_has_the_code_of_json_services(code: str, expected
     assert denials.failed_authentication(code, "why").code == expected
 
 
+@pytest.mark.aws("IAM user guide, reference_policies_evaluation-logic.html")
 def test_policy_denial_names_caller_action_and_reason() -> None:
     arn = "arn:aws:iam::123456789012:user/nobody"
     implicit = denials.denied_by_policy("chime:CreateMeeting", arn, "*", explicitly=False)

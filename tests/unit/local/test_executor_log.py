@@ -17,6 +17,7 @@ from whatschat_ops.local.executor.execution_log import ExecutionLog
 from whatschat_ops.local.executor.log_file import LogFile
 
 
+@pytest.mark.aws("Lambda developer guide, monitoring-cloudwatchlogs.html")
 def test_report_bills_the_init_phase_and_rounds_up() -> None:
     line = log_lines.report_line(
         "r", duration_ms=1.234, memory_mb=128, max_memory_used_mb=36, init_duration_ms=100.0
@@ -27,6 +28,7 @@ def test_report_bills_the_init_phase_and_rounds_up() -> None:
     )
 
 
+@pytest.mark.aws("Lambda developer guide, monitoring-cloudwatchlogs.html")
 def test_report_of_a_warm_call_has_no_init_duration() -> None:
     line = log_lines.report_line(
         "r", duration_ms=3000.0, memory_mb=128, max_memory_used_mb=1, status="Status: timeout"
@@ -43,11 +45,13 @@ def test_timed_out_line_is_in_utc() -> None:
     )
 
 
+@pytest.mark.aws("Lambda developer guide, monitoring-cloudwatchlogs.html")
 def test_stream_name_has_the_shape_of_awss() -> None:
     name = log_lines.stream_name("$LATEST", datetime(2026, 1, 2, tzinfo=UTC))
     assert re.fullmatch(r"2026/01/02/\[\$LATEST\][0-9a-f]{32}", name)
 
 
+@pytest.mark.aws("Lambda API reference, Invoke")
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=3000), max_size=6))
 def test_tail_is_the_end_of_the_log_in_4_kb(messages: list[str]) -> None:
     tail, whole = log_lines.tail(messages), "".join(messages)

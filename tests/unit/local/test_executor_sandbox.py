@@ -21,6 +21,7 @@ def environment(function: LambdaFunction) -> dict[str, str]:
     return sandbox.environment(launch, Path("/home/x"), "127.0.0.1:9", "stream")
 
 
+@pytest.mark.aws("Lambda developer guide, configuration-envvars.html")
 def test_environment_has_the_roles_credentials_and_lambdas_names() -> None:
     found = environment(make_function(version="7"))
     assert CREDENTIALS.items() <= found.items()
@@ -43,6 +44,7 @@ def test_environment_has_nothing_of_the_shell(monkeypatch: pytest.MonkeyPatch) -
     assert found["HOME"] == str(Path("/home/x"))
 
 
+@pytest.mark.aws("Lambda developer guide, configuration-envvars.html")
 def test_function_sets_defaults_but_not_reserved_names() -> None:
     found = environment(
         make_function(environment={"AWS_ENDPOINT_URL": "http://other", "AWS_REGION": "mars", "A": "1"})
@@ -78,6 +80,9 @@ def test_missing_awslambdaric_is_reported_with_the_command_that_installs_it() ->
         sandbox.launch(make_function(), Path("/code"), "", {})
 
 
+@pytest.mark.difference(
+    "Lambda: language version", aws="the runtime's", here="Node functions run on this machine's `node`"
+)
 def test_missing_node_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(CannotStart, match="needs `node` on PATH"):

@@ -13,6 +13,7 @@ from whatschat_ops.local.gateway.throttle import Throttles, TokenBucket
 from whatschat_ops.local.interfaces import Route, Stage, Throttle
 
 
+@pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-selection-expressions.html")
 @pytest.mark.parametrize(
     ("expression", "message", "key"),
     [
@@ -48,6 +49,7 @@ def test_no_message_can_break_the_selection(message: str) -> None:
     assert select_route("$request.body.type", routes, message) is routes["$default"]
 
 
+@pytest.mark.aws("API Gateway developer guide, websocket-api-develop-routes.html")
 @given(st.dictionaries(st.text(), st.text()), st.text())
 def test_a_type_selects_its_own_route_or_the_default(fields: dict[str, str], wanted: str) -> None:
     routes = {key: Route(key, None) for key in (wanted, "$default", "$connect", "$disconnect")}
@@ -81,6 +83,12 @@ def test_clock_that_goes_back_refills_nothing() -> None:
     assert bucket.take(51.6)
 
 
+@pytest.mark.difference(
+    "WebSocket APIs, not documented by AWS",
+    aws="whether the routes of a stage share its throttle",
+    here="it applies to each route separately",
+)
+@pytest.mark.aws("API Gateway developer guide, websocket-api-protect.html")
 def test_route_setting_replaces_the_stages_and_a_change_counts_at_once() -> None:
     throttles = Throttles(0.0)
     stage = Stage("s", Throttle(0, 1), {"vip": Throttle(0, 3)})

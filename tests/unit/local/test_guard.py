@@ -80,6 +80,7 @@ def handled(
 PASS = ("iam:PassRole", ROLE)
 
 
+@pytest.mark.aws("Service Authorization Reference, actions, resource types and dependent actions")
 @pytest.mark.parametrize(
     ("service", "method", "path", "operation", "body", "needs"),
     [
@@ -129,6 +130,7 @@ def test_operation_is_refused_unless_each_dependent_action_is_allowed(
     assert handled(Iam(set(needs)), service, method, path, body, operation=operation) == (200, "{}", True)
 
 
+@pytest.mark.aws("Service Authorization Reference, actions, resource types and dependent actions")
 def test_passing_another_role_is_refused() -> None:
     iam = Iam({("iam:PassRole", ROLE)})
     other = {"FunctionName": "f", "Role": f"{ROLE}-of-administrators"}
@@ -140,6 +142,7 @@ def test_passing_another_role_is_refused() -> None:
 GET_FUNCTION = {"Configuration": {"FunctionName": "f"}, "Tags": {"team": "chat"}}
 
 
+@pytest.mark.aws("Service Authorization Reference, actions, resource types and dependent actions")
 def test_answer_of_get_function_has_tags_only_for_whom_may_list_them() -> None:
     request: tuple[str, str, str, dict[str, Any]] = ("lambda", "GET", "/2015-03-31/functions/f", {})
     _, shown, _ = handled(Iam({("lambda:ListTags", FUNCTION)}), *request, answer=GET_FUNCTION)
@@ -177,6 +180,7 @@ def changed(config: dict[str, Any], method: str, what: str, body: Mapping[str, A
     return status, content.decode()
 
 
+@pytest.mark.aws("Lambda developer guide, functions-states.html")
 @pytest.mark.parametrize(
     "state", [{"State": "Pending"}, {"State": "Active", "LastUpdateStatus": "InProgress"}]
 )
@@ -190,6 +194,7 @@ def test_function_that_is_being_changed_cannot_be_changed(
     assert changed({"State": "Active", "LastUpdateStatus": "Successful"}, method, what, {})[0] == 200
 
 
+@pytest.mark.aws("Lambda API reference, PublishVersion")
 def test_version_is_published_of_the_expected_code_only() -> None:
     config = {"State": "Active", "CodeSha256": "a"}
     assert changed(config, "POST", "versions", {"CodeSha256": "a"})[0] == 200
@@ -220,6 +225,7 @@ class ApiGateway:
         return status
 
 
+@pytest.mark.aws("service model apigatewayv2, its exceptions; API Gateway developer guide, limits.html")
 @pytest.mark.parametrize(
     ("operation", "arguments", "status"),
     [

@@ -35,6 +35,7 @@ def source_arn(operator: str, pattern: str) -> dict[str, Any]:
     return {operator: {"aws:SourceArn": pattern}}
 
 
+@pytest.mark.aws("IAM user guide, reference_policies_elements.html")
 @pytest.mark.parametrize(
     ("statement", "allowed"),
     [
@@ -65,14 +66,17 @@ def test_resource_policy_statement_decides_as_iam_does(statement: dict[str, Any]
     assert records.policy_allows([statement], ALIAS, SOURCE) is allowed
 
 
+@pytest.mark.aws("IAM user guide, reference_policies_evaluation-logic.html")
 def test_no_statement_means_no_permission() -> None:
     assert records.policy_allows([], ALIAS, SOURCE) is False
 
 
+@pytest.mark.aws("IAM user guide, reference_policies_evaluation-logic.html")
 def test_a_deny_beats_every_allow() -> None:
     assert records.policy_allows([permission(), permission(Effect="Deny")], ALIAS, SOURCE) is False
 
 
+@pytest.mark.aws("IAM user guide, reference_policies_elements.html")
 @given(st.text(alphabet="abc.*?[]$/@-", max_size=12), st.text(alphabet="abc.[]$/@-", max_size=12))
 def test_only_asterisk_and_question_mark_are_wildcards(pattern: str, text: str) -> None:
     literal = "*" not in pattern and "?" not in pattern

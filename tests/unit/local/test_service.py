@@ -304,6 +304,11 @@ class TelemetryRig:
         yield
 
 
+@pytest.mark.difference(
+    "Logs and metrics of functions",
+    aws="separate in each Region",
+    here="those of functions with the same name in two Regions go to the first Region with the log group",
+)
 def test_log_lines_go_to_the_region_of_their_group_function_or_arn() -> None:
     rig = TelemetryRig({"connect": "ap-south-1"})
     rig.telemetry.write("/aws/lambda/connect", "s", [(1, "a")])
