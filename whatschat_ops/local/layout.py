@@ -9,6 +9,7 @@
         aws/                the state of every AWS service
         objects/            S3 objects
         chime.sqlite3       Chime SDK meetings
+        quotas.json         quotas of the account that were changed
         work/               unpacked functions and temporary files; cleared at every start
 
 Imports neither ministack nor uvicorn.
@@ -96,6 +97,11 @@ class Layout(Struct, frozen=True):
     def chime_file(self) -> Path:
         """Chime SDK meetings."""
         return self.root / "chime.sqlite3"
+
+    @property
+    def quotas_file(self) -> Path:
+        """Quotas of the account that were changed."""
+        return self.root / "quotas.json"
 
     @property
     def work(self) -> Path:

@@ -2,7 +2,7 @@
 
     /_whatschat/health                                     this module
     /_aws/execute-api/{api}/{stage}/@connections/{id}      the gateway
-    signed for `chime`, `whatschat`                        Chime SDK meetings, the clock of this AWS
+    signed for one of `services`                           Chime SDK meetings, Service Quotas, the clock
     everything else                                        ministack
 
 WebSocket handshakes are not routed here: uvicorn passes them to the gateway's protocol.

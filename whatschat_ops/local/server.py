@@ -41,9 +41,10 @@ from whatschat_ops.local.layout import (
 )
 
 if TYPE_CHECKING:
+    from whatschat_ops.local.account_concurrency import AccountConcurrency
+    from whatschat_ops.local.account_quotas import AccountQuotas
     from whatschat_ops.local.chime import ChimeMeetings
     from whatschat_ops.local.control.control_plane import Ministack
-    from whatschat_ops.local.executor import LambdaExecutor
     from whatschat_ops.local.gateway import Gateway
 
 MAX_LOG_BYTES = 5 * 1024 * 1024
@@ -123,10 +124,11 @@ class _Parts:
     """The parts of the running service."""
 
     control_plane: Ministack
-    executor: LambdaExecutor
+    executor: AccountConcurrency
     gateway: Gateway
     meetings: ChimeMeetings
     clock: ServiceClock
+    quotas: AccountQuotas
 
     def counts(self) -> dict[str, Any]:
         """Counts for `local status`."""
@@ -140,6 +142,8 @@ class _Parts:
 
 
 async def _start_parts(layout: Layout, port: int) -> _Parts:
+    from whatschat_ops.local.account_concurrency import AccountConcurrency
+    from whatschat_ops.local.account_quotas import AccountQuotas
     from whatschat_ops.local.chime import ChimeMeetings
     from whatschat_ops.local.control.control_plane import Ministack
     from whatschat_ops.local.executor import LambdaExecutor
@@ -147,18 +151,20 @@ async def _start_parts(layout: Layout, port: int) -> _Parts:
     from whatschat_ops.local.identity import ensure_operator
     from whatschat_ops.local.metered_executor import MeteredExecutor
 
-    clock = ServiceClock()
-    control_plane = Ministack(port, clock)
+    clock, quotas = ServiceClock(), AccountQuotas(layout.quotas_file)
+    control_plane = Ministack(port, clock, quotas)
     await control_plane.start()
     await ensure_operator(control_plane.call_iam, layout.credentials_file)
-    executor = LambdaExecutor(control_plane, f"http://{HOST}:{port}", layout.work / "functions")
+    workers = LambdaExecutor(control_plane, f"http://{HOST}:{port}", layout.work / "functions")
+    executor = AccountConcurrency(workers, control_plane.unreserved_concurrency)
     control_plane.run_functions_on(executor)
     gateway = Gateway(control_plane, MeteredExecutor(executor, control_plane), clock=clock)
     meetings = ChimeMeetings(control_plane, layout.chime_file, clock=clock, account_id=ACCOUNT_ID)
-    return _Parts(control_plane, executor, gateway, meetings, clock)
+    return _Parts(control_plane, executor, gateway, meetings, clock, quotas)
 
 
 async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
+    from whatschat_ops.local import service_quotas
     from whatschat_ops.local.router import Router
 
     started_at = time.time()
@@ -169,7 +175,12 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
         return {**me, "clock_ahead_s": parts.clock.offset_s, "counts": parts.counts()}
 
     clock_api = ClockApi(parts.clock, parts.control_plane, parts.gateway.sweep)
-    services = {"chime": parts.meetings.handle, CLOCK: clock_api.handle}
+    quotas = service_quotas.service(parts.quotas, parts.control_plane)
+    services = {
+        "chime": parts.meetings.handle,
+        CLOCK: clock_api.handle,
+        service_quotas.SIGNING_NAME: quotas.handle,
+    }
     front = Router(parts.control_plane, parts.gateway, services, health)
     server = _make_server(front, parts.gateway)
     stopping = _stop_on_signals()

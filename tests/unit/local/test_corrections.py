@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from whatschat_ops.errors import LocalError
+from whatschat_ops.local.account_quotas import AccountQuotas
 from whatschat_ops.local.control import cloudformation, corrections
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.correction import Correction, Parts
@@ -89,6 +90,7 @@ def parts(modules: Modules) -> Parts:
         SavedState(modules, lambda _: None),
         lambda _: None,
         time.time,
+        AccountQuotas(Path("absent")),
     )
 
 

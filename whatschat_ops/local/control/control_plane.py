@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from whatschat_ops.local import asgi
+from whatschat_ops.local.account_quotas import AccountQuotas
 from whatschat_ops.local.clock import ServiceClock
 from whatschat_ops.local.control import budgets, lambda_bridge, modules
 from whatschat_ops.local.control.authorization import Authorization
@@ -30,9 +31,10 @@ from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
 class Ministack:
     """The control plane. Implements `interfaces.ControlPlane`."""
 
-    def __init__(self, port: int, clock: ServiceClock) -> None:
+    def __init__(self, port: int, clock: ServiceClock, quotas: AccountQuotas) -> None:
         self._port = port
         self._clock = clock
+        self._quotas = quotas
         self._modules = modules.load()
         self._cache = Cache()
         self._stores = Stores(self._modules, self._cache)
@@ -69,6 +71,7 @@ class Ministack:
             self._state,
             self._changed,
             self._clock,
+            self._quotas,
         )
         install(self._modules, parts)
         started = asyncio.Event()
@@ -172,6 +175,10 @@ class Ministack:
     def keep_newest(self) -> None:
         """Delete the oldest logs and metrics that are over their budgets. Called every few seconds."""
         budgets.keep_newest(self._modules.cloudwatch_logs, self._modules.cloudwatch)
+
+    def unreserved_concurrency(self, region: str) -> int:
+        """How many functions without reserved concurrency may run at once in the Region."""
+        return self._quotas.concurrent_executions(region) - self._stores.reserved_concurrency(region)
 
     def counts(self) -> dict[str, int]:
         """Counts for `local status`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from whatschat_ops.local.account_quotas import AccountQuotas
 from whatschat_ops.local.control import lambda_bridge
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.modules import Modules
@@ -27,6 +28,7 @@ class Parts:
     """Called with the services that may have changed."""
     clock: Callable[[], float]
     """Epoch seconds for logs and metrics."""
+    quotas: AccountQuotas
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ The rows of a service that has many are in a module of their own. The rows are a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from whatschat_ops.local.control.correction import Correction, Parts, wrap_handl
 from whatschat_ops.local.control.corrections_apigateway import APIGATEWAY
 from whatschat_ops.local.control.modules import READS, Modules, require_names
 from whatschat_ops.local.control.step_functions import StepFunctions
-from whatschat_ops.local.control.wire import Handler
+from whatschat_ops.local.control.wire import Handler, Response
 
 FUNCTION_PENDING_S = 0.05
 """How long a function is Pending after a change. AWS takes seconds; waiting for them here would not make tests
@@ -95,6 +96,22 @@ def _secure_loopback(iam_evaluator: Any) -> None:
         return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
 
     iam_evaluator._resolve_condition_key = resolve_condition_key
+
+
+def _agree_with_quotas(modules: Modules, parts: Parts) -> None:
+    lambda_svc, responses = modules.lambda_svc, modules.responses
+    settings = lambda_svc._get_account_settings
+
+    def get_account_settings() -> Response:
+        document = json.loads(settings()[2])
+        limits = document["AccountLimit"]
+        reserved = sum(int(each.get("concurrency") or 0) for each in lambda_svc._functions.values())
+        limits["ConcurrentExecutions"] = parts.quotas.concurrent_executions(responses.get_region())
+        limits["UnreservedConcurrentExecutions"] = limits["ConcurrentExecutions"] - reserved
+        answer: Response = lambda_svc.json_response(document)
+        return answer
+
+    lambda_svc._get_account_settings = get_account_settings
 
 
 def _move_clocks(modules: Modules, parts: Parts) -> None:
@@ -226,6 +243,13 @@ CORRECTIONS: Final = (
         source="our decision: PutMetricData has the same form (Values and Counts)",
         replaces=("cloudwatch.record_metric",),
         apply=_count_equal_values,
+    ),
+    Correction(
+        what="GetAccountSettings has a concurrency that follows from the machine's memory",
+        why="the quota L-B99A9384 of Service Quotas, which the executor applies",
+        source="Lambda API Reference, GetAccountSettings",
+        replaces=("lambda_svc._get_account_settings",),
+        apply=_agree_with_quotas,
     ),
     Correction(
         what="logs and metrics have the machine's clock",

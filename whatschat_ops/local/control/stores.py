@@ -75,6 +75,15 @@ class Stores:
         }[kind]
         return (region for (_, region, stored), _record in store.all_items() if stored == name)
 
+    def reserved_concurrency(self, region: str) -> int:
+        """The reserved concurrency of all functions of a Region together."""
+
+        def total() -> int:
+            functions = self._modules.lambda_svc._functions.all_items()
+            return sum(int(each.get("concurrency") or 0) for (_, at, _), each in functions if at == region)
+
+        return self._cache.get(("reserved", region), total)
+
     def counts(self) -> dict[str, int]:
         """Counts for `local status`."""
         apis = [api for _, api in self._modules.apigateway._apis.all_items()]

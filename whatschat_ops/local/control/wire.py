@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from whatschat_ops.local.interfaces import HttpRequest
 from whatschat_ops.local.layout import HOST
 
 Response = tuple[int, dict[str, Any], Any]
@@ -37,10 +38,22 @@ _INVOCATIONS = ("/invocations", "/response-streaming-invocations", "/invoke-asyn
 
 def signed_service(authorization: str, query_string: str) -> str | None:
     """The service in the SigV4 credential scope (header or presigned URL), for example `chime`."""
+    scope = _credential_scope(authorization, query_string)
+    return scope[-2] if scope else None
+
+
+def signed_region(request: HttpRequest) -> str:
+    """The Region in the SigV4 credential scope; "" if the request is not signed."""
+    scope = _credential_scope(request.header("authorization") or "", request.query_string)
+    return scope[-3] if scope else ""
+
+
+def _credential_scope(authorization: str, query_string: str) -> list[str]:
+    """Access key, date, Region, service and `aws4_request`; empty if there is none."""
     credential = re.search(r"Credential=([^,\s]+)", authorization)
     scope = credential.group(1) if credential else parse_qs(query_string).get("X-Amz-Credential", [""])[0]
     parts = unquote(scope).split("/")
-    return parts[-2] if len(parts) >= 5 else None
+    return parts if len(parts) >= 5 else []
 
 
 def operation(path: str, headers: Mapping[str, str], body: bytes) -> str | None:
