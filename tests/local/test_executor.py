@@ -286,7 +286,7 @@ def test_timeout_kills_the_worker_and_its_children(play: Any) -> None:
         assert result.duration_ms >= 1000
         assert f"{result.request_id} Task timed out after 1.00 seconds\n" in result.log_tail
         assert "\tStatus: timeout\t" in result.log_tail
-        child = int(result.log_tail.splitlines()[1])
+        child = int(result.log_tail.splitlines()[2])
         await until(lambda: bench.executor.worker_count() == 0 and not alive(child))
 
     play(scenario)
@@ -378,7 +378,9 @@ def test_log_of_an_invocation_has_awss_lines_around_the_handlers(play: Any) -> N
         function = make_function(source)
         cold = await bench.executor.invoke(function, b"{}")
         warm = await bench.executor.invoke(function, b"{}")
-        lines = cold.log_tail.splitlines()
+        init_start, while_loading, *lines = cold.log_tail.splitlines()
+        assert init_start.startswith("INIT_START Runtime Version: python:")
+        assert while_loading == "while loading"
         assert lines[0] == f"START RequestId: {cold.request_id} Version: $LATEST"
         assert lines[1:3] == ["printed", "to stderr"]
         assert re.fullmatch(rf"\[WARNING\]\t[\dT:.-]+Z\t{cold.request_id}\tlogged", lines[3])
@@ -390,6 +392,7 @@ def test_log_of_an_invocation_has_awss_lines_around_the_handlers(play: Any) -> N
         )
         assert cold.init_duration_ms is not None
         assert warm.init_duration_ms is None
+        assert warm.log_tail.startswith("START")
         assert "Init Duration" not in warm.log_tail
 
     bench = play(scenario)
@@ -705,7 +708,11 @@ def test_node_handlers_of_every_kind_answer(play: Any, files: dict[str, str], ha
         ("exports.handler = 1", "Runtime.HandlerNotFound", "app.handler is not a function"),
         ("exports.handler = (", "Runtime.UserCodeSyntaxError", "SyntaxError: "),
         ("require('left-pad')", "Runtime.ImportModuleError", "Cannot find module 'left-pad'"),
-        ("require('@aws-sdk/client-s3')", "Runtime.ImportModuleError", "run locally it must be in the zip"),
+        (
+            "require('@aws-sdk/client-s3')",
+            "Runtime.ImportModuleError",
+            "here it must be in the zip, or in the directory of the setting local.node_modules",
+        ),
         (
             "exports.handler = async () => { Promise.reject(new Error('lost')); await new Promise(() => {}) }",
             "Runtime.UnhandledPromiseRejection",

@@ -109,6 +109,15 @@ class WebSocketApi:
 
 
 @dataclass(frozen=True, slots=True)
+class LogSettings:
+    """A function's LoggingConfig without its group. The levels count in the JSON format only (Lambda's rule)."""
+
+    json: bool = False
+    application_level: str = "INFO"
+    system_level: str = "INFO"
+
+
+@dataclass(frozen=True, slots=True)
 class LambdaFunction:
     """One version of a function, ready to run."""
 
@@ -130,6 +139,7 @@ class LambdaFunction:
     reserved_concurrency: int | None = None
     role_arn: str | None = None
     """The execution role, with whose permissions the log is written. None, in tests, checks no permissions."""
+    logging: LogSettings = LogSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +180,24 @@ class Executor(Protocol):
 
     async def close(self) -> None:
         """End every worker and remove every temporary file."""
+        ...
+
+
+class RequestExecutor(Executor, Protocol):
+    """Runs functions for requests that have an id and a client context of their own."""
+
+    async def invoke(
+        self,
+        function: LambdaFunction,
+        payload: bytes,
+        *,
+        start_within_s: float = math.inf,
+        request_id: str | None = None,
+        client_context: str | None = None,
+    ) -> InvocationResult:
+        """As `Executor.invoke`. The default of `request_id` is a new one; `client_context` is a JSON document in
+        ASCII.
+        """
         ...
 
 

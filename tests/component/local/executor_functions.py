@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from whatschat_ops.local.interfaces import LambdaFunction
+from whatschat_ops.local.interfaces import LambdaFunction, LogSettings
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "ASIAEXAMPLE",
@@ -56,6 +56,8 @@ def make_function(
     qualifier: str = "",
     reserved_concurrency: int | None = None,
     code_zip: bytes | None = None,
+    memory_mb: int = 256,
+    logging: LogSettings | None = None,
 ) -> LambdaFunction:
     """A function whose module `app` has this source, unless `files` has another."""
     suffix = "js" if runtime.startswith("nodejs") else "py"
@@ -70,9 +72,10 @@ def make_function(
         code_zip=data,
         environment=environment or {},
         timeout_s=timeout_s,
-        memory_mb=256,
+        memory_mb=memory_mb,
         credentials=CREDENTIALS if credentials is None else credentials,
         log_group="/aws/lambda/probe",
         region="eu-central-1",
         reserved_concurrency=reserved_concurrency,
+        logging=logging or LogSettings(),
     )

@@ -7,9 +7,9 @@
 Takes a `LambdaFunction` and a payload; gives an `InvocationResult`. Of the rest of the embedded AWS it uses only
 `interfaces`.
 
-Differences from AWS: Python functions run on the Python of this machine, whatever their runtime; Node functions must
-have the AWS SDK in their zip; memory is measured, not limited; `/var/task` is writable and has another path;
-functions share the machine's `/tmp`.
+Differences from AWS: Python functions run on the Python of this machine, whatever their runtime; Node functions find
+the AWS SDK where `node_modules` lends it, else it must be in their zip; memory is limited with `enforce_memory` only;
+`/var/task` is writable and has another path; functions share the machine's `/tmp`.
 """
 
 from whatschat_ops.local.executor.lambda_executor import LambdaExecutor

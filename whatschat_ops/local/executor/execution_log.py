@@ -10,8 +10,8 @@ import time
 from datetime import UTC, datetime
 
 from whatschat_ops.local.executor import log_lines
-from whatschat_ops.local.executor.failures import InvocationFailure
 from whatschat_ops.local.executor.log_file import LogFile
+from whatschat_ops.local.executor.log_formats import Report, log_format
 from whatschat_ops.local.interfaces import LambdaFunction, LogWriter
 
 
@@ -21,65 +21,52 @@ class ExecutionLog:
     def __init__(self, logs: LogWriter, function: LambdaFunction) -> None:
         self._logs = logs
         self._function = function
+        self._format = log_format(function)
         self._output: LogFile | None = None
         self.stream = log_lines.stream_name(function.version, datetime.now(UTC))
         self._unwritten: list[tuple[int, str]] = []
-        self._init_messages: list[str] = []
+        self._init_output: list[str] = []
+        self._before_init = 0
         self._messages: list[str] = []
+        self._invoked = False
 
     def init_started(self, runtime_version: str, output: LogFile) -> None:
         """The process, which prints to `output`, is about to be started."""
         self._output = output
-        self._add(log_lines.init_start_line(runtime_version))
+        self._add(*self._format.init_start(runtime_version))
+        self._before_init = len(self._messages)
 
     def init_ended(self, duration_ms: float, error_type: str | None = None) -> None:
         """The init phase has ended: the process is ready, or failed."""
         self._add(*self._read(flush=True))
-        self._init_messages = self._messages[1:]  # what was pumped of a slow one too, without INIT_START
-        if error_type is not None:
-            self._add(log_lines.init_report_line(duration_ms, error_type))
+        self._init_output = self._messages[self._before_init :]  # what was pumped of a slow one too
+        self._add(*self._format.init_end(duration_ms, error_type))
         self._write()
 
     def started(self, request_id: str) -> None:
-        """An invocation starts."""
-        self._messages = []
-        self._add(log_lines.start_line(request_id, self._function.version))
+        """An invocation starts. The log tail of the first one begins with the init phase."""
+        if self._invoked:
+            self._messages = []
+        self._invoked = True
+        self._add(*self._format.start(request_id))
 
     def pump(self) -> None:
         """Write what has been printed so far."""
         self._add(*self._read(flush=False))
         self._write()
 
-    def ended(
-        self,
-        request_id: str,
-        *,
-        duration_ms: float,
-        max_memory_used_mb: int,
-        init_duration_ms: float | None = None,
-        failure: InvocationFailure | None = None,
-        timeout_s: float | None = None,
-    ) -> str:
-        """An invocation has ended. Returns its log tail. `failure` is one of the platform; `timeout_s` is set for a
-        time-out.
-        """
-        self._add(*self._read(flush=True))
-        status = ""
-        if timeout_s is not None:
-            self._add(log_lines.timed_out_line(request_id, timeout_s, datetime.now(UTC)))
-            status = "Status: timeout"
-        elif failure is not None:
-            self._add(f"{failure.text(request_id)}\n{failure.error_type}\n")
-            status = f"Status: error\tError Type: {failure.error_type}"
-        self._report(request_id, duration_ms, max_memory_used_mb, init_duration_ms, status)
+    def ended(self, report: Report) -> str:
+        """An invocation has ended. Returns its log tail."""
+        self._add(*self._read(flush=True), *self._format.report(report))
+        self._write()
         return log_lines.tail(self._messages)
 
     def refused(self, request_id: str, error_type: str, duration_ms: float) -> str:
         """An invocation failed because the init phase did. Returns its log tail, with the output of the init phase."""
+        self._invoked = True
         self.started(request_id)
-        self._add(*self._init_messages)
-        self._report(request_id, duration_ms, 0, None, f"Status: error\tError Type: {error_type}")
-        return log_lines.tail(self._messages)
+        self._add(*self._init_output)
+        return self.ended(Report(request_id, duration_ms, 0, error_type=error_type))
 
     def close(self) -> None:
         """Write the rest, and close the process's output."""
@@ -89,21 +76,8 @@ class ExecutionLog:
             self._output.close()
 
     def _read(self, *, flush: bool) -> list[str]:
-        return [] if self._output is None else self._output.read_messages(flush=flush)
-
-    def _report(
-        self, request_id: str, duration_ms: float, used_mb: int, init_duration_ms: float | None, status: str
-    ) -> None:
-        report = log_lines.report_line(
-            request_id,
-            duration_ms=duration_ms,
-            memory_mb=self._function.memory_mb,
-            max_memory_used_mb=used_mb,
-            init_duration_ms=init_duration_ms,
-            status=status,
-        )
-        self._add(log_lines.end_line(request_id), report)
-        self._write()
+        messages = [] if self._output is None else self._output.read_messages(flush=flush)
+        return self._format.output(messages)
 
     def _add(self, *messages: str) -> None:
         now_ms = int(time.time() * 1000)

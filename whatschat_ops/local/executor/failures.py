@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,14 @@ def exited(return_code: int) -> InvocationFailure:
     else:
         reason = f"Runtime exited with error: exit status {return_code}"
     return InvocationFailure("Runtime.ExitError", reason, with_request_id=True)
+
+
+def out_of_memory() -> InvocationFailure:
+    """The process was killed because it used more memory than the function has.
+
+    Recorded: the report's error type, "Runtime.OutOfMemory", and the message of a killed process.
+    """
+    return replace(exited(-signal.SIGKILL), error_type="Runtime.OutOfMemory")
 
 
 def response_too_large(size_bytes: int, limit_bytes: int) -> InvocationFailure:

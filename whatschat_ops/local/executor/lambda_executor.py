@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from whatschat_ops.errors import LocalError
-from whatschat_ops.local.executor import sandbox
+from whatschat_ops.local.executor import node_sdk, sandbox
 from whatschat_ops.local.executor.code import CodeStore
 from whatschat_ops.local.executor.invocation import Invocation
 from whatschat_ops.local.executor.pool import Pool, PoolLimits
@@ -26,7 +26,7 @@ from whatschat_ops.local.executor.sandbox import Launch
 from whatschat_ops.local.executor.worker import Worker, WorkerSeat
 from whatschat_ops.local.interfaces import InvocationResult, InvocationThrottled, LambdaFunction, LogWriter
 
-_OWN_DIRECTORIES = ("code", "workers")
+_OWN_DIRECTORIES = ("code", "node", "workers")
 
 
 class LambdaExecutor:
@@ -44,11 +44,15 @@ class LambdaExecutor:
         spawn_after_s: float = 0.02,
         clock: Callable[[], float] = time.monotonic,
         python_modules: Mapping[str, str] | None = None,
+        node_modules: Path | None = None,
+        enforce_memory: bool = False,
     ) -> None:
         """`endpoint_url` is the endpoint of the functions' AWS clients. `work_directory` is used by this executor
         only.
 
-        `python_modules` are the directories of the modules of AWS's Python runtime on this machine (default: found).
+        `python_modules` are the directories of the modules of AWS's Python runtime on this machine (default: found),
+        `node_modules` is a directory with the AWS SDK for Node. With `enforce_memory`, a function that uses more
+        memory than it has is killed, as on AWS.
         """
         self._endpoint_url = endpoint_url
         self._directory = work_directory
@@ -60,9 +64,13 @@ class LambdaExecutor:
         )
         self._remove_directories()
         self._code = CodeStore(work_directory / "code", clock)
+        self._node_code = CodeStore(work_directory / "node", clock)
+        self._lend = (
+            None if node_modules is None else partial(node_sdk.lend, node_modules, work_directory / "node")
+        )
         lifeline_fd, self._lifeline_write_fd = os.pipe()
         workers = work_directory / "workers"
-        self._seat = WorkerSeat(logs, workers, lifeline_fd, self._launch, self._release)
+        self._seat = WorkerSeat(logs, workers, lifeline_fd, self._launch, self._release, enforce_memory)
         self._pools: dict[tuple[str, str], Pool] = {}
         self._retired: set[Pool] = set()
         self._running: Counter[str] = Counter()
@@ -70,15 +78,30 @@ class LambdaExecutor:
         self._closed = False
 
     async def invoke(
-        self, function: LambdaFunction, payload: bytes, *, start_within_s: float = math.inf
+        self,
+        function: LambdaFunction,
+        payload: bytes,
+        *,
+        start_within_s: float = math.inf,
+        request_id: str | None = None,
+        client_context: str | None = None,
     ) -> InvocationResult:
-        """Run the function once: see `interfaces.Executor`."""
+        """Run the function once: see `interfaces.RequestExecutor`."""
         if self._closed:
             raise LocalError("the Lambda executor is closed: the embedded AWS is stopping")
         arn = _unqualified(function.arn)
         self._admit(arn, function)
         now, answer = self._clock(), asyncio.get_running_loop().create_future()
-        invocation = Invocation(function, payload, answer, now, self._finished, now + start_within_s)
+        invocation = Invocation(
+            function,
+            payload,
+            answer,
+            now,
+            self._finished,
+            now + start_within_s,
+            request_id,
+            client_context,
+        )
         self._running[arn] += 1
         try:
             self._pool(arn, function).submit(invocation)
@@ -98,7 +121,8 @@ class LambdaExecutor:
         await asyncio.gather(*(pool.close() for pool in (*self._pools.values(), *self._retired)))
         os.close(self._lifeline_write_fd)
         os.close(self._seat.lifeline_fd)
-        await self._code.sweep(0.0)
+        for store in (self._code, self._node_code):
+            await store.sweep(0.0)
         await asyncio.to_thread(self._remove_directories)
 
     async def reap(self) -> None:
@@ -107,7 +131,8 @@ class LambdaExecutor:
             pool.reap(self._idle_timeout_s)
         self._pools = {key: pool for key, pool in self._pools.items() if not pool.empty}
         self._retired = {pool for pool in self._retired if not pool.empty}
-        await self._code.sweep(self._idle_timeout_s)
+        for store in (self._code, self._node_code):
+            await store.sweep(self._idle_timeout_s)
 
     def worker_count(self) -> int:
         """The number of worker processes."""
@@ -144,7 +169,7 @@ class LambdaExecutor:
             await self.reap()
 
     async def _launch(self, function: LambdaFunction) -> Launch:
-        directory = await self._code.acquire(function.code_sha256, function.code_zip)
+        directory = await self._store(function).acquire(function.code_sha256, function.code_zip)
         try:
             return sandbox.launch(function, directory, self._endpoint_url, self._python_modules)
         except BaseException:
@@ -152,7 +177,14 @@ class LambdaExecutor:
             raise
 
     def _release(self, function: LambdaFunction) -> None:
-        self._code.release(function.code_sha256)
+        self._store(function).release(function.code_sha256)
+
+    def _store(self, function: LambdaFunction) -> CodeStore:
+        """Where the code is unpacked: that of runtimes with the AWS SDK for Node where `node_sdk` lends it."""
+        if self._lend is None or not node_sdk.has_sdk(function.runtime):
+            return self._code
+        self._lend()
+        return self._node_code
 
     def _remove_directories(self) -> None:
         for name in _OWN_DIRECTORIES:

@@ -1,8 +1,9 @@
 // Starts a Node function the way AWS's runtime does, and serves it from the Lambda Runtime API.
 //
 // Argument: the handler, "folder/file.export". CommonJS and ES modules, async and callback handlers. Not here:
-// response streaming, and the AWS SDK, which AWS's runtime brings and which must be in the zip for this one.
-// Behaviour: Lambda guide, "nodejs-handler", "nodejs-context", "nodejs-logging", "nodejs-exceptions".
+// response streaming. The AWS SDK, which AWS's runtime brings, is lent by the executor (node_sdk.py) or in the zip.
+// Behaviour: Lambda guide, "nodejs-handler", "nodejs-context", "nodejs-logging", "nodejs-exceptions", and the source of
+// AWS's client (aws/aws-lambda-nodejs-runtime-interface-client).
 
 import { existsSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
@@ -15,6 +16,8 @@ import { Worker } from 'node:worker_threads';
 const API = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime`;
 const AGENT = new Agent({ keepAlive: true, maxSockets: 1 });
 const ROOT = process.env.LAMBDA_TASK_ROOT;
+const NODE_MAJOR = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV)?.[1]); // of AWS's runtime, not of this one
+const WITHOUT_CALLBACKS = 24;
 
 class RuntimeError extends Error {
   constructor(type, message, cause) {
@@ -68,23 +71,48 @@ function postError(route, error) {
   return call('POST', route, JSON.stringify(document), { 'Lambda-Runtime-Function-Error-Type': document.errorType });
 }
 
-// ---- console: "time TAB request id TAB LEVEL TAB message", one event even when it has several lines
+// ---- console: "time TAB request id TAB LEVEL TAB message", or JSON; one event even when it has several lines
 
-let requestId = 'undefined';
+const AS_JSON = process.env.AWS_LAMBDA_LOG_FORMAT === 'JSON';
+const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
+const LOWEST = Math.max(0, LEVELS.indexOf(process.env.AWS_LAMBDA_LOG_LEVEL));
+let requestId;
 
-function log(level, message) {
-  const line = `${new Date().toISOString()}\t${requestId}\t${level}\t${message}`;
+function log(level, ...values) {
+  if (LEVELS.indexOf(level) < LOWEST) return;
+  const time = new Date().toISOString();
+  const line = AS_JSON ? jsonLine(time, level, values) : `${time}\t${requestId}\t${level}\t${format(...values)}`;
   process.stdout.write(`${line.replaceAll('\n', '\r')}\n`);
 }
 
+function describeError(error) {
+  return { errorType: error.constructor?.name ?? 'UnknownError', errorMessage: error.message, stackTrace: (error.stack ?? '').split('\n') };
+}
+
+function jsonLine(timestamp, level, values) {
+  const line = { timestamp, level, requestId };
+  if (values.length === 1) {
+    try {
+      const replacer = (_, value) => (value instanceof Error ? { ...describeError(value), ...value } : value);
+      return JSON.stringify({ ...line, message: values[0] }, replacer);
+    } catch { /* not JSON: as text */ }
+  }
+  const error = values.length > 1 && values.find((value) => value instanceof Error);
+  return JSON.stringify({ ...line, message: format(...values), ...(error ? describeError(error) : {}) });
+}
+
 function patchConsole() {
-  const levels = { log: 'INFO', info: 'INFO', warn: 'WARN', error: 'ERROR', debug: 'DEBUG', trace: 'TRACE' };
+  const levels = { log: 'INFO', info: 'INFO', warn: 'WARN', error: 'ERROR', debug: 'DEBUG', trace: 'TRACE', fatal: 'FATAL' };
   for (const [method, level] of Object.entries(levels)) {
-    console[method] = (...values) => log(level, format(...values));
+    console[method] = (...values) => log(level, ...values);
   }
 }
 
 function logError(title, error) {
+  if (AS_JSON) {
+    log('ERROR', error instanceof Error ? error : new Error(String(error)));
+    return;
+  }
   const document = errorDocument(error);
   const own = error instanceof Error ? { ...error } : {};
   const { trace, ...rest } = document;
@@ -113,7 +141,8 @@ function loadModule(name) {
 
 function explain(error) {
   const sdk = /'(@aws-sdk|@smithy|aws-sdk)\b/.test(error.message);
-  return sdk ? `${error.message}\n(AWS's Node.js runtime brings the AWS SDK; run locally it must be in the zip)` : error.message;
+  const hint = "(AWS's Node.js runtime brings the AWS SDK; here it must be in the zip, or in the directory of the setting local.node_modules)";
+  return sdk ? `${error.message}\n${hint}` : error.message;
 }
 
 async function loadHandler(handler) {
@@ -135,6 +164,9 @@ async function loadHandler(handler) {
   const found = match[2].split('.').reduce((value, key) => value?.[key], loaded);
   if (!found) throw new RuntimeError('HandlerNotFound', `${handler} is undefined or not exported`);
   if (typeof found !== 'function') throw new RuntimeError('HandlerNotFound', `${handler} is not a function`);
+  if (NODE_MAJOR >= WITHOUT_CALLBACKS && found.length >= 3) {
+    throw new RuntimeError('CallbackHandlerDeprecated', 'ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.');
+  }
   return found;
 }
 
@@ -153,8 +185,17 @@ function serialize(value) {
 
 function makeContext(headers, settle) {
   const deadlineMs = Number(headers['lambda-runtime-deadline-ms']);
-  const context = {
+  const clientContext = headers['lambda-runtime-client-context'];
+  const callbacks = {
     callbackWaitsForEmptyEventLoop: true,
+    done: (error, value) => settle(error, value),
+    fail: (error) => settle(error ?? 'handled'),
+    succeed: (value) => settle(null, value),
+  };
+  return {
+    ...(NODE_MAJOR >= WITHOUT_CALLBACKS ? {} : callbacks),
+    clientContext: clientContext === undefined ? undefined : JSON.parse(clientContext),
+    identity: undefined,
     functionName: process.env.AWS_LAMBDA_FUNCTION_NAME,
     functionVersion: process.env.AWS_LAMBDA_FUNCTION_VERSION,
     memoryLimitInMB: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
@@ -163,11 +204,7 @@ function makeContext(headers, settle) {
     awsRequestId: headers['lambda-runtime-aws-request-id'],
     invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
     getRemainingTimeInMillis: () => Math.max(0, deadlineMs - Date.now()),
-    done: (error, value) => settle(error, value),
-    fail: (error) => settle(error ?? 'handled'),
-    succeed: (value) => settle(null, value),
   };
-  return context;
 }
 
 // Resolves when the function has said what its answer is: { error } or { value }.
@@ -188,7 +225,7 @@ function runHandler(handler, event, headers) {
     failCurrent = (error) => resolve({ error, fatal: true });
     try {
       const result = handler(event, context, callback);
-      if (typeof result?.then === 'function') result.then(context.succeed, (error) => settle(error ?? 'handled'));
+      if (typeof result?.then === 'function') result.then((value) => settle(null, value), (error) => settle(error ?? 'handled'));
     } catch (error) {
       settle(error ?? 'handled');
     }

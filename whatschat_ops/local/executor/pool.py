@@ -92,7 +92,8 @@ class Pool:
             and own.environment == function.environment
             and (own.runtime, own.handler, own.memory_mb)
             == (function.runtime, function.handler, function.memory_mb)
-            and (own.log_group, own.region) == (function.log_group, function.region)
+            and (own.log_group, own.logging, own.region)
+            == (function.log_group, function.logging, function.region)
         )
 
     def submit(self, invocation: Invocation) -> None:

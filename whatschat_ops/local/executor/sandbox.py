@@ -119,9 +119,20 @@ def environment(launch: Launch, home: Path, runtime_api: str, log_stream: str) -
         "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        **_log_settings(function),
         "LAMBDA_TASK_ROOT": str(launch.code_directory),
         "LAMBDA_RUNTIME_DIR": str(_HERE),
         "_HANDLER": function.handler,
+    }
+
+
+def _log_settings(function: LambdaFunction) -> dict[str, str]:
+    """What AWS's runtime clients read to format and filter (aws-lambda-*-runtime-interface-client)."""
+    if not function.logging.json:
+        return {}
+    return {
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "AWS_LAMBDA_LOG_LEVEL": function.logging.application_level,
     }
 
 

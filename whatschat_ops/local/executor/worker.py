@@ -20,6 +20,7 @@ from whatschat_ops.local.executor.execution_log import ExecutionLog
 from whatschat_ops.local.executor.failures import CannotStart, InvocationFailure
 from whatschat_ops.local.executor.invocation import Invocation
 from whatschat_ops.local.executor.log_file import LogFile
+from whatschat_ops.local.executor.log_formats import Report
 from whatschat_ops.local.executor.process import WorkerProcess
 from whatschat_ops.local.executor.runtime_api import RuntimeConnection
 from whatschat_ops.local.executor.sandbox import Launch
@@ -28,6 +29,9 @@ from whatschat_ops.quotas import MAX_INIT_S, MAX_RESPONSE_BYTES
 
 LOG_INTERVAL_S = 0.5
 """How often the output of a long invocation is written."""
+
+MEMORY_INTERVAL_S = 0.05
+"""How often the memory of a running process is compared with what its function has; it is also when it answers."""
 
 
 class WorkerOwner(Protocol):
@@ -53,6 +57,8 @@ class WorkerSeat:
     """Prepares the code. Raises CannotStart."""
     release: Callable[[LambdaFunction], None]
     """Releases the code; called once for each `launch` that did not raise."""
+    enforce_memory: bool = False
+    """Kill a process that uses more memory than its function has."""
 
 
 class Worker:
@@ -75,6 +81,8 @@ class Worker:
         self._init_error: Callable[[str], bytes] | None = None
         self._init_error_type = ""
         self._init_failed_after_ms = 0.0
+        self._interval_s = MEMORY_INTERVAL_S if seat.enforce_memory else LOG_INTERVAL_S
+        self._out_of_memory = False
         self._stopping = False
         self.was_ready = False
         self.idle_since = 0.0
@@ -128,7 +136,7 @@ class Worker:
 
     def on_next(self, connection: RuntimeConnection) -> None:
         self._connections.add(connection)
-        if self._stopping:
+        if self._stopping or self._uses_too_much():
             return
         self._waiting_connection = connection
         if not self.was_ready:
@@ -142,13 +150,17 @@ class Worker:
     def on_response(self, request_id: str, body: bytes, size_bytes: int) -> None:
         if self._invocation is None or self._invocation.request_id != request_id:
             return
+        if self._uses_too_much():
+            return
         if size_bytes > MAX_RESPONSE_BYTES:
             self._fail(failures.response_too_large(size_bytes, MAX_RESPONSE_BYTES))
         else:
             self._answer(self._invocation, body, None)
 
     def on_error(self, request_id: str, body: bytes) -> None:
-        if self._invocation is not None and self._invocation.request_id == request_id:
+        if self._invocation is None or self._invocation.request_id != request_id:
+            return
+        if not self._uses_too_much():
             self._answer(self._invocation, body, "Unhandled")
 
     def on_init_error(self, body: bytes) -> None:
@@ -217,7 +229,7 @@ class Worker:
 
     def _exited(self, return_code: int) -> None:
         self._waiting_connection = None
-        failure = failures.exited(return_code)
+        failure = failures.out_of_memory() if self._out_of_memory else failures.exited(return_code)
         if self._invocation is not None:
             self._fail(failure)
         elif not self.was_ready and self._init_error is None:
@@ -240,7 +252,7 @@ class Worker:
 
     def _arm(self, deadline: float) -> None:
         """Keep one timer, which checks the deadline when it fires: invocations are much shorter than its interval."""
-        when = min(self._loop.time() + LOG_INTERVAL_S, deadline)
+        when = min(self._loop.time() + self._interval_s, deadline)
         if self._timer is not None:
             if self._timer.when() <= when:
                 return
@@ -251,11 +263,21 @@ class Worker:
         self._timer = None
         if self._deadline is None:
             return
+        if self._uses_too_much():
+            return
         if self._loop.time() < self._deadline:
             self._log.pump()
             self._arm(self._deadline)
             return
         self._out_of_time()
+
+    def _uses_too_much(self) -> bool:
+        """Whether the process has used more memory than its function has. It is killed, which ends the invocation."""
+        if self._seat.enforce_memory and self._process is not None and not self._out_of_memory:
+            self._out_of_memory = self._process.max_memory_used_mb() > self._function.memory_mb
+            if self._out_of_memory:
+                self.stop()
+        return self._out_of_memory
 
     def _out_of_time(self) -> None:
         self._deadline = None
@@ -286,13 +308,9 @@ class Worker:
         self._invocation = None
         self._deadline = None
         init_duration_ms, self._init_duration_ms = self._init_duration_ms, None
-        tail = self._log.ended(
-            request_id,
-            duration_ms=duration_ms,
-            max_memory_used_mb=0 if self._process is None else self._process.max_memory_used_mb(),
-            init_duration_ms=init_duration_ms,
-            failure=failure,
-            timeout_s=timeout_s,
-        )
+        used_mb = 0 if self._process is None else self._process.max_memory_used_mb()
+        if self._out_of_memory:
+            used_mb = self._function.memory_mb
+        tail = self._log.ended(Report(request_id, duration_ms, used_mb, init_duration_ms, timeout_s, failure))
         result = InvocationResult(payload, function_error, request_id, duration_ms, init_duration_ms, tail)
         invocation.finish(result)
