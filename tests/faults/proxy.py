@@ -133,9 +133,9 @@ class Proxy:
 
     def close(self) -> None:
         """End it."""
-        asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(timeout=60)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
         self._loop.close()
 
     async def _shut_down(self) -> None:

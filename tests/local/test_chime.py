@@ -135,7 +135,7 @@ def test_meetings_survive_kill_minus_9(own_aws: EmbeddedAws) -> None:
     attendee = client.create_attendee(MeetingId=meeting["MeetingId"], ExternalUserId="alice")["Attendee"]
     process = psutil.Process(own_aws.pid)
     process.kill()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     again = service.ensure_running(port=own_aws.port, say=lambda _: None)
     client = started(own_aws.state_directory, again).client("chime-sdk-meetings")
     assert client.get_meeting(MeetingId=meeting["MeetingId"])["Meeting"] == meeting

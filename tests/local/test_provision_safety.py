@@ -166,7 +166,7 @@ def test_drift_shows_field_by_field_in_plan_status_and_watch(own_aws: EmbeddedAw
     assert drift[("table.connections", "deletion_protection")] == (True, False)
 
     os.kill(watching.pid, signal.SIGINT)
-    assert watching.wait(timeout=20) == 130
+    assert watching.wait(timeout=60) == 130
     assert watching.stderr is not None and "Traceback" not in watching.stderr.read()
     watching.stdout.close()
     watching.stderr.close()
@@ -252,7 +252,7 @@ def test_run_whose_lock_is_taken_away_starts_no_further_step(own_aws: EmbeddedAw
     def on_event(event: Event) -> None:
         if not told.is_set():
             Stack(stack.settings, connect(own_aws)).unlock()
-            assert told.wait(20)
+            assert told.wait(60)
 
     made = stack.plan()
     with pytest.raises(Interrupted, match="of 28 steps are done"):

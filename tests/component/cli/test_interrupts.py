@@ -15,7 +15,12 @@ from typing import IO
 
 import pytest
 
-from whatschat_ops.cli.terminal.interrupts import INTERRUPTS, stop_on_interrupt, terminate_as_interrupted
+from whatschat_ops.cli.terminal.interrupts import (
+    INTERRUPTS,
+    interrupted_while_pausing,
+    stop_on_interrupt,
+    terminate_as_interrupted,
+)
 
 STATUS = Path("/proc/self/status")
 
@@ -80,3 +85,20 @@ def test_hangup_that_nohup_switched_off_stays_off() -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def test_first_interrupt_lets_the_work_end_and_the_pause_raises() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), interrupted_while_pausing() as pause:
+        pause(0.001)
+        signal.raise_signal(signal.SIGINT)
+        done.append("the work that was on its way")
+        pause(3_600)
+    assert done == ["the work that was on its way"]
+
+
+def test_second_interrupt_ends_the_work_at_once() -> None:
+    with pytest.raises(KeyboardInterrupt), interrupted_while_pausing():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("it went on")

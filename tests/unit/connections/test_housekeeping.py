@@ -185,7 +185,7 @@ def test_stream_is_read_no_further_than_the_threads_need() -> None:
             read += 1
             yield number
 
-    results = in_threads(items(), lambda number: gate.wait(10) and number, threads=4)
+    results = in_threads(items(), lambda number: gate.wait(60) and number, threads=4)
     threading.Timer(0.05, gate.set).start()
     next(results)
     assert read <= 4 * 4 + 1

@@ -19,7 +19,7 @@ def test_many_threads_that_ask_at_once_cause_one_read() -> None:
         return 42
 
     def ask(_: int) -> int:
-        everybody.wait(timeout=10)
+        everybody.wait(timeout=60)
         return shared.once(("routes", "api"), read)
 
     with ThreadPoolExecutor(max_workers=8) as pool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,14 +65,16 @@ def _watch(out: Output, stack: Stack, interval_s: float) -> None:
 
 def _states(out: Output, stack: Stack, interval_s: float) -> Iterator[StackStatus]:
     """The state, again and again. A warning, and no end, while AWS is throttling or cannot be reached."""
+    from whatschat_ops.cli.terminal.interrupts import interrupted_while_pausing
     from whatschat_ops.errors import Throttled, Unavailable
 
-    while True:
-        try:
-            yield _state(stack)
-        except (Throttled, Unavailable) as error:
-            out.warn(error.message)
-        time.sleep(interval_s)
+    with interrupted_while_pausing() as pause:
+        while True:
+            try:
+                yield _state(stack)
+            except (Throttled, Unavailable) as error:
+                out.warn(error.message)
+            pause(interval_s)
 
 
 def _redraw(out: Output, stack: Stack, interval_s: float) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 INTERRUPTS: Final = tuple(
@@ -54,3 +55,20 @@ def stop_on_interrupt(
     finally:
         for number, old in before:
             signal.signal(number, old)
+
+
+@contextmanager
+def interrupted_while_pausing() -> Iterator[Callable[[float], None]]:
+    """An interrupt ends the body at its next pause, another one at once. Gives what pauses, for a number of seconds.
+
+    Raised anywhere, KeyboardInterrupt is lost when it hits a finaliser, which prints it and goes on.
+    """
+    interrupts: SimpleQueue[None] = SimpleQueue()  # a handler may put into it while the same thread waits
+
+    def pause(seconds: float) -> None:
+        with suppress(Empty):
+            interrupts.get(timeout=seconds)
+            raise KeyboardInterrupt
+
+    with stop_on_interrupt(lambda: interrupts.put(None)):
+        yield pause
