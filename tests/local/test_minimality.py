@@ -199,7 +199,11 @@ def test_the_attached_policy_is_all_that_the_backend_needs(
 
 @pytest.mark.parametrize(
     ("sid", "action"),
-    [("Tables", "dynamodb:TagResource"), ("PassRoles", "iam:PassRole"), ("Apis", "apigateway:TagResource")],
+    [
+        ("Tables", "dynamodb:TagResource"),
+        ("PassToLambda", "iam:PassRole"),
+        ("Apis", "apigateway:TagResource"),
+    ],
 )
 def test_without_this_action_the_operator_cannot_provision(
     own_aws: EmbeddedAws, sid: str, action: str

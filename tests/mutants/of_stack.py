@@ -77,7 +77,8 @@ STACK: Final[tuple[Fault, ...]] = (
     *planted(
         "stack/kinds/role.py",
         "unit/stack/test_policy_tables.py",
-        ('yield allow("PassRoles", ["iam:PassRole"], arns)', 'yield allow("PassRoles", ["iam:PassRole"], "*")', "the operator passes any role"),
+        ("yield pass_roles(service, cls.arns(each, granted.place))", 'yield pass_roles(service, "*")', "the operator passes any role"),
+        ("yield delete_roles(arns)", "yield allow(cls.operator_sid, delete_roles(arns)[\"Action\"], \"*\")", "the operator deletes any role"),
         ('role_arn(granted.place, "/", each.fields["role_name"])', 'role_arn(granted.place, "/", "*")', "the operator reads any role"),
     ),
     *planted(

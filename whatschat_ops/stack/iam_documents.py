@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 Document = dict[str, Any]
 """A policy document, or a statement of one."""
@@ -19,6 +19,15 @@ def allow(sid: str, allowed: Sequence[str], resource: Any) -> Document:
     return {"Sid": sid, "Effect": "Allow", "Action": list(allowed), "Resource": resource}
 
 
+PASSED_TO: Final = "iam:PassedToService"
+
+
+def pass_roles(service: str, resource: Any) -> Document:
+    """A statement that lets these roles be passed to one AWS service (IAM User Guide, "Grant permissions to pass a role")."""
+    sid = f"PassTo{service.partition('.')[0].capitalize()}"
+    return {**allow(sid, ["iam:PassRole"], resource), "Condition": {"StringEquals": {PASSED_TO: service}}}
+
+
 def trust_policy(service: str) -> Document:
     """Who may assume a role: one AWS service."""
     return document(
@@ -28,16 +37,18 @@ def trust_policy(service: str) -> Document:
 
 def trusts(document: Mapping[str, Any], service: str) -> bool:
     """Whether a trust policy lets the service assume the role (conditions are taken to be met)."""
-    statements = document.get("Statement", [])
-    return any(
-        statement.get("Effect") == "Allow" and service in _listed(_services(statement))
-        for statement in (statements if isinstance(statements, list) else [statements])
-    )
+    return service in trusted_services(document)
 
 
-def _services(statement: Mapping[str, Any]) -> Any:
-    principal = statement.get("Principal", {})
-    return principal.get("Service", []) if isinstance(principal, Mapping) else []
+def trusted_services(document: Mapping[str, Any]) -> list[str]:
+    """The AWS services that a trust policy lets assume the role (conditions are taken to be met)."""
+    principals = [
+        statement.get("Principal", {})
+        for statement in _listed(document.get("Statement", []))
+        if statement.get("Effect") == "Allow"
+    ]
+    services = (each.get("Service", []) for each in principals if isinstance(each, Mapping))
+    return [service for named in services for service in _listed(named)]
 
 
 def actions(service: str, names: str) -> tuple[str, ...]:

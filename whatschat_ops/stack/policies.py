@@ -17,7 +17,7 @@ from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_documents import Document, allow, document, merged
 from whatschat_ops.stack.kinds import KINDS
 from whatschat_ops.stack.kinds.declaration import Granted
-from whatschat_ops.stack.kinds.role import Role, role_arn
+from whatschat_ops.stack.kinds.role import delete_roles, role_arn
 from whatschat_ops.stack.parts.backend import backend_policy
 from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.parts.chime import chime_policy
@@ -45,7 +45,7 @@ def operator_policy(blueprint: Blueprint) -> Document:
                 *_of_kinds(stack_resources(blueprint).all, blueprint),
                 *(statement for part in PARTS for statement in part.operator_statements(blueprint)),
                 # What carries our tag and is not wanted any more: listings, which know no resource.
-                allow("Listings", ["tag:GetResources", "iam:ListRoles"], "*"),
+                allow("Anywhere", ["tag:GetResources", "iam:ListRoles"], "*"),
                 *_of_earlier_roles(blueprint),
                 # The doctor asks what its own caller may do.
                 allow(
@@ -62,8 +62,8 @@ def _of_earlier_roles(blueprint: Blueprint) -> Iterator[Document]:
     """To delete the roles of version 0.1.0 once no Region uses them."""
     names = blueprint.names
     arns = [role_arn(blueprint.place, names.earlier_iam_path, name) for name in names.earlier_roles]
-    yield allow(Role.operator_sid, Role.operator_actions, arns)
-    yield allow("Listings", ["lambda:ListFunctions", "ec2:DescribeRegions"], "*")
+    yield delete_roles(arns)
+    yield allow("Anywhere", ["lambda:ListFunctions", "ec2:DescribeRegions"], "*")
 
 
 def _of_kinds(resources: Iterable[Resource], blueprint: Blueprint) -> Iterator[Document]:

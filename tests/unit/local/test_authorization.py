@@ -111,7 +111,11 @@ def gateway_call(method: str, path: str, **body: Any) -> SignedCall:
     return SignedCall("apigateway", method, path, {}, json.dumps(body).encode(), {})
 
 
-PASS = Need("iam:PassRole", ROLE)
+def passed(service: str) -> Need:
+    return Need("iam:PassRole", ROLE, f"{service}.amazonaws.com")
+
+
+PASS = passed("lambda")
 
 
 @pytest.mark.aws("Service Authorization Reference, actions, resource types and dependent actions")
@@ -134,12 +138,12 @@ PASS = Need("iam:PassRole", ROLE)
         (iam_call(Action="CreateRole"), []),
         (iam_call(**{"Action": "CreateUser", "Tags.member.1.Key": "a"}), [Need("iam:TagUser", "own")]),
         (iam_call(Action="CreateUser"), []),
-        (json_call("states", "CreateStateMachine", roleArn=ROLE), [PASS]),
+        (json_call("states", "CreateStateMachine", roleArn=ROLE), [passed("states")]),
         (
             json_call("states", "CreateStateMachine", roleArn=ROLE, tags=[{"key": "a"}]),
-            [PASS, Need("states:TagResource", "own")],
+            [passed("states"), Need("states:TagResource", "own")],
         ),
-        (json_call("states", "UpdateStateMachine", roleArn=ROLE), [PASS]),
+        (json_call("states", "UpdateStateMachine", roleArn=ROLE), [passed("states")]),
         (json_call("states", "UpdateStateMachine", definition="{}"), []),
         (json_call("states", "DescribeStateMachine"), []),
         (
@@ -156,7 +160,7 @@ PASS = Need("iam:PassRole", ROLE)
             gateway_call(
                 "PATCH", "/account", patchOperations=[{"path": "/cloudwatchRoleArn", "value": ROLE}]
             ),
-            [PASS],
+            [passed("apigateway")],
         ),
         (
             gateway_call("PATCH", "/account", patchOperations=[{"path": "/cloudwatchRoleArn", "value": ""}]),

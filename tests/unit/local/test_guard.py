@@ -24,15 +24,25 @@ OWN = {"lambda": FUNCTION, "states": MACHINE, "apigateway": API}
 
 @dataclass
 class Iam:
-    """IAM of one caller: allows these (action, resource) and nothing else."""
+    """IAM of one caller: allows these (action, resource), of `iam:PassRole` (action, role, service), and nothing else."""
 
-    allowed: set[tuple[str, str]] = field(default_factory=set)
+    allowed: set[tuple[str, ...]] = field(default_factory=set)
 
     def extract_resource_arn(self, service: str, *_request: Any) -> str:
         return OWN[service]
 
-    def enforce(self, _key: str, action: str, _service: str, _region: str, *, resource_arn: str) -> Any:
-        if (action, resource_arn) in self.allowed:
+    def enforce(
+        self,
+        _key: str,
+        action: str,
+        _service: str,
+        _region: str,
+        *,
+        resource_arn: str,
+        service_context: Mapping[str, str],
+    ) -> Any:
+        assert service_context.keys() <= {"iam:PassedToService"}
+        if (action, resource_arn, *service_context.values()) in self.allowed:
             return None
         return SimpleNamespace(principal_arn="arn:aws:iam::1:user/alice", decision="ImplicitDeny")
 
@@ -77,7 +87,8 @@ def handled(
     return status, content.decode(), bool(called)
 
 
-PASS = ("iam:PassRole", ROLE)
+PASS = ("iam:PassRole", ROLE, "lambda.amazonaws.com")
+PASS_TO_STATES = ("iam:PassRole", ROLE, "states.amazonaws.com")
 
 
 @pytest.mark.aws("Service Authorization Reference, actions, resource types and dependent actions")
@@ -94,16 +105,23 @@ PASS = ("iam:PassRole", ROLE)
             [PASS, ("lambda:TagResource", FUNCTION)],
         ),
         ("lambda", "PUT", "/2015-03-31/functions/f/configuration", "", {"Role": ROLE}, [PASS]),
-        ("states", "POST", "/", "CreateStateMachine", {"name": "m", "roleArn": ROLE}, [PASS]),
+        ("states", "POST", "/", "CreateStateMachine", {"name": "m", "roleArn": ROLE}, [PASS_TO_STATES]),
         (
             "states",
             "POST",
             "/",
             "CreateStateMachine",
             {"name": "m", "roleArn": ROLE, "tags": [{"key": "a", "value": "b"}]},
-            [PASS, ("states:TagResource", MACHINE)],
+            [PASS_TO_STATES, ("states:TagResource", MACHINE)],
         ),
-        ("states", "POST", "/", "UpdateStateMachine", {"stateMachineArn": MACHINE, "roleArn": ROLE}, [PASS]),
+        (
+            "states",
+            "POST",
+            "/",
+            "UpdateStateMachine",
+            {"stateMachineArn": MACHINE, "roleArn": ROLE},
+            [PASS_TO_STATES],
+        ),
         (
             "apigateway",
             "POST",
@@ -120,7 +138,7 @@ def test_operation_is_refused_unless_each_dependent_action_is_allowed(
     path: str,
     operation: str,
     body: Mapping[str, Any],
-    needs: list[tuple[str, str]],
+    needs: list[tuple[str, ...]],
 ) -> None:
     for lacking in needs:
         iam = Iam(allowed={need for need in needs if need != lacking})
@@ -132,11 +150,17 @@ def test_operation_is_refused_unless_each_dependent_action_is_allowed(
 
 @pytest.mark.aws("Service Authorization Reference, actions, resource types and dependent actions")
 def test_passing_another_role_is_refused() -> None:
-    iam = Iam({("iam:PassRole", ROLE)})
+    iam = Iam({PASS})
     other = {"FunctionName": "f", "Role": f"{ROLE}-of-administrators"}
     status, content, called = handled(iam, "lambda", "POST", "/2015-03-31/functions", other)
     assert (status, called) == (403, False)
     assert content.endswith(f"{ROLE}-of-administrators")
+
+
+def test_passing_the_role_to_another_service_is_refused() -> None:
+    made = {"name": "m", "roleArn": ROLE}
+    status, _, called = handled(Iam({PASS}), "states", "POST", "/", made, operation="CreateStateMachine")
+    assert (status, called) == (403, False)
 
 
 GET_FUNCTION = {"Configuration": {"FunctionName": "f"}, "Tags": {"team": "chat"}}

@@ -20,6 +20,7 @@ from whatschat_ops.stack.iam_check.check import needs_of
 from whatschat_ops.stack.iam_check.evaluator import Decision, Need, decide, statements
 from whatschat_ops.stack.iam_check.superfluous import superfluous_permissions
 from whatschat_ops.stack.iam_check.wildcards import covers, overlaps
+from whatschat_ops.stack.iam_documents import pass_roles
 
 TABLE = "arn:aws:dynamodb:us-east-1:1:table/connections"
 NEED = Need("dynamodb:GetItem", TABLE)
@@ -223,7 +224,13 @@ class Pages:
     def _result(self, action: str, parameters: dict[str, Any]) -> dict[str, Any]:
         (resource,) = parameters["ResourceArns"]
         found = [s for p in self.iam.inline.values() for s in statements("p", p)]
-        return {"EvalActionName": action, "EvalDecision": decide(found, Need(action, resource)).value}
+        entries = parameters.get("ContextEntries", [])
+        assert [entry["ContextKeyName"] for entry in entries] in ([], ["iam:PassedToService"])
+        (service,) = entries[0]["ContextKeyValues"] if entries else [""]
+        return {
+            "EvalActionName": action,
+            "EvalDecision": decide(found, Need(action, resource, service)).value,
+        }
 
 
 ALICE = Principal("user", "alice")
@@ -353,3 +360,34 @@ def test_rights_on_oneself_are_no_need_of_a_role() -> None:
     document = {"Statement": [allow(["iam:SimulatePrincipalPolicy"], "arn:aws:iam::1:user/${aws:username}")]}
     assert needs_of(document, Principal("role", "r")) == ()
     assert needs_of(document, ALICE) == (Need("iam:SimulatePrincipalPolicy", "arn:aws:iam::1:user/alice"),)
+
+
+ROLE = "arn:aws:iam::1:role/r"
+
+
+def passing(service: str) -> dict[str, Any]:
+    return pass_roles(f"{service}.amazonaws.com", ROLE)
+
+
+@pytest.mark.parametrize("may_ask", [True, False])
+def test_role_that_may_be_passed_to_the_service_is_no_unknown(may_ask: bool) -> None:
+    wanted = {"Statement": [passing("lambda")]}
+    result = check_permissions(Iam({"own": wanted}, may_ask=may_ask), "operator", ALICE, wanted)  # type: ignore[arg-type]
+    assert (result.needed, result.missing, result.unknown) == (1, (), ())
+
+
+@pytest.mark.parametrize("may_ask", [True, False])
+def test_role_that_may_be_passed_to_another_service_only_is_missing(may_ask: bool) -> None:
+    wanted = {"Statement": [passing("lambda")]}
+    iam = Iam({"own": {"Statement": [passing("states")]}}, may_ask=may_ask)
+    result = check_permissions(iam, "operator", ALICE, wanted)  # type: ignore[arg-type]
+    assert [(item.action, item.resource) for item in result.missing] == [("iam:PassRole", ROLE)]
+
+
+def test_condition_on_the_service_and_on_more_is_not_decided_here() -> None:
+    statement = passing("lambda")
+    statement["Condition"]["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
+    (found,) = statements("p", {"Statement": [statement]})
+    need = Need("iam:PassRole", ROLE, "lambda.amazonaws.com")
+    assert found.applies(need) is Decision.UNKNOWN
+    assert found.applies(Need("iam:PassRole", ROLE, "states.amazonaws.com")) is Decision.IMPLICIT_DENY

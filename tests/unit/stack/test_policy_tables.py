@@ -41,6 +41,12 @@ def table_of(document: Document) -> Table:
     return found
 
 
+def passed(resources: set[str], service: str) -> Table:
+    """The roles that may be passed to a service, and to no other."""
+    condition = {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
+    return {("iam:PassRole", json.dumps(condition)): resources}
+
+
 def on(resources: Iterable[str] | str, service: str, actions: str) -> Table:
     """The actions of a service, each on all of these resources."""
     named = {resources} if isinstance(resources, str) else set(resources)
@@ -109,8 +115,9 @@ def usual_rights(settings: Settings) -> Table:
         for name in (names.jwt_secret_parameter, names.jwt_secret_rotation_parameter)
     }
     own_roles, log_role = in_path(names.iam_path, roles(settings)), in_path("/whatschat-ops/", [LOG_ROLE])
-    # Those of version 0.1.0 are deleted once no Region uses them; they are not passed to anything.
+    # Those of version 0.1.0 are deleted once no Region uses them: read and deleted, nothing else.
     all_roles = own_roles | in_path(f"/whatschat-ops/{names.stack}/", names.earlier_roles)
+    of_states = in_path(names.iam_path, {names.broadcast_states_role}) & own_roles
     gateway = "arn:aws:apigateway:eu-west-1::"
     api, tags = (
         {f"{gateway}/apis/abc123", f"{gateway}/apis/abc123/*"},
@@ -137,19 +144,28 @@ def usual_rights(settings: Settings) -> Table:
         ),
         on("*", "logs", "DescribeLogGroups"),
         on(
+            own_roles,
+            "iam",
+            "CreateRole UpdateAssumeRolePolicy TagRole SimulatePrincipalPolicy PutRolePolicy GetRolePolicy",
+        ),
+        on(
             all_roles,
             "iam",
-            "CreateRole GetRole DeleteRole UpdateAssumeRolePolicy TagRole ListRolePolicies "
-            "ListAttachedRolePolicies DetachRolePolicy SimulatePrincipalPolicy PutRolePolicy GetRolePolicy DeleteRolePolicy",
+            "GetRole DeleteRole ListRolePolicies DeleteRolePolicy ListAttachedRolePolicies DetachRolePolicy",
         ),
         on(log_role, "iam", "CreateRole GetRole AttachRolePolicy"),
         on(in_path("/", {*roles(settings), LOG_ROLE}), "iam", "GetRole"),
-        on(own_roles | log_role, "iam", "PassRole"),
+        passed(own_roles - of_states, "lambda"),
+        passed(of_states, "states") if of_states else {},
+        passed(log_role, "apigateway"),
         on("*", "iam", "ListRoles"),
         on("arn:aws:iam::123456789012:user/${aws:username}", "iam", "SimulatePrincipalPolicy"),
-        on(f"{gateway}/account", "apigateway", "GET PATCH"),
-        on(f"{gateway}/apis", "apigateway", "GET POST TagResource"),
-        on(api, "apigateway", "GET POST PATCH DELETE TagResource"),
+        # Of these, API Gateway has no PATCH and DELETE of `/apis`, and no POST and DELETE of `/account`.
+        on(
+            api | {f"{gateway}/account", f"{gateway}/apis"},
+            "apigateway",
+            "GET POST PATCH DELETE TagResource",
+        ),
         on(tags, "apigateway", "GET POST"),
         on(secrets, "ssm", "PutParameter GetParameter DeleteParameter AddTagsToResource ListTagsForResource"),
         on(

@@ -47,9 +47,9 @@ def test_boundary_limits_every_role_that_is_made() -> None:
     resources = wanted(permissions_boundary=BOUNDARY)
     made = [*roles(resources), resources["api_gateway_log_role.region"]]
     assert [role.fields["permissions_boundary"] for role in made] == [BOUNDARY] * 4
-    assert "iam:PutRolePermissionsBoundary" in statements(permissions_boundary=BOUNDARY)["Role"]["Action"]
+    assert "iam:PutRolePermissionsBoundary" in statements(permissions_boundary=BOUNDARY)["Roles"]["Action"]
     assert all("permissions_boundary" not in role.fields for role in roles(wanted()))
-    assert "iam:PutRolePermissionsBoundary" not in statements()["Role"]["Action"]
+    assert "iam:PutRolePermissionsBoundary" not in statements()["Roles"]["Action"]
 
 
 def test_path_begins_the_path_of_every_role_and_of_their_arns() -> None:
@@ -63,7 +63,7 @@ def test_path_begins_the_path_of_every_role_and_of_their_arns() -> None:
         .fields["role_arn"]
         .startswith(f"arn:aws:iam::123456789012:role{path}")
     )
-    assert arn in statements(role_path="/teams/chat/")["PassRoles"]["Resource"]
+    assert arn in statements(role_path="/teams/chat/")["PassToLambda"]["Resource"]
 
 
 def test_roles_that_exist_are_used_and_neither_made_nor_waited_for() -> None:
@@ -76,9 +76,11 @@ def test_roles_that_exist_are_used_and_neither_made_nor_waited_for() -> None:
     missing = {d for resource in resources.values() for d in resource.dependencies} - resources.keys()
     assert missing == set()
     operator = statements(**GIVEN)
-    assert set(GIVEN.values()) <= set(operator["PassRoles"]["Resource"])
+    assert operator["PassToLambda"]["Resource"] == [GIVEN["lambda_role"], GIVEN["broadcast_worker_role"]]
+    assert operator["PassToStates"]["Resource"] == GIVEN["broadcast_states_role"]
     assert operator["GivenRoles"]["Resource"] == list(GIVEN.values())
-    assert set(operator["Role"]["Resource"]).isdisjoint(GIVEN.values())
+    for sid in ("Roles", "DeleteRoles"):
+        assert set(operator.get(sid, {"Resource": ()})["Resource"]).isdisjoint(GIVEN.values())
 
 
 def test_one_role_that_exists_leaves_the_others_to_the_stack() -> None:

@@ -134,7 +134,12 @@ class Authorization:
             return None
         region = self._modules.responses.get_region()
         return self._modules.iam_evaluator.enforce(
-            key, need.action, call.service, region, resource_arn=need.resource_arn
+            key,
+            need.action,
+            call.service,
+            region,
+            resource_arn=need.resource_arn,
+            service_context=dict(need.context),
         )
 
     def _resource(self, call: SignedCall) -> str:

@@ -166,6 +166,17 @@ CORRECTIONS: Final = (
         apply=lambda modules, _: simulation.install_principal_paths(modules.iam_evaluator),
     ),
     Correction(
+        what="simulates policies without the condition keys that the request gives",
+        why="evaluated with ContextEntries; MissingContextValues names those that a policy asks for besides",
+        source="IAM API Reference, SimulatePrincipalPolicy",
+        replaces=(
+            "iam._extract_simulate_params",
+            "iam._build_simulate_results_real",
+            "iam_evaluator.evaluate",
+        ),
+        apply=lambda modules, _: simulation.install_context(modules.iam, modules.iam_evaluator),
+    ),
+    Correction(
         what="runs functions with the environment of its own process; ignores the weights of an alias",
         why="one executor for every caller, with a separate environment; versions are chosen by weight",
         source="Lambda Developer Guide, Lambda execution environment; Implement Lambda canary deployments",

@@ -8,8 +8,8 @@ service, columns "Resource types" and "Dependent actions"):
 - an unrecognised resource: CreateFunction (its name is in the body), the tag operations of DynamoDB and Step
   Functions (they have an ARN), Map Runs, IAM paths, and the qualifier of an invocation;
 - a policy variable: `${aws:username}` in a resource, which ministack takes literally;
-- a second action, which ministack does not check: tags at creation, a role that is passed, and `lambda:ListTags` to
-  see tags in the response of GetFunction (API reference, GetFunction, "Tags").
+- a second action, which ministack does not check: tags at creation, a role that is passed (`iam:PassedToService` says
+  to which service), and `lambda:ListTags` to see tags in the response of GetFunction (API reference, GetFunction, "Tags").
 
 API Gateway's page does not list `apigateway:TagResource`; public reports say that CreateStage with tags is denied
 without it. That CreateApi is too, and that UpdateAccount requires `iam:PassRole`, is assumed.
@@ -73,10 +73,16 @@ class SignedCall:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """An action on a resource."""
+    """An action on a resource. `passed_to`: the service that gets the role, of `iam:PassRole`."""
 
     action: str
     resource_arn: str
+    passed_to: str = ""
+
+    @property
+    def context(self) -> Mapping[str, str]:
+        """The condition keys of the request (Service Authorization Reference, IAM: "Condition keys")."""
+        return {"iam:PassedToService": self.passed_to} if self.passed_to else {}
 
 
 def corrected_action(call: SignedCall) -> str | None:
@@ -175,7 +181,7 @@ def _needs_of_lambda(call: SignedCall, resource_arn: str) -> list[Need]:
     configures = call.method == "PUT" and call.segments[3:] == ["configuration"]
     needs = []
     if (creates or configures) and (role := call.json.get("Role")):
-        needs.append(Need("iam:PassRole", str(role)))
+        needs.append(Need("iam:PassRole", str(role), "lambda.amazonaws.com"))
     if creates and call.json.get("Tags"):
         needs.append(Need("lambda:TagResource", resource_arn))
     return needs
@@ -184,7 +190,7 @@ def _needs_of_lambda(call: SignedCall, resource_arn: str) -> list[Need]:
 def _needs_of_states(call: SignedCall, resource_arn: str) -> list[Need]:
     needs = []
     if call.operation in ("CreateStateMachine", "UpdateStateMachine") and (role := call.json.get("roleArn")):
-        needs.append(Need("iam:PassRole", str(role)))
+        needs.append(Need("iam:PassRole", str(role), "states.amazonaws.com"))
     if call.operation == "CreateStateMachine" and call.json.get("tags"):
         needs.append(Need("states:TagResource", resource_arn))
     return needs
@@ -200,7 +206,7 @@ def _needs_of_api_gateway(call: SignedCall, resource_arn: str) -> list[Need]:
     if call.method == "PATCH" and call.segments == ["account"]:
         operations = call.json.get("patchOperations") or []
         return [
-            Need("iam:PassRole", str(operation["value"]))
+            Need("iam:PassRole", str(operation["value"]), "apigateway.amazonaws.com")
             for operation in operations
             if operation.get("path") == "/cloudwatchRoleArn" and operation.get("value")
         ]

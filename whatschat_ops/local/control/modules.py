@@ -88,6 +88,7 @@ READS: Final = (
     "iam._roles",
     "iam._users",
     "iam_actions.access_denied_response",
+    "iam_evaluator._action_matches",
     "iam_evaluator.AmbiguousAccessKeyError",
     "iam_evaluator.AuthError",
     "iam_evaluator.EvalContext",

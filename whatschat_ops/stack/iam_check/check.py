@@ -16,7 +16,7 @@ from whatschat_ops.stack.attachments import Principal
 from whatschat_ops.stack.iam_check.attached import Attached, attached_policies, principal_arn
 from whatschat_ops.stack.iam_check.evaluator import USERNAME, Decision, Need, decide, statements
 from whatschat_ops.stack.iam_check.superfluous import SuperfluousPermission, superfluous_permissions
-from whatschat_ops.stack.iam_documents import trusts
+from whatschat_ops.stack.iam_documents import PASSED_TO, trusts
 
 SAMPLE: Final = "example"
 """What IAM is asked about where a need says `*`: something that has no name of its own in any policy."""
@@ -61,10 +61,11 @@ def needs_of(document: Mapping[str, Any], principal: Principal) -> tuple[Need, .
     """
     user = principal.name if principal.type == "user" else None
     needs = [
-        Need(action, resource)
+        Need(action, resource, passed_to)
         for statement in statements("", document, user)
         for action in statement.actions
         for resource in statement.resources
+        for passed_to in statement.passed_to or ("",)
         if USERNAME not in resource
     ]
     return tuple(dict.fromkeys(needs))
@@ -145,27 +146,31 @@ def _simulated(
     aws: Aws, principal: Principal, needs: Sequence[Need], arn: str | None
 ) -> dict[Need, Decision] | None:
     """What IAM says about each need; None when the caller may not ask it."""
-    by_resource: dict[str, list[str]] = {}
+    together: dict[tuple[str, str], list[str]] = {}
     for need in needs:
-        by_resource.setdefault(need.resource, []).append(need.action)
+        together.setdefault((need.resource, need.passed_to), []).append(need.action)
     try:
         arn = arn or principal_arn(aws, principal)
         answers = {
-            (result["EvalActionName"], resource): _decision(result)
-            for resource, actions in by_resource.items()
-            for result in _ask(aws, arn, actions, _sample(resource))
+            Need(result["EvalActionName"], resource, passed_to): _decision(result)
+            for (resource, passed_to), actions in together.items()
+            for result in _ask(aws, arn, actions, _sample(resource), passed_to)
         }
     except PermissionDenied:
         return None
-    return {need: answers[need.action, need.resource] for need in needs}
+    return {need: answers[need] for need in needs}
 
 
-def _ask(aws: Aws, arn: str, actions: Sequence[str], resource: str) -> Iterable[Any]:
+def _ask(aws: Aws, arn: str, actions: Sequence[str], resource: str, passed_to: str) -> Iterable[Any]:
     # One resource per call: with several, the answer for each one is hidden in ResourceSpecificResults.
     pages = aws.client("iam").get_paginator("simulate_principal_policy")
+    entry = {"ContextKeyName": PASSED_TO, "ContextKeyValues": [passed_to], "ContextKeyType": "string"}
+    context = {"ContextEntries": [entry]} if passed_to else {}
     for start in range(0, len(actions), ACTIONS_PER_CALL):
         chosen = list(actions[start : start + ACTIONS_PER_CALL])
-        for page in pages.paginate(PolicySourceArn=arn, ActionNames=chosen, ResourceArns=[resource]):
+        for page in pages.paginate(
+            PolicySourceArn=arn, ActionNames=chosen, ResourceArns=[resource], **context
+        ):
             yield from page["EvaluationResults"]
 
 

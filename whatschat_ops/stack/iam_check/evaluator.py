@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from whatschat_ops.stack.iam_check.wildcards import covers, overlaps
+from whatschat_ops.stack.iam_documents import PASSED_TO
 
 VARIABLE = re.compile(r"\$\{[^}]*\}")
 USERNAME = "${aws:username}"
@@ -31,10 +32,11 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """An action on a resource, which may be a pattern: then on all that it matches."""
+    """An action on a resource, which may be a pattern: then on all that it matches. `passed_to`: to which service."""
 
     action: str
     resource: str
+    passed_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,10 @@ class Statement:
     resources: tuple[str, ...]
     not_actions: bool = False
     not_resources: bool = False
+    passed_to: tuple[str, ...] = ()
+    """The services that its condition names, when that is its only one."""
     conditional: bool = False
+    """It has other conditions."""
 
     def applies(self, need: Need) -> Decision:
         """ALLOWED when it speaks of all of the need, IMPLICIT_DENY when of nothing of it, UNKNOWN when of a part."""
@@ -55,6 +60,8 @@ class Statement:
         action = _hits([item.lower() for item in self.actions], need.action.lower(), self.not_actions)
         resource = _hits(self.resources, need.resource, self.not_resources)
         if Decision.IMPLICIT_DENY in (action, resource):
+            return Decision.IMPLICIT_DENY
+        if self.passed_to and need.passed_to not in self.passed_to:
             return Decision.IMPLICIT_DENY
         if self.conditional or Decision.UNKNOWN in (action, resource):
             return Decision.UNKNOWN
@@ -91,6 +98,8 @@ def _hits(patterns: Sequence[str], wanted: str, inverted: bool) -> Decision:
 
 def _statement(policy: str, item: Mapping[str, Any], user: str | None) -> Statement:
     resources = _listed(item.get("NotResource", item.get("Resource", ())))
+    condition = item.get("Condition") or {}
+    passed_to = condition.get("StringEquals", {}).get(PASSED_TO, ())
     return Statement(
         policy=policy,
         allows=item.get("Effect") == "Allow",
@@ -98,7 +107,8 @@ def _statement(policy: str, item: Mapping[str, Any], user: str | None) -> Statem
         resources=tuple(resource.replace(USERNAME, user or USERNAME) for resource in resources),
         not_actions="NotAction" in item,
         not_resources="NotResource" in item,
-        conditional=bool(item.get("Condition")),
+        passed_to=_listed(passed_to),
+        conditional=bool(condition) and condition != {"StringEquals": {PASSED_TO: passed_to}},
     )
 
 

@@ -43,7 +43,7 @@ class LogGroup(AwsKind):
     def operator_statements(cls, granted: Granted) -> Iterator[Document]:
         """Also the listing, which knows no resource."""
         yield from super().operator_statements(granted)
-        yield allow("Listings", ["logs:DescribeLogGroups"], "*")
+        yield allow("Anywhere", ["logs:DescribeLogGroups"], "*")
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         name = identity["group_name"]

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 from whatschat_ops.errors import AwsError, Blocked, Conflict, NotFound, Rejected
 from whatschat_ops.provision import Live, Reference
 from whatschat_ops.stack.arns import TemplatePlace
-from whatschat_ops.stack.iam_documents import Document, actions, allow
+from whatschat_ops.stack.iam_documents import Document, actions, allow, pass_roles
 from whatschat_ops.stack.kinds.context import AwsKind
 from whatschat_ops.stack.kinds.declaration import AwsField, CloudFormationType, Granted, Properties, get_att
 from whatschat_ops.stack.kinds.role import PATH, boundary_parameter, role_arn
@@ -70,11 +70,11 @@ class ApiGatewayLogRole(AwsKind):
         names = [resource.fields["role_name"] for resource in granted.resources]
         arns = [role_arn(granted.place, PATH, name) for name in names]
         yield allow("FindRoles", ["iam:GetRole"], [role_arn(granted.place, "/", name) for name in names])
-        yield allow("ApiGatewayLogRole", actions("iam", "CreateRole GetRole AttachRolePolicy"), arns)
-        yield allow("PassRoles", ["iam:PassRole"], arns)
+        yield allow("LogRole", actions("iam", "CreateRole GetRole AttachRolePolicy"), arns)
+        yield pass_roles("apigateway.amazonaws.com", arns)
         place = granted.place
         account = f"arn:{place.partition}:apigateway:{place.region}::/account"
-        yield allow("ApiGatewayLogs", actions("apigateway", "GET PATCH"), account)
+        yield allow("Apis", actions("apigateway", "GET PATCH"), account)
 
     tagged = False
     kept = "the API Gateway log role is Region-wide, other APIs may use it"

@@ -12,7 +12,7 @@ from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import Conflict, NotFound
 from whatschat_ops.provision import Live, Resource, contains
 from whatschat_ops.stack.arns import Place
-from whatschat_ops.stack.iam_documents import Document, actions, allow
+from whatschat_ops.stack.iam_documents import Document, actions, allow, pass_roles, trusted_services
 from whatschat_ops.stack.kinds.context import AwsKind, tag_list, tag_list_property, tag_map
 from whatschat_ops.stack.kinds.declaration import AwsField, CloudFormationType, Granted, ref
 
@@ -36,12 +36,8 @@ class Role(AwsKind):
         "permissions_boundary": AwsField(cfn="PermissionsBoundary"),
         "tags": AwsField(matches=contains, cfn=tag_list_property),
     }
-    operator_sid = "Role"
-    operator_actions = actions(
-        "iam",
-        "CreateRole GetRole DeleteRole UpdateAssumeRolePolicy TagRole ListRolePolicies "
-        "ListAttachedRolePolicies DetachRolePolicy SimulatePrincipalPolicy",
-    )
+    operator_sid = "Roles"
+    operator_actions = actions("iam", "CreateRole UpdateAssumeRolePolicy TagRole SimulatePrincipalPolicy")
     template = (CloudFormationType("AWS::IAM::Role"),)
     template_outputs: ClassVar = {"role_name": ref}
 
@@ -57,7 +53,10 @@ class Role(AwsKind):
         bare = [role_arn(granted.place, "/", each.fields["role_name"]) for each in granted.resources]
         yield allow("FindRoles", ["iam:GetRole"], bare)
         arns = [arn for each in granted.resources for arn in cls.arns(each, granted.place)]
-        yield allow("PassRoles", ["iam:PassRole"], arns)
+        yield delete_roles(arns)
+        for each in granted.resources:
+            for service in trusted_services(each.fields["trust_policy"]):
+                yield pass_roles(service, cls.arns(each, granted.place))
         if any("permissions_boundary" in each.fields for each in granted.resources):
             yield allow(cls.operator_sid, ["iam:PutRolePermissionsBoundary"], arns)
 
@@ -150,7 +149,7 @@ class RolePolicy(AwsKind):
     }
     tagged = False
     operator_on = "role"
-    operator_actions = actions("iam", "PutRolePolicy GetRolePolicy DeleteRolePolicy")
+    operator_actions = actions("iam", "PutRolePolicy GetRolePolicy")
     template = (CloudFormationType("AWS::IAM::Policy"),)
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
@@ -188,6 +187,12 @@ def is_earlier_path(path: str) -> bool:
     True
     """
     return path.startswith(PATH) and path.count("/") == 3
+
+
+def delete_roles(arns: list[str]) -> Document:
+    """A statement to read roles and to delete them, with the policies that are in the way."""
+    named = "GetRole DeleteRole ListRolePolicies DeleteRolePolicy ListAttachedRolePolicies DetachRolePolicy"
+    return allow("DeleteRoles", actions("iam", named), arns)
 
 
 def boundary_parameter(desired: Mapping[str, Any]) -> dict[str, str]:

@@ -107,9 +107,8 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
     """To start executions, follow and repeat them, and to read what came of them."""
     if not blueprint.settings.broadcast.distributed.enabled:
         return
-    yield from (
-        statement for name in (WORKER_ROLE, STATES_ROLE) for statement in use_given_role(blueprint, name)
-    )
+    yield from use_given_role(blueprint, WORKER_ROLE, "lambda.amazonaws.com")
+    yield from use_given_role(blueprint, STATES_ROLE, "states.amazonaws.com")
     objects = f"{_bucket_arn(blueprint)}/{RUNS}/*"
     yield allow("BroadcastRuns", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], objects)
     earlier = blueprint.names.earlier_broadcast_bucket(blueprint.place.account_id)

@@ -56,8 +56,11 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
     """The rows of the ledger, and all that the application may do."""
     ledger = Table.arn.of(blueprint.place, blueprint.names.ledger_table)
     yield allow("Tables", actions("dynamodb", "Scan GetItem DeleteItem"), ledger)
-    yield allow("Ledger", actions("dynamodb", "PutItem UpdateItem"), ledger)
-    yield from chime_policy(blueprint)["Statement"]
+    # With the lock: what else that statement allows on a table, `Tables` allows on the ledger anyway.
+    yield allow("Lock", actions("dynamodb", "PutItem UpdateItem"), ledger)
+    create, use = chime_policy(blueprint)["Statement"]
+    yield {**create, "Sid": "Anywhere"}
+    yield use
 
 
 PART: Final = Part(resources, operator_statements)

@@ -10,7 +10,7 @@ from typing import Any
 
 from whatschat_ops.config.names import LIVE_ALIAS
 from whatschat_ops.provision import Reference, Resource
-from whatschat_ops.stack.iam_documents import Document, actions, allow, trust_policy
+from whatschat_ops.stack.iam_documents import Document, actions, allow, pass_roles, trust_policy
 from whatschat_ops.stack.kinds.alias import alias_arn
 from whatschat_ops.stack.kinds.log_group import LogGroup
 from whatschat_ops.stack.kinds.role import role_arn
@@ -108,10 +108,10 @@ def made_roles(blueprint: Blueprint, kind: str, *names: str) -> frozenset[str]:
     return frozenset(f"{kind}.{name}" for name in names if not given_role(blueprint, name))
 
 
-def use_given_role(blueprint: Blueprint, name: str) -> Iterator[Document]:
-    """What the operator needs to hand a role that exists to a function or state machine, and to check it."""
+def use_given_role(blueprint: Blueprint, name: str, service: str) -> Iterator[Document]:
+    """What the operator needs to pass a role that exists to `service`, and to check it."""
     if (arn := given_role(blueprint, name)) is not None:
-        yield allow("PassRoles", ["iam:PassRole"], arn)
+        yield pass_roles(service, arn)
         yield allow("GivenRoles", actions("iam", "GetRole SimulatePrincipalPolicy"), arn)
 
 

@@ -77,7 +77,7 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
     place, names = blueprint.place, blueprint.names
     arns = [Function.arn.of(place, names.function(short)) for short in ROUTE_FUNCTIONS.values()]
     yield allow("Functions", ["lambda:InvokeFunction"], arns)
-    yield from use_given_role(blueprint, ROLE)
+    yield from use_given_role(blueprint, ROLE, "lambda.amazonaws.com")
 
 
 def _parameter(blueprint: Blueprint, name: str, parameter: str, value: Secret | Generated) -> Resource:
