@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.sync.client import ClientConnection
@@ -218,6 +219,91 @@ def test_others_who_use_what_is_taken_over_are_named_before(
         assert stack.plan().changing == ()
     finally:
         destroyed(stack)
+
+
+def make_rest_api(aws: EmbeddedAws, name: str, **integration: Any) -> str:
+    """A REST API with one method, POST /."""
+    gateway = aws.client("apigateway")
+    api_id = str(gateway.create_rest_api(name=name)["id"])
+    (root,) = gateway.get_resources(restApiId=api_id)["items"]
+    place = {"restApiId": api_id, "resourceId": root["id"], "httpMethod": "POST"}
+    gateway.put_method(**place, authorizationType="NONE")
+    gateway.put_integration(**place, integrationHttpMethod="POST", **integration)
+    return api_id
+
+
+def test_rest_apis_and_other_services_that_use_what_is_taken_over_are_named_before(
+    embedded_aws: EmbeddedAws,
+) -> None:
+    settings = Settings.of({"prefix": "served-", "websocket": {"api_name": "my-chat"}})
+    by_hand, stack = ByHand(embedded_aws, settings), Stack(settings, connect(embedded_aws))
+    names, account, region = by_hand.names, by_hand.account, by_hand.region
+    api_id = by_hand.make_guide_stack("served-my-chat")
+    role = by_hand.make_role(names.lambda_role)
+    function = f"arn:aws:lambda:{region}:{account}:function:{names.function('connect')}"
+    invoked = make_rest_api(
+        embedded_aws,
+        "their-rest",
+        type="AWS_PROXY",
+        uri=f"arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{function}/invocations",
+    )
+    by_variable = make_rest_api(
+        embedded_aws,
+        "by-variable",
+        type="AWS_PROXY",
+        uri=f"arn:aws:apigateway:{region}:lambda:path/x/${{stageVariables.f}}",
+    )
+    source = f"arn:aws:execute-api:{region}:{account}:{by_variable}/*/POST/"
+    by_hand.allow(names.function("connect"), "by-variable", "apigateway.amazonaws.com", source)
+    rows = make_rest_api(
+        embedded_aws,
+        "their-rows",
+        type="AWS",
+        credentials=role,
+        uri=f"arn:aws:apigateway:{region}:dynamodb:action/PutItem",
+        requestTemplates={"application/json": json.dumps({"TableName": names.connections_table})},
+    )
+    queue = embedded_aws.client("sqs").create_queue(QueueName="served-jobs")["QueueUrl"]
+    queue_arn = f"arn:aws:sqs:{region}:{account}:{queue.rpartition('/')[2]}"
+    embedded_aws.client("lambda").create_event_source_mapping(
+        EventSourceArn=queue_arn, FunctionName=names.function("disconnect"), Enabled=False
+    )
+    bucket, topic = "arn:aws:s3:::their-files", f"arn:aws:sns:{region}:{account}:their-news"
+    by_hand.allow(names.function("default"), "files", "s3.amazonaws.com", bucket)
+    by_hand.allow(names.function("default"), "news", "sns.amazonaws.com", topic)
+    gateway = embedded_aws.client("apigatewayv2")
+    gateway.create_domain_name(DomainName="chat.example.com")
+    gateway.create_api_mapping(DomainName="chat.example.com", ApiId=api_id, Stage="production")
+    try:
+        found = warnings_of(stack)
+        code_runs = "it will run this stack's code, with this stack's role and variables"
+        assert found.pop("function.connect") == [
+            f"the REST API {name} ({rest_id}) invokes it, too: {code_runs}"
+            for name, rest_id in (("their-rest", invoked), ("by-variable", by_variable))
+        ]
+        assert found.pop("function.disconnect") == [
+            f"it also receives events of {queue_arn}, which this stack's code does not expect"
+        ]
+        assert found.pop("function.default") == [
+            f"s3.amazonaws.com ({bucket}) invokes it, too: {code_runs}",
+            f"sns.amazonaws.com ({topic}) invokes it, too: {code_runs}",
+        ]
+        assert found.pop("table.connections") == [
+            f"the REST API their-rows ({rows}) uses it, too (a request template of its methods): "
+            "the changes below are made under it, and `destroy` takes it away"
+        ]
+        assert found.pop("role.lambda") == [
+            f"the REST API their-rows ({rows}) calls AWS with it, too: it gets this stack's policy and trust policy, "
+            "and `destroy` deletes the role with all its policies"
+        ]
+        assert found.pop("api.websocket") == [
+            "clients reach it by chat.example.com: they will talk to this stack's functions"
+        ]
+        assert found == {}
+    finally:
+        gateway.delete_domain_name(DomainName="chat.example.com")
+        for rest_id in (invoked, by_variable, rows):
+            embedded_aws.client("apigateway").delete_rest_api(restApiId=rest_id)
 
 
 def test_table_of_another_key_is_not_deleted_to_take_it_over(embedded_aws: EmbeddedAws) -> None:

@@ -5,6 +5,7 @@
 | function | APIs that invoke it, other principals, event sources | integrations, its resource policy, event source mappings |
 | table, secret | functions whose variables name it | ListFunctions |
 | role | functions that run with it | ListFunctions |
+| function, table, role | REST APIs that use it | integrations of their methods |
 | log group | functions that write to it, subscriptions | ListFunctions, subscription filters |
 | API | functions that its routes invoke now, custom domains | integrations, API mappings |
 | anything with tags | the CloudFormation stack that made it | the tag that CloudFormation sets |
@@ -14,7 +15,7 @@ What the operator may not read is said: "unused" would be a guess.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -25,10 +26,15 @@ from whatschat_ops.errors import PermissionDenied
 from whatschat_ops.provision import Action, Live, Plan, Step
 from whatschat_ops.stack.kinds import KINDS
 from whatschat_ops.stack.kinds.context import Context
-from whatschat_ops.stack.other_apis import invokers
+from whatschat_ops.stack.other_apis import RUNS_OUR_CODE, allowed_apis, invokers
 from whatschat_ops.stack.parts.blueprint import API
+from whatschat_ops.stack.rest_apis import rest_apis
 
 CLOUDFORMATION_TAG: Final = "aws:cloudformation:stack-name"
+CHANGED_UNDER_IT: Final = "the changes below are made under it, and `destroy` takes it away"
+SHARED_ROLE: Final = (
+    "it gets this stack's policy and trust policy, and `destroy` deletes the role with all its policies"
+)
 
 
 def with_other_users(made: Plan, context: Context, names: Names) -> Plan:
@@ -65,44 +71,62 @@ class _Users(Struct, frozen=True):
         assert live is not None
         if (stack := live.fields.get("tags", {}).get(CLOUDFORMATION_TAG)) is not None:
             yield f"it belongs to the CloudFormation stack {stack}, which will change it back or delete it with its own template"
-        reading: Mapping[str, Callable[[Live], Iterator[str]]] = {
-            "function": self._of_function,
-            "table": lambda live: self._named_by(live.fields["table_name"]),
-            "secret": lambda live: self._named_by(live.fields["parameter_name"]),
-            "role": self._of_role,
-            "log_group": self._of_log_group,
-            "api": self._of_api,
+        reading: Mapping[str, Sequence[Callable[[Live], Iterator[str]]]] = {
+            "function": (self._invokers, self._event_sources, self._rest_apis_of_function),
+            "table": (lambda live: self._named_by(live.fields["table_name"]), self._rest_apis_of_table),
+            "secret": (lambda live: self._named_by(live.fields["parameter_name"]),),
+            "role": (self._of_role, self._rest_apis_of_role),
+            "log_group": (self._of_log_group,),
+            "api": (self._of_api,),
         }
-        users = reading.get(step.resource.kind)
-        try:
-            yield from users(live) if users else ()
-        except PermissionDenied as error:
-            yield f"whether others use it could not be read: {error.message}"
+        for users in reading.get(step.resource.kind, ()):
+            try:
+                yield from users(live)
+            except PermissionDenied as error:
+                yield f"whether others use it could not be read: {error.message}"
 
-    def _of_function(self, live: Live) -> Iterator[str]:
-        name = live.fields["function_name"]
-        for user in invokers(self.context, name, self.own_api):
+    def _invokers(self, live: Live) -> Iterator[str]:
+        for user in invokers(self.context, live.fields["function_name"], self.own_api):
             yield f"{user.who} invokes it, too: {user.effect(self.names.api)}"
-        sources = self.context.client("lambda").list_event_source_mappings(FunctionName=name)
-        for source in sources["EventSourceMappings"]:
-            yield f"it also receives events of {source.get('EventSourceArn')}, which this stack's code does not expect"
+
+    def _event_sources(self, live: Live) -> Iterator[str]:
+        name = live.fields["function_name"]
+        for page in self.context.pages("lambda", "list_event_source_mappings", FunctionName=name):
+            for source in page["EventSourceMappings"]:
+                what = source.get("EventSourceArn", "a source of its own")
+                yield f"it also receives events of {what}, which this stack's code does not expect"
+
+    def _rest_apis_of_function(self, live: Live) -> Iterator[str]:
+        """The URI of an integration may hold a stage's variable: then the function's policy names the API, at least."""
+        name = live.fields["function_name"]
+        allowed = allowed_apis(self.context, name)
+        for api in rest_apis(self.context):
+            if api.invokes(name) or api.api_id in allowed:
+                yield f"{api.who} invokes it, too: {RUNS_OUR_CODE}"
+
+    def _rest_apis_of_table(self, live: Live) -> Iterator[str]:
+        for api in rest_apis(self.context):
+            if api.names_table(live.fields["table_name"]):
+                yield f"{api.who} uses it, too (a request template of its methods): {CHANGED_UNDER_IT}"
+
+    def _rest_apis_of_role(self, live: Live) -> Iterator[str]:
+        for api in rest_apis(self.context):
+            if live.id in api.roles:
+                yield f"{api.who} calls AWS with it, too: {SHARED_ROLE}"
 
     def _named_by(self, name: str) -> Iterator[str]:
         for function in self._other_functions():
             variables = function.get("Environment", {}).get("Variables", {})
             if named := [variable for variable, value in variables.items() if value == name]:
-                yield (
-                    f"the function {function['FunctionName']} uses it, too (its variable {', '.join(named)}): the changes below "
-                    "are made under it, and `destroy` takes it away"
+                who = (
+                    f"the function {function['FunctionName']} uses it, too (its variable {', '.join(named)})"
                 )
+                yield f"{who}: {CHANGED_UNDER_IT}"
 
     def _of_role(self, live: Live) -> Iterator[str]:
         for function in self._other_functions():
             if function.get("Role") == live.id:
-                yield (
-                    f"the function {function['FunctionName']} runs with it, too: it gets this stack's policy and trust policy, "
-                    "and `destroy` deletes the role with all its policies"
-                )
+                yield f"the function {function['FunctionName']} runs with it, too: {SHARED_ROLE}"
 
     def _of_log_group(self, live: Live) -> Iterator[str]:
         name = live.fields["group_name"]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
 from whatschat_ops.errors import NotFound, PermissionDenied
 from whatschat_ops.stack.kinds.context import Context
 
+RUNS_OUR_CODE: Final = "it will run this stack's code, with this stack's role and variables"
 _API_ID = re.compile(r"^arn:[\w-]+:execute-api:[^:]*:[^:]*:([^/*]+)")
 
 
@@ -29,7 +30,7 @@ class Invoker(Struct, frozen=True, order=True):
     def effect(self, own_api: str) -> str:
         """What it means for it that the function is the stack's, whose API is called `own_api`."""
         if self.protocol != "WEBSOCKET":
-            return "it will run this stack's code, with this stack's role and variables"
+            return RUNS_OUR_CODE
         return (
             f"its sockets stay open and get no answer, because the function answers through {own_api}. Take it over, too "
             f"(websocket.api_name: {self.api}), or delete it"
@@ -47,6 +48,12 @@ def invokers(context: Context, function: str, own_api: str | None) -> list[Invok
         elif api_id in apis and api_id != own_api:  # a statement for an API that is gone has no effect
             found.add(_named(api_id, apis))
     return sorted(found)
+
+
+def allowed_apis(context: Context, function: str) -> frozenset[str]:
+    """The ids of the APIs, of any kind, that the function's policy lets invoke it."""
+    arns = (arn for statement in _statements(context, function) for arn in _source_arns(statement))
+    return frozenset(found[1] for arn in arns if (found := _API_ID.match(arn)))
 
 
 def _named(api_id: str, apis: Mapping[str, Mapping[str, Any]]) -> Invoker:

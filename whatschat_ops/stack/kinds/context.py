@@ -53,7 +53,7 @@ class Context(Struct, frozen=True):
         """The answer of `read`; while a plan is made, the first one that was read for this key."""
         return read() if self.shared is None else self.shared.once(key, read)
 
-    def pages(self, service: str, operation: str, **request: str) -> list[Mapping[str, Any]]:
+    def pages(self, service: str, operation: str, **request: Any) -> list[Mapping[str, Any]]:
         """All pages of a listing (`get_routes`), shared as above."""
         return self.once(
             (service, operation, *(f"{name}={value}" for name, value in request.items())),
