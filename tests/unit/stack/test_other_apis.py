@@ -7,9 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
+from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import NotFound, PermissionDenied
+from whatschat_ops.provision import Action, Live, Resource, Step
+from whatschat_ops.stack.adoption import _Users
 from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.other_apis import Invoker, invokers
+from whatschat_ops.stack.rest_apis import RestApi
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:connect"
 
@@ -43,7 +49,10 @@ class Pages:
     account: Account
     operation: str
 
-    def paginate(self, ApiId: str = "") -> list[dict[str, Any]]:
+    def paginate(self, ApiId: str = "", FunctionName: str = "") -> list[dict[str, Any]]:
+        if self.operation == "list_event_source_mappings":
+            assert FunctionName == "connect"
+            return [{"EventSourceMappings": []}]
         if self.operation == "get_apis":
             apis = self.account.apis.items()
             return [{"Items": [{"ApiId": i, "Name": f"name-{i}", "ProtocolType": p} for i, p in apis]}]
@@ -99,3 +108,47 @@ def test_other_services_are_named_with_their_source() -> None:
         {}, statements=[allowing("events.amazonaws.com", rule), allowing("sns.amazonaws.com", None)]
     )
     assert [user.who for user in account.who()] == [f"events.amazonaws.com ({rule})", "sns.amazonaws.com"]
+
+
+@pytest.mark.parametrize(
+    ("uri_of", "invokes"),
+    [(uri(ARN), True), (uri(f"{ARN}:live"), True), (uri(f"{ARN}-more"), False), ("", False)],
+)
+def test_rest_api_invokes_the_function_of_its_uri(uri_of: str, invokes: bool) -> None:
+    api = RestApi("r", "site", frozenset({uri_of}), frozenset(), frozenset())
+    assert api.invokes("connect") is invokes
+
+
+@pytest.mark.parametrize(
+    ("template", "named"),
+    [
+        ('{"TableName": "connections"}', True),
+        ('{"TableName": "arn:aws:dynamodb:us-east-1:1:table/connections"}', True),
+        ('{"TableName": "connections-more"}', False),
+        ('{"TableName": "my-connections"}', False),
+    ],
+)
+def test_rest_api_names_the_table_of_its_request_template(template: str, named: bool) -> None:
+    api = RestApi("r", "site", frozenset(), frozenset({template}), frozenset())
+    assert api.names_table("connections") is named
+
+
+class Denied(Account):
+    """REST APIs may not be listed, as the operator's policy has it."""
+
+    region, account_id = "us-east-1", "123456789012"
+
+    def get_paginator(self, operation: str) -> Pages:
+        if operation == "get_rest_apis":
+            raise PermissionDenied("GetRestApis: no", aws_code="AccessDenied", operation="GetRestApis")
+        return super().get_paginator(operation)
+
+
+def test_rest_apis_that_may_not_be_read_are_said_beside_what_was_read() -> None:
+    account = Denied({"chat": "WEBSOCKET"}, {"chat": [uri(ARN)]})
+    names = Names(Settings())
+    live = Live(id=ARN, fields={"function_name": "connect"})
+    step = Step(Action.UPDATE, Resource("function", "connect", {}), live=live)
+    found = list(_Users(Context(account), names, "own").warnings(step))  # type: ignore[arg-type]
+    assert found[0].startswith("the WebSocket API name-chat (chat) invokes it, too")
+    assert found[-1] == "whether others use it could not be read: GetRestApis: no"
