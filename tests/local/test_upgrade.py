@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from websockets.exceptions import InvalidHandshake
 from websockets.sync.client import connect
 
-from tests.local.program import Program
+from tests.local.program import Program, eventually
 from tests.ports import free_port
 from tests.upgrade.archive import ARCHIVES, unpack
 
@@ -63,6 +64,12 @@ def changing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """The stack changes over to this version, test by test."""
     with unpacked(request.param, tmp_path_factory.mktemp("changing")) as found:
         yield found
+
+
+def roles_of(program: Program) -> dict[str, str]:
+    """The name of each role of ours -> its path."""
+    roles = client_of(program)("iam").list_roles(PathPrefix="/whatschat-ops/")["Roles"]
+    return {role["RoleName"]: role["Path"] for role in roles}
 
 
 def client_of(program: Program) -> Callable[[str], Any]:
@@ -206,8 +213,7 @@ def test_older_stack_accepts_every_connection_while_it_changes_over(changing: Pr
         changing.run("provision", "--yes")
     assert set(outcomes) == {"accepted"}
     assert not changing.json("plan")["changes"]
-    roles = client("iam").list_roles(PathPrefix="/whatschat-ops/")["Roles"]
-    paths = {role["RoleName"]: role["Path"] for role in roles}
+    paths = roles_of(changing)
     assert set(paths) == {f"{name}-us-east-1" for name in EARLIER_ROLES} | {"whatschat-ops-apigateway-logs"}
     assert set(paths.values()) == {"/whatschat-ops/whatschat-local/us-east-1/", "/whatschat-ops/"}
     assert client("apigateway").get_account()["cloudwatchRoleArn"] == log_role
@@ -230,3 +236,38 @@ def test_bucket_of_an_older_stack_is_deleted_once_it_holds_no_runs(changing: Pro
     assert [found["Name"] for found in bucket.list_buckets()["Buckets"]] == [
         "whatschat-local-broadcast-us-east-1-000000000000"
     ]
+
+
+def test_distributed_broadcast_of_an_older_stack_reaches_all_while_it_changes_over(upgraded: Program) -> None:
+    """The last test of `upgraded`, which is changed over. The broadcast takes ten seconds, and has begun before."""
+    url = upgraded.says("ws", "endpoint")
+    token = upgraded.says("token", "mint", "--user", "dora")
+    machines = client_of(upgraded)("stepfunctions")
+    (machine,) = machines.list_state_machines()["stateMachines"]
+    place = {"stateMachineArn": machine["stateMachineArn"], "statusFilter": "RUNNING"}
+    options = (
+        "--engine",
+        "distributed",
+        "--user",
+        "dora",
+        "--rate",
+        "1",
+        "--text",
+        "on the move",
+        "--yes",
+        "--json",
+    )
+    with ExitStack() as sockets:
+        for _ in range(10):
+            sockets.enter_context(connect(f"{url}?token={token}", open_timeout=60, ping_interval=None))
+        sending = upgraded.start("ws", "broadcast", *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        eventually(lambda: machines.list_executions(**place)["executions"])
+        with connecting(upgraded) as outcomes:
+            upgraded.run("provision", "--yes")
+        printed, said = sending.communicate(timeout=170)
+    assert sending.returncode == 0, said
+    summary = json.loads(printed)
+    assert (summary["connections"], summary["delivered"], summary["failed"]) == (10, 10, 0)
+    assert set(outcomes) == {"accepted"}
+    upgraded.run("provision", "--yes")  # roles of the older version stay while a broadcast runs
+    assert set(roles_of(upgraded)).isdisjoint(EARLIER_ROLES)
