@@ -179,6 +179,7 @@ def test_deployment_of_a_template_moves_its_stage(embedded_aws: EmbeddedAws) -> 
     api_id = gateway.create_api(
         Name="moving", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.type"
     )["ApiId"]
+    gateway.create_route(ApiId=api_id, RouteKey="$default")
     gateway.create_stage(ApiId=api_id, StageName="beta")
 
     def template(description: str) -> str:

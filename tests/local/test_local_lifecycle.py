@@ -84,12 +84,14 @@ def until_updated(aws: EmbeddedAws, name: str) -> None:
 
 
 def create_api(aws: EmbeddedAws) -> str:
-    """A WebSocket API with a stage. Returns the endpoint of its @connections API."""
+    """A WebSocket API with a route and a stage. Returns the endpoint of its @connections API."""
     client = aws.client("apigatewayv2")
     api = client.create_api(
         Name="api", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.type"
     )
-    client.create_stage(ApiId=api["ApiId"], StageName="production")
+    client.create_route(ApiId=api["ApiId"], RouteKey="$default")
+    deployment = client.create_deployment(ApiId=api["ApiId"])["DeploymentId"]
+    client.create_stage(ApiId=api["ApiId"], StageName="production", DeploymentId=deployment)
     return f"{api['ApiEndpoint'].replace('ws://', 'http://')}/production"
 
 

@@ -84,6 +84,15 @@ class Throttle:
 
 
 @dataclass(frozen=True, slots=True)
+class Deployment:
+    """A snapshot of an API, which a stage serves."""
+
+    route_selection_expression: str
+    routes: Mapping[str, Route]
+    """Route key -> route."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """A stage of a WebSocket API."""
 
@@ -93,6 +102,8 @@ class Stage:
     access_log_group_arn: str | None = None
     access_log_format: str | None = None
     detailed_metrics: bool = False
+    deployment: Deployment | None = None
+    """None: nothing was deployed to it, and it serves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +113,6 @@ class WebSocketApi:
     id: str
     account_id: str
     region: str
-    route_selection_expression: str
-    routes: Mapping[str, Route]
-    """Route key -> route."""
     stages: Mapping[str, Stage]
 
 

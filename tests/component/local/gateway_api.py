@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from whatschat_ops.local.interfaces import Integration, Route, Stage, WebSocketApi
+from whatschat_ops.local.interfaces import Deployment, Integration, Route, Stage, WebSocketApi
 
 API_ID = "a1b2c3d4e5"
 STAGE = "production"
@@ -46,9 +47,8 @@ def lambda_route(key: str, function: str, *, timeout_ms: int = 29_000, **fields:
 
 
 def websocket_api(*routes: Route, stage: Stage | None = None, **fields: Any) -> WebSocketApi:
-    """An API with those routes."""
-    stages = {STAGE: stage or Stage(STAGE), "other": Stage("other")}
+    """An API with those routes, deployed to two stages."""
     expression = fields.pop("route_selection_expression", "$request.body.type")
-    return WebSocketApi(
-        API_ID, ACCOUNT, REGION, expression, {route.key: route for route in routes}, stages, **fields
-    )
+    deployment = Deployment(expression, {route.key: route for route in routes})
+    stages = [replace(each, deployment=deployment) for each in (stage or Stage(STAGE), Stage("other"))]
+    return WebSocketApi(API_ID, ACCOUNT, REGION, {each.name: each for each in stages}, **fields)

@@ -103,48 +103,55 @@ def test_function_of_an_integration_uri(uri: str, arn: str | None) -> None:
     assert records.integration_function_arn(uri) == arn
 
 
+SNAPSHOT = {
+    "routeSelectionExpression": "$request.body.type",
+    "routes": {
+        "r1": {"routeId": "r1", "routeKey": "$connect", "target": "integrations/i1"},
+        "r2": {
+            "routeId": "r2",
+            "routeKey": "ping",
+            "target": "integrations/gone",
+            "authorizationType": "AWS_IAM",
+        },
+    },
+    "integrations": {"i1": {"integrationId": "i1", "integrationUri": FUNCTION, "timeoutInMillis": 30_000}},
+    "routeResponses": {"r2": {"rr": {}}, "r1": {}},
+}
+
+
 def test_api_record_becomes_routes_with_integrations_and_stages_with_throttles() -> None:
     api = records.websocket_api(
         "000000000000",
         "us-east-1",
-        {"apiId": "a1", "routeSelectionExpression": "$request.body.type"},
-        routes=[
-            {"routeId": "r1", "routeKey": "$connect", "target": "integrations/i1"},
-            {
-                "routeId": "r2",
-                "routeKey": "ping",
-                "target": "integrations/gone",
-                "authorizationType": "AWS_IAM",
-            },
-        ],
-        integrations={"i1": {"integrationId": "i1", "integrationUri": FUNCTION, "timeoutInMillis": 30_000}},
+        {"apiId": "a1"},
         stages=[
             {
                 "stageName": "production",
+                "deploymentId": "d1",
                 "defaultRouteSettings": {"throttlingRateLimit": 5.5, "detailedMetricsEnabled": True},
                 "routeSettings": {"ping": {"throttlingBurstLimit": 3}, "$default": {}},
                 "accessLogSettings": {"destinationArn": "arn:log", "format": "$context.requestId"},
             }
         ],
-        route_responses={"r2": {"rr": {}}, "r1": {}},
+        snapshots={"d1": SNAPSHOT},
     )
-    connect, ping = api.routes["$connect"], api.routes["ping"]
+    stage = api.stages["production"]
+    assert stage.deployment is not None
+    assert stage.deployment.route_selection_expression == "$request.body.type"
+    connect, ping = stage.deployment.routes["$connect"], stage.deployment.routes["ping"]
     assert connect.integration is not None
     assert (connect.integration.function_arn, connect.integration.timeout_ms) == (FUNCTION, 29_000)
     assert (connect.has_route_response, ping.has_route_response) == (False, True)
     assert (ping.integration, ping.authorization_type) == (None, "AWS_IAM")
-    stage = api.stages["production"]
     assert stage.throttle == Throttle(5.5, 5_000)
     assert stage.route_throttles == {"ping": Throttle(10_000, 3)}
     assert (stage.access_log_group_arn, stage.access_log_format) == ("arn:log", "$context.requestId")
     assert stage.detailed_metrics
 
 
-def test_stage_without_settings_has_no_throttle_of_its_own() -> None:
-    api = records.websocket_api(
-        "0", "r", {"apiId": "a"}, routes=[], integrations={}, stages=[{"stageName": "s"}], route_responses={}
-    )
-    assert api.stages["s"].throttle is None
+def test_stage_without_settings_and_deployment_has_neither() -> None:
+    api = records.websocket_api("0", "r", {"apiId": "a"}, stages=[{"stageName": "s"}], snapshots={})
+    assert (api.stages["s"].throttle, api.stages["s"].deployment) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -101,10 +101,8 @@ def _deployment(apigateway: Any) -> dict[str, Any]:
 
     def create(_logical_id: str, props: Mapping[str, Any], _stack_name: str) -> Made:
         api_id = props["ApiId"]
-        made = _answer(apigateway._create_deployment(api_id, {"description": props.get("Description", "")}))
-        deployment_id = made["deploymentId"]
-        if stage := props.get("StageName"):
-            _answer(apigateway._update_stage(api_id, stage, {"deploymentId": deployment_id}))
+        wanted = {"description": props.get("Description", ""), "stageName": props.get("StageName")}
+        deployment_id = _answer(apigateway._create_deployment(api_id, wanted))["deploymentId"]
         return deployment_id, {"DeploymentId": deployment_id}
 
     def update(physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any], stack_name: str) -> Made:

@@ -20,6 +20,7 @@ from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.caller import comes_from_network
 from whatschat_ops.local.control.correction import Parts
 from whatschat_ops.local.control.corrections import install
+from whatschat_ops.local.control.deployments import Deployments
 from whatschat_ops.local.control.persistence import Autosave, require_readable
 from whatschat_ops.local.control.saved_state import SavedState
 from whatschat_ops.local.control.stores import Cache, Stores
@@ -88,6 +89,7 @@ class Ministack:
             waiting.cancel()
             await self._lifespan
         lambda_bridge.settle_pending(self._modules.lambda_svc)
+        Deployments(self._modules.apigateway).complete_saved(self._modules.responses.request_scope)
 
     def run_functions_on(self, executor: Executor) -> None:
         """Invocations that do not come from the gateway run on `executor` too."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from whatschat_ops.local.control import validation
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
+from whatschat_ops.local.control.deployments import Deployments
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.wire import Handler, Response, with_reachable_endpoints
 
@@ -57,6 +58,22 @@ APIGATEWAY: Final = (
             "apigateway._update_stage",
         ),
         apply=lambda modules, _: validation.install(modules.apigateway),
+    ),
+    Correction(
+        what="serves routes as they are, whatever was deployed to the stage",
+        why="a deployment is a snapshot; a stage without one responds with 403; auto-deploy makes deployments; one in use cannot be deleted",
+        source="API Gateway Developer Guide, Deploy a WebSocket API; API V2 API Reference, UpdateStage",
+        replaces=(
+            "apigateway._apigw_response",
+            "apigateway._create_deployment",
+            "apigateway._delete_deployment",
+            "apigateway._get_deployment",
+            "apigateway._get_deployments",
+            "apigateway._get_stage",
+            "apigateway._get_stages",
+            "apigateway._update_stage",
+        ),
+        apply=lambda modules, _: Deployments(modules.apigateway).install(),
     ),
     Correction(
         what="returns an `ApiEndpoint` whose host name does not resolve",

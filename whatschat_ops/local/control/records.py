@@ -10,7 +10,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from whatschat_ops.local.interfaces import Integration, LambdaFunction, Route, Stage, Throttle, WebSocketApi
+from whatschat_ops.local.interfaces import (
+    Deployment,
+    Integration,
+    LambdaFunction,
+    Route,
+    Stage,
+    Throttle,
+    WebSocketApi,
+)
 from whatschat_ops.quotas import API_REQUESTS, MAX_INTEGRATION_TIMEOUT_MS
 
 """API Gateway waits no longer for a WebSocket integration (quota "Integration timeout")."""
@@ -23,23 +31,28 @@ def websocket_api(
     region: str,
     api: Record,
     *,
-    routes: Iterable[Record],
-    integrations: Mapping[str, Record],
     stages: Iterable[Record],
-    route_responses: Mapping[str, Record],
+    snapshots: Mapping[str, Record],
 ) -> WebSocketApi:
-    """A WebSocket API with its routes and stages. `route_responses` is keyed by route id."""
-    built = [
-        _route(route, integrations, bool(route_responses.get(str(route.get("routeId"))))) for route in routes
-    ]
+    """A WebSocket API with its stages. `snapshots` are those of its deployments, by id (`deployments`)."""
     return WebSocketApi(
         id=str(api["apiId"]),
         account_id=account_id,
         region=region,
-        route_selection_expression=str(api.get("routeSelectionExpression", "$request.body.action")),
-        routes={route.key: route for route in built},
-        stages={str(stage["stageName"]): _stage(stage) for stage in stages},
+        stages={
+            str(stage["stageName"]): _stage(stage, snapshots.get(str(stage.get("deploymentId"))))
+            for stage in stages
+        },
     )
+
+
+def _deployment(snapshot: Record) -> Deployment:
+    answered: Record = snapshot["routeResponses"]
+    routes = [
+        _route(route, snapshot["integrations"], bool(answered.get(str(route.get("routeId")))))
+        for route in snapshot["routes"].values()
+    ]
+    return Deployment(str(snapshot["routeSelectionExpression"]), {route.key: route for route in routes})
 
 
 def _route(record: Record, integrations: Mapping[str, Record], has_response: bool) -> Route:
@@ -74,7 +87,7 @@ def integration_function_arn(uri: str) -> str | None:
     return arn if ":lambda:" in arn and ":function:" in arn else None
 
 
-def _stage(record: Record) -> Stage:
+def _stage(record: Record, snapshot: Record | None) -> Stage:
     defaults: Record = record.get("defaultRouteSettings") or {}
     access_logs: Record = record.get("accessLogSettings") or {}
     per_route = {
@@ -84,6 +97,7 @@ def _stage(record: Record) -> Stage:
     }
     return Stage(
         name=str(record["stageName"]),
+        deployment=None if snapshot is None else _deployment(snapshot),
         throttle=_throttle(defaults),
         route_throttles=per_route,
         access_log_group_arn=access_logs.get("destinationArn") or None,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from whatschat_ops.local.control import records
+from whatschat_ops.local.control.deployments import SNAPSHOT, Deployments
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.role_sessions import RoleSessions
 from whatschat_ops.local.interfaces import LambdaFunction, WebSocketApi
@@ -48,6 +49,7 @@ class Stores:
     def __init__(self, modules: Modules, cache: Cache) -> None:
         self._modules = modules
         self._cache = cache
+        self._deployments = Deployments(modules.apigateway)
         self._sessions = RoleSessions(modules.sts.register_session)
 
     def websocket_api(self, api_id: str) -> WebSocketApi | None:
@@ -97,14 +99,15 @@ class Stores:
         apigateway = self._modules.apigateway
         for (account, region, stored_id), api in apigateway._apis.all_items():
             if stored_id == api_id and api.get("protocolType") == "WEBSOCKET":
+                with self._modules.responses.request_scope(account, region):
+                    self._deployments.refresh(api_id)
+                deployments = apigateway._deployments.get_scoped(account, region, api_id, {})
                 return records.websocket_api(
                     account,
                     region,
                     api,
-                    routes=apigateway._routes.get_scoped(account, region, api_id, {}).values(),
-                    integrations=apigateway._integrations.get_scoped(account, region, api_id, {}),
                     stages=apigateway._stages.get_scoped(account, region, api_id, {}).values(),
-                    route_responses=apigateway._route_responses.get_scoped(account, region, api_id, {}),
+                    snapshots={id_: deployment[SNAPSHOT] for id_, deployment in deployments.items()},
                 )
         return None
 

@@ -24,7 +24,7 @@ from whatschat_ops.local.gateway.exchange import (
 from whatschat_ops.local.gateway.handshake import Handshake
 from whatschat_ops.local.gateway.integration import IntegrationCall
 from whatschat_ops.local.gateway.responses import http_response
-from whatschat_ops.local.interfaces import HttpResponse, Route, Stage, WebSocketApi
+from whatschat_ops.local.interfaces import Deployment, HttpResponse, Route, Stage, WebSocketApi
 from whatschat_ops.quotas import MAX_URL_CHARACTERS
 
 SUBPROTOCOL = "sec-websocket-protocol"
@@ -87,7 +87,9 @@ def _message(status: int) -> str:
         return str(status)
 
 
-def _exchange(plane: DataPlane, api: WebSocketApi, stage: Stage, handshake: Handshake) -> Exchange:
+def _exchange(
+    plane: DataPlane, api: WebSocketApi, stage: Stage, deployment: Deployment, handshake: Handshake
+) -> Exchange:
     now = plane.clock()
     connection = GatewayConnection(
         id=new_id(),
@@ -100,7 +102,7 @@ def _exchange(plane: DataPlane, api: WebSocketApi, stage: Stage, handshake: Hand
         last_active_at=now,
     )
     context = request_context(connection, "$connect", "CONNECT", new_id(), now)
-    return Exchange(api, stage, connection, context)
+    return Exchange(api, stage, deployment, connection, context)
 
 
 async def _decide(plane: DataPlane, exchange: Exchange, handshake: Handshake) -> Acceptance | HttpResponse:
@@ -109,7 +111,7 @@ async def _decide(plane: DataPlane, exchange: Exchange, handshake: Handshake) ->
         exchange.fail(error)
         plane.count(exchange, "ClientError")
         return refusal(error.status, error.message)
-    route = exchange.api.routes.get("$connect")
+    route = exchange.deployment.routes.get("$connect")
     if route is None:
         return Acceptance(exchange.connection)
     plane.count(exchange, "ConnectCount")
@@ -122,7 +124,7 @@ def _gate(plane: DataPlane, exchange: Exchange, handshake: Handshake) -> Gateway
     now = plane.clock()
     if not plane.throttles.admit(exchange.api.id, exchange.stage, "$connect", now):
         return TOO_MANY_REQUESTS
-    route = exchange.api.routes.get("$connect")
+    route = exchange.deployment.routes.get("$connect")
     return None if route is None else _authorize(plane, exchange, route, handshake)
 
 

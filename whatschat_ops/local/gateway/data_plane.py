@@ -11,7 +11,7 @@ from whatschat_ops.local.gateway.exchange import Exchange
 from whatschat_ops.local.gateway.integration import IntegrationCall, Integrations
 from whatschat_ops.local.gateway.metrics import CountName, Metrics
 from whatschat_ops.local.gateway.throttle import Throttles
-from whatschat_ops.local.interfaces import ControlPlane, Route, Stage, WebSocketApi
+from whatschat_ops.local.interfaces import ControlPlane, Deployment, Route, Stage, WebSocketApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,13 @@ class DataPlane:
     metrics: Metrics
     clock: Callable[[], float]
 
-    async def find_stage(self, api_id: str, stage_name: str) -> tuple[WebSocketApi, Stage] | None:
-        """The current API and stage; None if either does not exist."""
+    async def find_stage(self, api_id: str, stage_name: str) -> tuple[WebSocketApi, Stage, Deployment] | None:
+        """The API, the stage and what is deployed to it; None if one of them does not exist."""
         api = await self.control_plane.websocket_api(api_id)
         stage = None if api is None else api.stages.get(stage_name)
-        return None if api is None or stage is None else (api, stage)
+        if api is None or stage is None or stage.deployment is None:
+            return None
+        return api, stage, stage.deployment
 
     async def call(self, exchange: Exchange, route: Route, event: Event) -> IntegrationCall:
         """Call the route's integration and count its outcome."""

@@ -8,7 +8,7 @@ from typing import Any
 from whatschat_ops.local.gateway.connection import GatewayConnection
 from whatschat_ops.local.gateway.events import Event
 from whatschat_ops.local.gateway.integration import IntegrationCall
-from whatschat_ops.local.interfaces import Stage, WebSocketApi
+from whatschat_ops.local.interfaces import Deployment, Stage, WebSocketApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Exchange:
 
     api: WebSocketApi
     stage: Stage
+    deployment: Deployment
     connection: GatewayConnection
     context: Event
     status: int = 200

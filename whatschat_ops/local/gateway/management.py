@@ -43,7 +43,7 @@ class ManagementApi:
                 "no such API, stage or method",
             )
             return http_response(403, "Forbidden", "ForbiddenException")
-        api, stage = found
+        api, stage, _ = found
         arn = execute_api_arn(api, stage_name, f"{request.method}/@connections/{connection_id}")
         denial = self._plane.control_plane.authorize(
             request, "execute-api", "execute-api:ManageConnections", arn

@@ -25,11 +25,11 @@ async def handle_message(plane: DataPlane, connection: GatewayConnection, text: 
         failure_log.write_refusal(f"Message of {connection.id}", 403, "its API or stage was deleted")
         connection.send(error_message(FORBIDDEN.message, connection.id, request_id), now)
         return
-    api, stage = found
-    route = select_route(api.route_selection_expression, api.routes, text)
+    api, stage, deployment = found
+    route = select_route(deployment.route_selection_expression, deployment.routes, text)
     key = route.key if route else DEFAULT_ROUTE
     context = request_context(connection, key, "MESSAGE", request_id, now, messageId=new_id())
-    exchange = Exchange(api, stage, connection, context)
+    exchange = Exchange(api, stage, deployment, connection, context)
     plane.count(exchange, "MessageCount")
     reply = await _reply(plane, exchange, route, text)
     if reply is not None:
@@ -42,7 +42,7 @@ async def handle_disconnect(plane: DataPlane, connection: GatewayConnection, cod
     found = await plane.find_stage(connection.api_id, connection.stage)
     if found is None:
         return
-    api, stage = found
+    api, stage, deployment = found
     context = request_context(
         connection,
         "$disconnect",
@@ -52,8 +52,8 @@ async def handle_disconnect(plane: DataPlane, connection: GatewayConnection, cod
         disconnectStatusCode=code,
         disconnectReason=reason,
     )
-    exchange = Exchange(api, stage, connection, context)
-    route = api.routes.get("$disconnect")
+    exchange = Exchange(api, stage, deployment, connection, context)
+    route = deployment.routes.get("$disconnect")
     if route is not None:
         _conclude(exchange, await plane.call(exchange, route, disconnect_event(connection, context)))
     plane.log(exchange)
