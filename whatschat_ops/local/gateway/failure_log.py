@@ -49,7 +49,7 @@ def _gateway_cause(error: GatewayError) -> str:
 
 def _integration_cause(exchange: Exchange, call: IntegrationCall) -> str:
     failure = call.failure
-    route = exchange.api.routes.get(exchange.route_key)
+    route = exchange.deployment.routes.get(exchange.route_key)
     function_arn = route.integration.function_arn if route and route.integration else None
     parts = [failure.reason if failure else "", f"function {function_arn}" if function_arn else ""]
     if failure is NO_PERMISSION:
