@@ -12,6 +12,7 @@ Sources, by the name that the docstrings use:
 - lambda-quotas: Lambda developer guide, gettingstarted-limits.html
 - iam-quotas: IAM user guide, reference_iam-quotas.html
 - step-functions-quotas: Step Functions developer guide, service-quotas.html
+- logs-quotas: CloudWatch Logs user guide, cloudwatch_limits_cwl.html
 - chime-quotas: AWS General Reference, gr/chime-sdk.html
 - chime-meetings: Chime SDK developer guide, create-mtgs.html
 - chime-api: Chime SDK API reference, chime-sdk-meetings (botocore's model of it)
@@ -124,6 +125,53 @@ MAX_RESPONSE_BYTES: Final = 6 * 1024 * 1024 + 100
 LOG_TAIL_BYTES: Final = 4 * 1024
 """What Invoke answers of the log with LogType=Tail: the last 4 KB (Lambda API reference, Invoke)."""
 
+# CloudWatch Logs
+
+MAX_LOG_PAGE_EVENTS: Final = 10_000
+MAX_LOG_PAGE_BYTES: Final = 1024 * 1024
+"""Of a page of FilterLogEvents (CloudWatch Logs API reference)."""
+
+MAX_FILTER_PATTERN_CHARACTERS: Final = 1_024
+"""Of a filter pattern (CloudWatch Logs API reference, FilterLogEvents)."""
+
+MAX_FILTER_PATTERN_REGEXES: Final = 2
+"""Of a JSON or space-delimited filter pattern (logs-quotas)."""
+
+MAX_SUBSCRIPTION_FILTERS: Final = 2
+"""Of a log group (logs-quotas)."""
+
+_LOG_READS_PER_S: Final[Mapping[str, tuple[int, Mapping[str, int]]]] = {
+    "FilterLogEvents": (
+        10,
+        {
+            "us-east-1": 25,
+            **dict.fromkeys(
+                ("ap-northeast-3", "ap-southeast-3", "ca-west-1", "eu-central-1", "il-central-1"), 5
+            ),
+        },
+    ),
+    "GetLogEvents": (
+        25,
+        {
+            "eu-west-3": 30,
+            **dict.fromkeys(
+                (
+                    "us-west-2",
+                    "ap-northeast-3",
+                    "ap-southeast-3",
+                    "ca-west-1",
+                    "eu-central-1",
+                    "eu-west-1",
+                    "il-central-1",
+                ),
+                10,
+            ),
+        },
+    ),
+    "DescribeLogStreams": (25, {}),
+}
+"""By operation: the usual rate, and that of the Regions with another one (logs-quotas; the first two not adjustable)."""
+
 # DynamoDB
 
 READ_UNIT_BYTES: Final = 4 * 1024
@@ -213,3 +261,9 @@ CHIME_ID_PATTERN: Final = r"[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}
 def account_limit(region: str) -> RateLimit:
     """API Gateway's requests of an account in a Region before they are raised."""
     return API_REQUESTS_OF_SMALL_REGIONS if region in SMALL_REGIONS else API_REQUESTS
+
+
+def log_read_rate(region: str, operation: str) -> int | None:
+    """Calls a second of an operation that reads logs, of an account in a Region; None: not known here."""
+    usual, others = _LOG_READS_PER_S.get(operation, (None, {}))
+    return others.get(region, usual)

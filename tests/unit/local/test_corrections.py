@@ -24,6 +24,7 @@ from whatschat_ops.local.control.saved_state import SavedState
 from whatschat_ops.local.control.telemetry import Telemetry
 
 CONTROL = Path(corrections.__file__).parent
+SERVICES = ("lambda", "apigateway", "cloudformation", "states", "logs")
 MODULES = tuple(field.name for field in fields(Modules))
 
 
@@ -42,7 +43,7 @@ class FakeModule:
     @staticmethod
     def _value(attribute: str) -> Any:
         if attribute == "SERVICE_HANDLERS":
-            return Recorder(dict.fromkeys(("lambda", "apigateway", "cloudformation", "states"), str))
+            return Recorder(dict.fromkeys(SERVICES, str))
         return Recorder({}) if attribute == "_COLLECTORS" else str
 
     def __setattr__(self, attribute: str, value: Any) -> None:
@@ -91,6 +92,7 @@ def parts(modules: Modules) -> Parts:
         lambda _: None,
         time.time,
         AccountQuotas(Path("absent")),
+        lambda *_: True,
     )
 
 

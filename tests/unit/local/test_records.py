@@ -13,6 +13,7 @@ from whatschat_ops.local.interfaces import Throttle
 
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:connect"
 ALIAS = f"{FUNCTION}:live"
+APIGATEWAY = "apigateway.amazonaws.com"
 SOURCE = "arn:aws:execute-api:us-east-1:000000000000:abcd1234/production/$connect"
 
 
@@ -63,17 +64,19 @@ def source_arn(operator: str, pattern: str) -> dict[str, Any]:
     ],
 )
 def test_resource_policy_statement_decides_as_iam_does(statement: dict[str, Any], allowed: bool) -> None:
-    assert records.policy_allows([statement], ALIAS, SOURCE) is allowed
+    assert records.policy_allows([statement], APIGATEWAY, ALIAS, SOURCE) is allowed
 
 
 @pytest.mark.aws("IAM user guide, reference_policies_evaluation-logic.html")
 def test_no_statement_means_no_permission() -> None:
-    assert records.policy_allows([], ALIAS, SOURCE) is False
+    assert records.policy_allows([], APIGATEWAY, ALIAS, SOURCE) is False
 
 
 @pytest.mark.aws("IAM user guide, reference_policies_evaluation-logic.html")
 def test_a_deny_beats_every_allow() -> None:
-    assert records.policy_allows([permission(), permission(Effect="Deny")], ALIAS, SOURCE) is False
+    assert (
+        records.policy_allows([permission(), permission(Effect="Deny")], APIGATEWAY, ALIAS, SOURCE) is False
+    )
 
 
 @pytest.mark.aws("IAM user guide, reference_policies_elements.html")
@@ -82,7 +85,7 @@ def test_only_asterisk_and_question_mark_are_wildcards(pattern: str, text: str) 
     literal = "*" not in pattern and "?" not in pattern
     condition = {"StringLike": {"aws:SourceArn": f"arn:aws:execute-api:r:0:{pattern}"}}
     allowed = records.policy_allows(
-        [permission(Condition=condition)], ALIAS, f"arn:aws:execute-api:r:0:{text}"
+        [permission(Condition=condition)], APIGATEWAY, ALIAS, f"arn:aws:execute-api:r:0:{text}"
     )
     if literal:
         assert allowed == (pattern == text)

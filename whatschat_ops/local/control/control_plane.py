@@ -73,6 +73,7 @@ class Ministack:
             self._changed,
             self._clock,
             self._quotas,
+            self._stores.may_invoke,
         )
         install(self._modules, parts)
         started = asyncio.Event()
@@ -149,7 +150,7 @@ class Ministack:
 
     async def may_invoke(self, function_arn: str, source_arn: str) -> bool:
         """Whether the function's resource policy lets API Gateway call it for this route ARN."""
-        return self._stores.may_invoke(function_arn, source_arn)
+        return self._stores.may_invoke("apigateway.amazonaws.com", function_arn, source_arn)
 
     def authorize(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
         """Check the SigV4 signature and the caller's IAM policies; None means allowed."""

@@ -29,6 +29,8 @@ class Parts:
     clock: Callable[[], float]
     """Epoch seconds for logs and metrics."""
     quotas: AccountQuotas
+    may_invoke: Callable[[str, str, str], bool]
+    """(service principal, function ARN, source ARN) -> whether the function's policy lets the service invoke it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from whatschat_ops.local.control import (
 )
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.corrections_apigateway import APIGATEWAY
+from whatschat_ops.local.control.corrections_logs import LOGS
 from whatschat_ops.local.control.modules import READS, Modules, require_names
 from whatschat_ops.local.control.step_functions import StepFunctions
 from whatschat_ops.local.control.wire import Handler, Response
@@ -219,6 +220,7 @@ CORRECTIONS: Final = (
         apply=_guard_lambda,
     ),
     *APIGATEWAY,
+    *LOGS,
     Correction(
         what="CloudFormation rejects `AWS::ApiGatewayV2::Deployment`, and ignores the TTL and backups of tables, the throttling of stages, a bucket's tags, encryption and expiration",
         why="as in the template; `ApiEndpoint` as above",

@@ -167,29 +167,27 @@ def versions_by_weight(function: Record, qualifier: str | None) -> list[tuple[st
     return [(main, 1.0 - sum(weight for _, weight in additional)), *additional]
 
 
-def policy_allows(statements: Iterable[Record], function_arn: str, source_arn: str) -> bool:
-    """Whether a function's resource policy allows API Gateway to invoke it for `source_arn`.
+def policy_allows(statements: Iterable[Record], service: str, function_arn: str, source_arn: str) -> bool:
+    """Whether a function's resource policy allows a service to invoke it for `source_arn`.
 
     Evaluated as IAM does for a service principal: at least one matching Allow, and no matching Deny.
     """
-    matching = [s for s in statements if _statement_matches(s, function_arn, source_arn)]
+    matching = [s for s in statements if _statement_matches(s, service, function_arn, source_arn)]
     return bool(matching) and all(statement.get("Effect") == "Allow" for statement in matching)
 
 
-def _statement_matches(statement: Record, function_arn: str, source_arn: str) -> bool:
+def _statement_matches(statement: Record, service: str, function_arn: str, source_arn: str) -> bool:
     return (
-        _principal_matches(statement.get("Principal"))
+        _principal_matches(statement.get("Principal"), service)
         and any(_like(action.lower(), "lambda:invokefunction") for action in _listed(statement.get("Action")))
         and any(_like(resource, function_arn) for resource in _listed(statement.get("Resource")))
         and _conditions_match(statement.get("Condition") or {}, source_arn)
     )
 
 
-def _principal_matches(principal: Any) -> bool:
+def _principal_matches(principal: Any, service: str) -> bool:
     if isinstance(principal, Mapping):
-        return "apigateway.amazonaws.com" in _listed(principal.get("Service")) or "*" in _listed(
-            principal.get("AWS")
-        )
+        return service in _listed(principal.get("Service")) or "*" in _listed(principal.get("AWS"))
     return bool(principal == "*")
 
 
@@ -203,7 +201,7 @@ def _conditions_match(conditions: Record, source_arn: str) -> bool:
 
 
 def _condition_matches(operator: str, expected: list[str], actual: str | None) -> bool:
-    if actual is None:  # API Gateway sends no such key
+    if actual is None:  # the service sends no such key
         return operator.endswith("ifexists")
     operator = operator.removesuffix("ifexists")
     if operator in ("arnlike", "arnequals"):

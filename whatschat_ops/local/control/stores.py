@@ -64,10 +64,10 @@ class Stores:
         functions = [function for function, _ in choices]
         return random.choices(functions, [weight for _, weight in choices])[0]
 
-    def may_invoke(self, function_arn: str, source_arn: str) -> bool:
-        """Whether the function's resource policy lets API Gateway call it for this route ARN."""
-        key = ("permission", function_arn, source_arn)
-        return self._cache.get(key, lambda: self._read_permission(function_arn, source_arn))
+    def may_invoke(self, service: str, function_arn: str, source_arn: str) -> bool:
+        """Whether the function's resource policy lets a service (`apigateway.amazonaws.com`) call it for this source."""
+        key = ("permission", service, function_arn, source_arn)
+        return self._cache.get(key, lambda: self._read_permission(service, function_arn, source_arn))
 
     def regions_of(self, kind: str, name: str) -> Iterable[str]:
         """The Regions of an API (`kind` ApiId) or a function (FunctionName) of that name."""
@@ -133,10 +133,10 @@ class Stores:
             choices.append((function, weight))
         return choices
 
-    def _read_permission(self, function_arn: str, source_arn: str) -> bool:
+    def _read_permission(self, service: str, function_arn: str, source_arn: str) -> bool:
         _, record = self._function_record(function_arn)
         statements = ((record or {}).get("policy") or {}).get("Statement") or []
-        return records.policy_allows(statements, function_arn, source_arn)
+        return records.policy_allows(statements, service, function_arn, source_arn)
 
     def _function_record(self, function_arn: str) -> tuple[re.Match[str] | None, Any]:
         match = _FUNCTION_ARN.fullmatch(function_arn)

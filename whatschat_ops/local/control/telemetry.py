@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
+from whatschat_ops.local.monitoring.log_metrics import LogMetric
 
 MAX_EVENTS_PER_STREAM = 20_000
 MAX_STREAMS_PER_GROUP = 100
@@ -41,7 +42,7 @@ class Telemetry:
         self._regions_of = regions_of
         self._changed = changed
         self._clock = clock
-        self._points: dict[tuple[int, str, float], tuple[Any, dict[str, Any]]] = {}
+        self._points: dict[tuple[int, str, float, int], tuple[Any, dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._points_since = 0
 
@@ -64,7 +65,8 @@ class Telemetry:
             record = self._stream(name, stream, now_ms)
             self._cloudwatch_logs._append_log_events(record, events)
             if len(record["events"]) > MAX_EVENTS_PER_STREAM * 1.1:
-                del record["events"][:-MAX_EVENTS_PER_STREAM]
+                # A new list: a page of FilterLogEvents may be reading the old one.
+                record["events"] = record["events"][-MAX_EVENTS_PER_STREAM:]
             self._cloudwatch_logs._fanout_to_subscription_filters(name, stream, events)
             self._cloudwatch_logs._fanout_to_live_tail_sessions(name, stream, events)
         self._changed("cloudwatch_logs")
@@ -129,22 +131,39 @@ class Telemetry:
     ) -> None:
         """Record one datum in the current Region. Replaces ministack's `record_metric`, which stores every value."""
         pairs = dict(dimensions or {})
+        self._count(namespace, name, _rounded(value), unit, pairs, self._clock())
+
+    def add_log_metric(self, metric: LogMetric) -> None:
+        """Record one datum of a log event in the current Region, at the time of the event."""
+        dimensions = dict(metric.dimensions)
+        self._count(metric.namespace, metric.name, metric.value, metric.unit, dimensions, metric.time_s)
+
+    def _count(
+        self, namespace: str, name: str, value: float, unit: str, dimensions: dict[str, str], time_s: float
+    ) -> None:
         with self._lock:
-            bucket = self._cloudwatch._metric_bucket((namespace, name, self._cloudwatch._dims_key(pairs)))
-            self._point(bucket, _rounded(value), unit, pairs)["Count"] += 1
+            bucket = self._cloudwatch._metric_bucket(
+                (namespace, name, self._cloudwatch._dims_key(dimensions))
+            )
+            self._point(bucket, value, unit, dimensions, time_s)["Count"] += 1
         self._changed("cloudwatch")
 
     def _point(
-        self, bucket: list[Any], value: float, unit: str, dimensions: dict[str, str]
+        self, bucket: list[Any], value: float, unit: str, dimensions: dict[str, str], time_s: float
     ) -> dict[str, Any]:
-        now = self._clock()
-        slot = int(now // METRIC_RESOLUTION_S)
-        if slot != self._points_since:
+        current = int(self._clock() // METRIC_RESOLUTION_S)
+        if current != self._points_since:
             self._points.clear()
-            self._points_since = slot
-        key = (id(bucket), unit, value)
+            self._points_since = current
+        key = (id(bucket), unit, value, int(time_s // METRIC_RESOLUTION_S))
         if key not in self._points:
-            point = {"Timestamp": now, "Value": value, "Count": 0.0, "Unit": unit, "Dimensions": dimensions}
+            point = {
+                "Timestamp": time_s,
+                "Value": value,
+                "Count": 0.0,
+                "Unit": unit,
+                "Dimensions": dimensions,
+            }
             bucket.append(point)
             self._points[key] = (bucket, point)  # keeps the bucket alive, so that its id is not reused
         return self._points[key][1]

@@ -15,15 +15,13 @@ from typing import Any, Final
 
 from whatschat_ops.local.monitoring import pattern_condition
 from whatschat_ops.local.monitoring.pattern_condition import Condition, InvalidPattern
+from whatschat_ops.quotas import MAX_FILTER_PATTERN_CHARACTERS
 
 Match = Mapping[str, str]
 """What was extracted, by selector: `$.latency` of a JSON pattern, `$bytes` or `$3` of a space-delimited one."""
 
 Matcher = Callable[[str], Match | None]
 """A log event's message -> what it extracts, or None if it does not match."""
-
-MAX_PATTERN_CHARACTERS: Final = 1_024
-"""API reference, FilterLogEvents."""
 
 _TERM: Final = re.compile(
     r'(?P<mark>[?-]?)(?:"(?P<quoted>(?:\\.|[^"\\])*)"|%(?P<regex>[^%]+)%|(?P<word>\S+))'
@@ -35,8 +33,8 @@ _FIELD_SEPARATOR: Final = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)(?=(?:[^%]*%[
 @lru_cache(maxsize=512)
 def compile_pattern(text: str) -> Matcher:
     """The matcher of a filter pattern. Raises InvalidPattern with a message as AWS words it, where that is known."""
-    if len(text) > MAX_PATTERN_CHARACTERS:
-        raise InvalidPattern(f"Filter pattern is longer than {MAX_PATTERN_CHARACTERS} characters")
+    if len(text) > MAX_FILTER_PATTERN_CHARACTERS:
+        raise InvalidPattern(f"Filter pattern is longer than {MAX_FILTER_PATTERN_CHARACTERS} characters")
     pattern = text.strip()
     if not pattern:
         return lambda _: {}

@@ -12,13 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from whatschat_ops.quotas import MAX_FILTER_PATTERN_REGEXES
+
 Lookup = Callable[[str], list[Any]]
 """A selector -> the values that it finds in the event."""
 
 Condition = Callable[[Lookup], bool]
-
-MAX_REGEXES: Final = 2
-"""Of one JSON or space-delimited pattern (regex-expressions)."""
 
 _TOKEN: Final = re.compile(
     r'\s*(?:(?P<symbol>&&|\|\||[()]|>=|<=|!=|=|<|>)|"(?P<quoted>(?:\\.|[^"\\])*)"|%(?P<regex>[^%]+)%'
@@ -84,8 +83,10 @@ def _tokens(text: str) -> list[_Token]:
             raise InvalidPattern(f"Invalid filter pattern at '{text[at:].strip()}'")
         tokens.append(_Token(str(token.lastgroup), token[str(token.lastgroup)]))
         at = token.end()
-    if sum(token.kind == "regex" for token in tokens) > MAX_REGEXES:
-        raise InvalidPattern(f"Invalid filter pattern: more than {MAX_REGEXES} regular expressions")
+    if sum(token.kind == "regex" for token in tokens) > MAX_FILTER_PATTERN_REGEXES:
+        raise InvalidPattern(
+            f"Invalid filter pattern: more than {MAX_FILTER_PATTERN_REGEXES} regular expressions"
+        )
     return [*tokens, _Token("end", "")]
 
 

@@ -1,0 +1,200 @@
+"""Pages of FilterLogEvents, the throttle of its Region, and the metrics of log events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatschat_ops.local.control.logs import LogRates
+from whatschat_ops.local.monitoring import log_search
+from whatschat_ops.local.monitoring.filter_pattern import compile_pattern
+from whatschat_ops.local.monitoring.insights import refusal
+from whatschat_ops.local.monitoring.log_metrics import embedded_metrics
+from whatschat_ops.local.monitoring.log_search import PageLimits, Search, search
+
+FILTER = pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
+EMF = pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"
+)
+
+Streams = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def stream(*times: int) -> list[dict[str, Any]]:
+    return [{"timestamp": time, "message": f"{time}-{number}"} for number, time in enumerate(times)]
+
+
+def pages(streams: Streams, limits: PageLimits, **options: Any) -> list[list[str]]:
+    """The messages of each page, until there is no token."""
+    found, after = [], None
+    while True:
+        wanted = Search(compile_pattern(options.get("pattern", "")), after=after, **options.get("wanted", {}))
+        page = search(streams, wanted, limits)
+        found.append([event["message"] for _, event in page.events])
+        if page.next is None:
+            return found
+        after = log_search.decode(log_search.encode(page.next))
+
+
+@FILTER
+def test_a_page_that_searched_enough_is_partial_or_empty_and_has_a_token() -> None:
+    events = [{"timestamp": time, "message": "yes" if time in (1, 7) else "no"} for time in range(8)]
+    assert pages({"a": events}, PageLimits(searched=3), pattern="yes") == [["yes"], [], ["yes"]]
+
+
+@FILTER
+def test_the_last_page_has_no_token_even_if_it_is_full() -> None:
+    assert pages({"a": stream(1, 2)}, PageLimits(searched=2)) == [["1-0", "2-1"]]
+
+
+@FILTER
+def test_an_event_of_more_than_a_page_is_a_page() -> None:
+    events = [{"timestamp": time, "message": "x" * 10} for time in range(3)]
+    assert [len(page) for page in pages({"a": events}, PageLimits(bytes=5))] == [1, 1, 1]
+
+
+@FILTER
+def test_late_event_between_two_pages_is_found_if_its_time_is_still_to_come() -> None:
+    events = stream(1, 5, 9)
+    first = search({"a": events}, Search(compile_pattern(""), limit=2), PageLimits())
+    later = sorted([*events, *stream(3, 7)], key=lambda event: event["timestamp"])
+    second = search({"a": later}, Search(compile_pattern(""), after=first.next), PageLimits())
+    assert [event["timestamp"] for _, event in second.events] == [7, 9]
+
+
+TIMES = st.lists(st.integers(0, 5), max_size=8).map(sorted)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), TIMES, max_size=3),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.booleans(),
+)
+def test_pages_together_have_every_event_once_in_order(
+    times: dict[str, list[int]], limit: int, searched: int, newest_first: bool
+) -> None:
+    streams = {name: stream(*found) for name, found in times.items()}
+    got = pages(streams, PageLimits(searched=searched), wanted={"limit": limit, "newest_first": newest_first})
+    expected = [
+        event["message"]
+        for _, _, event in sorted(
+            (
+                (event["timestamp"], (name, number), event)
+                for name, events in streams.items()
+                for number, event in enumerate(events)
+            ),
+            key=lambda entry: entry[:2],
+            reverse=newest_first,
+        )
+    ]
+    assert [message for page in got for message in page] == expected
+    assert all(len(page) <= min(limit, searched) for page in got)
+
+
+async def _handler(*_: Any) -> tuple[int, dict[str, Any], bytes]:
+    return 200, {}, b""
+
+
+def statuses(region: str, operation: str, at: list[float]) -> list[int]:
+    """The status of a call at each time."""
+    now = iter(at)
+    module = SimpleNamespace(
+        get_region=lambda: region,
+        error_response_json=lambda code, message, status: (status, {}, f"{code}: {message}"),
+    )
+    handle = LogRates(module, lambda: next(now)).throttled(_handler)
+    headers = {"x-amz-target": f"Logs_20140328.{operation}"}
+
+    async def call() -> int:
+        return (await handle("POST", "/", headers, b"{}", {}))[0]
+
+    return [asyncio.run(call()) for _ in at]
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html")
+@pytest.mark.parametrize(
+    ("region", "operation", "rate"),
+    [
+        ("us-east-1", "FilterLogEvents", 25),
+        ("eu-central-1", "FilterLogEvents", 5),
+        ("sa-east-1", "FilterLogEvents", 10),
+        ("eu-west-1", "GetLogEvents", 10),
+        ("us-east-1", "GetLogEvents", 25),
+    ],
+)
+def test_calls_over_the_rate_of_the_region_are_throttled(region: str, operation: str, rate: int) -> None:
+    assert statuses(region, operation, [0.0] * (rate + 1) + [1.0]) == [200] * rate + [400, 200]
+
+
+def test_writing_log_events_is_not_throttled() -> None:
+    assert set(statuses("eu-central-1", "PutLogEvents", [0.0] * 100)) == {200}
+
+
+def emf(**overrides: Any) -> str:
+    directive = {
+        "Namespace": "n",
+        "Dimensions": [["D"]],
+        "Metrics": [{"Name": "M"}],
+        **overrides.pop("directive", {}),
+    }
+    return json.dumps(
+        {"_aws": {"Timestamp": 1000, "CloudWatchMetrics": [directive]}, "D": "d", "M": 1, **overrides}
+    )
+
+
+@EMF
+def test_embedded_metric_has_the_time_of_its_metadata() -> None:
+    (metric,) = embedded_metrics(emf())
+    assert (metric.namespace, metric.name, metric.value, metric.unit, metric.dimensions, metric.time_s) == (
+        "n",
+        "M",
+        1.0,
+        "None",
+        {"D": "d"},
+        1.0,
+    )
+
+
+@EMF
+@pytest.mark.parametrize(
+    "message",
+    [
+        "text before " + emf(),
+        emf(_aws="text"),
+        emf(_aws={"CloudWatchMetrics": []}),
+        emf(D=1),
+        emf(M="1"),
+        emf(M=[1] * 101),
+        emf(M=[1, "2"]),
+        emf(directive={"Namespace": 1}),
+        emf(directive={"Dimensions": "D"}),
+        emf(directive={"Dimensions": [["D", "missing"]]}),
+        emf(directive={"Metrics": [{"Unit": "Count"}]}),
+    ],
+)
+def test_log_event_that_is_not_to_the_specification_makes_no_metric(message: str) -> None:
+    assert embedded_metrics(message) == []
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html")
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "fields @timestamp, @message",
+        "fields @message | filter @logStream = 'a|b' | sort @timestamp asc | limit 20",
+        r"filter @message like /a\/b|c/i | filter toMillis(@timestamp) >= 5",
+    ],
+)
+def test_query_that_is_run_in_full_is_not_refused(query: str) -> None:
+    assert refusal(query, None) is None
