@@ -34,6 +34,12 @@ AREAS: Final[Mapping[str, str]] = {
     "cloudformation": "CloudFormation",
     "s3": "S3",
     "dynamodb": "DynamoDB",
+    "logs": "CloudWatch Logs",
+    "log": "CloudWatch Logs",
+    "filter": "CloudWatch Logs",
+    "metrics": "CloudWatch",
+    "metric": "CloudWatch",
+    "events": "EventBridge",
 }
 """First word of a test file's name -> area. Another file is an area of its own."""
 

@@ -20,9 +20,6 @@ from tests.local.program import eventually
 
 pytestmark = pytest.mark.local
 
-API = "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/"
-FILTER = pytest.mark.aws(f"{API}API_FilterLogEvents.html")
-
 Group = Callable[..., str]
 
 BASE_MS = int(time.time() * 1000)
@@ -70,14 +67,18 @@ def refused(call: Callable[..., Any], **arguments: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
-@FILTER
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
 def test_events_of_all_streams_are_in_the_order_of_their_time(logs: Any, group: Group) -> None:
     name = group(a=[(5000, "1"), (3000, "3"), (1000, "5")], b=[(4000, "2"), (2000, "4")])
     assert messages(logs, name) == ["1", "2", "3", "4", "5"]
     assert messages(logs, name, startFromHead=False) == ["5", "4", "3", "2", "1"]
 
 
-@FILTER
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
 def test_pattern_selects_events_with_their_case(logs: Any, group: Group) -> None:
     name = group(a=[(3, "ERROR one"), (2, "error two"), (1, '{"level": "ERROR", "status": 500}')])
     assert messages(logs, name, filterPattern="ERROR") == ["ERROR one", '{"level": "ERROR", "status": 500}']
@@ -85,7 +86,9 @@ def test_pattern_selects_events_with_their_case(logs: Any, group: Group) -> None
     assert messages(logs, name, filterPattern="?one ?two") == ["ERROR one", "error two"]
 
 
-@FILTER
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
 def test_limit_ends_a_page_and_the_token_continues_it(logs: Any, group: Group) -> None:
     name = group(a=[(9, "1"), (9, "2"), (8, "4")], b=[(9, "3"), (7, "5")])
     first = logs.filter_log_events(logGroupName=name, limit=2)
@@ -96,7 +99,9 @@ def test_limit_ends_a_page_and_the_token_continues_it(logs: Any, group: Group) -
     assert "nextToken" not in last
 
 
-@FILTER
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
 def test_a_page_ends_at_one_megabyte(logs: Any, group: Group) -> None:
     name = group(a=[])
     for number in range(3):
@@ -106,7 +111,9 @@ def test_a_page_ends_at_one_megabyte(logs: Any, group: Group) -> None:
     assert [message[0] for message in messages(logs, name)] == ["0", "1", "2"]
 
 
-@FILTER
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
 def test_times_are_inclusive(logs: Any, group: Group) -> None:
     name = group(a=[(3000, "1"), (2000, "2"), (1000, "3")])
     at_ms = [event["timestamp"] for event in logs.filter_log_events(logGroupName=name)["events"]]
@@ -114,7 +121,9 @@ def test_times_are_inclusive(logs: Any, group: Group) -> None:
     assert messages(logs, name, startTime=at_ms[1] + 1) == ["3"]
 
 
-@FILTER
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
 def test_streams_are_selected_by_name_or_by_prefix(logs: Any, group: Group) -> None:
     name = group(web1=[(3, "1")], web2=[(2, "2")], other=[(1, "3")])
     assert messages(logs, name, logStreamNamePrefix="web") == ["1", "2"]
@@ -125,7 +134,9 @@ def test_streams_are_selected_by_name_or_by_prefix(logs: Any, group: Group) -> N
     assert both[0] == "InvalidParameterException"
 
 
-@FILTER
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
 def test_what_cannot_be_searched_is_an_error(logs: Any, group: Group) -> None:
     name = group(a=[])
     for search, code in (
@@ -137,7 +148,9 @@ def test_what_cannot_be_searched_is_an_error(logs: Any, group: Group) -> None:
         assert refused(logs.filter_log_events, **search)[0] == code
 
 
-@pytest.mark.aws(f"{API}API_TestMetricFilter.html")
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TestMetricFilter.html"
+)
 def test_test_metric_filter_extracts_the_fields_of_each_match(logs: Any) -> None:
     lines = ["127.0.0.1 200 15", "127.0.0.1 404 20", "no"]
     found = logs.test_metric_filter(filterPattern="[ip, status = 4*, bytes]", logEventMessages=lines)[
@@ -233,7 +246,9 @@ def test_default_value_is_published_before_its_minute_is_over(
     assert sums(embedded_aws, "Filtered", "Later", {}) == {"Sum": 1, "SampleCount": 2}
 
 
-@pytest.mark.aws(f"{API}API_PutMetricFilter.html")
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutMetricFilter.html"
+)
 def test_metric_filter_that_cannot_work_is_refused(logs: Any, group: Group) -> None:
     name = group()
     good = {"metricNamespace": "n", "metricName": "m", "metricValue": "1"}
@@ -252,9 +267,6 @@ def test_metric_filter_that_cannot_work_is_refused(logs: Any, group: Group) -> N
         assert refusal[0] == "InvalidParameterException"
 
 
-EMF = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"
-
-
 def embedded(**overrides: Any) -> str:
     directive = {
         "Namespace": "Embedded",
@@ -267,7 +279,9 @@ def embedded(**overrides: Any) -> str:
     )
 
 
-@pytest.mark.aws(EMF)
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"
+)
 def test_embedded_metrics_are_published_for_each_dimension_set(
     embedded_aws: EmbeddedAws, logs: Any, group: Group
 ) -> None:
@@ -315,7 +329,9 @@ def reporter(embedded_aws: EmbeddedAws) -> str:
     return arn
 
 
-@pytest.mark.aws(EMF)
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"
+)
 def test_embedded_metrics_of_a_function_are_published(embedded_aws: EmbeddedAws, reporter: str) -> None:
     event = json.loads(embedded(Route="from-function"))
     embedded_aws.client("lambda").invoke(FunctionName=reporter, Payload=json.dumps(event).encode())
@@ -410,7 +426,9 @@ def test_insights_query_that_would_be_run_in_part_is_refused(
     assert "refused: the embedded AWS does not run" in message
 
 
-@pytest.mark.aws(f"{API}API_StartLiveTail.html")
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_StartLiveTail.html"
+)
 def test_live_tail_shows_the_events_that_match(embedded_aws: EmbeddedAws, logs: Any, group: Group) -> None:
     from boto3 import Session
     from botocore.config import Config

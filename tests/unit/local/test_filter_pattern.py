@@ -11,12 +11,6 @@ from hypothesis import strategies as st
 from whatschat_ops.local.monitoring.filter_pattern import compile_pattern, values_at
 from whatschat_ops.local.monitoring.pattern_condition import InvalidPattern
 
-GUIDE = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/"
-TERMS = pytest.mark.aws(f"{GUIDE}matching-terms-unstructured-log-events.html")
-JSON = pytest.mark.aws(f"{GUIDE}matching-terms-json-log-events.html")
-FIELDS = pytest.mark.aws(f"{GUIDE}matching-terms-space-delimited.html")
-REGEX = pytest.mark.aws(f"{GUIDE}regex-expressions.html")
-
 LINES = ("[ERROR] WARN message", "[ERROR] message", "[WARN] message", "exiting with errorcode 1")
 
 
@@ -25,7 +19,9 @@ def matched(pattern: str, lines: tuple[str, ...] = LINES) -> list[int]:
     return [number for number, line in enumerate(lines, start=1) if matches(line) is not None]
 
 
-@TERMS
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/matching-terms-unstructured-log-events.html"
+)
 @pytest.mark.parametrize(
     ("pattern", "lines"),
     [
@@ -47,7 +43,9 @@ def test_terms_match_the_events_that_contain_them_with_their_case(pattern: str, 
     assert matched(pattern) == lines
 
 
-@TERMS
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/matching-terms-unstructured-log-events.html"
+)
 def test_quoted_term_may_contain_quotation_marks() -> None:
     assert matched(r'"say \"hi\""', ('she did say "hi"', "she did say hi")) == [1]
 
@@ -76,7 +74,9 @@ GUIDE_EVENT = json.dumps(
 )
 
 
-@JSON
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/matching-terms-json-log-events.html"
+)
 @pytest.mark.parametrize(
     ("pattern", "matches"),
     [
@@ -125,7 +125,9 @@ def test_json_pattern_matches_as_the_guide_says(pattern: str, matches: bool) -> 
     assert (compile_pattern(pattern)(GUIDE_EVENT) is not None) is matches
 
 
-@JSON
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/matching-terms-json-log-events.html"
+)
 @pytest.mark.parametrize(
     "message", ["not JSON", "[1]", '{"a": 1', '"text"', "START RequestId: 1", "{" * 100_000]
 )
@@ -157,7 +159,9 @@ APACHE = (
 )
 
 
-@FIELDS
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/matching-terms-space-delimited.html"
+)
 @pytest.mark.parametrize(
     ("pattern", "lines"),
     [
@@ -180,7 +184,9 @@ def test_space_delimited_pattern_matches_as_the_guide_says(pattern: str, lines: 
     assert matched(pattern, APACHE) == lines
 
 
-@FIELDS
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/matching-terms-space-delimited.html"
+)
 def test_space_delimited_pattern_extracts_by_name_and_by_position() -> None:
     assert compile_pattern("[..., request=*.html*, status_code=4*,]")(APACHE[2]) == {
         "$1": "10.0.0.1",
@@ -193,7 +199,7 @@ def test_space_delimited_pattern_extracts_by_name_and_by_position() -> None:
     }
 
 
-@REGEX
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/regex-expressions.html")
 @pytest.mark.parametrize(
     ("pattern", "text", "matches"),
     [
@@ -210,7 +216,7 @@ def test_regular_expression_matches_as_the_guide_says(pattern: str, text: str, m
     assert (compile_pattern(pattern)(text) is not None) is matches
 
 
-@REGEX
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/regex-expressions.html")
 @pytest.mark.parametrize(
     "pattern", ["%something!%", "%(a)%", "%a b%", "%[a%", "{ $.a = %a% || $.b = %b% || $.c = %c% }"]
 )
@@ -219,7 +225,9 @@ def test_unsupported_regular_expression_is_invalid(pattern: str) -> None:
         compile_pattern(pattern)
 
 
-@JSON
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/matching-terms-json-log-events.html"
+)
 @pytest.mark.parametrize(
     "pattern",
     [

@@ -19,13 +19,6 @@ from whatschat_ops.local.monitoring.insights import refusal
 from whatschat_ops.local.monitoring.log_metrics import embedded_metrics
 from whatschat_ops.local.monitoring.log_search import PageLimits, Search, search
 
-FILTER = pytest.mark.aws(
-    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
-)
-EMF = pytest.mark.aws(
-    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"
-)
-
 Streams = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -45,24 +38,32 @@ def pages(streams: Streams, limits: PageLimits, **options: Any) -> list[list[str
         after = log_search.decode(log_search.encode(page.next))
 
 
-@FILTER
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
 def test_a_page_that_searched_enough_is_partial_or_empty_and_has_a_token() -> None:
     events = [{"timestamp": time, "message": "yes" if time in (1, 7) else "no"} for time in range(8)]
     assert pages({"a": events}, PageLimits(searched=3), pattern="yes") == [["yes"], [], ["yes"]]
 
 
-@FILTER
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
 def test_the_last_page_has_no_token_even_if_it_is_full() -> None:
     assert pages({"a": stream(1, 2)}, PageLimits(searched=2)) == [["1-0", "2-1"]]
 
 
-@FILTER
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
 def test_an_event_of_more_than_a_page_is_a_page() -> None:
     events = [{"timestamp": time, "message": "x" * 10} for time in range(3)]
     assert [len(page) for page in pages({"a": events}, PageLimits(bytes=5))] == [1, 1, 1]
 
 
-@FILTER
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"
+)
 def test_late_event_between_two_pages_is_found_if_its_time_is_still_to_come() -> None:
     events = stream(1, 5, 9)
     first = search({"a": events}, Search(compile_pattern(""), limit=2), PageLimits())
@@ -152,7 +153,9 @@ def emf(**overrides: Any) -> str:
     )
 
 
-@EMF
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"
+)
 def test_embedded_metric_has_the_time_of_its_metadata() -> None:
     (metric,) = embedded_metrics(emf())
     assert (metric.namespace, metric.name, metric.value, metric.unit, metric.dimensions, metric.time_s) == (
@@ -165,7 +168,9 @@ def test_embedded_metric_has_the_time_of_its_metadata() -> None:
     )
 
 
-@EMF
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"
+)
 @pytest.mark.parametrize(
     "message",
     [
