@@ -2,7 +2,7 @@
 
     /_whatschat/health                                     this module
     /_aws/execute-api/{api}/{stage}/@connections/{id}      the gateway
-    signed for one of `services`                           Chime SDK meetings, Service Quotas, the clock
+    signed for one of `services`                           Chime SDK meetings, Service Quotas, CloudTrail, the clock
     everything else                                        ministack
 
 WebSocket handshakes are not routed here: uvicorn passes them to the gateway's protocol.
@@ -14,11 +14,13 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from whatschat_ops.local.admission import rejection
+from whatschat_ops.local.cloudtrail.recorder import MAX_BODY_BYTES, Recorder
 from whatschat_ops.local.control import code_links
-from whatschat_ops.local.control.wire import connection_path, operation, signed_service
+from whatschat_ops.local.control.wire import connection_path, credential_scope, operation, signed_service
 from whatschat_ops.local.interfaces import HttpRequest, HttpResponse
 
 Scope = MutableMapping[str, Any]
@@ -65,11 +67,13 @@ class Router:
         gateway: Management,
         services: Mapping[str, Service],
         health: Callable[[], Mapping[str, Any]],
+        recorder: Recorder,
     ) -> None:
         self._ministack = ministack
         self._gateway = gateway
         self._services = services
         self._health = health
+        self._recorder = recorder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one HTTP request."""
@@ -77,7 +81,7 @@ class Router:
             raise RuntimeError(f"Not an HTTP request: {scope['type']}")
         response = await self._own_response(scope, receive)
         if response is None:
-            await self._ministack(scope, receive, _logged(scope, send))
+            await self._forward(scope, receive, _logged(scope, send))
         else:
             await _send_response(send, response)
 
@@ -94,9 +98,13 @@ class Router:
             return _shared(
                 await self._gateway.handle_management(await _read_request(scope, receive), *connection)
             )
-        service = self._services.get(signed_service(headers.get("authorization", ""), query_string) or "")
+        signed = credential_scope(headers.get("authorization", ""), query_string)
+        service = self._services.get(signed[-2]) if signed else None
         if service is not None:
-            return _shared(await service(await _read_request(scope, receive)))
+            request = await _read_request(scope, receive)
+            response = await service(request)
+            self._recorder.record(signed, request, response)
+            return _shared(response)
         if _is_internal(raw_path):
             return _json(404, {"message": "Not Found"})
         if raw_path.startswith(code_links.PREFIX) and not code_links.is_valid(
@@ -104,6 +112,44 @@ class Router:
         ):
             return _json(403, {"message": "Request has expired"})
         return None
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let ministack handle the request, and record it if it is a management call."""
+        request = _request(scope, b"")
+        signed = credential_scope(request.header("authorization") or "", request.query_string)
+        if not signed or not self._recorder.wants(signed[-2], request):
+            await self._ministack(scope, receive, send)
+            return
+        sent, answered = _Copy(), _Copy()
+        start: dict[str, Any] = {}
+
+        async def receive_copied() -> Mapping[str, Any]:
+            message = await receive()
+            sent.add(message.get("body", b""))
+            return message
+
+        async def send_copied(message: Mapping[str, Any]) -> None:
+            start.update(message if message["type"] == "http.response.start" else {})
+            answered.add(message.get("body", b""))
+            await send(message)
+
+        await self._ministack(scope, receive_copied, send_copied)
+        if start:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
+            response = HttpResponse(start["status"], answered.content, headers)
+            self._recorder.record(signed, replace(request, body=sent.content), response)
+
+
+class _Copy:
+    """The beginning of a body that passes by, one byte more than what is kept if it is longer."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def add(self, chunk: bytes) -> None:
+        """Add what was received or sent."""
+        if len(self.content) <= MAX_BODY_BYTES:
+            self.content = (self.content + chunk)[: MAX_BODY_BYTES + 1]
 
 
 def _shared(response: HttpResponse) -> HttpResponse:
@@ -125,12 +171,16 @@ async def _read_request(scope: Scope, receive: Receive) -> HttpRequest:
         message = await receive()
         chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
+    return _request(scope, b"".join(chunks))
+
+
+def _request(scope: Scope, body: bytes) -> HttpRequest:
     return HttpRequest(
         method=scope["method"],
         raw_path=scope["raw_path"].decode("latin-1"),
         query_string=scope["query_string"].decode("latin-1"),
         headers=tuple(scope["headers"]),
-        body=b"".join(chunks),
+        body=body,
         client_host=(scope.get("client") or ("127.0.0.1",))[0],
     )
 

@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     from whatschat_ops.local.account_concurrency import AccountConcurrency
     from whatschat_ops.local.account_quotas import AccountQuotas
     from whatschat_ops.local.chime import ChimeMeetings
+    from whatschat_ops.local.cloudtrail.recorder import Recorder
     from whatschat_ops.local.control.control_plane import Ministack
     from whatschat_ops.local.gateway import Gateway
+    from whatschat_ops.local.router import Service
 
 MAX_LOG_BYTES = 5 * 1024 * 1024
 HOUSEKEEPING_S = 2.0
@@ -163,8 +165,21 @@ async def _start_parts(layout: Layout, port: int) -> _Parts:
     return _Parts(control_plane, executor, gateway, meetings, clock, quotas)
 
 
-async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
+def _services(parts: _Parts, recorder: Recorder) -> dict[str, Service]:
+    """The services that are ours, by the name for which their requests are signed."""
     from whatschat_ops.local import service_quotas
+    from whatschat_ops.local.cloudtrail import lookup
+
+    return {
+        "chime": parts.meetings.handle,
+        CLOCK: ClockApi(parts.clock, parts.control_plane, parts.gateway.sweep).handle,
+        service_quotas.SIGNING_NAME: service_quotas.service(parts.quotas, parts.control_plane).handle,
+        lookup.SIGNING_NAME: lookup.service(recorder, parts.control_plane, time.monotonic).handle,
+    }
+
+
+async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
+    from whatschat_ops.local.cloudtrail.recorder import Recorder
     from whatschat_ops.local.router import Router
 
     started_at = time.time()
@@ -174,14 +189,8 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
         me = {"pid": os.getpid(), "port": port, "version": __version__, "started_at": started_at}
         return {**me, "clock_ahead_s": parts.clock.offset_s, "counts": parts.counts()}
 
-    clock_api = ClockApi(parts.clock, parts.control_plane, parts.gateway.sweep)
-    quotas = service_quotas.service(parts.quotas, parts.control_plane)
-    services = {
-        "chime": parts.meetings.handle,
-        CLOCK: clock_api.handle,
-        service_quotas.SIGNING_NAME: quotas.handle,
-    }
-    front = Router(parts.control_plane, parts.gateway, services, health)
+    recorder = Recorder(parts.clock, parts.control_plane.caller_of)
+    front = Router(parts.control_plane, parts.gateway, _services(parts, recorder), health, recorder)
     server = _make_server(front, parts.gateway)
     stopping = _stop_on_signals()
     tasks = [

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
+from whatschat_ops.local.cloudtrail.recorder import Caller
 from whatschat_ops.local.control import denials
 from whatschat_ops.local.control.caller import comes_from_network
 from whatschat_ops.local.control.iam_needs import (
@@ -179,6 +180,14 @@ class Authorization:
         with responses.request_scope(ACCOUNT_ID, region):
             policies = iam_evaluator._gather_role_policies(role_arn.rpartition("/")[2], ACCOUNT_ID)
             return bool(iam_evaluator.evaluate(context, policies).decision == "Allow")
+
+    def caller_of(self, access_key_id: str) -> Caller | None:
+        """The user or the session of a role that an access key belongs to, or None."""
+        iam_evaluator = self._modules.iam_evaluator
+        found = iam_evaluator.resolve_credential(access_key_id, ACCOUNT_ID)
+        if isinstance(found, iam_evaluator.CredentialResolutionError):
+            return None
+        return Caller(access_key_id, str(found.principal_arn))
 
     def denial_of(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
         """Check the SigV4 signature and the caller's IAM policies; None means allowed."""

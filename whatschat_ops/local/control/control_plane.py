@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from whatschat_ops.local import asgi
 from whatschat_ops.local.account_quotas import AccountQuotas
 from whatschat_ops.local.clock import ServiceClock
+from whatschat_ops.local.cloudtrail.recorder import Caller
 from whatschat_ops.local.control import budgets, lambda_bridge, modules
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.caller import comes_from_network
@@ -155,6 +156,10 @@ class Ministack:
     def authorize(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
         """Check the SigV4 signature and the caller's IAM policies; None means allowed."""
         return self._authorization.denial_of(request, service, action, resource_arn)
+
+    def caller_of(self, access_key_id: str) -> Caller | None:
+        """The user or the session of a role that an access key belongs to, or None."""
+        return self._authorization.caller_of(access_key_id)
 
     def write(
         self, group: str, stream: str, messages: Sequence[tuple[int, str]], role_arn: str | None = None

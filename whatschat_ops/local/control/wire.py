@@ -38,17 +38,17 @@ _INVOCATIONS = ("/invocations", "/response-streaming-invocations", "/invoke-asyn
 
 def signed_service(authorization: str, query_string: str) -> str | None:
     """The service in the SigV4 credential scope (header or presigned URL), for example `chime`."""
-    scope = _credential_scope(authorization, query_string)
+    scope = credential_scope(authorization, query_string)
     return scope[-2] if scope else None
 
 
 def signed_region(request: HttpRequest) -> str:
     """The Region in the SigV4 credential scope; "" if the request is not signed."""
-    scope = _credential_scope(request.header("authorization") or "", request.query_string)
+    scope = credential_scope(request.header("authorization") or "", request.query_string)
     return scope[-3] if scope else ""
 
 
-def _credential_scope(authorization: str, query_string: str) -> list[str]:
+def credential_scope(authorization: str, query_string: str) -> list[str]:
     """Access key, date, Region, service and `aws4_request`; empty if there is none."""
     credential = re.search(r"Credential=([^,\s]+)", authorization)
     scope = credential.group(1) if credential else parse_qs(query_string).get("X-Amz-Credential", [""])[0]

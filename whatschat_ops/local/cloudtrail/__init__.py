@@ -1,0 +1,1 @@
+"""CloudTrail: the management events of the embedded AWS, which LookupEvents finds."""
