@@ -547,7 +547,7 @@ def test_events_have_the_keys_of_aws(deployed: DeployedApi) -> None:
     assert connected["headers"]["Authorization"] == "Bearer t"
     assert connected["headers"]["X-CamelCase"] == "1"
     assert connected["queryStringParameters"] == {"do": "ok", "token": "a b"}
-    host = deployed.aws.endpoint_url.removeprefix("http://")
+    host = f"{connected['requestContext']['apiId']}.execute-api.{deployed.aws.region}.amazonaws.com"
     for event in (connected, message, disconnected):
         context = event["requestContext"]
         assert (context["domainName"], context["messageDirection"]) == (host, "IN")

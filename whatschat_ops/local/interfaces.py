@@ -106,6 +106,11 @@ class Stage:
     """None: nothing was deployed to it, and it serves nothing."""
 
 
+def api_host(api_id: str, region: str) -> str:
+    """The host name of an API's default endpoint on AWS."""
+    return f"{api_id}.execute-api.{region}.amazonaws.com"
+
+
 @dataclass(frozen=True, slots=True)
 class WebSocketApi:
     """A WebSocket API as the gateway needs it."""

@@ -109,6 +109,11 @@ class Layout(Struct, frozen=True):
         return self.root / "work"
 
     @property
+    def api_hosts_file(self) -> Path:
+        """The host names of the APIs, for functions that call them."""
+        return self.work / "api-hosts"
+
+    @property
     def temporary(self) -> Path:
         """TMPDIR of the process, so that temporary files that it leaves are deleted at the next start."""
         return self.work / "tmp"

@@ -154,10 +154,15 @@ async def _start_parts(layout: Layout, port: int) -> _Parts:
     from whatschat_ops.local.metered_executor import MeteredExecutor
 
     clock, quotas = ServiceClock(), AccountQuotas(layout.quotas_file)
-    control_plane = Ministack(port, clock, quotas)
+    control_plane = Ministack(port, clock, quotas, layout.api_hosts_file)
     await control_plane.start()
     await ensure_operator(control_plane.call_iam, layout.credentials_file)
-    workers = LambdaExecutor(control_plane, f"http://{HOST}:{port}", layout.work / "functions")
+    workers = LambdaExecutor(
+        control_plane,
+        f"http://{HOST}:{port}",
+        layout.work / "functions",
+        api_hosts_file=layout.api_hosts_file,
+    )
     executor = AccountConcurrency(workers, control_plane.unreserved_concurrency)
     control_plane.run_functions_on(executor)
     gateway = Gateway(control_plane, MeteredExecutor(executor, control_plane), clock=clock)

@@ -11,6 +11,7 @@ API_ID = "a1b2c3d4e5"
 STAGE = "production"
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
+DOMAIN_NAME = f"{API_ID}.execute-api.{REGION}.amazonaws.com"
 EPOCH_S = 1_795_417_200.5
 """2026-11-23T07:00:00.500Z"""
 
@@ -25,14 +26,14 @@ def source_arn(route_key: str) -> str:
     return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{route_key}"
 
 
-def place_and_time(port: int, connection_id: str, *, after_s: float = 0) -> dict[str, Any]:
+def place_and_time(connection_id: str, *, after_s: float = 0) -> dict[str, Any]:
     """The keys of every requestContext for the API, the connection and the time (`after_s` seconds after the
     handshake).
     """
     return {
         "apiId": API_ID,
         "stage": STAGE,
-        "domainName": f"127.0.0.1:{port}",
+        "domainName": DOMAIN_NAME,
         "connectionId": connection_id,
         "connectedAt": int(EPOCH_S * 1000),
         "requestTimeEpoch": int((EPOCH_S + after_s) * 1000),

@@ -14,6 +14,7 @@ from websockets.typing import Subprotocol
 
 from tests.component.local.gateway_api import (
     API_ID,
+    DOMAIN_NAME,
     STAGE,
     lambda_route,
     place_and_time,
@@ -191,7 +192,7 @@ async def test_host_of_an_api_reaches_its_stage() -> None:
         url = f"ws://{host}:{harness.port}/{STAGE}"
         async with connect(url, proxy=None, host="127.0.0.1", port=harness.port):
             (event,) = harness.executor.of("connect")
-            assert event["requestContext"]["domainName"] == f"{host}:{harness.port}"
+            assert event["requestContext"]["domainName"] == DOMAIN_NAME
         status, _, _ = await refusal(harness, f"{url}/extra", host="127.0.0.1", port=harness.port)
         assert status == 403
 
@@ -272,7 +273,7 @@ async def test_connect_event_has_the_keys_and_header_case_of_aws() -> None:
     assert len(base64.urlsafe_b64decode(context.pop("requestId"))) == 11
     del context["extendedRequestId"]
     assert context == {
-        **place_and_time(harness.port, connection_id),
+        **place_and_time(connection_id),
         "routeKey": "$connect",
         "eventType": "CONNECT",
         "requestTime": "23/Nov/2026:07:00:00 +0000",

@@ -88,7 +88,7 @@ async def test_message_event_has_the_keys_of_aws() -> None:
     assert context["requestId"] == context.pop("extendedRequestId")
     assert len({context.pop("requestId"), context.pop("messageId"), connection_id}) == 3
     assert context == {
-        **place_and_time(harness.port, connection_id, after_s=60),
+        **place_and_time(connection_id, after_s=60),
         "routeKey": "$default",
         "eventType": "MESSAGE",
         "requestTime": "23/Nov/2026:07:01:00 +0000",

@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
-from tests.component.local.gateway_api import API_ID, EPOCH_S, STAGE, lambda_route, websocket_api
+from tests.component.local.gateway_api import API_ID, DOMAIN_NAME, EPOCH_S, STAGE, lambda_route, websocket_api
 from tests.component.local.gateway_functions import Event, answering, failing
 from tests.component.local.gateway_harness import (
     FakeClock,
@@ -286,7 +286,7 @@ async def test_disconnect_event_has_the_keys_of_aws() -> None:
         await client.close(4001, "bye")
         await disconnect_of(harness)
     (event,) = harness.executor.of("disconnect")
-    host = f"127.0.0.1:{harness.port}"
+    host = DOMAIN_NAME
     context = event.pop("requestContext")
     assert event == {
         "headers": {"Host": host, "x-api-key": "", "X-Forwarded-For": "", "x-restapi": ""},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from whatschat_ops.local.account_quotas import AccountQuotas
 from whatschat_ops.local.clock import ServiceClock
 from whatschat_ops.local.cloudtrail.recorder import Caller
 from whatschat_ops.local.control import budgets, lambda_bridge, modules
+from whatschat_ops.local.control.api_hosts import ApiHosts
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.caller import comes_from_network
 from whatschat_ops.local.control.correction import Parts
@@ -33,13 +35,16 @@ from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
 class Ministack:
     """The control plane. Implements `interfaces.ControlPlane`."""
 
-    def __init__(self, port: int, clock: ServiceClock, quotas: AccountQuotas) -> None:
+    def __init__(self, port: int, clock: ServiceClock, quotas: AccountQuotas, api_hosts_file: Path) -> None:
         self._port = port
         self._clock = clock
         self._quotas = quotas
         self._modules = modules.load()
         self._cache = Cache()
         self._stores = Stores(self._modules, self._cache)
+        self._api_hosts = ApiHosts(
+            api_hosts_file, self._modules.apigateway._apis, self._modules.apigateway_v1._rest_apis
+        )
         self._authorization = Authorization(self._modules)
         self._functions = lambda_bridge.FunctionRunner(self._stores.function)
         self._code = lambda_bridge.CodeBlobs()
@@ -92,6 +97,7 @@ class Ministack:
             await self._lifespan
         lambda_bridge.settle_pending(self._modules.lambda_svc)
         Deployments(self._modules.apigateway).complete_saved(self._modules.responses.request_scope)
+        self._api_hosts.write()
 
     def run_functions_on(self, executor: Executor) -> None:
         """Invocations that do not come from the gateway run on `executor` too."""
@@ -106,6 +112,7 @@ class Ministack:
 
     def _changed(self, services: Iterable[str]) -> None:
         self._cache.clear()
+        self._api_hosts.write()
         for service in services:
             self.autosave.changed(service)
 

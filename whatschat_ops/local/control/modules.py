@@ -24,6 +24,7 @@ class Modules:
 
     app: Any
     apigateway: Any
+    apigateway_v1: Any
     cloudwatch: Any
     cloudwatch_logs: Any
     dynamodb: Any
@@ -67,6 +68,7 @@ READS: Final = (
     "apigateway._routes",
     "apigateway._stages",
     "apigateway.find_api_scope",
+    "apigateway_v1._rest_apis",
     "app.SERVICE_REGISTRY",
     "app._build_persistence_save_dict",
     "app._parse_execute_api_url",

@@ -46,9 +46,10 @@ class LambdaExecutor:
         python_modules: Mapping[str, str] | None = None,
         node_modules: Path | None = None,
         enforce_memory: bool = False,
+        api_hosts_file: Path | None = None,
     ) -> None:
         """`endpoint_url` is the endpoint of the functions' AWS clients. `work_directory` is used by this executor
-        only.
+        only. Connections of functions to the hosts named in `api_hosts_file` are led to the endpoint.
 
         `python_modules` are the directories of the modules of AWS's Python runtime on this machine (default: found),
         `node_modules` is a directory with the AWS SDK for Node. With `enforce_memory`, a function that uses more
@@ -58,6 +59,7 @@ class LambdaExecutor:
         self._directory = work_directory
         self._idle_timeout_s = idle_timeout_s
         self._clock = clock
+        self._api_hosts_file = api_hosts_file
         self._python_modules = sandbox.host_python_modules() if python_modules is None else python_modules
         self._limits = PoolLimits(
             max_workers_per_function, max_waiting_per_function, max(2, os.cpu_count() or 1), spawn_after_s
@@ -171,7 +173,9 @@ class LambdaExecutor:
     async def _launch(self, function: LambdaFunction) -> Launch:
         directory = await self._store(function).acquire(function.code_sha256, function.code_zip)
         try:
-            return sandbox.launch(function, directory, self._endpoint_url, self._python_modules)
+            return sandbox.launch(
+                function, directory, self._endpoint_url, self._python_modules, self._api_hosts_file
+            )
         except BaseException:
             self._release(function)
             raise

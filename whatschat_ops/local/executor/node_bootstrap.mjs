@@ -1,7 +1,7 @@
 // Starts a Node function the way AWS's runtime does, and serves it from the Lambda Runtime API.
 //
-// Argument: the handler, "folder/file.export". CommonJS and ES modules, async and callback handlers. Not here:
-// response streaming. The AWS SDK, which AWS's runtime brings, is lent by the executor (node_sdk.py) or in the zip.
+// Arguments: the handler, "folder/file.export", and what node_callbacks.mjs needs (JSON). CommonJS and ES modules, async
+// and callback handlers. Not here: response streaming. The AWS SDK, which AWS's runtime brings, is lent by the executor (node_sdk.py) or in the zip.
 // Behaviour: Lambda guide, "nodejs-handler", "nodejs-context", "nodejs-logging", "nodejs-exceptions", and the source of
 // AWS's client (aws/aws-lambda-nodejs-runtime-interface-client).
 
@@ -12,6 +12,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { format } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { installCallbacks, lookForTls } from './node_callbacks.mjs';
 
 const API = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime`;
 const AGENT = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -234,6 +235,7 @@ function runHandler(handler, event, headers) {
 
 async function serveOne(handler) {
   const { headers, body } = await call('GET', '/invocation/next');
+  lookForTls();
   requestId = headers['lambda-runtime-aws-request-id'];
   process.env._X_AMZN_TRACE_ID = headers['lambda-runtime-trace-id'];
   const route = `/invocation/${requestId}`;
@@ -256,6 +258,7 @@ async function serveOne(handler) {
 
 async function main() {
   endWithParent();
+  installCallbacks(JSON.parse(process.argv[3]));
   patchConsole();
   const fatal = (title, error) => {
     logError(title, error);

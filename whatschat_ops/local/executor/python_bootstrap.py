@@ -1,6 +1,6 @@
 """Starts a Python function as AWS's runtime does. Runs in the worker, as `python -I -S python_bootstrap.py`.
 
-Arguments: the handler, and a JSON object {module: directory}. Only the standard library, the function's own code and
+Arguments: the handler, what `python_callbacks` needs (JSON), and a JSON object {module: directory}. Only the standard library, the function's own code and
 those modules can be imported, and nothing else that is installed on the machine, as on AWS. AWS's own runtime client
 then serves the function. Imports nothing of this package, which is not on the path.
 """
@@ -17,7 +17,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 
-PURE_CLIENT = __file__.replace("python_bootstrap.py", "pure_runtime_client.py")
+DIRECTORY = __file__.removesuffix("python_bootstrap.py")
 
 
 class RuntimeModules:
@@ -56,23 +56,35 @@ def _end_with_children() -> None:
     os._exit(1)
 
 
+def load(name: str, file_name: str) -> ModuleType:
+    """Import a module of this directory, which is not on the path."""
+    spec = spec_from_file_location(name, DIRECTORY + file_name)
+    if spec is None or spec.loader is None:
+        raise ImportError(file_name)
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 def load_runtime_client() -> None:
     """Import AWS's native client, or replace it by the pure Python one where there is none (macOS, Windows)."""
     try:
         import runtime_client  # noqa: F401
     except ImportError:
-        spec = spec_from_file_location("runtime_client", PURE_CLIENT)
-        if spec is None or spec.loader is None:
-            raise
-        module = module_from_spec(spec)
-        sys.modules["runtime_client"] = module
-        spec.loader.exec_module(module)
+        load("runtime_client", "pure_runtime_client.py")
+
+
+def install_callbacks(host: str, port: int, hosts_file: str) -> None:
+    """Lead connections to the APIs of the embedded AWS to it."""
+    load("_whatschat_callbacks", "python_callbacks.py").Callbacks((host, port), hosts_file).install()
 
 
 def main() -> None:
     """Serve invocations until killed."""
-    handler, modules = sys.argv[1], json.loads(sys.argv[2])
+    handler, callbacks, modules = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
     end_with_parent()
+    install_callbacks(callbacks["host"], callbacks["port"], callbacks["hostsFile"])
     sys.meta_path.append(RuntimeModules(modules))
     load_runtime_client()
     from awslambdaric import bootstrap

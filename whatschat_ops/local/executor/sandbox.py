@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from whatschat_ops.local.executor.failures import CannotStart, InvocationFailure
 from whatschat_ops.local.interfaces import LambdaFunction
@@ -62,31 +63,47 @@ def host_python_modules() -> dict[str, str]:
 
 
 def launch(
-    function: LambdaFunction, code_directory: Path, endpoint_url: str, python_modules: Mapping[str, str]
+    function: LambdaFunction,
+    code_directory: Path,
+    endpoint_url: str,
+    python_modules: Mapping[str, str],
+    api_hosts_file: Path | None = None,
 ) -> Launch:
-    """How to start the function. Raises CannotStart when this machine cannot run its runtime."""
+    """How to start the function. Raises CannotStart when this machine cannot run its runtime.
+
+    `api_hosts_file` names the hosts of this AWS's APIs; without it, connections to them are not led here.
+    """
+    callbacks = _callbacks(endpoint_url, api_hosts_file)
     if function.runtime.startswith("python"):
-        command, version = _python_command(function, python_modules)
+        command, version = _python_command(function, callbacks, python_modules)
     elif function.runtime.startswith("nodejs"):
-        command, version = _node_command(function)
+        command, version = _node_command(function, callbacks)
     else:
         raise _cannot_run(f"runtime {function.runtime} does not run locally; python* and nodejs* do")
     return Launch(function, command, version, code_directory, endpoint_url)
 
 
-def _python_command(function: LambdaFunction, modules: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
+def _callbacks(endpoint_url: str, api_hosts_file: Path | None) -> str:
+    url = urlsplit(endpoint_url)
+    return json.dumps({"host": url.hostname, "port": url.port, "hostsFile": str(api_hosts_file or "")})
+
+
+def _python_command(
+    function: LambdaFunction, callbacks: str, modules: Mapping[str, str]
+) -> tuple[tuple[str, ...], str]:
     if "awslambdaric" not in modules:
         raise _cannot_run("awslambdaric is missing; run: pip install 'whatschat-ops[local]'")
     script = str(_HERE / "python_bootstrap.py")
     isolated = (sys.executable, "-I", "-S", "-X", "utf8", script)
-    return (*isolated, function.handler, json.dumps(dict(modules))), f"python:{platform.python_version()}"
+    command = (*isolated, function.handler, callbacks, json.dumps(dict(modules)))
+    return command, f"python:{platform.python_version()}"
 
 
-def _node_command(function: LambdaFunction) -> tuple[tuple[str, ...], str]:
+def _node_command(function: LambdaFunction, callbacks: str) -> tuple[tuple[str, ...], str]:
     node = shutil.which("node")
     if node is None:
         raise _cannot_run(f"runtime {function.runtime} needs `node` on PATH; install Node.js from nodejs.org")
-    return (node, str(_HERE / "node_bootstrap.mjs"), function.handler), f"nodejs:{node}"
+    return (node, str(_HERE / "node_bootstrap.mjs"), function.handler, callbacks), f"nodejs:{node}"
 
 
 def _cannot_run(reason: str) -> CannotStart:

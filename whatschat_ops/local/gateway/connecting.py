@@ -24,7 +24,14 @@ from whatschat_ops.local.gateway.exchange import (
 from whatschat_ops.local.gateway.handshake import Handshake
 from whatschat_ops.local.gateway.integration import IntegrationCall
 from whatschat_ops.local.gateway.responses import http_response
-from whatschat_ops.local.interfaces import Deployment, HttpResponse, Route, Stage, WebSocketApi
+from whatschat_ops.local.interfaces import (
+    Deployment,
+    HttpResponse,
+    Route,
+    Stage,
+    WebSocketApi,
+    api_host,
+)
 from whatschat_ops.quotas import MAX_URL_CHARACTERS
 
 SUBPROTOCOL = "sec-websocket-protocol"
@@ -95,7 +102,7 @@ def _exchange(
         id=new_id(),
         api_id=api.id,
         stage=stage.name,
-        domain_name=handshake.host,
+        domain_name=api_host(api.id, api.region),
         source_ip=handshake.client_host,
         user_agent=handshake.header("user-agent"),
         connected_at=now,
