@@ -28,6 +28,7 @@ from whatschat_ops.local.control import (
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.corrections_apigateway import APIGATEWAY
 from whatschat_ops.local.control.corrections_logs import LOGS
+from whatschat_ops.local.control.corrections_services import SERVICES
 from whatschat_ops.local.control.modules import READS, Modules, require_names
 from whatschat_ops.local.control.step_functions import StepFunctions
 from whatschat_ops.local.control.wire import Handler, Response
@@ -124,6 +125,7 @@ def _note_changes(modules: Modules, parts: Parts) -> None:
 
 
 CORRECTIONS: Final = (
+    *SERVICES,
     Correction(
         what="accepts the access key `test`, every 12-digit number and, for example, a bearer token as the root of the account, without checking a signature",
         why="unknown keys for every service; root is accepted only from inside the process",
