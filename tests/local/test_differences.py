@@ -217,18 +217,6 @@ def test_metric_math_is_empty(embedded_aws: EmbeddedAws) -> None:
     assert {row["Id"]: row["Values"] for row in found["MetricDataResults"]} == {"m": [1.0], "double": []}
 
 
-@pytest.mark.difference("Logs: filter patterns", aws="`?a ?b` finds events with either", here="finds none")
-def test_filter_pattern_with_question_marks_finds_nothing(embedded_aws: EmbeddedAws) -> None:
-    logs = embedded_aws.client("logs")
-    names = {"logGroupName": "/differences", "logStreamName": "s"}
-    logs.create_log_group(logGroupName="/differences")
-    logs.create_log_stream(**names)
-    now_ms = int(time.time() * 1000)
-    logs.put_log_events(**names, logEvents=[{"timestamp": now_ms, "message": "CONNECT"}])
-    assert logs.filter_log_events(logGroupName="/differences", filterPattern="CONNECT")["events"]
-    assert logs.filter_log_events(logGroupName="/differences", filterPattern="?CONNECT ?x")["events"] == []
-
-
 @pytest.mark.difference(
     "Resource Groups Tagging API", aws="finds the APIs of API Gateway and secrets", here="does not find them"
 )
@@ -304,14 +292,6 @@ def test_tag_conditions_do_not_decide_about_apis(embedded_aws: EmbeddedAws) -> N
             {"TimePeriod": {"Start": "2026-01-01", "End": "2026-01-02"}, "Dimension": "SERVICE"},
             marks=pytest.mark.difference(
                 "Cost Explorer", aws="answers", here="refused with UnknownOperationException"
-            ),
-        ),
-        pytest.param(
-            "service-quotas",
-            "list_services",
-            {},
-            marks=pytest.mark.difference(
-                "Service Quotas", aws="answers", here="refused with UnknownOperationException"
             ),
         ),
         pytest.param(

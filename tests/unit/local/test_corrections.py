@@ -24,7 +24,7 @@ from whatschat_ops.local.control.saved_state import SavedState
 from whatschat_ops.local.control.telemetry import Telemetry
 
 CONTROL = Path(corrections.__file__).parent
-SERVICES = ("lambda", "apigateway", "cloudformation", "states", "logs")
+SERVICES = ("lambda", "apigateway", "cloudformation", "s3", "states", "logs")
 MODULES = tuple(field.name for field in fields(Modules))
 
 
@@ -101,11 +101,13 @@ def assigned_by(row: Correction) -> set[str]:
     modules = fake_modules(needed())
     row.apply(modules, parts(modules))
     names = {name for module in MODULES for name in getattr(modules, module).assigned}
-    handlers = modules.app.SERVICE_HANDLERS
-    if handlers.assigned == set(handlers):
+    wrapped: set[str] = getattr(
+        modules.app.SERVICE_HANDLERS, "assigned", set()
+    )  # the whole mapping may be another
+    if wrapped == set(SERVICES):
         names.add("app.SERVICE_HANDLERS")
     else:
-        names |= {f"app.SERVICE_HANDLERS[{service}]" for service in handlers.assigned}
+        names |= {f"app.SERVICE_HANDLERS[{service}]" for service in wrapped}
     if modules.tagging._COLLECTORS:
         names.add("tagging._COLLECTORS")
     return names
