@@ -172,6 +172,28 @@ _LOG_READS_PER_S: Final[Mapping[str, tuple[int, Mapping[str, int]]]] = {
 }
 """By operation: the usual rate, and that of the Regions with another one (logs-quotas; the first two not adjustable)."""
 
+# CloudWatch
+
+MAX_METRIC_DATA_QUERIES: Final = 500
+MAX_METRIC_DATA_POINTS: Final = 100_800
+"""Of a GetMetricData (CloudWatch API reference)."""
+
+MAX_METRIC_STATISTICS_POINTS: Final = 1_440
+"""Of a GetMetricStatistics (CloudWatch API reference)."""
+
+METRICS_PAGE: Final = 500
+"""Of ListMetrics (CloudWatch API reference)."""
+
+MAX_METRIC_AGE_S: Final = 14 * 24 * 60 * 60
+MAX_METRIC_AHEAD_S: Final = 2 * 60 * 60
+"""Of the time stamp in a PutMetricData (CloudWatch API reference, MetricDatum)."""
+
+MAX_METRIC_VALUES: Final = 150
+"""Different values of one datum in a PutMetricData (CloudWatch API reference, MetricDatum)."""
+
+MAX_DASHBOARD_WIDGETS: Final = 500
+"""Of a dashboard (CloudWatch API reference, Dashboard body structure and syntax)."""
+
 # DynamoDB
 
 READ_UNIT_BYTES: Final = 4 * 1024

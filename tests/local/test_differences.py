@@ -203,21 +203,6 @@ def test_unknown_runtime_is_accepted(embedded_aws: EmbeddedAws, role_arn: str) -
 
 
 @pytest.mark.difference(
-    "CloudWatch: metric math", aws="evaluated by GetMetricData", here="no values: the result is empty"
-)
-def test_metric_math_is_empty(embedded_aws: EmbeddedAws) -> None:
-    cloudwatch = embedded_aws.client("cloudwatch")
-    cloudwatch.put_metric_data(Namespace="Differences", MetricData=[{"MetricName": "m", "Value": 1}])
-    metric = {"Metric": {"Namespace": "Differences", "MetricName": "m"}, "Period": 60, "Stat": "Sum"}
-    found = cloudwatch.get_metric_data(
-        MetricDataQueries=[{"Id": "m", "MetricStat": metric}, {"Id": "double", "Expression": "m * 2"}],
-        StartTime=time.time() - 600,
-        EndTime=time.time() + 600,
-    )
-    assert {row["Id"]: row["Values"] for row in found["MetricDataResults"]} == {"m": [1.0], "double": []}
-
-
-@pytest.mark.difference(
     "Resource Groups Tagging API", aws="finds the APIs of API Gateway and secrets", here="does not find them"
 )
 def test_tagged_apis_and_secrets_are_not_found(embedded_aws: EmbeddedAws, table: str) -> None:

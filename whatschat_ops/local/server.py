@@ -200,7 +200,7 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
     stopping = _stop_on_signals()
     tasks = [
         asyncio.create_task(parts.control_plane.autosave.run()),
-        asyncio.create_task(_housekeeping(layout, stopping, parts.control_plane.keep_newest)),
+        asyncio.create_task(_housekeeping(layout, stopping, parts.control_plane.housekeep)),
     ]
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -266,11 +266,11 @@ async def _first_of(serving: asyncio.Task[None], stopping: asyncio.Event) -> Non
         await serving
 
 
-async def _housekeeping(layout: Layout, stopping: asyncio.Event, keep_newest: Callable[[], None]) -> None:
-    """Limit the size of logs and metrics, and stop when the state directory is deleted or used by another process."""
+async def _housekeeping(layout: Layout, stopping: asyncio.Event, housekeep: Callable[[], None]) -> None:
+    """Limit the size of logs and metrics, evaluate alarms, and stop when the state directory is deleted or used by another process."""
     while True:
         await asyncio.sleep(HOUSEKEEPING_S)
-        keep_newest()
+        housekeep()
         if layout.log_file.exists() and layout.log_file.stat().st_size > MAX_LOG_BYTES:
             rotate_log(layout)
         if not _is_ours(layout):

@@ -21,6 +21,7 @@ from whatschat_ops.local.control import budgets, lambda_bridge, modules
 from whatschat_ops.local.control.api_hosts import ApiHosts
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.caller import comes_from_network
+from whatschat_ops.local.control.cloudwatch import CloudWatch
 from whatschat_ops.local.control.correction import Parts
 from whatschat_ops.local.control.corrections import install
 from whatschat_ops.local.control.deployments import Deployments
@@ -187,9 +188,12 @@ class Ministack:
 
         return self._cache.get(("log", role_arn, arn, *actions), allowed)
 
-    def keep_newest(self) -> None:
-        """Delete the oldest logs and metrics that are over their budgets. Called every few seconds."""
+    def housekeep(self) -> None:
+        """Delete the oldest logs and metrics that are over their budgets; evaluate alarms. Called every few seconds."""
         budgets.keep_newest(self._modules.cloudwatch_logs, self._modules.cloudwatch)
+        CloudWatch(
+            self._modules.cloudwatch, self._clock, self._modules.responses.request_scope
+        ).evaluate_alarms()
 
     def unreserved_concurrency(self, region: str) -> int:
         """How many functions without reserved concurrency may run at once in the Region."""

@@ -1,0 +1,104 @@
+"""In which state a metric alarm is, by its metric's points. Pure.
+
+CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing data": the newest real data points of the
+evaluation range are used first; only if there are fewer than the evaluation periods does the treatment of missing data
+decide.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from whatschat_ops.local.monitoring.statistics import Point, statistic
+
+EXTRA_PERIODS: Final = 2
+"""The evaluation range is longer than the evaluation periods by this: 5 for 3 in the guide's tables."""
+
+_OPERATORS: Final[Mapping[str, tuple[Callable[[float, float], bool], str]]] = {
+    "GreaterThanOrEqualToThreshold": (operator.ge, "greater than or equal to"),
+    "GreaterThanThreshold": (operator.gt, "greater than"),
+    "LessThanThreshold": (operator.lt, "less than"),
+    "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
+}
+
+COMPARISONS: Final = tuple(_OPERATORS)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A state and the reason for it."""
+
+    state: str
+    reason: str
+
+
+def verdict(alarm: Mapping[str, Any], points: Iterable[Point], now: float) -> Verdict | None:
+    """The state that an alarm has at `now` (epoch s); None: the one that it has."""
+    periods, needed = (
+        int(alarm["EvaluationPeriods"]),
+        int(alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"]),
+    )
+    values = _values(alarm, list(points), now, periods + EXTRA_PERIODS)
+    compare, words = _OPERATORS[alarm["ComparisonOperator"]]
+    threshold = float(alarm["Threshold"])
+    real = [value for value in values if value is not None][:periods]
+    state = decided(
+        [compare(value, threshold) for value in real],
+        periods,
+        needed,
+        str(alarm.get("TreatMissingData") or "missing"),
+    )
+    if state is None:
+        return None
+    if not real:
+        return Verdict(state, _reason_without_data(state))
+    was = "was" if state == "ALARM" else "was not"
+    shown = ", ".join(f"{value}" for value in real)
+    plural = "datapoint" if len(real) == 1 else "datapoints"
+    return Verdict(
+        state, f"Threshold Crossed: {len(real)} {plural} [{shown}] {was} {words} the threshold ({threshold})."
+    )
+
+
+def decided(breaching: Sequence[bool], periods: int, needed: int, missing: str) -> str | None:
+    """The state by the newest real data points; None: unchanged."""
+    count, absent = sum(breaching), periods - len(breaching)
+    if missing == "breaching":
+        return "ALARM" if count + absent >= needed else "OK"
+    if count >= needed:
+        return "ALARM"
+    if missing == "notBreaching" or count < len(breaching):
+        return "OK"
+    if missing == "ignore":
+        return None
+    return "ALARM" if breaching else "INSUFFICIENT_DATA"
+
+
+def _values(alarm: Mapping[str, Any], points: list[Point], now: float, periods: int) -> list[float | None]:
+    """The statistic of the newest periods, newest first. They end with the minute that has begun."""
+    period, unit = int(alarm["Period"]), alarm.get("Unit")
+    name = str(alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average")
+    grain = min(60, period)
+    end = (now // grain + 1) * grain
+    return [
+        statistic(
+            name,
+            (
+                point
+                for point in points
+                if end - (number + 1) * period <= point["Timestamp"] < end - number * period
+                and unit in (None, point["Unit"])
+            ),
+        )
+        for number in range(periods)
+    ]
+
+
+def _reason_without_data(state: str) -> str:
+    if state == "INSUFFICIENT_DATA":
+        return "Insufficient Data: no datapoints were received."
+    treated = "[Breaching]" if state == "ALARM" else "[NonBreaching]"
+    return f"Threshold Crossed: no datapoints were received for the evaluation periods and missing datapoints were treated as {treated}."
