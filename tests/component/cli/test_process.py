@@ -100,5 +100,7 @@ def test_completion_says_what_commands_and_groups_do() -> None:
 
 
 def test_completion_can_be_shown_for_the_shell() -> None:
-    done = run_program("--show-completion", "bash", SHELL="/bin/bash")
+    program = Path(sys.executable).with_name("whatschat-ops")
+    # The shell is the one among its parents; `:` keeps bash from replacing itself with the program.
+    done = run(["bash", "-c", f"{program} --show-completion; :"], {})
     assert "_WHATSCHAT_OPS_COMPLETE=complete_bash" in done.stdout
