@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import gzip
-import io
 import json
 import time
 import uuid
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.conftest import EmbeddedAws
+from tests.local.printing_function import printing_function
 from tests.local.program import eventually
 
 pytestmark = pytest.mark.local
@@ -291,42 +290,10 @@ def test_embedded_metrics_are_published_for_each_dimension_set(
     assert sums(embedded_aws, "Embedded", "Bytes", {"Route": "ping", "Stage": "production"}) == expected
 
 
-def code_zip(source: str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("app.py", source)
-    return buffer.getvalue()
-
-
 @pytest.fixture(scope="module")
 def reporter(embedded_aws: EmbeddedAws) -> str:
-    """A function that prints its event, decoded if it comes from CloudWatch Logs. Its ARN."""
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ],
-    }
-    iam, functions = embedded_aws.client("iam"), embedded_aws.client("lambda")
-    role = iam.create_role(RoleName="logs-reporter", AssumeRolePolicyDocument=json.dumps(trust))["Role"][
-        "Arn"
-    ]
-    iam.attach_role_policy(
-        RoleName="logs-reporter",
-        PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
-    )
-    created = functions.create_function(
-        FunctionName="logs-reporter",
-        Runtime="python3.12",
-        Handler="app.handle",
-        Role=role,
-        Code={
-            "ZipFile": code_zip("import json\ndef handle(event, context):\n    print(json.dumps(event))\n")
-        },
-    )
-    functions.get_waiter("function_active_v2").wait(FunctionName="logs-reporter")
-    arn: str = created["FunctionArn"]
-    return arn
+    """A function that prints its event. Its ARN."""
+    return printing_function(embedded_aws, "logs-reporter")
 
 
 @pytest.mark.aws(

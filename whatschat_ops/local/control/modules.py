@@ -28,6 +28,7 @@ class Modules:
     cloudwatch: Any
     cloudwatch_logs: Any
     dynamodb: Any
+    eventbridge: Any
     iam: Any
     iam_actions: Any
     iam_evaluator: Any
@@ -36,6 +37,8 @@ class Modules:
     responses: Any
     router: Any
     sigv4: Any
+    sns: Any
+    sqs: Any
     stepfunctions: Any
     sts: Any
     tagging: Any
@@ -93,16 +96,21 @@ READS: Final = (
     "cloudwatch_logs._fanout_to_live_tail_sessions",
     "cloudwatch_logs._fanout_to_subscription_filters",
     "cloudwatch_logs._log_events_lock",
+    "cloudwatch_logs._log_group_policies",
     "cloudwatch_logs._log_groups",
     "cloudwatch_logs._log_records",
     "cloudwatch_logs._metric_filters",
     "cloudwatch_logs._resolve_log_group_name",
+    "cloudwatch_logs._resource_policies",
     "cloudwatch_logs.error_response_json",
     "cloudwatch_logs.get_region",
     "cloudwatch_logs.json_response",
     "dynamodb._tables",
     "dynamodb._update_continuous_backups",
     "dynamodb._update_ttl",
+    "eventbridge._apply_input_transformer",
+    "eventbridge._pattern_event_view",
+    "eventbridge.error_response_json",
     "iam._groups",
     "iam._roles",
     "iam._users",
@@ -113,6 +121,7 @@ READS: Final = (
     "iam_evaluator.EvalContext",
     "iam_evaluator._action_matches",
     "iam_evaluator.enforce",
+    "iam_evaluator.evaluate_resource_policy",
     "iam_evaluator.find_iam_access_key_account",
     "iam_evaluator.pin_request_origin",
     "iam_evaluator.pin_signed_body",
@@ -135,6 +144,8 @@ READS: Final = (
     "router.extract_access_key_id",
     "router.extract_region",
     "sigv4.decode_header_value",
+    "sns.topic_policy_allows",
+    "sqs.queue_policy_allows",
     "stepfunctions._ExecutionError",
     "stepfunctions._executions",
     "stepfunctions._map_runs",
