@@ -27,6 +27,7 @@ from whatschat_ops.local.control import (
 )
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.corrections_apigateway import APIGATEWAY
+from whatschat_ops.local.control.corrections_checks import CHECKS
 from whatschat_ops.local.control.corrections_cloudwatch import CLOUDWATCH
 from whatschat_ops.local.control.corrections_events import EVENTS
 from whatschat_ops.local.control.corrections_logs import LOGS
@@ -227,6 +228,7 @@ CORRECTIONS: Final = (
     *LOGS,
     *CLOUDWATCH,
     *EVENTS,
+    *CHECKS,
     Correction(
         what="CloudFormation rejects `AWS::ApiGatewayV2::Deployment`, and ignores the TTL and backups of tables, the throttling of stages, a bucket's tags, encryption and expiration",
         why="as in the template; `ApiEndpoint` as above",

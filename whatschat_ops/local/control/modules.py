@@ -114,6 +114,7 @@ READS: Final = (
     "iam._groups",
     "iam._roles",
     "iam._users",
+    "iam.policy_known",
     "iam_actions.access_denied_response",
     "iam_evaluator.AmbiguousAccessKeyError",
     "iam_evaluator.AuthError",

@@ -1,0 +1,321 @@
+"""Parameters and expressions that ministack would accept and not carry out: done, or rejected as AWS does."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.local.conftest import EmbeddedAws
+
+pytestmark = pytest.mark.local
+
+TABLE = "parameters"
+KEY = {"k": {"S": "1"}}
+VALUES = {":a": {"N": "1"}, ":b": {"N": "2"}}
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+
+def refusal(call: Callable[..., Any], **parameters: Any) -> tuple[str, str]:
+    """Code and message of the error response of a call."""
+    with pytest.raises(ClientError) as caught:
+        call(**parameters)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+@pytest.fixture(scope="module")
+def items(embedded_aws: EmbeddedAws) -> Iterator[Any]:
+    """A DynamoDB client, with a table and an index of one item."""
+    client = embedded_aws.client("dynamodb")
+    client.create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("k", "u")],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-u",
+                "KeySchema": [{"AttributeName": "u", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client.put_item(TableName=TABLE, Item={**KEY, "u": {"S": "alice"}})
+    yield client
+    client.delete_table(TableName=TABLE)
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html"
+)
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("SET a = :a SET b = :b", 'The "SET" section can only be used once in an update expression;'),
+        ("SET a = :a, a = :b", "Two document paths overlap with each other;"),
+        ("SET m.x = :a, m[0] = :b", "Two document paths conflict with each other;"),
+        ("SET a = :a b = :b", 'Syntax error; token: "b"'),
+    ],
+)
+def test_update_that_would_be_lost_is_rejected_and_changes_nothing(
+    items: Any, expression: str, message: str
+) -> None:
+    update = {
+        "TableName": TABLE,
+        "Key": KEY,
+        "UpdateExpression": expression,
+        "ExpressionAttributeValues": VALUES,
+    }
+    for call, parameters in (
+        (items.update_item, update),
+        (items.transact_write_items, {"TransactItems": [{"Update": update}]}),
+    ):
+        code, said = refusal(call, **parameters)
+        assert code == "ValidationException"
+        assert said.startswith(f"Invalid UpdateExpression: {message}")
+    assert items.get_item(TableName=TABLE, Key=KEY)["Item"] == {**KEY, "u": {"S": "alice"}}
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html")
+def test_projection_and_function_that_would_be_ignored_are_rejected(items: Any) -> None:
+    said = refusal(items.get_item, TableName=TABLE, Key=KEY, ProjectionExpression="k u")
+    assert said == (
+        "ValidationException",
+        'Invalid ProjectionExpression: Syntax error; token: "u", near: "k u"',
+    )
+    said = refusal(items.scan, TableName=TABLE, FilterExpression="exists(u)")
+    assert said == (
+        "ValidationException",
+        "Invalid FilterExpression: Invalid function name; function: exists",
+    )
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.select.html")
+def test_partiql_reads_an_index_and_rejects_what_it_does_not_have(items: Any) -> None:
+    found = items.execute_statement(
+        Statement=f'SELECT k FROM "{TABLE}"."by-u" WHERE u = ?', Parameters=[{"S": "alice"}]
+    )
+    assert found["Items"] == [KEY]
+    assert items.execute_statement(Statement=f"SELECT k FROM {TABLE} WHERE k = '1' ORDER BY k")["Items"]
+    for statement, message in (
+        (f"SELECT COUNT(*) FROM {TABLE}", "Statement wasn't well formed, can't be processed"),
+        (f"SELECT k FROM {TABLE} ORDER BY k", "Must have WHERE clause"),
+        (f"SELECT k FROM {TABLE} WHERE k = '1' ORDER BY u", "Variable reference u in ORDER BY clause"),
+        (
+            f'UPDATE "{TABLE}"."by-u" SET z = 1 WHERE u = \'alice\'',
+            "This operation is not supported on an index",
+        ),
+    ):
+        code, said = refusal(items.execute_statement, Statement=statement)
+        assert code == "ValidationException"
+        assert said.startswith(message)
+
+
+@pytest.mark.difference(
+    "DynamoDB",
+    aws="pages the items of a table in PartiQL, sorts those of an index, and has resource policies and global tables",
+    here="refused with ValidationException",
+)
+def test_partiql_pages_of_a_table_and_sorting_of_an_index_are_refused(items: Any) -> None:
+    said = refusal(items.execute_statement, Statement=f"SELECT k FROM {TABLE}", Limit=1)
+    assert said == (
+        "ValidationException",
+        "Limit: the embedded AWS does not page the items of a table in PartiQL.",
+    )
+    statement = f'SELECT k FROM "{TABLE}"."by-u" WHERE u = \'alice\' ORDER BY u DESC'
+    assert refusal(items.execute_statement, Statement=statement) == (
+        "ValidationException",
+        "ORDER BY: the embedded AWS does not sort the items of an index in PartiQL.",
+    )
+    table = items.describe_table(TableName=TABLE)["Table"]
+    said = refusal(
+        items.create_table,
+        TableName="with-policy",
+        KeySchema=table["KeySchema"],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        ResourcePolicy="{}",
+    )
+    assert said == (
+        "ValidationException",
+        "ResourcePolicy: the embedded AWS does not support this parameter.",
+    )
+
+
+@pytest.fixture
+def published(embedded_aws: EmbeddedAws) -> Iterator[str]:
+    """The name of a function with one published version."""
+    iam, functions, name = embedded_aws.client("iam"), embedded_aws.client("lambda"), "listed-with-versions"
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("main.py", "def handle(event, context):\n    return event\n")
+    functions.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=role,
+        Handler="main.handle",
+        Code={"ZipFile": content.getvalue()},
+        Publish=True,
+    )
+    yield name
+    functions.delete_function(FunctionName=name)
+    iam.delete_role(RoleName=name)
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html")
+def test_functions_are_listed_with_their_versions_and_in_pages(
+    embedded_aws: EmbeddedAws, published: str
+) -> None:
+    functions = embedded_aws.client("lambda")
+
+    def versions(**parameters: Any) -> list[tuple[str, str]]:
+        pages = functions.get_paginator("list_functions").paginate(**parameters)
+        return [
+            (each["Version"], each["FunctionArn"].rpartition(published)[2])
+            for page in pages
+            for each in page["Functions"]
+            if each["FunctionName"] == published
+        ]
+
+    assert versions() == [("$LATEST", "")]
+    both = [("$LATEST", ":$LATEST"), ("1", ":1")]
+    assert versions(FunctionVersion="ALL") == both
+    assert versions(FunctionVersion="ALL", PaginationConfig={"PageSize": 1}) == both
+    listed = functions.list_versions_by_function(FunctionName=published)["Versions"]
+    assert [each["FunctionArn"].rpartition(published)[2] for each in listed] == ["", ":1"]
+    assert refusal(functions.list_functions, Marker="x")[0] == "InvalidParameterValueException"
+
+
+@pytest.mark.difference(
+    "Lambda",
+    aws="publishes to a tenant's version, and polls Kafka, DocumentDB and tumbling windows",
+    here="PublishTo, TenantId, MasterRegion and the parameters of those event sources are refused with InvalidParameterValueException",
+)
+def test_parameters_of_lambda_without_effect_are_refused(embedded_aws: EmbeddedAws) -> None:
+    functions = embedded_aws.client("lambda")
+    for call, parameters, name in (
+        (functions.publish_version, {"FunctionName": "absent", "PublishTo": "LATEST_PUBLISHED"}, "PublishTo"),
+        (functions.invoke, {"FunctionName": "absent", "TenantId": "t"}, "TenantId"),
+        (
+            functions.create_event_source_mapping,
+            {"FunctionName": "absent", "TumblingWindowInSeconds": 1},
+            "TumblingWindowInSeconds",
+        ),
+    ):
+        assert refusal(call, **parameters) == (
+            "InvalidParameterValueException",
+            f"{name}: the embedded AWS does not support this parameter.",
+        )
+    assert refusal(functions.list_functions, MasterRegion="us-east-1") == (
+        "InvalidParameterValueException",
+        "MasterRegion: the embedded AWS does not have Lambda@Edge.",
+    )
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html")
+def test_bucket_of_another_owner_is_denied(embedded_aws: EmbeddedAws) -> None:
+    buckets = embedded_aws.client("s3")
+    buckets.create_bucket(Bucket="expected-owner")
+    owner = {"Bucket": "expected-owner", "ExpectedBucketOwner": embedded_aws.account_id}
+    assert buckets.list_objects_v2(**owner)["KeyCount"] == 0
+    other = {**owner, "ExpectedBucketOwner": "111111111111"}
+    assert refusal(buckets.put_object, Key="k", Body=b"x", **other)[0] == "AccessDenied"
+    assert refusal(buckets.list_objects_v2, **other)[0] == "AccessDenied"
+    buckets.delete_bucket(**owner)
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html")
+def test_names_trust_and_attached_policies_are_checked_and_errors_are_xml(embedded_aws: EmbeddedAws) -> None:
+    iam = embedded_aws.client("iam")
+    trust = json.dumps(TRUST)
+    assert refusal(iam.get_role, RoleName="a&b<c") == ("NoSuchEntity", "Role a&b<c not found.")
+    assert refusal(iam.create_role, RoleName="a&b", AssumeRolePolicyDocument=trust)[0] == "ValidationError"
+    for document in ("{}", "no JSON", '{"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}'):
+        code, _ = refusal(iam.create_role, RoleName="untrusted", AssumeRolePolicyDocument=document)
+        assert code == "MalformedPolicyDocument"
+    role = iam.create_role(RoleName="checked", AssumeRolePolicyDocument=trust, Description="you & me")["Role"]
+    assert role["Description"] == iam.get_role(RoleName="checked")["Role"]["Description"] == "you & me"
+    own = f"arn:aws:iam::{embedded_aws.account_id}:policy/absent"
+    assert refusal(iam.attach_role_policy, RoleName="checked", PolicyArn=own)[0] == "NoSuchEntity"
+    iam.attach_role_policy(
+        RoleName="checked", PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    )
+    iam.detach_role_policy(
+        RoleName="checked", PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    )
+    iam.delete_role(RoleName="checked")
+
+
+@pytest.mark.difference(
+    "IAM",
+    aws="has more than a thousand AWS managed policies, and simulates permissions boundaries, resource policies and callers",
+    here="has some thirty; attaching another is refused with NoSuchEntity, those parameters of a simulation with InvalidInput; lists have one page",
+)
+def test_other_managed_policies_and_simulation_parameters_are_refused(embedded_aws: EmbeddedAws) -> None:
+    iam = embedded_aws.client("iam")
+    iam.create_user(UserName="unattached")
+    arn = "arn:aws:iam::aws:policy/AmazonChimeFullAccess"
+    assert refusal(iam.attach_user_policy, UserName="unattached", PolicyArn=arn) == (
+        "NoSuchEntity",
+        f"Policy {arn}: the embedded AWS does not have this AWS managed policy.",
+    )
+    iam.delete_user(UserName="unattached")
+    allow = json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+    deny = allow.replace("Allow", "Deny")
+    assert refusal(
+        iam.simulate_custom_policy,
+        PolicyInputList=[allow],
+        PermissionsBoundaryPolicyInputList=[deny],
+        ActionNames=["s3:GetObject"],
+    ) == (
+        "InvalidInput",
+        "PermissionsBoundaryPolicyInputList: the embedded AWS does not support this parameter.",
+    )
+    iam.create_user(UserName="listed-1")
+    assert iam.list_users(MaxItems=1)["IsTruncated"] is False
+    iam.delete_user(UserName="listed-1")
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html")
+def test_pattern_size_and_filters_of_parameters_are_checked(embedded_aws: EmbeddedAws) -> None:
+    parameters = embedded_aws.client("ssm")
+    text = {"Name": "checked", "Type": "String"}
+    code, _ = refusal(parameters.put_parameter, Value="abc", AllowedPattern="[0-9]+", **text)
+    assert code == "ParameterPatternMismatchException"
+    code, _ = refusal(parameters.put_parameter, Value="1", AllowedPattern="[", **text)
+    assert code == "InvalidAllowedPatternException"
+    assert refusal(parameters.put_parameter, Value="x" * 4097, **text)[0] == "ValidationException"
+    unknown = [{"Key": "Owner", "Values": ["x"]}]
+    assert refusal(parameters.describe_parameters, ParameterFilters=unknown)[0] == "InvalidFilterKey"
+    parameters.put_parameter(Value="1234", AllowedPattern="[0-9]+", **text)
+    parameters.delete_parameter(Name="checked")
+
+
+@pytest.mark.difference(
+    "Parameter Store",
+    aws="applies parameter policies and validates the data type aws:ec2:image",
+    here="refused with InvalidPolicyTypeException and ValidationException",
+)
+def test_policies_and_data_types_of_parameters_are_refused(embedded_aws: EmbeddedAws) -> None:
+    parameters = embedded_aws.client("ssm")
+    text = {"Name": "refused", "Type": "String", "Value": "x"}
+    assert refusal(parameters.put_parameter, Tier="Advanced", Policies="[]", **text) == (
+        "InvalidPolicyTypeException",
+        "Policies: the embedded AWS does not support this parameter.",
+    )
+    assert refusal(parameters.put_parameter, DataType="aws:ec2:image", **text) == (
+        "ValidationException",
+        "DataType aws:ec2:image: the embedded AWS does not validate it.",
+    )

@@ -1,0 +1,187 @@
+"""The grammar of DynamoDB's update and projection expressions, as far as ministack accepts more than AWS.
+
+    update     ::= section+                              each of SET, REMOVE, ADD, DELETE at most once
+    SET        ::= path = value [, ...]                  value ::= operand [(+ | -) operand]
+    REMOVE     ::= path [, ...]
+    ADD/DELETE ::= path :value [, ...]
+
+DynamoDB developer guide, Expressions.UpdateExpressions.html. Messages: as AWS's own (recorded in the tests of moto and
+of dynalite).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
+from typing import Final
+
+MAX_CHARACTERS: Final = 4_096
+"""Of an expression (DynamoDB developer guide, ServiceQuotas.html)."""
+
+_SECTIONS: Final = ("SET", "REMOVE", "ADD", "DELETE")
+_FUNCTIONS: Final = {"if_not_exists": 2, "list_append": 2}
+_TOKEN: Final = re.compile(r"[#:]?[A-Za-z0-9_]+|\S")
+
+Path = tuple[str, ...]
+
+
+class ExpressionError(Exception):
+    """What is wrong, in AWS's words."""
+
+
+class _Tokens:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._found = list(_TOKEN.finditer(text))
+        self._at = 0
+
+    @property
+    def next(self) -> str:
+        return self._found[self._at][0] if self._at < len(self._found) else ""
+
+    def take(self) -> str:
+        token = self.next
+        self._at += 1
+        return token
+
+    def skip(self, token: str) -> bool:
+        if self.next != token:
+            return False
+        self._at += 1
+        return True
+
+    def expect(self, token: str) -> None:
+        if not self.skip(token):
+            raise self.error()
+
+    def error(self) -> ExpressionError:
+        """AWS names the token, and quotes it with its neighbours."""
+        near = self._found[max(0, self._at - 1) : self._at + 2]
+        quoted = self._text[near[0].start() : near[-1].end()] if near else ""
+        return ExpressionError(f'Syntax error; token: "{self.next or "<EOF>"}", near: "{quoted}"')
+
+
+def update_problem(expression: str, names: Mapping[str, str]) -> str | None:
+    """Why AWS rejects an update expression; `names` are the ExpressionAttributeNames."""
+    return _problem("UpdateExpression", expression, names, _update_paths)
+
+
+def projection_problem(expression: str, names: Mapping[str, str]) -> str | None:
+    """Why AWS rejects a projection expression."""
+    return _problem("ProjectionExpression", expression, names, _listed_paths)
+
+
+def _problem(
+    kind: str, expression: str, names: Mapping[str, str], read: Callable[[_Tokens], Iterator[Path]]
+) -> str | None:
+    if len(expression) > MAX_CHARACTERS:
+        return None  # ministack rejects it
+    tokens = _Tokens(expression)
+    try:
+        paths = [tuple(names.get(part, part) for part in path) for path in read(tokens)]
+        if tokens.next:
+            raise tokens.error()
+        for one, two in combinations(paths, 2):
+            _check_pair(one, two)
+    except ExpressionError as error:
+        return f"Invalid {kind}: {error}"
+    return None
+
+
+def _check_pair(one: Path, two: Path) -> None:
+    shared = next((at for at, (left, right) in enumerate(zip(one, two, strict=False)) if left != right), None)
+    if shared is None:
+        what = "overlap"
+    elif _is_index(one[shared]) != _is_index(two[shared]):
+        what = "conflict"
+    else:
+        return
+    raise ExpressionError(
+        f"Two document paths {what} with each other; must remove or rewrite one of these paths; "
+        f"path one: [{', '.join(one)}], path two: [{', '.join(two)}]"
+    )
+
+
+def _is_index(part: str) -> bool:
+    return part.startswith("[")
+
+
+def _update_paths(tokens: _Tokens) -> Iterator[Path]:
+    """The paths that are changed."""
+    seen: set[str] = set()
+    while not seen or tokens.next:
+        section = tokens.next.upper()
+        if section not in _SECTIONS:
+            raise tokens.error()
+        tokens.take()
+        if section in seen:
+            raise ExpressionError(f'The "{section}" section can only be used once in an update expression;')
+        seen.add(section)
+        yield from _listed_paths(tokens, section)
+
+
+def _listed_paths(tokens: _Tokens, section: str = "") -> Iterator[Path]:
+    """Paths that are separated by commas, each with what its section has behind a path."""
+    yield _path(tokens, section)
+    while tokens.skip(","):
+        yield _path(tokens, section)
+
+
+def _path(tokens: _Tokens, section: str) -> Path:
+    path = _document_path(tokens)
+    if section == "SET":
+        tokens.expect("=")
+        _value(tokens)
+    elif section in ("ADD", "DELETE"):
+        if not tokens.next.startswith(":"):
+            raise tokens.error()
+        tokens.take()
+    return path
+
+
+def _document_path(tokens: _Tokens) -> Path:
+    parts = [_name(tokens)]
+    while tokens.next in (".", "["):
+        if tokens.take() == ".":
+            parts.append(_name(tokens))
+            continue
+        if not tokens.next.isdecimal():
+            raise tokens.error()
+        parts.append(f"[{tokens.take()}]")
+        tokens.expect("]")
+    return tuple(parts)
+
+
+def _name(tokens: _Tokens) -> str:
+    if not re.fullmatch(r"#[A-Za-z0-9_]+|[A-Za-z_][A-Za-z0-9_]*", tokens.next):
+        raise tokens.error()
+    return tokens.take()
+
+
+def _value(tokens: _Tokens) -> None:
+    _operand(tokens)
+    if tokens.next in ("+", "-"):
+        tokens.take()
+        _operand(tokens)
+
+
+def _operand(tokens: _Tokens) -> None:
+    if tokens.skip("("):
+        _value(tokens)
+        tokens.expect(")")
+        return
+    if tokens.next.startswith(":"):
+        tokens.take()
+        return
+    path = _document_path(tokens)
+    if not tokens.skip("("):
+        return
+    name = path[0]
+    if len(path) > 1 or name not in _FUNCTIONS:
+        raise ExpressionError(f"Invalid function name; function: {name}")
+    for index in range(_FUNCTIONS[name]):
+        if index:
+            tokens.expect(",")
+        _value(tokens)
+    tokens.expect(")")
