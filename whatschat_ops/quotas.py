@@ -119,6 +119,15 @@ MAX_CODE_ZIPPED_BYTES: Final = 50 * 1024 * 1024
 MAX_CODE_UNZIPPED_BYTES: Final = 250 * 1024 * 1024
 """Of a function's code with all its layers (lambda-quotas)."""
 
+MAX_REQUEST_BYTES: Final = 6 * 1024 * 1024
+"""Of the event of a synchronous invocation (lambda-quotas)."""
+
+MAX_ASYNC_REQUEST_BYTES: Final = 1024 * 1024
+"""Of the event of an asynchronous invocation (lambda-quotas; 256 KB until 2025)."""
+
+MAX_CLIENT_CONTEXT_CHARACTERS: Final = 3583
+"""Of X-Amz-Client-Context, in base64 (Lambda API reference, Invoke)."""
+
 MAX_RESPONSE_BYTES: Final = 6 * 1024 * 1024 + 100
 """Of a synchronous invocation: 6 MB (lambda-quotas), and the 100 bytes that the Runtime API grants."""
 

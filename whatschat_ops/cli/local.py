@@ -51,10 +51,14 @@ def start(run: Run, port: PortOption = None) -> None:
 
     Example: whatschat-ops local start --port 4570
     """
+    from whatschat_ops.cli.target import local_options
     from whatschat_ops.local.service import ensure_running
 
     service = ensure_running(
-        port=port or run.settings.local.port, say=run.out.note, exact_port=port is not None
+        port=port or run.settings.local.port,
+        say=run.out.note,
+        exact_port=port is not None,
+        options=local_options(run.settings),
     )
     run.out.result(service, _render_service)
 
@@ -132,9 +136,12 @@ def env(
 
     Example: eval "$(whatschat-ops local env)" && aws dynamodb list-tables
     """
+    from whatschat_ops.cli.target import local_options
     from whatschat_ops.local.service import ensure_running
 
-    service = ensure_running(port=run.settings.local.port, say=run.out.note)
+    service = ensure_running(
+        port=run.settings.local.port, say=run.out.note, options=local_options(run.settings)
+    )
     variables = {
         "AWS_ENDPOINT_URL": service.endpoint_url,
         "AWS_ACCESS_KEY_ID": service.access_key_id,
@@ -162,11 +169,14 @@ def advance_clock(
     Example: whatschat-ops local clock advance 10m
     """
     from whatschat_ops.cli.durations import parse_duration
+    from whatschat_ops.cli.target import local_options
     from whatschat_ops.local.clock_client import advance
     from whatschat_ops.local.service import ensure_running
 
     length = parse_duration(duration, "DURATION")
-    service = ensure_running(port=run.settings.local.port, say=run.out.note)
+    service = ensure_running(
+        port=run.settings.local.port, say=run.out.note, options=local_options(run.settings)
+    )
     run.out.result(advance(service, length), _render_clock)
 
 

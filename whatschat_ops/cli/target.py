@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from whatschat_ops.aws import AwsTarget
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.config import LoadedSettings, Settings
-from whatschat_ops.errors import UsageError
+from whatschat_ops.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from whatschat_ops.local.layout import Options
 
 
 def aws_target(loaded: LoadedSettings, out: Output) -> AwsTarget:
@@ -27,13 +33,30 @@ def aws_target(loaded: LoadedSettings, out: Output) -> AwsTarget:
         )
     from whatschat_ops.local.service import ensure_running
 
-    service = ensure_running(port=settings.local.port, say=out.note)
+    service = ensure_running(port=settings.local.port, say=out.note, options=local_options(settings))
     return AwsTarget(
         region=settings.aws.region,
         endpoint_url=service.endpoint_url,
         access_key_id=service.access_key_id,
         secret_access_key=service.secret_access_key,
     )
+
+
+def local_options(settings: Settings) -> Options:
+    """What the embedded AWS is started with. Raises ConfigError if the lent directory has no SDK."""
+    from whatschat_ops.local.layout import Options
+
+    given = settings.local.node_modules
+    if given is None:
+        return Options(enforce_memory=settings.local.enforce_memory)
+    lent = Path(given).expanduser().absolute()
+    if not (lent / "@aws-sdk").is_dir():
+        raise ConfigError(
+            f"local.node_modules: {lent} has no directory @aws-sdk.",
+            hint="Install a client there, for example with: npm install --prefix sdk @aws-sdk/client-dynamodb. "
+            "Then set local.node_modules: sdk/node_modules.",
+        )
+    return Options(str(lent), settings.local.enforce_memory)
 
 
 def _is_exported(loaded: LoadedSettings, key: str) -> bool:

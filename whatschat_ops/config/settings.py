@@ -32,6 +32,7 @@ SocketUrl = Annotated[str, Meta(pattern=r"^(wss?|https?)://")]
 ApiName = Annotated[str, Meta(min_length=1, max_length=128)]
 RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$")]
 PolicyArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+$")]
+FilePath = Annotated[str, Meta(min_length=1)]
 RolePath = Annotated[str, Meta(pattern=r"^/([\w+=,.@-]+/)*$", max_length=300)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Rate = Annotated[float, Meta(gt=0)]
@@ -87,9 +88,24 @@ class LocalSettings(Section, frozen=True):
         ),
     ] = None
 
+    node_modules: Annotated[
+        FilePath | None,
+        Meta(
+            description="A directory node_modules with the AWS SDK for JavaScript (@aws-sdk, @smithy), which AWS's Node.js "
+            "runtimes have built in: functions of the embedded AWS find it there. Applies from its next start.",
+        ),
+    ] = None
+    enforce_memory: Annotated[
+        bool,
+        Meta(
+            description="End functions that use more memory than they have, as AWS does (Runtime.OutOfMemory). Applies from "
+            "the next start of the embedded AWS."
+        ),
+    ] = False
+
     def canonical_values(self) -> dict[str, Any]:
-        """With the default port in place of none: digests in plans that 0.1.0 saved are made of it."""
-        return {**super().canonical_values(), "port": self.port or DEFAULT_LOCAL_PORT}
+        """What digests in saved plans are made of: the fields of 0.1.0, with the default port in place of none."""
+        return {"enabled": self.enabled, "port": self.port or DEFAULT_LOCAL_PORT}
 
 
 class WebSocketSettings(Section, frozen=True):

@@ -119,6 +119,20 @@ class Layout(Struct, frozen=True):
         return self.work / "tmp"
 
 
+class Options(Struct, frozen=True):
+    """What the service is started with besides its port."""
+
+    node_modules: str | None = None
+    """The absolute path of a directory with the AWS SDK for JavaScript."""
+    enforce_memory: bool = False
+
+    @property
+    def arguments(self) -> list[str]:
+        """For the command line of the server process."""
+        lent = [] if self.node_modules is None else ["--node-modules", self.node_modules]
+        return [*lent, *(["--enforce-memory"] if self.enforce_memory else [])]
+
+
 def process_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The part of the user's environment that the service process inherits."""
     return {name: environment[name] for name in _KEPT_VARIABLES if name in environment}

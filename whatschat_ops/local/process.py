@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,20 @@ class ServiceProcess(Struct, frozen=True):
     pid: int
     port: int
     started_at: float
+    arguments: tuple[str, ...] = ()
+    """Of the options that it was started with."""
 
 
 def find(layout: Layout) -> ServiceProcess | None:
     """The running process of this layout, or None."""
     try:
         document = json.loads(layout.process_file.read_text(encoding="utf-8"))
-        process = ServiceProcess(int(document["pid"]), int(document["port"]), float(document["started_at"]))
+        process = ServiceProcess(
+            int(document["pid"]),
+            int(document["port"]),
+            float(document["started_at"]),
+            tuple(document.get("arguments", ())),
+        )
         create_time = float(document["create_time"])
     except (FileNotFoundError, ValueError, RecursionError, KeyError, TypeError):
         return None
@@ -93,12 +100,16 @@ def locked(layout: Layout) -> Iterator[None]:
         yield
 
 
-def spawn(layout: Layout, port: int) -> subprocess.Popen[bytes]:
+def spawn(layout: Layout, port: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start the process in its own session, so that closing the terminal does not end it."""
     _shorten_log(layout)
     with layout.log_file.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", SERVER_MODULE, "--port", str(port), "--root", str(layout.root.absolute())],
+            [
+                *(sys.executable, "-m", SERVER_MODULE),
+                *("--port", str(port), "--root", str(layout.root.absolute())),
+                *arguments,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -34,6 +34,7 @@ from whatschat_ops.local.layout import (
     EXIT_PORT_TAKEN,
     HOST,
     Layout,
+    Options,
     clear_directory,
     ministack_environment,
     process_environment,
@@ -61,6 +62,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m whatschat_ops.local.server")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--node-modules")
+    parser.add_argument("--enforce-memory", action="store_true")
     options = parser.parse_args(arguments)
     layout = Layout(options.root)
     logging.basicConfig(
@@ -70,7 +73,8 @@ def main(arguments: list[str]) -> int:
     logging.captureWarnings(True)
     prepare(layout, options.port)
     try:
-        asyncio.run(serve(layout, options.port))
+        started_with = Options(options.node_modules, options.enforce_memory)
+        asyncio.run(serve(layout, options.port, started_with))
     except (OSError, LocalError) as error:
         _log.error("%s", error)
         return EXIT_PORT_TAKEN if getattr(error, "errno", None) == errno.EADDRINUSE else 1
@@ -100,10 +104,10 @@ def _raise_open_files_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def serve(layout: Layout, port: int) -> None:
+async def serve(layout: Layout, port: int, options: Options) -> None:
     """Serve until SIGTERM or SIGINT. Raises OSError when the port is taken."""
     with listening(port) as listener:
-        await _serve_on(listener, layout, port)
+        await _serve_on(listener, layout, port, options)
 
 
 @contextlib.contextmanager
@@ -143,7 +147,7 @@ class _Parts:
         await self.control_plane.close()
 
 
-async def _start_parts(layout: Layout, port: int) -> _Parts:
+async def _start_parts(layout: Layout, port: int, options: Options) -> _Parts:
     from whatschat_ops.local.account_concurrency import AccountConcurrency
     from whatschat_ops.local.account_quotas import AccountQuotas
     from whatschat_ops.local.chime import ChimeMeetings
@@ -162,6 +166,8 @@ async def _start_parts(layout: Layout, port: int) -> _Parts:
         f"http://{HOST}:{port}",
         layout.work / "functions",
         api_hosts_file=layout.api_hosts_file,
+        node_modules=Path(options.node_modules) if options.node_modules else None,
+        enforce_memory=options.enforce_memory,
     )
     executor = AccountConcurrency(workers, control_plane.unreserved_concurrency)
     control_plane.run_functions_on(executor)
@@ -183,12 +189,12 @@ def _services(parts: _Parts, recorder: Recorder) -> dict[str, Service]:
     }
 
 
-async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
+async def _serve_on(listener: socket.socket, layout: Layout, port: int, options: Options) -> None:
     from whatschat_ops.local.cloudtrail.recorder import Recorder
     from whatschat_ops.local.router import Router
 
     started_at = time.time()
-    parts = await _start_parts(layout, port)
+    parts = await _start_parts(layout, port, options)
 
     def health() -> dict[str, Any]:
         me = {"pid": os.getpid(), "port": port, "version": __version__, "started_at": started_at}
@@ -204,7 +210,7 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int) -> None:
     ]
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        _write_process_file(layout, port, started_at)
+        _write_process_file(layout, port, started_at, options)
         _log.info("The embedded AWS %s listens on http://%s:%d.", __version__, HOST, port)
         await _first_of(serving, stopping)
         await parts.gateway.close()  # while requests are still served: $disconnect handlers make some
@@ -285,7 +291,7 @@ def rotate_log(layout: Layout) -> None:
     os.truncate(layout.log_file, 0)
 
 
-def _write_process_file(layout: Layout, port: int, started_at: float) -> None:
+def _write_process_file(layout: Layout, port: int, started_at: float, options: Options) -> None:
     import psutil
 
     document = {
@@ -294,6 +300,7 @@ def _write_process_file(layout: Layout, port: int, started_at: float) -> None:
         "port": port,
         "version": __version__,
         "started_at": started_at,
+        "arguments": options.arguments,
     }
     write_private(layout.process_file, json.dumps(document, indent=2) + "\n")
 

@@ -10,7 +10,8 @@ import importlib.util
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, field
@@ -18,7 +19,7 @@ from msgspec import Struct, field
 from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local import ports, process
 from whatschat_ops.local.identity import read_access_key
-from whatschat_ops.local.layout import HOST, Layout
+from whatschat_ops.local.layout import HOST, Layout, Options
 from whatschat_ops.redaction import Secret
 
 START_TIMEOUT_S = 30.0
@@ -29,6 +30,14 @@ _NEEDED = ("ministack", "uvicorn", "httptools", "awslambdaric", "psutil")
 
 Say = Callable[[str], None]
 """Shows the user what happens, one sentence at a time."""
+
+Start = Callable[[int], process.ServiceProcess]
+"""Starts the service on a port."""
+
+OTHER_OPTIONS = (
+    "The embedded AWS runs with other values of local.node_modules or local.enforce_memory. "
+    "To apply the settings, run `whatschat-ops local stop`."
+)
 
 
 class LocalService(Struct, frozen=True):
@@ -75,25 +84,31 @@ class ResetResult(Struct, frozen=True):
     restarted: bool
 
 
-def ensure_running(*, port: int | None, say: Say, exact_port: bool = False) -> LocalService:
+def ensure_running(
+    *, port: int | None, say: Say, exact_port: bool = False, options: Options | None = None
+) -> LocalService:
     """The embedded AWS, started first if it is not running: on `port`, or on a free one if that is None. Raises
     LocalError.
 
-    A state directory has one service, so a running one is used on whatever port it has, unless `exact_port`.
+    A state directory has one service, so a running one is used on whatever port it has, unless `exact_port`, and with
+    whatever options; `say` tells the user when they are not `options`.
     """
     _check_installed()
     layout = Layout.of_user()
     wanted = port if exact_port else None
     if found := process.find(layout):
+        if options is not None and found.arguments != tuple(options.arguments):
+            say(OTHER_OPTIONS)
         return _service(layout, found, wanted, started=False)
     with process.locked(layout):
         if found := process.find(layout):  # another command was faster
             return _service(layout, found, wanted, started=False)
-        found = _start_on_free_port(layout, say) if port is None else _start_on(layout, port, say)
+        start = partial(_start, layout, (options or Options()).arguments, say)
+        found = _start_on_free_port(layout, start, say) if port is None else _start_on(port, start)
         return _service(layout, found, port, started=True)
 
 
-def _start_on_free_port(layout: Layout, say: Say) -> process.ServiceProcess:
+def _start_on_free_port(layout: Layout, start: Start, say: Say) -> process.ServiceProcess:
     taken: ports.PortTaken | None = None
     for port in ports.candidates(layout):
         try:
@@ -101,20 +116,20 @@ def _start_on_free_port(layout: Layout, say: Say) -> process.ServiceProcess:
             if taken:
                 say(f"{taken.message} The embedded AWS uses port {port} instead, from now on.")
             ports.remember(layout, port)  # before the start, so that a kill during it does not lose the port
-            return _start(layout, port, say)
+            return start(port)
         except ports.PortTaken as error:
             taken = taken or error
     raise taken or LocalError("There is no port to try.")
 
 
-def _start_on(layout: Layout, port: int, say: Say) -> process.ServiceProcess:
+def _start_on(port: int, start: Start) -> process.ServiceProcess:
     ports.require_free(port)
-    return _start(layout, port, say)
+    return start(port)
 
 
-def _start(layout: Layout, port: int, say: Say) -> process.ServiceProcess:
+def _start(layout: Layout, arguments: Sequence[str], say: Say, port: int) -> process.ServiceProcess:
     say(f"Starting the embedded AWS on http://{HOST}:{port} ...")
-    child = process.spawn(layout, port)
+    child = process.spawn(layout, port, arguments)
     try:
         process.wait_until_healthy(child, layout, port, START_TIMEOUT_S)
     except KeyboardInterrupt:
@@ -191,7 +206,7 @@ def reset(*, say: Say) -> ResetResult:
                 continue
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         if found:
-            _start_on(layout, found.port, say)
+            _start_on(found.port, partial(_start, layout, found.arguments, say))
     return ResetResult(str(layout.root), restarted=found is not None)
 
 

@@ -37,7 +37,13 @@ class Waiting:
         self.release = asyncio.Event()
 
     async def invoke(
-        self, function: LambdaFunction, payload: bytes, *, start_within_s: float = math.inf
+        self,
+        function: LambdaFunction,
+        payload: bytes,
+        *,
+        start_within_s: float = math.inf,
+        request_id: str | None = None,
+        client_context: str | None = None,
     ) -> InvocationResult:
         await self.release.wait()
         return InvocationResult(b"{}", None, "r", 1.0, None, "")

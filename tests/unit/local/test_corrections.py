@@ -15,6 +15,7 @@ import pytest
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local.account_quotas import AccountQuotas
 from whatschat_ops.local.control import cloudformation, corrections
+from whatschat_ops.local.control.async_invocations import AsyncInvocations
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.correction import Correction, Parts
 from whatschat_ops.local.control.corrections import CORRECTIONS, install
@@ -88,6 +89,7 @@ def parts(modules: Modules) -> Parts:
         Authorization(modules),
         FunctionRunner(lambda _: None),
         CodeBlobs(),
+        AsyncInvocations(lambda _: None, lambda *_: None, None, clock=time.time),  # type: ignore[arg-type,return-value]
         SavedState(modules, lambda _: None),
         lambda _: None,
         time.time,

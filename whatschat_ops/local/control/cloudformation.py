@@ -5,6 +5,8 @@
 - It stores a stage's route settings under names that differ from those in API Gateway's own responses.
 - It ignores a bucket's tags, encryption and expiration (cloudformation_bucket.py).
 - Its `ApiEndpoint` is a host name that does not resolve.
+- It accepts functions that Lambda refuses (lambda_validation.py), and drops their dead letters and reserved
+  concurrency.
 
 The types are those of the CloudFormation resource reference. A handler is a mapping with `create`, `update` and
 `delete`; `install` adds one and wraps some of ministack's.
@@ -12,12 +14,14 @@ The types are those of the CloudFormation resource reference. A handler is a map
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from whatschat_ops.local.control.cloudformation_bucket import complete_bucket
+from whatschat_ops.local.control.lambda_validation import Refusal, of_function
 from whatschat_ops.local.control.modules import require_names
 from whatschat_ops.local.control.wire import EXECUTE_API, Handler
 from whatschat_ops.local.layout import HOST
@@ -35,13 +39,14 @@ REPLACES = tuple(
         "AWS::ApiGatewayV2::Api",
         "AWS::ApiGatewayV2::Stage",
         "AWS::DynamoDB::Table",
+        "AWS::Lambda::Function",
         "AWS::S3::Bucket",
     )
 )
 """Names that must exist in ministack's module `services.cloudformation.provisioners`."""
 
 
-def completed(handler: Handler, apigateway: Any, dynamodb: Any, port: int) -> Handler:
+def completed(handler: Handler, apigateway: Any, dynamodb: Any, lambda_svc: Any, port: int) -> Handler:
     """ministack's CloudFormation; its table of resource types is completed before the first request.
 
     Not earlier: its module imports every service, which takes half a second and 30 MB.
@@ -58,6 +63,14 @@ def completed(handler: Handler, apigateway: Any, dynamodb: Any, port: int) -> Ha
             _wrap(
                 provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"],
                 after=lambda made, props: _with_bucket_settings(made, props, provisioners._s3),
+            )
+            _wrap(
+                provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"],
+                after=lambda made, props: _with_function_settings(made, props, lambda_svc),
+            )
+            _check(
+                provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"],
+                lambda props: _function_refusal(props, lambda_svc),
             )
             installed = True
         return await handler(*request)
@@ -94,6 +107,44 @@ def _wrap(
         return after(update(physical_id, before(old), new, *rest, **more), new)
 
     handler["create"], handler["update"] = created, updated
+
+
+def _check(handler: dict[str, Any], refusal: Callable[[Mapping[str, Any]], Refusal | None]) -> None:
+    """Fail the resource when its new properties are refused."""
+    create, update = handler["create"], handler["update"]
+
+    def require(props: Mapping[str, Any]) -> None:
+        if (refused := refusal(props)) is not None:
+            raise ValueError(refused[1])
+
+    def created(logical_id: str, props: Mapping[str, Any], stack_name: str) -> Made:
+        require(props)
+        made: Made = create(logical_id, props, stack_name)
+        return made
+
+    def updated(
+        physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any], *rest: Any, **more: Any
+    ) -> Made:
+        require(new)
+        made: Made = update(physical_id, old, new, *rest, **more)
+        return made
+
+    handler["create"], handler["update"] = created, updated
+
+
+def _with_function_settings(made: Made, props: Mapping[str, Any], lambda_svc: Any) -> Made:
+    """With the dead letters and the reserved concurrency of the template, which ministack drops."""
+    record = lambda_svc._functions[made[0]]
+    record["concurrency"] = props.get("ReservedConcurrentExecutions")
+    record["config"]["DeadLetterConfig"] = dict(props.get("DeadLetterConfig") or {})
+    return made
+
+
+def _function_refusal(props: Mapping[str, Any], lambda_svc: Any) -> Refusal | None:
+    code = dict(props.get("Code") or {})
+    if source := code.get("ZipFile"):  # the source of one file, not a zip
+        code["ZipFile"] = base64.b64encode(source.encode())
+    return of_function({**props, "Code": code}, lambda_svc)
 
 
 def _deployment(apigateway: Any) -> dict[str, Any]:

@@ -8,7 +8,9 @@ while it runs, not only when it stops (`persistence`, `saved_state`).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -17,19 +19,21 @@ from whatschat_ops.local import asgi
 from whatschat_ops.local.account_quotas import AccountQuotas
 from whatschat_ops.local.clock import ServiceClock
 from whatschat_ops.local.cloudtrail.recorder import Caller
-from whatschat_ops.local.control import budgets, lambda_bridge, modules
+from whatschat_ops.local.control import budgets, lambda_bridge, lambda_invoke, modules
 from whatschat_ops.local.control.api_hosts import ApiHosts
+from whatschat_ops.local.control.async_invocations import AsyncInvocations
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.caller import comes_from_network
 from whatschat_ops.local.control.cloudwatch import CloudWatch
 from whatschat_ops.local.control.correction import Parts
 from whatschat_ops.local.control.corrections import install
 from whatschat_ops.local.control.deployments import Deployments
+from whatschat_ops.local.control.destinations import Destinations
 from whatschat_ops.local.control.persistence import Autosave, require_readable
 from whatschat_ops.local.control.saved_state import SavedState
 from whatschat_ops.local.control.stores import Cache, Stores
 from whatschat_ops.local.control.telemetry import Telemetry
-from whatschat_ops.local.interfaces import Denial, Executor, HttpRequest, LambdaFunction, WebSocketApi
+from whatschat_ops.local.interfaces import Denial, HttpRequest, LambdaFunction, RequestExecutor, WebSocketApi
 from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
 
 
@@ -49,6 +53,12 @@ class Ministack:
         self._authorization = Authorization(self._modules)
         self._functions = lambda_bridge.FunctionRunner(self._stores.function)
         self._code = lambda_bridge.CodeBlobs()
+        self._events = AsyncInvocations(
+            self._stores.event_settings,
+            partial(lambda_bridge.run_attempt, self._modules.lambda_svc),
+            Destinations(self._modules, self._authorization.role_may, self._submit),
+            clock=time.time,
+        )
         self._state = SavedState(self._modules, self._written)
         self.autosave = Autosave(self._state.snapshot, self._state.write)
         self._telemetry = Telemetry(
@@ -76,6 +86,7 @@ class Ministack:
             self._authorization,
             self._functions,
             self._code,
+            self._events,
             self._state,
             self._changed,
             self._clock,
@@ -100,12 +111,17 @@ class Ministack:
         Deployments(self._modules.apigateway).complete_saved(self._modules.responses.request_scope)
         self._api_hosts.write()
 
-    def run_functions_on(self, executor: Executor) -> None:
+    def run_functions_on(self, executor: RequestExecutor) -> None:
         """Invocations that do not come from the gateway run on `executor` too."""
         self._functions.use(executor)
+        self._events.use_loop()
+
+    def _submit(self, function: Any, event: Any) -> None:
+        self._events.submit(function, event)
 
     async def close(self) -> None:
         """Save everything. ministack's threads are daemons and end with the process."""
+        self._events.close()
         if self._lifespan:
             self._lifespan.cancel()
         self._changed(self._state.services())
@@ -134,7 +150,7 @@ class Ministack:
             or app._parse_execute_api_url(host, path) is not None
             or app._parse_lambda_url(host, path) is not None
         )
-        await app.app(scope, receive, send)
+        await app.app(scope, receive, lambda_invoke.answering(scope, send))
 
     async def call_iam(self, action: str, parameters: Mapping[str, str]) -> tuple[int, bytes]:
         """Call IAM as the account's root, from inside."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from whatschat_ops.local.account_quotas import AccountQuotas
 from whatschat_ops.local.control import lambda_bridge
+from whatschat_ops.local.control.async_invocations import AsyncInvocations
 from whatschat_ops.local.control.authorization import Authorization
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.saved_state import SavedState
@@ -23,6 +24,7 @@ class Parts:
     authorization: Authorization
     functions: lambda_bridge.FunctionRunner
     code: lambda_bridge.CodeBlobs
+    events: AsyncInvocations
     state: SavedState
     changed: Callable[[Iterable[str]], None]
     """Called with the services that may have changed."""

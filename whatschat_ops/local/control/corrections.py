@@ -19,27 +19,20 @@ from whatschat_ops.local.clock import TimeModule
 from whatschat_ops.local.control import (
     caller,
     cloudformation,
-    code_links,
-    lambda_bridge,
     simulation,
     tag_collectors,
-    validation,
 )
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.corrections_apigateway import APIGATEWAY
 from whatschat_ops.local.control.corrections_checks import CHECKS
 from whatschat_ops.local.control.corrections_cloudwatch import CLOUDWATCH
 from whatschat_ops.local.control.corrections_events import EVENTS
+from whatschat_ops.local.control.corrections_lambda import LAMBDA
 from whatschat_ops.local.control.corrections_logs import LOGS
 from whatschat_ops.local.control.corrections_services import SERVICES
 from whatschat_ops.local.control.modules import READS, Modules, require_names
 from whatschat_ops.local.control.step_functions import StepFunctions
 from whatschat_ops.local.control.wire import Handler, Response
-
-FUNCTION_PENDING_S = 0.05
-"""How long a function is Pending after a change. AWS takes seconds; waiting for them here would not make tests
-better.
-"""
 
 
 def install(modules: Modules, parts: Parts) -> None:
@@ -54,28 +47,12 @@ def _wrap_all(modules: Modules, wrap: Callable[[str, Handler], Handler]) -> None
         wrap_handler(modules, service, lambda handler, service=service: wrap(service, handler))  # type: ignore[misc]
 
 
-def _run_on_our_executor(modules: Modules, parts: Parts) -> None:
-    parts.functions.install(modules.lambda_svc)
-
-
-def _shorten_pending(modules: Modules, _: Parts) -> None:
-    modules.lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = FUNCTION_PENDING_S
-
-
-def _keep_old_code(modules: Modules, parts: Parts) -> None:
-    parts.code.install(modules.lambda_svc)
-
-
-def _guard_lambda(modules: Modules, _: Parts) -> None:
-    wrap_handler(modules, "lambda", lambda handler: validation.guard_changes(modules.lambda_svc, handler))
-
-
 def _complete_cloudformation(modules: Modules, parts: Parts) -> None:
-    apigateway, dynamodb = modules.apigateway, modules.dynamodb
+    apigateway, dynamodb, lambda_svc = modules.apigateway, modules.dynamodb, modules.lambda_svc
     wrap_handler(
         modules,
         "cloudformation",
-        lambda handler: cloudformation.completed(handler, apigateway, dynamodb, parts.port),
+        lambda handler: cloudformation.completed(handler, apigateway, dynamodb, lambda_svc, parts.port),
     )
 
 
@@ -151,13 +128,6 @@ CORRECTIONS: Final = (
         apply=lambda modules, _: _secure_loopback(modules.iam_evaluator),
     ),
     Correction(
-        what="serves the code of a function to any request for its path",
-        why="a signed link that expires after ten minutes",
-        source="Lambda API Reference, FunctionCodeLocation",
-        replaces=("lambda_svc._presigned_code_url",),
-        apply=lambda modules, _: code_links.install(modules.lambda_svc),
-    ),
-    Correction(
         what="takes `${aws:username}` in a policy literally",
         why="the name of the calling user",
         source="IAM User Guide, IAM policy elements: Variables and tags",
@@ -182,55 +152,14 @@ CORRECTIONS: Final = (
         ),
         apply=lambda modules, _: simulation.install_context(modules.iam, modules.iam_evaluator),
     ),
-    Correction(
-        what="runs functions with the environment of its own process; ignores the weights of an alias",
-        why="one executor for every caller, with a separate environment; versions are chosen by weight",
-        source="Lambda Developer Guide, Lambda execution environment; Implement Lambda canary deployments",
-        replaces=("lambda_svc._execute_function_dispatch",),
-        apply=_run_on_our_executor,
-    ),
-    Correction(
-        what="overwrites the code in UpdateFunctionCode with `DryRun`",
-        why="changes nothing and returns what would be the result",
-        source="Lambda API Reference, UpdateFunctionCode",
-        replaces=("lambda_svc._update_code",),
-        apply=lambda modules, _: lambda_bridge.install_dry_run(modules.lambda_svc),
-    ),
-    Correction(
-        what="leaves a function Pending, or its update InProgress, for half a second",
-        why=f"{FUNCTION_PENDING_S:g} s, so that tests see the state and do not wait for it",
-        source="our decision: AWS takes seconds",
-        replaces=("lambda_svc._LAMBDA_STATE_TRANSITION_DELAY",),
-        apply=_shorten_pending,
-    ),
-    Correction(
-        what="deletes the code of old versions before the state without them is on disk",
-        why="afterwards, so that `kill -9` never loses the code of a function",
-        source="our decision: AWS does not lose data",
-        replaces=("lambda_svc._prune_orphan_code_blobs",),
-        apply=_keep_old_code,
-    ),
-    Correction(
-        what="names the main version of a weighted alias in `X-Amz-Executed-Version`",
-        why="the version that ran",
-        source="Lambda API Reference, Invoke",
-        replaces=("app.SERVICE_HANDLERS[lambda]",),
-        apply=lambda modules, _: wrap_handler(modules, "lambda", lambda_bridge.name_executed_version),
-    ),
-    Correction(
-        what="accepts a change of a function while another is in progress, and PublishVersion with another CodeSha256",
-        why="409 ResourceConflictException; 400 InvalidParameterValueException",
-        source="Lambda Developer Guide, Lambda function states; API Reference, PublishVersion",
-        replaces=("app.SERVICE_HANDLERS[lambda]",),
-        apply=_guard_lambda,
-    ),
+    *LAMBDA,
     *APIGATEWAY,
     *LOGS,
     *CLOUDWATCH,
     *EVENTS,
     *CHECKS,
     Correction(
-        what="CloudFormation rejects `AWS::ApiGatewayV2::Deployment`, and ignores the TTL and backups of tables, the throttling of stages, a bucket's tags, encryption and expiration",
+        what="CloudFormation rejects `AWS::ApiGatewayV2::Deployment`, and ignores the TTL and backups of tables, the throttling of stages, the dead letters and the reserved concurrency of functions, a bucket's tags, encryption and expiration",
         why="as in the template; `ApiEndpoint` as above",
         source="CloudFormation Template Reference",
         replaces=("app.SERVICE_HANDLERS[cloudformation]",),

@@ -5,7 +5,7 @@ The SDK's Invoke, event source mappings, Step Functions, subscription filters: a
 `lambda_svc._execute_function_dispatch`, after ministack has checked permissions and counted concurrency and before it
 records metrics. Our executor writes the log lines itself, so `_emit_lambda_logs`, which the replaced function calls,
 is no longer called. Functions that the executor cannot run (container images, `provided` runtimes, layers) stay with
-ministack.
+ministack; where it makes an answer up instead of running one, that is an error here.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ import base64
 import copy
 import hashlib
 import json
+import time
 from collections.abc import Callable
-from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
-from whatschat_ops.local.control.wire import Handler
-from whatschat_ops.local.interfaces import Executor, InvocationResult, InvocationThrottled, LambdaFunction
+from whatschat_ops.local.control.async_invocations import Attempt
+from whatschat_ops.local.control.lambda_invoke import InvokeCall, current_call
+from whatschat_ops.local.interfaces import (
+    InvocationResult,
+    InvocationThrottled,
+    LambdaFunction,
+    RequestExecutor,
+)
 
 Resolve = Callable[[str], LambdaFunction | None]
 """Function ARN (with qualifier) -> the version to run."""
-
-_ran: ContextVar[list[str] | None] = ContextVar("whatschat_ran", default=None)
-"""Filled with the versions that this request ran."""
 
 
 class FunctionRunner:
@@ -34,9 +37,9 @@ class FunctionRunner:
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
-        self._target: tuple[Executor, asyncio.AbstractEventLoop] | None = None
+        self._target: tuple[RequestExecutor, asyncio.AbstractEventLoop] | None = None
 
-    def use(self, executor: Executor) -> None:
+    def use(self, executor: RequestExecutor) -> None:
         """Run functions on `executor`. Call it on the event loop of the executor."""
         self._target = executor, asyncio.get_running_loop()
 
@@ -47,8 +50,7 @@ class FunctionRunner:
         def dispatch(func: Any, config: Any, event: Any, request_id: str, started: float) -> dict[str, Any]:
             function = None if _is_foreign(config) else self._resolve(str(config.get("FunctionArn", "")))
             if function is None or self._target is None or _on_loop(self._target[1]):
-                result: dict[str, Any] = original(func, config, event, request_id, started)
-                return result
+                return _without_mocks(original(func, config, event, request_id, started), config)
             try:
                 return _run(function, event, *self._target)
             except InvocationThrottled as error:
@@ -61,30 +63,55 @@ class FunctionRunner:
         lambda_svc._execute_function_dispatch = dispatch
 
 
+MOCK: Final = "Mock response - "
+"""How ministack's answer begins for a function that it did not run."""
+
+
+def _without_mocks(result: Any, config: Any) -> dict[str, Any]:
+    """ministack's result; an error where it made one up."""
+    made: dict[str, Any] = result
+    body = made.get("body")
+    text = str(body.get("body") or "") if isinstance(body, dict) else ""
+    if not text.startswith(MOCK):
+        return made
+    reason = text.removeprefix(MOCK)
+    refusal = f"{config.get('FunctionArn')} was not run: the embedded AWS does not run it ({reason})"
+    if (call := current_call.get()) is not None:
+        call.refused = refusal
+    document = {"errorType": "InvalidParameterValueException", "errorMessage": refusal}
+    return {"body": document, "error": True, "function_error": "Unhandled", "log": ""}
+
+
 def _run(
-    function: LambdaFunction, event: Any, executor: Executor, loop: asyncio.AbstractEventLoop
+    function: LambdaFunction, event: Any, executor: RequestExecutor, loop: asyncio.AbstractEventLoop
 ) -> dict[str, Any]:
-    if (ran := _ran.get()) is not None:
-        ran.append(function.version)
-    running = executor.invoke(function, json.dumps(event).encode())
-    return _as_result(asyncio.run_coroutine_threadsafe(running, loop).result())
+    call = current_call.get()
+    known = call or InvokeCall()
+    known.version = function.version
+    running = executor.invoke(
+        function,
+        json.dumps(event).encode(),
+        request_id=known.request_id,
+        client_context=known.client_context,
+    )
+    invoked = asyncio.run_coroutine_threadsafe(running, loop).result()
+    return _as_result(invoked, raw=call is not None)
 
 
-def name_executed_version(handler: Handler) -> Handler:
-    """Return the version that ran in the response of Invoke; ministack returns the main one of a weighted alias."""
-
-    async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
-        ran: list[str] = []
-        token = _ran.set(ran)
-        try:
-            status, answered, payload = await handler(method, path, headers, body, query_params)
-        finally:
-            _ran.reset(token)
-        if ran and "X-Amz-Executed-Version" in answered:
-            answered = {**answered, "X-Amz-Executed-Version": ran[0]}
-        return status, answered, payload
-
-    return handle
+def run_attempt(lambda_svc: Any, function: Any, event: Any) -> Attempt:
+    """Run a function record of ministack once for an event, as `current_call`."""
+    began = time.monotonic()
+    result = lambda_svc._execute_function_with_config_scope(function, event)
+    if result.get("throttle"):
+        return Attempt(throttled=True)
+    failed = bool(result.get("error"))
+    name = str(function["config"]["FunctionName"])
+    lambda_svc._emit_lambda_metrics(name, (time.monotonic() - began) * 1000, failed, throttle=False)
+    body = result.get("body")
+    payload = json.loads(body) if isinstance(body, bytes) else body
+    call = current_call.get()
+    version = (call and call.version) or str(function["config"].get("Version") or "$LATEST")
+    return Attempt(payload, (result.get("function_error") or "Unhandled") if failed else None, version)
 
 
 def _is_foreign(config: Any) -> bool:
@@ -104,12 +131,10 @@ def _on_loop(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
-def _as_result(invoked: InvocationResult) -> dict[str, Any]:
-    """The result in ministack's format."""
-    result: dict[str, Any] = {
-        "body": json.loads(invoked.payload) if invoked.payload else None,
-        "log": invoked.log_tail,
-    }
+def _as_result(invoked: InvocationResult, *, raw: bool) -> dict[str, Any]:
+    """The result in ministack's format; the body as bytes with `raw`."""
+    body: Any = invoked.payload if raw else json.loads(invoked.payload or b"null")
+    result: dict[str, Any] = {"body": body, "log": invoked.log_tail}
     if invoked.function_error:
         result |= {"error": True, "function_error": invoked.function_error}
     return result

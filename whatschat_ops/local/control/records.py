@@ -10,10 +10,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from whatschat_ops.local.control.async_invocations import (
+    DEFAULT_MAX_AGE_S,
+    DEFAULT_RETRIES,
+    EventSettings,
+)
 from whatschat_ops.local.interfaces import (
     Deployment,
     Integration,
     LambdaFunction,
+    LogSettings,
     Route,
     Stage,
     Throttle,
@@ -147,6 +153,41 @@ def lambda_function(
         region=region,
         reserved_concurrency=reserved_concurrency,
         role_arn=str(config["Role"]) if config.get("Role") else None,
+        logging=log_settings(config),
+    )
+
+
+def log_settings(config: Record) -> LogSettings:
+    """The format and the levels of a function's log."""
+    given = config.get("LoggingConfig") or {}
+    return LogSettings(
+        given.get("LogFormat") == "JSON",
+        str(given.get("ApplicationLogLevel") or "INFO"),
+        str(given.get("SystemLogLevel") or "INFO"),
+    )
+
+
+def split_qualifier(function_arn: str) -> tuple[str, str | None]:
+    """The ARN without its version or alias, and that."""
+    parts = function_arn.split(":")
+    return ":".join(parts[:7]), parts[7] if len(parts) > 7 else None
+
+
+def event_settings(qualified_arn: str, config: Record, configured: Record) -> EventSettings:
+    """From a function's configuration and its EventInvokeConfig (empty if it has none)."""
+    destinations = configured.get("DestinationConfig") or {}
+
+    def destination(name: str) -> str | None:
+        return (destinations.get(name) or {}).get("Destination") or None
+
+    return EventSettings(
+        qualified_arn,
+        str(config.get("Role") or ""),
+        int(configured.get("MaximumRetryAttempts", DEFAULT_RETRIES)),
+        float(configured.get("MaximumEventAgeInSeconds", DEFAULT_MAX_AGE_S)),
+        destination("OnSuccess"),
+        destination("OnFailure"),
+        (config.get("DeadLetterConfig") or {}).get("TargetArn") or None,
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from whatschat_ops.local.control import records
+from whatschat_ops.local.control.async_invocations import EventSettings
 from whatschat_ops.local.control.deployments import SNAPSHOT, Deployments
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.role_sessions import RoleSessions
@@ -63,6 +64,17 @@ class Stores:
             return choices[0][0] if choices else None
         functions = [function for function, _ in choices]
         return random.choices(functions, [weight for _, weight in choices])[0]
+
+    def event_settings(self, function: Mapping[str, Any]) -> EventSettings:
+        """How events for a function record of ministack are processed."""
+        lambda_svc, config = self._modules.lambda_svc, function["config"]
+        arn, qualifier = records.split_qualifier(str(config["FunctionArn"]))
+        _, record = self._function_record(arn)
+        configured = lambda_svc._event_invoke_config(record or function, qualifier)
+        if configured is None and qualifier in (None, "$LATEST"):
+            other = "$LATEST" if qualifier is None else None
+            configured = lambda_svc._event_invoke_config(record or function, other)
+        return records.event_settings(f"{arn}:{qualifier or '$LATEST'}", config, configured or {})
 
     def may_invoke(self, service: str, function_arn: str, source_arn: str) -> bool:
         """Whether the function's resource policy lets a service (`apigateway.amazonaws.com`) call it for this source."""

@@ -1,0 +1,116 @@
+"""What AWS refuses when a function is created or changed, through the API and through CloudFormation.
+
+The texts are recorded on AWS. Sources of the rules: Lambda API Reference, CreateFunction and PutFunctionEventInvokeConfig;
+Lambda guide, "configuration-envvars" (reserved names) and "gettingstarted-limits".
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from whatschat_ops.config.function_settings import RESERVED_VARIABLES
+from whatschat_ops.quotas import MAX_FUNCTION_ENVIRONMENT_BYTES, MAX_FUNCTION_TIMEOUT_S
+
+Refusal = tuple[str, str]
+"""AWS's error code and message."""
+
+_UNABLE: Final = "Lambda was unable to configure your environment variables because the environment variables you have provided"
+_RANGES: Final = {
+    "Timeout": (1, MAX_FUNCTION_TIMEOUT_S),
+    "MaximumRetryAttempts": (0, 2),
+    "MaximumEventAgeInSeconds": (60, 21_600),
+}
+
+
+def install(lambda_svc: Any) -> None:
+    """Check the arguments of ministack's functions before they run; CloudFormation's updates call them too."""
+    checks: dict[str, Callable[..., Refusal | None]] = {
+        "_create_function": lambda data: of_function(data, lambda_svc),
+        "_update_config": lambda _name, data: of_configuration(data),
+        "_update_code": lambda name, data: (
+            of_code(data, lambda_svc) if name in lambda_svc._functions else None
+        ),
+        "_put_event_invoke_config": lambda _name, _qualifier, data: of_event_settings(data),
+    }
+    for name, check in checks.items():
+        setattr(lambda_svc, name, _checked(getattr(lambda_svc, name), check, lambda_svc))
+
+
+def _checked(original: Callable[..., Any], check: Callable[..., Refusal | None], lambda_svc: Any) -> Any:
+    def checked(*arguments: Any) -> Any:
+        refusal = check(*arguments)
+        return original(*arguments) if refusal is None else lambda_svc.error_response_json(*refusal, 400)
+
+    return checked
+
+
+def of_function(data: Mapping[str, Any], lambda_svc: Any) -> Refusal | None:
+    """Why AWS does not create this function. `data` is CreateFunction's input, or the properties of a template."""
+    return of_configuration(data) or of_code(data.get("Code") or {}, lambda_svc)
+
+
+def of_configuration(data: Mapping[str, Any]) -> Refusal | None:
+    """Why AWS refuses the time-out or the environment."""
+    variables = (data.get("Environment") or {}).get("Variables") or {}
+    reserved = [name for name in variables if name in RESERVED_VARIABLES]
+    if reserved:
+        contains = "contains reserved keys that are currently not supported for modification"
+        text = f"{_UNABLE} {contains}. Reserved keys used in this request: {', '.join(reserved)}"
+        return "InvalidParameterValueException", text
+    measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
+    if len(measured.encode()) > MAX_FUNCTION_ENVIRONMENT_BYTES:
+        text = f"{_UNABLE} exceeded the 4KB limit. String measured: {measured}"
+        return "InvalidParameterValueException", text
+    return _out_of_range(data, "Timeout")
+
+
+def of_event_settings(data: Mapping[str, Any]) -> Refusal | None:
+    """Why AWS refuses the settings of asynchronous invocations, or why they have no effect here."""
+    for setting in (data.get("DestinationConfig") or {}).values():
+        arn = str((setting or {}).get("Destination") or "")
+        if arn.startswith("arn:aws:s3:"):
+            text = f"The destination ARN {arn} is refused: the embedded AWS does not send records to S3"
+            return "InvalidParameterValueException", text
+    return _out_of_range(data, "MaximumRetryAttempts") or _out_of_range(data, "MaximumEventAgeInSeconds")
+
+
+def _out_of_range(data: Mapping[str, Any], name: str) -> Refusal | None:
+    value, (least, most) = data.get(name), _RANGES[name]
+    if value is None or least <= int(value) <= most:
+        return None
+    bound = f"less than or equal to {most}" if int(value) > most else f"greater than or equal to {least}"
+    member = name[0].lower() + name[1:]
+    return (
+        "ValidationException",
+        f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: "
+        f"Member must have value {bound}",
+    )
+
+
+def of_code(code: Mapping[str, Any], lambda_svc: Any) -> Refusal | None:
+    """Why the code of a request, CloudFormation's inline source included, is none."""
+    if code.get("ImageUri"):
+        return None
+    if code.get("S3Bucket") and code.get("S3Key"):
+        return _missing_object(code, lambda_svc)
+    if "ZipFile" not in code:
+        return "InvalidParameterValueException", "Please provide a source for function code."
+    if not code["ZipFile"] or not base64.b64decode(code["ZipFile"]):
+        return "InvalidParameterValueException", "Uploaded file must be a non-empty zip"
+    return None
+
+
+def _missing_object(code: Mapping[str, Any], lambda_svc: Any) -> Refusal | None:
+    bucket, key = code["S3Bucket"], code["S3Key"]
+    if lambda_svc._s3_code_region_error(bucket) is not None:  # ministack's own function says so
+        return None
+    if lambda_svc._fetch_code_from_s3(bucket, key, version_id=code.get("S3ObjectVersion")):
+        return None
+    return (
+        "InvalidParameterValueException",
+        "Error occurred while GetObject. S3 Error Code: NoSuchKey. "
+        "S3 Error Message: The specified key does not exist.",
+    )
