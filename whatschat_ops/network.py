@@ -6,18 +6,22 @@ NO_PROXY (or the system's settings), as for botocore. Certificates are always ve
 
 from __future__ import annotations
 
+import atexit
 import ipaddress
 import os
 import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Final
 from urllib.parse import urlsplit
 
 from whatschat_ops.errors import ConfigError
 
-CA_VARIABLES: Final = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-"""The first that is set counts: AWS's own, that of `requests` (which botocore reads, too), OpenSSL's."""
+CA_VARIABLES: Final = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""The first that is set counts: AWS's own, that of `requests` (which botocore reads, too), OpenSSL's, of which both count."""
+CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 
 _PROXIES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "https": ("https",),
@@ -52,12 +56,33 @@ def proxy_for(url: str) -> str | None:
 
 
 def ca_bundle(environ: Mapping[str, str] = os.environ) -> str | None:
-    """The file of trusted CAs that the environment names. Raises ConfigError when it cannot be read."""
-    for variable in CA_VARIABLES:
-        if path := environ.get(variable, "").strip():
-            _require_readable(path, variable)
-            return path
-    return None
+    """The file of trusted CAs that the environment names, one for all its files and folders. Raises ConfigError."""
+    variable = next((each for each in CA_VARIABLES if environ.get(each, "").strip()), None)
+    if variable is None:
+        return None
+    paths = [environ[variable].strip()]
+    if variable.startswith(
+        "SSL_CERT"
+    ):  # OpenSSL reads both, each with a default (SSL_CTX_load_verify_locations(3))
+        folders = environ.get("SSL_CERT_DIR", "").strip()
+        files = [environ.get("SSL_CERT_FILE", "").strip() or ssl.get_default_verify_paths().cafile or ""]
+        paths = [path for path in (*files, *folders.split(os.pathsep)) if path]
+    for path in paths:
+        _require_readable(path, variable)
+    return paths[0] if len(paths) == 1 and not Path(paths[0]).is_dir() else _joined(tuple(paths))
+
+
+@lru_cache
+def _joined(paths: tuple[str, ...]) -> str:
+    """A file, until the end of the process, with the certificates of files and folders: botocore takes one file only."""
+    files = [
+        file for path in map(Path, paths) for file in (sorted(path.iterdir()) if path.is_dir() else [path])
+    ]
+    texts = (file.read_bytes() for file in files if file.is_file())
+    with NamedTemporaryFile(prefix="whatschat-ops-", suffix=".pem", delete=False) as joined:
+        joined.write(b"\n".join(dict.fromkeys(text for text in texts if CERTIFICATE in text)))
+    atexit.register(Path(joined.name).unlink, missing_ok=True)
+    return joined.name
 
 
 def tls_context(bundle: str | None = None) -> ssl.SSLContext:
@@ -76,7 +101,9 @@ def tls_context(bundle: str | None = None) -> ssl.SSLContext:
 
 def _require_readable(path: str, variable: str) -> None:
     try:
-        if not Path(path).is_dir():
+        if Path(path).is_dir():
+            next(Path(path).iterdir(), None)
+        else:
             Path(path).open("rb").close()
     except OSError as error:
         raise _unreadable(path, error, variable) from error
@@ -85,5 +112,5 @@ def _require_readable(path: str, variable: str) -> None:
 def _unreadable(path: str, error: OSError, variable: str) -> ConfigError:
     return ConfigError(
         f"The CA bundle {path} cannot be read: {error.strerror or error}.",
-        hint=f"Set {variable} to a file of PEM certificates, or unset it.",
+        hint=f"Set {variable} to a {'folder' if variable == 'SSL_CERT_DIR' else 'file'} of PEM certificates, or unset it.",
     )

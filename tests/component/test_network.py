@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
+import shutil
 import ssl
+import subprocess
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -25,6 +28,7 @@ from tests.component.sender.sender_endpoint import (
 from tests.component.sender.test_route import PROXY_VARIABLES
 from whatschat_ops.aws import AwsTarget, connect
 from whatschat_ops.choices import TokenVia
+from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.errors import AwsError, ConfigError, Unavailable
 from whatschat_ops.handlers.aws_api import AwsApi, AwsCallFailed
 from whatschat_ops.load.sockets import opener
@@ -108,8 +112,11 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return make_authority(tmp_path_factory.mktemp("tls"), "api.invalid")
 
 
+FILES = tuple(name for name in CA_VARIABLES if name != "SSL_CERT_DIR")
+
+
 @each_client
-@pytest.mark.parametrize("variable", CA_VARIABLES)
+@pytest.mark.parametrize("variable", FILES)
 def test_proxy_is_used_and_the_authority_of_the_variable_is_trusted(
     client: Client, variable: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +127,95 @@ def test_proxy_is_used_and_the_authority_of_the_variable_is_trusted(
     assert [head.split(" HTTP")[0] for head in heads] == [f"CONNECT api.invalid:{server.port}"]
     assert "Basic bWU6cEBzcw==" in heads[0]
     assert server.requests[0].headers["host"] == f"api.invalid:{server.port}"
+
+
+@each_client
+def test_authorities_of_the_folder_of_openssl_are_trusted(
+    client: Client, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A folder as `c_rehash` makes it: OpenSSL, which a function uses, finds a certificate by the hash of its subject."""
+    name = "x"
+    if openssl := shutil.which("openssl"):
+        command = [openssl, "x509", "-noout", "-hash", "-in", str(authority.certificate)]
+        name = f"{subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()}.0"
+    elif client is through_a_function:
+        pytest.skip("only openssl knows the name of the file")
+    (tmp_path / name).write_bytes(authority.certificate.read_bytes())
+    (tmp_path / "README").write_text("no certificate")
+    with endpoint(ANSWER, tls=authority.server) as server, proxy() as (port, _):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}{os.pathsep}{tmp_path}")
+        client(f"https://api.invalid:{server.port}")
+    assert len(server.requests) == 1
+
+
+@each_client
+def test_authorities_of_the_profile_are_trusted(
+    client: Client, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if client is through_a_function:
+        pytest.skip("a function has no profile")
+    (tmp_path / "config").write_text(
+        f"[profile own]\nregion = eu-west-1\nca_bundle = {authority.certificate}\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_CA_BUNDLE", "")
+    assert Run(CommonOptions("staging", _staging(tmp_path), "own")).loaded
+    with endpoint(ANSWER, tls=authority.server) as server, proxy() as (port, _):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        client(f"https://api.invalid:{server.port}")
+    assert len(server.requests) == 1
+
+
+def test_variable_wins_over_the_authorities_of_the_profile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[profile own]\nca_bundle = /of/the/profile.pem\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for given, used in (("/of/the/variable.pem",) * 2, ("", "/of/the/profile.pem")):
+        monkeypatch.setenv("AWS_CA_BUNDLE", given)
+        assert Run(CommonOptions("staging", _staging(tmp_path), "own")).loaded
+        assert os.environ["AWS_CA_BUNDLE"] == used
+
+
+def _staging(directory: Path) -> Path:
+    (directory / "staging.yaml").write_text("environment: staging\n")
+    return directory / "staging.yaml"
+
+
+METADATA = {
+    "/latest/api/token": b"a-token",
+    "/latest/meta-data/iam/security-credentials/": b"backend",
+    "/latest/meta-data/iam/security-credentials/backend": json.dumps(
+        {
+            "Code": "Success",
+            "AccessKeyId": "AKIAINSTANCE",
+            "SecretAccessKey": "s",
+            "Token": "t",
+            "Expiration": "2099-01-01T00:00:00Z",
+        }
+    ).encode(),
+}
+
+
+def test_metadata_of_the_instance_is_asked_for_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_EC2_METADATA_DISABLED"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with (
+        endpoint(lambda request: reply(200, METADATA[request.line.split(" ")[1]])) as server,
+        proxy() as (
+            port,
+            heads,
+        ),
+    ):
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{server.port}/")
+        found = connect(AwsTarget("eu-west-1")).botocore_session().get_credentials()
+        assert found.get_frozen_credentials().access_key == "AKIAINSTANCE"
+    assert heads == []
 
 
 @each_client
@@ -194,7 +290,7 @@ def test_this_machine_is_known_by_its_names(url: str, expected: bool) -> None:
 
 
 def test_first_variable_that_is_set_names_the_authorities(tmp_path: Path) -> None:
-    files = {name: str(tmp_path / name) for name in CA_VARIABLES}
+    files = {name: str(tmp_path / name) for name in FILES}
     for file in files.values():
         Path(file).write_text("")
     assert ca_bundle(files) == files["AWS_CA_BUNDLE"]

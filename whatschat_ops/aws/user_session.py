@@ -11,6 +11,7 @@ from urllib.request import getproxies
 
 from botocore.config import Config
 from botocore.credentials import create_credential_resolver
+from botocore.httpsession import URLLib3Session
 from botocore.utils import JSONFileCache
 
 from whatschat_ops.aws.errors import not_aws
@@ -63,6 +64,11 @@ class UserSession(LeanSession):
             cache=CliCache(),
             region_name=self._last_client_region_used or self.get_config_variable("region"),
         )
+        if (
+            getproxies()
+        ):  # botocore sends the metadata address of an instance through HTTP_PROXY, if NO_PROXY allows it
+            fetcher = resolver.get_provider("iam-role")._role_fetcher
+            fetcher._session = URLLib3Session(timeout=fetcher._timeout, proxies={})
         # botocore's own prompt reads standard input when there is no terminal, which may be a message.
         resolver.get_provider("assume-role")._prompter = self._ask_code
         found = resolver.load_credentials()

@@ -115,6 +115,8 @@ class Run:
                 path=self.options.config,
                 flags={key: item for key, item in flags.items() if item[1] is not None},
             )
+            if (bundle := self._loaded.ca_bundle) and not os.environ.get("AWS_CA_BUNDLE"):
+                os.environ["AWS_CA_BUNDLE"] = bundle  # every client trusts it; sockets know no profile
         return self._loaded
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,12 @@ PATH_KEYS = ("lambda.requirements", "lambda.source.path")
 
 
 class LoadedSettings(Struct, frozen=True):
-    """The settings, and for every dotted key where its value came from."""
+    """The settings, and for every dotted key where its value came from. `ca_bundle` is that of the AWS profile."""
 
     settings: Settings
     origins: Mapping[str, Origin]
     path: Path | None
+    ca_bundle: str | None = None
 
 
 def load_settings(
@@ -78,7 +80,7 @@ def load_settings(
     values.update(_read_environment(environ, prefix=_prefix(values, environ)))
     for key, (flag, value) in (flags or {}).items():
         values[key] = Located(value, Origin(f"flag {flag}"))
-    if "aws.region" not in values and (region := _profile_region(values, environ)) is not None:
+    if "aws.region" not in values and (region := _of_profile("region", values, environ)) is not None:
         values["aws.region"] = region
     values["environment"] = _environment(environment, values.get("environment"), environ)
     if "local.enabled" not in values:
@@ -87,7 +89,13 @@ def load_settings(
     settings = validate(Settings, {**implied_defaults(values), **values}, hint=hint)
     refuse_contradictions(settings, values)
     origins = {key: _origin(key, values) for key in flatten(settings)}
-    return LoadedSettings(settings, origins, path)
+    bundle = None
+    if not settings.local.enabled:
+        with suppress(
+            ConfigError
+        ):  # not every command needs a profile; botocore names a file that it cannot read
+            bundle = _of_profile("ca_bundle", values, environ)
+    return LoadedSettings(settings, origins, path, str(bundle.value) if bundle else None)
 
 
 def flatten(section: Section, parent: str = "") -> dict[str, Any]:
@@ -177,11 +185,11 @@ def _environment(wanted: str | None, in_file: Located | None, environ: Mapping[s
     return Located(wanted, Origin("environment WHATSCHAT_ENV" if from_variable else "flag --env"))
 
 
-def _profile_region(values: Mapping[str, Located], environ: Mapping[str, str]) -> Located | None:
-    from whatschat_ops.config.profile_region import profile_region
+def _of_profile(key: str, values: Mapping[str, Located], environ: Mapping[str, str]) -> Located | None:
+    from whatschat_ops.config.profile import profile_setting
 
     profile = values.get("aws.profile")
-    return profile_region(str(profile.value) if profile and profile.value else None, environ)
+    return profile_setting(key, str(profile.value) if profile and profile.value else None, environ)
 
 
 def _is_embedded(values: Mapping[str, Located]) -> bool:

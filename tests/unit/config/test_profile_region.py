@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ProfileNotFound
 
 from whatschat_ops.config import load_settings
-from whatschat_ops.config.profile_region import profile_region
+from whatschat_ops.config.profile import profile_setting
 from whatschat_ops.errors import ConfigError
 
 CONFIG = """\
@@ -97,7 +97,7 @@ def botocore_region(profile: str | None) -> str | None:
 
 
 def found_region(profile: str | None, environ: Mapping[str, str]) -> str | None:
-    located = profile_region(profile, environ)
+    located = profile_setting("region", profile, environ)
     return located.value if located else None
 
 
@@ -143,7 +143,7 @@ def test_default_profile_is_the_one_that_the_variable_of_botocore_names(
 def test_file_that_botocore_cannot_read_is_named(files: Mapping[str, str], text: str) -> None:
     Path(files["AWS_CONFIG_FILE"]).write_text(text)
     with pytest.raises(ConfigError, match="is no valid configuration file") as caught:
-        profile_region(None, files)
+        profile_setting("region", None, files)
     assert files["AWS_CONFIG_FILE"] in caught.value.message
 
 

@@ -1,4 +1,4 @@
-"""The Region of a profile of the AWS CLI, found as botocore finds it, without botocore: a start has no time for it.
+"""What a profile of the AWS CLI sets, found as botocore finds it, without botocore: a start has no time for it.
 
 botocore.session.Session.get_scoped_config and botocore.configloader: the profile is `AWS_PROFILE`, else `default`; its settings
 are those of `[profile NAME]` or `[default]` in `~/.aws/config` (`AWS_CONFIG_FILE`), and of `[NAME]` in
@@ -18,8 +18,8 @@ FILES = (("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FIL
 """The variable that names a file, and where it is otherwise. What the first one says wins."""
 
 
-def profile_region(profile: str | None, environ: Mapping[str, str]) -> Located | None:
-    """The Region of `profile`, or of the default one; None when it has none, or there is no such profile.
+def profile_setting(key: str, profile: str | None, environ: Mapping[str, str]) -> Located | None:
+    """A setting (`region`) of `profile`, or of the default one; None when it has none, or there is no such profile.
 
     Raises ConfigError for a file that botocore could not read either.
     """
@@ -30,9 +30,9 @@ def profile_region(profile: str | None, environ: Mapping[str, str]) -> Located |
             continue
         sections = _read(path)
         profiles = sections if variable == "AWS_SHARED_CREDENTIALS_FILE" else _profiles(sections)
-        region = profiles.get(name, {}).get("region")
-        if region is not None:
-            return Located(region, Origin(f"profile {name} in {path}")) if region else None
+        value = profiles.get(name, {}).get(key)
+        if value is not None:
+            return Located(value, Origin(f"profile {name} in {path}")) if value else None
     return None
 
 
@@ -57,8 +57,8 @@ def _read(path: str) -> Sections:
     except (configparser.Error, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
-            f"The Region of the AWS profile cannot be read: {path} is no valid configuration file ({reason}).",
-            hint="Fix the file, or name the Region with --region.",
+            f"The AWS profile cannot be read: {path} is no valid configuration file ({reason}).",
+            hint="Fix the file.",
         ) from error
     return {section: dict(parser.items(section)) for section in parser.sections()}
 
