@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,11 @@ import pytest
 from tests.earlier_role import make_earlier_role
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import PrefixedStack
+from tests.local.test_adoption import destroyed, socket
+from whatschat_ops.aws import AwsTarget, connect
 from whatschat_ops.config import Names, Settings
+from whatschat_ops.stack.outputs import read_outputs
+from whatschat_ops.stack.stack import Stack
 
 pytestmark = pytest.mark.local
 
@@ -99,3 +104,18 @@ def use(stack: Regional, role: str) -> None:
 def roles(stack: Regional) -> set[str]:
     """The roles of the stack in all Regions."""
     return {role["RoleName"] for role in stack.client("iam").list_roles(PathPrefix=EARLIER_PATH)["Roles"]}
+
+
+def test_stack_of_a_region_of_another_partition_works(embedded_aws: EmbeddedAws) -> None:
+    """Policies, permissions and routes say `arn:aws-cn`; ministack's own ARNs say `arn:aws` in every Region."""
+    settings = Settings.of({"prefix": "china-", "aws": {"region": "cn-north-1"}})
+    keys = (embedded_aws.access_key_id, embedded_aws.secret_access_key)
+    stack = Stack(settings, connect(AwsTarget("cn-north-1", None, embedded_aws.endpoint_url, *keys)))
+    stack.apply(stack.plan())
+    try:
+        with socket(stack, read_outputs(settings, stack.aws).websocket_url) as alice:
+            alice.send('{"type":"ping"}')
+            assert json.loads(alice.recv(60))["type"] == "pong"
+        assert stack.plan().changing == ()
+    finally:
+        destroyed(stack)

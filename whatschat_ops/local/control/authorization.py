@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
+from whatschat_ops.handlers.partitions import partition_of
 from whatschat_ops.local.cloudtrail.recorder import Caller
 from whatschat_ops.local.control import denials
 from whatschat_ops.local.control.caller import comes_from_network
@@ -47,6 +48,16 @@ def resolved(policies: list[list[Any]], user: str) -> list[list[Any]]:
     ]
 
 
+def in_partition(arn: str, region: str) -> str:
+    """An ARN of ministack, which knows the partition `aws` only, as AWS has it in the Region.
+
+    >>> in_partition("arn:aws:s3:::bucket/key", "cn-north-1")
+    'arn:aws-cn:s3:::bucket/key'
+    """
+    rest = arn.removeprefix("arn:aws:")
+    return arn if rest == arn else f"arn:{partition_of(region).name}:{rest}"
+
+
 class Authorization:
     """IAM of the embedded AWS."""
 
@@ -68,7 +79,7 @@ class Authorization:
             found = corrected_resource(
                 SignedCall(*call), region, account_id, lambda *named: self._arn(account_id, *named)
             )
-            return found or extract_resource(*request)
+            return in_partition(found or extract_resource(*request), region)
 
         iam_actions.extract_iam_action, iam_actions.extract_resource_arn = action_of, resource_of
 
@@ -174,7 +185,7 @@ class Authorization:
             principal_type="AssumedRole",
             principal_account=ACCOUNT_ID,
             action=action,
-            resource_arn=resource_arn,
+            resource_arn=in_partition(resource_arn, region),
             region=region,
         )
         with responses.request_scope(ACCOUNT_ID, region):

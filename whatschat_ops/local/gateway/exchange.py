@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from whatschat_ops.handlers.partitions import partition_of
 from whatschat_ops.local.gateway.connection import GatewayConnection
 from whatschat_ops.local.gateway.events import Event
 from whatschat_ops.local.gateway.integration import IntegrationCall
@@ -71,8 +72,9 @@ class Exchange:
 
 
 def execute_api_arn(api: WebSocketApi, stage: str, path: str) -> str:
-    """`arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/PATH`."""
-    return f"arn:aws:execute-api:{api.region}:{api.account_id}:{api.id}/{stage}/{path}"
+    """`arn:PARTITION:execute-api:REGION:ACCOUNT:API/STAGE/PATH`."""
+    partition = partition_of(api.region).name
+    return f"arn:{partition}:execute-api:{api.region}:{api.account_id}:{api.id}/{stage}/{path}"
 
 
 def _integration_variables(call: IntegrationCall) -> dict[str, Any]:
