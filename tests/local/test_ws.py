@@ -50,7 +50,7 @@ def received(process: subprocess.Popen[str]) -> Mapping[str, Any]:
     assert process.stdout is not None
     line = json.loads(process.stdout.readline())
     assert line["direction"] == "in"
-    message: Mapping[str, Any] = json.loads(line["body"])
+    message: Mapping[str, Any] = line["body"]
     return message
 
 

@@ -71,8 +71,8 @@ NARROW: Final[Mapping[str, set[str]]] = {
     # Prices are arithmetic.
     "pricing": {"config", "errors"},
     "cost": {"config", "errors", "pricing", "quotas"},
-    # The embedded AWS is an AWS: it knows no client code, and shares its limits only.
-    "local": {"config", "errors", "files", "quotas", "redaction", "state_directory", ""},
+    # The embedded AWS is an AWS: it knows no client code, and shares its limits and its partitions (handlers) only.
+    "local": {"config", "errors", "files", "handlers", "quotas", "redaction", "state_directory", ""},
 }
 """Packages that use less than their layer allows, and why that must stay so."""
 
@@ -207,7 +207,11 @@ def test_some_packages_use_less_than_their_layer_allows() -> None:
 
 def test_only_the_command_line_imports_the_embedded_aws() -> None:
     wrong = [str(found) for owner, part, found in BETWEEN_PARTS if part in ONLY_CLI and owner != "cli"]
+    of_local = {
+        found.target for owner, part, found in BETWEEN_PARTS if (owner, part) == ("local", "handlers")
+    }
     assert wrong == []
+    assert of_local == {"whatschat_ops.handlers.partitions.partition_of"}
 
 
 def test_only_the_target_tells_the_embedded_aws_from_an_account() -> None:

@@ -82,6 +82,15 @@ def _wrapped(given: str, body: Mapping[str, Any] | None, kind: str) -> tuple[str
     return given, body
 
 
+def object_or_text(text: str) -> Mapping[str, Any] | list[Any] | str:
+    """A message for a document in JSON, which holds objects and not JSON in strings: parsed, else the text as it is."""
+    try:
+        found = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict | list) else text
+
+
 def _object(given: str, *, required: bool) -> Mapping[str, Any] | None:
     """The JSON object that `given` is. Without `required`, what does not begin like one is text: None."""
     if not required and given.lstrip()[:1] not in ("{", "["):

@@ -133,12 +133,15 @@ def test_a_long_message_is_not_cut() -> None:
 
 def test_received_messages_are_json_lines_with_json() -> None:
     stdout, stderr = shown(
-        Opened(NOW), Sent(NOW, "out"), Received(NOW, '{"a":"\x1b"}'), Received(NOW, "two"), as_json=True
+        Opened(NOW),
+        Sent(NOW, "out"),
+        *(Received(NOW, body) for body in ('{"a":{"b":1}}', "[1]", "two", "2", '{"a":NaN}', '{"a":"\x1b"}')),
+        as_json=True,
     )
 
     assert [json.loads(line) for line in stdout.splitlines()] == [
-        {"direction": "in", "time": "2026-11-23T00:00:00Z", "body": '{"a":"\x1b"}'},
-        {"direction": "in", "time": "2026-11-23T00:00:00Z", "body": "two"},
+        {"direction": "in", "time": "2026-11-23T00:00:00Z", "body": body}
+        for body in ({"a": {"b": 1}}, [1], "two", "2", '{"a":NaN}', '{"a":"\x1b"}')
     ]
     assert stderr == "Connected.\n"
 

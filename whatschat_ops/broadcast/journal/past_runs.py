@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from whatschat_ops.broadcast.audience.selection import Selection
 from whatschat_ops.broadcast.journal import file, lock
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.reading import parts_of, record_of, summary_of
 from whatschat_ops.broadcast.journal.summary import RunDetails, RunState, RunSummary
+from whatschat_ops.broadcast.message import object_or_text
 from whatschat_ops.errors import Hint, OpsError, UsageError
 
 KEEP_FINISHED = 50
@@ -47,17 +47,9 @@ def read_run(directory: Path, run_id: str) -> RunDetails:
             policy=json.loads(record.policy),
             callback_url=record.callback_url,
             caller_arn=record.caller_arn,
-            message=_message(record.message.decode("utf-8", errors="replace")),
+            message=object_or_text(record.message.decode("utf-8", errors="replace")),
             parts=parts_of(database),
         )
-
-
-def _message(text: str) -> Mapping[str, Any] | str:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return found if isinstance(found, dict) else text
 
 
 def resume(

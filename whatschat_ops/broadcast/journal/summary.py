@@ -151,7 +151,7 @@ class RunDetails:
     policy: Mapping[str, Any]
     callback_url: str
     caller_arn: str
-    message: Mapping[str, Any] | str = field(repr=False)
+    message: Mapping[str, Any] | list[Any] | str = field(repr=False)
     parts: tuple[Part, ...]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from whatschat_ops.broadcast.message import object_or_text
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.terminal_lines import TerminalLines
 from whatschat_ops.sockets.client import Opener
@@ -37,11 +37,11 @@ _BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u20
 
 @dataclass(frozen=True, slots=True)
 class MessageLine:
-    """One received message, as --json prints it."""
+    """One received message, as --json prints it: `body` is an object or a list if the message is one in JSON."""
 
     direction: str
     time: datetime
-    body: str
+    body: Any
 
 
 async def converse(out: Output, make_socket: Opener, *, wait_s: float, reconnect: bool) -> SessionReport:
@@ -88,8 +88,8 @@ class Screen:
     def _show_message(self, event: Received) -> None:
         if event.keep_alive and not self._out.verbose:
             return
-        line = MessageLine("in", event.time, event.body)
-        self._out.stream(line, _render)
+        line = MessageLine("in", event.time, object_or_text(event.body))
+        self._out.stream(line, lambda _: _render(event))
 
 
 def printable(text: str) -> str:
@@ -121,22 +121,19 @@ def _words(event: Opened | Closed | Reconnecting | HelpRequested) -> str:
             return _HELP
 
 
-def _render(line: MessageLine) -> Any:
+def _render(received: Received) -> Any:
     from rich.text import Text
 
-    text = Text.assemble((f"{line.time.astimezone():%H:%M:%S} ", "dim"), ("< ", "bold cyan"))
-    kind = _kind(line.body)
+    text = Text.assemble((f"{received.time.astimezone():%H:%M:%S} ", "dim"), ("< ", "bold cyan"))
+    kind = _kind(received.body)
     if kind is not None:
         styles = {"error": "bold red", "pong": "dim"}
         text.append(f"{kind} ", style=styles.get(kind, "bold green"))
-    return text.append(printable(line.body))
+    return text.append(printable(received.body))
 
 
 def _kind(body: str) -> str | None:
     """The `type` of a message that has one."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    document = object_or_text(body)
     kind = document.get("type") if isinstance(document, dict) else None
     return printable(kind) if isinstance(kind, str) else None
