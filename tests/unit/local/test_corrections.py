@@ -25,7 +25,18 @@ from whatschat_ops.local.control.saved_state import SavedState
 from whatschat_ops.local.control.telemetry import Telemetry
 
 CONTROL = Path(corrections.__file__).parent
-SERVICES = ("dynamodb", "iam", "s3", "ssm", "lambda", "apigateway", "cloudformation", "states", "logs")
+SERVICES = (
+    "athena",
+    "dynamodb",
+    "iam",
+    "s3",
+    "ssm",
+    "lambda",
+    "apigateway",
+    "cloudformation",
+    "states",
+    "logs",
+)
 MODULES = tuple(field.name for field in fields(Modules))
 
 

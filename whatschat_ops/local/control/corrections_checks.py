@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from whatschat_ops.local.control import dynamodb_checks, iam_checks, ssm_checks
+from whatschat_ops.local.control import athena, dynamodb_checks, iam_checks, ssm_checks
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.request_checks import Checks, checked
@@ -166,6 +166,13 @@ def _check_bucket_owner(modules: Modules, _: Parts) -> None:
 
 
 CHECKS: Final = (
+    Correction(
+        what="Athena answers `mock_value` without DuckDB; loses CREATE DATABASE, ignores ExecutionParameters, reads files of the machine, puts results in a folder with the name of the object, counts the bytes of the results as scanned",
+        why="runs SELECT on DuckDB, or refuses with InvalidRequestException",
+        source="Athena API Reference, StartQueryExecution; GetQueryExecution",
+        replaces=("app.SERVICE_HANDLERS[athena]",),
+        apply=lambda modules, _: wrap_handler(modules, "athena", athena.completed),
+    ),
     Correction(
         what="drops the first of two SET sections of an update expression, what follows an unfinished action, and one of two overlapping paths; evaluates an unknown function as false; in PartiQL ignores ORDER BY on an index, Limit on a table and aggregates; ignores ResourcePolicy and parameters of global tables",
         why="ValidationException",
