@@ -13,6 +13,7 @@ import botocore.session
 import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
+from botocore.utils import deep_merge
 
 from whatschat_ops.aws import AwsTarget, connect
 from whatschat_ops.aws.loading import direct_loader
@@ -77,6 +78,13 @@ def test_second_reader_reads_what_the_first_one_kept(source: Path, cache: Path) 
     source.with_suffix(".json.gz").write_bytes(b"?" * found.st_size)
     os.utime(source.with_suffix(".json.gz"), ns=(found.st_atime_ns, found.st_mtime_ns))
     assert CachedFileLoader(cache).load_file(str(source)) == STRIPPED
+
+
+def test_botocores_extras_merge_into_a_kept_model(source: Path, cache: Path) -> None:
+    CachedFileLoader(cache).load_file(str(source))
+    kept = CachedFileLoader(cache).load_file(str(source))
+    deep_merge(kept, {"shapes": {"A": {"max": 5}, "B": {"type": "long"}}})
+    assert kept["shapes"] == {"A": {"type": "string", "max": 5}, "B": {"type": "long"}}
 
 
 def test_changed_source_is_read_again(source: Path, cache: Path) -> None:

@@ -2,7 +2,7 @@
 
 botocore parses 6 MB of JSON for the eight services of a stack, in every process, and two thirds of it are texts that no program
 reads. What was read once is kept in the user's cache directory without those texts, in the form that Python keeps compiled
-code in (`marshal`): a third of the time, and 20 MB less memory.
+code in (`marshal`). A command uses a few of a service's shapes and operations: each is kept by itself, and read when it is asked for.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import marshal
 import os
 import sys
 import threading
+from collections import UserDict
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from botocore.loaders import JSONFileLoader
 
@@ -44,15 +45,16 @@ class CachedFileLoader(JSONFileLoader):  # type: ignore[misc]
             model = _kept(place, origin)
             if model is None:
                 model = without_documentation(_read(source))
+                _pack(model)
                 _keep(place, origin + marshal.dumps(model))
-            return model
+            return _unpacked(model)
         return None
 
 
 def _name(source: Path) -> str:
-    """For example `dynamodb-service-2.json.gz-0a1b2c3d4e5f`: one for each file, of whatever installation."""
+    """For example `dynamodb-service-2.json.gz-0a1b2c3d4e5f.entries`: one for each file, of whatever installation."""
     digest = hashlib.sha256(os.fsencode(source)).hexdigest()[:12]
-    return f"{source.parent.parent.name}-{source.name}-{digest}"
+    return f"{source.parent.parent.name}-{source.name}-{digest}.entries"
 
 
 def _read(source: Path) -> Any:
@@ -67,6 +69,40 @@ def _kept(place: Path, origin: bytes) -> Any:
             return marshal.loads(file.read()) if file.readline() == origin else None
     except (OSError, ValueError, TypeError, EOFError):
         return None
+
+
+class _Entries(UserDict[str, Any], dict[str, Any]):  # type: ignore[misc]
+    """A dictionary whose values are read when they are first asked for. A `dict` too, because botocore's extras merge into dicts."""
+
+    @classmethod
+    def of(cls, packed: dict[str, bytes]) -> Self:
+        entries = cls()
+        entries.data = packed
+        return entries
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.data[key]
+        if isinstance(value, bytes):
+            value = self.data[key] = marshal.loads(value)
+        return value
+
+
+def _dictionaries(model: Any) -> list[tuple[dict[str, Any], str]]:
+    """Those of many entries, and what holds them: a service's shapes and operations, a partition's services."""
+    holders = (model, *model.get("partitions", ())) if isinstance(model, dict) else ()
+    names = ("shapes", "operations", "services")
+    return [(each, name) for each in holders for name in names if isinstance(each.get(name), dict)]
+
+
+def _pack(model: Any) -> None:
+    for holder, name in _dictionaries(model):
+        holder[name] = {key: marshal.dumps(value) for key, value in holder[name].items()}
+
+
+def _unpacked(model: Any) -> Any:
+    for holder, name in _dictionaries(model):
+        holder[name] = _Entries.of(holder[name])
+    return model
 
 
 def _keep(place: Path, content: bytes) -> None:
