@@ -665,6 +665,7 @@ def test_websocket_invocations_write_logs_and_lambda_metrics(deployed: DeployedA
     assert eventually(lambda: log_messages(deployed.aws, group, "boom!"))
     assert eventually(lambda: statistic(deployed, "AWS/Lambda", "Errors", {"FunctionName": NAME})) >= 1
     assert eventually(lambda: statistic(deployed, "AWS/Lambda", "Invocations", {"FunctionName": NAME}) >= 3)
+    assert statistic(deployed, "AWS/Lambda", "Invocations", {}) >= 3
 
 
 @pytest.mark.aws("API Gateway developer guide, apigateway-websocket-api-logging.html")

@@ -40,4 +40,9 @@ class MeteredExecutor:
         await self._executor.close()
 
     def _put(self, function: LambdaFunction, name: str, value: float, unit: str = "Count") -> None:
-        self._control_plane.record_metric("AWS/Lambda", name, value, unit, {"FunctionName": function.name})
+        """By function, and by the alias or version that was invoked (Lambda Developer Guide, Types of metrics)."""
+        dimensions = {"FunctionName": function.name}
+        self._control_plane.record_metric("AWS/Lambda", name, value, unit, dimensions)
+        if qualifier := function.arn.partition(f":function:{function.name}:")[2]:
+            by_alias = {**dimensions, "Resource": f"{function.name}:{qualifier}"}
+            self._control_plane.record_metric("AWS/Lambda", name, value, unit, by_alias)
