@@ -40,9 +40,8 @@ class MeteredExecutor:
         await self._executor.close()
 
     def _put(self, function: LambdaFunction, name: str, value: float, unit: str = "Count") -> None:
-        """By function, and by the alias or version that was invoked (Lambda Developer Guide, Types of metrics)."""
+        """Under the alias or version that was invoked: `control.cloudwatch` adds up those of the function and of all."""
         dimensions = {"FunctionName": function.name}
-        self._control_plane.record_metric("AWS/Lambda", name, value, unit, dimensions)
         if qualifier := function.arn.partition(f":function:{function.name}:")[2]:
-            by_alias = {**dimensions, "Resource": f"{function.name}:{qualifier}"}
-            self._control_plane.record_metric("AWS/Lambda", name, value, unit, by_alias)
+            dimensions["Resource"] = f"{function.name}:{qualifier}"
+        self._control_plane.record_metric("AWS/Lambda", name, value, unit, dimensions)

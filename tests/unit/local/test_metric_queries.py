@@ -14,9 +14,11 @@ from whatschat_ops.local.control.cloudwatch import query_document
 from whatschat_ops.local.monitoring import alarms, dashboards
 from whatschat_ops.local.monitoring.metric_queries import (
     RequestError,
+    lambda_points,
     listed_metrics,
     metric_data,
     metric_statistics,
+    with_lambda_sums,
 )
 from whatschat_ops.local.monitoring.statistics import InvalidStatisticError, require_statistic, statistic
 
@@ -228,6 +230,35 @@ def test_metrics_are_listed_by_names_dimensions_and_activity() -> None:
     assert names(RecentlyActive="PT3H") == ["new"]
     with pytest.raises(RequestError):
         names(RecentlyActive="PT1H")
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html")
+def test_metrics_of_a_function_are_those_of_its_aliases_too() -> None:
+    def stored(value: float, **dimensions: str) -> tuple[tuple[str, str, str], list[dict[str, Any]]]:
+        key = "|".join(f"{name}={text}" for name, text in dimensions.items())
+        return ("AWS/Lambda", "Errors", key), [{**point(0, value), "Dimensions": dimensions}]
+
+    store = [
+        stored(1, FunctionName="f"),
+        stored(2, FunctionName="f", Resource="f:live"),
+        stored(4, FunctionName="g"),
+    ]
+    wanted: list[dict[str, str]] = [
+        {},
+        {"FunctionName": "f"},
+        {"FunctionName": "f", "Resource": "f:live"},
+        {"FunctionName": "h"},
+    ]
+    found = [statistic("Sum", lambda_points("Errors", dimensions, store)) for dimensions in wanted]
+    assert found == [7, 3, 2, None]
+    listed = listed_metrics({"MetricName": "Errors"}, with_lambda_sums(store), START)["Metrics"]
+    shown = [{row["Name"]: row["Value"] for row in metric["Dimensions"]} for metric in listed]
+    assert shown == [
+        {},
+        {"FunctionName": "f"},
+        {"FunctionName": "f", "Resource": "f:live"},
+        {"FunctionName": "g"},
+    ]
 
 
 @pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListMetrics.html")

@@ -39,7 +39,7 @@ class CloudWatch:
         self._cloudwatch._list_metrics = self._operation(
             "ListMetrics",
             lambda request: metric_queries.listed_metrics(
-                request, list(self._cloudwatch._metrics.items()), self._clock()
+                request, metric_queries.with_lambda_sums(self._cloudwatch._metrics.items()), self._clock()
             ),
         )
         self._cloudwatch._put_metric_data = self._checked(
@@ -81,8 +81,10 @@ class CloudWatch:
     # --- metrics --------------------------------------------------------------------------------------------------
 
     def _points(self, namespace: str, name: str, dimensions: Mapping[str, str]) -> list[Any]:
-        key = (namespace, name, self._cloudwatch._dims_key(dimensions))
-        return list(self._cloudwatch._metrics.get(key) or ())
+        metrics = self._cloudwatch._metrics
+        if namespace == metric_queries.LAMBDA:
+            return metric_queries.lambda_points(name, dimensions, metrics.items())
+        return list(metrics.get((namespace, name, self._cloudwatch._dims_key(dimensions))) or ())
 
     def _require_data(self, request: Document) -> None:
         for number, datum in enumerate(request.get("MetricData") or [], start=1):

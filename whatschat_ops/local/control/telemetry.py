@@ -132,9 +132,6 @@ class Telemetry:
         """Record one datum in the current Region. Replaces ministack's `record_metric`, which stores every value."""
         pairs = dict(dimensions or {})
         self._count(namespace, name, _rounded(value), unit, pairs, self._clock())
-        # Those of all functions together (Lambda Developer Guide, Types of metrics).
-        if namespace == "AWS/Lambda" and pairs.keys() == {"FunctionName"}:
-            self._count(namespace, name, _rounded(value), unit, {}, self._clock())
 
     def add_log_metric(self, metric: LogMetric) -> None:
         """Record one datum of a log event in the current Region, at the time of the event."""
