@@ -223,7 +223,8 @@ def _render_status(status: LocalStatus) -> Any:
     from rich.table import Table
 
     if not status.running:
-        return f"The embedded AWS is not running. Its state is in {status.state_directory}."
+        lost = f" When it stopped, it could not save {status.unsaved}." if status.unsaved else ""
+        return f"The embedded AWS is not running. Its state is in {status.state_directory}.{lost}"
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     rows = {
@@ -233,6 +234,7 @@ def _render_status(status: LocalStatus) -> Any:
         "Memory": f"{status.memory_mb} MB with {status.workers} Lambda worker(s)",
         "State": status.state_directory,
         **({"Clock": f"{_duration(round(status.clock_ahead_s))} ahead"} if status.clock_ahead_s else {}),
+        **({"Cannot save": status.unsaved} if status.unsaved else {}),
         **{_COUNTS.get(name, name): count for name, count in status.counts.items()},
     }
     for label, value in rows.items():

@@ -1,7 +1,7 @@
 """The user of the embedded AWS: an IAM user with an access key, never ministack's root bypass.
 
 The user `operator` has the AWS managed policy AdministratorAccess. Its key is created at the first start, stored in a
-file that only its owner can read, and valid until `local reset`.
+file that only its owner can read, and valid until `local reset`, or until that file is damaged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from whatschat_ops.errors import Hint, LocalError
+from whatschat_ops.errors import LocalError
 from whatschat_ops.local.layout import write_private
 from whatschat_ops.redaction import Secret
 
@@ -32,17 +32,12 @@ class AccessKey(Struct, frozen=True):
 
 
 def read_access_key(path: Path) -> AccessKey | None:
-    """The saved key of the operator, or None. Raises LocalError if the file is damaged."""
+    """The saved key of the operator; None if there is none, or its file is damaged."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        return AccessKey(document["access_key_id"], Secret(document["secret_access_key"]))
-    except FileNotFoundError:
+        return AccessKey(str(document["access_key_id"]), Secret(str(document["secret_access_key"])))
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return None
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
-        raise LocalError(
-            f"The access key of the embedded AWS cannot be read: {path} is damaged.",
-            hint=Hint(("local", "reset")),
-        ) from error
 
 
 async def ensure_operator(iam: IamCall, path: Path) -> AccessKey:

@@ -17,9 +17,11 @@ Imports neither ministack nor uvicorn.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TextIO
 
 from msgspec import Struct
 
@@ -170,11 +172,25 @@ def clear_directory(directory: Path) -> None:
     directory.mkdir(parents=True, mode=0o700)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Replace a file atomically; only its owner can read it (mode 0600)."""
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """A file that replaces `path` atomically when the block ends without an error; only its owner can read it (mode
+    0600).
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file atomically; only its owner can read it (mode 0600)."""
+    with replacing(path) as file:
         file.write(text)
-    partial.replace(path)

@@ -1,8 +1,8 @@
 """The background process from the outside: identify it, start it, stop it.
 
-A process is identified by its pid and its creation time, so that a pid file left by a kill -9 never refers to another
-process that later got the same pid. Everything here works on one `Layout`; it needs psutil, which the extra `local`
-installs.
+A process is identified by its pid and its command line, which names the state directory, so that a file left by a
+kill -9 never refers to another process that later got the same pid; neither changes when the clock is set. Everything
+here works on one `Layout`; it needs psutil, which the extra `local` installs.
 """
 
 from __future__ import annotations
@@ -19,69 +19,47 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
-
 from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local.layout import EXIT_PORT_TAKEN, HOST, Layout, process_environment
 from whatschat_ops.local.ports import POLL_S, PortTaken
+from whatschat_ops.local.process_file import ServiceProcess, read
 
 SERVER_MODULE = "whatschat_ops.local.server"
-CREATE_TIME_TOLERANCE_S = 2.0  # the boot time, from which it is computed, may be corrected
+ROOT_OPTION = "--root"
 KEPT_LOG_BYTES = 1024 * 1024
-
-
-class ServiceProcess(Struct, frozen=True):
-    """A running process, as recorded in `service.json`."""
-
-    pid: int
-    port: int
-    started_at: float
-    arguments: tuple[str, ...] = ()
-    """Of the options that it was started with."""
 
 
 def find(layout: Layout) -> ServiceProcess | None:
     """The running process of this layout, or None."""
-    try:
-        document = json.loads(layout.process_file.read_text(encoding="utf-8"))
-        process = ServiceProcess(
-            int(document["pid"]),
-            int(document["port"]),
-            float(document["started_at"]),
-            tuple(document.get("arguments", ())),
-        )
-        create_time = float(document["create_time"])
-    except (FileNotFoundError, ValueError, RecursionError, KeyError, TypeError):
-        return None
-    return process if _serves(process.pid, layout) or _is_alive(process.pid, create_time) else None
+    found = read(layout.process_file)
+    return found if found is not None and _serves(found.pid, layout) else None
 
 
 def _serves(pid: int, layout: Layout) -> bool:
-    """Whether the command line of a process says that it is the service of this layout.
-
-    Where there is no /proc, or another path leads to the layout, `_is_alive` finds out; importing psutil takes 10 ms.
-    """
+    """Whether the command line of a process says that it is the service of this layout."""
+    arguments = _command_line(pid)
+    if SERVER_MODULE not in arguments or ROOT_OPTION not in arguments[:-1]:
+        return False
+    root = Path(arguments[arguments.index(ROOT_OPTION) + 1])
     try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return root == layout.root.absolute() or root.samefile(layout.root)
     except OSError:
         return False
-    return SERVER_MODULE.encode() in arguments and os.fsencode(layout.root.absolute()) in arguments
 
 
-def _is_alive(pid: int, create_time: float) -> bool:
+def _command_line(pid: int) -> list[str]:
+    """The arguments of a process; empty if it has ended. Without /proc, psutil is imported, which takes 10 ms."""
+    try:
+        return [os.fsdecode(part) for part in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")]
+    except OSError:
+        if Path("/proc/self/cmdline").exists():
+            return []
     import psutil
 
     try:
-        process = psutil.Process(pid)
-        return (
-            abs(process.create_time() - create_time) < CREATE_TIME_TOLERANCE_S
-            and process.status() != psutil.STATUS_ZOMBIE
-            and SERVER_MODULE in process.cmdline()
-        )
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:  # another user's process
-        return False
+        return psutil.Process(pid).cmdline()
+    except psutil.Error:  # it has ended, or is another user's
+        return []
 
 
 @contextlib.contextmanager
@@ -107,7 +85,7 @@ def spawn(layout: Layout, port: int, arguments: Sequence[str]) -> subprocess.Pop
         return subprocess.Popen(
             [
                 *(sys.executable, "-m", SERVER_MODULE),
-                *("--port", str(port), "--root", str(layout.root.absolute())),
+                *("--port", str(port), ROOT_OPTION, str(layout.root.absolute())),
                 *arguments,
             ],
             stdin=subprocess.DEVNULL,

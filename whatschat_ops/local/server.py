@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import contextlib
 import errno
-import json
 import logging
 import os
 import shutil
@@ -20,7 +19,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,8 +37,8 @@ from whatschat_ops.local.layout import (
     clear_directory,
     ministack_environment,
     process_environment,
-    write_private,
 )
+from whatschat_ops.local.process_file import ProcessFile
 
 if TYPE_CHECKING:
     from whatschat_ops.local.account_concurrency import AccountConcurrency
@@ -147,7 +146,9 @@ class _Parts:
         await self.control_plane.close()
 
 
-async def _start_parts(layout: Layout, port: int, options: Options) -> _Parts:
+async def _start_parts(
+    layout: Layout, port: int, options: Options, report_unsaved: Callable[[Mapping[str, str]], None]
+) -> _Parts:
     from whatschat_ops.local.account_concurrency import AccountConcurrency
     from whatschat_ops.local.account_quotas import AccountQuotas
     from whatschat_ops.local.chime import ChimeMeetings
@@ -158,7 +159,7 @@ async def _start_parts(layout: Layout, port: int, options: Options) -> _Parts:
     from whatschat_ops.local.metered_executor import MeteredExecutor
 
     clock, quotas = ServiceClock(), AccountQuotas(layout.quotas_file)
-    control_plane = Ministack(port, clock, quotas, layout.api_hosts_file)
+    control_plane = Ministack(port, clock, quotas, layout.api_hosts_file, report_unsaved)
     await control_plane.start()
     await ensure_operator(control_plane.call_iam, layout.credentials_file)
     workers = LambdaExecutor(
@@ -191,13 +192,18 @@ def _services(parts: _Parts, recorder: Recorder) -> dict[str, Service]:
 
 async def _serve_on(listener: socket.socket, layout: Layout, port: int, options: Options) -> None:
     from whatschat_ops.local.cloudtrail.recorder import Recorder
+    from whatschat_ops.local.control.persistence import unsaved_text
     from whatschat_ops.local.router import Router
 
-    started_at = time.time()
-    parts = await _start_parts(layout, port, options)
+    started = time.monotonic()
+    process_file = ProcessFile(layout.process_file, port, __version__, options.arguments)
+    parts = await _start_parts(
+        layout, port, options, lambda failures: process_file.report(unsaved_text(failures))
+    )
 
     def health() -> dict[str, Any]:
-        me = {"pid": os.getpid(), "port": port, "version": __version__, "started_at": started_at}
+        uptime_s = time.monotonic() - started
+        me = {"pid": os.getpid(), "port": port, "version": __version__, "uptime_s": uptime_s}
         return {**me, "clock_ahead_s": parts.clock.offset_s, "counts": parts.counts()}
 
     recorder = Recorder(parts.clock, parts.control_plane.caller_of)
@@ -206,11 +212,11 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int, options:
     stopping = _stop_on_signals()
     tasks = [
         asyncio.create_task(parts.control_plane.autosave.run()),
-        asyncio.create_task(_housekeeping(layout, stopping, parts.control_plane.housekeep)),
+        asyncio.create_task(_housekeeping(layout, process_file, stopping, parts.control_plane.housekeep)),
     ]
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        _write_process_file(layout, port, started_at, options)
+        process_file.create()
         _log.info("The embedded AWS %s listens on http://%s:%d.", __version__, HOST, port)
         await _first_of(serving, stopping)
         await parts.gateway.close()  # while requests are still served: $disconnect handlers make some
@@ -220,7 +226,7 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int, options:
         for task in tasks:
             task.cancel()
         await parts.close()
-        _remove_process_file(layout)
+        process_file.remove()
         shutil.rmtree(layout.work, ignore_errors=True)
         _log.info("The embedded AWS has stopped.")
 
@@ -272,14 +278,16 @@ async def _first_of(serving: asyncio.Task[None], stopping: asyncio.Event) -> Non
         await serving
 
 
-async def _housekeeping(layout: Layout, stopping: asyncio.Event, housekeep: Callable[[], None]) -> None:
+async def _housekeeping(
+    layout: Layout, process_file: ProcessFile, stopping: asyncio.Event, housekeep: Callable[[], None]
+) -> None:
     """Limit the size of logs and metrics, evaluate alarms, and stop when the state directory is deleted or used by another process."""
     while True:
         await asyncio.sleep(HOUSEKEEPING_S)
         housekeep()
         if layout.log_file.exists() and layout.log_file.stat().st_size > MAX_LOG_BYTES:
             rotate_log(layout)
-        if not _is_ours(layout):
+        if not process_file.is_ours():
             _log.error("%s is not ours any more: stopping.", layout.process_file)
             stopping.set()
             return
@@ -287,34 +295,9 @@ async def _housekeeping(layout: Layout, stopping: asyncio.Event, housekeep: Call
 
 def rotate_log(layout: Layout) -> None:
     """Copy the log to `service.log.1` and truncate it. It is open in append mode, so writing continues at its start."""
-    shutil.copyfile(layout.log_file, layout.log_file.with_name("service.log.1"))
+    with contextlib.suppress(OSError):  # the disk is full
+        shutil.copyfile(layout.log_file, layout.log_file.with_name("service.log.1"))
     os.truncate(layout.log_file, 0)
-
-
-def _write_process_file(layout: Layout, port: int, started_at: float, options: Options) -> None:
-    import psutil
-
-    document = {
-        "pid": os.getpid(),
-        "create_time": psutil.Process().create_time(),
-        "port": port,
-        "version": __version__,
-        "started_at": started_at,
-        "arguments": options.arguments,
-    }
-    write_private(layout.process_file, json.dumps(document, indent=2) + "\n")
-
-
-def _is_ours(layout: Layout) -> bool:
-    try:
-        return bool(json.loads(layout.process_file.read_text(encoding="utf-8"))["pid"] == os.getpid())
-    except (OSError, ValueError, RecursionError, KeyError):
-        return False
-
-
-def _remove_process_file(layout: Layout) -> None:
-    if _is_ours(layout):
-        layout.process_file.unlink()
 
 
 if __name__ == "__main__":

@@ -20,18 +20,22 @@ from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local import ports, process
 from whatschat_ops.local.identity import read_access_key
 from whatschat_ops.local.layout import HOST, Layout, Options
+from whatschat_ops.local.process_file import ServiceProcess
+from whatschat_ops.local.process_file import read as read_process_file
 from whatschat_ops.redaction import Secret
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 HEALTH_TIMEOUT_S = 2.0
+SAVE_TIMEOUT_S = 3.0
+"""How long `stop` waits for a save that failed before, in case the user has just made room."""
 FOLLOW_INTERVAL_S = 0.2
 _NEEDED = ("ministack", "uvicorn", "httptools", "awslambdaric", "psutil")
 
 Say = Callable[[str], None]
 """Shows the user what happens, one sentence at a time."""
 
-Start = Callable[[int], process.ServiceProcess]
+Start = Callable[[int], ServiceProcess]
 """Starts the service on a port."""
 
 OTHER_OPTIONS = (
@@ -68,6 +72,8 @@ class LocalStatus(Struct, frozen=True):
     clock_ahead_s: float = 0.0
     """How far `local clock advance` has moved the clock."""
     counts: Mapping[str, int] = field(default_factory=dict)
+    unsaved: str | None = None
+    """What it cannot save, and why; or could not save when it last stopped."""
 
 
 class StopResult(Struct, frozen=True):
@@ -99,16 +105,20 @@ def ensure_running(
     if found := process.find(layout):
         if options is not None and found.arguments != tuple(options.arguments):
             say(OTHER_OPTIONS)
+        if found.unsaved:
+            say(f"The embedded AWS cannot save {found.unsaved}. Its next stop would lose that.")
         return _service(layout, found, wanted, started=False)
     with process.locked(layout):
         if found := process.find(layout):  # another command was faster
             return _service(layout, found, wanted, started=False)
+        if unsaved := _left_unsaved(layout):
+            say(f"When the embedded AWS stopped, it could not save {unsaved}: that is as of its last save.")
         start = partial(_start, layout, (options or Options()).arguments, say)
         found = _start_on_free_port(layout, start, say) if port is None else _start_on(port, start)
         return _service(layout, found, port, started=True)
 
 
-def _start_on_free_port(layout: Layout, start: Start, say: Say) -> process.ServiceProcess:
+def _start_on_free_port(layout: Layout, start: Start, say: Say) -> ServiceProcess:
     taken: ports.PortTaken | None = None
     for port in ports.candidates(layout):
         try:
@@ -122,12 +132,12 @@ def _start_on_free_port(layout: Layout, start: Start, say: Say) -> process.Servi
     raise taken or LocalError("There is no port to try.")
 
 
-def _start_on(port: int, start: Start) -> process.ServiceProcess:
+def _start_on(port: int, start: Start) -> ServiceProcess:
     ports.require_free(port)
     return start(port)
 
 
-def _start(layout: Layout, arguments: Sequence[str], say: Say, port: int) -> process.ServiceProcess:
+def _start(layout: Layout, arguments: Sequence[str], say: Say, port: int) -> ServiceProcess:
     say(f"Starting the embedded AWS on http://{HOST}:{port} ...")
     child = process.spawn(layout, port, arguments)
     try:
@@ -147,9 +157,7 @@ def _start(layout: Layout, arguments: Sequence[str], say: Say, port: int) -> pro
     return found
 
 
-def _service(
-    layout: Layout, found: process.ServiceProcess, port: int | None, *, started: bool
-) -> LocalService:
+def _service(layout: Layout, found: ServiceProcess, port: int | None, *, started: bool) -> LocalService:
     if port is not None and found.port != port:
         raise LocalError(
             f"The embedded AWS in {layout.root} already runs on port {found.port}, not on {port}.",
@@ -161,7 +169,7 @@ def _service(
     key = read_access_key(layout.credentials_file)
     if key is None:
         raise LocalError(
-            f"The access key of the embedded AWS is missing: {layout.credentials_file} does not exist.",
+            f"The access key of the embedded AWS is missing: {layout.credentials_file} does not exist, or is damaged.",
             hint=Hint(("local", "stop"), "Restart it; first"),
         )
     return LocalService(
@@ -175,13 +183,44 @@ def _service(
 
 
 def stop() -> StopResult:
-    """Stop the service and its workers. It is not an error if nothing runs. Raises LocalError."""
+    """Stop the service and its workers. It is not an error if nothing runs.
+
+    Raises LocalError when it cannot save everything: it then runs on, if that is known before it is stopped.
+    """
     _check_installed()
     layout = Layout.of_user()
     if process.find(layout) is None:
         return StopResult(stopped=False)
     with process.locked(layout):
-        return _stop(layout)
+        _require_saved(layout)
+        result = _stop(layout)
+    if unsaved := _left_unsaved(layout):
+        raise LocalError(
+            f"The embedded AWS has stopped, but could not save {unsaved}: that is as of its last save.",
+            hint=Hint(("local", "logs")),
+        )
+    return result
+
+
+def _require_saved(layout: Layout) -> None:
+    deadline = time.monotonic() + SAVE_TIMEOUT_S
+    while (found := process.find(layout)) is not None and found.unsaved:
+        if time.monotonic() > deadline:
+            raise LocalError(
+                f"The embedded AWS was not stopped, because it cannot save {found.unsaved}.",
+                hint=Hint(
+                    ("local", "stop"),
+                    f"Make its directory {layout.root} writable or free disk space; "
+                    f"kill {found.pid} stops it without saving. Then",
+                ),
+            )
+        time.sleep(ports.POLL_S)
+
+
+def _left_unsaved(layout: Layout) -> str | None:
+    """What a process that has ended could not save."""
+    left = read_process_file(layout.process_file)
+    return left.unsaved if left is not None and process.find(layout) is None else None
 
 
 def _stop(layout: Layout) -> StopResult:
@@ -216,7 +255,7 @@ def status() -> LocalStatus:
     layout = Layout.of_user()
     found, health = _look(layout)
     if found is None:
-        return LocalStatus(running=False, state_directory=str(layout.root))
+        return LocalStatus(running=False, state_directory=str(layout.root), unsaved=_left_unsaved(layout))
     memory_bytes, workers = _usage(found.pid)
     return LocalStatus(
         running=True,
@@ -224,15 +263,16 @@ def status() -> LocalStatus:
         pid=found.pid,
         port=found.port,
         endpoint_url=f"http://{HOST}:{found.port}",
-        uptime_s=int(time.time() - found.started_at),
+        uptime_s=int(health["uptime_s"]),
         memory_mb=round(memory_bytes / 1024 / 1024),
         workers=workers,
         clock_ahead_s=health.get("clock_ahead_s", 0.0),
         counts=health["counts"],
+        unsaved=found.unsaved,
     )
 
 
-def _look(layout: Layout) -> tuple[process.ServiceProcess | None, Mapping[str, Any]]:
+def _look(layout: Layout) -> tuple[ServiceProcess | None, Mapping[str, Any]]:
     """The process and its health document. Raises LocalError when it does not respond."""
     deadline = time.monotonic() + HEALTH_TIMEOUT_S
     while (found := process.find(layout)) is not None:

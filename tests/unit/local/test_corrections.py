@@ -101,7 +101,7 @@ def parts(modules: Modules) -> Parts:
         FunctionRunner(lambda _: None),
         CodeBlobs(),
         AsyncInvocations(lambda _: None, lambda *_: None, None, clock=time.time),  # type: ignore[arg-type,return-value]
-        SavedState(modules, lambda _: None),
+        SavedState(modules, lambda _: None, lambda _: None),
         lambda _: None,
         time.time,
         AccountQuotas(Path("absent")),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,17 +17,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from whatschat_ops.cli.local import Shell, shell_lines
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local import layout as layouts
 from whatschat_ops.local import process, service
-from whatschat_ops.local.control.persistence import LAZY_DELAY_S, Autosave
+from whatschat_ops.local.control.persistence import LAZY_DELAY_S, Autosave, unsaved_text
 from whatschat_ops.local.control.telemetry import MAX_EVENTS_PER_STREAM, MAX_STREAMS_PER_GROUP, Telemetry
 from whatschat_ops.local.identity import ensure_operator, read_access_key
 from whatschat_ops.local.layout import Layout, process_environment, write_private
+from whatschat_ops.local.process_file import ProcessFile, ServiceProcess, read
 from whatschat_ops.local.server import listening
 
 
@@ -47,12 +50,11 @@ class Disk:
         self.failing = False
         self.slowness_s = 0.0
 
-    def write(self, service: str, state: Any) -> bool:
+    def write(self, service: str, state: Any) -> None:
         self.clock.now += self.slowness_s
         if self.failing:
-            return False
+            raise OSError(errno.ENOSPC, "No space left on device")
         self.written.append((service, state))
-        return True
 
 
 def autosave(clock: Clock, disk: Disk, snapshot: Callable[[str], Any] = str.upper) -> Autosave:
@@ -107,6 +109,23 @@ def test_failed_write_stays_due() -> None:
     asyncio.run(saver.flush())
     assert disk.written == [("iam", "IAM")]
     assert saver.due() == []
+
+
+def test_what_is_not_saved_is_reported_with_the_reason_until_it_is_saved() -> None:
+    clock, reports = Clock(), list[str | None]()
+    disk = Disk(clock)
+    disk.failing = True
+    saver = Autosave(
+        str.upper, disk.write, clock=clock, report=lambda found: reports.append(unsaved_text(found))
+    )
+    saver.changed("sqs")
+    saver.changed("iam")
+    asyncio.run(saver.flush())
+    asyncio.run(saver.flush())
+    assert reports == ["sqs (No space left on device)", "sqs, iam (No space left on device)"]
+    disk.failing = False
+    asyncio.run(saver.flush())
+    assert reports[2:] == ["iam (No space left on device)", None]
 
 
 def test_a_failing_snapshot_is_logged_and_stays_due(caplog: pytest.LogCaptureFixture) -> None:
@@ -225,13 +244,16 @@ def test_a_key_that_iam_has_lost_is_replaced(tmp_path: Path, keys: list[str]) ->
     assert iam.keys == [second.access_key_id]
 
 
-def test_damaged_key_file_is_an_error_with_a_hint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"access_key_id": "AKIA"}', "\udcff"])
+def test_damaged_key_file_is_made_again(tmp_path: Path, text: str) -> None:
     path = tmp_path / "credentials.json"
-    path.write_text("{", encoding="utf-8")
-    with pytest.raises(LocalError) as caught:
-        read_access_key(path)
-    assert "damaged" in caught.value.message
-    assert str(caught.value.hint) == "whatschat-ops local reset"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert read_access_key(path) is None
+    iam = Iam()
+    iam.users, iam.keys = ["operator"], ["AKIAOLD"]
+    key = asyncio.run(ensure_operator(iam, path))
+    assert read_access_key(path) == key
+    assert iam.keys == [key.access_key_id]
 
 
 def test_iam_that_rejects_a_call_fails_the_start(tmp_path: Path) -> None:
@@ -363,14 +385,62 @@ def test_equal_values_become_one_weighted_point() -> None:
 
 
 def process_file(layout: Layout, **values: Any) -> None:
-    write_private(layout.process_file, json.dumps({"port": 1, "started_at": 0, **values}))
+    write_private(layout.process_file, json.dumps({"port": 1, **values}))
 
 
 def test_pid_of_another_program_is_not_the_service(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    this = psutil.Process()
-    process_file(layout, pid=this.pid, create_time=this.create_time())
+    process_file(layout, pid=os.getpid())
     assert process.find(layout) is None, "this test process is no server"
+
+
+@pytest.fixture
+def pretender(tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Starts processes that do nothing, with a command line like the service's."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(root: Path) -> int:
+        code = "import sys; print(flush=True); sys.stdin.read()"
+        command = [sys.executable, "-c", code, process.SERVER_MODULE, process.ROOT_OPTION, str(root)]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        started.append(child)
+        assert child.stdout is not None
+        child.stdout.readline()  # the command line of a process that has just been started may be empty
+        return child.pid
+
+    yield start
+    for child in started:
+        child.communicate()
+
+
+def test_service_is_recognised_by_the_directory_in_its_command_line(
+    tmp_path: Path, pretender: Callable[..., int]
+) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "root")
+    layout = Layout(tmp_path / "root")
+    process_file(layout, pid=pretender(tmp_path / "link"), create_time=0.0)  # as if the clock had been set
+    assert process.find(layout) is not None
+    process_file(layout, pid=pretender(tmp_path / "other"))
+    assert process.find(layout) is None
+
+
+def test_process_file_can_be_overwritten_without_another_block(tmp_path: Path) -> None:
+    path = tmp_path / "service.json"
+    file = ProcessFile(path, 4566, "1.0")
+    file.create()
+    size, inode = path.stat().st_size, path.stat().st_ino
+    file.report("x" * 10_000)
+    assert (path.stat().st_size, path.stat().st_ino) == (size, inode)
+    found = read(path)
+    assert found is not None
+    assert (found.pid, found.port, (found.unsaved or "")[:3]) == (os.getpid(), 4566, "xxx")
+    file.remove()
+    assert path.exists(), "it tells the next command what was not saved"
+    file.report(None)
+    assert read(path) == ServiceProcess(os.getpid(), 4566)
+    file.remove()
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1}'])
@@ -381,7 +451,7 @@ def test_damaged_process_file_means_nothing_runs(tmp_path: Path, text: str) -> N
 
 def test_pid_that_no_longer_exists_is_not_running(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    process_file(layout, pid=2**22 + 1, create_time=0.0)
+    process_file(layout, pid=2**22 + 1)
     assert process.find(layout) is None
 
 

@@ -7,7 +7,6 @@ executor/node_callbacks.mjs).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,18 @@ _log = logging.getLogger(__name__)
 
 
 class ApiHosts:
-    """Writes the file when APIs have been created or deleted. `stores` are ministack's, for each version of the API."""
+    """Writes the file when APIs have been created or deleted. `apis` is ministack's store of them."""
 
-    def __init__(self, path: Path, *stores: Any) -> None:
+    def __init__(self, path: Path, apis: Any) -> None:
         self._path = path
-        self._stores = stores
+        self._apis = apis
         self._written: str | None = None
 
     def write(self) -> None:
         """Write the file unless it is up to date."""
-        text = "".join(f"{host}\n" for host in self._hosts())
+        text = "".join(
+            f"{api_host(api_id, region)}\n" for (_, region, api_id), _api in self._apis.all_items()
+        )
         if text == self._written:
             return
         try:
@@ -36,8 +37,3 @@ class ApiHosts:
             _log.error("Functions cannot call new APIs: %s", error)
         else:
             self._written = text
-
-    def _hosts(self) -> Iterator[str]:
-        for store in self._stores:
-            for (_, region, api_id), _record in store.all_items():
-                yield api_host(api_id, region)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,16 +40,22 @@ from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
 class Ministack:
     """The control plane. Implements `interfaces.ControlPlane`."""
 
-    def __init__(self, port: int, clock: ServiceClock, quotas: AccountQuotas, api_hosts_file: Path) -> None:
+    def __init__(
+        self,
+        port: int,
+        clock: ServiceClock,
+        quotas: AccountQuotas,
+        api_hosts_file: Path,
+        report_unsaved: Callable[[Mapping[str, str]], None],
+    ) -> None:
+        """`report_unsaved` gets the services that cannot be saved, and why, each time that this changes."""
         self._port = port
         self._clock = clock
         self._quotas = quotas
         self._modules = modules.load()
         self._cache = Cache()
         self._stores = Stores(self._modules, self._cache)
-        self._api_hosts = ApiHosts(
-            api_hosts_file, self._modules.apigateway._apis, self._modules.apigateway_v1._rest_apis
-        )
+        self._api_hosts = ApiHosts(api_hosts_file, self._modules.apigateway._apis)
         self._authorization = Authorization(self._modules)
         self._functions = lambda_bridge.FunctionRunner(self._stores.function)
         self._code = lambda_bridge.CodeBlobs()
@@ -59,8 +65,8 @@ class Ministack:
             Destinations(self._modules, self._authorization.role_may, self._submit),
             clock=time.time,
         )
-        self._state = SavedState(self._modules, self._written)
-        self.autosave = Autosave(self._state.snapshot, self._state.write)
+        self._state = SavedState(self._modules, self._written, self._changed)
+        self.autosave = Autosave(self._state.snapshot, self._state.write, report=report_unsaved)
         self._telemetry = Telemetry(
             self._modules.cloudwatch_logs,
             self._modules.cloudwatch,

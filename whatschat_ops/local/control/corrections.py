@@ -29,6 +29,7 @@ from whatschat_ops.local.control.corrections_cloudwatch import CLOUDWATCH
 from whatschat_ops.local.control.corrections_events import EVENTS
 from whatschat_ops.local.control.corrections_lambda import LAMBDA
 from whatschat_ops.local.control.corrections_logs import LOGS
+from whatschat_ops.local.control.corrections_s3 import S3
 from whatschat_ops.local.control.corrections_services import SERVICES
 from whatschat_ops.local.control.modules import READS, Modules, require_names
 from whatschat_ops.local.control.step_functions import StepFunctions
@@ -158,6 +159,7 @@ CORRECTIONS: Final = (
     *CLOUDWATCH,
     *EVENTS,
     *CHECKS,
+    *S3,
     Correction(
         what="CloudFormation rejects `AWS::ApiGatewayV2::Deployment`, and ignores the TTL and backups of tables, the throttling of stages, the dead letters and the reserved concurrency of functions, a bucket's tags, encryption and expiration",
         why="as in the template; `ApiEndpoint` as above",

@@ -24,7 +24,6 @@ class Modules:
 
     app: Any
     apigateway: Any
-    apigateway_v1: Any
     cloudwatch: Any
     cloudwatch_logs: Any
     dynamodb: Any
@@ -36,6 +35,7 @@ class Modules:
     persistence: Any
     responses: Any
     router: Any
+    s3: Any
     sigv4: Any
     sns: Any
     sqs: Any
@@ -71,7 +71,6 @@ READS: Final = (
     "apigateway._routes",
     "apigateway._stages",
     "apigateway.find_api_scope",
-    "apigateway_v1._rest_apis",
     "app.SERVICE_REGISTRY",
     "app._build_persistence_save_dict",
     "app._parse_execute_api_url",
@@ -143,7 +142,8 @@ READS: Final = (
     "lambda_svc.error_response_json",
     "lambda_svc.json_response",
     "persistence.STATE_DIR",
-    "persistence.save_state",
+    "persistence._json_default",
+    "persistence._state_format_version",
     "responses.get_account_id",
     "responses.get_region",
     "responses.request_scope",
@@ -151,6 +151,9 @@ READS: Final = (
     "responses.set_request_region",
     "router.extract_access_key_id",
     "router.extract_region",
+    "s3._bucket_tags",
+    "s3._put_bucket_encryption",
+    "s3._put_bucket_lifecycle",
     "sigv4.decode_header_value",
     "sns.publish_internal",
     "sns.topic_policy_allows",

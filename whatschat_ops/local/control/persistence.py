@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +22,35 @@ _log = logging.getLogger(__name__)
 TICK_S = 0.5
 SHARE_OF_TIME = 0.1
 LAZY_DELAY_S = 10.0
+MAX_NAMED = 5
+"""So many services that cannot be saved are named."""
 _SNAPSHOT_ATTEMPTS = 3
 
 Snapshot = Callable[[str], Any]
 """Name of a service -> a copy of its state, or None when it has none to save."""
-Write = Callable[[str, Any], bool]
-"""Name and state -> whether it is on disk now."""
+Write = Callable[[str, Any], None]
+"""Name and state: it is on disk when this returns. Raises OSError."""
 
 
 class Autosave:
     """The changed services, and when each of them is due."""
 
     def __init__(
-        self, snapshot: Snapshot, write: Write, *, clock: Callable[[], float] = time.monotonic
+        self,
+        snapshot: Snapshot,
+        write: Write,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        report: Callable[[Mapping[str, str]], None] = lambda _: None,
     ) -> None:
+        """`report` gets the services that could not be saved and why, each time that this changes."""
         self._snapshot = snapshot
         self._write = write
         self._clock = clock
         self._due: dict[str, float] = {}
         self._not_before: dict[str, float] = {}
+        self._failures: dict[str, str] = {}
+        self._report = report
 
     def changed(self, service: str, *, lazily: bool = False) -> None:
         """Record that `service` changed. From any thread. `lazily`: for frequent changes that may wait (logs)."""
@@ -67,22 +77,34 @@ class Autosave:
             await self.save(service)
 
     async def save(self, service: str) -> None:
-        """Save one service now. A failure is logged, and the service stays due."""
+        """Save one service now. A failure is logged and reported, and the service stays due."""
         started = self._clock()
         self._due.pop(service, None)  # before the snapshot: a change during it is saved next time
+        failure = None
         try:
-            saved = await self._save(service)
-        except Exception:  # noqa: BLE001 - a bug in the state of one service must not stop the saving of all others
+            state = await self._consistent_snapshot(service)
+            if state is not None:
+                await asyncio.to_thread(self._write, service, state)
+        except OSError as error:
+            failure = error.strerror or str(error)
+            _log.error("%s is not saved: %s", service, error)
+        except Exception as error:  # noqa: BLE001 - a bug in one service must not stop the saving of all others
+            failure = f"{type(error).__name__}: {error}"
             _log.exception("Saving %s failed.", service)
-            saved = False
         now = self._clock()
         self._not_before[service] = now + max(2 * TICK_S, (now - started) / SHARE_OF_TIME)
-        if not saved:
+        if failure is not None:
             self.changed(service)
+        self._note(service, failure)
 
-    async def _save(self, service: str) -> bool:
-        state = await self._consistent_snapshot(service)
-        return state is None or await asyncio.to_thread(self._write, service, state)
+    def _note(self, service: str, failure: str | None) -> None:
+        before = dict(self._failures)
+        if failure is None:
+            self._failures.pop(service, None)
+        else:
+            self._failures[service] = failure
+        if self._failures != before:
+            self._report(self._failures)
 
     async def _consistent_snapshot(self, service: str) -> Any:
         # The services change their state on the event loop. Copying it in a thread keeps the loop free but may fail on a
@@ -93,6 +115,15 @@ class Autosave:
             except RuntimeError:
                 continue
         return self._snapshot(service)
+
+
+def unsaved_text(failures: Mapping[str, str]) -> str | None:
+    """`dynamodb, iam (No space left on device)`; None when nothing failed."""
+    if not failures:
+        return None
+    names = list(failures)  # those that failed first are those that were changed
+    more = [f"{len(names) - MAX_NAMED} more services"] if len(names) > MAX_NAMED else []
+    return f"{', '.join([*names[:MAX_NAMED], *more])} ({', '.join(sorted(set(failures.values())))})"
 
 
 def require_readable(directory: Path) -> None:

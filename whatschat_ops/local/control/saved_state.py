@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.wire import Handler, Response, is_read_only
+from whatschat_ops.local.layout import replacing
 
 # Services that create resources in other services, some of them long after the request.
 _CREATORS = frozenset(
@@ -16,11 +18,19 @@ _CREATORS = frozenset(
 
 
 class SavedState:
-    """Saves each service. `after_write` is called with the name of a service whose state was written."""
+    """Saves each service. `after_write` is called with the name of a service whose state was written, `lost` with
+    services that must be written again.
+    """
 
-    def __init__(self, modules: Modules, after_write: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        modules: Modules,
+        after_write: Callable[[str], None],
+        lost: Callable[[Iterable[str]], None],
+    ) -> None:
         self._modules = modules
         self._after_write = after_write
+        self._lost = lost
 
     @property
     def directory(self) -> Path:
@@ -36,15 +46,16 @@ class SavedState:
         get_state = self._modules.app._build_persistence_save_dict().get(service)
         return get_state() if get_state else None
 
-    def write(self, service: str, state: Any) -> bool:
-        """Write a copy. Returns whether it is on disk."""
-        path = self.directory / f"{service}.json"
-        before = path.stat().st_mtime_ns if path.exists() else 0
-        self._modules.persistence.save_state(service, state)  # logs an error instead of raising it
-        saved = path.exists() and path.stat().st_mtime_ns != before
-        if saved:
-            self._after_write(service)
-        return saved
+    def write(self, service: str, state: Any) -> None:
+        """Write a copy, in ministack's format. Raises OSError, where ministack's own function logs an error."""
+        persistence = self._modules.persistence
+        if not self.directory.exists():  # deleted: what has not changed since is not there either
+            self._lost(self.services())
+        document = {"__ministack_format__": persistence._state_format_version(service), "payload": state}
+        # Not `dumps`: written in C, it would stop the event loop until it is done.
+        with replacing(self.directory / f"{service}.json") as file:
+            json.dump(document, file, default=persistence._json_default)
+        self._after_write(service)
 
     def noted(self, service: str, handler: Handler, changed: Callable[[Iterable[str]], None]) -> Handler:
         """The handler of a service; after each request `changed` is called with what may have changed."""
