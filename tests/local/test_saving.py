@@ -34,21 +34,22 @@ def layout(own_aws: EmbeddedAws) -> Iterator[Layout]:
     """The files of `own_aws`. What a test has made unwritable is writable when it ends."""
     found = Layout.of_user()
     yield found
-    for directory in (found.services, found.objects):
-        writable(directory)
+    for path in (found.services / "sqs.json", found.objects):
+        writable(path)
 
 
-def unwritable(directory: Path) -> None:
-    """Nothing can be written to it, not even by root: a file is in its place."""
-    directory.rename(directory.with_name(f"{directory.name}.away"))
-    directory.touch()
+def unwritable(path: Path) -> None:
+    """Nothing can be written to it, not even by root: a directory is in the place of a file, or the reverse."""
+    was_directory = path.is_dir()
+    path.rename(path.with_name(f"{path.name}.away"))
+    path.touch() if was_directory else path.mkdir()
 
 
-def writable(directory: Path) -> None:
-    away = directory.with_name(f"{directory.name}.away")
+def writable(path: Path) -> None:
+    away = path.with_name(f"{path.name}.away")
     if away.exists():
-        directory.unlink(missing_ok=True)
-        away.rename(directory)
+        path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+        away.rename(path)
 
 
 def started_again(aws: EmbeddedAws) -> list[str]:
@@ -63,16 +64,16 @@ def test_unsaved_changes_are_reported_and_stop_waits_for_the_user_to_make_room(
 ) -> None:
     create_queue(own_aws, "saved")
     eventually((layout.services / "sqs.json").exists)
-    unwritable(layout.services)
+    unwritable(layout.services / "sqs.json")
     create_queue(own_aws, "unsaved")
     eventually(lambda: "sqs" in str(service.status().unsaved))
     program = Program(own_aws.environment())
     refused = program.run("local", "stop", code=1).stderr
-    assert "The embedded AWS was not stopped, because it cannot save " in refused
+    assert "The embedded AWS was not stopped, because it cannot save sqs (" in refused
     assert "sqs" in program.json("local", "status")["unsaved"]
-    assert "cannot save " in program.run("local", "env").stderr
+    assert "cannot save sqs (" in program.run("local", "env").stderr
     assert queues(own_aws) == ["saved", "unsaved"]
-    writable(layout.services)
+    writable(layout.services / "sqs.json")
     monkeypatch.setattr(service, "SAVE_TIMEOUT_S", 60.0)
     assert service.stop().stopped
     assert started_again(own_aws) == [f"Starting the embedded AWS on http://127.0.0.1:{own_aws.port} ..."]
@@ -82,14 +83,14 @@ def test_unsaved_changes_are_reported_and_stop_waits_for_the_user_to_make_room(
 def test_loss_at_the_end_is_told_by_status_and_the_next_start(own_aws: EmbeddedAws, layout: Layout) -> None:
     create_queue(own_aws, "saved")
     eventually((layout.services / "sqs.json").exists)
-    unwritable(layout.services)
+    unwritable(layout.services / "sqs.json")
     create_queue(own_aws, "lost")
     eventually(lambda: "sqs" in str(service.status().unsaved))
     os.kill(own_aws.pid, signal.SIGTERM)
     psutil.wait_procs([psutil.Process(own_aws.pid)], timeout=60)
     status = service.status()
     assert (status.running, "sqs" in str(status.unsaved)) == (False, True)
-    writable(layout.services)
+    writable(layout.services / "sqs.json")
     assert "could not save" in started_again(own_aws)[0]
     assert service.status().unsaved is None
     assert queues(own_aws) == ["saved"]
@@ -100,7 +101,8 @@ def test_change_that_could_not_be_saved_while_it_stopped_fails_the_stop(
 ) -> None:
     create_queue(own_aws, "saved")
     eventually((layout.services / "sqs.json").exists)
-    unwritable(layout.services)
+    unwritable(layout.services / "sqs.json")
+    create_queue(own_aws, "lost")
     monkeypatch.setattr(service, "_require_saved", lambda _: None)  # as if the failure were not known yet
     with pytest.raises(LocalError, match="has stopped, but could not save"):
         service.stop()
