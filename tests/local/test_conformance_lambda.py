@@ -232,13 +232,20 @@ REFUSED_SETTINGS: list[tuple[dict[str, Any], str, str]] = [
         "1 validation error detected: Value '901' at 'timeout' failed to satisfy constraint: "
         "Member must have value less than or equal to 900",
     ),
+    (
+        {"Runtime": "python9"},
+        "InvalidParameterValueException",
+        "Value python9 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [",
+    ),
 ]
 
 
 @pytest.mark.aws(
     "https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html, https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html and recorded messages"
 )
-@pytest.mark.parametrize(("settings", "code", "message"), REFUSED_SETTINGS, ids=["reserved", "4 KB", "900 s"])
+@pytest.mark.parametrize(
+    ("settings", "code", "message"), REFUSED_SETTINGS, ids=["reserved", "4 KB", "900 s", "runtime"]
+)
 def test_setting_beyond_lambdas_limits_is_refused(
     embedded_aws: EmbeddedAws, create: Create, settings: dict[str, Any], code: str, message: str
 ) -> None:
@@ -261,7 +268,7 @@ def test_setting_beyond_lambdas_limits_is_refused(
         *((settings, message) for settings, _, message in REFUSED_SETTINGS),
         ({"Code": {"S3Bucket": "conformance-absent", "S3Key": "x"}}, "S3 Error Code: NoSuchKey."),
     ],
-    ids=["reserved", "4 KB", "900 s", "no code"],
+    ids=["reserved", "4 KB", "900 s", "runtime", "no code"],
 )
 def test_stack_with_a_function_that_lambda_refuses_fails(
     embedded_aws: EmbeddedAws, role: str, properties: dict[str, Any], reason: str
@@ -293,6 +300,25 @@ def failed_stack(embedded_aws: EmbeddedAws, properties: Mapping[str, Any]) -> li
     name = deploy(embedded_aws, properties)
     events = embedded_aws.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
     return [each.get("ResourceStatusReason", "") for each in events]
+
+
+# The log
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html")
+def test_function_with_the_json_format_logs_in_json(embedded_aws: EmbeddedAws, create: Create) -> None:
+    client, name = embedded_aws.client("lambda"), create(LoggingConfig={"LogFormat": "JSON"})
+    assert client.get_function_configuration(FunctionName=name)["LoggingConfig"].items() >= {
+        ("LogFormat", "JSON"),
+        ("ApplicationLogLevel", "INFO"),
+        ("SystemLogLevel", "INFO"),
+    }
+    answer = client.invoke(FunctionName=name)
+    logs = embedded_aws.client("logs")
+    events = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+    documents = [json.loads(each["message"]) for each in events]
+    assert [each["type"] for each in documents] == ["platform.initStart", "platform.start", "platform.report"]
+    assert documents[-1]["record"]["requestId"] == answer["ResponseMetadata"]["RequestId"]
 
 
 # Asynchronous invocations
@@ -453,6 +479,46 @@ def test_record_is_the_event_of_another_function(
     record = json.loads(received(embedded_aws, queue[0])["Body"])
     assert record["requestPayload"]["requestContext"]["requestId"] == request_id
     assert record["requestContext"]["requestId"] != request_id
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html (SNS invokes asynchronously)")
+def test_failed_event_of_a_topic_is_a_dead_letter(
+    embedded_aws: EmbeddedAws, create: Create, queue: tuple[str, str]
+) -> None:
+    client, sns = embedded_aws.client("lambda"), embedded_aws.client("sns")
+    topic = sns.create_topic(Name=f"conformance-{uuid.uuid4().hex[:8]}")["TopicArn"]
+    name = create(FAILS, DeadLetterConfig={"TargetArn": queue[1]})
+    client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+    arn = client.get_function_configuration(FunctionName=name)["FunctionArn"]
+    client.add_permission(
+        FunctionName=name, StatementId="sns", Action="lambda:InvokeFunction", Principal="sns.amazonaws.com"
+    )
+    sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
+    sns.publish(TopicArn=topic, Message="published")
+    [record] = json.loads(received(embedded_aws, queue[0])["Body"])["Records"]
+    assert record["Sns"]["Message"] == "published"
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html (Lambda: asynchronously)"
+)
+def test_failed_event_of_a_rule_is_a_dead_letter(
+    embedded_aws: EmbeddedAws, create: Create, queue: tuple[str, str]
+) -> None:
+    client, events = embedded_aws.client("lambda"), embedded_aws.client("events")
+    name = create(FAILS, DeadLetterConfig={"TargetArn": queue[1]})
+    client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+    arn = client.get_function_configuration(FunctionName=name)["FunctionArn"]
+    client.add_permission(
+        FunctionName=name,
+        StatementId="rule",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+    )
+    events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
+    events.put_targets(Rule=name, Targets=[{"Id": "function", "Arn": arn}])
+    events.put_events(Entries=[{"Source": name, "DetailType": "test", "Detail": "{}"}])
+    assert json.loads(received(embedded_aws, queue[0])["Body"])["source"] == name
 
 
 @pytest.mark.aws(

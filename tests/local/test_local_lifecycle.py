@@ -28,7 +28,7 @@ from tests.local.program import eventually
 from tests.ports import free_port
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local import ports, process, service
-from whatschat_ops.local.layout import EXIT_PORT_TAKEN
+from whatschat_ops.local.layout import EXIT_PORT_TAKEN, Options
 
 pytestmark = pytest.mark.local
 
@@ -295,6 +295,21 @@ def test_stop_and_start_keep_everything_however_recent(own_aws: EmbeddedAws) -> 
     again = service.ensure_running(port=own_aws.port, say=silent)
     assert (again.access_key_id, again.started) == (own_aws.access_key_id, True)
     assert own_aws.client("dynamodb").list_tables()["TableNames"] == ["kept"]
+
+
+def test_options_apply_from_the_next_start_and_others_are_noted(own_aws: EmbeddedAws) -> None:
+    options, said = Options(enforce_memory=True), list[str]()
+    service.ensure_running(port=own_aws.port, say=said.append, options=options)
+    assert said == [service.OTHER_OPTIONS]
+    service.stop()
+    service.ensure_running(port=own_aws.port, say=silent, options=options)
+    create_function(own_aws, "large", "def handler(event, context): return len(bytes(range(256)) * 2**20)")
+    answer = own_aws.client("lambda").invoke(FunctionName="large")
+    assert json.load(answer["Payload"])["errorType"] == "Runtime.OutOfMemory"
+    assert service.reset(say=silent).restarted
+    said.clear()
+    service.ensure_running(port=own_aws.port, say=said.append, options=options)
+    assert said == []
 
 
 def test_reset_deletes_everything_and_starts_again(own_aws: EmbeddedAws) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from whatschat_ops.local.control import (
     code_links,
+    destinations,
     lambda_bridge,
     lambda_invoke,
     lambda_validation,
@@ -45,7 +47,19 @@ def _process_events(modules: Modules, parts: Parts) -> None:
             emit(name, duration_ms, error, throttle)
 
     lambda_svc._emit_lambda_metrics = emit_lambda_metrics
-    lambda_svc.invoke_async_with_retry = parts.events.submit
+    lambda_svc.invoke_async_with_retry = submit = parts.events.submit
+    modules.sns._lambda_svc = destinations.SubmittingLambda(lambda_svc, submit)
+    dispatch = modules.eventbridge._dispatch_to_lambda
+
+    def dispatch_to_lambda(arn: str, payload: str) -> None:
+        try:
+            event = json.loads(payload)
+        except ValueError:
+            dispatch(arn, payload)
+        else:
+            destinations.submit_to(lambda_svc, submit, arn, event)
+
+    modules.eventbridge._dispatch_to_lambda = dispatch_to_lambda
 
 
 def _guard_lambda(modules: Modules, _: Parts) -> None:
@@ -96,14 +110,19 @@ LAMBDA: Final = (
         apply=_complete_invoke,
     ),
     Correction(
-        what="retries events within seconds, ignores the settings of versions and aliases and destinations of successes; records and dead letters have no request id and another body",
+        what="retries events within seconds, those of SNS and EventBridge not at all; ignores the settings of versions and aliases and destinations of successes; records and dead letters have no request id and another body",
         why="one minute, then two, until the event is too old; records, attributes and permissions as on AWS",
         source="Lambda Developer Guide, How Lambda handles errors and retries with asynchronous invocation; Capturing records of Lambda asynchronous invocations",
-        replaces=("lambda_svc._emit_lambda_metrics", "lambda_svc.invoke_async_with_retry"),
+        replaces=(
+            "eventbridge._dispatch_to_lambda",
+            "lambda_svc._emit_lambda_metrics",
+            "lambda_svc.invoke_async_with_retry",
+            "sns._lambda_svc",
+        ),
         apply=_process_events,
     ),
     Correction(
-        what="accepts functions without code, reserved environment variables, environments over 4 KB and time-outs over 900 s; CloudFormation too",
+        what="accepts functions without code, unknown runtimes, reserved environment variables, environments over 4 KB and time-outs over 900 s; CloudFormation too",
         why="rejected with AWS's codes and texts",
         source="Lambda API Reference, CreateFunction; answers recorded on AWS",
         replaces=(

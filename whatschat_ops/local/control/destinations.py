@@ -28,6 +28,30 @@ Allows = Callable[..., bool]
 """(role ARN, action, resource ARN, Region) -> whether the role's policies allow it."""
 
 
+Submit = Callable[[Any, Any], None]
+"""(function record of ministack, event): queues an asynchronous invocation."""
+
+
+def submit_to(lambda_svc: Any, submit: Submit, function_arn: str, event: Any) -> bool:
+    """Invoke a function, version or alias asynchronously; whether it exists."""
+    function, config, _ = lambda_svc._get_func_record_for_ref(function_arn)
+    if not function or not config:
+        return False
+    submit(lambda_svc._execution_record_for_config(function, {**config, "FunctionArn": function_arn}), event)
+    return True
+
+
+class SubmittingLambda:
+    """ministack's Lambda for a service whose invocations are asynchronous on AWS."""
+
+    def __init__(self, lambda_svc: Any, submit: Submit) -> None:
+        self._lambda_svc = lambda_svc
+        self._execute_function_with_config_scope = submit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lambda_svc, name)
+
+
 class _NotSent(Exception):
     """Why a record or a dead letter was not sent."""
 
@@ -35,8 +59,7 @@ class _NotSent(Exception):
 class Destinations:
     """Implements `async_invocations.Delivery`."""
 
-    def __init__(self, modules: Modules, allows: Allows, submit: Callable[[Any, Any], None]) -> None:
-        """`submit(function record, event)` invokes a function asynchronously."""
+    def __init__(self, modules: Modules, allows: Allows, submit: Submit) -> None:
         self._modules = modules
         self._allows = allows
         self._submit = submit
@@ -95,12 +118,9 @@ class Destinations:
         self._modules.sqs._act_send_message(message, "")
 
     def _invoke(self, arn: str, record: Record) -> None:
-        lambda_svc = self._modules.lambda_svc
-        function, config, _ = lambda_svc._get_func_record_for_ref(arn)
-        if not function or not config:
-            raise _NotSent("there is no such function")
         current_call.set(None)  # another invocation, with its own id
-        self._submit(lambda_svc._execution_record_for_config(function, config), record)
+        if not submit_to(self._modules.lambda_svc, self._submit, arn, record):
+            raise _NotSent("there is no such function")
 
     def _put_event(self, bus_arn: str, record: Record) -> None:
         succeeded = record["requestContext"]["condition"] == "Success"

@@ -25,6 +25,18 @@ _RANGES: Final = {
 }
 
 
+RUNTIMES: Final = (
+    "nodejs", "nodejs4.3", "nodejs6.10", "nodejs8.10", "nodejs10.x", "nodejs12.x", "nodejs14.x", "nodejs16.x",
+    "nodejs18.x", "nodejs20.x", "nodejs22.x", "nodejs24.x", "java8", "java8.al2", "java11", "java17", "java21",
+    "java25", "python2.7", "python3.6", "python3.7", "python3.8", "python3.9", "python3.10", "python3.11",
+    "python3.12", "python3.13", "python3.14", "dotnetcore1.0", "dotnetcore2.0", "dotnetcore2.1", "dotnetcore3.1",
+    "dotnet6", "dotnet8", "dotnet10", "nodejs4.3-edge", "go1.x", "ruby2.5", "ruby2.7", "ruby3.2", "ruby3.3",
+    "ruby3.4", "ruby4.0", "provided", "provided.al2", "provided.al2023", "nodejs26.x", "python3.15", "java8.al2023",
+    "java11.al2023", "java17.al2023",
+)  # fmt: skip
+"""The enumeration Runtime of Lambda's service model (botocore 1.43)."""
+
+
 def install(lambda_svc: Any) -> None:
     """Check the arguments of ministack's functions before they run; CloudFormation's updates call them too."""
     checks: dict[str, Callable[..., Refusal | None]] = {
@@ -41,10 +53,18 @@ def install(lambda_svc: Any) -> None:
 
 def _checked(original: Callable[..., Any], check: Callable[..., Refusal | None], lambda_svc: Any) -> Any:
     def checked(*arguments: Any) -> Any:
+        _complete_logging(arguments[-1])
         refusal = check(*arguments)
         return original(*arguments) if refusal is None else lambda_svc.error_response_json(*refusal, 400)
 
     return checked
+
+
+def _complete_logging(data: Any) -> None:
+    """Fill in the levels that AWS fills in: INFO in the JSON format."""
+    given = data.get("LoggingConfig")
+    if given and given.get("LogFormat") == "JSON":
+        data["LoggingConfig"] = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", **given}
 
 
 def of_function(data: Mapping[str, Any], lambda_svc: Any) -> Refusal | None:
@@ -53,7 +73,7 @@ def of_function(data: Mapping[str, Any], lambda_svc: Any) -> Refusal | None:
 
 
 def of_configuration(data: Mapping[str, Any]) -> Refusal | None:
-    """Why AWS refuses the time-out or the environment."""
+    """Why AWS refuses the environment, the time-out or the runtime."""
     variables = (data.get("Environment") or {}).get("Variables") or {}
     reserved = [name for name in variables if name in RESERVED_VARIABLES]
     if reserved:
@@ -64,14 +84,24 @@ def of_configuration(data: Mapping[str, Any]) -> Refusal | None:
     if len(measured.encode()) > MAX_FUNCTION_ENVIRONMENT_BYTES:
         text = f"{_UNABLE} exceeded the 4KB limit. String measured: {measured}"
         return "InvalidParameterValueException", text
-    return _out_of_range(data, "Timeout")
+    return _out_of_range(data, "Timeout") or _unknown_runtime(data.get("Runtime"))
+
+
+def _unknown_runtime(runtime: str | None) -> Refusal | None:
+    if not runtime or runtime in RUNTIMES:
+        return None
+    known = f"Member must satisfy enum value set: [{', '.join(RUNTIMES)}] or be a valid ARN"
+    return (
+        "InvalidParameterValueException",
+        f"Value {runtime} at 'runtime' failed to satisfy constraint: {known}",
+    )
 
 
 def of_event_settings(data: Mapping[str, Any]) -> Refusal | None:
     """Why AWS refuses the settings of asynchronous invocations, or why they have no effect here."""
     for setting in (data.get("DestinationConfig") or {}).values():
         arn = str((setting or {}).get("Destination") or "")
-        if arn.startswith("arn:aws:s3:"):
+        if arn.split(":")[2:3] == ["s3"]:
             text = f"The destination ARN {arn} is refused: the embedded AWS does not send records to S3"
             return "InvalidParameterValueException", text
     return _out_of_range(data, "MaximumRetryAttempts") or _out_of_range(data, "MaximumEventAgeInSeconds")
