@@ -423,7 +423,7 @@ def test_live_tail_shows_the_events_that_match(embedded_aws: EmbeddedAws, logs: 
 @pytest.mark.difference(
     "CloudWatch Logs: Live Tail",
     aws="an endpoint of its own, `streaming-logs.…`, to which SDKs add `stream-`",
-    here="on the port of every service: an SDK must not add a host prefix (AWS_DISABLE_HOST_PREFIX_INJECTION=true, or Config(inject_host_prefix=False))",
+    here="on the port of every service: an SDK must not add a host prefix (AWS_DISABLE_HOST_PREFIX_INJECTION=true, which `local env` prints)",
 )
 def test_live_tail_with_a_host_prefix_is_not_reached(logs: Any, group: Group) -> None:
     from botocore.exceptions import EndpointConnectionError

@@ -571,9 +571,9 @@ def test_status_shows_the_running_service_as_json(embedded_aws: EmbeddedAws) -> 
 
 def test_env_can_be_evaluated_by_a_shell(embedded_aws: EmbeddedAws) -> None:
     done = cli(embedded_aws.environment(), "local", "env")
-    script = f'{done.stdout}\necho "$AWS_ENDPOINT_URL $AWS_ACCESS_KEY_ID"'
+    script = f'{done.stdout}\necho "$AWS_ENDPOINT_URL $AWS_ACCESS_KEY_ID $AWS_DISABLE_HOST_PREFIX_INJECTION"'
     shell = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
-    assert shell.stdout.split() == [embedded_aws.endpoint_url, embedded_aws.access_key_id]
+    assert shell.stdout.split() == [embedded_aws.endpoint_url, embedded_aws.access_key_id, "true"]
 
 
 def test_commands_without_a_running_service_report_it(tmp_path: Path) -> None:

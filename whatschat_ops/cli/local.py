@@ -132,7 +132,7 @@ def env(
 ) -> None:
     """Print environment variables for AWS clients.
 
-    They point any AWS client to the embedded AWS: endpoint, Region and access key.
+    They point any AWS client to the embedded AWS: endpoint, Region and access key, and no prefixes of its host name.
 
     Example: eval "$(whatschat-ops local env)" && aws dynamodb list-tables
     """
@@ -148,6 +148,8 @@ def env(
         "AWS_SECRET_ACCESS_KEY": service.secret_access_key.reveal(),
         "AWS_REGION": run.settings.aws.region,
         "AWS_DEFAULT_REGION": run.settings.aws.region,
+        # Every service has one host name here; Live Tail and StartSyncExecution would ask for another.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
     }
     run.out.show_secrets = True  # the access key is what this command is for
     if run.out.as_json:
