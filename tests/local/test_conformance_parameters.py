@@ -319,3 +319,29 @@ def test_policies_and_data_types_of_parameters_are_refused(embedded_aws: Embedde
         "ValidationException",
         "DataType aws:ec2:image: the embedded AWS does not validate it.",
     )
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html")
+def test_encrypted_parameter_is_a_ciphertext_without_decryption(embedded_aws: EmbeddedAws) -> None:
+    parameters = embedded_aws.client("ssm")
+    parameters.put_parameter(Name="/encrypted/token", Type="SecureString", Value="token")
+    read = parameters.get_parameter(Name="/encrypted/token")["Parameter"]["Value"]
+    assert "dG9rZW4" not in read and not read.startswith("ENCRYPTED")
+    assert parameters.get_parameters_by_path(Path="/encrypted")["Parameters"][0]["Value"] == read
+    decrypted = parameters.get_parameter(Name="/encrypted/token", WithDecryption=True)["Parameter"]
+    assert decrypted["Value"] == "token"
+    parameters.delete_parameter(Name="/encrypted/token")
+
+
+@pytest.mark.difference(
+    "Secrets Manager",
+    aws="rotates later with RotateImmediately=false, and sorts lists",
+    here="refused with InvalidParameterException",
+)
+def test_later_rotation_and_sorted_secrets_are_refused(embedded_aws: EmbeddedAws) -> None:
+    secrets = embedded_aws.client("secretsmanager")
+    assert refusal(secrets.rotate_secret, SecretId="absent", RotateImmediately=False) == (
+        "InvalidParameterException",
+        "RotateImmediately: the embedded AWS does not support this parameter.",
+    )
+    assert refusal(secrets.list_secrets, SortOrder="asc")[0] == "InvalidParameterException"

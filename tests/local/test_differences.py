@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 
 from tests.component.local.executor_functions import make_zip
 from tests.local.conftest import EmbeddedAws
-from tests.local.program import eventually
 
 pytestmark = pytest.mark.local
 
@@ -203,25 +202,21 @@ def test_tagged_apis_and_secrets_are_not_found(embedded_aws: EmbeddedAws, table:
 @pytest.mark.difference(
     "Step Functions: Distributed Map",
     aws="ItemBatcher gives a child several items; ResultWriter writes results to S3",
-    here="both are ignored: each child gets one item",
+    here="refused with InvalidDefinition",
 )
-def test_item_batcher_is_ignored(embedded_aws: EmbeddedAws) -> None:
-    iam, machines = embedded_aws.client("iam"), embedded_aws.client("stepfunctions")
-    trust = json.loads(allowing("sts:AssumeRole"))
-    trust["Statement"][0] = {**trust["Statement"][0], "Principal": {"Service": "states.amazonaws.com"}}
-    role = iam.create_role(RoleName="batcher", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-    iam.put_role_policy(RoleName="batcher", PolicyName="all", PolicyDocument=allowing("states:*"))
-    child = {
-        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
-        "StartAt": "Pass",
-        "States": {"Pass": {"Type": "Pass", "End": True}},
+@pytest.mark.parametrize("field", ["ItemBatcher", "ResultWriter"])
+def test_batches_and_written_results_are_refused(
+    embedded_aws: EmbeddedAws, role_arn: str, field: str
+) -> None:
+    definition = json.dumps({"StartAt": "Map", "States": {"Map": {"Type": "Map", "End": True, field: {}}}})
+    with pytest.raises(ClientError) as caught:
+        embedded_aws.client("stepfunctions").create_state_machine(
+            name="batcher", definition=definition, roleArn=role_arn
+        )
+    assert caught.value.response["Error"] == {
+        "Code": "InvalidDefinition",
+        "Message": f"{field}: the embedded AWS does not have it in Map states.",
     }
-    batches = {"Type": "Map", "End": True, "ItemBatcher": {"MaxItemsPerBatch": 2}, "ItemProcessor": child}
-    definition = json.dumps({"StartAt": "Map", "States": {"Map": batches}})
-    machine = machines.create_state_machine(name="batcher", definition=definition, roleArn=role)
-    run = machines.start_execution(stateMachineArn=machine["stateMachineArn"], input="[1, 2, 3, 4]")
-    eventually(lambda: machines.describe_execution(executionArn=run["executionArn"])["status"] != "RUNNING")
-    assert json.loads(machines.describe_execution(executionArn=run["executionArn"])["output"]) == [1, 2, 3, 4]
 
 
 @pytest.mark.difference(

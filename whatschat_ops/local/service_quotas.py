@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from whatschat_ops.handlers.partitions import partition_of
 from whatschat_ops.local.account_quotas import (
     CONCURRENT_EXECUTIONS,
     QUOTAS,
@@ -104,7 +105,7 @@ class _Api:
         return {
             "ServiceCode": quota.service,
             "ServiceName": SERVICE_NAMES[quota.service],
-            "QuotaArn": f"arn:aws:servicequotas:{region}:{ACCOUNT_ID}:{quota.service}/{quota.code}",
+            "QuotaArn": f"arn:{partition_of(region).name}:servicequotas:{region}:{ACCOUNT_ID}:{quota.service}/{quota.code}",
             "QuotaCode": quota.code,
             "QuotaName": quota.name,
             "Value": float(value),

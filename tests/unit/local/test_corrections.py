@@ -26,6 +26,7 @@ from whatschat_ops.local.control.telemetry import Telemetry
 
 CONTROL = Path(corrections.__file__).parent
 SERVICES = (
+    "secretsmanager",
     "athena",
     "dynamodb",
     "iam",

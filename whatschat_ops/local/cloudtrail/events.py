@@ -85,8 +85,8 @@ def _identity(caller: Caller) -> dict[str, Any]:
     name = caller.arn.rpartition("/")[2]
     shared = {"arn": caller.arn, "accountId": ACCOUNT_ID, "accessKeyId": caller.access_key_id}
     if ":assumed-role/" in caller.arn:
-        role = caller.arn.split("/")[1]
-        issuer = {"type": "Role", "arn": f"arn:aws:iam::{ACCOUNT_ID}:role/{role}", "userName": role}
+        role, partition = caller.arn.split("/")[1], caller.arn.split(":")[1]
+        issuer = {"type": "Role", "arn": f"arn:{partition}:iam::{ACCOUNT_ID}:role/{role}", "userName": role}
         return {"type": "AssumedRole", **shared, "sessionContext": {"sessionIssuer": issuer}}
     return {"type": "IAMUser", **shared, "userName": name}
 

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 from whatschat_ops.local.control import athena, dynamodb_checks, iam_checks, ssm_checks
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.modules import Modules
-from whatschat_ops.local.control.request_checks import Checks, checked
+from whatschat_ops.local.control.request_checks import Checks, Refusal, checked, refused
 from whatschat_ops.local.control.wire import Handler, Response
 from whatschat_ops.local.layout import ACCOUNT_ID
 
@@ -31,6 +31,24 @@ def _check(service: str, checks: Callable[[Modules], Checks]) -> Callable[[Modul
         wrap_handler(modules, service, lambda handler: checked(handler, checks(modules)))
 
     return apply
+
+
+_SECRETS: Final[Checks] = {
+    "ListSecrets": refused("SortBy", "SortOrder", code="InvalidParameterException"),
+    "RotateSecret": refused(
+        "ExternalSecretRotationMetadata",
+        "ExternalSecretRotationRoleArn",
+        "RotateImmediately",
+        code="InvalidParameterException",
+    ),
+}
+
+
+def _is_runnable(given: Mapping[str, Any]) -> Refusal | None:
+    for name in ("ItemBatcher", "ResultWriter"):
+        if f'"{name}"' in str(given.get("definition")):
+            return "InvalidDefinition", f"{name}: the embedded AWS does not have it in Map states."
+    return None
 
 
 def _of_dynamodb(modules: Modules) -> Checks:
@@ -200,6 +218,29 @@ CHECKS: Final = (
         source="Systems Manager API Reference, PutParameter; DescribeParameters",
         replaces=("app.SERVICE_HANDLERS[ssm]",),
         apply=_check("ssm", lambda _: ssm_checks.CHECKS),
+    ),
+    Correction(
+        what="shows the text of a SecureString, in base64, to a caller who does not ask for decryption",
+        why="a ciphertext",
+        source="Systems Manager API Reference, GetParameter",
+        replaces=("app.SERVICE_HANDLERS[ssm]",),
+        apply=lambda modules, _: wrap_handler(modules, "ssm", ssm_checks.with_ciphertexts),
+    ),
+    Correction(
+        what="ignores ItemBatcher and ResultWriter of a Map state",
+        why="InvalidDefinition",
+        source="our decision: what is accepted is done",
+        replaces=("app.SERVICE_HANDLERS[states]",),
+        apply=_check(
+            "states", lambda _: dict.fromkeys(("CreateStateMachine", "UpdateStateMachine"), _is_runnable)
+        ),
+    ),
+    Correction(
+        what="ignores RotateImmediately and the order of secrets",
+        why="InvalidParameterException",
+        source="our decision: what is accepted is done",
+        replaces=("app.SERVICE_HANDLERS[secretsmanager]",),
+        apply=_check("secretsmanager", lambda _: _SECRETS),
     ),
     Correction(
         what="ListFunctions ignores FunctionVersion, and has more than 50 functions in a page",

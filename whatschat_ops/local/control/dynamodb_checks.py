@@ -31,11 +31,12 @@ _SELECT: Final = re.compile(r"\s*SELECT\s", re.IGNORECASE)
 
 def _request(given: Mapping[str, Any]) -> Refusal | None:
     """Update, projection and condition expressions of one request or one action of a transaction."""
-    names = given.get("ExpressionAttributeNames") or {}
-    problem = None
-    if update := given.get("UpdateExpression"):
+    names, problem = given.get("ExpressionAttributeNames") or {}, None
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        return None  # ministack rejects it
+    if isinstance(update := given.get("UpdateExpression"), str):
         problem = update_problem(update, names)
-    if not problem and (projection := given.get("ProjectionExpression")):
+    if not problem and isinstance(projection := given.get("ProjectionExpression"), str):
         problem = projection_problem(projection, names)
     problem = problem or next(
         filter(None, (_function_problem(kind, given.get(kind)) for kind in _CONDITIONS)), None

@@ -27,7 +27,7 @@ def checks(policy_exists: Callable[[str], bool]) -> Checks:
         arn = given.get("PolicyArn", "")
         if policy_exists(arn):
             return None
-        if arn.startswith("arn:aws:iam::aws:policy/"):
+        if ":iam::aws:policy/" in arn:
             return "NoSuchEntity", f"Policy {arn}: the embedded AWS does not have this AWS managed policy."
         return "NoSuchEntity", f"Policy {arn} does not exist or is not attachable."
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
 from whatschat_ops.local.control.request_checks import Checks, Refusal, first_of, refused
+from whatschat_ops.local.control.wire import Handler, Response
 
 MAX_STANDARD_BYTES: Final = 4 * 1024
 """Of a value in the standard tier (PutParameter)."""
@@ -57,3 +61,22 @@ CHECKS: Final[Checks] = {
     "GetParametersByPath": _filters,
     "PutParameter": first_of(refused("Policies", code="InvalidPolicyTypeException"), _data_type, _value),
 }
+
+_READABLE: Final = re.compile(rb'"ENCRYPTED:([A-Za-z0-9+/=]*)"')
+_key = secrets.token_bytes(32)
+
+
+def with_ciphertexts(handler: Handler) -> Handler:
+    """The handler of Parameter Store. An encrypted value that is read without decryption says nothing about its text."""
+
+    async def handle(*request: Any) -> Response:
+        status, headers, body = await handler(*request)
+        if isinstance(body, bytes) and b'"SecureString"' in body:
+            body = _READABLE.sub(lambda found: b'"%s"' % _ciphertext(found[1]), body)
+        return status, headers, body
+
+    return handle
+
+
+def _ciphertext(text: bytes) -> bytes:
+    return b"AQICAH" + base64.b64encode(hashlib.blake2b(text, key=_key).digest())

@@ -12,7 +12,8 @@ of dynalite).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import combinations
 from typing import Final
 
@@ -64,22 +65,22 @@ class _Tokens:
 
 def update_problem(expression: str, names: Mapping[str, str]) -> str | None:
     """Why AWS rejects an update expression; `names` are the ExpressionAttributeNames."""
-    return _problem("UpdateExpression", expression, names, _update_paths)
+    return _problem("UpdateExpression", expression, tuple(names.items()))
 
 
 def projection_problem(expression: str, names: Mapping[str, str]) -> str | None:
     """Why AWS rejects a projection expression."""
-    return _problem("ProjectionExpression", expression, names, _listed_paths)
+    return _problem("ProjectionExpression", expression, tuple(names.items()))
 
 
-def _problem(
-    kind: str, expression: str, names: Mapping[str, str], read: Callable[[_Tokens], Iterator[Path]]
-) -> str | None:
+@lru_cache(maxsize=512)  # programs send the same few expressions again and again
+def _problem(kind: str, expression: str, names: tuple[tuple[str, str], ...]) -> str | None:
     if len(expression) > MAX_CHARACTERS:
         return None  # ministack rejects it
     tokens = _Tokens(expression)
     try:
-        paths = [tuple(names.get(part, part) for part in path) for path in read(tokens)]
+        read = _update_paths if kind == "UpdateExpression" else _listed_paths
+        paths = [tuple(dict(names).get(part, part) for part in path) for path in read(tokens)]
         if tokens.next:
             raise tokens.error()
         for one, two in combinations(paths, 2):
