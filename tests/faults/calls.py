@@ -92,6 +92,8 @@ class ErrorAnswer:
 
 def throttled(service: str) -> ErrorAnswer:
     """The throttling answer of a service (botocore, retries/standard.py, lists the codes that are repeated)."""
+    if service == "s3":
+        return ErrorAnswer(503, "SlowDown", "Please reduce your request rate.")
     if service in REST_SERVICES:
         return ErrorAnswer(429, "TooManyRequestsException", "Too Many Requests")
     return ErrorAnswer(
@@ -101,12 +103,15 @@ def throttled(service: str) -> ErrorAnswer:
 
 def http_error(service: str, answer: ErrorAnswer) -> bytes:
     """The whole HTTP response, in the protocol of the service."""
+    error = f"<Code>{answer.code}</Code><Message>{answer.message}</Message>"
     if service in QUERY_SERVICES:
         kind = "text/xml"
         body = (
-            f"<ErrorResponse><Error><Type>Sender</Type><Code>{answer.code}</Code>"
-            f"<Message>{answer.message}</Message></Error><RequestId>fault</RequestId></ErrorResponse>"
+            f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error>"
+            f"<RequestId>fault</RequestId></ErrorResponse>"
         ).encode()
+    elif service == "s3":
+        kind, body = "application/xml", f"<Error>{error}</Error>".encode()
     else:
         kind = "application/x-amz-json-1.1"
         body = json.dumps({"__type": answer.code, "message": answer.message}).encode()

@@ -6,6 +6,7 @@ Random ids are replaced by what they stand for, so that two stacks built the sam
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,6 +28,8 @@ def ours(client: Client, prefix: str) -> Things:
         **_log_groups(client, prefix),
         **_roles(client, prefix),
         **_parameters(client, prefix),
+        **_buckets(client, prefix),
+        **_state_machines(client, prefix),
     }
     return {name: thing for name, thing in sorted(found.items()) if "foreign" not in name}
 
@@ -63,15 +66,17 @@ def _apis(client: Client, prefix: str) -> Things:
     same = Counter[str]()
     found = {}
     for api in named:
-        found[f"api {api['Name']} {same[api['Name']]}"] = _api(gateway, api)
+        name = f"{api['Name']} {same[api['Name']]}"
         same[api["Name"]] += 1
+        found[f"api {name}"] = _api(gateway, api)
+        for stage in gateway.get_stages(ApiId=api["ApiId"])["Items"]:
+            found[f"stage {stage['StageName']} of {name}"] = _stage(gateway, api, stage)
     return found
 
 
 def _api(gateway: Any, api: Mapping[str, Any]) -> Things:
     place = {"ApiId": api["ApiId"]}
     integrations = {i["IntegrationId"]: i for i in gateway.get_integrations(**place)["Items"]}
-    deployments = {d["DeploymentId"]: d for d in gateway.get_deployments(**place)["Items"]}
     return {
         "selection": api["RouteSelectionExpression"],
         "tags": api.get("Tags"),
@@ -84,18 +89,18 @@ def _api(gateway: Any, api: Mapping[str, Any]) -> Things:
             )
             for route in gateway.get_routes(**place)["Items"]
         ),
-        "deployments": len(deployments),
-        "stages": [
-            {
-                "name": stage["StageName"],
-                # The digest in the description holds random ids: only whether it is ours is compared.
-                "deployment": deployments[stage["DeploymentId"]].get("Description", "").partition("=")[0],
-                "settings": stage.get("DefaultRouteSettings"),
-                "logs": stage.get("AccessLogSettings"),
-                "tags": stage.get("Tags"),
-            }
-            for stage in gateway.get_stages(**place)["Items"]
-        ],
+        "deployments": len(gateway.get_deployments(**place)["Items"]),
+    }
+
+
+def _stage(gateway: Any, api: Mapping[str, Any], stage: Mapping[str, Any]) -> Things:
+    deployment = gateway.get_deployment(ApiId=api["ApiId"], DeploymentId=stage["DeploymentId"])
+    return {
+        # The digest in the description holds random ids: only whether it is ours is compared.
+        "deployment": deployment.get("Description", "").partition("=")[0],
+        "settings": stage.get("DefaultRouteSettings"),
+        "logs": stage.get("AccessLogSettings"),
+        "tags": stage.get("Tags"),
     }
 
 
@@ -106,9 +111,8 @@ def _functions(client: Client, prefix: str) -> Things:
         name = function["FunctionName"]
         if name.startswith(prefix):
             versions = lambda_.list_versions_by_function(FunctionName=name)["Versions"]
-            policy = json.loads(lambda_.get_policy(FunctionName=name, Qualifier="live")["Policy"])
             environment = dict(function["Environment"]["Variables"])
-            environment.pop("API_GATEWAY_ENDPOINT")  # holds the API's random id
+            del environment["API_GATEWAY_ENDPOINT"]  # holds the API's random id
             found[f"function {name}"] = {
                 **{
                     key: function[key]
@@ -122,10 +126,19 @@ def _functions(client: Client, prefix: str) -> Things:
                     alias["Name"]: alias["FunctionVersion"]
                     for alias in lambda_.list_aliases(FunctionName=name)["Aliases"]
                 },
-                "statements": without_ids(client, prefix, [_allowed(each) for each in policy["Statement"]]),
+                "statements": without_ids(client, prefix, _statements(lambda_, name)),
                 "tags": lambda_.list_tags(Resource=function["FunctionArn"])["Tags"],
             }
     return found
+
+
+def _statements(lambda_: Any, name: str) -> list[Things]:
+    """Those of the alias; none of the worker, which a state machine invokes with a role of its own."""
+    try:
+        policy = json.loads(lambda_.get_policy(FunctionName=name, Qualifier="live")["Policy"])
+    except lambda_.exceptions.ResourceNotFoundException:
+        return []
+    return [_allowed(each) for each in policy["Statement"]]
 
 
 def _allowed(statement: Mapping[str, Any]) -> Things:
@@ -191,6 +204,50 @@ def _parameters(client: Client, prefix: str) -> Things:
             value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
             tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
             found[f"parameter {name}"] = {"size": len(value), "type": parameter["Type"], "tags": tags}
+    return found
+
+
+def _buckets(client: Client, prefix: str) -> Things:
+    s3 = client("s3")
+    found = {}
+    for name in (bucket["Name"] for bucket in s3.list_buckets()["Buckets"]):
+        if name.startswith(prefix):
+            encryption = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]
+            found[f"bucket {name}"] = {
+                "public": s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"],
+                "encryption": [
+                    rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] for rule in encryption["Rules"]
+                ],
+                "lifecycle": [
+                    (rule["Status"], rule["Filter"], rule["Expiration"])
+                    for rule in s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+                ],
+                "tags": s3.get_bucket_tagging(Bucket=name)["TagSet"],
+            }
+    return found
+
+
+def _state_machines(client: Client, prefix: str) -> Things:
+    states = client("stepfunctions")
+    found = {}
+    for machine in states.list_state_machines()["stateMachines"]:
+        if machine["name"].startswith(prefix):
+            arn = machine["stateMachineArn"]
+            described = states.describe_state_machine(stateMachineArn=arn)
+            definition = json.loads(described["definition"])
+            outer = definition["States"][definition["StartAt"]]
+            found[f"state machine {machine['name']}"] = {
+                "type": described["type"],
+                "role": described["roleArn"],
+                "definition": definition,
+                "map": {
+                    "MaxConcurrency": outer["MaxConcurrency"],
+                    "ToleratedFailurePercentage": outer["ToleratedFailurePercentage"],
+                    "Bucket": outer["ItemReader"]["Parameters"]["Bucket"],
+                },
+                "calls": set(re.findall(r'"(arn:[^"]+)"', described["definition"])),
+                "tags": states.list_tags_for_resource(resourceArn=arn)["tags"],
+            }
     return found
 
 
