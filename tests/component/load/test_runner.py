@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import selectors
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -211,3 +212,47 @@ def test_progress_is_reported_every_second() -> None:
     assert len(seen) >= 2
     assert seen[-1].point.open_sockets == 12
     assert sum(point.sent for point in report.timeline) == report.ping.sent + report.message.sent
+
+
+class WaitedTime(selectors.SelectSelector):
+    """Time that passes only while nothing is left to do, or while `busy`."""
+
+    now_s = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now_s += timeout or 0.0
+        return super().select(0)
+
+
+def test_lateness_of_the_test_itself_is_measured_and_not_taken_for_latency_of_the_server() -> None:
+    """Turns are due every 0.25 s. The first send keeps this process busy for 0.6 s: the next two are late."""
+    time, server = WaitedTime(), Server()
+    take = server.take
+
+    def keep_busy_once(sender: FakeSocket, document: dict[str, Any]) -> None:
+        take(sender, document)
+        if time.now_s < 0.6:
+            time.now_s = 0.6
+
+    server.take = keep_busy_once  # type: ignore[method-assign]
+
+    def loop_of_waited_time() -> asyncio.AbstractEventLoop:
+        loop = asyncio.SelectorEventLoop(time)
+        loop.time = lambda: time.now_s  # type: ignore[method-assign]
+        return loop
+
+    async def test() -> LoadReport:
+        clock = asyncio.get_running_loop().time
+        return await LoadTest(plan, server.open, str, stop=asyncio.Event(), settle_s=0, clock=clock).run()
+
+    plan = replace(QUICK, sockets=4, users=4, interval_s=1.0, duration_s=2.0, traffic=Traffic.PING)
+    plan = replace(plan, connect_rate_per_s=1e9)
+    with asyncio.Runner(loop_factory=loop_of_waited_time) as runner:
+        report = runner.run(test())
+    late = report.tool.send_delay
+    assert (report.ping.sent, late.count) == (8, 8)
+    assert late.max_ms == pytest.approx(350, rel=0.02)
+    assert late.mean_ms == pytest.approx((350 + 100) / 8, rel=0.02)
+    assert late.p50_ms == pytest.approx(0, abs=1)
+    # Only the first pong had to wait for this process: the time of the others begins when they are sent.
+    assert report.ping.latency.mean_ms == pytest.approx(600 / 8, rel=0.02)

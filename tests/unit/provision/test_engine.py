@@ -263,7 +263,10 @@ def test_unwanted_waits_for_what_is_wanted() -> None:
     world = World()
     applied(world, [box("old"), box("user", link="old")])
     world.writes.clear()
-    applied(world, [box("user", link="new")], unwanted=[box("old")])
+    wanted, unwanted = [box("user", link="new")], [box("old")]
+    (deletion,) = (step for step in planned(world, wanted, unwanted=unwanted) if step.address == "box.old")
+    assert deletion.after == {"box.user"}
+    applied(world, wanted, unwanted=unwanted)
     assert world.writes == ["update box.user link", "delete box.old"]
 
 
