@@ -36,11 +36,22 @@ PSEUDO = {
     "CodeBucket": "code",
     SET_LOG_ROLE: "true",
 }
+BOUNDARY = "arn:aws:iam::123456789012:policy/developers"
+GIVEN = {
+    f"{name}_role": f"arn:aws:iam::123456789012:role/teams/{name}"
+    for name in ("lambda", "broadcast_worker", "broadcast_states")
+}
+DISTRIBUTED = {"distributed": {"enabled": True}}
 VARIANTS: dict[str, Mapping[str, Any]] = {
+    "boundary and path": {
+        "iam": {"permissions_boundary": BOUNDARY, "role_path": "/teams/chat/"},
+        "broadcast": DISTRIBUTED,
+    },
+    "given roles": {"iam": GIVEN, "broadcast": DISTRIBUTED},
     "default": {},
     "no access logs": {"websocket": {"access_logs": False}},
     "protected": {"connections": {"point_in_time_recovery": True, "deletion_protection": True}},
-    "distributed broadcasts": {"broadcast": {"distributed": {"enabled": True}}},
+    "distributed broadcasts": {"broadcast": DISTRIBUTED},
     "prefixed": {"prefix": "blue-", "websocket": {"route_selection_expression": "${request.body.action}"}},
 }
 
@@ -65,6 +76,29 @@ def test_every_resource_of_the_stack_is_in_the_template() -> None:
     wanted = stack_resources(Blueprint(Settings(), PLACE, PACKAGES)).wanted
     expected = sum(len(KINDS[resource.kind].template) for resource in wanted)
     assert len(template()["Resources"]) == expected > 25
+
+
+def test_every_role_has_the_boundary_and_the_path_of_the_settings() -> None:
+    made = template(VARIANTS["boundary and path"])
+    roles = [body["Properties"] for body in of_type(made, "AWS::IAM::Role").values()]
+    assert [role["PermissionsBoundary"] for role in roles] == [BOUNDARY] * 4
+    of_account = "/whatschat-ops/"  # the log role of API Gateway, which all stacks of a Region share
+    path = json.dumps(roles[0]["Path"] if roles[0]["Path"] != of_account else roles[1]["Path"])
+    assert [json.dumps(role["Path"]) for role in roles].count(path) == 3
+    assert "/teams/chat/whatschat-local/" in path
+
+
+def test_template_with_given_roles_makes_none_and_uses_these() -> None:
+    made = template(VARIANTS["given roles"])
+    (log_role,) = of_type(made, "AWS::IAM::Role").values()
+    assert log_role["Condition"] == SET_LOG_ROLE
+    assert of_type(made, "AWS::IAM::Policy") == {}
+    functions = of_type(made, "AWS::Lambda::Function").values()
+    assert sorted(body["Properties"]["Role"] for body in functions) == sorted(
+        [GIVEN["lambda_role"]] * 3 + [GIVEN["broadcast_worker_role"]]
+    )
+    (machine,) = of_type(made, "AWS::StepFunctions::StateMachine").values()
+    assert machine["Properties"]["RoleArn"] == GIVEN["broadcast_states_role"]
 
 
 # --- correct ------------------------------------------------------------------------------------------------------
@@ -199,7 +233,11 @@ def test_evaluated_template_says_what_provision_would_apply(variant: str) -> Non
         assert found[f"Integration{short.title()}"]["IntegrationUri"] == fields[f"integration.{short}"]["uri"]
         assert found[f"Route{short.title()}"]["Target"] == fields[f"route.{short}"]["target"]
         assert found[f"Alias{short.title()}"]["FunctionVersion"] == "7"
-    assert found["RolePolicyLambda"]["PolicyDocument"] == fields["role_policy.lambda"]["document"]
+    policies = {name for name in fields if name.startswith("role_policy.")}
+    assert policies or variant == "given roles"
+    for address in policies:
+        made = found["RolePolicy" + address.partition(".")[2].title().replace("-", "")]
+        assert made["PolicyDocument"] == fields[address]["document"]
     assert (
         found["ApiWebsocket"]["RouteSelectionExpression"]
         == (fields["api.websocket"]["route_selection_expression"])
