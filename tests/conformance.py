@@ -32,6 +32,7 @@ AREAS: Final[Mapping[str, str]] = {
     "gateway": "API Gateway",
     "chime": "Chime SDK meetings",
     "cloudformation": "CloudFormation",
+    "sam": "CloudFormation",
     "s3": "S3",
     "dynamodb": "DynamoDB",
     "logs": "CloudWatch Logs",

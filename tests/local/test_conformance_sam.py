@@ -27,6 +27,44 @@ TEMPLATE = {
 }
 
 
+CHOICE = """
+Parameters:
+  Choice:
+    Type: String
+    Default: false
+    AllowedValues: [true, false]
+Conditions:
+  Chosen: !Equals [true, !Ref Choice]
+Resources:
+  Kept:
+    Type: AWS::SSM::Parameter
+    Properties: {Type: String, Value: !Ref Choice}
+  Conditional:
+    Type: AWS::SSM::Parameter
+    Condition: Chosen
+    Properties: {Type: String, Value: !Ref Choice}
+"""
+
+
+@pytest.mark.aws(
+    "CloudFormation user guide, parameters-section-structure.html: a parameter's value is a string"
+)
+@pytest.mark.parametrize(("given", "created"), [("true", 2), ("false", 1), (None, 1)])
+def test_parameter_is_compared_with_booleans_as_text(
+    embedded_aws: EmbeddedAws, given: str | None, created: int
+) -> None:
+    cloudformation = embedded_aws.client("cloudformation")
+    stack = f"conformance-choice-{given}"
+    parameters = [{"ParameterKey": "Choice", "ParameterValue": given}] if given else []
+    cloudformation.create_stack(StackName=stack, TemplateBody=CHOICE, Parameters=parameters)
+    waiter = cloudformation.get_waiter("stack_create_complete")
+    waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    resources = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+    assert len(resources) == created
+    name = next(row["PhysicalResourceId"] for row in resources if row["LogicalResourceId"] == "Kept")
+    assert embedded_aws.client("ssm").get_parameter(Name=name)["Parameter"]["Value"] == (given or "false")
+
+
 @pytest.mark.aws("SAM developer guide, sam-resource-function.html")
 def test_function_of_a_sam_template_has_its_role_and_runs(embedded_aws: EmbeddedAws) -> None:
     cloudformation, functions = embedded_aws.client("cloudformation"), embedded_aws.client("lambda")

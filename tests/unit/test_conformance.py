@@ -94,11 +94,11 @@ def test_tests_are_counted_by_area() -> None:
     tests = [
         MarkedTest("local/test_gateway_conformance.py", 3, ()),
         MarkedTest("component/local/test_gateway_wire.py", 1, ()),
-        MarkedTest("local/test_conformance_metric_filters.py", 2, ()),
+        MarkedTest("local/test_conformance_other_things.py", 2, ()),
         MarkedTest("local/test_differences.py", 0, ()),
     ]
     assert conformance.area_table(tests)[2:] == [
         "| API Gateway | 2 | 4 | `component/local/test_gateway_wire.py`, `local/test_gateway_conformance.py` |",
-        "| Metric filters | 1 | 2 | `local/test_conformance_metric_filters.py` |",
+        "| Other things | 1 | 2 | `local/test_conformance_other_things.py` |",
         "| **all** | 3 | 6 | |",
     ]

@@ -1,4 +1,4 @@
-"""The rows of the table of corrections for S3 and for services that ministack does not have."""
+"""The rows of the table of corrections for what deployment tools need, and for services that ministack does not have."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from whatschat_ops.local.control import cloudformation_template
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.wire import Handler, Response, signed_service
@@ -67,5 +68,12 @@ SERVICES: Final = (
         source="S3 User Guide, UsingKMSEncryption.html",
         replaces=("app.SERVICE_HANDLERS[s3]",),
         apply=lambda modules, _: wrap_handler(modules, "s3", with_managed_key),
+    ),
+    Correction(
+        what="CloudFormation compares the value of a parameter with `True` and `False` where a template has booleans",
+        why="with `true` and `false`",
+        source="CloudFormation User Guide, parameters-section-structure.html: values are strings",
+        replaces=("app.SERVICE_HANDLERS[cloudformation]",),
+        apply=lambda modules, _: wrap_handler(modules, "cloudformation", cloudformation_template.completed),
     ),
 )
