@@ -193,6 +193,9 @@ MAX_METRIC_STATISTICS_POINTS: Final = 1_440
 METRICS_PAGE: Final = 500
 """Of ListMetrics (CloudWatch API reference)."""
 
+MAX_ALARM_RANGE_S: Final = 7 * 24 * 60 * 60
+"""Of an alarm, its period times its evaluation periods (CloudWatch API reference, PutMetricAlarm)."""
+
 MAX_METRIC_AGE_S: Final = 14 * 24 * 60 * 60
 MAX_METRIC_AHEAD_S: Final = 2 * 60 * 60
 """Of the time stamp in a PutMetricData (CloudWatch API reference, MetricDatum)."""

@@ -316,6 +316,24 @@ def test_alarm_has_the_state_of_the_guides_tables(
         assert (found.state if found else None) == state, missing
 
 
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html")
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"Period": 0},
+        {"Period": 90},
+        {"EvaluationPeriods": 0},
+        {"Period": 86_400, "EvaluationPeriods": 8},
+        {"Statistic": "Median"},
+    ],
+)
+def test_alarm_with_an_invalid_parameter_is_refused(overrides: dict[str, Any]) -> None:
+    good = {"ComparisonOperator": "GreaterThanThreshold", "Period": 60, "EvaluationPeriods": 1}
+    alarms.require_evaluated(good)
+    with pytest.raises(ValueError, match=r"must be|not a valid statistic"):
+        alarms.require_evaluated({**good, **overrides})
+
+
 METRIC = {
     "type": "metric",
     "properties": {"region": "us-east-1", "metrics": [["N", "M", "A", "a", {"stat": "Sum"}]]},

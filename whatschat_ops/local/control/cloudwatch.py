@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from whatschat_ops.local.control.wire import Response
 from whatschat_ops.local.layout import DEFAULT_REGION
-from whatschat_ops.local.monitoring import alarms, dashboards, metric_queries, statistics
+from whatschat_ops.local.monitoring import alarms, dashboards, metric_queries
 from whatschat_ops.local.monitoring.metric_queries import Document, RequestError, Time
 from whatschat_ops.quotas import MAX_METRIC_AGE_S, MAX_METRIC_AHEAD_S, MAX_METRIC_VALUES
 
@@ -48,6 +48,13 @@ class CloudWatch:
 
     def install_alarms(self) -> None:
         """Alarms are evaluated as AWS documents it; those on expressions are refused."""
+        put_by_template = self._cloudwatch.cloudformation_put_metric_alarm
+
+        def cloudformation_put_metric_alarm(alarm: dict[str, Any]) -> None:
+            alarms.require_evaluated(alarm)
+            put_by_template(alarm)
+
+        self._cloudwatch.cloudformation_put_metric_alarm = cloudformation_put_metric_alarm
         self._cloudwatch._put_metric_alarm = self._checked(self._cloudwatch._put_metric_alarm, _require_alarm)
         self._cloudwatch._evaluate_alarm = self._evaluate
 
@@ -113,7 +120,9 @@ class CloudWatch:
     # --- alarms ---------------------------------------------------------------------------------------------------
 
     def _evaluate(self, alarm: dict[str, Any]) -> None:
-        if not alarm.get("MetricName") or alarm.get("ComparisonOperator") not in alarms.COMPARISONS:
+        try:
+            alarms.require_evaluated(alarm)
+        except ValueError:  # of a state that another version saved
             return
         points = self._points(
             str(alarm["Namespace"]), str(alarm["MetricName"]), metric_queries.dimensions_of(alarm)
@@ -187,21 +196,9 @@ class CloudWatch:
 
 
 def _require_alarm(request: Document) -> None:
-    if request.get("Metrics") or request.get("ThresholdMetricId"):
-        raise RequestError(
-            "ValidationError",
-            "An alarm on metric math or an anomaly detection band is refused: the embedded AWS does not evaluate it.",
-        )
-    if request.get("ComparisonOperator") not in alarms.COMPARISONS:
-        raise RequestError(
-            "ValidationError",
-            f"The comparison operator {request.get('ComparisonOperator')} is refused: the embedded AWS does not evaluate anomaly detection bands.",
-        )
     try:
-        statistics.require_statistic(
-            str(request.get("ExtendedStatistic") or request.get("Statistic") or "Average")
-        )
-    except statistics.InvalidStatisticError as error:
+        alarms.require_evaluated(request)
+    except ValueError as error:
         raise RequestError("ValidationError", str(error)) from None
 
 

@@ -30,7 +30,11 @@ CLOUDWATCH: Final = (
         what="an alarm is evaluated when PutMetricData is called, over the points of all dimensions at once, without DatapointsToAlarm, TreatMissingData and a way back to INSUFFICIENT_DATA",
         why="by period and dimensions, as missing data are treated, every two seconds too; alarms on expressions are refused",
         source="CloudWatch User Guide, Configuring how CloudWatch alarms treat missing data",
-        replaces=("cloudwatch._evaluate_alarm", "cloudwatch._put_metric_alarm"),
+        replaces=(
+            "cloudwatch._evaluate_alarm",
+            "cloudwatch._put_metric_alarm",
+            "cloudwatch.cloudformation_put_metric_alarm",
+        ),
         apply=lambda modules, parts: _cloudwatch(modules, parts).install_alarms(),
     ),
     Correction(

@@ -7,12 +7,15 @@ decide.
 
 from __future__ import annotations
 
+import math
 import operator
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from whatschat_ops.local.monitoring.statistics import Point, statistic
+from whatschat_ops.local.monitoring.statistics import Point, require_statistic, statistic
+from whatschat_ops.quotas import MAX_ALARM_RANGE_S
 
 EXTRA_PERIODS: Final = 2
 """The evaluation range is longer than the evaluation periods by this: 5 for 3 in the guide's tables."""
@@ -24,7 +27,7 @@ _OPERATORS: Final[Mapping[str, tuple[Callable[[float, float], bool], str]]] = {
     "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
 }
 
-COMPARISONS: Final = tuple(_OPERATORS)
+_HIGH_RESOLUTION_S: Final = (10, 20, 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,25 @@ class Verdict:
 
     state: str
     reason: str
+
+
+def require_evaluated(alarm: Mapping[str, Any]) -> None:
+    """Raise ValueError for an alarm that CloudWatch refuses, or that is not evaluated here. `alarm` is a request."""
+    if alarm.get("Metrics") or alarm.get("ThresholdMetricId"):
+        raise ValueError(
+            "An alarm on metric math or an anomaly detection band is refused: the embedded AWS does not evaluate it."
+        )
+    comparison = alarm.get("ComparisonOperator")
+    if comparison not in _OPERATORS:
+        raise ValueError(
+            f"The comparison operator {comparison} is refused: the embedded AWS does not evaluate anomaly detection bands."
+        )
+    require_statistic(str(alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"))
+    period, periods = int(alarm.get("Period") or 0), int(alarm.get("EvaluationPeriods") or 0)
+    if period not in _HIGH_RESOLUTION_S and (period < 1 or period % 60):
+        raise ValueError(f"The value {period} for parameter Period must be 10, 20, 30 or a multiple of 60.")
+    if periods < 1 or period * periods > MAX_ALARM_RANGE_S:
+        raise ValueError("EvaluationPeriods must be at least 1, and with Period not more than seven days.")
 
 
 def verdict(alarm: Mapping[str, Any], points: Iterable[Point], now: float) -> Verdict | None:
@@ -83,18 +105,11 @@ def _values(alarm: Mapping[str, Any], points: list[Point], now: float, periods: 
     name = str(alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average")
     grain = min(60, period)
     end = (now // grain + 1) * grain
-    return [
-        statistic(
-            name,
-            (
-                point
-                for point in points
-                if end - (number + 1) * period <= point["Timestamp"] < end - number * period
-                and unit in (None, point["Unit"])
-            ),
-        )
-        for number in range(periods)
-    ]
+    by_period: dict[int, list[Point]] = defaultdict(list)
+    for point in points:
+        if end - periods * period <= point["Timestamp"] < end and unit in (None, point["Unit"]):
+            by_period[math.ceil((end - point["Timestamp"]) / period) - 1].append(point)
+    return [statistic(name, by_period[number]) for number in range(periods)]
 
 
 def _reason_without_data(state: str) -> str:

@@ -32,12 +32,14 @@ def require_statistic(name: str) -> None:
 
 
 def statistic(name: str, points: Iterable[Point]) -> float | None:
-    """A statistic of the points of one period. None: no data, or no percentile of these data."""
+    """A statistic of the points of one period. None: no data, no percentile of these data, or a name not computed."""
     parts = [part for part in map(_part, points) if part[0] > 0]
     if not parts:
         return None
-    basic = _BASIC.get(name)
-    return basic(parts) if basic else _percentile(parts, float(name[1:]))
+    basic, percentile = _BASIC.get(name), _PERCENTILE.fullmatch(name)
+    if basic:
+        return basic(parts)
+    return _percentile(parts, float(percentile[1])) if percentile else None
 
 
 _Part = tuple[float, float, float, float]
