@@ -6,6 +6,7 @@ import errno
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,7 +174,19 @@ def test_link_is_followed_and_a_device_is_written_to(tmp_path: Path) -> None:
         write_whole(Path("/dev/full"), "x", flag="--output")
 
 
-@pytest.mark.parametrize("place", ["file", "file/below", "x" * 300, "loop"])
+def refuse_to_write_below(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a read-only file system does: to root, too."""
+    mkdir = os.mkdir
+
+    def refusing(path: str, *options: Any, **more: Any) -> None:
+        if os.fspath(path).startswith(str(directory)):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
+        mkdir(path, *options, **more)
+
+    monkeypatch.setattr(os, "mkdir", refusing)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "x" * 300, "loop", "read-only", "read-only/below"])
 @pytest.mark.parametrize(
     "arguments",
     [("local", "start"), ("status",), ("ws", "broadcast", "--type", "notice", "hi"), ("ws", "send", "--user", "a", "--to", "b", "hi")],
@@ -189,6 +202,7 @@ def test_state_directory_that_cannot_be_used_is_one_sentence_with_its_variable(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
+    refuse_to_write_below(tmp_path / "read-only", monkeypatch)
     monkeypatch.setenv("WHATSCHAT_OPS_STATE_DIR", str(tmp_path / place))
 
     assert main(list(arguments)) == ExitCode.FAILED
