@@ -97,7 +97,7 @@ def no_credentials(error: Exception | None, identity: Identity) -> CredentialsEr
         )
     if error is None:
         return CredentialsError(
-            f"No AWS credentials were found: neither variables nor {_profile(identity)} give any.",
+            f"No AWS credentials were found: neither variables nor {identity} give any.",
             hint=NO_CREDENTIALS_HINT,
         )
     found = _reason(error, identity)
@@ -116,10 +116,6 @@ def rejected_keys(identity: Identity) -> str:
     if "aws_access_key_id" in settings:
         return f"Give the profile valid keys: aws configure{place}"
     return f"See which identity is used: aws sts get-caller-identity{place}"
-
-
-def _profile(identity: Identity) -> str:
-    return f"the profile {identity.profile!r}"
 
 
 def _reason(error: Exception, identity: Identity) -> Reason:
