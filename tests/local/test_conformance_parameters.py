@@ -345,3 +345,54 @@ def test_later_rotation_and_sorted_secrets_are_refused(embedded_aws: EmbeddedAws
         "RotateImmediately: the embedded AWS does not support this parameter.",
     )
     assert refusal(secrets.list_secrets, SortOrder="asc")[0] == "InvalidParameterException"
+
+
+@pytest.fixture
+def alice(embedded_aws: EmbeddedAws, items: Any) -> Iterator[Any]:
+    """A DynamoDB client of a user who may read and write the items whose partition key is `alice`."""
+    iam = embedded_aws.client("iam")
+    condition = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["alice"]}}
+    statement = {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*", "Condition": condition}
+    iam.create_user(UserName="alice")
+    iam.put_user_policy(
+        UserName="alice", PolicyName="own", PolicyDocument=json.dumps({"Statement": [statement]})
+    )
+    key = iam.create_access_key(UserName="alice")["AccessKey"]
+    yield embedded_aws.client_as(key["AccessKeyId"], key["SecretAccessKey"], "dynamodb")
+    iam.delete_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName="alice", PolicyName="own")
+    iam.delete_user(UserName="alice")
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html"
+)
+def test_leading_keys_limit_the_items_of_every_request(alice: Any) -> None:
+    def requests(name: str) -> list[tuple[Callable[..., Any], dict[str, Any]]]:
+        key, value = {"k": {"S": name}}, {"S": name}
+        put, get = {"Put": {"TableName": TABLE, "Item": key}}, {"Get": {"TableName": TABLE, "Key": key}}
+        by_u = {"IndexName": "by-u", "KeyConditionExpression": "u = :u"}
+        return [
+            (alice.put_item, {"TableName": TABLE, "Item": key}),
+            (alice.get_item, {"TableName": TABLE, "Key": key}),
+            (alice.batch_get_item, {"RequestItems": {TABLE: {"Keys": [key]}}}),
+            (alice.batch_write_item, {"RequestItems": {TABLE: [{"PutRequest": {"Item": key}}]}}),
+            (alice.transact_write_items, {"TransactItems": [put]}),
+            (alice.transact_get_items, {"TransactItems": [get]}),
+            (alice.query, {"TableName": TABLE, **by_u, "ExpressionAttributeValues": {":u": value}}),
+            (
+                alice.query,
+                {
+                    "TableName": TABLE,
+                    "KeyConditionExpression": "#k = :k",
+                    "ExpressionAttributeNames": {"#k": "k"},
+                    "ExpressionAttributeValues": {":k": value},
+                },
+            ),
+            (alice.delete_item, {"TableName": TABLE, "Key": key}),
+        ]
+
+    for call, parameters in requests("alice"):
+        call(**parameters)
+    for call, parameters in requests("bob"):
+        assert refusal(call, **parameters)[0] == "AccessDeniedException", parameters

@@ -91,13 +91,14 @@ def test_expired_item_stays_readable(embedded_aws: EmbeddedAws, table: str) -> N
 
 @pytest.mark.difference(
     "DynamoDB: IAM",
-    aws="`dynamodb:LeadingKeys` under ForAllValues limits the items",
-    here="not enforced: every item of the table may be read",
+    aws="`dynamodb:LeadingKeys` has the keys of PartiQL statements too",
+    here="a policy that asks for it denies them",
 )
-def test_leading_keys_are_not_enforced(embedded_aws: EmbeddedAws, table: str) -> None:
+def test_statement_is_denied_where_its_leading_keys_decide(embedded_aws: EmbeddedAws, table: str) -> None:
     own = {"Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["mine"]}}}
-    reader = user_client(embedded_aws, "leading-keys", allowing("dynamodb:GetItem", **own), "dynamodb")
-    assert reader.get_item(TableName=table, Key={"id": {"S": "theirs"}})
+    reader = user_client(embedded_aws, "leading-keys", allowing("dynamodb:PartiQLSelect", **own), "dynamodb")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.execute_statement(Statement=f"SELECT id FROM {table} WHERE id = 'mine'")
 
 
 @pytest.mark.difference(

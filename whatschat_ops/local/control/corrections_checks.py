@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from whatschat_ops.local.control import athena, dynamodb_checks, iam_checks, ssm_checks
+from whatschat_ops.local.control import athena, dynamodb_checks, iam_checks, leading_keys, ssm_checks
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.request_checks import Checks, Refusal, checked, refused
@@ -197,6 +197,13 @@ CHECKS: Final = (
         source="DynamoDB Developer Guide, Update expressions; PartiQL select statements",
         replaces=("app.SERVICE_HANDLERS[dynamodb]",),
         apply=_check("dynamodb", _of_dynamodb),
+    ),
+    Correction(
+        what="does not know `dynamodb:LeadingKeys`: under ForAllValues a policy allows every item",
+        why="the partition keys of the request",
+        source="DynamoDB Developer Guide, Using IAM policy conditions for fine-grained access control",
+        replaces=("iam_actions.dynamodb_service_context",),
+        apply=lambda modules, _: leading_keys.install(modules.iam_actions, modules.dynamodb._tables),
     ),
     Correction(
         what="attaches policies that do not exist, takes names with any characters and trust policies that are none; simulates without permissions boundaries, resource policies and callers",
