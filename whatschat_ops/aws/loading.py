@@ -53,11 +53,18 @@ class LeanSession(Session):  # type: ignore[misc]
     """
 
     def __init__(self, variables: Mapping[str, tuple[Any, ...]], profile: str | None) -> None:
+        self._scoped_config: Any = None
         super().__init__(session_vars=dict(variables), profile=profile, include_builtin_handlers=False)
         self._emitter = EventAliaser(HierarchicalEmitter(), event_aliases={})
         self.register_component("event_emitter", self._emitter)
         self._unregistered = _builtin_handlers()
         self._register("")
+
+    def get_scoped_config(self) -> Any:
+        """The profile's section of the configuration files, read once: every client asks for it fifty times."""
+        if self._scoped_config is None:
+            self._scoped_config = super().get_scoped_config()
+        return self._scoped_config
 
     def create_client(self, service_name: str, *arguments: Any, **options: Any) -> Any:
         """A client, with the handlers of its service."""
