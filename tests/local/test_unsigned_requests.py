@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
@@ -76,6 +77,83 @@ def test_page_of_another_host_reaches_neither_services_nor_sockets(
     assert (
         request(embedded_aws, "GET", path, handshake)[0] == 101
     )  # it has no $connect, so every handshake succeeds
+
+
+UNSIGNED: Final = [
+    ("GET", "/", 403),  # S3 ListBuckets
+    ("PUT", "/a-new-bucket", 403),  # S3 CreateBucket
+    ("GET", "/a-bucket/key", 404),  # its policy may allow it: NoSuchBucket
+    ("POST", "/", 405),  # S3: the method is not allowed against this resource
+    ("GET", "/clusters", 403),  # ECS
+    ("GET", "/v2/apis", 403),  # API Gateway
+    ("GET", "/2015-03-31/functions/", 403),  # Lambda
+    ("POST", "/2015-03-31/functions/absent/invocations", 403),
+    ("GET", "/latest/meta-data/iam/security-credentials/", 404),  # instance metadata
+    ("GET", "/_ministack/lambda-code/absent", 403),  # a code link without its signature
+    ("POST", "/_ministack/reset", 404),
+    ("GET", "/_whatschat/health", 200),
+    ("GET", "WEBSOCKET", 426),
+    ("POST", "WEBSOCKET/%40connections/R0oXAdfD0kwCH6w%3D", 403),
+]
+"""Method, path and status of unsigned requests; WEBSOCKET is the path of a stage."""
+HOSTS: Final = {
+    "127.0.0.1": True,
+    "127.0.0.1:4566": True,
+    "localhost": True,
+    "a.b.localhost:4566": True,
+    "s3.us-east-1.amazonaws.com": True,
+    "rebound.example": False,
+    "127.0.0.1.rebound.example": False,
+    "amazonaws.com.rebound.example": False,
+    "192.168.0.1": False,
+    "[::1]": False,
+}
+"""Name -> whether it is this machine or AWS."""
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html")
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize(("method", "path", "status"), UNSIGNED)
+def test_matrix_of_unsigned_requests_and_hosts(
+    embedded_aws: EmbeddedAws, websocket_endpoint: str, method: str, path: str, status: int, host: str
+) -> None:
+    path = path.replace("WEBSOCKET", urlsplit(websocket_endpoint).path)
+    found = request(embedded_aws, method, path, {"Host": host, "Content-Length": "0"})[0]
+    assert found == (status if HOSTS[host] else 403)
+
+
+def answer_to(aws: EmbeddedAws, sent: str) -> bytes:
+    """The status line of the answer to these bytes, which may be less than a request."""
+    with socket.create_connection(("127.0.0.1", aws.port), timeout=60) as connection:
+        connection.sendall(sent.encode())
+        answered = b""
+        while b"\r\n" not in answered and (received := connection.recv(4096)):
+            answered += received
+        return answered.partition(b"\r\n")[0]
+
+
+SIGNED: Final = "Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/sqs/aws4_request"
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html")
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/", "Content-Length: 1000000000", 403),
+        ("/", "Content-Length: 1000000000\r\nX-Amz-Target: AmazonSQS.SendMessage", 403),
+        ("/bucket/key", "Content-Length: 1000000000", 403),
+        ("/", f"Content-Length: 1000000000\r\n{SIGNED.format(key='AKIAUNKNOWN')}", 403),
+        ("/", "Transfer-Encoding: chunked", 411),
+        ("/_aws/execute-api/a1/s/%40connections/x", "Content-Length: 1000000000", 403),
+        ("/_aws/execute-api/a1/s/path", "Content-Length: 1000000000", 413),
+        ("/_aws/lambda-url/x/", "Content-Length: 1000000000", 413),
+    ],
+)
+def test_large_body_without_a_known_key_is_refused_before_it_is_sent(
+    embedded_aws: EmbeddedAws, path: str, headers: str, status: int
+) -> None:
+    head = f"PUT {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n"
+    assert answer_to(embedded_aws, head).startswith(b"HTTP/1.1 %d " % status)
 
 
 def test_health_cannot_be_read_by_scripts_of_a_web_page(embedded_aws: EmbeddedAws) -> None:
@@ -171,3 +249,35 @@ def test_bucket_that_requires_tls_can_be_used_and_deleted(embedded_aws: Embedded
         s3.get_object(Bucket="tls-only", Key="a")
     s3.delete_object(Bucket="tls-only", Key="a")
     s3.delete_bucket(Bucket="tls-only")
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_GetCredentialsForIdentity.html"
+)
+def test_credentials_of_an_identity_pool_need_a_guest_pool_and_a_role(embedded_aws: EmbeddedAws) -> None:
+    cognito = embedded_aws.client("cognito-identity")
+    iam = embedded_aws.client("iam")
+    pool = cognito.create_identity_pool(IdentityPoolName="guests", AllowUnauthenticatedIdentities=True)
+    pool_id = pool["IdentityPoolId"]
+    identity = cognito.get_id(IdentityPoolId=pool_id)["IdentityId"]
+    with pytest.raises(cognito.exceptions.InvalidIdentityPoolConfigurationException):
+        cognito.get_credentials_for_identity(IdentityId=identity)
+    principal = {"Federated": "cognito-identity.amazonaws.com"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRoleWithWebIdentity"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = iam.create_role(RoleName="guests", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    cognito.set_identity_pool_roles(IdentityPoolId=pool_id, Roles={"unauthenticated": role})
+    found = cognito.get_credentials_for_identity(IdentityId=identity)["Credentials"]
+    guest = embedded_aws.client_as(
+        found["AccessKeyId"], found["SecretKey"], "sts", session_token=found["SessionToken"]
+    )
+    assert ":assumed-role/guests/" in guest.get_caller_identity()["Arn"]
+    with pytest.raises(cognito.exceptions.ResourceNotFoundException):
+        cognito.get_credentials_for_identity(IdentityId=f"us-east-1:{'0' * 8}-0000-0000-0000-{'0' * 12}")
+    cognito.update_identity_pool(
+        IdentityPoolId=pool_id, IdentityPoolName="guests", AllowUnauthenticatedIdentities=False
+    )
+    with pytest.raises(cognito.exceptions.NotAuthorizedException, match="Unauthenticated access"):
+        cognito.get_id(IdentityPoolId=pool_id)
+    cognito.delete_identity_pool(IdentityPoolId=pool_id)
+    iam.delete_role(RoleName="guests")

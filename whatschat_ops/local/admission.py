@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
+from whatschat_ops.local.control.wire import credential_scope
 from whatschat_ops.local.interfaces import HttpResponse
 
 _HOSTS: Final = re.compile(
@@ -25,6 +26,10 @@ _UNSIGNED_SERVICES: Final = re.compile(
     r"/(clusters|taskdefinitions|tasks|services|stoptask)(/|$)", re.IGNORECASE
 )
 """Paths of ECS that ministack serves to anybody."""
+MAX_UNSIGNED_BODY_BYTES: Final = 256 * 1024
+"""Of a request to a service: AWS answers those that need no signature (Cognito, AssumeRoleWithSAML) with less."""
+MAX_PAYLOAD_BYTES: Final = 10 * 1024 * 1024
+"""Of a request to a user's own API (API Gateway developer guide, quotas of HTTP APIs) or function URL."""
 _BUCKET: Final = re.compile(r"/[^/]+/?")
 
 
@@ -49,6 +54,33 @@ def rejection(method: str, path: str, query_string: str, headers: Mapping[str, s
     ):
         body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
         return HttpResponse(403, body.encode(), {"content-type": "application/xml"})
+    return None
+
+
+def body_rejection(
+    headers: Mapping[str, str], query_string: str, *, is_known_key: Callable[[str], bool], to_own_api: bool
+) -> HttpResponse | None:
+    """The response to a request whose body must not be read, or None. `headers` have lower-case names.
+
+    `to_own_api`: it is for an API or a function of the user, which may take unsigned requests.
+    """
+    if headers.get("content-type", "").startswith("multipart/form-data"):
+        return None  # a form for S3 has its signature in the body
+    length = headers.get("content-length", "")
+    size_bytes = int(length) if length.isdigit() else 0
+    scope = credential_scope(headers.get("authorization", ""), query_string)
+    if not scope and "transfer-encoding" in headers:
+        return _error(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+    if to_own_api:
+        too_large = size_bytes > MAX_PAYLOAD_BYTES
+        return _error(413, "RequestEntityTooLarge", "Request Entity Too Large") if too_large else None
+    if size_bytes <= MAX_UNSIGNED_BODY_BYTES:
+        return None
+    if not scope:
+        return _error(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+    if not is_known_key(scope[0]):
+        message = "The security token included in the request is invalid."
+        return _error(403, "UnrecognizedClientException", message)
     return None
 
 

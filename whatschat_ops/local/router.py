@@ -17,10 +17,16 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from whatschat_ops.local.admission import rejection
+from whatschat_ops.local.admission import body_rejection, rejection
 from whatschat_ops.local.cloudtrail.recorder import MAX_BODY_BYTES, Recorder
 from whatschat_ops.local.control import code_links
-from whatschat_ops.local.control.wire import connection_path, credential_scope, operation, signed_service
+from whatschat_ops.local.control.wire import (
+    connection_path,
+    credential_scope,
+    is_own_api,
+    operation,
+    signed_service,
+)
 from whatschat_ops.local.interfaces import HttpRequest, HttpResponse
 
 Scope = MutableMapping[str, Any]
@@ -68,12 +74,14 @@ class Router:
         services: Mapping[str, Service],
         health: Callable[[], Mapping[str, Any]],
         recorder: Recorder,
+        is_known_key: Callable[[str], bool],
     ) -> None:
         self._ministack = ministack
         self._gateway = gateway
         self._services = services
         self._health = health
         self._recorder = recorder
+        self._is_known_key = is_known_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one HTTP request."""
@@ -94,7 +102,16 @@ class Router:
             return rejected
         if raw_path == HEALTH_PATH:
             return _json(200, self._health())
-        if connection := connection_path(raw_path, headers.get("host", "")):
+        host = headers.get("host", "")
+        connection = connection_path(raw_path, host)
+        if rejected := body_rejection(
+            headers,
+            query_string,
+            is_known_key=self._is_known_key,
+            to_own_api=connection is None and is_own_api(raw_path, host),
+        ):
+            return HttpResponse(rejected.status, rejected.body, {**rejected.headers, "connection": "close"})
+        if connection:
             return _shared(
                 await self._gateway.handle_management(await _read_request(scope, receive), *connection)
             )

@@ -207,7 +207,14 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int, options:
         return {**me, "clock_ahead_s": parts.clock.offset_s, "counts": parts.counts()}
 
     recorder = Recorder(parts.clock, parts.control_plane.caller_of)
-    front = Router(parts.control_plane, parts.gateway, _services(parts, recorder), health, recorder)
+    front = Router(
+        parts.control_plane,
+        parts.gateway,
+        _services(parts, recorder),
+        health,
+        recorder,
+        lambda key: parts.control_plane.caller_of(key) is not None,
+    )
     server = _make_server(front, parts.gateway)
     stopping = _stop_on_signals()
     tasks = [

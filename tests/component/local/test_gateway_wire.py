@@ -170,6 +170,63 @@ async def test_broken_frame_closes_with_1002(frame: Frame, mask: bool) -> None:
         assert (await disconnect_of(harness))[0] == 1002
 
 
+async def answer_to(harness: Harness, *pieces: bytes) -> bytes:
+    """The status line of the answer to bytes that are sent one after the other; empty if there is none."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0)
+    line = await asyncio.wait_for(reader.readline(), 60)
+    writer.close()
+    return line.strip()
+
+
+@pytest.mark.difference(
+    "API Gateway",
+    aws="documents no limit on the time for a request's head",
+    here="408 after 10 seconds, as AWS's load balancers answer after theirs",
+)
+@asynchronous
+async def test_head_that_does_not_end_is_answered_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("whatschat_ops.local.gateway.http_protocol.HEAD_TIMEOUT_S", 0.05)
+    async with echoing() as harness:
+        assert await answer_to(harness, b"GET / HTTP/1.1\r\nHost: localhost\r\n") == (
+            b"HTTP/1.1 408 Request Timeout"
+        )
+        assert await answer_to(harness) == b"", "a connection on which nothing is sent is closed"
+
+
+@pytest.mark.difference(
+    "API Gateway",
+    aws="limits the request line and headers to 10,240 bytes",
+    here="431 for more than 64 KB or 256 headers",
+)
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"X: " + b"x" * 70_000 + b"\r\n\r\n"],
+        [b"X: " + b"x" * 40_000, b"x" * 40_000],  # it does not end
+        [b"X: y\r\n" * 300 + b"\r\n"],
+        [b"X: y\r\n" * 20_000],
+    ],
+    ids=["one header", "endless header", "many headers", "endless headers"],
+)
+@asynchronous
+async def test_head_over_the_limits_is_answered_431(pieces: list[bytes]) -> None:
+    async with echoing() as harness:
+        answered = await answer_to(harness, b"GET / HTTP/1.1\r\nHost: localhost\r\n", *pieces)
+        assert answered == b"HTTP/1.1 431 Request Header Fields Too Large"
+
+
+@asynchronous
+async def test_target_over_the_limit_is_answered_431_and_an_invalid_request_400() -> None:
+    async with echoing() as harness:
+        target = b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n"
+        assert (await answer_to(harness, target)).startswith(b"HTTP/1.1 431 ")
+        assert (await answer_to(harness, b"\x16\x03\x01\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
 CLOSE_BY_CLIENT = Frame(Opcode.CLOSE, (1000).to_bytes(2)).serialize(mask=True)
 
 

@@ -35,6 +35,7 @@ SERVICES = (
     "lambda",
     "apigateway",
     "cloudformation",
+    "cognito-identity",
     "states",
     "logs",
 )

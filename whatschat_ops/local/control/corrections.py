@@ -31,6 +31,7 @@ from whatschat_ops.local.control.corrections_lambda import LAMBDA
 from whatschat_ops.local.control.corrections_logs import LOGS
 from whatschat_ops.local.control.corrections_s3 import S3
 from whatschat_ops.local.control.corrections_services import SERVICES
+from whatschat_ops.local.control.identity_pools import IDENTITY_POOLS
 from whatschat_ops.local.control.modules import READS, Modules, require_names
 from whatschat_ops.local.control.step_functions import StepFunctions
 from whatschat_ops.local.control.wire import Handler, Response
@@ -160,6 +161,7 @@ CORRECTIONS: Final = (
     *EVENTS,
     *CHECKS,
     *S3,
+    *IDENTITY_POOLS,
     Correction(
         what="CloudFormation rejects `AWS::ApiGatewayV2::Deployment`, and ignores the TTL and backups of tables, the throttling of stages, the dead letters and the reserved concurrency of functions, a bucket's tags, encryption and expiration",
         why="as in the template; `ApiEndpoint` as above",

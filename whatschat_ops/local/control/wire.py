@@ -75,6 +75,12 @@ def is_read_only(method: str, path: str, headers: Mapping[str, str], body: bytes
     return name is not None and name.startswith(_READ_VERBS)
 
 
+def is_own_api(raw_path: str, host: str) -> bool:
+    """Whether a request is for an API or a function URL of the user, and not for a service of AWS."""
+    by_path = raw_path.startswith((EXECUTE_API, "/_aws/lambda-url/"))
+    return by_path or bool(re.match(r"\w+\.(execute-api|lambda-url)\.", host))
+
+
 def connection_path(raw_path: str, host: str) -> tuple[str, str, str] | None:
     """API id, stage and connection id of a request to the @connections API, by path or by AWS's own host name."""
     by_host = re.match(r"([a-z0-9]+)\.execute-api\.", host)
