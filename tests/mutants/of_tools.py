@@ -41,8 +41,13 @@ LOCAL: Final[tuple[Fault, ...]] = (
         "local/gateway/connecting.py",
         "component/local/test_gateway_handshake.py",
         ("if result is None or result.status >= 300:", "if result is None or result.status >= 500:", "a client that $connect refuses is let in"),
-        ('if route.authorization_type != "AWS_IAM":\n        return NO_AUTHORIZER', 'if route.authorization_type != "AWS_IAM":\n        return None', "a route with an authorizer is open"),
-        ("exchange.source_arn\n    )\n    return None if denial is None else", "exchange.source_arn\n    )\n    return None if denial is not None else", "a signature that is refused is let in"),
+    ),
+    *planted(
+        "local/gateway/authorizing.py",
+        "component/local/test_gateway_handshake.py component/local/test_gateway_authorizers.py",
+        ('return replace(BAD_AUTHORIZER, cause="the route has no authorizer")', "return None", "a route without its authorizer is open"),
+        ("if denial is not None:", "if denial is None:", "a signature that is refused is let in"),
+        ('if decision != "Allow":', 'if decision == "Deny":', "a policy that allows nothing lets in"),
     ),
     *planted(
         "local/gateway/messaging.py",
@@ -53,8 +58,12 @@ LOCAL: Final[tuple[Fault, ...]] = (
     *planted(
         "local/gateway/integration.py",
         "unit/local/test_gateway_integration.py component/local/test_gateway_messages.py component/local/test_gateway_handshake.py",
-        ("if not await self._control_plane.may_invoke(arn, source_arn):", "if not arn:", "a function without a permission is invoked"),
-        ("route.integration.timeout_ms / 1000)", "route.integration.timeout_ms)", "milliseconds are seconds"),
+        ("if not await self._control_plane.may_invoke(arn, source_arn, target.credentials_arn):", "if not arn:", "a function without a permission is invoked"),
+        ("target.timeout_ms / 1000)", "target.timeout_ms)", "milliseconds are seconds"),
+    ),
+    *planted(
+        "local/gateway/integration_result.py",
+        "unit/local/test_gateway_integration.py component/local/test_gateway_messages.py component/local/test_gateway_handshake.py",
         ("if returned.function_error is not None:", "if returned.function_error == \"Handled\":", "a function that failed has an answer"),
     ),
     *planted(
@@ -109,9 +118,13 @@ LOCAL: Final[tuple[Fault, ...]] = (
         ("scope is None or scope.group(1) == service", "scope is None or scope.group(1) != service", "a signature for another service"),
     ),
     *planted(
+        "local/control/api_rules.py",
+        "unit/local/test_api_rules.py",
+        ("if timeout_ms is not None and not least <= int(timeout_ms) <= most:", "if timeout_ms is not None and not least <= int(timeout_ms):", "a time-out over 29 s"),
+    ),
+    *planted(
         "local/control/validation.py",
         "unit/local/test_corrections.py unit/local/test_guard.py",
-        ("if timeout_ms is not None and not least <= int(timeout_ms) <= most:", "if timeout_ms is not None and not least <= int(timeout_ms):", "a time-out over 29 s"),
         ('if config.get("State") != "Pending" and', 'if', "a function that is Pending can be changed"),
     ),
     *planted(

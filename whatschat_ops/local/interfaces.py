@@ -54,15 +54,48 @@ class Denial:
 
 
 @dataclass(frozen=True, slots=True)
+class MockResponse:
+    """An integration response of a MOCK integration: templates by key, and the expression that selects the key."""
+
+    templates: Mapping[str, str]
+    template_selection_expression: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mock:
+    """What a MOCK integration responds with."""
+
+    templates: Mapping[str, str]
+    """Request templates by key. The chosen one must give a JSON document with a statusCode."""
+    template_selection_expression: str = ""
+    passthrough_behavior: str = "WHEN_NO_MATCH"
+    responses: Mapping[str, MockResponse] = field(default_factory=dict)
+    """Integration responses by key: `$default`, or `/regular expression/` of the status code."""
+
+
+@dataclass(frozen=True, slots=True)
 class Integration:
-    """An AWS_PROXY integration. `function_arn` may end in a version or alias; None if the target is not a Lambda
-    function.
+    """An AWS_PROXY or MOCK integration. `function_arn` may end in a version or alias; None if the target is not a
+    Lambda function. With `credentials_arn`, that role invokes it, else the function's policy must allow it.
     """
 
     id: str
     type: str
     function_arn: str | None
     timeout_ms: int
+    credentials_arn: str | None = None
+    mock: Mock | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Authorizer:
+    """A REQUEST (Lambda) authorizer. Each of `identity_sources` must be in the request, or it is not invoked."""
+
+    id: str
+    function_arn: str | None
+    timeout_ms: int
+    identity_sources: tuple[str, ...] = ()
+    credentials_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +106,7 @@ class Route:
     integration: Integration | None
     authorization_type: str = "NONE"
     has_route_response: bool = False
+    authorizer: Authorizer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +138,7 @@ class Stage:
     detailed_metrics: bool = False
     deployment: Deployment | None = None
     """None: nothing was deployed to it, and it serves nothing."""
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def api_host(api_id: str, region: str) -> str:
@@ -251,8 +286,18 @@ class ControlPlane(LogWriter, RequestAuthorizer, Protocol):
         """The function (version or alias resolved; a weighted alias picks by weight), or None."""
         ...
 
-    async def may_invoke(self, function_arn: str, source_arn: str) -> bool:
-        """Whether the function's resource policy lets API Gateway call it for this route ARN."""
+    async def may_invoke(self, function_arn: str, source_arn: str, role_arn: str | None = None) -> bool:
+        """Whether API Gateway may call the function for this ARN of a route or authorizer: with the role if there is
+        one, else by the function's resource policy.
+        """
+        ...
+
+    def policy_decision(self, document: object, action: str, resource_arn: str, source_ip: str) -> str | None:
+        """What an IAM policy says: Allow, Deny (explicitly) or ImplicitDeny. None: it is not a policy."""
+        ...
+
+    def caller_identity(self, request: HttpRequest) -> Mapping[str, str]:
+        """The sender of a signed request: `accountId`, `caller`, `user` and `userArn`."""
         ...
 
     def record_metric(

@@ -59,7 +59,13 @@ class FakeControlPlane:
     async def function(self, function_arn: str) -> LambdaFunction | None:
         raise NotImplementedError
 
-    async def may_invoke(self, function_arn: str, source_arn: str) -> bool:
+    async def may_invoke(self, function_arn: str, source_arn: str, role_arn: str | None = None) -> bool:
+        raise NotImplementedError
+
+    def policy_decision(self, document: object, action: str, resource_arn: str, source_ip: str) -> str | None:
+        raise NotImplementedError
+
+    def caller_identity(self, request: HttpRequest) -> Mapping[str, str]:
         raise NotImplementedError
 
     def record_metric(

@@ -95,8 +95,15 @@ class FakeControlPlane:
             REGION,
         )
 
-    async def may_invoke(self, function_arn: str, source_arn: str) -> bool:
-        return source_arn not in self.forbidden_sources
+    async def may_invoke(self, function_arn: str, source_arn: str, role_arn: str | None = None) -> bool:
+        return (role_arn or source_arn) not in self.forbidden_sources
+
+    def policy_decision(self, document: object, action: str, resource_arn: str, source_ip: str) -> str | None:
+        """The effect of the policy's first statement."""
+        return document["Statement"][0]["Effect"] if isinstance(document, dict) else None
+
+    def caller_identity(self, request: HttpRequest) -> Mapping[str, str]:
+        return {"userArn": "arn:aws:iam::123456789012:user/alice"}
 
     def authorize(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
         self.authorized.append((service, action, resource_arn, request))

@@ -23,7 +23,7 @@ from tests.component.local.gateway_api import (
 )
 from tests.component.local.gateway_functions import Event, answering, failing, returning_none, throttled
 from tests.component.local.gateway_harness import FakeClock, Harness, asynchronous, serving
-from whatschat_ops.local.interfaces import Denial, HttpRequest, Integration, Route, Stage, Throttle
+from whatschat_ops.local.interfaces import Denial, HttpRequest, Integration, Mock, Route, Stage, Throttle
 
 CONNECT_API = websocket_api(lambda_route("$connect", "connect"))
 SOURCE_ARN = source_arn("$connect")
@@ -153,7 +153,8 @@ async def test_no_connect_route_opens_without_calling_the_default_route() -> Non
 
 @asynchronous
 async def test_mock_connect_route_opens() -> None:
-    route = Route("$connect", Integration("i", "MOCK", None, 29_000))
+    mock = Mock({"$default": '{"statusCode": 200}'})
+    route = Route("$connect", Integration("i", "MOCK", None, 29_000, mock=mock))
     async with serving(websocket_api(route)) as harness:
         await harness.client()
 
@@ -320,19 +321,6 @@ async def test_iam_route_asks_for_invoke_on_the_route_and_refuses_with_403() -> 
     assert (request.method, request.query_string) == ("GET", "X-Amz-Signature=1")
     assert request.raw_path == f"/_aws/execute-api/{API_ID}/{STAGE}"
     assert request.header("host") == f"127.0.0.1:{harness.port}"
-
-
-@pytest.mark.difference(
-    "WebSocket APIs",
-    aws="REQUEST (Lambda) authorizers are invoked",
-    here="not supported: the handshake ends with 500",
-)
-@asynchronous
-async def test_custom_authorizer_is_refused_not_skipped() -> None:
-    api = websocket_api(lambda_route("$connect", "connect", authorization_type="CUSTOM"))
-    async with serving(api, connect=answering()) as harness:
-        assert (await refusal(harness))[0] == 500
-        assert harness.executor.events == []
 
 
 @pytest.mark.aws("API Gateway developer guide, websocket-api-protect.html")

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from whatschat_ops.local.gateway.integration import FUNCTION_FAILED, MALFORMED, ProxyResult, read_result
+from whatschat_ops.local.gateway.integration_result import (
+    FUNCTION_FAILED,
+    MALFORMED,
+    ProxyResult,
+    read_result,
+)
 from whatschat_ops.local.interfaces import InvocationResult
 
 

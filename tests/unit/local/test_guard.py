@@ -233,12 +233,9 @@ class ApiGateway:
         self._stages: dict[str, dict[str, Any]] = {"api": {"beta": {}}}
         self._deployments: dict[str, dict[str, Any]] = {"api": {"d1": {}}}
         for name in [
-            "_create_api",
             "_create_route",
             "_create_stage",
             "_update_stage",
-            "_create_integration",
-            "_update_integration",
             "_delete_integration",
         ]:
             setattr(self, name, lambda *_: 200)
@@ -249,16 +246,10 @@ class ApiGateway:
         return status
 
 
-@pytest.mark.aws("service model apigatewayv2, its exceptions; API Gateway developer guide, limits.html")
+@pytest.mark.aws("service model apigatewayv2, its exceptions")
 @pytest.mark.parametrize(
     ("operation", "arguments", "status"),
     [
-        ("_create_api", [{"protocolType": "WEBSOCKET"}], 400),
-        (
-            "_create_api",
-            [{"protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.type"}],
-            200,
-        ),
         ("_create_route", ["api", {"routeKey": "ping"}], 409),
         ("_create_route", ["api", {"routeKey": "pong"}], 200),
         ("_create_stage", ["api", {"stageName": "beta"}], 409),
@@ -266,15 +257,10 @@ class ApiGateway:
         ("_create_stage", ["api", {"stageName": "new", "deploymentId": "d1"}], 200),
         ("_update_stage", ["api", "beta", {"deploymentId": "d2"}], 400),
         ("_update_stage", ["api", "beta", {"deploymentId": "d1"}], 200),
-        ("_create_integration", ["api", {"timeoutInMillis": 49}], 400),
-        ("_create_integration", ["api", {"timeoutInMillis": 50}], 200),
-        ("_create_integration", ["api", {"timeoutInMillis": 29_000}], 200),
-        ("_create_integration", ["api", {"timeoutInMillis": 29_001}], 400),
-        ("_update_integration", ["api", "i1", {"timeoutInMillis": 29_001}], 400),
         ("_delete_integration", ["api", "i1"], 409),
         ("_delete_integration", ["api", "i2"], 200),
     ],
 )
 def test_api_gateway_refuses_what_aws_refuses(operation: str, arguments: list[Any], status: int) -> None:
-    """50 to 29,000 ms: quotas of WebSocket APIs; the others: API Gateway V2 API reference, "Errors" of each operation."""
+    """API Gateway V2 API reference, "Errors" of each operation. The rules for one resource: test_api_rules.py."""
     assert getattr(ApiGateway(), operation)(*arguments) == status

@@ -118,6 +118,8 @@ SNAPSHOT = {
         },
     },
     "integrations": {"i1": {"integrationId": "i1", "integrationUri": FUNCTION, "timeoutInMillis": 30_000}},
+    "integrationResponses": {},
+    "authorizers": {},
     "routeResponses": {"r2": {"rr": {}}, "r1": {}},
 }
 

@@ -200,6 +200,53 @@ class Authorization:
             return None
         return Caller(access_key_id, str(found.principal_arn))
 
+    def service_may(self, service: str, role_arn: str, action: str, resource_arn: str) -> bool:
+        """Whether the service may assume the role, and the role may do it."""
+        role = self._modules.iam._roles.get_scoped(ACCOUNT_ID, None, role_arn.rpartition("/")[2]) or {}
+        trust = self._modules.iam_evaluator.parse_policy_document(role.get("AssumeRolePolicyDocument"))
+        if not trust:
+            return False
+        statements = json.loads(role["AssumeRolePolicyDocument"])["Statement"]
+        trusts = self._modules.iam_evaluator._service_principal_matches
+        trusted = any(
+            statement.get("Effect") == "Allow" and trusts(statement.get("Principal"), service)
+            for statement in ([statements] if isinstance(statements, dict) else statements)
+        )
+        return trusted and self.role_may(role_arn, action, resource_arn)
+
+    def policy_decision(self, document: object, action: str, resource_arn: str, source_ip: str) -> str | None:
+        """What an IAM policy says: Allow, Deny (explicitly) or ImplicitDeny. None: it is not a policy."""
+        iam_evaluator = self._modules.iam_evaluator
+        if not isinstance(document, dict) or iam_evaluator.validate_policy_document(document):
+            return None
+        context = iam_evaluator.EvalContext(
+            principal_arn="*",
+            principal_type="User",
+            principal_account=ACCOUNT_ID,
+            action=action,
+            resource_arn=resource_arn,
+            region=self._modules.responses.get_region(),
+            source_ip=source_ip,
+        )
+        return str(iam_evaluator.evaluate(context, [iam_evaluator.parse_policy_document(document)]).decision)
+
+    def caller_identity(self, request: HttpRequest) -> dict[str, str]:
+        """The sender of a request whose signature has been checked; the names are those of `$context.identity`."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
+        query = parse_qs(request.query_string, keep_blank_values=True)
+        key = self._modules.router.extract_access_key_id(headers, query)
+        with self._modules.responses.request_scope(ACCOUNT_ID, self._modules.responses.get_region()):
+            found = self._modules.iam_evaluator.resolve_caller_identity(key)
+        if found is None:
+            return {}
+        caller = str(found["userId"])
+        return {
+            "accountId": str(found["accountId"]),
+            "caller": caller,
+            "user": caller,
+            "userArn": str(found["userArn"]),
+        }
+
     def denial_of(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
         """Check the SigV4 signature and the caller's IAM policies; None means allowed."""
         # In a context of its own: ministack keeps the request that it works on in context variables.

@@ -179,9 +179,24 @@ class Ministack:
         """The function (version or alias resolved; a weighted alias picks by weight), or None."""
         return self._stores.function(function_arn)
 
-    async def may_invoke(self, function_arn: str, source_arn: str) -> bool:
-        """Whether the function's resource policy lets API Gateway call it for this route ARN."""
-        return self._stores.may_invoke("apigateway.amazonaws.com", function_arn, source_arn)
+    async def may_invoke(self, function_arn: str, source_arn: str, role_arn: str | None = None) -> bool:
+        """Whether API Gateway may call the function, with the role or by the function's resource policy."""
+        if role_arn is None:
+            return self._stores.may_invoke("apigateway.amazonaws.com", function_arn, source_arn)
+        return self._cache.get(
+            ("credentials", role_arn, function_arn),
+            lambda: self._authorization.service_may(
+                "apigateway.amazonaws.com", role_arn, "lambda:InvokeFunction", function_arn
+            ),
+        )
+
+    def policy_decision(self, document: object, action: str, resource_arn: str, source_ip: str) -> str | None:
+        """What an IAM policy says: Allow, Deny (explicitly) or ImplicitDeny. None: it is not a policy."""
+        return self._authorization.policy_decision(document, action, resource_arn, source_ip)
+
+    def caller_identity(self, request: HttpRequest) -> Mapping[str, str]:
+        """The sender of a signed request."""
+        return self._authorization.caller_identity(request)
 
     def authorize(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
         """Check the SigV4 signature and the caller's IAM policies; None means allowed."""

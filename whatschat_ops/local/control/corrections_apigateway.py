@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from whatschat_ops.local.control import validation
+from whatschat_ops.local.control.api_guard import ApiGuard
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.deployments import Deployments
 from whatschat_ops.local.control.modules import Modules
@@ -36,6 +37,12 @@ def _require_upgrade(apigateway: Any) -> None:
     apigateway.handle_execute = handle_execute
 
 
+def _guard_apis(modules: Modules, _: Parts) -> None:
+    guard = ApiGuard(modules.apigateway)
+    guard.install()
+    wrap_handler(modules, "apigateway", guard.refuse_unserved)
+
+
 APIGATEWAY: Final = (
     Correction(
         what="runs the `$default` route of a WebSocket API for an HTTP request without an upgrade, past `$connect`, throttles and authorization",
@@ -45,19 +52,39 @@ APIGATEWAY: Final = (
         apply=lambda modules, _: _require_upgrade(modules.apigateway),
     ),
     Correction(
-        what="accepts duplicate routes and stages, unknown deployments, time-outs over 29 s, deletion of a used integration, a WebSocket API without route selection",
+        what="accepts duplicate routes and stages, unknown deployments, deletion of a used integration",
         why="rejected with AWS's error codes",
         source="API Gateway V2 API Reference; quotas of WebSocket APIs",
         replaces=(
-            "apigateway._create_api",
-            "apigateway._create_integration",
             "apigateway._create_route",
             "apigateway._create_stage",
             "apigateway._delete_integration",
-            "apigateway._update_integration",
             "apigateway._update_stage",
         ),
         apply=lambda modules, _: validation.install(modules.apigateway),
+    ),
+    Correction(
+        what="accepts in a WebSocket API what AWS refuses (reserved route keys, stage names, identity sources, time-outs over 29 s) and what is not carried out here (API keys, models, integrations other than AWS_PROXY and MOCK); drops template selection, pass-through behavior and credentials of integrations",
+        why="refused with BadRequestException that names the property, in CloudFormation too; stored and applied",
+        source="API Gateway V2 API Reference; quotas of WebSocket APIs; the gaps are ours",
+        replaces=(
+            "app.SERVICE_HANDLERS[apigateway]",
+            "apigateway._create_api",
+            "apigateway._create_authorizer",
+            "apigateway._create_integration",
+            "apigateway._create_integration_response",
+            "apigateway._create_route",
+            "apigateway._create_route_response",
+            "apigateway._create_stage",
+            "apigateway._update_api",
+            "apigateway._update_authorizer",
+            "apigateway._update_integration",
+            "apigateway._update_integration_response",
+            "apigateway._update_route",
+            "apigateway._update_route_response",
+            "apigateway._update_stage",
+        ),
+        apply=_guard_apis,
     ),
     Correction(
         what="serves routes as they are, whatever was deployed to the stage",

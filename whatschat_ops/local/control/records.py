@@ -16,10 +16,13 @@ from whatschat_ops.local.control.async_invocations import (
     EventSettings,
 )
 from whatschat_ops.local.interfaces import (
+    Authorizer,
     Deployment,
     Integration,
     LambdaFunction,
     LogSettings,
+    Mock,
+    MockResponse,
     Route,
     Stage,
     Throttle,
@@ -52,34 +55,72 @@ def websocket_api(
     )
 
 
-def _deployment(snapshot: Record) -> Deployment:
-    answered: Record = snapshot["routeResponses"]
-    routes = [
-        _route(route, snapshot["integrations"], bool(answered.get(str(route.get("routeId")))))
-        for route in snapshot["routes"].values()
-    ]
+def _deployment(snapshot: Record, variables: Record) -> Deployment:
+    routes = [_route(route, snapshot, variables) for route in snapshot["routes"].values()]
     return Deployment(str(snapshot["routeSelectionExpression"]), {route.key: route for route in routes})
 
 
-def _route(record: Record, integrations: Mapping[str, Record], has_response: bool) -> Route:
+def _route(record: Record, snapshot: Record, variables: Record) -> Route:
     integration_id = str(record.get("target") or "").rpartition("/")[2]
-    integration = integrations.get(integration_id)
+    integration = snapshot["integrations"].get(integration_id)
+    authorizer = snapshot["authorizers"].get(record.get("authorizerId"))
+    templates: Record = snapshot["integrationResponses"].get(integration_id) or {}
     return Route(
         key=str(record["routeKey"]),
-        integration=_integration(integration) if integration is not None else None,
+        integration=_integration(integration, templates.values(), variables) if integration else None,
         authorization_type=str(record.get("authorizationType") or "NONE"),
-        has_route_response=has_response,
+        has_route_response=bool(snapshot["routeResponses"].get(str(record.get("routeId")))),
+        authorizer=_authorizer(authorizer, variables) if authorizer else None,
     )
 
 
-def _integration(record: Record) -> Integration:
+def _integration(record: Record, responses: Iterable[Record], variables: Record) -> Integration:
     timeout_ms = int(record.get("timeoutInMillis") or MAX_INTEGRATION_TIMEOUT_MS)
+    kind = str(record.get("integrationType") or "AWS_PROXY")
+    uri = with_stage_variables(str(record.get("integrationUri") or ""), variables)
     return Integration(
         id=str(record["integrationId"]),
-        type=str(record.get("integrationType") or "AWS_PROXY"),
-        function_arn=integration_function_arn(str(record.get("integrationUri") or "")),
+        type=kind,
+        function_arn=integration_function_arn(uri),
         timeout_ms=min(timeout_ms, MAX_INTEGRATION_TIMEOUT_MS),
+        credentials_arn=record.get("credentialsArn") or None,
+        mock=_mock(record, responses) if kind == "MOCK" else None,
     )
+
+
+def _mock(record: Record, responses: Iterable[Record]) -> Mock:
+    return Mock(
+        templates=record.get("requestTemplates") or {},
+        template_selection_expression=str(record.get("templateSelectionExpression") or ""),
+        passthrough_behavior=str(record.get("passthroughBehavior") or "WHEN_NO_MATCH"),
+        responses={
+            str(response["integrationResponseKey"]): MockResponse(
+                response.get("responseTemplates") or {},
+                str(response.get("templateSelectionExpression") or ""),
+            )
+            for response in responses
+        },
+    )
+
+
+def _authorizer(record: Record, variables: Record) -> Authorizer:
+    uri = with_stage_variables(str(record.get("authorizerUri") or ""), variables)
+    return Authorizer(
+        id=str(record["authorizerId"]),
+        function_arn=integration_function_arn(uri),
+        timeout_ms=MAX_INTEGRATION_TIMEOUT_MS,
+        identity_sources=tuple(_listed(record.get("identitySource"))),
+        credentials_arn=record.get("authorizerCredentialsArn") or None,
+    )
+
+
+def with_stage_variables(text: str, variables: Record) -> str:
+    """The text with `${stageVariables.NAME}` replaced; a variable that the stage does not have is empty.
+
+    >>> with_stage_variables("function:${stageVariables.name}:live", {"name": "connect"})
+    'function:connect:live'
+    """
+    return re.sub(r"\$\{stageVariables\.(\w+)\}", lambda found: str(variables.get(found[1], "")), text)
 
 
 def integration_function_arn(uri: str) -> str | None:
@@ -96,6 +137,7 @@ def integration_function_arn(uri: str) -> str | None:
 def _stage(record: Record, snapshot: Record | None) -> Stage:
     defaults: Record = record.get("defaultRouteSettings") or {}
     access_logs: Record = record.get("accessLogSettings") or {}
+    variables: Record = record.get("stageVariables") or {}
     per_route = {
         str(key): throttle
         for key, settings in (record.get("routeSettings") or {}).items()
@@ -103,7 +145,8 @@ def _stage(record: Record, snapshot: Record | None) -> Stage:
     }
     return Stage(
         name=str(record["stageName"]),
-        deployment=None if snapshot is None else _deployment(snapshot),
+        deployment=None if snapshot is None else _deployment(snapshot, variables),
+        variables=variables,
         throttle=_throttle(defaults),
         route_throttles=per_route,
         access_log_group_arn=access_logs.get("destinationArn") or None,

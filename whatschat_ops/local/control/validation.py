@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from whatschat_ops.local.control.wire import Handler, Response
-from whatschat_ops.quotas import MAX_INTEGRATION_TIMEOUT_MS, MIN_INTEGRATION_TIMEOUT_MS
 
 Check = Callable[..., tuple[str, str] | None]
 """The arguments of the operation -> AWS's error code and message, or None."""
@@ -29,7 +28,6 @@ _STATUS = {
 def install(apigateway: Any) -> None:
     """Run the checks before ministack's functions of the same names."""
     checks: dict[str, Check] = {
-        "_create_api": _api_is_complete,
         "_create_route": lambda api_id, data: _route_is_new(apigateway._routes.get(api_id), data),
         "_create_stage": lambda api_id, data: (
             _stage_is_new(apigateway._stages.get(api_id), data)
@@ -38,8 +36,6 @@ def install(apigateway: Any) -> None:
         "_update_stage": lambda api_id, _name, data: _deployment_exists(
             apigateway._deployments.get(api_id), data
         ),
-        "_create_integration": lambda _api_id, data: _timeout_is_allowed(data),
-        "_update_integration": lambda _api_id, _id, data: _timeout_is_allowed(data),
         "_delete_integration": lambda api_id, id_: _integration_is_unused(
             apigateway._routes.get(api_id), id_
         ),
@@ -57,12 +53,6 @@ def _checked(original: Callable[..., Any], check: Check, error: Callable[..., An
         return error(code, message, _STATUS[code])
 
     return checked
-
-
-def _api_is_complete(data: Mapping[str, Any]) -> tuple[str, str] | None:
-    if data.get("protocolType") == "WEBSOCKET" and not data.get("routeSelectionExpression"):
-        return "BadRequestException", "Route selection expression is required for WEBSOCKET APIs"
-    return None
 
 
 def _route_is_new(routes: Mapping[str, Any] | None, data: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -85,14 +75,6 @@ def _deployment_exists(
     deployment_id = data.get("deploymentId")
     if deployment_id and deployment_id not in (deployments or {}):
         return "BadRequestException", f"Deployment {deployment_id} does not exist"
-    return None
-
-
-def _timeout_is_allowed(data: Mapping[str, Any]) -> tuple[str, str] | None:
-    timeout_ms = data.get("timeoutInMillis")
-    least, most = MIN_INTEGRATION_TIMEOUT_MS, MAX_INTEGRATION_TIMEOUT_MS
-    if timeout_ms is not None and not least <= int(timeout_ms) <= most:
-        return "BadRequestException", f"Timeout should be between {least} ms and {most} ms"
     return None
 
 

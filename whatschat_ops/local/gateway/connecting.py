@@ -1,8 +1,7 @@
 """The handshake: find the API and the stage, authorize the client, invoke `$connect`.
 
 The client waits until `$connect` has returned. A 2xx status accepts the connection; any other status is the status of
-the handshake. The function's body is not passed on (assumption; clients see a message of API Gateway). CUSTOM
-authorizers are not supported: such a `$connect` is rejected with 500, never accepted.
+the handshake. The function's body is not passed on (assumption; clients see a message of API Gateway).
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from whatschat_ops.local.gateway import failure_log
+from whatschat_ops.local.gateway.authorizing import authorize
 from whatschat_ops.local.gateway.connection import GatewayConnection, new_id
 from whatschat_ops.local.gateway.data_plane import DataPlane
-from whatschat_ops.local.gateway.events import connect_event, request_context
+from whatschat_ops.local.gateway.events import Event, connect_event, request_context
 from whatschat_ops.local.gateway.exchange import (
-    FORBIDDEN,
-    NO_AUTHORIZER,
     TOO_MANY_REQUESTS,
     Exchange,
     GatewayError,
@@ -27,7 +25,6 @@ from whatschat_ops.local.gateway.responses import http_response
 from whatschat_ops.local.interfaces import (
     Deployment,
     HttpResponse,
-    Route,
     Stage,
     WebSocketApi,
     api_host,
@@ -113,39 +110,28 @@ def _exchange(
 
 
 async def _decide(plane: DataPlane, exchange: Exchange, handshake: Handshake) -> Acceptance | HttpResponse:
-    error = _gate(plane, exchange, handshake)
+    event = connect_event(handshake, exchange.context, exchange.stage.variables)
+    error = await _gate(plane, exchange, handshake, event)
     if error is not None:
         exchange.fail(error)
-        plane.count(exchange, "ClientError")
+        plane.count(exchange, "ClientError" if error.status < 500 else "ExecutionError")
         return refusal(error.status, error.message)
     route = exchange.deployment.routes.get("$connect")
     if route is None:
         return Acceptance(exchange.connection)
     plane.count(exchange, "ConnectCount")
-    call = await plane.call(exchange, route, connect_event(handshake, exchange.context))
-    return _verdict(exchange, call)
+    return _verdict(exchange, await plane.call(exchange, route, event))
 
 
-def _gate(plane: DataPlane, exchange: Exchange, handshake: Handshake) -> GatewayError | None:
-    """Throttling and authorization, before any function is invoked."""
+async def _gate(
+    plane: DataPlane, exchange: Exchange, handshake: Handshake, event: Event
+) -> GatewayError | None:
+    """Throttling and authorization, before the function of `$connect` is invoked."""
     now = plane.clock()
     if not plane.throttles.admit(exchange.api.id, exchange.stage, "$connect", now):
         return TOO_MANY_REQUESTS
     route = exchange.deployment.routes.get("$connect")
-    return None if route is None else _authorize(plane, exchange, route, handshake)
-
-
-def _authorize(
-    plane: DataPlane, exchange: Exchange, route: Route, handshake: Handshake
-) -> GatewayError | None:
-    if route.authorization_type == "NONE":
-        return None
-    if route.authorization_type != "AWS_IAM":
-        return NO_AUTHORIZER
-    denial = plane.control_plane.authorize(
-        handshake.as_http_request(), "execute-api", "execute-api:Invoke", exchange.source_arn
-    )
-    return None if denial is None else GatewayError(denial.status, denial.message, FORBIDDEN.response_type)
+    return None if route is None else await authorize(plane, exchange, route, handshake, event)
 
 
 def _verdict(exchange: Exchange, call: IntegrationCall) -> Acceptance | HttpResponse:

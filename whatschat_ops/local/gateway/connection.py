@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 SEND_BUFFER_LIMIT_BYTES = 1024 * 1024
 """Unsent bytes of a client above which @connections responds with LimitExceededException (our value; AWS documents
@@ -45,6 +45,10 @@ class GatewayConnection:
     connected_at: float
     last_active_at: float
     wire: Wire | None = None
+    caller: Mapping[str, str] = field(default_factory=dict)
+    """Who signed the handshake (AWS_IAM); keys of `requestContext.identity`."""
+    authorizer: Mapping[str, Any] | None = None
+    """What the Lambda authorizer said of the client: `requestContext.authorizer`."""
 
     def has_full_buffer(self) -> bool:
         """Whether the client reads too slowly to be sent another message."""

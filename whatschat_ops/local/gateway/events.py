@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -35,11 +35,13 @@ def request_context(
     connection: GatewayConnection, route_key: str, event_type: str, request_id: str, now: float, **extra: Any
 ) -> Event:
     """`requestContext`. `extra` has the keys of one event type (messageId, disconnectStatusCode...)."""
-    identity = {"sourceIp": connection.source_ip}
+    identity = {**connection.caller, "sourceIp": connection.source_ip}
     if connection.user_agent is not None:
         identity = {"userAgent": connection.user_agent, **identity}
+    authorizer = {} if connection.authorizer is None else {"authorizer": {**connection.authorizer}}
     return {
         "routeKey": route_key,
+        **authorizer,
         **extra,
         "eventType": event_type,
         "extendedRequestId": request_id,
@@ -56,8 +58,8 @@ def request_context(
     }
 
 
-def connect_event(handshake: Handshake, context: Event) -> Event:
-    """The event of `$connect`."""
+def connect_event(handshake: Handshake, context: Event, variables: Mapping[str, str]) -> Event:
+    """The event of `$connect`. `variables` are those of the stage."""
     headers = [(name, value) for name, value in handshake.headers if name.lower() not in NOT_PASSED_ON]
     forwarded_for = [value for name, value in handshake.headers if name.lower() == "x-forwarded-for"]
     now_s = context["requestTimeEpoch"] // 1000
@@ -72,23 +74,28 @@ def connect_event(handshake: Handshake, context: Event) -> Event:
     if query:
         event["queryStringParameters"] = dict(query)
         event["multiValueQueryStringParameters"] = _multi(query)
-    return {**event, "requestContext": context, "isBase64Encoded": False}
+    return {**event, **_stage(variables), "requestContext": context, "isBase64Encoded": False}
 
 
-def message_event(context: Event, body: str) -> Event:
+def message_event(context: Event, body: str, variables: Mapping[str, str]) -> Event:
     """The event of a message."""
-    return {"requestContext": context, "body": body, "isBase64Encoded": False}
+    return {**_stage(variables), "requestContext": context, "body": body, "isBase64Encoded": False}
 
 
-def disconnect_event(connection: GatewayConnection, context: Event) -> Event:
+def disconnect_event(connection: GatewayConnection, context: Event, variables: Mapping[str, str]) -> Event:
     """The event of `$disconnect`; the empty headers are AWS's."""
     headers = {"Host": connection.domain_name, "x-api-key": "", "X-Forwarded-For": "", "x-restapi": ""}
     return {
         "headers": headers,
         "multiValueHeaders": _multi(headers.items()),
+        **_stage(variables),
         "requestContext": context,
         "isBase64Encoded": False,
     }
+
+
+def _stage(variables: Mapping[str, str]) -> Event:
+    return {"stageVariables": dict(variables)} if variables else {}
 
 
 def _multi(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -26,7 +26,6 @@ class GatewayError:
 
 FORBIDDEN = GatewayError(403, "Forbidden", "ACCESS_DENIED", "the API has neither its route nor $default")
 TOO_MANY_REQUESTS = GatewayError(429, "Too Many Requests", "THROTTLED")
-NO_AUTHORIZER = GatewayError(500, "Internal server error", "AUTHORIZER_CONFIGURATION_ERROR")
 
 
 @dataclass(slots=True)
@@ -56,6 +55,13 @@ class Exchange:
         """Respond with an error of the gateway itself."""
         self.error = error
         self.status = error.status
+
+    def variable(self, name: str) -> object:
+        """The value of `$context.NAME`, or None."""
+        value: Any = self.context
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
 
     def variables(self) -> dict[str, Any]:
         """The variables below `$context.`, nested as their names are dotted."""

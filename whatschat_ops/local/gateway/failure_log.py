@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 
 from whatschat_ops.local.gateway.exchange import Exchange, GatewayError
-from whatschat_ops.local.gateway.integration import NO_PERMISSION, IntegrationCall
+from whatschat_ops.local.gateway.integration import IntegrationCall
+from whatschat_ops.local.gateway.integration_result import NO_PERMISSION
 
 logger = logging.getLogger(__name__)
 

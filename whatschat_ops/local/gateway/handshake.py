@@ -71,6 +71,8 @@ class Handshake:
             if len(labels) < 2 or labels[1] != "execute-api":
                 return None
             segments = [labels[0], *segments]
+        if segments[2:] == [""]:  # AWS's tutorials have URLs with a slash after the stage
+            segments.pop()
         if len(segments) != 2 or not all(segments):
             return None
         return Address(*segments)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from urllib.parse import unquote
 
 from whatschat_ops.local.gateway import failure_log
 from whatschat_ops.local.gateway.connection import Connections, GatewayConnection, is_well_formed_id
@@ -33,8 +32,7 @@ class ManagementApi:
     async def handle(
         self, request: HttpRequest, api_id: str, stage_name: str, connection_id: str
     ) -> HttpResponse:
-        """Handle one request. The id may be percent-encoded (ids contain no `%`)."""
-        connection_id = unquote(connection_id)
+        """Handle one request. `connection_id` is decoded once: an id that was encoded twice is malformed."""
         found = await self._plane.find_stage(api_id, stage_name)
         if found is None or request.method not in METHODS:
             failure_log.write_refusal(

@@ -55,7 +55,10 @@ async def handle_disconnect(plane: DataPlane, connection: GatewayConnection, cod
     exchange = Exchange(api, stage, deployment, connection, context)
     route = deployment.routes.get("$disconnect")
     if route is not None:
-        _conclude(exchange, await plane.call(exchange, route, disconnect_event(connection, context)))
+        _conclude(
+            exchange,
+            await plane.call(exchange, route, disconnect_event(connection, context, stage.variables)),
+        )
     plane.log(exchange)
 
 
@@ -65,7 +68,12 @@ async def _reply(plane: DataPlane, exchange: Exchange, route: Route | None, text
         exchange.fail(TOO_MANY_REQUESTS if route else FORBIDDEN)
         plane.count(exchange, "ClientError")
     else:
-        _conclude(exchange, await plane.call(exchange, route, message_event(exchange.context, text)))
+        _conclude(
+            exchange,
+            await plane.call(
+                exchange, route, message_event(exchange.context, text, exchange.stage.variables)
+            ),
+        )
     if exchange.error is not None:
         request_id = str(exchange.context["requestId"])
         return error_message(exchange.error.message, exchange.connection.id, request_id)

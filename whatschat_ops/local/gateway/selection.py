@@ -21,7 +21,8 @@ _PATH = r"request\.body((?:\.[A-Za-z0-9_-]+|\[\d+\]|\['[^']*'\])*)"
 _REFERENCE = re.compile(rf"\$\{{{_PATH}\}}|\${_PATH}")
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]|\['([^']*)'\]")
 
-_MISSING = object()
+MISSING = object()
+"""The value of a path that the document does not have."""
 Piece = str | tuple[str | int, ...]
 
 
@@ -42,6 +43,24 @@ def route_key(expression: str, message: str) -> str:
         body = json.loads(message)
     except (ValueError, RecursionError):
         return ""
+    return _value(expression, body)
+
+
+def evaluate(expression: str, message: str) -> str:
+    """The value of a selection expression that may be static: in a message that is not JSON, every path is empty."""
+    try:
+        body = json.loads(message)
+    except (ValueError, RecursionError):
+        body = MISSING
+    return _value(expression, body)
+
+
+def look_up(body: object, path: str) -> object:
+    """The value at a path such as `.a.b[0]`, or MISSING."""
+    return _look_up(body, tuple(_steps(path)))
+
+
+def _value(expression: str, body: object) -> str:
     return "".join(
         piece if isinstance(piece, str) else _text(_look_up(body, piece)) for piece in _pieces(expression)
     )
@@ -69,11 +88,11 @@ def _look_up(body: object, path: tuple[str | int, ...]) -> object:
     value = body
     for step in path:
         if isinstance(step, str) and isinstance(value, dict):
-            value = value.get(step, _MISSING)
+            value = value.get(step, MISSING)
         elif isinstance(step, int) and isinstance(value, list) and step < len(value):
             value = value[step]
         else:
-            return _MISSING
+            return MISSING
     return value
 
 
