@@ -559,6 +559,19 @@ def test_event_setting_out_of_range_is_refused(
     assert f"at '{member}' failed to satisfy constraint" in message
 
 
+@pytest.mark.aws("https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionEventInvokeConfig.html")
+def test_update_of_event_settings_leaves_the_others(embedded_aws: EmbeddedAws, create: Create) -> None:
+    client, name = embedded_aws.client("lambda"), create()
+    _, code, _ = refusal(
+        client.update_function_event_invoke_config, FunctionName=name, MaximumRetryAttempts=1
+    )
+    assert code == "ResourceNotFoundException"
+    client.put_function_event_invoke_config(FunctionName=name, MaximumEventAgeInSeconds=100)
+    client.update_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=1)
+    settings = client.get_function_event_invoke_config(FunctionName=name)
+    assert (settings["MaximumRetryAttempts"], settings["MaximumEventAgeInSeconds"]) == (1, 100)
+
+
 @pytest.mark.difference(
     "Lambda",
     aws="sends the records of failed events to S3 too",

@@ -295,3 +295,20 @@ def test_what_the_runtime_does_not_have_is_not_lent(
         assert document["errorType"] == "Runtime.ImportModuleError"
 
     play(scenario, node_modules=node_modules)
+
+
+@needs_node
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html (Runtime-included SDK versions)"
+)
+def test_sdk_from_npm_can_be_lent(play: Any, node_clients: Path) -> None:
+    source = """
+        import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+        export const handler = async () => await new DynamoDBClient({}).config.region();
+        """
+
+    async def scenario(bench: Bench) -> None:
+        function = make_function(files={"app.mjs": source}, runtime="nodejs22.x")
+        assert await bench.ask(function) == "eu-central-1"
+
+    play(scenario, node_modules=node_clients / "node_modules")

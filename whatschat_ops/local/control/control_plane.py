@@ -62,7 +62,12 @@ class Ministack:
         self._events = AsyncInvocations(
             self._stores.event_settings,
             partial(lambda_bridge.run_attempt, self._modules.lambda_svc),
-            Destinations(self._modules, self._authorization.role_may, self._submit),
+            Destinations(
+                self._modules,
+                self._authorization.role_may,
+                self._submit,
+                lambda: self._changed(self._state.services()),
+            ),
             clock=time.time,
         )
         self._state = SavedState(self._modules, self._written, self._changed)

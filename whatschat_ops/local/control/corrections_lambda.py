@@ -122,6 +122,17 @@ LAMBDA: Final = (
         apply=_process_events,
     ),
     Correction(
+        what="has no UpdateFunctionEventInvokeConfig",
+        why="changes what is given, and leaves the rest",
+        source="Lambda API Reference, UpdateFunctionEventInvokeConfig",
+        replaces=("app.SERVICE_HANDLERS[lambda]",),
+        apply=lambda modules, _: wrap_handler(
+            modules,
+            "lambda",
+            lambda handler: lambda_bridge.with_updated_event_settings(handler, modules.lambda_svc),
+        ),
+    ),
+    Correction(
         what="accepts functions without code, unknown runtimes, reserved environment variables, environments over 4 KB and time-outs over 900 s; CloudFormation too",
         why="rejected with AWS's codes and texts",
         source="Lambda API Reference, CreateFunction; answers recorded on AWS",

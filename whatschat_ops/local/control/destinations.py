@@ -59,10 +59,12 @@ class _NotSent(Exception):
 class Destinations:
     """Implements `async_invocations.Delivery`."""
 
-    def __init__(self, modules: Modules, allows: Allows, submit: Submit) -> None:
+    def __init__(self, modules: Modules, allows: Allows, submit: Submit, changed: Callable[[], None]) -> None:
+        """`changed` is called after something was sent, which is to be saved."""
         self._modules = modules
         self._allows = allows
         self._submit = submit
+        self._changed = changed
 
     def send_record(self, settings: EventSettings, target_arn: str, record: Record) -> None:
         """Send an invocation record."""
@@ -101,6 +103,7 @@ class Destinations:
                 raise _NotSent(f"its role may not {_ACTIONS[service]}")
             with self._modules.responses.request_scope(account, region):
                 send(service)
+            self._changed()
         except Exception as problem:  # noqa: BLE001  ministack's services raise exceptions of their own
             _log.warning("%s sent nothing to %s: %s", settings.function_arn, target_arn, problem)
             dimensions = {"FunctionName": settings.function_name}

@@ -15,12 +15,15 @@ import base64
 import copy
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import unquote
 
-from whatschat_ops.local.control.async_invocations import Attempt
+from whatschat_ops.local.control.async_invocations import HTTP_OK, Attempt
 from whatschat_ops.local.control.lambda_invoke import InvokeCall, current_call
+from whatschat_ops.local.control.wire import Handler, Response
 from whatschat_ops.local.interfaces import (
     InvocationResult,
     InvocationThrottled,
@@ -157,6 +160,25 @@ def install_dry_run(lambda_svc: Any) -> None:
         return refused if refused is not None else lambda_svc.json_response(config)
 
     lambda_svc._update_code = update_code
+
+
+def with_updated_event_settings(handler: Handler, lambda_svc: Any) -> Handler:
+    """Lambda's handler with UpdateFunctionEventInvokeConfig: what is given replaces what was there."""
+
+    async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Response:
+        match = re.search(r"/functions/([^/]+)/event-invoke-config/?$", unquote(path))
+        if method != "POST" or match is None:
+            response: Response = await handler(method, path, headers, body, query_params)
+            return response
+        name, embedded = lambda_svc._resolve_request_scoped_name_and_qualifier(match[1])
+        qualifier = lambda_svc._qualifier_from_path_or_query(embedded, query_params)
+        answer: Response = lambda_svc._get_event_invoke_config(name, qualifier)
+        if answer[0] == HTTP_OK:
+            given = {**json.loads(answer[2]), **json.loads(body or b"{}")}
+            answer = lambda_svc._put_event_invoke_config(name, qualifier, given)
+        return answer
+
+    return handle
 
 
 class CodeBlobs:

@@ -23,7 +23,8 @@ from whatschat_ops.local.executor.code import CodeStore
 from whatschat_ops.local.executor.invocation import Invocation
 from whatschat_ops.local.executor.pool import Pool, PoolLimits
 from whatschat_ops.local.executor.sandbox import Launch
-from whatschat_ops.local.executor.worker import Worker, WorkerSeat
+from whatschat_ops.local.executor.worker import Worker
+from whatschat_ops.local.executor.worker_seat import WorkerSeat
 from whatschat_ops.local.interfaces import InvocationResult, InvocationThrottled, LambdaFunction, LogWriter
 
 _OWN_DIRECTORIES = ("code", "node", "workers")

@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Protocol
 
 from whatschat_ops.local.executor import failures, sandbox
@@ -24,7 +22,8 @@ from whatschat_ops.local.executor.log_formats import Report
 from whatschat_ops.local.executor.process import WorkerProcess
 from whatschat_ops.local.executor.runtime_api import RuntimeConnection
 from whatschat_ops.local.executor.sandbox import Launch
-from whatschat_ops.local.interfaces import InvocationResult, LambdaFunction, LogWriter
+from whatschat_ops.local.executor.worker_seat import WorkerSeat
+from whatschat_ops.local.interfaces import InvocationResult, LambdaFunction
 from whatschat_ops.quotas import MAX_INIT_S, MAX_RESPONSE_BYTES
 
 LOG_INTERVAL_S = 0.5
@@ -42,23 +41,6 @@ class WorkerOwner(Protocol):
 
     def worker_ended(self, worker: Worker) -> None:
         """The process has ended; its invocation has a result."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSeat:
-    """What a worker needs from the executor."""
-
-    logs: LogWriter
-    directory: Path
-    """Workers make their home directories in it."""
-    lifeline_fd: int
-    """Read end of a pipe whose write end only the executor has; workers end when it closes."""
-    launch: Callable[[LambdaFunction], Awaitable[Launch]]
-    """Prepares the code. Raises CannotStart."""
-    release: Callable[[LambdaFunction], None]
-    """Releases the code; called once for each `launch` that did not raise."""
-    enforce_memory: bool = False
-    """Kill a process that uses more memory than its function has."""
 
 
 class Worker:
@@ -274,7 +256,7 @@ class Worker:
     def _uses_too_much(self) -> bool:
         """Whether the process has used more memory than its function has. It is killed, which ends the invocation."""
         if self._seat.enforce_memory and self._process is not None and not self._out_of_memory:
-            self._out_of_memory = self._process.max_memory_used_mb() > self._function.memory_mb
+            self._out_of_memory = self._process.max_memory_used_mb(exact=True) > self._function.memory_mb
             if self._out_of_memory:
                 self.stop()
         return self._out_of_memory
