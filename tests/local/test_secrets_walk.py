@@ -48,6 +48,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "local reset": [()],
     "local logs": [()],
     "local env": [()],
+    "local clock advance": [(JWT,)],  # no duration: the clock is that of all tests
     "table create": [("--yes",)],
     "table describe": [()],
     "table delete": [()],
