@@ -29,6 +29,7 @@ KINDS: Final[Mapping[str, Sequence[str]]] = {
     "where the Region comes from": ("unit/config/test_profile_region.py",),
     "what others made and use: `--adopt`, given roles, edited plans, `destroy`": (
         "local/test_adoption.py",
+        "unit/stack/test_other_apis.py",
         "local/test_given_role.py",
         "local/test_saved_plan.py",
         "local/test_destroy.py",
@@ -70,8 +71,14 @@ KINDS: Final[Mapping[str, Sequence[str]]] = {
         "unit/test_redaction.py",
         "unit/cli/test_redacting.py",
     ),
-    "rights, written out": ("unit/stack/test_policy_tables.py", "unit/local/test_guard.py"),
+    "rights, written out": (
+        "unit/stack/test_policy_tables.py",
+        "unit/stack/test_iam_check.py",
+        "unit/local/test_guard.py",
+        "local/test_conformance_passed_roles.py",
+    ),
     "requests that AWS does not serve": ("local/test_unsigned_requests.py", "unit/local/test_admission.py"),
+    "what is in AWS after a fault, from the settings": ("faults/test_matrix.py",),
     "a fixed part of the fuzzer": ("local/test_fuzz.py",),
 }
 
