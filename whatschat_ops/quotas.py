@@ -140,6 +140,18 @@ MAX_LOG_PAGE_EVENTS: Final = 10_000
 MAX_LOG_PAGE_BYTES: Final = 1024 * 1024
 """Of a page of FilterLogEvents (CloudWatch Logs API reference)."""
 
+MAX_LOG_BATCH_EVENTS: Final = 10_000
+MAX_LOG_BATCH_BYTES: Final = 1024 * 1024
+LOG_EVENT_OVERHEAD_BYTES: Final = 26
+"""Of a PutLogEvents: the bytes of its messages, and this for each (CloudWatch Logs API reference)."""
+
+MAX_LOG_BATCH_S: Final = 24 * 60 * 60
+"""Between the first and the last event of a PutLogEvents (CloudWatch Logs API reference)."""
+
+MAX_LOG_AGE_S: Final = 14 * 24 * 60 * 60
+MAX_LOG_AHEAD_S: Final = 2 * 60 * 60
+"""Events beyond these are not stored (CloudWatch Logs API reference, PutLogEvents)."""
+
 MAX_FILTER_PATTERN_CHARACTERS: Final = 1_024
 """Of a filter pattern (CloudWatch Logs API reference, FilterLogEvents)."""
 

@@ -59,9 +59,9 @@ def messages(logs: Any, group: str, **search: Any) -> list[str]:
     return [event["message"] for page in pages for event in page["events"]]
 
 
-def refused(call: Callable[..., Any], **arguments: Any) -> tuple[str, str]:
+def refused(call: Callable[..., Any], *positional: Any, **arguments: Any) -> tuple[str, str]:
     with pytest.raises(ClientError) as caught:
-        call(**arguments)
+        call(*positional, **arguments)
     error = caught.value.response["Error"]
     return error["Code"], error["Message"]
 
@@ -160,6 +160,17 @@ def test_test_metric_filter_extracts_the_fields_of_each_match(logs: Any) -> None
     assert refused(logs.test_metric_filter, filterPattern="[", logEventMessages=lines)[0] == (
         "InvalidParameterException"
     )
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html")
+def test_event_of_last_month_is_reported_and_not_stored(logs: Any, group: Group) -> None:
+    name = group(a=[(1, "now")])
+    old = {"timestamp": BASE_MS - 30 * 86_400_000, "message": "old"}
+    answer = logs.put_log_events(logGroupName=name, logStreamName="a", logEvents=[old])
+    assert answer["rejectedLogEventsInfo"] == {"tooOldLogEventEndIndex": 1}
+    assert messages(logs, name) == ["now"]
+    unordered = refused(put, logs, group=name, stream="a", events=[(1, "b"), (2, "a")])
+    assert unordered[0] == "InvalidParameterException"
 
 
 def sums(aws: EmbeddedAws, namespace: str, name: str, dimensions: dict[str, str]) -> dict[str, float]:

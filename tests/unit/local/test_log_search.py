@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatschat_ops.local.control.logs import LogRates
-from whatschat_ops.local.monitoring import log_search
+from whatschat_ops.local.monitoring import log_batch, log_search
 from whatschat_ops.local.monitoring.filter_pattern import compile_pattern
 from whatschat_ops.local.monitoring.insights import refusal
 from whatschat_ops.local.monitoring.log_metrics import embedded_metrics
@@ -139,6 +139,33 @@ def test_calls_over_the_rate_of_the_region_are_throttled(region: str, operation:
 
 def test_writing_log_events_is_not_throttled() -> None:
     assert set(statuses("eu-central-1", "PutLogEvents", [0.0] * 100)) == {200}
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html")
+@pytest.mark.parametrize(
+    ("events", "shown"),
+    [
+        ([(1, "a"), (1, "b"), (2, "c")], None),
+        ([(2, "a"), (1, "b")], "chronological order"),
+        ([(1, "x" * 1_048_551)], "Upload too large"),
+        ([(1, "x" * 1_048_550)], None),
+        ([(1, "")] * 10_001, "at most 10000"),
+        ([(0, "a"), (86_400_001, "b")], "24 hours"),
+    ],
+)
+def test_batch_is_refused_as_documented(events: list[tuple[int, str]], shown: str | None) -> None:
+    error = log_batch.batch_error([{"timestamp": time, "message": message} for time, message in events])
+    assert (error is None) if shown is None else (shown in str(error))
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html")
+def test_events_that_are_too_old_or_too_new_are_reported_and_not_stored() -> None:
+    now_s, day_ms = 100 * 86_400, 86_400_000
+    times = [now_s * 1000 + offset for offset in (-15 * day_ms, -13 * day_ms, 0, 3 * 3_600_000)]
+    kept, rejected = log_batch.stored([{"timestamp": time} for time in times], now_s)
+    assert [event["timestamp"] for event in kept] == times[1:3]
+    assert rejected == {"tooOldLogEventEndIndex": 1, "tooNewLogEventStartIndex": 3}
+    assert log_batch.stored([{"timestamp": times[2]}], now_s) == ([{"timestamp": times[2]}], {})
 
 
 def emf(**overrides: Any) -> str:

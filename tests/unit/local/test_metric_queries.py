@@ -317,6 +317,20 @@ def test_alarm_has_the_state_of_the_guides_tables(
 
 
 @pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html")
+def test_alarm_on_dynamodb_ignores_missing_data() -> None:
+    alarm = {
+        "Namespace": "AWS/DynamoDB",
+        "EvaluationPeriods": 1,
+        "Period": 60,
+        "Threshold": 5,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "breaching",
+    }
+    assert alarms.verdict(alarm, [], START) is None
+    assert alarms.verdict({**alarm, "Namespace": "Other"}, [], START) is not None
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html")
 @pytest.mark.parametrize(
     "overrides",
     [

@@ -42,6 +42,13 @@ LOGS: Final = (
         apply=lambda modules, parts: _logs(modules, parts).install_filters(),
     ),
     Correction(
+        what="PutLogEvents stores events in any order, of any age and size",
+        why="a batch that is not in order, over 1 MB or over 24 hours is refused; events that are too old or too new are reported and not stored",
+        source="CloudWatch Logs API Reference, PutLogEvents",
+        replaces=("cloudwatch_logs._put_log_events",),
+        apply=lambda modules, parts: _logs(modules, parts).install_batches(parts.clock),
+    ),
+    Correction(
         what="Logs Insights ignores `stats`, `parse`, `dedup`, `display` and every condition on a field that is not its own",
         why="refused with MalformedQueryException",
         source="our decision: a wrong result is worse than none",

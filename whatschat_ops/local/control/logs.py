@@ -10,7 +10,7 @@ from whatschat_ops.local.control.telemetry import Telemetry
 from whatschat_ops.local.control.wire import Handler, Response, operation
 from whatschat_ops.local.gateway.throttle import TokenBucket
 from whatschat_ops.local.interfaces import Throttle
-from whatschat_ops.local.monitoring import insights, log_metrics, log_search
+from whatschat_ops.local.monitoring import insights, log_batch, log_metrics, log_search
 from whatschat_ops.local.monitoring.filter_pattern import compile_pattern
 from whatschat_ops.local.monitoring.log_search import PageLimits, Search
 from whatschat_ops.local.monitoring.pattern_condition import InvalidPattern
@@ -76,6 +76,22 @@ class Logs:
             put_subscription_filter, "filterPattern"
         )
         self._cloudwatch_logs._put_metric_filter = self._refusing_patterns(put_metric_filter, "filterPattern")
+
+    def install_batches(self, clock: Callable[[], float]) -> None:
+        """PutLogEvents: batches that AWS refuses, and events that it does not store. `clock` gives epoch seconds."""
+        put = self._cloudwatch_logs._put_log_events
+
+        def put_log_events(data: Request) -> Response:
+            events = data.get("logEvents") or []
+            if reason := log_batch.batch_error(events):
+                return self._invalid(reason)
+            kept, rejected = log_batch.stored(events, clock())
+            status, headers, body = put({**data, "logEvents": kept})
+            if status != 200 or not rejected:
+                return status, headers, body
+            return self._json({**json.loads(body), "rejectedLogEventsInfo": rejected})
+
+        self._cloudwatch_logs._put_log_events = put_log_events
 
     def install_queries(self) -> None:
         """Logs Insights: what ministack would ignore is refused."""

@@ -66,12 +66,15 @@ def verdict(alarm: Mapping[str, Any], points: Iterable[Point], now: float) -> Ve
     values = _values(alarm, list(points), now, periods + EXTRA_PERIODS)
     compare, words = _OPERATORS[alarm["ComparisonOperator"]]
     threshold = float(alarm["Threshold"])
+    # "Alarms that evaluate metrics in the AWS/DynamoDB namespace always ignore missing data" (PutMetricAlarm).
+    dynamodb = alarm.get("Namespace") == "AWS/DynamoDB"
+    missing = "ignore" if dynamodb else str(alarm.get("TreatMissingData") or "missing")
     real = [value for value in values if value is not None][:periods]
     state = decided(
         [compare(value, threshold) for value in real],
         periods,
         needed,
-        str(alarm.get("TreatMissingData") or "missing"),
+        missing,
     )
     if state is None:
         return None
