@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -233,3 +235,28 @@ def test_failure_without_an_answer_names_the_operation() -> None:
         client.list_tables()
     assert caught.value.operation == "ListTables"
     assert caught.value.message.startswith("ListTables: ")
+
+
+def test_client_has_no_method_for_what_the_service_does_not_do(aws: Aws) -> None:
+    client = aws.client("ssm")
+    assert callable(client.get_parameter)
+    with pytest.raises(AttributeError, match="get_perimeter"):
+        client.get_perimeter  # noqa: B018
+
+
+def test_another_client_of_the_process_keeps_its_methods(aws: Aws) -> None:
+    aws.client("ssm")
+    other = botocore.session.Session().create_client("ssm", region_name="us-east-1")
+    assert "get_parameter" in vars(type(other))
+
+
+def test_boto3_of_the_process_works_without_the_pages_that_were_left_out() -> None:
+    program = """
+from whatschat_ops.aws import loading
+import boto3
+client = boto3.Session("a", "b", region_name="us-east-1").client("ssm")
+from botocore.docs.docstring import ClientMethodDocstring
+assert ClientMethodDocstring.__module__ == "botocore.docs.docstring"
+assert callable(client.get_parameter)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,23 +1,56 @@
 """A botocore session without the work that a program does not need.
 
 The loader of service models does not look through the folders of all 400 services before it opens one, and keeps what it
-opens (`model_cache`). A session has the handlers of the services that it is used for.
+opens (`model_cache`). A session has the handlers of the services that it is used for, and a client the methods that are called.
+What writes botocore's reference pages, 27 modules, is not imported.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, Final
 
-from botocore import handlers
 from botocore.exceptions import DataNotFoundError
 from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import Loader, create_loader
-from botocore.session import Session
 from botocore.utils import EVENT_ALIASES
 
 from whatschat_ops.aws.model_cache import CachedFileLoader
 from whatschat_ops.state_directory import cache_directory
+
+_PAGES: Final = ("botocore.docs", "botocore.docs.docstring", "botocore.docs.utils")
+
+
+class _Unwritten:
+    """Stands for a class that writes reference pages."""
+
+    def __init__(self, *_: object, **__: object) -> None: ...
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda **_: None
+
+
+@contextmanager
+def _without_pages() -> Iterator[None]:
+    """What is imported meanwhile gets no writer of pages, unless there is one already. Later imports get botocore's own."""
+    absent = [name for name in _PAGES if _PAGES[0] not in sys.modules]
+    for name in absent:
+        sys.modules[name] = ModuleType(name)
+        sys.modules[name].__getattr__ = lambda _: _Unwritten  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+with _without_pages():
+    from botocore import client as botocore_client
+    from botocore import handlers
+    from botocore.session import Session
 
 
 class DirectLoader(Loader):  # type: ignore[misc]
@@ -45,6 +78,29 @@ class _Services:
         return iter(Loader.list_available_services(self._loader, self._type_name))
 
 
+class _ClientCreator(botocore_client.ClientCreator):  # type: ignore[misc]
+    def _create_methods(self, service_model: Any) -> Any:
+        """None for a client of ours: `_method` makes each when it is first asked for."""
+        return {} if isinstance(self._loader, DirectLoader) else super()._create_methods(service_model)
+
+
+botocore_client.ClientCreator = _ClientCreator
+
+
+def _method(client: Any, event_name: str, **_: Any) -> Any:
+    """The method of botocore's event `getattr.<service>.<name>`; None if the service has no such operation."""
+    name = event_name.rpartition(".")[2]
+    operation = client.meta.method_to_api_mapping.get(name)
+    if operation is None:
+        return None
+
+    def call(**values: Any) -> Any:
+        return client._make_api_call(operation, values)
+
+    setattr(client, name, call)
+    return call
+
+
 class LeanSession(Session):  # type: ignore[misc]
     """Registers botocore's own handlers for a service when its first client is created, not all 127 at once.
 
@@ -57,6 +113,7 @@ class LeanSession(Session):  # type: ignore[misc]
         super().__init__(session_vars=dict(variables), profile=profile, include_builtin_handlers=False)
         self._emitter = EventAliaser(HierarchicalEmitter(), event_aliases={})
         self.register_component("event_emitter", self._emitter)
+        self._emitter.register("getattr", _method)
         self._unregistered = _builtin_handlers()
         self._register("")
 
