@@ -8,6 +8,17 @@ from tests.mutants.planting import Fault, planted
 
 STACK: Final[tuple[Fault, ...]] = (
     *planted(
+        "stack/rest_apis.py",
+        "unit/stack/test_other_apis.py",
+        ("re.search(rf'[\"/]{re.escape(table)}[\"/]', template)", "re.search(re.escape(table), template)", "a table whose name is longer counts"),
+        ('rf":function:{re.escape(function)}(:|/|$)"', 'rf":function:{re.escape(function)}"', "a function whose name is longer counts"),
+    ),
+    *planted(
+        "stack/iam_check/evaluator.py",
+        "unit/stack/test_iam_check.py",
+        ("if self.passed_to and need.passed_to not in self.passed_to:", "if False:", "a role passed to another service counts"),
+    ),
+    *planted(
         "stack/parts/broadcast.py",
         "unit/stack/test_policy_tables.py unit/stack/test_wanted_fields.py",
         ('["s3:GetObject", "s3:PutObject"], f"{bucket}/{RUNS}/*"', '["s3:GetObject", "s3:PutObject"], f"{bucket}/*"', "the worker reads the whole bucket"),
