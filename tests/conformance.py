@@ -26,15 +26,26 @@ AREAS: Final[Mapping[str, str]] = {
     "authorization": "IAM",
     "denials": "IAM",
     "guard": "IAM",
+    "passed": "IAM",
     "records": "Lambda",
     "lambda": "Lambda",
     "executor": "Lambda",
+    "async": "Lambda",
+    "callbacks": "Lambda",
+    "metered": "Lambda",
     "gateway": "API Gateway",
+    "deployments": "API Gateway",
+    "authorizers": "API Gateway",
+    "integrations": "API Gateway",
     "chime": "Chime SDK meetings",
     "cloudformation": "CloudFormation",
     "sam": "CloudFormation",
     "s3": "S3",
     "dynamodb": "DynamoDB",
+    "update": "DynamoDB",
+    "account": "Service Quotas",
+    "cloudtrail": "CloudTrail",
+    "parameters": "Parameters that nothing is done with",
     "logs": "CloudWatch Logs",
     "log": "CloudWatch Logs",
     "filter": "CloudWatch Logs",
@@ -235,7 +246,8 @@ def area(path: str) -> str:
 
 
 def area_table(tests: Iterable[MarkedTest]) -> list[str]:
-    """Tests, cases and files of each area, in Markdown."""
+    """Tests, cases and files of each area, in Markdown, and the number of differences."""
+    tests = list(tests)
     areas: dict[str, list[MarkedTest]] = defaultdict(list)
     for test in tests:
         if test.aws_cases:
@@ -243,7 +255,9 @@ def area_table(tests: Iterable[MarkedTest]) -> list[str]:
     rows = [_area_row(name, areas[name]) for name in sorted(areas)]
     every = [test for found in areas.values() for test in found]
     total = f"| **all** | {len(every)} | {sum(test.aws_cases for test in every)} | |"
-    return ["| Area | Tests | Cases | Files in `tests/` |", "|---|---|---|---|", *rows, total]
+    differences = len({difference for test in tests for difference in test.differences})
+    head = ["| Area | Tests | Cases | Files in `tests/` |", "|---|---|---|---|"]
+    return [*head, *rows, total, f"| **differences that remain** | | {differences} | |"]
 
 
 def _area_row(name: str, tests: Sequence[MarkedTest]) -> str:

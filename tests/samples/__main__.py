@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +14,6 @@ from typing import Final
 import pytest
 
 from tests.local.conftest import EmbeddedAws, started
-from tests.local.program import PROGRAM
 from tests.ports import free_port
 from tests.samples import tools
 from tests.samples.of_npm import CdkStack, SlsService
@@ -23,6 +21,7 @@ from tests.samples.of_sam import ChatApp, ChimeDemo
 from tests.samples.outcome import Row, Sample, carry_out, table
 from tests.samples.world import World
 from whatschat_ops.local import service
+from whatschat_ops.local.layout import Options
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "samples.md"
 BEGIN, END = "<!-- samples: begin -->", "<!-- samples: end -->"
@@ -76,11 +75,10 @@ def _embedded_aws(directory: Path, node_modules: Path) -> Iterator[EmbeddedAws]:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             environment.delenv(name)
         environment.setenv("WHATSCHAT_OPS_STATE_DIR", str(state))
-        environment.setenv("WHATSCHAT_LOCAL_NODE_MODULES", str(node_modules))
-        port = free_port()
-        subprocess.run([*PROGRAM, "local", "start", "--port", str(port)], check=True)
+        lent = Options(node_modules=str(node_modules))
+        found = service.ensure_running(port=free_port(), say=say, options=lent)
         try:
-            yield started(state, service.ensure_running(port=None, say=say))
+            yield started(state, found)
         finally:
             service.stop()
 

@@ -90,12 +90,13 @@ def _outcome(step: Step) -> tuple[str, str, bool]:
 
 
 def reason_of(output: str) -> str:
-    """The lines of a tool's output that say why it failed: from the last that has `error` on, else the last ones."""
+    """The lines of a tool's output that say why it failed: a package that the registry lacks, else those from the last
+    one with `error` on, else the last ones.
+    """
     lines = [line.strip() for line in output.splitlines() if not _NOISE.match(line.strip())]
-    last_error = max(
-        (number for number, line in enumerate(lines) if "rror" in line or "FAILED" in line), default=-3
-    )
-    return " ".join(lines[last_error:][:3])[:MAX_REASON_CHARACTERS]
+    missing = [line for line in lines if "404 Not Found - GET" in line]
+    last_error = max((number for number, line in enumerate(lines) if "rror" in line), default=-3)
+    return " ".join(missing[:1] or lines[last_error:][:3])[:MAX_REASON_CHARACTERS]
 
 
 def table(rows: Sequence[Row]) -> list[str]:

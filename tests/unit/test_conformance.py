@@ -95,10 +95,11 @@ def test_tests_are_counted_by_area() -> None:
         MarkedTest("local/test_gateway_conformance.py", 3, ()),
         MarkedTest("component/local/test_gateway_wire.py", 1, ()),
         MarkedTest("local/test_conformance_other_things.py", 2, ()),
-        MarkedTest("local/test_differences.py", 0, ()),
+        MarkedTest("local/test_differences.py", 0, (Difference("a", "b", "c", "d"),)),
     ]
     assert conformance.area_table(tests)[2:] == [
         "| API Gateway | 2 | 4 | `component/local/test_gateway_wire.py`, `local/test_gateway_conformance.py` |",
         "| Other things | 1 | 2 | `local/test_conformance_other_things.py` |",
         "| **all** | 3 | 6 | |",
+        "| **differences that remain** | | 1 | |",
     ]

@@ -56,7 +56,7 @@ def test_only_deletion_follows_what_failed(
     [
         ("Deploying\nError: first\nretrying\nError: last\nsee it\n\n", "Error: last see it"),
         ("one\ntwo\nthree\nfour", "two three four"),
-        ("npm error code E404\nnpm error 404 Not Found - GET x\nnpm error A complete log of this run", "npm error 404 Not Found - GET x"),
+        ("npm error code E404\nnpm error 404 Not Found - GET x\nnpm error A complete log of this run\nRuntimeError", "npm error 404 Not Found - GET x"),
         ("", ""),
         ("Error: " + "x" * 999, "Error: " + "x" * (MAX_REASON_CHARACTERS - 7)),
     ],

@@ -101,7 +101,7 @@ async def test_connect_returns_something_malformed_answers_502(result: Any) -> N
 
 
 @pytest.mark.difference(
-    "WebSocket APIs, not documented by AWS",
+    "API Gateway: not documented by AWS",
     aws="a handshake whose function fails ends with a 5xx status",
     here="502",
 )
@@ -128,7 +128,7 @@ async def test_connect_takes_longer_than_the_integration_answers_502_and_runs_on
 
 
 @pytest.mark.difference(
-    "WebSocket APIs, not documented by AWS",
+    "API Gateway: not documented by AWS",
     aws="a handshake that cannot invoke its function ends with a 5xx status",
     here="500",
 )
@@ -199,7 +199,7 @@ async def test_host_of_an_api_reaches_its_stage() -> None:
 
 
 @pytest.mark.difference(
-    "WebSocket APIs, not documented by AWS",
+    "API Gateway: not documented by AWS",
     aws="the quota is documented, not the status",
     here="a URL over 4,096 characters is rejected with 403",
 )

@@ -130,7 +130,7 @@ async def test_no_such_api_stage_or_method_is_403() -> None:
 
 
 @pytest.mark.difference(
-    "WebSocket APIs, not documented by AWS",
+    "API Gateway: not documented by AWS",
     aws="what a malformed connection id is",
     here="one that is not base64 or shorter than 8 bytes: 400",
 )
@@ -184,7 +184,7 @@ async def test_data_that_is_not_utf8_arrives_with_replacement_characters() -> No
 
 
 @pytest.mark.difference(
-    "WebSocket APIs",
+    "API Gateway",
     aws="429 when the client's buffer is full; its size is not documented",
     here="429 when the client has 1 MB unread",
 )

@@ -217,7 +217,7 @@ async def test_two_messages_of_one_socket_run_in_parallel() -> None:
 
 
 @pytest.mark.difference(
-    "WebSocket APIs",
+    "API Gateway",
     aws="no limit on messages in flight is documented",
     here="64 of one connection; the next are read when one has ended",
 )

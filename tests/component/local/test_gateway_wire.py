@@ -403,7 +403,7 @@ async def test_ten_idle_minutes_close_with_1001_going_away() -> None:
 
 
 @pytest.mark.difference(
-    "WebSocket APIs, not documented by AWS",
+    "API Gateway: not documented by AWS",
     aws="whether a ping counts as activity",
     here="it restarts the ten idle minutes",
 )

@@ -84,7 +84,7 @@ def test_clock_that_goes_back_refills_nothing() -> None:
 
 
 @pytest.mark.difference(
-    "WebSocket APIs, not documented by AWS",
+    "API Gateway: not documented by AWS",
     aws="whether the routes of a stage share its throttle",
     here="it applies to each route separately",
 )
