@@ -81,7 +81,7 @@ def test_group_within_its_budget_keeps_everything() -> None:
 @pytest.mark.difference(
     "CloudWatch",
     aws="keeps data points for 3 hours to 15 months, by their period",
-    here="keeps the newest 10,000 points of a metric",
+    here="keeps the newest 5,000 points of a metric",
 )
 def test_hour_of_latencies_leaves_the_newest_points_of_each_metric() -> None:
     modules = Modules()

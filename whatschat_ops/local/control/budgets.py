@@ -11,8 +11,10 @@ from typing import Any
 
 MAX_EVENTS_PER_GROUP = 20_000
 """In all its streams: about 10 MB, or eleven minutes of a function that is invoked ten times a second."""
-MAX_POINTS_PER_METRIC = 10_000
-"""Of one metric with its dimensions: about 3 MB. Equal values within ten seconds are one point."""
+MAX_POINTS_PER_METRIC = 5_000
+"""Of one metric with its dimensions: about 1.5 MB. Equal values within ten seconds are one point, so that a count has
+points of 14 hours, and the latencies of a busy route those of some minutes.
+"""
 MAX_LOG_RECORDS = 20_000
 """Of events that clients put, for GetLogRecord."""
 SLACK = 0.1
