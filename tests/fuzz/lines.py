@@ -17,12 +17,13 @@ from whatschat_ops.cli.program import build_program
 
 EXCLUDED: Final[Mapping[str, str]] = {
     "local start, local stop, local reset, local env": "they start and end processes: only with a mistake that is found before",
+    "local clock advance": "other tests use the same embedded AWS: only with a mistake that is found before",
     "status --watch, local logs --follow": "they run until Ctrl-C",
     "ws load, ws connect, ws send": "sockets, seconds and rates are at most a few, a third and at least 50: no load, no waiting",
     "a FIFO": "a program that opens one waits for the other end, as it should",
     "other hosts, writes outside the run's directory, other programs": "refused by tests/fuzz/guard.py",
 }
-NOT_RUN: Final = frozenset(("local start", "local stop", "local reset", "local env"))
+NOT_RUN: Final = frozenset(("local start", "local stop", "local reset", "local env", "local clock advance"))
 ENDLESS: Final = frozenset(("watch", "follow"))
 SLOW_COMMANDS: Final = (
     "provision",
