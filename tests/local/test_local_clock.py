@@ -60,6 +60,9 @@ def test_clock_moves_the_gateway_chime_logs_and_metrics(own_aws: EmbeddedAws) ->
     with connect(socket_endpoint(own_aws), proxy=None, ping_interval=None) as socket:
         assert advance(own_aws, "9m")["offset_s"] == 540
         socket.send("still open")  # activity, so that it is idle from now on
+        assert "Internal server error" in str(
+            socket.recv(timeout=60)
+        )  # a MOCK integration without a template
         assert socket.ping().wait(60)
         advance(own_aws, "9m")
         assert socket.ping().wait(60)
