@@ -107,6 +107,8 @@ class ApiGuard:
             current: Any = getattr(self._apigateway, store).get(api_id) or {} if store else {}
             for id_ in ids if store else ():
                 current = current.get(id_) or {}
+            if store and not current:
+                return original(api_id, *arguments)  # which does not find it either
             refused = self.refusal(kind, api_id, data, current)
             return self._refused(refused) if refused else original(api_id, *arguments)
 
