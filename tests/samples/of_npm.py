@@ -18,13 +18,11 @@ FOLDERS: Final = Path(__file__).parents[1] / "fixtures" / "samples"
 
 
 def npm_stack(world: World, name: str, tool: str) -> Path:
-    """A copy of a stack of this repository, with the packages of npm beside it."""
+    """A copy of a stack of this repository."""
     packages = world.tools / "node" / "node_modules"
     if not (packages / ".bin" / tool).exists():
         raise SampleSkipped(f"{tool} could not be installed from npm")
-    folder = world.copy(FOLDERS / name)
-    (folder / "node_modules").symlink_to(packages, target_is_directory=True)
-    return folder
+    return world.copy(FOLDERS / name)
 
 
 class CdkStack:
@@ -49,6 +47,8 @@ class CdkStack:
 
     def _bootstrap(self) -> str:
         self._folder = npm_stack(self._world, "cdk_stack", "cdk")
+        packages = self._world.tools / "node" / "node_modules"
+        (self._folder / "node_modules").symlink_to(packages, target_is_directory=True)
         self._cdk("bootstrap")
         return ", ".join(self._world.outputs("CDKToolkit"))
 
