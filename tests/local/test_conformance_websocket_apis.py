@@ -529,3 +529,28 @@ def test_import_export_and_models_are_refused(api: Api) -> None:
         code, message = error_of(call, **parameters)
         assert code == "BadRequestException"
         assert "the embedded AWS does not " in message
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages-stagename-accesslogsettings.html"
+)
+def test_deleted_access_log_settings_leave_the_stage(api: Api) -> None:
+    api.route("$default")
+    api.deploy(STAGE)
+    stage = {"ApiId": api.id, "StageName": STAGE}
+    logs = {
+        "DestinationArn": "arn:aws:logs:us-east-1:000000000000:log-group:any",
+        "Format": "$context.requestId",
+    }
+    api.gateway.update_stage(**stage, AccessLogSettings=logs)
+    api.gateway.delete_access_log_settings(**stage)
+    left = api.gateway.get_stage(**stage)
+    assert left["DeploymentId"] and "AccessLogSettings" not in left
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages-stagename.html"
+)
+def test_update_of_an_absent_stage_is_not_found(api: Api) -> None:
+    with pytest.raises(api.gateway.exceptions.NotFoundException):
+        api.gateway.update_stage(ApiId=api.id, StageName="absent", Description="x")

@@ -86,9 +86,22 @@ class ApiGuard:
             if parts[:2] == ["v2", "apis"] and gap:
                 message = f"{method} {path}: the embedded AWS does not {gap}"
                 return self._apigateway._apigw_error("BadRequestException", message, 400)
+            if method == "DELETE" and parts[3:4] == ["stages"] and parts[5:] == ["accesslogsettings"]:
+                return self._delete_access_log_settings(parts[2], parts[4])
             return await handler(method, path, *rest)
 
         return handle
+
+    def _delete_access_log_settings(self, api_id: str, name: str) -> Answer:
+        """DeleteAccessLogSettings, for which ministack deletes the stage."""
+        stage = self._apigateway._stages.get(api_id, {}).get(name)
+        if stage is None:
+            answer: Answer = self._apigateway._apigw_error(
+                "NotFoundException", f"Stage '{name}' not found", 404
+            )
+            return answer
+        stage.pop("accessLogSettings", None)
+        return 204, {}, b""
 
     def _checked_api(self, original: Operation) -> Operation:
         def checked(*arguments: Any) -> Answer:

@@ -64,8 +64,8 @@ APIGATEWAY: Final = (
         apply=lambda modules, _: validation.install(modules.apigateway),
     ),
     Correction(
-        what="accepts in a WebSocket API what AWS refuses (reserved route keys, stage names, identity sources, time-outs over 29 s) and what is not carried out here (API keys, models, integrations other than AWS_PROXY and MOCK); drops template selection, pass-through behavior and credentials of integrations",
-        why="refused with BadRequestException that names the property, in CloudFormation too; stored and applied",
+        what="accepts in a WebSocket API what AWS refuses (reserved route keys, stage names, identity sources, time-outs over 29 s) and what is not carried out here (API keys, models, integrations other than AWS_PROXY and MOCK); drops template selection, pass-through behavior and credentials of integrations; deletes the stage with its access log settings",
+        why="refused with BadRequestException that names the property, in CloudFormation too; stored and applied; the settings alone are deleted",
         source="API Gateway V2 API Reference; quotas of WebSocket APIs; the gaps are ours",
         replaces=(
             "app.SERVICE_HANDLERS[apigateway]",
