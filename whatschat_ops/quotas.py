@@ -137,10 +137,15 @@ LOG_TAIL_BYTES: Final = 4 * 1024
 # CloudWatch Logs
 
 MAX_LOG_PAGE_EVENTS: Final = 10_000
+DYNAMODB_TABLES: Final = 2_500
+"""Tables of an account in a Region (L-F98FE922, adjustable; DynamoDB developer guide, Quotas)."""
+
 MAX_LOG_PAGE_BYTES: Final = 1024 * 1024
 """Of a page of FilterLogEvents (CloudWatch Logs API reference)."""
 
 MAX_LOG_BATCH_EVENTS: Final = 10_000
+"""Of a PutLogEvents (CloudWatch Logs API reference)."""
+
 MAX_LOG_BATCH_BYTES: Final = 1024 * 1024
 LOG_EVENT_OVERHEAD_BYTES: Final = 26
 """Of a PutLogEvents: the bytes of its messages, and this for each (CloudWatch Logs API reference)."""

@@ -29,7 +29,7 @@ DISTINCTIVE: Final = {
     250 * 1024 * 1024: "MAX_CODE_UNZIPPED_BYTES",
     50 * 1024 * 1024: "MAX_CODE_ZIPPED_BYTES",
     6 * 1024 * 1024 + 100: "MAX_RESPONSE_BYTES",
-    2_500: "API_REQUESTS_OF_SMALL_REGIONS",
+    2_500: "API_REQUESTS_OF_SMALL_REGIONS or DYNAMODB_TABLES",
     1_250: "API_REQUESTS_OF_SMALL_REGIONS",
 }
 """Numbers that can hardly mean anything else, wherever they stand."""
@@ -63,6 +63,13 @@ PATTERNS: Final = {
 
 OURS: Final = {
     ("sender/sender.py", "MOST_TCP_CONNECTIONS"): "connections of the sender: not new WebSocket connections",
+    ("local/cloudtrail/recorder.py", "MAX_CALLS"): "what is kept in memory",
+    (
+        "local/control/async_invocations.py",
+        "MAX_THROTTLE_INTERVAL_S",
+    ): "Lambda's longest pause between attempts",
+    ("local/control/budgets.py", "MAX_POINTS_PER_METRIC"): "what is kept in memory",
+    ("local/process_file.py", "MAX_UNSAVED_CHARACTERS"): "the room of a message in a file",
 }
 """Constants of our own that have such a value by chance."""
 

@@ -25,10 +25,10 @@ _METADATA: Final = ("/latest/", "/computeMetadata/")
 _UNSIGNED_SERVICES: Final = re.compile(
     r"/(clusters|taskdefinitions|tasks|services|stoptask)(/|$)", re.IGNORECASE
 )
-"""Paths of ECS that ministack serves to anybody."""
+"""Paths of ECS that ministack serves without a signature."""
 MAX_UNSIGNED_BODY_BYTES: Final = 256 * 1024
 """Of a request to a service: AWS answers those that need no signature (Cognito, AssumeRoleWithSAML) with less."""
-MAX_PAYLOAD_BYTES: Final = 10 * 1024 * 1024
+MAX_PAYLOAD_BYTES: Final = 10 * 2**20
 """Of a request to a user's own API (API Gateway developer guide, quotas of HTTP APIs) or function URL."""
 _BUCKET: Final = re.compile(r"/[^/]+/?")
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from whatschat_ops.local.control.records import integration_function_arn
 from whatschat_ops.local.gateway.templates import unsupported
-from whatschat_ops.quotas import MAX_INTEGRATION_TIMEOUT_MS, MIN_INTEGRATION_TIMEOUT_MS
+from whatschat_ops.quotas import MAX_INTEGRATION_TIMEOUT_MS, MIN_INTEGRATION_TIMEOUT_MS, STAGE_PATTERN
 
 Document = Mapping[str, Any]
 
@@ -172,7 +172,7 @@ def _expression(whole: Document) -> str | None:
 
 def _stage(whole: Document) -> str | None:
     name = str(whole.get("stageName") or "")
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", name):
+    if not re.fullmatch(STAGE_PATTERN, name):
         return (
             f"Stage name {name!r} is not valid: it can contain only letters, digits, hyphens and underscores"
         )
