@@ -4,7 +4,7 @@ Every action stands on the narrowest resource that AWS lets it be limited to (Se
 stands where AWS knows no resource: listings and CreateMeeting.
 
 Not in the operator's: rights on principals that are not the stack's. Who may put a policy on any user may become
-anybody, so `iam attach` to such a principal takes an administrator.
+any of them, so `iam attach` to such a principal takes an administrator.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ and deleted by `destroy` as its last act. It holds one row, changed by condition
                                expired is taken only after its beat has stood still while we watched
                  holder, host, process, command, since
 
-`look` before the plan is read and `hold` with what it saw make a plan safe: if anybody changed the stack in between,
+`look` before the plan is read and `hold` with what it saw make a plan safe: if the stack was changed in between,
 the serial has moved and `hold` refuses.
 """
 
