@@ -643,7 +643,7 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
     ("integration", "uri"): found_by(lambda there: there.integration["IntegrationUri"]),
     ("integration", "type"): Row(
         lambda there: there.integration["IntegrationType"],
-        lambda there: update_integration(there, IntegrationType="AWS"), "HTTP_PROXY",
+        lambda there: update_integration(there, IntegrationType="MOCK"), "MOCK",
     ),
     ("integration", "timeout_ms"): Row(
         lambda there: there.integration["TimeoutInMillis"],

@@ -39,8 +39,8 @@ Start = Callable[[int], ServiceProcess]
 """Starts the service on a port."""
 
 OTHER_OPTIONS = (
-    "The embedded AWS runs with other values of local.node_modules or local.enforce_memory. "
-    "To apply the settings, run `whatschat-ops local stop`."
+    "The embedded AWS runs with other values of local.node_modules or local.enforce_memory: "
+    "those of the settings apply from its next start."
 )
 
 

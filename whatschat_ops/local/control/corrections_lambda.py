@@ -54,7 +54,7 @@ def _process_events(modules: Modules, parts: Parts) -> None:
     def dispatch_to_lambda(arn: str, payload: str) -> None:
         try:
             event = json.loads(payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             dispatch(arn, payload)
         else:
             destinations.submit_to(lambda_svc, submit, arn, event)

@@ -120,7 +120,7 @@ def _log_entry(text: str, now_ms: int) -> dict[str, Any] | None:
         entry = json.loads(text)
         message = entry["message"]
         timestamp = entry["timestamp"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     is_ms = isinstance(timestamp, int) and not isinstance(timestamp, bool)
     return {

@@ -25,7 +25,9 @@ def checks(policy_exists: Callable[[str], bool]) -> Checks:
 
     def attached(given: Mapping[str, Any]) -> Refusal | None:
         arn = given.get("PolicyArn", "")
-        if policy_exists(arn):
+        if policy_exists(
+            re.sub("^arn:[^:]+:iam::aws:", "arn:aws:iam::aws:", arn)
+        ):  # they are in every partition
             return None
         if ":iam::aws:policy/" in arn:
             return "NoSuchEntity", f"Policy {arn}: the embedded AWS does not have this AWS managed policy."

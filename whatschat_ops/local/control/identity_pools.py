@@ -95,7 +95,7 @@ def _install(modules: Modules) -> None:
             require_names(SimpleNamespace(cognito=cognito), READS)
             try:
                 request = json.loads(body or b"{}")
-            except ValueError:
+            except (ValueError, RecursionError):
                 request = {}
             name, pools = operation(path, headers, body), dict(cognito._identity_pools.items())
             if isinstance(request, dict) and (refused := refusal(name, request, pools, trust_of)):

@@ -297,7 +297,7 @@ def _token(token: Any) -> tuple[int, float | None]:
     try:
         position, at = json.loads(base64.urlsafe_b64decode(str(token)))
         return int(position), None if at is None else float(at)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise RequestError("InvalidNextToken", "The next token specified is invalid.") from None
 
 
