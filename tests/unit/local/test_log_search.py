@@ -218,6 +218,18 @@ def test_log_event_that_is_not_to_the_specification_makes_no_metric(message: str
     assert embedded_metrics(message) == []
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        emf(M=10**400),
+        emf(_aws={"Timestamp": 10**400, "CloudWatchMetrics": []}),
+        emf(directive={"Metrics": [{"Name": []}]}),
+    ],
+)
+def test_log_event_that_python_cannot_compute_with_is_written_without_a_metric(message: str) -> None:
+    assert embedded_metrics(message) == []
+
+
 @pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html")
 @pytest.mark.parametrize(
     "query",

@@ -7,6 +7,7 @@ Embedded metric format".
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -66,7 +67,7 @@ def _of_directive(event: Mapping[str, Any], directive: Any, time_s: float) -> li
         )
         for metric in _listed(directive.get("Metrics"))
         if isinstance(metric, dict) and "Name" in metric
-        for value in _values(event.get(metric["Name"]))
+        for value in _values(event.get(str(metric["Name"])))
         for dimensions in sets
         if dimensions is not None
     ]
@@ -116,7 +117,7 @@ def filter_metrics(
 
 
 def selected(selector: str, message: str, match: Match) -> str | None:
-    """The text that `$.latency`, `$bytes` or a plain value stands for in an event; None if the event has it not."""
+    """The text that `$.latency`, `$bytes` or a plain value stands for in an event; None if the event does not have it."""
     if selector.startswith("$."):
         event = json_event(message)
         return extracted_from(event, [selector]).get(selector) if event is not None else None
@@ -156,7 +157,10 @@ def _number(text: str | None) -> float | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number that a float can hold: an integer of JSON may be larger."""
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    )
 
 
 def _listed(value: Any) -> list[Any]:
