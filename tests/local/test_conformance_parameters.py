@@ -389,6 +389,13 @@ def test_leading_keys_limit_the_items_of_every_request(alice: Any) -> None:
                     "ExpressionAttributeValues": {":k": value},
                 },
             ),
+            (
+                alice.query,
+                {
+                    "TableName": TABLE,
+                    "KeyConditions": {"k": {"ComparisonOperator": "EQ", "AttributeValueList": [value]}},
+                },
+            ),
             (alice.delete_item, {"TableName": TABLE, "Key": key}),
         ]
 

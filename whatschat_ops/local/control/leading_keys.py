@@ -43,13 +43,8 @@ def leading_keys(body: bytes, partition_key: PartitionKey) -> list[str]:
         return [NOT_KNOWN]
     try:
         return [_text(value) for value in _values(request, partition_key) if value is not None]
-    except (
-        AttributeError,
-        LookupError,
-        StopIteration,
-        TypeError,
-        ValueError,
-    ):  # malformed: ministack rejects it
+    # Malformed: ministack rejects it.
+    except (AttributeError, LookupError, StopIteration, TypeError, ValueError):
         return [NOT_KNOWN]
 
 
@@ -66,6 +61,8 @@ def _values(request: Mapping[str, Any], partition_key: PartitionKey) -> Iterator
         yield item.get(partition_key(table, None))
     if condition := request.get("KeyConditionExpression"):
         yield _queried(request, condition, partition_key(table, request.get("IndexName")))
+    if conditions := request.get("KeyConditions"):  # the form of before expressions
+        yield conditions[partition_key(table, request.get("IndexName"))]["AttributeValueList"][0]
 
 
 def _queried(request: Mapping[str, Any], condition: str, key: str) -> Any:
