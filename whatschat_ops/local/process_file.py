@@ -70,6 +70,7 @@ class ProcessFile:
         if self.is_ours():
             with contextlib.suppress(OSError), self._path.open("r+", encoding="utf-8") as file:
                 file.write(self._text())
+                file.truncate()
 
     def remove(self) -> None:
         """Delete it, unless it tells what was not saved."""

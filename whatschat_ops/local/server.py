@@ -288,10 +288,15 @@ async def _first_of(serving: asyncio.Task[None], stopping: asyncio.Event) -> Non
 async def _housekeeping(
     layout: Layout, process_file: ProcessFile, stopping: asyncio.Event, housekeep: Callable[[], None]
 ) -> None:
-    """Limit the size of logs and metrics, evaluate alarms, and stop when the state directory is deleted or used by another process."""
+    """Limit the size of logs and metrics, evaluate alarms, and stop when the state directory is deleted or used by
+    another process.
+    """
     while True:
         await asyncio.sleep(HOUSEKEEPING_S)
-        housekeep()
+        try:
+            housekeep()
+        except Exception:  # noqa: BLE001  logged; the process file must be looked at all the same
+            _log.exception("Logs and metrics were not limited, or alarms not evaluated.")
         if layout.log_file.exists() and layout.log_file.stat().st_size > MAX_LOG_BYTES:
             rotate_log(layout)
         if not process_file.is_ours():

@@ -22,7 +22,7 @@ import pytest
 from whatschat_ops.cli.local import Shell, shell_lines
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local import layout as layouts
-from whatschat_ops.local import process, service
+from whatschat_ops.local import process, server, service
 from whatschat_ops.local.control.persistence import LAZY_DELAY_S, Autosave, unsaved_text
 from whatschat_ops.local.control.telemetry import MAX_EVENTS_PER_STREAM, MAX_STREAMS_PER_GROUP, Telemetry
 from whatschat_ops.local.identity import ensure_operator, read_access_key
@@ -533,3 +533,27 @@ def test_logs_follow_continues_after_a_rotation(monkeypatch: pytest.MonkeyPatch,
 def test_env_is_written_for_each_shell(shell: Shell, first: str, last: str) -> None:
     lines = shell_lines(shell, {"A": "x y"})
     assert (lines[0], lines[-1]) == (first, last)
+
+
+def test_process_file_that_was_longer_can_still_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "service.json"
+    file = ProcessFile(path, 4566, "1.0", ["x" * 5_000])
+    file.create()
+    file.report("no space left")
+    file.report(None)
+    found = read(path)
+    assert found is not None and (found.pid, found.unsaved) == (os.getpid(), None)
+
+
+def test_service_stops_with_its_directory_when_housekeeping_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "HOUSEKEEPING_S", 0)
+    layout, stopping = Layout(tmp_path), asyncio.Event()
+
+    def fail() -> None:
+        raise KeyError("Threshold")
+
+    asyncio.run(server._housekeeping(layout, ProcessFile(layout.process_file, 1, ""), stopping, fail))
+    assert stopping.is_set()
+    assert "KeyError: 'Threshold'" in caplog.text
