@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from whatschat_ops.local.cloudtrail.lookup import service
-from whatschat_ops.local.cloudtrail.recorder import MAX_CALLS, RETENTION_S, Caller, Recorder
+from whatschat_ops.local.cloudtrail.recorder import MAX_BODY_BYTES, MAX_CALLS, RETENTION_S, Caller, Recorder
 from whatschat_ops.local.interfaces import Denial, HttpRequest, HttpResponse
 from whatschat_ops.local.json_service import JsonService
 
@@ -109,3 +109,11 @@ def test_error_in_any_form_is_in_the_event() -> None:
         ("ResourceNotFoundException", "no table"),
     ]
     assert errors[0]["requestParameters"] == {"tableName": "t"}
+
+
+def test_long_bodies_are_not_kept() -> None:
+    kept = recorder(Clock())
+    long = b"x" * (MAX_BODY_BYTES + 1)
+    kept.record(SCOPE, call("CreateTable", long), HttpResponse(400, long))
+    (recorded,) = kept.newest_first("us-east-1")
+    assert (recorded.request.body, recorded.response_body) == (b"", b"")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from whatschat_ops.local.control.wire import operation
@@ -20,7 +20,7 @@ from whatschat_ops.local.interfaces import HttpRequest, HttpResponse
 
 MAX_CALLS: Final = 5_000
 MAX_BODY_BYTES: Final = 4 * 1024
-"""Parameters and errors of a longer body are omitted; CloudTrail omits above 100 KB."""
+"""Longer bodies are not kept, and their parameters, errors and response elements omitted; CloudTrail omits above 100 KB."""
 RETENTION_S: Final = 90 * 24 * 60 * 60
 """Of event history (CloudTrail user guide, "Working with CloudTrail event history")."""
 
@@ -123,10 +123,10 @@ class Recorder:
                 region=region,
                 operation=name,
                 caller=caller,
-                request=request,
+                request=replace(request, body=_kept(request.body)),
                 status=response.status,
                 error_type=headers.get("x-amzn-errortype", ""),
-                response_body=response.body if keeps_body else b"",
+                response_body=_kept(response.body) if keeps_body else b"",
                 request_id=headers.get("x-amzn-requestid", ""),
             )
         )
@@ -136,6 +136,10 @@ class Recorder:
         oldest = self._clock() - RETENTION_S
         calls = list(self._calls)  # it may grow meanwhile
         return (call for call in reversed(calls) if call.region == region and call.time_s >= oldest)
+
+
+def _kept(body: bytes) -> bytes:
+    return body if len(body) <= MAX_BODY_BYTES else b""
 
 
 def _is_unauthenticated(response: HttpResponse) -> bool:
