@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import contextlib
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -12,7 +14,8 @@ import pytest
 from whatschat_ops.local.control.async_invocations import EventSettings
 from whatschat_ops.local.control.destinations import Destinations
 from whatschat_ops.local.control.lambda_bridge import FunctionRunner
-from whatschat_ops.local.control.lambda_invoke import InvokeCall, current_call
+from whatschat_ops.local.control.lambda_invoke import InvokeCall, current_call, refused
+from whatschat_ops.local.interfaces import InvocationThrottled
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:probe"
 CONFIG = {"FunctionArn": ARN, "FunctionName": "probe", "Runtime": "python3.12"}
@@ -71,3 +74,30 @@ def test_record_that_cannot_be_sent_is_a_metric_and_a_line_of_the_log(
     )
     assert metrics == [("AWS/Lambda", "DestinationDeliveryFailures", 1, "Count", {"FunctionName": "probe"})]
     assert reason in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("reserved", "reason"),
+    [(None, "ConcurrentInvocationLimitExceeded"), (1, "ReservedFunctionConcurrentInvocationLimitExceeded")],
+)
+def test_throttled_invocation_says_which_limit_it_exceeds(reserved: int | None, reason: str) -> None:
+    async def throttle(*_: Any, **__: Any) -> Any:
+        raise InvocationThrottled
+
+    function: Any = SimpleNamespace(version="$LATEST", reserved_concurrency=reserved)
+    lambda_svc = SimpleNamespace(
+        _execute_function_dispatch=None, _throttle_response=lambda reason_code, msg: {"Reason": reason_code}
+    )
+
+    async def scenario() -> Any:
+        runner = FunctionRunner(lambda _arn: function)
+        runner.use(SimpleNamespace(invoke=throttle, close=throttle))
+        runner.install(lambda_svc)
+        return await asyncio.to_thread(lambda_svc._execute_function_dispatch, {}, CONFIG, {}, "id", 0.0)
+
+    assert asyncio.run(scenario()) == {"Reason": reason}
+
+
+def test_deeply_nested_client_context_is_refused() -> None:
+    refusal = refused({"x-amz-client-context": base64.b64encode(b"[" * 2_500).decode()}, b"{}")
+    assert refusal is not None and refusal[0] == "InvalidRequestContentException"

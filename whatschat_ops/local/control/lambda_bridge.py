@@ -58,12 +58,18 @@ class FunctionRunner:
                 return _run(function, event, *self._target)
             except InvocationThrottled as error:
                 throttled: dict[str, Any] = lambda_svc._throttle_response(
-                    reason_code="ReservedFunctionConcurrentInvocationLimitExceeded",
+                    reason_code=_throttle_reason(function),
                     msg=str(error) or "Rate Exceeded.",
                 )
                 return throttled
 
         lambda_svc._execute_function_dispatch = dispatch
+
+
+def _throttle_reason(function: LambdaFunction) -> str:
+    """Lambda API Reference, TooManyRequestsException."""
+    reserved = function.reserved_concurrency is not None
+    return f"{'ReservedFunction' if reserved else ''}ConcurrentInvocationLimitExceeded"
 
 
 MOCK: Final = "Mock response - "

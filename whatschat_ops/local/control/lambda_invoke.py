@@ -111,7 +111,7 @@ def refused(headers: Mapping[str, str], body: bytes) -> Refusal | None:
         return "InvalidRequestContentException", text, 400
     try:
         client_context(headers)
-    except ValueError:
+    except (ValueError, RecursionError):
         text = "Client context must be a valid Base64-encoded JSON object."
         return "InvalidRequestContentException", text, 400
     return None
