@@ -76,7 +76,7 @@ class _Api:
             raise Fault(
                 "IllegalArgumentException", f"{quota.code}: the embedded AWS does not change this quota."
             )
-        if desired != int(desired) or desired < MIN_CONCURRENT_EXECUTIONS:
+        if not float(desired).is_integer() or desired < MIN_CONCURRENT_EXECUTIONS:
             raise Fault(
                 "IllegalArgumentException", f"DesiredValue must be {MIN_CONCURRENT_EXECUTIONS} or more."
             )

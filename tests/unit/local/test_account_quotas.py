@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from whatschat_ops.local import service_quotas
 from whatschat_ops.local.account_concurrency import AccountConcurrency
 from whatschat_ops.local.account_quotas import QUOTAS, AccountQuotas
-from whatschat_ops.local.interfaces import InvocationResult, InvocationThrottled, LambdaFunction
+from whatschat_ops.local.interfaces import (
+    Denial,
+    HttpRequest,
+    InvocationResult,
+    InvocationThrottled,
+    LambdaFunction,
+)
 
 FUNCTION = LambdaFunction(
     arn="arn:aws:lambda:us-east-1:000000000000:function:f",
@@ -80,3 +88,17 @@ def test_changed_quota_is_kept_and_a_damaged_file_means_the_default(tmp_path: Pa
 
 def test_every_code_is_listed_once() -> None:
     assert len({quota.code for quota in QUOTAS}) == len(QUOTAS)
+
+
+class _Admin:
+    def authorize(self, request: HttpRequest, service: str, action: str, resource_arn: str) -> Denial | None:
+        return None
+
+
+@pytest.mark.parametrize("desired", ["Infinity", "NaN", "10.5", "9"])
+def test_quota_that_is_no_number_of_executions_is_refused(tmp_path: Path, desired: str) -> None:
+    quotas = service_quotas.service(AccountQuotas(tmp_path / "quotas.json"), _Admin())
+    body = f'{{"ServiceCode": "lambda", "QuotaCode": "L-B99A9384", "DesiredValue": {desired}}}'
+    headers = ((b"x-amz-target", b"ServiceQuotasV20190624.RequestServiceQuotaIncrease"),)
+    answer = asyncio.run(quotas.handle(HttpRequest("POST", "/", "", headers, body.encode(), "127.0.0.1")))
+    assert (answer.status, json.loads(answer.body)["__type"]) == (400, "IllegalArgumentException")
