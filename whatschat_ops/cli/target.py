@@ -54,7 +54,7 @@ def local_options(settings: Settings) -> Options:
         raise ConfigError(
             f"local.node_modules: {lent} has no directory @aws-sdk.",
             hint="Install a client there, for example with: npm install --prefix sdk @aws-sdk/client-dynamodb. "
-            "Then set local.node_modules: sdk/node_modules.",
+            "Then set local.node_modules to the path of sdk/node_modules.",
         )
     return Options(str(lent), settings.local.enforce_memory)
 

@@ -47,7 +47,7 @@ ENVIRONMENT_VARIABLES: Mapping[str, str] = {
 
 CONFIG_DIRECTORY = Path("configs")
 
-PATH_KEYS = ("lambda.requirements", "lambda.source.path")
+PATH_KEYS = ("lambda.requirements", "lambda.source.path", "local.node_modules")
 """Settings that name a file or folder. In a configuration file they are relative to that file."""
 
 
@@ -91,9 +91,8 @@ def load_settings(
     origins = {key: _origin(key, values) for key in flatten(settings)}
     bundle = None
     if not settings.local.enabled:
-        with suppress(
-            ConfigError
-        ):  # not every command needs a profile; botocore names a file that it cannot read
+        # Not every command needs a profile; botocore names a file that it cannot read.
+        with suppress(ConfigError):
             bundle = _of_profile("ca_bundle", values, environ)
     return LoadedSettings(settings, origins, path, str(bundle.value) if bundle else None)
 

@@ -92,7 +92,8 @@ class LocalSettings(Section, frozen=True):
         FilePath | None,
         Meta(
             description="A directory node_modules with the AWS SDK for JavaScript (@aws-sdk, @smithy), which AWS's Node.js "
-            "runtimes have built in: functions of the embedded AWS find it there. Applies from its next start.",
+            "runtimes have built in: functions of the embedded AWS find it there. In a configuration file it is "
+            "relative to that file. Applies from its next start.",
         ),
     ] = None
     enforce_memory: Annotated[

@@ -70,6 +70,12 @@ def test_flags_beat_environment_beats_file_beats_default(load: Load) -> None:
     assert str(loaded.origins["chime.media_region"]) == "default"
 
 
+@pytest.mark.parametrize("section", ["lambda:\n  requirements", "local:\n  node_modules"])
+def test_a_path_in_a_file_is_relative_to_that_file(load: Load, tmp_path: Path, section: str) -> None:
+    values = flatten(load(f"{section}: ../sdk\n").settings)
+    assert str(tmp_path / "sdk") in map(str, values.values())
+
+
 def test_aws_region_beats_aws_default_region(load: Load) -> None:
     environ = {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_REGION": "eu-west-2"}
     assert load(environ=environ).settings.aws.region == "eu-west-2"
