@@ -61,9 +61,8 @@ def ca_bundle(environ: Mapping[str, str] = os.environ) -> str | None:
     if variable is None:
         return None
     paths = [environ[variable].strip()]
-    if variable.startswith(
-        "SSL_CERT"
-    ):  # OpenSSL reads both, each with a default (SSL_CTX_load_verify_locations(3))
+    # OpenSSL reads both, each with a default (SSL_CTX_load_verify_locations(3)).
+    if variable.startswith("SSL_CERT"):
         folders = environ.get("SSL_CERT_DIR", "").strip()
         files = [environ.get("SSL_CERT_FILE", "").strip() or ssl.get_default_verify_paths().cafile or ""]
         paths = [path for path in (*files, *folders.split(os.pathsep)) if path]

@@ -137,9 +137,6 @@ LOG_TAIL_BYTES: Final = 4 * 1024
 # CloudWatch Logs
 
 MAX_LOG_PAGE_EVENTS: Final = 10_000
-DYNAMODB_TABLES: Final = 2_500
-"""Tables of an account in a Region (L-F98FE922, adjustable; DynamoDB developer guide, Quotas)."""
-
 MAX_LOG_PAGE_BYTES: Final = 1024 * 1024
 """Of a page of FilterLogEvents (CloudWatch Logs API reference)."""
 
@@ -224,6 +221,9 @@ MAX_DASHBOARD_WIDGETS: Final = 500
 """Of a dashboard (CloudWatch API reference, Dashboard body structure and syntax)."""
 
 # DynamoDB
+
+DYNAMODB_TABLES: Final = 2_500
+"""Tables of an account in a Region (L-F98FE922, adjustable; DynamoDB developer guide, Quotas)."""
 
 READ_UNIT_BYTES: Final = 4 * 1024
 """One consistent read, or two that are eventually consistent (DynamoDB developer guide, read-write-operations.html)."""

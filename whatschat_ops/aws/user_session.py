@@ -64,9 +64,8 @@ class UserSession(LeanSession):
             cache=CliCache(),
             region_name=self._last_client_region_used or self.get_config_variable("region"),
         )
-        if (
-            getproxies()
-        ):  # botocore sends the metadata address of an instance through HTTP_PROXY, if NO_PROXY allows it
+        # botocore sends the metadata address of an instance through HTTP_PROXY, if NO_PROXY allows it.
+        if getproxies():
             fetcher = resolver.get_provider("iam-role")._role_fetcher
             fetcher._session = URLLib3Session(timeout=fetcher._timeout, proxies={})
         # botocore's own prompt reads standard input when there is no terminal, which may be a message.

@@ -19,15 +19,13 @@ def run() -> NoReturn:
     # Where an interrupt came while a dataclass was being made, CPython still means to end by a signal; this makes it forget.
     exec("")
     if threading.active_count() == 1:
-        with contextlib.suppress(
-            OSError, ValueError, AttributeError
-        ):  # an output that cannot be flushed: Python says it
+        # An output that cannot be flushed: Python says it.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
             sys.stderr.flush()
             atexit._run_exitfuncs()
-            os._exit(
-                code
-            )  # without taking every object apart: a twentieth of a short command's processor time
+            # Without taking every object apart: a twentieth of a short command's processor time.
+            os._exit(code)
     gc.freeze()  # or Python would look through all of it twice before it lets go of it
     sys.exit(code)
 

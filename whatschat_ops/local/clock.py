@@ -17,7 +17,7 @@ from whatschat_ops.local.interfaces import HttpRequest, HttpResponse, RequestAut
 PATH: Final = "/_whatschat/clock"
 SIGNING_NAME: Final = "whatschat"
 MAX_ADVANCE_S: Final = 400 * 24 * 60 * 60
-"""More than CloudWatch keeps a metric (455 days would be all of it), and far from what a date can be."""
+"""Less than the 455 days for which CloudWatch keeps a metric, and far from what a date can be."""
 
 
 class ServiceClock:

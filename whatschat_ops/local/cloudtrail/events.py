@@ -13,8 +13,8 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from whatschat_ops.local.cloudtrail.operations import rest_operation
-from whatschat_ops.local.cloudtrail.recorder import MAX_BODY_BYTES, Caller, RecordedCall
-from whatschat_ops.local.control.wire import is_read_only
+from whatschat_ops.local.cloudtrail.recorder import Caller, RecordedCall
+from whatschat_ops.local.control.wire import camel, is_read_only
 from whatschat_ops.local.layout import ACCOUNT_ID
 
 HIDDEN: Final = "HIDDEN_DUE_TO_SECURITY_REASONS"
@@ -76,7 +76,7 @@ def entry(call: RecordedCall) -> dict[str, Any] | None:
         "EventTime": int(call.time_s),
         "EventSource": event["eventSource"],
         "Username": call.caller.arn.rpartition("/")[2],
-        "Resources": _resources({**parameters, **_camel(returned.get("Meeting", {}))}),
+        "Resources": _resources({**parameters, **camel(returned.get("Meeting", {}))}),
         "CloudTrailEvent": json.dumps(event),
     }
 
@@ -93,7 +93,7 @@ def _identity(caller: Caller) -> dict[str, Any]:
 
 def _parameters(call: RecordedCall, labels: Mapping[str, str]) -> dict[str, Any]:
     """What the call was given, with the first letters of names in lower case, as CloudTrail has them."""
-    body = call.request.body if len(call.request.body) <= MAX_BODY_BYTES else b""
+    body = call.request.body
     document = _json_object(body)
     if (
         not document
@@ -102,7 +102,7 @@ def _parameters(call: RecordedCall, labels: Mapping[str, str]) -> dict[str, Any]
     ):
         fields = parse_qs(body.decode("utf-8", "replace"))
         document = {name: values[0] for name, values in fields.items() if name not in ("Action", "Version")}
-    given = {**(labels if call.service == "s3" else _camel(labels)), **_camel(document)}
+    given = {**(labels if call.service == "s3" else camel(labels)), **camel(document)}
     shown: dict[str, Any] = _shown(given)
     return shown
 
@@ -136,10 +136,6 @@ def _json_object(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _camel(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{name[:1].lower()}{name[1:]}": item for name, item in value.items()}
 
 
 def _shown(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from whatschat_ops.local.control.api_guard import ApiGuard
 from whatschat_ops.local.control.cloudformation_handler import Check, Made, answer, wrap
-from whatschat_ops.local.control.wire import EXECUTE_API
+from whatschat_ops.local.control.wire import EXECUTE_API, camel
 from whatschat_ops.local.layout import HOST
 
 _PREFIX = "AWS::ApiGatewayV2::"
@@ -42,11 +42,6 @@ def install(handlers: dict[str, dict[str, Any]], apigateway: Any, port: int) -> 
         before=lambda props: {"IdentitySource": [], **props},
     )
     wrap(handlers[f"{_PREFIX}Stage"], check=_checked(guard, "stage"), before=_with_route_settings)
-
-
-def camel(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Properties with the names that API Gateway's own documents have."""
-    return {key[:1].lower() + key[1:]: value for key, value in properties.items()}
 
 
 def _checked(guard: ApiGuard, kind: str) -> Check:

@@ -6,7 +6,8 @@ replaced. `install` first checks that the installed ministack has them all: anot
 the missing ones instead of failing later. docs/embedded-aws.md has the table; `python docs/generate.py` writes it
 there.
 
-The rows of a service that has many are in a module of their own. The rows are applied in order. Of those that wrap the handler of a service, a later one is closer to the caller.
+The rows of a service that has many are in a module of their own. The rows are applied in order. Of those that wrap the
+handler of a service, a later one is closer to the caller.
 """
 
 from __future__ import annotations

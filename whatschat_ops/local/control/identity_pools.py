@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from whatschat_ops.local.control.correction import Correction, wrap_handler
 from whatschat_ops.local.control.modules import Modules, require_names
+from whatschat_ops.local.control.request_checks import Refusal, json_error
 from whatschat_ops.local.control.wire import Handler, Response, operation
 
 PROVIDER: Final = "cognito-identity.amazonaws.com"
@@ -26,7 +27,7 @@ TrustOf = Callable[[str], Any]
 
 def refusal(
     name: str | None, request: Mapping[str, Any], pools: Mapping[str, Mapping[str, Any]], trust_of: TrustOf
-) -> tuple[str, str] | None:
+) -> Refusal | None:
     """AWS's error type and message for one of the unsigned operations, or None. `pools` are ministack's, by id."""
     logins = request.get("Logins")
     if name == "GetId":
@@ -51,7 +52,7 @@ def refusal(
     return None
 
 
-def _refused_guest(pool: Mapping[str, Any]) -> tuple[str, str] | None:
+def _refused_guest(pool: Mapping[str, Any]) -> Refusal | None:
     if pool.get("AllowUnauthenticatedIdentities"):
         return None
     return "NotAuthorizedException", "Unauthenticated access is not supported for this identity pool."
@@ -99,9 +100,7 @@ def _install(modules: Modules) -> None:
                 request = {}
             name, pools = operation(path, headers, body), dict(cognito._identity_pools.items())
             if isinstance(request, dict) and (refused := refusal(name, request, pools, trust_of)):
-                kind, message = refused
-                document = json.dumps({"__type": kind, "message": message}).encode()
-                return 400, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": kind}, document
+                return json_error(*refused)
             response: Response = await handler(method, path, headers, body, query)
             return response
 

@@ -12,10 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from whatschat_ops.config.function_settings import RESERVED_VARIABLES
+from whatschat_ops.local.control.request_checks import Refusal
 from whatschat_ops.quotas import MAX_FUNCTION_ENVIRONMENT_BYTES, MAX_FUNCTION_TIMEOUT_S
-
-Refusal = tuple[str, str]
-"""AWS's error code and message."""
 
 _UNABLE: Final = "Lambda was unable to configure your environment variables because the environment variables you have provided"
 _RANGES: Final = {
@@ -121,7 +119,7 @@ def _out_of_range(data: Mapping[str, Any], name: str) -> Refusal | None:
 
 
 def of_code(code: Mapping[str, Any], lambda_svc: Any) -> Refusal | None:
-    """Why the code of a request, CloudFormation's inline source included, is none."""
+    """Why AWS refuses the code of a request, or the inline source of a template."""
     if code.get("ImageUri"):
         return None
     if code.get("S3Bucket") and code.get("S3Key"):

@@ -1,6 +1,7 @@
 """ministack's modules, for the parts of the control plane that read and correct them.
 
-Only this module imports ministack (and `cloudformation` one more of its modules, at the first request for it).
+Only this module imports ministack at the start. `athena`, `identity_pools` and the `cloudformation` modules import one
+more of its modules each, at the first request for it: that takes long.
 ministack keeps its state in modules, so there is one control plane in a process. It is pinned to 1.5.33:
 `require_names` reports at the start which names another version lacks.
 """

@@ -30,8 +30,6 @@ from whatschat_ops.local.interfaces import (
 )
 from whatschat_ops.quotas import API_REQUESTS, MAX_INTEGRATION_TIMEOUT_MS
 
-"""API Gateway waits no longer for a WebSocket integration (quota "Integration timeout")."""
-
 Record = Mapping[str, Any]
 
 

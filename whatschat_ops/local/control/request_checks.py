@@ -29,7 +29,7 @@ def checked(handler: Handler, checks: Checks) -> Handler:
         check = checks.get(operation(path, headers, body) or "")
         refusal = check(_parameters(headers, body)) if check else None
         if refusal is not None:
-            return _json_error(*refusal) if "x-amz-target" in headers else _xml_error(*refusal)
+            return json_error(*refusal) if "x-amz-target" in headers else _xml_error(*refusal)
         return await handler(method, path, headers, body, query_params)
 
     return handle
@@ -68,7 +68,8 @@ def _parameters(headers: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _json_error(code: str, message: str) -> Response:
+def json_error(code: str, message: str) -> Response:
+    """The response of a service with a JSON protocol."""
     body = json.dumps({"__type": code, "message": message}).encode()
     return 400, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code}, body
 

@@ -75,6 +75,11 @@ def is_read_only(method: str, path: str, headers: Mapping[str, str], body: bytes
     return name is not None and name.startswith(_READ_VERBS)
 
 
+def camel(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The members with the first letters of their names in lower case: the names of API Gateway and CloudTrail."""
+    return {key[:1].lower() + key[1:]: value for key, value in properties.items()}
+
+
 def is_own_api(raw_path: str, host: str) -> bool:
     """Whether a request is for an API or a function URL of the user, and not for a service of AWS."""
     by_path = raw_path.startswith((EXECUTE_API, "/_aws/lambda-url/"))

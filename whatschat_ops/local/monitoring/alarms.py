@@ -58,7 +58,7 @@ def require_evaluated(alarm: Mapping[str, Any]) -> None:
 
 
 def verdict(alarm: Mapping[str, Any], points: Iterable[Point], now: float) -> Verdict | None:
-    """The state that an alarm has at `now` (epoch s); None: the one that it has."""
+    """The state that an alarm gets at `now` (epoch s); None: it keeps its state."""
     periods, needed = (
         int(alarm["EvaluationPeriods"]),
         int(alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"]),
