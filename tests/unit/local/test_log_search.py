@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatschat_ops.local.control.logs import LogRates
+from whatschat_ops.local.control.logs import LogRates, Logs
 from whatschat_ops.local.monitoring import log_batch, log_search
 from whatschat_ops.local.monitoring.filter_pattern import compile_pattern
 from whatschat_ops.local.monitoring.insights import refusal
@@ -242,3 +242,21 @@ def test_log_event_that_python_cannot_compute_with_is_written_without_a_metric(m
 )
 def test_query_that_is_run_in_full_is_not_refused(query: str) -> None:
     assert refusal(query, None) is None
+
+
+def test_metric_filter_that_cannot_be_applied_does_not_keep_events_from_being_written(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    delivered: list[str] = []
+    unnamed = {"logGroupName": "g", "filterPattern": "", "metricTransformations": [{"metricValue": "1"}]}
+    cloudwatch_logs: Any = SimpleNamespace(
+        _fanout_to_subscription_filters=lambda group, *_: delivered.append(group),
+        _put_subscription_filter=None,
+        _put_metric_filter=None,
+        _metric_filters={"f": unnamed},
+    )
+    telemetry: Any = SimpleNamespace()
+    Logs(cloudwatch_logs, telemetry, lambda *_: True).install_filters()
+    cloudwatch_logs._fanout_to_subscription_filters("g", "s", [{"timestamp": 1, "message": "m"}])
+    assert delivered == ["g"]
+    assert "KeyError: 'metricNamespace'" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from whatschat_ops.local.monitoring.filter_pattern import compile_pattern
 from whatschat_ops.local.monitoring.log_search import PageLimits, Search
 from whatschat_ops.local.monitoring.pattern_condition import InvalidPattern
 from whatschat_ops.quotas import MAX_LOG_PAGE_EVENTS, MAX_SUBSCRIPTION_FILTERS, log_read_rate
+
+_log = logging.getLogger(__name__)
 
 Request = Mapping[str, Any]
 MayInvoke = Callable[[str, str, str], bool]
@@ -56,7 +59,10 @@ class Logs:
         put_metric = self._cloudwatch_logs._put_metric_filter
 
         def fan_out(group: str, stream: str, events: list[dict[str, Any]]) -> None:
-            self._record_metrics(group, events)
+            try:
+                self._record_metrics(group, events)
+            except Exception:  # noqa: BLE001  logged; the caller is writing a function's log
+                _log.exception("Log events of %s made no metrics.", group)
             deliver(group, stream, events)
 
         def put_subscription_filter(data: Request) -> Response:
