@@ -13,8 +13,13 @@ from typing import Final
 REDACTED: Final = "********"
 
 _SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
-    # A JWT (or JWE): base64url parts, the first of which starts with {" (eyJ).
-    (re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*"), REDACTED),
+    # A JWT (or JWE): base64url parts, the first of which starts with {" (eyJ), or has white space after the brace.
+    (
+        re.compile(
+            r"(?:eyJ|(?<![A-Za-z0-9_-])(?:ey[A-DI-L]|ew[0-3k-r]))[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*"
+        ),
+        REDACTED,
+    ),
     # A private key in PEM (RFC 7468), also with its line ends escaped, or cut.
     (
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
@@ -27,10 +32,11 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         ),
         REDACTED,
     ),
-    # Keys that begin with their issuer's mark: GitHub, Slack, Stripe, GitLab, npm, Google.
+    # Keys that begin with their issuer's mark: GitHub, Slack, Stripe, GitLab, npm, Google, Anthropic, OpenAI; SendGrid; session tokens of AWS.
     (
         re.compile(
-            r"\b(?:gh[opusr]_|github_pat_|xox[abeoprs]-|[rs]k_(?:live|test)_|glpat-|npm_|AIza)[A-Za-z0-9_-]{16,}"
+            r"\b(?:gh[opusr]_|github_pat_|xox[abeoprs]-|[rs]k_(?:live|test)_|whsec_|glpat-|npm_|AIza|sk-(?:ant|proj|svcacct)-)[A-Za-z0-9_-]{16,}"
+            r"|\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|\b(?:FwoG|FQoG|IQoJ)[A-Za-z0-9+/=]{40,}"
         ),
         REDACTED,
     ),
@@ -39,11 +45,18 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         rf"\1{REDACTED}",
     ),
     (re.compile(r"(?i)(Bearer\s+)[A-Za-z0-9._~+/=-]+"), rf"\1{REDACTED}"),
-    (re.compile(r"(://[^/\s:@]+:)[^/\s@]+(?=@)"), rf"\1{REDACTED}"),  # a password in a URL
+    (
+        re.compile(r"(?i)(authorization\\*[\"']?[ \t]*[:=][ \t]*\\*[\"']?(?:Basic|Token)[ \t]+)[^\s\"']+"),
+        rf"\1{REDACTED}",
+    ),
+    # A password in a URL: up to the last @ of the authority, also without a user (Redis).
+    (re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?:@[^/\s@\"',]+)*(?=@)"), rf"\1{REDACTED}"),
 )
 
 _NAMED: Final = re.compile(
     r"""(?<![A-Za-z0-9_.])(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,127}+)(?P<end>\\*["']?)(?P<equals>[ \t]*[=:][ \t]*)"""
+)
+_VALUE: Final = re.compile(
     r"""(?P<quote>\\*["'])?(?P<value>(?(quote)(?:(?!(?P=quote))[^\n])*|[^\s"',}&;]+))"""
 )
 """`NAME=value`, `name: "value"`, `{"name": "value"}`, also inside of JSON that is a string of JSON."""
@@ -93,6 +106,28 @@ _OPEN_TOKENS: Final = frozenset(
     ["next", "request", "client", "continuation", "pagination", "page", "starting", "start", "idempotency"]
 )
 """In front of `token`: where a list goes on, or which requests are the same one."""
+_WHICH_ONE: Final = frozenset(
+    [
+        "old",
+        "new",
+        "previous",
+        "current",
+        "value",
+        "string",
+        "base",
+        "b",
+        "v",
+        "pem",
+        "dev",
+        "development",
+        "test",
+        "staging",
+        "prod",
+        "production",
+        "live",
+    ]
+)
+"""Behind the word that says what it is: JWT_SECRET_OLD, API_KEY_V2, SECRET_KEY_BASE, secretString."""
 _PLURALS: Final = {f"{word}s": word for word in (*_SECRET_WORDS, "key")}
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _REFERENCE: Final = re.compile(
@@ -137,6 +172,8 @@ def is_secret_name(name: str) -> bool:
     """
     own = re.split(r"[./:]", name)[-1]
     words: list[str] = [_PLURALS.get(word.lower(), word.lower()) for word in _WORDS.findall(own)]
+    while words and (words[-1].isdigit() or words[-1] in _WHICH_ONE):
+        words.pop()
     if not words:
         return False
     *of, last = words
@@ -156,14 +193,27 @@ def redact(text: str) -> str:
     """`text` with all tokens, signatures and keys replaced."""
     for pattern, replacement in _SHAPES:
         text = pattern.sub(replacement, text)
-    return _NAMED.sub(_without_value, text)
+    shown: list[str] = []
+    done = read = 0  # up to where the text is in `shown`, and up to where it belongs to a name that was read
+    for found in _NAMED.finditer(text):
+        value = _value_of(found) if found.start() >= read else None
+        if value is None:
+            continue
+        read = value.end()
+        if found["name"] != "arn" and is_secret_value(value["value"]):
+            shown += (text[done : value.start("value")], REDACTED)
+            done = read
+    return "".join((*shown, text[done:]))
 
 
-def _without_value(found: re.Match[str]) -> str:
-    name, value = found["name"].strip("-."), found["value"]
-    is_field = "=" in found["equals"] or (bool(found["end"]) and bool(found["quote"]))
+def _value_of(found: re.Match[str]) -> re.Match[str] | None:
+    """The value behind a name that is one of a secret, or an ARN, in which such names say where something is."""
+    name, colon = found["name"].strip("-."), "=" not in found["equals"]
+    if name == "arn" and colon:
+        return _VALUE.match(found.string, found.end())
     # "Invalid token: ..." is a sentence: in front of a lone colon only JWT_SECRET, jwtSecret or TOKEN name a value.
-    named = is_field or name.isupper() or len(_WORDS.findall(name)) > 1
-    if not (named and is_secret_name(name) and is_secret_value(value)):
-        return found[0]
-    return f"{found[0].removesuffix(value)}{REDACTED}"
+    sure = not colon or name.isupper() or len(_WORDS.findall(name)) > 1
+    if not ((sure or found["end"]) and is_secret_name(name)):
+        return None
+    value = _VALUE.match(found.string, found.end())
+    return value if value and (sure or value["quote"]) else None

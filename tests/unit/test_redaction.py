@@ -52,6 +52,15 @@ KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
         "PGPASSWORD=opaque-secret psql",
         "    STRIPE_KEY: opaque-secret",
         "environment.SERVICE_CREDENTIALS=opaque-secret",
+        "Error: DB_PASSWORD=opaque-secret is refused",
+        "env:API_TOKEN=opaque-secret",
+        "https://h/x?api_key=opaque-secret&room=5",
+        "url=https://h/x?password=opaque-secret",
+        '{"body": "password=opaque-secret"}',
+        "redis://:opaque-secret@127.0.0.1:6379/0",
+        "postgres://user:opaque-secret@opaque-secret@h/db",
+        "Authorization: Basic opaque-secret==",
+        "JWT_SECRET_OLD=opaque-secret",
     ],
 )
 def test_no_secret_survives(text: str) -> None:
@@ -59,6 +68,22 @@ def test_no_secret_survives(text: str) -> None:
     assert REDACTED in shown
     for secret in (TOKEN, TOKEN.rpartition(".")[0], KEY, "opaque-secret"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "eyAiYWxnIjogIkhTMjU2IiB9.eyAic3ViIjogIjEiIH0.c2lnbmF0dXJl",  # { "alg": "HS256" }
+        "ewogICJhbGciOiAiSFMyNTYiCn0.ewogICJzdWIiOiAiMSIKfQ.c2lnbmF0dXJl",  # {, a line feed
+        "ew0KICAiYWxnIjogIkhTMjU2Ig0KfQ.ew0KICAic3ViIjogIjEiDQp9.c2ln",  # {, a carriage return
+        "sk-ant-api03-opaque0secret0opaque0",
+        "whsec_opaque0secret0opaque0",
+        "SG.opaque0secret0opaque0.opaque0secret0opaque0",
+        "IQoJb3JpZ2luX2VjEXAMPLE/opaque+secret/opaque+secret/opaque==",
+    ],
+)
+def test_key_is_hidden_by_its_shape_alone(key: str) -> None:
+    assert redact(f"the value {key} of it") == f"the value {REDACTED} of it"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +104,9 @@ def test_no_secret_survives(text: str) -> None:
         "JWT_SECRET=arn:aws:ssm:us-east-1:000000000000:parameter/whatschat/jwt",
         "da39a3ee5e6b4b0d3255bfef95601890afd80709",
         "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "arn:aws:lambda:us-east-1:000000000000:function:get-token:live",
+        "run: arn:aws:ssm:us-east-1:000000000000:parameter/whatschat/jwt-secret:3",
+        "see https://h:443/docs?page=token and ws://127.0.0.1:4566/x@y",
     ],
 )
 def test_other_text_is_unchanged(text: str) -> None:
@@ -104,6 +132,12 @@ def test_other_text_is_unchanged(text: str) -> None:
         "apikey",
         "x-api-key",
         "githubTokens",
+        "JWT_SECRET_OLD",
+        "JWT_SECRET_2",
+        "apiKeyV2",
+        "SECRET_KEY_BASE",
+        "SecretString",
+        "STRIPE_KEY_LIVE",
     ],
 )
 def test_a_name_that_ends_in_a_secret_is_one(name: str) -> None:
@@ -135,6 +169,9 @@ def test_a_name_that_ends_in_a_secret_is_one(name: str) -> None:
         "sortKey",
         "LastEvaluatedKey",
         "secretary",
+        "routeKeyOld",
+        "nextTokenValue",
+        "keyValue",
         "monkey",
     ],
 )
