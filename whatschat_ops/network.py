@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import ipaddress
 import os
+import socket
 import ssl
 from collections.abc import Mapping
 from functools import lru_cache
@@ -33,12 +34,16 @@ _PROXIES_OF: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the host of the URL is this machine."""
+    """Whether the host of the URL is this machine, as an address in any form that a resolver takes (inet_aton(3): 127.1)."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")  # RFC 6761, section 6.3
+        try:
+            address = ipaddress.ip_address(socket.inet_aton(host))
+        except OSError:
+            return host == "localhost" or host.endswith(".localhost")  # RFC 6761, section 6.3
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback  # RFC 4291, section 2.5.5.2
 
 
 def proxy_for(url: str) -> str | None:
