@@ -17,19 +17,27 @@ NAMES: Final = (
     ".env",
     ".env.*",
     "*.env",
+    ".envrc",
+    ".env~",
     ".npmrc",
     ".yarnrc.yml",
     ".yarnrc",
     ".netrc",
+    "_netrc",
     ".pypirc",
     ".pgpass",
     ".htpasswd",
     ".git-credentials",
     ".dev.vars",
+    ".dev.vars.*",
+    ".vault-token",
+    "*.tfvars",
+    "*.tfstate",
     "id_rsa",
     "id_dsa",
     "id_ecdsa",
     "id_ed25519",
+    "id_*_sk",
     "*.key",
     "*.p8",
     "*.p12",
@@ -39,16 +47,19 @@ NAMES: Final = (
     "*.keystore",
     "*.kdbx",
 )
-PATHS: Final = ("*.aws/credentials", "*.docker/config.json", "*.ssh/*")
+PATHS: Final = ("*.aws/credentials", "*.docker/config.json", "*.kube/config", "*.ssh/*")
 EXAMPLES: Final = re.compile(r"\.(?:example|sample|template|dist|defaults)$")
 """Ends of names of files that show what a file of secrets looks like."""
 
-PRIVATE_KEY: Final = re.compile(
-    rb"\s*(?:Bag Attributes.{0,400}?)?-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----", re.DOTALL
-)
+_HEADING: Final = rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
+PRIVATE_KEY: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*" + _HEADING)
 """The beginning of a file in PEM or OpenPGP format (RFC 7468, RFC 9580); code that only has the words begins otherwise."""
+KEY_BEHIND: Final = re.compile(rb"^" + _HEADING + rb"[ \t]*\r?$", re.MULTILINE)
+"""The same behind explanatory text or a certificate (RFC 7468, section 2): in one file for both, as many servers read them."""
+CODE: Final = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts", ".map", ".py", ".md")
+"""Ends of names of files that may quote a key in a text of several lines."""
 
-SERVICE_ACCOUNT: Final = re.compile(rb'"type"\s*:\s*"service_account"')
+CLOUD_LOGIN: Final = re.compile(rb'"type"\s*:\s*"(?:service_account|authorized_user)"')
 LARGEST_KEY_BYTES: Final = 64 * 1024
 
 
@@ -83,4 +94,8 @@ def _is_private(path: str, content: bytes) -> bool:
         return True
     if len(content) > LARGEST_KEY_BYTES:
         return False
-    return bool(PRIVATE_KEY.match(content) or (name.endswith(".json") and SERVICE_ACCOUNT.search(content)))
+    return bool(
+        PRIVATE_KEY.match(content)
+        or (not name.endswith(CODE) and KEY_BEHIND.search(content))
+        or (name.endswith(".json") and CLOUD_LOGIN.search(content))
+    )

@@ -48,6 +48,9 @@ def test_packed_programs_and_links_have_their_modes_in_the_archive() -> None:
     assert modes == {"run": stat.S_IFREG | 0o755, "link": stat.S_IFLNK | 0o777, "text": stat.S_IFREG | 0o644}
 
 
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
 @pytest.mark.parametrize(
     ("path", "content", "private"),
     [
@@ -66,6 +69,22 @@ def test_packed_programs_and_links_have_their_modes_in_the_archive() -> None:
         ("pkcs8.js", b"const head = '-----BEGIN PRIVATE KEY-----'", False),
         ("firebase.json", b'{"type": "service_account", "private_key": ""}', True),
         ("environment.js", b"", False),
+        ("adc.json", b'{"type": "authorized_user", "refresh_token": ""}', True),
+        ("server.pem", CERTIFICATE + b"-----BEGIN PRIVATE KEY-----\nMIIE\n", True),
+        (
+            "server.pem",
+            CERTIFICATE.replace(b"\n", b"\r\n") + b"-----BEGIN EC PRIVATE KEY-----\r\nMIIE\r\n",
+            True,
+        ),
+        ("server.pem", b"subject=/CN=a\n-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIE\n", True),
+        ("server.pem", b"\xef\xbb\xbf-----BEGIN PRIVATE KEY-----\nMIIE\n", True),
+        ("chain.pem", CERTIFICATE * 2, False),
+        ("quoted.js", b"const head = `\n-----BEGIN PRIVATE KEY-----\n`", False),
+        ("README.md", b"-- \n-----BEGIN PRIVATE KEY-----\n", False),
+        (".envrc", b"", True),
+        ("id_ed25519_sk", b"", True),
+        ("infra/prod.tfvars", b"", True),
+        (".kube/config", b"", True),
     ],
 )
 def test_file_of_secrets_is_known_by_its_name_or_content(path: str, content: bytes, private: bool) -> None:
