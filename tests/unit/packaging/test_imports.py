@@ -37,6 +37,9 @@ ESBUILD_SHIM = (
         ('module.require("x")', "require"),
         ('require.resolve("x")', "require"),
         ('require("" + "x")', "require"),
+        ('require(("x"))', "require"),
+        ('module["require"]("x")', "require"),
+        ('require["resolve"]("x")', "require"),
         ('eval("require")("x")', "require"),
         ('createRequire(import.meta.url)("x")', "require"),
         ('var r = Module.createRequire(f); r.resolve("x")', "require"),
@@ -47,6 +50,13 @@ ESBUILD_SHIM = (
 def test_each_way_to_load_a_module_is_seen(source: str, kind: str) -> None:
     found = imports(source.encode())
     assert [(one.specifier, one.kind, one.guarded) for one in found] == [("x", kind, False)]
+
+
+@pytest.mark.parametrize(
+    "source", ['require(a ? "x" : "y")', 'import(a ? `x` : ("y"))', 'require(a ? b : c ? "x" : "y")']
+)
+def test_each_module_that_a_condition_chooses_from_is_seen(source: str) -> None:
+    assert [one.specifier for one in imports(source.encode())] == ["x", "y"]
 
 
 def test_loader_under_another_name_is_followed() -> None:

@@ -40,7 +40,8 @@ LANGUAGE: Final = Language(tree_sitter_javascript.language())
 STATEMENTS: Final = """
 (import_statement source: (string) @static)
 (export_statement source: (string) @static)
-(call_expression arguments: (arguments [(string) (template_string) (binary_expression)])) @call
+(call_expression arguments: (arguments
+  [(string) (template_string) (binary_expression) (ternary_expression) (parenthesized_expression)])) @call
 (new_expression constructor: (identifier) @url arguments: (arguments (string))) @new
 (import_specifier name: (identifier) @created alias: (identifier) @alias)
 (pair_pattern key: (property_identifier) @created value: (identifier) @alias)
@@ -113,9 +114,8 @@ class _Source:
         if kind is None or function is None:
             return
         first, *others = _arguments(call)
-        specifier = _constant(first)
-        if specifier is not None:
-            elsewhere = bool(others) and _text(function).endswith(".resolve")  # with its own paths
+        elsewhere = bool(others) and _text(function).endswith(".resolve")  # with its own paths
+        for specifier in _constants(first):
             yield Import(
                 specifier, kind, self._guarded(call) or elsewhere, _function_around(call) is not None
             )
@@ -132,13 +132,17 @@ class _Source:
             return "require" if self._loads(function) else None
         if function.type == "call_expression":
             return "require" if self._is_loader(function) else None
-        return self._kind_of_member(function) if function.type == "member_expression" else None
+        if function.type not in ("member_expression", "subscript_expression"):
+            return None
+        return self._kind_of_member(function)
 
     def _kind_of_member(self, function: Node) -> Kind | None:
         target, name = (function.child_by_field_name(field) for field in ("object", "property"))
-        if target is None or name is None:
+        index = function.child_by_field_name("index")  # module["require"]
+        member = _text(name) if name is not None else _constant(index) if index is not None else None
+        if target is None or member is None:
             return None
-        owner, member = _text(target), _text(name)
+        owner = _text(target)
         if (owner, member) in (("import.meta", "resolve"), ("import", "defer"), ("import", "source")):
             return "import"
         if member == "require" and owner in ("module", "import.meta", "process.mainModule", "require.main"):
@@ -230,6 +234,18 @@ def _arguments(call: Node) -> list[Node]:
     return (
         [node for node in arguments.named_children if node.type != "comment"] if arguments is not None else []
     )
+
+
+def _constants(node: Node) -> Iterator[str]:
+    """The texts that an argument may be: both of `a ? "x" : "y"`."""
+    if node.type == "parenthesized_expression":
+        yield from (text for child in node.named_children for text in _constants(child))
+    elif node.type == "ternary_expression":
+        for field in ("consequence", "alternative"):
+            chosen = node.child_by_field_name(field)
+            yield from _constants(chosen) if chosen is not None else ()
+    elif (text := _constant(node)) is not None:
+        yield text
 
 
 def _constant(node: Node) -> str | None:
