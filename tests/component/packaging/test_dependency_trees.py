@@ -304,6 +304,14 @@ def test_kept_build_is_used_until_a_file_that_went_in_changes(project: Project) 
     assert "changed by hand" in (project.unpacked("app") / "node_modules/a/index.js").read_text()
 
 
+def test_zip_beside_the_handlers_is_never_an_old_one(project: Project) -> None:
+    project.application("app", "")
+    project.write("app/dist/words.zip", "old")
+    assert (project.unpacked("app") / "dist/words.zip").read_text() == "old"
+    project.write("app/dist/words.zip", "new")
+    assert (project.unpacked("app") / "dist/words.zip").read_text() == "new"
+
+
 def test_rebuild_builds_again_although_nothing_changed(project: Project) -> None:
     project.application("app", 'require("a")', dependencies={"a": "1"})
     project.package("app/node_modules/a")

@@ -69,6 +69,7 @@ def key(root: Path, **source: Any) -> str | None:
         lambda root: write(root / "member/dist/index.js", "2"),
         lambda root: write(root / "deeper/index.js", "2"),
         lambda root: write(root / "archive.tgz", "2"),
+        lambda root: write(root / "app/assets/words.zip", "2"),
         lambda root: write(root / "tsconfig.base.json", '{"compilerOptions": {}}'),
     ],
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from whatschat_ops.packaging.node.handlers import handler_file, handler_names
 from whatschat_ops.packaging.node.key import build_key, stamp
 from whatschat_ops.packaging.node.manager import Project, open_project
 from whatschat_ops.packaging.node.reach import SUFFIXES
-from whatschat_ops.packaging.node.steps import built_zip, run_steps, shown_step
+from whatschat_ops.packaging.node.steps import built_zip, run_steps, shown_step, zips
 from whatschat_ops.packaging.package import FunctionPackage, function_package
 from whatschat_ops.packaging.private_files import without_private_files
 from whatschat_ops.packaging.store import existing, remove, stored
@@ -64,13 +64,14 @@ class NodeFolder:
             self.project,
             "\n".join(chosen),
             builds="build" in steps,
+            packs="package" in steps,
             runs=bool({"build", "package"} & {*steps}),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A zip, what was warned about it, and the files of node_modules that went in, with their stamps."""
+    """A zip, what was warned about it, and the files of node_modules that went in and other zips, with their stamps."""
 
     zip_bytes: bytes = field(repr=False)
     warnings: list[str]
@@ -154,9 +155,15 @@ def _build(folder: NodeFolder, say: Say) -> tuple[str | None, Build]:
     installs = [step for step in folder.steps if step == "install"]
     run_steps(folder.project, installs, False, say)  # which may write the lock file
     key = folder.key()
-    others = [step for step in folder.steps if step != "install"]
-    started_ns = run_steps(folder.project, others, folder.source.ignore_build_errors, say)
-    return key, _packed(folder, _content(folder, started_ns), say)
+    steps = [step for step in folder.steps if step != "install"]
+    started_ns = run_steps(folder.project, steps, folder.source.ignore_build_errors, say)
+    made = _made(folder, started_ns)
+    own = _folder_content(folder.path) if made is None else read_zip(made.read_bytes(), str(made))
+    build = _packed(folder, own, say)
+    others = (
+        path for path in zips(folder.path, None) if path != made
+    )  # no key tells them from the one that is made
+    return key, replace(build, inputs={**build.inputs, **{str(path): stamp(str(path)) for path in others}})
 
 
 def _packed(folder: NodeFolder, own: ZipContent, say: Say) -> Build:
@@ -176,14 +183,11 @@ def _packed(folder: NodeFolder, own: ZipContent, say: Say) -> Build:
     return Build(pack("connect, disconnect and default", content.files, content.modes), warnings, inputs)
 
 
-def _content(folder: NodeFolder, started_ns: int) -> ZipContent:
+def _made(folder: NodeFolder, started_ns: int) -> Path | None:
+    """The zip that the steps made, or that the settings name."""
     if "package" in folder.steps:
-        made = built_zip(folder.path, folder.source.zip, started_ns)
-    elif folder.source.zip is not None:
-        made = built_zip(folder.path, folder.source.zip, 0)
-    else:
-        return _folder_content(folder.path)
-    return read_zip(made.read_bytes(), str(made))
+        return built_zip(folder.path, folder.source.zip, started_ns)
+    return None if folder.source.zip is None else built_zip(folder.path, folder.source.zip, 0)
 
 
 def _folder_content(path: Path) -> ZipContent:

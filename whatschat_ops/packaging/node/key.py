@@ -48,13 +48,13 @@ CONFIGURATIONS: Final = (
 DEPENDENCY_TABLES: Final = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 
 
-def build_key(project: Project, chosen: str, *, builds: bool, runs: bool) -> str | None:
+def build_key(project: Project, chosen: str, *, builds: bool, packs: bool, runs: bool) -> str | None:
     """The digest; None when the steps may read what cannot be told.
 
-    `chosen` are the settings; `builds`: the folder makes its own `dist`; `runs`: scripts of the folder are run.
+    `chosen` are the settings; `builds`: the folder makes its own `dist`; `packs`: and its own zip, wherever; `runs`: scripts of the folder are run.
     """
     digest = _Digest(project.folder, (FORMAT, str(project.folder.resolve()), chosen, *_versions(project)))
-    digest.add_sources(NOT_SOURCES | BUILT if builds else NOT_SOURCES)
+    digest.add_sources(NOT_SOURCES | BUILT if builds else NOT_SOURCES, packs=packs)
     digest.add(
         path for path in (*files_of_managers(project), *_configurations(project.folder)) if path.is_file()
     )
@@ -83,10 +83,10 @@ class _Digest:
         """A part of it that is long enough for a name."""
         return self._hash.hexdigest()[:32]
 
-    def add_sources(self, without: frozenset[str]) -> None:
+    def add_sources(self, without: frozenset[str], *, packs: bool) -> None:
         """The folder's own files, which are also read for what they mention."""
         for path in files(self._folder, without):
-            if path.suffix != ".zip":
+            if path.suffix != ".zip" or not (packs or path.parent == self._folder):
                 name = path.relative_to(self._folder).as_posix()
                 self.found |= mentions(self._add(path), name, self._folder)
 

@@ -39,7 +39,7 @@ def built_zip(folder: Path, pattern: str | None, since_ns: int) -> Path:
     """The newest zip in the folder that was written since then. Raises OpsError when there is none."""
     # A file system may round times down to a whole second or two.
     since_ns = since_ns // 1_000_000_000 * 1_000_000_000 - 2_000_000_000
-    found = [path for path in _zips(folder, pattern) if path.stat().st_mtime_ns >= since_ns]
+    found = [path for path in zips(folder, pattern) if path.stat().st_mtime_ns >= since_ns]
     if not found:
         raise OpsError(
             f"The step `package` made no zip: nothing new matches {pattern or '*.zip'} in {folder}.",
@@ -104,7 +104,8 @@ def _wrote_javascript(folder: Path, since_ns: int) -> bool:
     )
 
 
-def _zips(folder: Path, pattern: str | None) -> Iterator[Path]:
+def zips(folder: Path, pattern: str | None) -> Iterator[Path]:
+    """The zips of the folder that match a pattern, or all of them."""
     if pattern is not None:
         yield from (path for path in folder.glob(pattern) if path.is_file())
         return
