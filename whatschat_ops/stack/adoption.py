@@ -73,8 +73,8 @@ class _Users(Struct, frozen=True):
             yield f"it belongs to the CloudFormation stack {stack}, which will change it back or delete it with its own template"
         reading: Mapping[str, Sequence[Callable[[Live], Iterator[str]]]] = {
             "function": (self._invokers, self._event_sources, self._rest_apis_of_function),
-            "table": (lambda live: self._named_by(live.fields["table_name"]), self._rest_apis_of_table),
-            "secret": (lambda live: self._named_by(live.fields["parameter_name"]),),
+            "table": (lambda live: self._named_by(live, "table_name"), self._rest_apis_of_table),
+            "secret": (lambda live: self._named_by(live, "parameter_name"),),
             "role": (self._of_role, self._rest_apis_of_role),
             "log_group": (self._of_log_group,),
             "api": (self._of_api,),
@@ -114,10 +114,11 @@ class _Users(Struct, frozen=True):
             if live.id in api.roles:
                 yield f"{api.who} calls AWS with it, too: {SHARED_ROLE}"
 
-    def _named_by(self, name: str) -> Iterator[str]:
+    def _named_by(self, live: Live, field: str) -> Iterator[str]:
+        names = {live.fields[field], live.outputs.get("arn", live.id)}
         for function in self._other_functions():
             variables = function.get("Environment", {}).get("Variables", {})
-            if named := [variable for variable, value in variables.items() if value == name]:
+            if named := [variable for variable, value in variables.items() if value in names]:
                 who = (
                     f"the function {function['FunctionName']} uses it, too (its variable {', '.join(named)})"
                 )
@@ -147,9 +148,11 @@ class _Users(Struct, frozen=True):
         if len(same := [api for api in self._apis() if api["Name"] == live.fields["api_name"]]) > 1:
             yield f"{len(same)} APIs have this name: the oldest is taken"
         client = self.context.client("apigatewayv2")
-        for domain in client.get_domain_names()["Items"]:
-            mappings = client.get_api_mappings(DomainName=domain["DomainName"])["Items"]
-            if any(mapping["ApiId"] == api_id for mapping in mappings):
+        domains = (
+            item for page in self.context.pages("apigatewayv2", "get_domain_names") for item in page["Items"]
+        )
+        for domain in domains:
+            if any(mapping["ApiId"] == api_id for mapping in _mappings(client, domain["DomainName"])):
                 yield f"clients reach it by {domain['DomainName']}: they will talk to this stack's functions"
 
     def _apis(self) -> list[Mapping[str, Any]]:
@@ -159,6 +162,17 @@ class _Users(Struct, frozen=True):
         ours = {self.names.function(short) for short in self.names.functions}
         for page in self.context.pages("lambda", "list_functions"):
             yield from (each for each in page["Functions"] if each["FunctionName"] not in ours)
+
+
+def _mappings(client: Any, domain: str) -> Iterator[Mapping[str, Any]]:
+    """The API mappings of a domain, of which one page is no more than some; botocore has no paginator for them."""
+    place = {"DomainName": domain}
+    while True:
+        page = client.get_api_mappings(**place)
+        yield from page["Items"]
+        if not page.get("NextToken"):
+            return
+        place["NextToken"] = page["NextToken"]
 
 
 def _function_in(uri: str) -> str | None:

@@ -133,6 +133,59 @@ def test_rest_api_names_the_table_of_its_request_template(template: str, named: 
     assert api.names_table("connections") is named
 
 
+class Served(Account):
+    """Domains and their mappings in pages, and functions whose variables name a table."""
+
+    def get_paginator(self, operation: str) -> Any:
+        table = "arn:aws:dynamodb:us-east-1:123456789012:table/rows"
+        variables = {"by-name": "rows", "by-arn": table, "other": "rows-2"}
+        functions = [
+            {"FunctionName": name, "Environment": {"Variables": {"T": value}}}
+            for name, value in variables.items()
+        ]
+        items: dict[str, list[dict[str, Any]]] = {
+            "list_functions": [{"Functions": functions}],
+            "get_domain_names": [{"Items": [{"DomainName": name}]} for name in ("a.example", "b.example")],
+        }
+        return Listed(items[operation]) if operation in items else Pages(self, operation)
+
+    def get_api_mappings(self, DomainName: str, NextToken: str = "") -> dict[str, Any]:
+        if not NextToken:
+            return {"Items": [{"ApiId": "other"}], "NextToken": "2"}
+        return {"Items": [{"ApiId": "chat"}] if DomainName == "b.example" else []}
+
+
+@dataclass
+class Listed:
+    pages: list[dict[str, Any]]
+
+    def paginate(self) -> list[dict[str, Any]]:
+        return self.pages
+
+
+def warnings_of(kind: str, live: Live) -> list[str]:
+    step = Step(Action.UPDATE, Resource(kind, "x", {}), live=live)
+    users = _Users(Context(Served({"chat": "WEBSOCKET"})), Names(Settings()), None)  # type: ignore[arg-type]
+    return list(users.warnings(step))
+
+
+def test_domain_on_another_page_of_an_api_is_named() -> None:
+    live = Live(id="chat", fields={"api_name": "name-chat"}, outputs={"id": "chat"})
+    assert warnings_of("api", live) == [
+        "clients reach it by b.example: they will talk to this stack's functions"
+    ]
+
+
+def test_functions_that_name_a_table_by_its_arn_are_its_users_too() -> None:
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/rows"
+    found = warnings_of("table", Live(id=arn, fields={"table_name": "rows"}, outputs={"arn": arn}))
+    assert [line.partition(" uses it")[0] for line in found[:2]] == [
+        "the function by-name",
+        "the function by-arn",
+    ]
+    assert not any("function other" in line for line in found)
+
+
 class Denied(Account):
     """REST APIs may not be listed, as the operator's policy has it."""
 
