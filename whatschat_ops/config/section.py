@@ -204,7 +204,7 @@ def _reason(kind: Any, value: Any, problem: str) -> str:
     if wrong := re.match(r"Expected `(\w+)", problem):
         expected = "a value that is not empty" if "of length" in problem else _KINDS.get(wrong[1], wrong[1])
         return f"expected {expected} (got {_shown(value)})."
-    return f"{problem}."
+    return f"{problem[:1].lower()}{problem[1:]} (got {_shown(value)})."  # such as a number out of range
 
 
 def _shown(value: Any) -> str:
