@@ -25,12 +25,14 @@ KINDS: Final[Mapping[str, Sequence[str]]] = {
         "local/test_upgrade.py",
         "unit/config/test_names.py",
         "unit/config/test_limits_of_names.py",
+        "unit/stack/test_earlier_roles.py",
     ),
     "where the Region comes from": ("unit/config/test_profile_region.py",),
     "what others made and use: `--adopt`, given roles, edited plans, `destroy`": (
         "local/test_adoption.py",
         "unit/stack/test_other_apis.py",
         "local/test_given_role.py",
+        "unit/stack/test_roles.py",
         "local/test_saved_plan.py",
         "local/test_destroy.py",
         "unit/provision/test_planfile.py",
@@ -64,12 +66,16 @@ KINDS: Final[Mapping[str, Sequence[str]]] = {
     "files: marks, encodings, sizes, paths that cannot be used": ("unit/test_files.py",),
     "YAML and numbers": ("unit/config/test_yaml_file.py", "unit/cli/test_values.py"),
     "`.env` files": ("unit/environment/test_dotenv_readers.py",),
-    "encodings, widths, pipes and signals": ("unit/cli/test_streams.py",),
+    "encodings, widths, pipes and signals": ("unit/cli/test_streams.py", "component/cli/test_interrupts.py"),
     "what was not measured": ("unit/load/test_figures.py",),
     "secrets in outputs": (
         "local/test_secrets_walk.py",
         "unit/test_redaction.py",
         "unit/cli/test_redacting.py",
+    ),
+    "the lock of a stack, held on this machine and on others": (
+        "aws/test_stack_lock.py",
+        "aws/test_stack_lease.py",
     ),
     "rights, written out": (
         "unit/stack/test_policy_tables.py",

@@ -194,7 +194,12 @@ def same_environment(clean_environment: None, world: World, monkeypatch: pytest.
 
 
 def plant_files(directory: Path) -> None:
-    variables = {"DB_PASSWORD": BY_NAME[1], "apiKey": BY_NAME[2], "TLS_CERTIFICATE": PEM, "CLOUD": ACCESS_KEY}
+    variables = {
+        "DB_PASSWORD_OLD": BY_NAME[1],
+        "apiKey": BY_NAME[2],
+        "TLS_CERTIFICATE": PEM,
+        "CLOUD": ACCESS_KEY,
+    }
     settings = {"prefix": PREFIX, "lambda": {"environment": variables}}
     (directory / "settings.yaml").write_text(json.dumps(settings))
     broken = {"prefix": PREFIX, "lambda": {"environment": {"DB_PASSWORD": [BY_NAME[1], JWT]}}, JWT: 1}
@@ -225,6 +230,9 @@ def plant_in_aws(aws: EmbeddedAws) -> None:
     aws.client("iam").create_role(RoleName="planted", AssumeRolePolicyDocument=json.dumps(trust))
     with (aws.state_directory / "local" / "service.log").open("a") as log:
         log.write(f"planted: token {JWT} JWT_SECRET={BY_NAME[0]} key {ACCESS_KEY}\n")
+        log.write(
+            f"failed: API_KEY={BY_NAME[2]} https://h/x?password={BY_NAME[1]} redis://:{BY_NAME[3]}@h/0\n"
+        )
 
 
 def assert_no_json_in_strings(path: str, printed: str) -> None:
