@@ -166,8 +166,23 @@ def test_health_cannot_be_read_by_scripts_of_a_web_page(embedded_aws: EmbeddedAw
 
 @pytest.mark.aws("IAM user guide, reference_aws-signing.html")
 def test_unsigned_requests_list_and_create_nothing(embedded_aws: EmbeddedAws) -> None:
-    for method, path in (("GET", "/"), ("PUT", "/unsigned-bucket"), ("GET", "/clusters")):
-        assert request(embedded_aws, method, path)[0] == 403
+    target = {"X-Amz-Target": "any"}
+    for method, path, headers in (
+        ("GET", "/", {}),
+        ("GET", "/", target),
+        ("GET", "/?Action=any", {"Host": "s3.amazonaws.com"}),
+        ("PUT", "/unsigned-bucket", {}),
+        ("PUT", "/unsigned-bucket", target),
+        ("PUT", "/unsigned-bucket?x-id=CreateBucket", {}),
+        ("PUT", "//unsigned-bucket", {}),
+        ("PUT", "/", {"Host": "unsigned-bucket.s3.amazonaws.com"}),
+        ("GET", "/clusters", {}),
+        ("GET", "/%63lusters", {}),
+        ("POST", "/clusters", target),
+        ("POST", "/v20180820/tags/arn:aws:s3:::any", {}),
+        ("POST", "/2021-01-01/domain", {}),
+    ):
+        assert request(embedded_aws, method, path, headers)[0] == 403
     assert request(embedded_aws, "GET", "/latest/meta-data/iam/security-credentials/")[0] == 404
     buckets = embedded_aws.client("s3").list_buckets()["Buckets"]
     assert "unsigned-bucket" not in {bucket["Name"] for bucket in buckets}

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from whatschat_ops.local.control.wire import credential_scope
 from whatschat_ops.local.interfaces import HttpResponse
@@ -23,9 +23,12 @@ _METADATA: Final = ("/latest/", "/computeMetadata/")
 """Instance metadata is at 169.254.169.254 (EC2 User Guide), not at an endpoint of AWS."""
 
 _UNSIGNED_SERVICES: Final = re.compile(
-    r"/(clusters|taskdefinitions|tasks|services|stoptask)(/|$)", re.IGNORECASE
+    r"/(clusters|taskdefinitions|tasks|services|stoptask"  # ECS
+    r"|v\d{8}|\d{4}-\d{2}-\d{2}"  # versions of an API: S3 Control, OpenSearch
+    r"|(batch)?execute|(begin|commit|rollback)transaction)(/|$)",  # RDS Data
+    re.IGNORECASE,
 )
-"""Paths of ECS that ministack serves without a signature."""
+"""Paths of services that ministack serves without a signature."""
 MAX_UNSIGNED_BODY_BYTES: Final = 256 * 1024
 """Of a request to a service: AWS answers those that need no signature (Cognito, AssumeRoleWithSAML) with less."""
 MAX_PAYLOAD_BYTES: Final = 10 * 2**20
@@ -42,9 +45,11 @@ def rejection(method: str, path: str, query_string: str, headers: Mapping[str, s
     """The response to a request that no service may see, or None. `headers` have lower-case names."""
     if not is_known_host(headers.get("host", "")):
         return _error(403, "ForbiddenException", "The Host header names neither this machine nor AWS.")
+    path = re.sub("/+", "/", unquote(path))  # as ministack's router reads it
     if path.startswith(_METADATA):
         return _error(404, "NotFoundException", "Not Found")
-    if _is_signed(query_string, headers) or "x-amz-target" in headers:
+    is_json_operation = method == "POST" and path == "/" and "x-amz-target" in headers
+    if _is_signed(query_string, headers) or is_json_operation:
         return None
     if _UNSIGNED_SERVICES.match(path):
         return _error(403, "MissingAuthenticationTokenException", "Missing Authentication Token")

@@ -20,6 +20,11 @@ SIGNED = {**HERE, "authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/us-ea
         ("PUT", "/bucket/", 403),
         ("GET", "/clusters", 403),
         ("POST", "/Tasks/1", 403),
+        ("GET", "//clusters", 403),
+        ("GET", "/%63lusters", 403),
+        ("POST", "/v20180820/tags/bucket", 403),
+        ("POST", "/2021-01-01/opensearch/domain", 403),
+        ("POST", "/BatchExecute", 403),
         ("PUT", "/bucket/key", None),  # the bucket's policy may allow it
         ("GET", "/bucket", None),
         ("GET", "/clustersbucket", None),
@@ -36,6 +41,12 @@ def test_unsigned_request(method: str, path: str, status: int | None) -> None:
 def test_operations_in_a_query_are_left_to_their_service() -> None:
     assert rejection("GET", "/", "Action=GetCallerIdentity&Version=2011-06-15", HERE) is None
     assert rejection("PUT", "/bucket", "policy", HERE) is None
+    assert rejection("POST", "/", "", {**HERE, "x-amz-target": "AmazonSQS.SendMessage"}) is None
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("PUT", "/bucket"), ("POST", "/clusters")])
+def test_name_of_an_operation_opens_no_other_request(method: str, path: str) -> None:
+    assert rejection(method, path, "", {**HERE, "x-amz-target": "any"}) is not None
 
 
 @pytest.mark.parametrize("path", ["/latest/meta-data/", "/latest/api/token", "/computeMetadata/v1/"])
