@@ -237,6 +237,21 @@ REFUSED_SETTINGS: list[tuple[dict[str, Any], str, str]] = [
         "InvalidParameterValueException",
         "Value python9 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [",
     ),
+    (
+        {"MemorySize": 10_241},
+        "ValidationException",
+        "Value '10241' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to 10240",
+    ),
+    (
+        {"LoggingConfig": {"LogFormat": "Text", "ApplicationLogLevel": "ERROR"}},
+        "InvalidParameterValueException",
+        'LogLevel is not supported when LogFormat is set to "Text".',
+    ),
+    (
+        {"LoggingConfig": {"LogFormat": "JSON", "SystemLogLevel": "ERROR"}},
+        "ValidationException",
+        "Value 'ERROR' at 'loggingConfig.systemLogLevel' failed to satisfy constraint: Member must satisfy enum value set: [",
+    ),
 ]
 
 
@@ -244,7 +259,9 @@ REFUSED_SETTINGS: list[tuple[dict[str, Any], str, str]] = [
     "https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html, https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html and recorded messages"
 )
 @pytest.mark.parametrize(
-    ("settings", "code", "message"), REFUSED_SETTINGS, ids=["reserved", "4 KB", "900 s", "runtime"]
+    ("settings", "code", "message"),
+    REFUSED_SETTINGS,
+    ids=["reserved", "4 KB", "900 s", "runtime", "memory", "levels of text", "level"],
 )
 def test_setting_beyond_lambdas_limits_is_refused(
     embedded_aws: EmbeddedAws, create: Create, settings: dict[str, Any], code: str, message: str
@@ -268,7 +285,7 @@ def test_setting_beyond_lambdas_limits_is_refused(
         *((settings, message) for settings, _, message in REFUSED_SETTINGS),
         ({"Code": {"S3Bucket": "conformance-absent", "S3Key": "x"}}, "S3 Error Code: NoSuchKey."),
     ],
-    ids=["reserved", "4 KB", "900 s", "runtime", "no code"],
+    ids=["reserved", "4 KB", "900 s", "runtime", "memory", "levels of text", "level", "no code"],
 )
 def test_stack_with_a_function_that_lambda_refuses_fails(
     embedded_aws: EmbeddedAws, role: str, properties: dict[str, Any], reason: str
@@ -322,6 +339,39 @@ def test_function_with_the_json_format_logs_in_json(embedded_aws: EmbeddedAws, c
 
 
 # Asynchronous invocations
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html: with a reserved concurrency of zero, events go to the dead-letter queue without retries"
+)
+def test_event_of_a_function_without_concurrency_is_a_dead_letter(
+    embedded_aws: EmbeddedAws, create: Create, queue: tuple[str, str]
+) -> None:
+    client, name = embedded_aws.client("lambda"), create(DeadLetterConfig={"TargetArn": queue[1]})
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    answer = client.invoke_async(FunctionName=name, InvokeArgs=b'{"number": 4}')
+    assert answer["Status"] == 202
+    assert json.loads(received(embedded_aws, queue[0])["Body"]) == {"number": 4}
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionConcurrency.html")
+def test_more_concurrency_than_the_account_has_cannot_be_reserved(
+    embedded_aws: EmbeddedAws, create: Create
+) -> None:
+    client, name = embedded_aws.client("lambda"), create()
+    limit = client.get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    wanted = {"FunctionName": name, "ReservedConcurrentExecutions": limit}
+    status, code, message = refusal(client.put_function_concurrency, **wanted)
+    assert (status, code) == (400, "InvalidParameterValueException")
+    assert "UnreservedConcurrentExecution below its minimum value of [" in message
+    assert "ReservedConcurrentExecutions" not in client.get_function_concurrency(FunctionName=name)
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html")
+def test_unknown_invocation_type_is_refused(embedded_aws: EmbeddedAws, create: Create) -> None:
+    client = embedded_aws.client("lambda")
+    status, code, _ = refusal(client.invoke, FunctionName=create(), InvocationType="Other")
+    assert (status, code) == (400, "ValidationException")
 
 
 @pytest.fixture

@@ -224,6 +224,41 @@ def test_parameters_of_lambda_without_effect_are_refused(embedded_aws: EmbeddedA
     )
 
 
+@pytest.mark.difference(
+    "Lambda",
+    aws="has VPCs, file systems, X-Ray tracing and code signing; CloudFormation has durable and tenant functions",
+    here="refused with InvalidParameterValueException, and in templates, by the name of the parameter",
+)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VpcConfig", {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}),
+        (
+            "FileSystemConfigs",
+            [
+                {
+                    "Arn": "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-0123456789abcdef0",
+                    "LocalMountPath": "/mnt/a",
+                }
+            ],
+        ),
+        ("TracingConfig", {"Mode": "Active"}),
+    ],
+)
+def test_setting_of_a_function_without_effect_is_refused(
+    embedded_aws: EmbeddedAws, name: str, value: Any
+) -> None:
+    functions = embedded_aws.client("lambda")
+    refused = (
+        "InvalidParameterValueException",
+        f"{name}: the embedded AWS does not support this parameter.",
+    )
+    role = f"arn:aws:iam::{embedded_aws.account_id}:role/absent"
+    function = {"FunctionName": "absent", "Role": role, name: value}
+    assert refusal(functions.create_function, Code={"ZipFile": b"x"}, **function) == refused
+    assert refusal(functions.update_function_configuration, **function) == refused
+
+
 @pytest.mark.aws("https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html")
 def test_bucket_of_another_owner_is_denied(embedded_aws: EmbeddedAws) -> None:
     buckets = embedded_aws.client("s3")

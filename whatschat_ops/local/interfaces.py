@@ -136,6 +136,8 @@ class Stage:
     access_log_group_arn: str | None = None
     access_log_format: str | None = None
     detailed_metrics: bool = False
+    route_metrics: Mapping[str, bool] = field(default_factory=dict)
+    """Route -> whether it has detailed metrics; those that are not in it are as the stage."""
     deployment: Deployment | None = None
     """None: nothing was deployed to it, and it serves nothing."""
     variables: Mapping[str, str] = field(default_factory=dict)

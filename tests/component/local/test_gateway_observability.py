@@ -176,6 +176,21 @@ async def test_route_dimension_is_only_written_with_detailed_metrics() -> None:
     assert not any("Route" in by for *_, by in harness.control_plane.metrics)
 
 
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages-stagename.html"
+)
+@pytest.mark.parametrize(("of_stage", "of_route"), [(True, False), (False, True)])
+def test_setting_of_a_route_replaces_that_of_the_stage(of_stage: bool, of_route: bool) -> None:
+    control_plane = FakeControlPlane(websocket_api(), FakeExecutor())
+    metrics = Metrics(control_plane)
+    stage = Stage(STAGE, detailed_metrics=of_stage, route_metrics={"ping": of_route})
+    for key in ("ping", "$default"):
+        metrics.count("MessageCount", API_ID, stage, key)
+    metrics.flush()
+    routes = {by.get("Route") for *_, by in control_plane.metrics} - {None}
+    assert routes == {"ping" if of_route else "$default"}
+
+
 def test_flush_writes_once_and_a_bounded_number_of_latencies() -> None:
     control_plane = FakeControlPlane(websocket_api(), FakeExecutor())
     metrics, stage = Metrics(control_plane), Stage(STAGE)

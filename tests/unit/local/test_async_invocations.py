@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -39,6 +40,7 @@ class Scene:
         self.records: list[tuple[str, Record]] = []
         self.letters: list[tuple[str, Any, Mapping[str, str]]] = []
         self._results = list(results)
+        self.disabled_after: int | None = None
         self.on_letter: Callable[[], object] = lambda: None
 
     def send_record(self, settings: EventSettings, target_arn: str, record: Record) -> None:
@@ -56,7 +58,11 @@ class Scene:
 
     def invocations(self) -> AsyncInvocations:
         return AsyncInvocations(
-            lambda _function: self.settings, self._run, self, clock=lambda: self.now, sleep=self._sleep
+            lambda _function: replace(self.settings, is_disabled=len(self.attempts) == self.disabled_after),
+            self._run,
+            self,
+            clock=lambda: self.now,
+            sleep=self._sleep,
         )
 
     def _run(self, _function: Any, _event: Any) -> Attempt:
@@ -91,6 +97,22 @@ def test_event_that_succeeds_at_last_is_a_success() -> None:
     assert [target for target, _ in scene.records] == ["success"]
     assert scene.condition == "Success"
     assert scene.letters == []
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html; recorded: the text"
+)
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_event_of_a_function_without_concurrency_is_not_run(attempts: int) -> None:
+    scene = Scene(FAILED)
+    scene.disabled_after = attempts
+    scene.play()
+    assert len(scene.attempts) == attempts
+    assert scene.condition == "ZeroReservedConcurrency"
+    assert scene.records[0][1]["requestContext"]["approximateInvokeCount"] == attempts
+    [(_, event, attributes)] = scene.letters
+    assert (event, set(attributes)) == ({"number": 1}, {"RequestID", "ErrorMessage"})
+    assert "zero reserved concurrent executions" in attributes["ErrorMessage"]
 
 
 @pytest.mark.aws("https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html")

@@ -134,7 +134,10 @@ def test_api_record_becomes_routes_with_integrations_and_stages_with_throttles()
                 "stageName": "production",
                 "deploymentId": "d1",
                 "defaultRouteSettings": {"throttlingRateLimit": 5.5, "detailedMetricsEnabled": True},
-                "routeSettings": {"ping": {"throttlingBurstLimit": 3}, "$default": {}},
+                "routeSettings": {
+                    "ping": {"throttlingBurstLimit": 3, "detailedMetricsEnabled": "false"},
+                    "$default": {},
+                },
                 "accessLogSettings": {"destinationArn": "arn:log", "format": "$context.requestId"},
             }
         ],
@@ -152,6 +155,7 @@ def test_api_record_becomes_routes_with_integrations_and_stages_with_throttles()
     assert stage.route_throttles == {"ping": Throttle(10_000, 3)}
     assert (stage.access_log_group_arn, stage.access_log_format) == ("arn:log", "$context.requestId")
     assert stage.detailed_metrics
+    assert stage.route_metrics == {"ping": False}
 
 
 def test_stage_without_settings_and_deployment_has_neither() -> None:

@@ -27,6 +27,9 @@ DEFAULT_MAX_AGE_S: Final = 21_600
 HTTP_OK: Final = 200
 HTTP_THROTTLED: Final = 429
 MAX_ERROR_CHARACTERS: Final = 1024
+DISABLED: Final = "ZeroReservedConcurrency"
+"""The condition of an event whose function may not run, and below AWS's text for its dead letter."""
+NOT_INVOKED: Final = "Function not invoked. Function isconfigured with zero reserved concurrent executions"
 
 Record = Mapping[str, Any]
 
@@ -45,6 +48,8 @@ class EventSettings:
     on_success: str | None = None
     on_failure: str | None = None
     dead_letter: str | None = None
+    is_disabled: bool = False
+    """Its reserved concurrency is zero: Lambda sends its events to where failed ones go, and runs none."""
 
     @property
     def function_name(self) -> str:
@@ -134,7 +139,9 @@ class AsyncInvocations:
     async def process(self, function: Any, event: Any, call: InvokeCall) -> None:
         """Run the event to its end, and send what the function's settings say."""
         settings = self._settings_of(function)
-        outcome = await self._outcome(settings, lambda: self._run(function, event))
+        outcome = await self._outcome(
+            settings, lambda: self._run(function, event), lambda: self._settings_of(function).is_disabled
+        )
         target = settings.on_success if outcome.condition == "Success" else settings.on_failure
         if target is not None:
             record = record_of(settings, call.request_id, event, outcome, datetime.now(UTC))
@@ -146,10 +153,14 @@ class AsyncInvocations:
                 lambda: self._delivery.send_dead_letter(settings, dead_letter, event, attributes)
             )
 
-    async def _outcome(self, settings: EventSettings, run: Callable[[], Attempt]) -> Outcome:
+    async def _outcome(
+        self, settings: EventSettings, run: Callable[[], Attempt], is_disabled: Callable[[], bool]
+    ) -> Outcome:
         expires_at = self._clock() + settings.max_age_s
         attempts, throttles, last = 0, 0, Attempt(throttled=True)
         while True:
+            if is_disabled():
+                return Outcome(DISABLED, attempts, last)
             attempt = await _in_thread(run)
             if attempt.throttled:
                 wait_s = min(2.0**throttles, MAX_THROTTLE_INTERVAL_S)
@@ -192,6 +203,8 @@ def record_of(
 def dead_letter_attributes(request_id: str, outcome: Outcome) -> dict[str, str]:
     """The message attributes of a dead letter, whose body is the event itself."""
     last = outcome.last
+    if outcome.condition == DISABLED:
+        return {"RequestID": request_id, "ErrorMessage": NOT_INVOKED}
     if last.throttled:
         return {
             "RequestID": request_id,

@@ -37,6 +37,9 @@ from whatschat_ops.local.control.modules import READS, Modules, require_names
 from whatschat_ops.local.control.step_functions import StepFunctions
 from whatschat_ops.local.control.wire import Handler, Response
 
+MIN_UNRESERVED_CONCURRENCY: Final = 100
+"""What Lambda keeps for functions without reserved concurrency (Lambda guide, configuration-concurrency)."""
+
 
 def install(modules: Modules, parts: Parts) -> None:
     """Apply the table. Raises LocalError, listing every missing name, before anything is changed."""
@@ -85,18 +88,36 @@ def _secure_loopback(iam_evaluator: Any) -> None:
 
 def _agree_with_quotas(modules: Modules, parts: Parts) -> None:
     lambda_svc, responses = modules.lambda_svc, modules.responses
-    settings = lambda_svc._get_account_settings
+    settings, put_concurrency = lambda_svc._get_account_settings, lambda_svc._put_function_concurrency
+
+    def quota_and_reserved(but: str = "") -> tuple[int, int]:
+        others = (each for name, each in lambda_svc._functions.items() if name != but)
+        quota: int = parts.quotas.concurrent_executions(responses.get_region())
+        return quota, sum(int(each.get("concurrency") or 0) for each in others)
 
     def get_account_settings() -> Response:
         document = json.loads(settings()[2])
-        limits = document["AccountLimit"]
-        reserved = sum(int(each.get("concurrency") or 0) for each in lambda_svc._functions.values())
-        limits["ConcurrentExecutions"] = parts.quotas.concurrent_executions(responses.get_region())
-        limits["UnreservedConcurrentExecutions"] = limits["ConcurrentExecutions"] - reserved
+        quota, reserved = quota_and_reserved()
+        limits = {"ConcurrentExecutions": quota, "UnreservedConcurrentExecutions": quota - reserved}
+        document["AccountLimit"] |= limits
         answer: Response = lambda_svc.json_response(document)
         return answer
 
+    def put_function_concurrency(name: str, data: dict[str, Any]) -> Response:
+        quota, reserved = quota_and_reserved(but=name)
+        least, wanted = min(MIN_UNRESERVED_CONCURRENCY, quota), data.get("ReservedConcurrentExecutions") or 0
+        if wanted and quota - reserved - wanted < least:
+            text = (
+                "Specified ReservedConcurrentExecutions for function decreases account's "
+                f"UnreservedConcurrentExecution below its minimum value of [{least}]."
+            )
+            refused: Response = lambda_svc.error_response_json("InvalidParameterValueException", text, 400)
+            return refused
+        answer: Response = put_concurrency(name, data)
+        return answer
+
     lambda_svc._get_account_settings = get_account_settings
+    lambda_svc._put_function_concurrency = put_function_concurrency
 
 
 def _move_clocks(modules: Modules, parts: Parts) -> None:
@@ -200,10 +221,10 @@ CORRECTIONS: Final = (
         apply=_count_equal_values,
     ),
     Correction(
-        what="GetAccountSettings has a concurrency that follows from the machine's memory",
-        why="the quota L-B99A9384 of Service Quotas, which the executor applies",
-        source="Lambda API Reference, GetAccountSettings",
-        replaces=("lambda_svc._get_account_settings",),
+        what="GetAccountSettings has a concurrency that follows from the machine's memory; more can be reserved than the account has",
+        why="the quota L-B99A9384 of Service Quotas, which the executor applies; InvalidParameterValueException",
+        source="Lambda API Reference, GetAccountSettings; Lambda Developer Guide, Configuring reserved concurrency",
+        replaces=("lambda_svc._get_account_settings", "lambda_svc._put_function_concurrency"),
         apply=_agree_with_quotas,
     ),
     Correction(

@@ -165,6 +165,8 @@ def _ignored_by_lambda(method: str, path: str, headers: Mapping[str, str], body:
         except (ValueError, RecursionError):
             return None
         return next((name for name in _MAPPING_PARAMETERS if isinstance(given, dict) and name in given), None)
+    if method == "PUT" and path.rstrip("/").endswith("/code-signing-config"):
+        return "CodeSigningConfigArn"
     publishes = method in ("POST", "PUT") and path.rstrip("/").endswith(("/functions", "/code", "/versions"))
     return "PublishTo" if publishes and b'"PublishTo"' in body else None
 

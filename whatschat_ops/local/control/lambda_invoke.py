@@ -23,6 +23,9 @@ from whatschat_ops.quotas import (
 )
 
 PATHS: Final = ("/invocations", "/response-streaming-invocations")
+INVOKE_ASYNC: Final = "/invoke-async"
+"""The end of the path of InvokeAsync, which is Invoke with the type Event (API Reference, InvokeAsync)."""
+TYPES: Final = ("Event", "RequestResponse", "DryRun")
 _REQUEST_IDS: Final = (b"x-amzn-requestid", b"x-amz-request-id")
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -66,6 +69,9 @@ def completed(handler: Handler, lambda_svc: Any) -> Handler:
     """Lambda's handler, whose Invoke refuses what AWS refuses."""
 
     async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Response:
+        if method == "POST" and path.rstrip("/").endswith(INVOKE_ASYNC):
+            path = path.rstrip("/").removesuffix(INVOKE_ASYNC) + PATHS[0]
+            headers = {**headers, "x-amz-invocation-type": "Event"}
         if method != "POST" or not path.endswith(PATHS):
             answered: Response = await handler(method, path, headers, body, query_params)
             return answered
@@ -100,7 +106,14 @@ def refused(headers: Mapping[str, str], body: bytes) -> Refusal | None:
     if len(body) > MAX_REQUEST_BYTES:
         text = f"Request must be smaller than {MAX_REQUEST_BYTES} bytes for the InvokeFunction operation"
         return "RequestEntityTooLargeException", text, 413
-    if headers.get("x-amz-invocation-type") == "Event" and len(body) > MAX_ASYNC_REQUEST_BYTES:
+    kind = headers.get("x-amz-invocation-type") or TYPES[1]
+    if kind not in TYPES:
+        text = (
+            f"1 validation error detected: Value '{kind}' at 'invocationType' failed to satisfy constraint: "
+            f"Member must satisfy enum value set: [{', '.join(TYPES)}]"
+        )
+        return "ValidationException", text, 400
+    if kind == "Event" and len(body) > MAX_ASYNC_REQUEST_BYTES:
         limit = f"(limit {MAX_ASYNC_REQUEST_BYTES} bytes)"
         text = f"{len(body)} byte payload is too large for the Event invocation type {limit}"
         return "RequestEntityTooLargeException", text, 413

@@ -13,15 +13,28 @@ from typing import Any, Final
 
 from whatschat_ops.config.function_settings import RESERVED_VARIABLES
 from whatschat_ops.local.control.request_checks import Refusal
+from whatschat_ops.local.executor.log_formats import LEVELS
 from whatschat_ops.quotas import MAX_FUNCTION_ENVIRONMENT_BYTES, MAX_FUNCTION_TIMEOUT_S
 
 _UNABLE: Final = "Lambda was unable to configure your environment variables because the environment variables you have provided"
 _RANGES: Final = {
     "Timeout": (1, MAX_FUNCTION_TIMEOUT_S),
+    "MemorySize": (128, 10_240),
     "MaximumRetryAttempts": (0, 2),
     "MaximumEventAgeInSeconds": (60, 21_600),
 }
 
+
+_LOGGING: Final = {
+    "LogFormat": ("JSON", "Text"),
+    "ApplicationLogLevel": LEVELS,
+    "SystemLogLevel": ("DEBUG", "INFO", "WARN"),
+}
+"""Member of LoggingConfig -> its values."""
+NO_LEVELS: Final = (
+    'LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request or change the '
+    'LogFormat to "Json" and try again.'
+)
 
 RUNTIMES: Final = (
     "nodejs", "nodejs4.3", "nodejs6.10", "nodejs8.10", "nodejs10.x", "nodejs12.x", "nodejs14.x", "nodejs16.x",
@@ -82,7 +95,44 @@ def of_configuration(data: Mapping[str, Any]) -> Refusal | None:
     if len(measured.encode()) > MAX_FUNCTION_ENVIRONMENT_BYTES:
         text = f"{_UNABLE} exceeded the 4KB limit. String measured: {measured}"
         return "InvalidParameterValueException", text
-    return _out_of_range(data, "Timeout") or _unknown_runtime(data.get("Runtime"))
+    return (
+        _out_of_range(data, "Timeout")
+        or _out_of_range(data, "MemorySize")
+        or _unknown_runtime(data.get("Runtime"))
+        or _of_logging(data.get("LoggingConfig") or {})
+        or _without_effect(data)
+    )
+
+
+def _of_logging(given: Mapping[str, Any]) -> Refusal | None:
+    for name, values in _LOGGING.items():
+        if (value := given.get(name)) is not None and value not in values:
+            member = f"loggingConfig.{name[0].lower()}{name[1:]}"
+            text = (
+                f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: "
+            )
+            return "ValidationException", f"{text}Member must satisfy enum value set: [{', '.join(values)}]"
+    has_levels = given.get("ApplicationLogLevel") or given.get("SystemLogLevel")
+    if has_levels and given.get("LogFormat") != "JSON":
+        return "InvalidParameterValueException", NO_LEVELS
+    return None
+
+
+def _without_effect(data: Mapping[str, Any]) -> Refusal | None:
+    """What a function asks for that the executor does not do."""
+    asked = {
+        "CodeSigningConfigArn": data.get("CodeSigningConfigArn"),
+        "FileSystemConfigs": data.get("FileSystemConfigs"),
+        "TracingConfig": (data.get("TracingConfig") or {}).get("Mode") == "Active",
+        "VpcConfig": (data.get("VpcConfig") or {}).get("SubnetIds"),
+    }
+    for name, value in asked.items():
+        if value:
+            return (
+                "InvalidParameterValueException",
+                f"{name}: the embedded AWS does not support this parameter.",
+            )
+    return None
 
 
 def _unknown_runtime(runtime: str | None) -> Refusal | None:

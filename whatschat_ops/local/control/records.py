@@ -15,6 +15,7 @@ from whatschat_ops.local.control.async_invocations import (
     DEFAULT_RETRIES,
     EventSettings,
 )
+from whatschat_ops.local.control.deployments import is_true
 from whatschat_ops.local.interfaces import (
     Authorizer,
     Deployment,
@@ -149,7 +150,12 @@ def _stage(record: Record, snapshot: Record | None) -> Stage:
         route_throttles=per_route,
         access_log_group_arn=access_logs.get("destinationArn") or None,
         access_log_format=access_logs.get("format") or None,
-        detailed_metrics=bool(defaults.get("detailedMetricsEnabled")),
+        detailed_metrics=is_true(defaults.get("detailedMetricsEnabled")),
+        route_metrics={
+            str(key): is_true(settings["detailedMetricsEnabled"])
+            for key, settings in (record.get("routeSettings") or {}).items()
+            if settings.get("detailedMetricsEnabled") is not None
+        },
     )
 
 
@@ -214,8 +220,10 @@ def split_qualifier(function_arn: str) -> tuple[str, str | None]:
     return ":".join(parts[:7]), parts[7] if len(parts) > 7 else None
 
 
-def event_settings(qualified_arn: str, config: Record, configured: Record) -> EventSettings:
-    """From a function's configuration and its EventInvokeConfig (empty if it has none)."""
+def event_settings(
+    qualified_arn: str, config: Record, configured: Record, reserved_concurrency: int | None
+) -> EventSettings:
+    """From a function's configuration, its EventInvokeConfig (empty if it has none) and its reserved concurrency."""
     destinations = configured.get("DestinationConfig") or {}
 
     def destination(name: str) -> str | None:
@@ -229,6 +237,7 @@ def event_settings(qualified_arn: str, config: Record, configured: Record) -> Ev
         destination("OnSuccess"),
         destination("OnFailure"),
         (config.get("DeadLetterConfig") or {}).get("TargetArn") or None,
+        is_disabled=reserved_concurrency == 0,
     )
 
 

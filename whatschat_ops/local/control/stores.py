@@ -74,7 +74,8 @@ class Stores:
         if configured is None and qualifier in (None, "$LATEST"):
             other = "$LATEST" if qualifier is None else None
             configured = lambda_svc._event_invoke_config(record or function, other)
-        return records.event_settings(f"{arn}:{qualifier or '$LATEST'}", config, configured or {})
+        reserved = (record or function).get("concurrency")
+        return records.event_settings(f"{arn}:{qualifier or '$LATEST'}", config, configured or {}, reserved)
 
     def may_invoke(self, service: str, function_arn: str, source_arn: str) -> bool:
         """Whether the function's resource policy lets a service (`apigateway.amazonaws.com`) call it for this source."""

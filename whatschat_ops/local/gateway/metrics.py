@@ -1,7 +1,7 @@
 """The CloudWatch metrics of AWS/ApiGateway for WebSocket APIs, aggregated between two flushes.
 
 Names and dimensions: apigateway-websocket-api-logging. Each value is recorded for {ApiId} and {ApiId, Stage}, and for
-{ApiId, Stage, Route} if the stage has detailed metrics. AWS publishes once a minute; here metrics are flushed every
+{ApiId, Stage, Route} if the stage or the route has detailed metrics. AWS publishes once a minute; here metrics are flushed every
 few seconds, so that they can be seen at once.
 """
 
@@ -61,7 +61,8 @@ class Metrics:
                 self._record(tally, dimensions)
 
     def _tally(self, api_id: str, stage: Stage, route_key: str | None) -> _Tally:
-        series = (api_id, stage.name, route_key if stage.detailed_metrics else None)
+        detailed = stage.route_metrics.get(route_key or "", stage.detailed_metrics)
+        series = (api_id, stage.name, route_key if detailed else None)
         tally = self._tallies.get(series)
         if tally is None:
             tally = self._tallies[series] = _Tally()
