@@ -44,6 +44,20 @@ def events(times_ms: Iterable[int]) -> list[dict[str, Any]]:
     return [{"timestamp": time_ms} for time_ms in times_ms]
 
 
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"
+)
+def test_events_are_deleted_when_their_retention_ends() -> None:
+    modules, day_ms = Modules(), 86_400_000
+    streams = modules.group(a=events([0, day_ms - 1, day_ms, 2 * day_ms]), b=events([1]))
+    budgets.expire(modules, 2 * day_ms / 1000)
+    assert len(streams["a"]) == 4
+    modules._log_groups["/g"]["retentionInDays"] = 1
+    budgets.expire(modules, 2 * day_ms / 1000)
+    assert [event["timestamp"] for event in streams["a"]] == [day_ms, 2 * day_ms]
+    assert streams["b"] == []
+
+
 @pytest.mark.difference(
     "CloudWatch Logs",
     aws="keeps log events until their retention ends",

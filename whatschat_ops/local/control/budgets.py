@@ -6,6 +6,7 @@ what the gateway, functions and clients wrote: the newest are kept.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from typing import Any
 
@@ -30,6 +31,16 @@ def keep_newest(cloudwatch_logs: Any, cloudwatch: Any) -> None:
         del records[key]
     for _, points in cloudwatch._metrics.all_items():
         del points[:-MAX_POINTS_PER_METRIC]
+
+
+def expire(cloudwatch_logs: Any, now_s: float) -> None:
+    """Delete the events whose group keeps them no longer (Logs API Reference, PutRetentionPolicy)."""
+    for _, group in cloudwatch_logs._log_groups.all_items():
+        if days := group.get("retentionInDays"):
+            oldest_ms = (now_s - days * 86_400) * 1000
+            for stream in group["streams"].values():
+                events = stream["events"]
+                del events[: bisect_left(events, oldest_ms, key=lambda event: float(event["timestamp"]))]
 
 
 def _keep_newest_events(streams: list[list[dict[str, Any]]]) -> None:

@@ -231,7 +231,8 @@ class Ministack:
         return self._cache.get(("log", role_arn, arn, *actions), allowed)
 
     def housekeep(self) -> None:
-        """Delete the oldest logs and metrics that are over their budgets; evaluate alarms. Called every few seconds."""
+        """Delete log events after their retention, and the oldest logs and metrics that are over their budgets; evaluate alarms. Called every few seconds."""
+        budgets.expire(self._modules.cloudwatch_logs, self._clock())
         budgets.keep_newest(self._modules.cloudwatch_logs, self._modules.cloudwatch)
         CloudWatch(
             self._modules.cloudwatch, self._clock, self._modules.responses.request_scope
