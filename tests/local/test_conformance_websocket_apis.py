@@ -391,6 +391,7 @@ def test_connection_id_that_was_encoded_twice_is_malformed(api: Api) -> None:
     assert error_of(management.get_connection, ConnectionId=quote(unknown))[0] == "BadRequestException"
 
 
+ABSENT = "arn:aws:lambda:us-east-1:000000000000:function:absent"
 Refused = tuple[str, dict[str, Any], str]
 GAPS: list[Refused] = [
     ("Api", {"DisableExecuteApiEndpoint": True}, "DisableExecuteApiEndpoint"),
@@ -403,10 +404,34 @@ GAPS: list[Refused] = [
     ),
     ("Integration", {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "https://a.b"}, "IntegrationType"),
     ("Stage", {"StageName": "s", "ClientCertificateId": "c"}, "ClientCertificateId"),
+    ("Stage", {"StageName": "s", "DefaultRouteSettings": {"LoggingLevel": "INFO"}}, "LoggingLevel"),
+    ("Stage", {"StageName": "s", "RouteSettings": {"a": {"DataTraceEnabled": True}}}, "DataTraceEnabled"),
+    (
+        "Stage",
+        {
+            "StageName": "s",
+            "AccessLogSettings": {
+                "DestinationArn": "arn:aws:firehose:us-east-1:000000000000:deliverystream/amazon-apigateway-a",
+                "Format": "$context.requestId",
+            },
+        },
+        "AccessLogSettings",
+    ),
+    (
+        "Integration",
+        {"IntegrationType": "AWS_PROXY", "IntegrationUri": ABSENT, "RequestTemplates": {"$default": "{}"}},
+        "RequestTemplates",
+    ),
 ]
 RULES: list[Refused] = [
     ("Route", {"RouteKey": "$other"}, "Route key $other"),
     ("Route", {"RouteKey": "a", "AuthorizationType": "CUSTOM"}, "Authorization type CUSTOM"),
+    ("Route", {"RouteKey": "a", "Target": "integrations/absent"}, "Target integrations/absent"),
+    (
+        "Route",
+        {"RouteKey": "$connect", "AuthorizationType": "CUSTOM", "AuthorizerId": "absent"},
+        "Authorizer absent",
+    ),
     ("Integration", {"IntegrationType": "OTHER"}, "Invalid integration type"),
     ("Stage", {"StageName": "a b"}, "Stage name"),
     ("Stage", {"StageName": "s", "StageVariables": {"a-b": "c"}}, "Stage variable name"),
@@ -465,7 +490,7 @@ def test_what_aws_refuses_is_refused(api: Api, kind: str, properties: dict[str, 
 
 @pytest.mark.difference(
     "API Gateway: WebSocket APIs",
-    aws="API keys, models, request validation, client certificates, a disabled default endpoint, and integrations other than AWS_PROXY and MOCK",
+    aws="API keys, models, request validation, client certificates, a disabled default endpoint, execution logs, access logs to Firehose, integrations other than AWS_PROXY and MOCK, and templates of AWS_PROXY integrations",
     here="refused with BadRequestException that names the property, at creation and update, in CloudFormation too",
 )
 @pytest.mark.parametrize(("kind", "properties", "begin"), GAPS)
@@ -496,6 +521,33 @@ def test_update_is_refused_like_creation(api: Api) -> None:
     missing = error_of(api.gateway.update_stage, ApiId=api.id, StageName="none", Description="x")
     assert missing[0] == "NotFoundException"
     assert refused[0] == "BadRequestException"
+
+
+@pytest.mark.difference(
+    "API Gateway: WebSocket APIs",
+    aws="domain names, and any route selection expression; integration responses of AWS_PROXY are not documented",
+    here="an API mapping, an integration response of AWS_PROXY and an expression of more than $request.body are refused with BadRequestException",
+)
+def test_what_would_not_be_served_is_refused(api: Api) -> None:
+    gateway, place = api.gateway, {"ApiId": api.id}
+    made = gateway.create_integration(**place, IntegrationType="AWS_PROXY", IntegrationUri=ABSENT)
+    api.route("$default")
+    api.deploy(STAGE)
+    configuration = {"CertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/a"}
+    domain = {"DomainName": f"{uuid4().hex}.example.com"}
+    gateway.create_domain_name(**domain, DomainNameConfigurations=[configuration])
+    for call, parameters in (
+        (gateway.create_api_mapping, {**domain, **place, "Stage": STAGE}),
+        (
+            gateway.create_integration_response,
+            {**place, "IntegrationId": made["IntegrationId"], "IntegrationResponseKey": "$default"},
+        ),
+        (gateway.update_api, {**place, "RouteSelectionExpression": "$request.header.a"}),
+    ):
+        code, message = error_of(call, **parameters)
+        assert code == "BadRequestException"
+        assert "the embedded AWS does not " in message
+    gateway.delete_domain_name(**domain)
 
 
 @pytest.mark.difference(
@@ -546,6 +598,57 @@ def test_deleted_access_log_settings_leave_the_stage(api: Api) -> None:
     api.gateway.delete_access_log_settings(**stage)
     left = api.gateway.get_stage(**stage)
     assert left["DeploymentId"] and "AccessLogSettings" not in left
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages-stagename-routesettings-routekey.html, apis-apiid-routes-routeid-requestparameters-requestparameterkey.html"
+)
+def test_deleted_settings_of_a_route_leave_the_stage_and_the_route(api: Api) -> None:
+    route_id = api.route("$default")
+    api.deploy(STAGE)
+    stage, gateway = {"ApiId": api.id, "StageName": STAGE}, api.gateway
+    settings = {"$default": {"ThrottlingBurstLimit": 1}, "other": {"ThrottlingBurstLimit": 2}}
+    gateway.update_stage(**stage, RouteSettings=settings)
+    gateway.delete_route_settings(**stage, RouteKey="$default")
+    assert list(gateway.get_stage(**stage)["RouteSettings"]) == ["other"]
+    route = {"ApiId": api.id, "RouteId": route_id}
+    for call, parameters in (
+        (gateway.reset_authorizers_cache, stage),
+        (gateway.delete_route_request_parameter, {**route, "RequestParameterKey": "route.request.header.a"}),
+    ):
+        assert error_of(call, **parameters)[0] == "BadRequestException"
+    assert gateway.get_stage(**stage)["DeploymentId"]
+    assert gateway.get_route(**route)["RouteKey"] == "$default"
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-routes.html")
+def test_second_route_of_a_key_is_a_conflict(api: Api) -> None:
+    api.route("a")
+    other = api.route("b")
+    assert error_of(api.gateway.create_route, ApiId=api.id, RouteKey="a")[0] == "ConflictException"
+    moved = {"ApiId": api.id, "RouteId": other}
+    assert error_of(api.gateway.update_route, **moved, RouteKey="a")[0] == "ConflictException"
+    api.gateway.update_route(**moved, RouteKey="b")
+    api.deploy(STAGE)
+    for kind, properties in (("Route", {"RouteKey": "a"}), ("Stage", {"StageName": STAGE})):
+        assert "already exists for this API" in failure_in_template(api, kind, properties)
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-authorizers-authorizerid.html"
+)
+def test_deletion_of_what_is_absent_or_used_fails(api: Api, uri: str) -> None:
+    gateway, place = api.gateway, {"ApiId": api.id}
+    used = {**place, "AuthorizerId": authorizer(api, uri)}
+    api.route("$connect", AuthorizationType="CUSTOM", AuthorizerId=used["AuthorizerId"])
+    assert error_of(gateway.delete_authorizer, **used)[0] == "ConflictException"
+    for call, name in (
+        (gateway.delete_route, "RouteId"),
+        (gateway.delete_integration, "IntegrationId"),
+        (gateway.delete_stage, "StageName"),
+        (gateway.delete_authorizer, "AuthorizerId"),
+    ):
+        assert error_of(call, **place, **{name: "absent"})[0] == "NotFoundException"
 
 
 @pytest.mark.aws(

@@ -118,6 +118,8 @@ def test_resource_is_refused_as_by_aws(kind: str, properties: dict[str, Any], ac
         ({**MOCK, "requestTemplates": {"$default": "$util.base64Encode('a')"}}, "RequestTemplates"),
         ({**MOCK, "requestTemplates": {"$default": "$input.path('$.a')"}}, "RequestTemplates"),
         ({**MOCK, "templateSelectionExpression": "$context.stage"}, "TemplateSelectionExpression"),
+        ({"requestTemplates": {"$default": "{}"}}, "RequestTemplates"),
+        ({"templateSelectionExpression": "$default"}, "TemplateSelectionExpression"),
     ],
 )
 def test_integration_that_is_not_carried_out_is_refused_by_what_is_missing(
@@ -126,6 +128,37 @@ def test_integration_that_is_not_carried_out_is_refused_by_what_is_missing(
     message = refused("integration", **properties)
     assert message is not None
     assert message.startswith(f"{what}: the embedded AWS does not ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "what"),
+    [
+        ("api", {"routeSelectionExpression": "$request.header.a"}, "RouteSelectionExpression"),
+        ("api", {"routeSelectionExpression": "${request.body.a}-$context.stage"}, "RouteSelectionExpression"),
+        ("stage", {"defaultRouteSettings": {"loggingLevel": "ERROR"}}, "LoggingLevel"),
+        ("stage", {"routeSettings": {"ping": {"dataTraceEnabled": "true"}}}, "DataTraceEnabled"),
+        (
+            "stage",
+            {
+                "accessLogSettings": {
+                    "destinationArn": "arn:aws:firehose:r:1:deliverystream/amazon-apigateway-a"
+                }
+            },
+            "AccessLogSettings",
+        ),
+    ],
+)
+def test_setting_without_effect_is_refused_by_its_name(
+    kind: str, properties: dict[str, Any], what: str
+) -> None:
+    assert str(refused(kind, **properties)).startswith(f"{what}: the embedded AWS does not ")
+
+
+def test_settings_that_ask_for_nothing_are_accepted() -> None:
+    settings = {"loggingLevel": "OFF", "dataTraceEnabled": False, "throttlingRateLimit": 1}
+    assert refused("stage", defaultRouteSettings=settings, routeSettings={"ping": settings}) is None
+    for expression in ("${request.body.a}/${request.body['b'][0]}", r"\$request.body.type"):
+        assert refused("api", routeSelectionExpression=expression) is None
 
 
 def test_integration_with_stage_variables_or_a_function_is_accepted() -> None:

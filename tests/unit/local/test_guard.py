@@ -229,13 +229,19 @@ class ApiGateway:
     """ministack's functions, each of which accepts everything."""
 
     def __init__(self) -> None:
-        self._routes = {"api": {"r1": {"routeId": "r1", "routeKey": "ping", "target": "integrations/i1"}}}
+        self._routes = {
+            "api": {
+                "r1": {"routeId": "r1", "routeKey": "ping", "target": "integrations/i1", "authorizerId": "a1"}
+            }
+        }
         self._stages: dict[str, dict[str, Any]] = {"api": {"beta": {}}}
         self._deployments: dict[str, dict[str, Any]] = {"api": {"d1": {}}}
         for name in [
             "_create_route",
+            "_update_route",
             "_create_stage",
             "_update_stage",
+            "_delete_authorizer",
             "_delete_integration",
         ]:
             setattr(self, name, lambda *_: 200)
@@ -252,6 +258,11 @@ class ApiGateway:
     [
         ("_create_route", ["api", {"routeKey": "ping"}], 409),
         ("_create_route", ["api", {"routeKey": "pong"}], 200),
+        ("_update_route", ["api", "r2", {"routeKey": "ping"}], 409),
+        ("_update_route", ["api", "r1", {"routeKey": "ping"}], 200),
+        ("_update_route", ["api", "r2", {"target": "integrations/i1"}], 200),
+        ("_delete_authorizer", ["api", "a1"], 409),
+        ("_delete_authorizer", ["api", "a2"], 200),
         ("_create_stage", ["api", {"stageName": "beta"}], 409),
         ("_create_stage", ["api", {"stageName": "new", "deploymentId": "d2"}], 400),
         ("_create_stage", ["api", {"stageName": "new", "deploymentId": "d1"}], 200),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 from whatschat_ops.local.control import api_rules
 from whatschat_ops.local.control.wire import Handler
@@ -12,6 +13,7 @@ from whatschat_ops.quotas import MAX_INTEGRATION_TIMEOUT_MS
 
 Answer = tuple[int, dict[str, Any], bytes]
 Operation = Callable[..., Answer]
+TargetCheck = Callable[[str, str], Answer | None]
 
 STORES: Final = {
     "route": "_routes",
@@ -25,6 +27,12 @@ STORES: Final = {
 DROPPED: Final = ("templateSelectionExpression", "passthroughBehavior", "credentialsArn")
 """Properties of an integration that ministack does not store."""
 _UNSERVED: Final = {"models": "have models", "exports": "export APIs"}
+_BELOW: Final = {
+    "stages": ("accesslogsettings", "routesettings"),
+    "routes": ("routeresponses",),
+    "integrations": ("integrationresponses",),
+}
+"""What is served below a stage, a route or an integration. ministack takes every other path for that of its parent."""
 
 
 class ApiGuard:
@@ -42,9 +50,12 @@ class ApiGuard:
             create, update = f"_create_{kind}", f"_update_{kind}"
             setattr(apigateway, create, self._checked(kind, None, getattr(apigateway, create)))
             setattr(apigateway, update, self._checked(kind, store, getattr(apigateway, update)))
+            delete = f"_delete_{kind}"
+            setattr(apigateway, delete, self._present(kind, store, getattr(apigateway, delete)))
         apigateway._create_integration = self._storing(self._with_timeout(apigateway._create_integration))
         apigateway._update_integration = self._storing(apigateway._update_integration)
         apigateway._create_authorizer = _without_default_source(apigateway._create_authorizer)
+        apigateway._check_mapping_target = self._without_websocket(apigateway._check_mapping_target)
 
     def refusal(
         self, kind: str, api_id: str, given: Mapping[str, Any], current: Mapping[str, Any]
@@ -55,7 +66,19 @@ class ApiGuard:
             return None
         first, *others = kind.split("_")
         name = first + "".join(part.title() for part in others)
-        return api_rules.refusal(name, given, {**current, **given})
+        refused = api_rules.refusal(name, given, {**current, **given})
+        return refused or (self._dangling(api_id, given) if kind == "route" else None)
+
+    def _dangling(self, api_id: str, route: Mapping[str, Any]) -> str | None:
+        """Why the integration or the authorizer of a route is none of its API."""
+        target, authorizer_id = str(route.get("target") or ""), route.get("authorizerId")
+        if target and target.removeprefix("integrations/") not in (
+            self._apigateway._integrations.get(api_id) or {}
+        ):
+            return f"Target {target} is not an integration of this API"
+        if authorizer_id and authorizer_id not in (self._apigateway._authorizers.get(api_id) or {}):
+            return f"Authorizer {authorizer_id} is not an authorizer of this API"
+        return None
 
     def api_refusal(self, given: Mapping[str, Any], current: Mapping[str, Any]) -> str | None:
         """Why an API is refused, or None."""
@@ -83,24 +106,30 @@ class ApiGuard:
             gap = _UNSERVED.get(parts[3]) if len(parts) > 3 else None
             if method == "PUT" and len(parts) in (2, 3):
                 gap = "import APIs"
+            if len(parts) > 5 and parts[5] not in _BELOW.get(parts[3], ()):
+                gap = f"have {'/'.join(parts[5:])}"
             if parts[:2] == ["v2", "apis"] and gap:
-                message = f"{method} {path}: the embedded AWS does not {gap}"
-                return self._apigateway._apigw_error("BadRequestException", message, 400)
-            if method == "DELETE" and parts[3:4] == ["stages"] and parts[5:] == ["accesslogsettings"]:
-                return self._delete_access_log_settings(parts[2], parts[4])
+                return self._refused(f"{method} {path}: the embedded AWS does not {gap}")
+            if method == "DELETE" and parts[:2] == ["v2", "apis"] and parts[3:4] == ["stages"] and parts[5:]:
+                return self._delete_settings(parts[2], parts[4], parts[5], unquote("/".join(parts[6:])))
             return await handler(method, path, *rest)
 
         return handle
 
-    def _delete_access_log_settings(self, api_id: str, name: str) -> Answer:
-        """DeleteAccessLogSettings, for which ministack deletes the stage."""
+    def _delete_settings(self, api_id: str, name: str, settings: str, route_key: str) -> Answer:
+        """DeleteAccessLogSettings and DeleteRouteSettings, for which ministack deletes the stage."""
         stage = self._apigateway._stages.get(api_id, {}).get(name)
         if stage is None:
             answer: Answer = self._apigateway._apigw_error(
                 "NotFoundException", f"Stage '{name}' not found", 404
             )
             return answer
-        stage.pop("accessLogSettings", None)
+        if settings == "accesslogsettings":
+            stage.pop("accessLogSettings", None)
+        else:
+            stage["routeSettings"] = {
+                key: value for key, value in stage["routeSettings"].items() if key != route_key
+            }
         return 204, {}, b""
 
     def _checked_api(self, original: Operation) -> Operation:
@@ -122,10 +151,46 @@ class ApiGuard:
                 current = current.get(id_) or {}
             if store and not current:
                 return original(api_id, *arguments)  # which does not find it either
-            refused = self.refusal(kind, api_id, data, current)
+            refused = self.refusal(kind, api_id, data, current) or (
+                self._without_response(api_id, ids[0]) if kind == "integration_response" else None
+            )
             return self._refused(refused) if refused else original(api_id, *arguments)
 
         return checked
+
+    def _present(self, kind: str, store: str, delete: Operation) -> Operation:
+        """ministack deletes what does not exist with success."""
+
+        def delete_present(api_id: str, *ids: str) -> Answer:
+            found: Any = getattr(self._apigateway, store).get(api_id)
+            for id_ in ids:
+                found = (found or {}).get(id_)
+            if found is not None:
+                return delete(api_id, *ids)
+            message = f"{kind.replace('_', ' ').capitalize()} {ids[-1]} not found"
+            answer: Answer = self._apigateway._apigw_error("NotFoundException", message, 404)
+            return answer
+
+        return delete_present
+
+    def _without_websocket(self, check_target: TargetCheck) -> TargetCheck:
+        """The check of an API mapping's API and stage, which refuses WebSocket APIs."""
+
+        def check(api_id: str, stage: str) -> Answer | None:
+            if (self._apigateway._apis.get(api_id) or {}).get("protocolType") == "WEBSOCKET":
+                return self._refused(
+                    "ApiMapping: the embedded AWS does not serve WebSocket APIs at domain names"
+                )
+            return check_target(api_id, stage)
+
+        return check
+
+    def _without_response(self, api_id: str, integration_id: str) -> str | None:
+        """A proxy integration has no response: its backend's output is passed on (apigateway-websocket-api-integration-responses)."""
+        integration = (self._apigateway._integrations.get(api_id) or {}).get(integration_id) or {}
+        if integration.get("integrationType") != "AWS_PROXY":
+            return None
+        return "Integration responses: the embedded AWS does not apply them to AWS_PROXY integrations"
 
     def _storing(self, original: Operation) -> Operation:
         def storing(api_id: str, *arguments: Any) -> Answer:

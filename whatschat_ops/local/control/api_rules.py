@@ -65,8 +65,9 @@ NOT_REQUEST: Final = (
 _IDENTITY_SOURCE = re.compile(
     r"route\.request\.(header|querystring)\.[^\s.]+|stageVariables\.\w+|context\.[\w.]+"
 )
+_BODY_VARIABLES = re.compile(r"\\\$|\$\{?request\.body[\w.\[\]'-]*\}?")
 _EXPRESSION_VARIABLES = re.compile(
-    r"\\\$|\$default|\$\{?request\.body[\w.\[\]'-]*\}?|\$\{?integration\.response\.statuscode\}?"
+    rf"{_BODY_VARIABLES.pattern}|\$default|\$\{{?integration\.response\.statuscode\}}?"
 )
 
 
@@ -82,7 +83,7 @@ def refusal(kind: str, given: Document, whole: Document) -> str | None:
     for name, gap in GAPS[kind].items():
         if _is_set(whole.get(name)):
             return f"{_title(name)}: the embedded AWS does not {gap}"
-    return _RULES[kind](whole) or _timeout(given)
+    return _RULES[kind](whole) or _timeout(given) or _stage_settings(given)
 
 
 def _is_set(value: object) -> bool:
@@ -94,8 +95,13 @@ def _title(name: str) -> str:
 
 
 def _api(whole: Document) -> str | None:
-    if not whole.get("routeSelectionExpression"):
+    expression = str(whole.get("routeSelectionExpression") or "")
+    if not expression:
         return "Route selection expression is required for WEBSOCKET APIs"
+    if "$" in _BODY_VARIABLES.sub("", expression):
+        return (
+            f"RouteSelectionExpression: the embedded AWS does not evaluate {expression}, only $request.body"
+        )
     return None
 
 
@@ -137,11 +143,27 @@ def _timeout(given: Document) -> str | None:
     return None
 
 
+def _stage_settings(given: Document) -> str | None:
+    """What a stage would write: to Firehose, or the execution log that a setting of its routes asks for."""
+    destination = str((given.get("accessLogSettings") or {}).get("destinationArn") or "")
+    if ":firehose:" in destination:
+        return "AccessLogSettings: the embedded AWS does not send access logs to Firehose"
+    routes = given.get("routeSettings") or {}
+    for settings in (given.get("defaultRouteSettings") or {}, *routes.values()):
+        for name, off in (("loggingLevel", "OFF"), ("dataTraceEnabled", "")):
+            if _is_set(settings.get(name)) and settings[name] != off:
+                return f"{_title(name)}: the embedded AWS does not write execution logs"
+    return None
+
+
 def _lambda(whole: Document) -> str | None:
     if not _names_a_function(str(whole.get("integrationUri") or "")):
         return "IntegrationUri: the embedded AWS does not call anything but Lambda functions"
     if str(whole.get("credentialsArn") or "").endswith(":user/*"):
         return "CredentialsArn: the embedded AWS does not pass the caller's identity through"
+    for name in ("requestTemplates", "templateSelectionExpression"):
+        if whole.get(name):
+            return f"{_title(name)}: the embedded AWS does not apply templates to AWS_PROXY integrations"
     return None
 
 

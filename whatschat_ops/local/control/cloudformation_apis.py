@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from whatschat_ops.local.control import validation
 from whatschat_ops.local.control.api_guard import ApiGuard
 from whatschat_ops.local.control.cloudformation_handler import Check, Made, answer, wrap
 from whatschat_ops.local.control.wire import EXECUTE_API, camel
@@ -29,7 +30,11 @@ def install(handlers: dict[str, dict[str, Any]], apigateway: Any, port: int) -> 
         check=lambda props: guard.api_refusal(camel(props), {}),
         after=lambda made, props: _with_endpoint(made, props, port),
     )
-    wrap(handlers[f"{_PREFIX}Route"], check=_checked(guard, "route"))
+    wrap(
+        handlers[f"{_PREFIX}Route"],
+        check=_checked(guard, "route"),
+        check_new=_conflict(apigateway._routes, validation.route_is_new),
+    )
     wrap(
         handlers[f"{_PREFIX}Integration"],
         check=_checked(guard, "integration"),
@@ -41,11 +46,32 @@ def install(handlers: dict[str, dict[str, Any]], apigateway: Any, port: int) -> 
         check=_checked(guard, "authorizer"),
         before=lambda props: {"IdentitySource": [], **props},
     )
-    wrap(handlers[f"{_PREFIX}Stage"], check=_checked(guard, "stage"), before=_with_route_settings)
+    wrap(
+        handlers[f"{_PREFIX}Stage"],
+        check=lambda props: _stage_refusal(guard, apigateway, props),
+        check_new=_conflict(apigateway._stages, validation.stage_is_new),
+        before=_with_route_settings,
+    )
 
 
 def _checked(guard: ApiGuard, kind: str) -> Check:
     return lambda props: guard.refusal(kind, str(props.get("ApiId")), camel(props), {})
+
+
+def _conflict(store: Any, is_new: validation.Check) -> Check:
+    def check(props: Mapping[str, Any]) -> str | None:
+        refused = is_new(store.get(str(props.get("ApiId"))), camel(props))
+        return None if refused is None else refused[1]
+
+    return check
+
+
+def _stage_refusal(guard: ApiGuard, apigateway: Any, props: Mapping[str, Any]) -> str | None:
+    given = _with_route_settings(props)
+    if logs := given.get("AccessLogSettings"):
+        given = {**given, "AccessLogSettings": camel(logs)}
+    exists = _conflict(apigateway._deployments, validation.deployment_exists)
+    return _checked(guard, "stage")(given) or exists(props)
 
 
 def _with_timeout(guard: ApiGuard, props: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -20,12 +20,13 @@ def wrap(
     before: Change = lambda props: props,
     after: After = lambda made, _props: made,
     check: Check = lambda _props: None,
+    check_new: Check = lambda _props: None,
 ) -> None:
-    """Wrap the handler of a resource type: `check` and `before` see the properties first, `after` what was made."""
+    """Wrap the handler of a resource type: the checks and `before` see the properties first, `after` what was made."""
     create, update = handler["create"], handler["update"]
 
     def created(logical_id: str, props: Mapping[str, Any], stack_name: str) -> Made:
-        _require(check(props))
+        _require(check(props) or check_new(props))
         props = before(props)
         return after(create(logical_id, props, stack_name), props)
 

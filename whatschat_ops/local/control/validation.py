@@ -28,14 +28,18 @@ _STATUS = {
 def install(apigateway: Any) -> None:
     """Run the checks before ministack's functions of the same names."""
     checks: dict[str, Check] = {
-        "_create_route": lambda api_id, data: _route_is_new(apigateway._routes.get(api_id), data),
-        "_create_stage": lambda api_id, data: (
-            _stage_is_new(apigateway._stages.get(api_id), data)
-            or _deployment_exists(apigateway._deployments.get(api_id), data)
+        "_create_route": lambda api_id, data: route_is_new(apigateway._routes.get(api_id), data),
+        "_update_route": lambda api_id, id_, data: route_is_new(
+            {key: route for key, route in (apigateway._routes.get(api_id) or {}).items() if key != id_}, data
         ),
-        "_update_stage": lambda api_id, _name, data: _deployment_exists(
+        "_create_stage": lambda api_id, data: (
+            stage_is_new(apigateway._stages.get(api_id), data)
+            or deployment_exists(apigateway._deployments.get(api_id), data)
+        ),
+        "_update_stage": lambda api_id, _name, data: deployment_exists(
             apigateway._deployments.get(api_id), data
         ),
+        "_delete_authorizer": lambda api_id, id_: _authorizer_is_unused(apigateway._routes.get(api_id), id_),
         "_delete_integration": lambda api_id, id_: _integration_is_unused(
             apigateway._routes.get(api_id), id_
         ),
@@ -55,21 +59,21 @@ def _checked(original: Callable[..., Any], check: Check, error: Callable[..., An
     return checked
 
 
-def _route_is_new(routes: Mapping[str, Any] | None, data: Mapping[str, Any]) -> tuple[str, str] | None:
+def route_is_new(routes: Mapping[str, Any] | None, data: Mapping[str, Any]) -> tuple[str, str] | None:
     key = data.get("routeKey")
     if any(route.get("routeKey") == key for route in (routes or {}).values()):
         return "ConflictException", f"Route with key {key} already exists for this API"
     return None
 
 
-def _stage_is_new(stages: Mapping[str, Any] | None, data: Mapping[str, Any]) -> tuple[str, str] | None:
+def stage_is_new(stages: Mapping[str, Any] | None, data: Mapping[str, Any]) -> tuple[str, str] | None:
     name = data.get("stageName")
     if name in (stages or {}):
         return "ConflictException", f"Stage {name} already exists for this API"
     return None
 
 
-def _deployment_exists(
+def deployment_exists(
     deployments: Mapping[str, Any] | None, data: Mapping[str, Any]
 ) -> tuple[str, str] | None:
     deployment_id = data.get("deploymentId")
@@ -84,6 +88,16 @@ def _integration_is_unused(routes: Mapping[str, Any] | None, integration_id: str
             return (
                 "ConflictException",
                 f"Cannot delete Integration '{integration_id}' that is being used by Route '{route.get('routeId')}'",
+            )
+    return None
+
+
+def _authorizer_is_unused(routes: Mapping[str, Any] | None, authorizer_id: str) -> tuple[str, str] | None:
+    for route in (routes or {}).values():
+        if route.get("authorizerId") == authorizer_id:
+            return (
+                "ConflictException",
+                f"Cannot delete authorizer '{authorizer_id}', is referenced in route: {route.get('routeKey')}",
             )
     return None
 
