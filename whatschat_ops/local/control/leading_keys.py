@@ -67,7 +67,8 @@ def _values(request: Mapping[str, Any], partition_key: PartitionKey) -> Iterator
 
 def _queried(request: Mapping[str, Any], condition: str, key: str) -> Any:
     names = request.get("ExpressionAttributeNames") or {}
-    for name, value in re.findall(r"([#\w]+)\s*=\s*(:\w+)", condition):
+    # `a.k` and `a . k` name a member of `a`, not the key `k`.
+    for name, value in re.findall(r"(?<![\w#:.])([#\w]+)\s*=\s*(:\w+)", re.sub(r"\s*\.\s*", ".", condition)):
         if names.get(name, name) == key:
             return request["ExpressionAttributeValues"].get(value)
     return {"S": NOT_KNOWN}
