@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatschat_ops.local.monitoring.filter_pattern import compile_pattern, values_at
-from whatschat_ops.local.monitoring.pattern_condition import InvalidPattern
+from whatschat_ops.local.monitoring.pattern_condition import MAX_DEPTH, InvalidPattern
 
 LINES = ("[ERROR] WARN message", "[ERROR] message", "[WARN] message", "exiting with errorcode 1")
 
@@ -246,6 +246,17 @@ def test_unsupported_regular_expression_is_invalid(pattern: str) -> None:
 def test_incomplete_pattern_is_invalid(pattern: str) -> None:
     with pytest.raises(InvalidPattern):
         compile_pattern(pattern)
+
+
+def test_deeply_nested_pattern_is_invalid() -> None:
+    def matches(depth: int) -> bool:
+        pattern = f"{{ {'(' * depth}$.a = 1{')' * depth} && {'(' * depth}$.b = 1{')' * depth} }}"
+        return compile_pattern(pattern)('{"a": 1, "b": 1}') is not None
+
+    assert matches(MAX_DEPTH)
+    for depth in (MAX_DEPTH + 1, 500):
+        with pytest.raises(InvalidPattern, match="does not read more than 50 nested parentheses"):
+            compile_pattern(f"{{ {'(' * depth}$.a = 1{')' * depth} }}")
 
 
 @given(st.text(alphabet=' {}[]()$.?-%"\\=!<>&|*,aA1', max_size=30), st.text(max_size=30))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from whatschat_ops.local.control.update_expressions import projection_problem, update_problem
+from whatschat_ops.local.control.update_expressions import MAX_DEPTH, projection_problem, update_problem
 
 NAMES = {"#n": "name", "#m": "m"}
 
@@ -63,3 +63,19 @@ def test_projection_is_a_list_of_paths() -> None:
     assert projection_problem("a b", NAMES) == (
         'Invalid ProjectionExpression: Syntax error; token: "b", near: "a b"'
     )
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("(", ")"), ("list_append(:a, ", ")")])
+def test_deeply_nested_value_is_refused(opening: str, closing: str) -> None:
+    def problem(depth: int) -> str | None:
+        return update_problem(f"SET a = {opening * depth}:a{closing * depth}", NAMES)
+
+    assert problem(MAX_DEPTH - 1) is None
+    for depth in (MAX_DEPTH, 4_000 // len(opening + closing)):
+        assert problem(depth) == (
+            "Invalid UpdateExpression: the embedded AWS does not read values nested more than 50 levels deep"
+        )
+
+
+def test_parentheses_side_by_side_are_not_nested() -> None:
+    assert update_problem("SET " + ", ".join(f"a{n} = (:a)" for n in range(MAX_DEPTH)), NAMES) is None

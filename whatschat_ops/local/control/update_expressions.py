@@ -19,6 +19,8 @@ from typing import Final
 
 MAX_CHARACTERS: Final = 4_096
 """Of an expression (DynamoDB developer guide, ServiceQuotas.html)."""
+MAX_DEPTH: Final = 50
+"""Of values in values: DynamoDB documents no limit but 300 operators, and each one takes stack here."""
 
 _SECTIONS: Final = ("SET", "REMOVE", "ADD", "DELETE")
 _FUNCTIONS: Final = {"if_not_exists": 2, "list_append": 2}
@@ -36,6 +38,8 @@ class _Tokens:
         self._text = text
         self._found = list(_TOKEN.finditer(text))
         self._at = 0
+        self.depth = 0
+        """Of the value that is read."""
 
     @property
     def next(self) -> str:
@@ -161,10 +165,16 @@ def _name(tokens: _Tokens) -> str:
 
 
 def _value(tokens: _Tokens) -> None:
+    tokens.depth += 1
+    if tokens.depth > MAX_DEPTH:
+        raise ExpressionError(
+            f"the embedded AWS does not read values nested more than {MAX_DEPTH} levels deep"
+        )
     _operand(tokens)
     if tokens.next in ("+", "-"):
         tokens.take()
         _operand(tokens)
+    tokens.depth -= 1
 
 
 def _operand(tokens: _Tokens) -> None:

@@ -19,6 +19,8 @@ Lookup = Callable[[str], list[Any]]
 
 Condition = Callable[[Lookup], bool]
 
+MAX_DEPTH: Final = 50
+"""Of nested parentheses: CloudWatch Logs documents no limit, but each one takes stack here."""
 _TOKEN: Final = re.compile(
     r'\s*(?:(?P<symbol>&&|\|\||[()]|>=|<=|!=|=|<|>)|"(?P<quoted>(?:\\.|[^"\\])*)"|%(?P<regex>[^%]+)%'
     r'|(?P<word>[^\s()=!<>&|"%]+))'
@@ -96,6 +98,7 @@ class _Parser:
     def __init__(self, tokens: list[_Token], json_events: bool) -> None:
         self._tokens = tokens
         self._json_events = json_events
+        self._depth = 0
         self.selectors: list[str] = []
 
     def either(self) -> Condition:
@@ -117,8 +120,14 @@ class _Parser:
 
     def _single(self) -> Condition:
         if self._skip("("):
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                raise InvalidPattern(
+                    f"Filter pattern: the embedded AWS does not read more than {MAX_DEPTH} nested parentheses"
+                )
             condition = self.either()
             self.expect("symbol", ")")
+            self._depth -= 1
             return condition
         selector = self._selector()
         token = self._tokens.pop(0)
