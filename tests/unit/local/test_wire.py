@@ -77,6 +77,23 @@ def test_read_only_requests_are_told_from_writes(
     assert wire.is_read_only(method, path, headers, body) is read_only
 
 
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b"PolicyDocument=" + b"%7B" * 131_072 + b"&Action=CreatePolicy", "CreatePolicy"),
+        (b"Description=a%26Action=ListUsers&Action=CreateUser", "CreateUser"),
+        (b"Action=CreateUser&Action=ListUsers", "CreateUser"),  # ministack takes the first, too
+        (b"Action=&%41ction=Create%55ser", "CreateUser"),
+        (b"UserName=a\nb&Action=CreateUser", "CreateUser"),
+        (b"x" * wire.MAX_FORM_BYTES + b"&Action=CreateUser", None),
+        (b"\xff&&=Action&Action", None),
+        (b"", None),
+    ],
+)
+def test_operation_is_the_action_of_the_form(body: bytes, name: str | None) -> None:
+    assert wire.operation("/", {}, body) == name
+
+
 def test_endpoints_have_our_port() -> None:
     items = [
         {"apiId": "w", "protocolType": "WEBSOCKET", "apiEndpoint": "http://w.execute-api.x"},

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-from urllib.parse import parse_qs, unquote
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, unquote_plus
 
 from whatschat_ops.local.interfaces import HttpRequest
 from whatschat_ops.local.layout import HOST
@@ -19,6 +19,12 @@ Handler = Callable[..., Awaitable[Response]]
 
 EXECUTE_API = "/_aws/execute-api/"
 """Path of API Gateway's data plane on this port; API id / stage / path follow."""
+
+MAX_FORM_BYTES: Final = 2**20
+"""Of the form of a query protocol: more than the longest policies take in their encoding (IAM user guide, quotas)."""
+_ACTION: Final = re.compile(
+    rb"&%s=([^&]+)" % b"".join(b"(?:%c|%%(?i:%x))" % (letter, letter) for letter in b"Action")
+)
 
 _READ_VERBS = (
     "Get",
@@ -62,8 +68,9 @@ def operation(path: str, headers: Mapping[str, str], body: bytes) -> str | None:
         return target.rpartition(".")[2]
     if rpc := re.fullmatch(r"/service/[^/]+/operation/([^/]+)", path):
         return rpc.group(1)
-    if action := re.match(rb"(?:.*&)?Action=(\w+)", body[:4096]):
-        return action.group(1).decode()
+    if found := _ACTION.search(b"&" + body[:MAX_FORM_BYTES]):
+        action = re.match(r"\w+", unquote_plus(found[1].decode("latin-1")))
+        return action[0] if action else None
     return None
 
 
