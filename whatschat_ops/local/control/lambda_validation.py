@@ -14,12 +14,16 @@ from typing import Any, Final
 from whatschat_ops.config.function_settings import RESERVED_VARIABLES
 from whatschat_ops.local.control.request_checks import Refusal
 from whatschat_ops.local.executor.log_formats import LEVELS
-from whatschat_ops.quotas import MAX_FUNCTION_ENVIRONMENT_BYTES, MAX_FUNCTION_TIMEOUT_S
+from whatschat_ops.quotas import (
+    MAX_FUNCTION_ENVIRONMENT_BYTES,
+    MAX_FUNCTION_MEMORY_MB,
+    MAX_FUNCTION_TIMEOUT_S,
+)
 
 _UNABLE: Final = "Lambda was unable to configure your environment variables because the environment variables you have provided"
 _RANGES: Final = {
     "Timeout": (1, MAX_FUNCTION_TIMEOUT_S),
-    "MemorySize": (128, 10_240),
+    "MemorySize": (128, MAX_FUNCTION_MEMORY_MB),
     "MaximumRetryAttempts": (0, 2),
     "MaximumEventAgeInSeconds": (60, 21_600),
 }
