@@ -6,9 +6,11 @@ import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
+from whatschat_ops.local.cloudtrail.events import HIDDEN
 from whatschat_ops.local.cloudtrail.lookup import service
 from whatschat_ops.local.cloudtrail.recorder import MAX_BODY_BYTES, MAX_CALLS, RETENTION_S, Caller, Recorder
 from whatschat_ops.local.interfaces import Denial, HttpRequest, HttpResponse
@@ -109,6 +111,53 @@ def test_error_in_any_form_is_in_the_event() -> None:
         ("ResourceNotFoundException", "no table"),
     ]
     assert errors[0]["requestParameters"] == {"tableName": "t"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Parameters.member.1.ParameterValue",
+        "Attributes.entry.1.value",
+        "Environment.Variables.entry.1.value",
+        "Environment.Variables.KEY",
+        "WebIdentityToken",
+        "SAMLAssertion",
+    ],
+)
+def test_secret_in_a_form_is_hidden(name: str) -> None:
+    body = urlencode({"Action": "CreateStack", "StackName": "s", name: "secret"}).encode()
+    headers = ((b"content-type", b"application/x-www-form-urlencoded; charset=utf-8"),)
+    assert shown(HttpRequest("POST", "/", "", headers, body, "127.0.0.1")) == {
+        "stackName": "s",
+        name[0].lower() + name[1:]: HIDDEN,
+    }
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"Input": "secret"},
+        {"input": "secret"},
+        {"Parameters": [{"ParameterValue": "secret"}]},
+        {"Function": {"Environment": {"Variables": {"KEY": "secret"}}}},
+        {"Project": {"environmentVariables": [{"name": "KEY", "value": "secret"}]}},
+    ],
+)
+def test_secret_in_a_document_is_hidden(secret: dict[str, Any]) -> None:
+    parameters = shown(call("CreateTable", json.dumps({"name": "n", **secret}).encode()))
+    assert parameters["name"] == "n"
+    assert HIDDEN in json.dumps(parameters)
+    assert "secret" not in json.dumps(parameters)
+
+
+def shown(request: HttpRequest) -> dict[str, Any]:
+    """The parameters of a request in its event."""
+    clock = Clock()
+    kept = recorder(clock)
+    kept.record(SCOPE, request, HttpResponse(200))
+    _, document = looked_up(service(kept, Anybody(), clock))
+    parameters: dict[str, Any] = json.loads(document["Events"][0]["CloudTrailEvent"])["requestParameters"]
+    return parameters
 
 
 def test_long_bodies_are_not_kept() -> None:

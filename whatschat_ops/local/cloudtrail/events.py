@@ -18,9 +18,11 @@ from whatschat_ops.local.control.wire import camel, is_read_only
 from whatschat_ops.local.layout import ACCOUNT_ID
 
 HIDDEN: Final = "HIDDEN_DUE_TO_SECURITY_REASONS"
+# A form has paths as names: `Parameters.member.1.ParameterValue`, `Attributes.entry.1.value`.
 _SECRET: Final = re.compile(
-    r"(value|secretstring|secretbinary|password|jointoken|zipfile|environment|variables|plaintext)",
-    re.IGNORECASE,
+    r"(.*\.)?(value|parametervalue|secretstring|secretbinary|password|jointoken|zipfile|environment(variables)?|variables"
+    r"|plaintext|input|webidentitytoken|samlassertion)|(.*\.)?(environment|variables)\..*",
+    re.IGNORECASE | re.DOTALL,
 )
 _RESOURCE_TYPES: Final = {
     "apiId": "AWS::ApiGatewayV2::Api",
