@@ -34,6 +34,7 @@ MAX_UNSIGNED_BODY_BYTES: Final = 256 * 1024
 MAX_PAYLOAD_BYTES: Final = 10 * 2**20
 """Of a request to a user's own API (API Gateway developer guide, quotas of HTTP APIs) or function URL."""
 _BUCKET: Final = re.compile(r"/[^/]+/?")
+_BUCKET_HOST: Final = re.compile(r"([\w.-]+\.s3[.-]|[\w-]+\.localhost\b)", re.IGNORECASE)
 
 
 def is_known_host(host: str) -> bool:
@@ -63,14 +64,24 @@ def rejection(method: str, path: str, query_string: str, headers: Mapping[str, s
 
 
 def body_rejection(
-    headers: Mapping[str, str], query_string: str, *, is_known_key: Callable[[str], bool], to_own_api: bool
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    query_string: str,
+    *,
+    is_known_key: Callable[[str], bool],
+    to_own_api: bool,
 ) -> HttpResponse | None:
     """The response to a request whose body must not be read, or None. `headers` have lower-case names.
 
     `to_own_api`: it is for an API or a function of the user, which may take unsigned requests.
     """
-    if headers.get("content-type", "").startswith("multipart/form-data"):
-        return None  # a form for S3 has its signature in the body
+    if (
+        not to_own_api
+        and headers.get("content-type", "").startswith("multipart/form-data")
+        and _is_post_to_bucket(method, path, headers)
+    ):
+        return None  # the form has its signature in the body
     length = headers.get("content-length", "")
     size_bytes = int(length) if length.isdigit() else 0
     scope = credential_scope(headers.get("authorization", ""), query_string)
@@ -87,6 +98,13 @@ def body_rejection(
         message = "The security token included in the request is invalid."
         return _error(403, "UnrecognizedClientException", message)
     return None
+
+
+def _is_post_to_bucket(method: str, path: str, headers: Mapping[str, str]) -> bool:
+    """Amazon S3 API reference, RESTObjectPOST: `/bucket` here, or `/` where the bucket is in the name of the host."""
+    return method == "POST" and bool(
+        _BUCKET.fullmatch(path) or (path == "/" and _BUCKET_HOST.match(headers.get("host", "")))
+    )
 
 
 def _is_signed(query_string: str, headers: Mapping[str, str]) -> bool:

@@ -105,6 +105,8 @@ class Router:
         host = headers.get("host", "")
         connection = connection_path(raw_path, host)
         if rejected := body_rejection(
+            scope["method"],
+            raw_path,
             headers,
             query_string,
             is_known_key=self._is_known_key,

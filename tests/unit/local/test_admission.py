@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from whatschat_ops.local.admission import is_known_host, rejection
+from whatschat_ops.local.admission import (
+    MAX_PAYLOAD_BYTES,
+    MAX_UNSIGNED_BODY_BYTES,
+    body_rejection,
+    is_known_host,
+    rejection,
+)
 from whatschat_ops.local.control import code_links
 
 HERE = {"host": "127.0.0.1:4566"}
@@ -80,6 +86,46 @@ def test_host_is_this_machine_or_aws(host: str, known: bool) -> None:
     assert is_known_host(host) is known
     rejected = rejection("GET", "/bucket/key", "", {**SIGNED, "host": host})
     assert (rejected is None) is known
+
+
+FORM = {**HERE, "content-type": "multipart/form-data; boundary=b"}
+
+
+def form_status(
+    method: str, path: str, size_bytes: int, host: str = HERE["host"], *, to_own_api: bool = False
+) -> int | None:
+    """The status with which an unsigned form is rejected, or None."""
+    headers = {**FORM, "host": host, "content-length": str(size_bytes)}
+    rejected = body_rejection(
+        method, path, headers, "", is_known_key=lambda key: False, to_own_api=to_own_api
+    )
+    return rejected.status if rejected else None
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html")
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [
+        ("/bucket", "127.0.0.1:4566"),
+        ("/bucket/", "127.0.0.1:4566"),
+        ("/", "bucket.s3.us-east-1.amazonaws.com"),
+        ("/", "bucket.s3.localhost:4566"),
+        ("/", "bucket.localhost:4566"),
+    ],
+)
+def test_form_for_a_bucket_has_its_signature_in_the_body(path: str, host: str) -> None:
+    assert form_status("POST", path, MAX_PAYLOAD_BYTES + 1, host) is None
+    assert form_status("PUT", path, MAX_PAYLOAD_BYTES + 1, host) == 403
+
+
+def test_form_for_anything_else_has_the_limits_of_other_requests() -> None:
+    api = "/_aws/execute-api/a1/production/upload"
+    assert form_status("POST", api, MAX_PAYLOAD_BYTES, to_own_api=True) is None
+    assert form_status("POST", api, MAX_PAYLOAD_BYTES + 1, to_own_api=True) == 413
+    assert form_status("POST", "/", MAX_PAYLOAD_BYTES + 1, "a1.execute-api.localhost", to_own_api=True) == 413
+    for path in ("/", "/2015-03-31/functions"):
+        assert form_status("POST", path, MAX_UNSIGNED_BODY_BYTES) is None
+        assert form_status("POST", path, MAX_UNSIGNED_BODY_BYTES + 1) == 403
 
 
 def test_link_to_code_is_valid_for_ten_minutes_and_for_its_path() -> None:
