@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,8 +110,6 @@ def test_function_that_duckdb_does_not_have_fails_the_query(athena: Any) -> None
         ({"QueryString": "SHOW TABLES"}, "does not run this statement"),
         ({"QueryString": "CREATE DATABASE d"}, "does not run this statement"),
         ({"QueryString": "SELECT 1; COPY calls TO '/tmp/x'"}, "does not run this statement"),
-        ({"QueryString": "SELECT * FROM read_csv('/etc/passwd')"}, "does not read files by read_csv("),
-        ({"QueryString": "SELECT * FROM '/etc/passwd'"}, "does not read files by FROM"),
         ({"QueryString": "SELECT ?", "ExecutionParameters": ["1"]}, "does not support this parameter"),
     ],
 )
@@ -120,3 +119,29 @@ def test_what_would_not_run_is_refused(athena: Any, parameters: dict[str, Any], 
     error = caught.value.response["Error"]
     assert error["Code"] == "InvalidRequestException"
     assert f"the embedded AWS {message}" in error["Message"]
+
+
+@needs_duckdb
+@pytest.mark.parametrize(
+    "source",
+    [
+        "'{file}'",
+        '"{file}"',
+        "calls, '{file}'",
+        'calls JOIN "{file}" ON true',
+        "/**/'{file}'",
+        "read_csv('{file}')",
+        "\"read_csv\"('{file}')",
+        "read_text('{file}')",
+        "glob('{folder}/*')",
+        "query('FROM ''{file}''')",
+        "calls -- '\n; SELECT * FROM '{file}'",
+        "calls -- '\n; SET enable_external_access = true; SELECT * FROM '{file}'",
+    ],
+)
+def test_file_of_the_machine_fails_the_query(athena: Any, tmp_path: Path, source: str) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("a,b\n1,2\n")
+    execution = finished(athena, f"SELECT * FROM {source.format(file=file, folder=tmp_path)}")
+    assert execution["Status"]["State"] == "FAILED"
+    assert "configuration" in execution["Status"]["StateChangeReason"]
