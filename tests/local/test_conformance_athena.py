@@ -87,6 +87,23 @@ def test_query_runs_and_its_result_is_the_object_that_is_named(
 
 
 @needs_duckdb
+@pytest.mark.aws("https://docs.aws.amazon.com/athena/latest/APIReference/API_Datum.html")
+def test_dates_and_decimals_are_text_that_is_saved(athena: Any) -> None:
+    """The embedded AWS saves the results when it stops, and fails there if it cannot."""
+    execution = finished(
+        athena, "SELECT DATE '2026-01-02' AS day, 1.50 AS price, NULL AS nothing, true AS yes"
+    )
+    assert execution["Status"]["State"] == "SUCCEEDED"
+    rows = athena.get_query_results(QueryExecutionId=execution["QueryExecutionId"])["ResultSet"]["Rows"]
+    assert rows[1]["Data"] == [
+        {"VarCharValue": "2026-01-02"},
+        {"VarCharValue": "1.50"},
+        {},
+        {"VarCharValue": "true"},
+    ]
+
+
+@needs_duckdb
 @pytest.mark.difference(
     "Athena",
     aws="SQL of Trino",

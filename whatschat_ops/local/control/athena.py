@@ -22,9 +22,11 @@ from whatschat_ops.local.control.wire import Handler, Response, operation
 
 REPLACES: Final = (
     "athena._execute_query",
+    "athena._datum_text",
     "athena._executions",
     "athena._materialize_table_files",
     "athena._rewrite_data_paths",
+    "athena._run_duckdb",
     "athena._save_query_results",
 )
 _CODE: Final = "InvalidRequestException"
@@ -102,11 +104,12 @@ def _with_slash(body: bytes) -> bytes:
 
 def _install(athena: Any) -> None:
     require_names(SimpleNamespace(athena=athena), REPLACES)
-    execute, save, materialize, rewrite = (
+    execute, save, materialize, rewrite, run = (
         athena._execute_query,
         athena._save_query_results,
         athena._materialize_table_files,
         athena._rewrite_data_paths,
+        athena._run_duckdb,
     )
 
     async def execute_query(query_id: str, *arguments: Any) -> None:
@@ -136,7 +139,15 @@ def _install(athena: Any) -> None:
         query, buckets, folders = await rewrite(*arguments)
         return _confined(query, folders), buckets, folders
 
+    async def run_duckdb(*arguments: Any) -> dict[str, Any]:
+        """With values as text, which can be saved: DuckDB gives dates and decimals."""
+        found: dict[str, Any] = await run(*arguments)
+        for row in found["rows"]:
+            row[:] = [None if value is None else athena._datum_text(value) for value in row]
+        return found
+
     athena._execute_query = execute_query
     athena._save_query_results = save_query_results
     athena._materialize_table_files = materialize_table_files
     athena._rewrite_data_paths = rewrite_data_paths
+    athena._run_duckdb = run_duckdb
