@@ -21,11 +21,14 @@ ARN = "arn:aws:lambda:us-east-1:000000000000:function:probe"
 CONFIG = {"FunctionArn": ARN, "FunctionName": "probe", "Runtime": "python3.12"}
 
 
-def dispatched(body: Any) -> dict[str, Any]:
+FOREIGN = {**CONFIG, "Runtime": "provided.al2023"}
+
+
+def dispatched(body: Any, config: dict[str, str] = FOREIGN) -> dict[str, Any]:
     """What an invocation comes to when ministack, which has no code, answers with `body`."""
     lambda_svc = SimpleNamespace(_execute_function_dispatch=lambda *_: {"body": body})
     FunctionRunner(lambda _arn: None).install(lambda_svc)
-    result: dict[str, Any] = lambda_svc._execute_function_dispatch({}, CONFIG, {}, "id", 0.0)
+    result: dict[str, Any] = lambda_svc._execute_function_dispatch({}, config, {}, "id", 0.0)
     return result
 
 
@@ -44,6 +47,15 @@ def test_answer_that_ministack_makes_up_is_an_error(reason: str) -> None:
 
 def test_answer_of_a_function_is_left_alone() -> None:
     assert dispatched({"statusCode": 200, "body": "mine"}) == {"body": {"statusCode": 200, "body": "mine"}}
+
+
+def test_function_that_was_deleted_between_two_attempts_is_not_run_by_ministack() -> None:
+    result = dispatched("run from the captured record", CONFIG)
+    assert result["function_error"] == "Unhandled"
+    assert result["body"] == {
+        "errorType": "ResourceNotFoundException",
+        "errorMessage": f"Function not found: {ARN}",
+    }
 
 
 @contextlib.contextmanager

@@ -51,7 +51,10 @@ class FunctionRunner:
         original = lambda_svc._execute_function_dispatch
 
         def dispatch(func: Any, config: Any, event: Any, request_id: str, started: float) -> dict[str, Any]:
-            function = None if _is_foreign(config) else self._resolve(str(config.get("FunctionArn", "")))
+            foreign, arn = _is_foreign(config), str(config.get("FunctionArn", ""))
+            function = None if foreign else self._resolve(arn)
+            if function is None and not foreign:  # deleted after the request: ministack would run its record itself
+                return _not_found(arn)
             if function is None or self._target is None or _on_loop(self._target[1]):
                 return _without_mocks(original(func, config, event, request_id, started), config)
             try:
@@ -70,6 +73,11 @@ def _throttle_reason(function: LambdaFunction) -> str:
     """Lambda API Reference, TooManyRequestsException."""
     reserved = function.reserved_concurrency is not None
     return f"{'ReservedFunction' if reserved else ''}ConcurrentInvocationLimitExceeded"
+
+
+def _not_found(arn: str) -> dict[str, Any]:
+    document = {"errorType": "ResourceNotFoundException", "errorMessage": f"Function not found: {arn}"}
+    return {"body": document, "error": True, "function_error": "Unhandled", "log": ""}
 
 
 MOCK: Final = "Mock response - "
