@@ -66,11 +66,11 @@ class Ministack:
                 self._modules,
                 self._authorization.role_may,
                 self._submit,
-                lambda: self._changed(self._state.services()),
+                lambda: self._changed_in_thread(self._state.services()),
             ),
             clock=time.time,
         )
-        self._state = SavedState(self._modules, self._written, self._changed)
+        self._state = SavedState(self._modules, self._written, self._changed_in_thread)
         self.autosave = Autosave(self._state.snapshot, self._state.write, report=report_unsaved)
         self._telemetry = Telemetry(
             self._modules.cloudwatch_logs,
@@ -81,6 +81,7 @@ class Ministack:
             clock,
         )
         self.record_metric = self._telemetry.record_metric
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._lifespan: asyncio.Task[None] | None = None
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -90,6 +91,7 @@ class Ministack:
 
         Raises LocalError if a file is damaged, or if the installed ministack lacks a name that is corrected or used.
         """
+        self._loop = asyncio.get_running_loop()
         require_readable(self._state.directory)
         parts = Parts(
             self._port,
@@ -143,6 +145,11 @@ class Ministack:
         self._api_hosts.write()
         for service in services:
             self.autosave.changed(service)
+
+    def _changed_in_thread(self, services: Iterable[str]) -> None:
+        """`_changed` on the event loop, since two writes of the hosts' file at once would write one partial file."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._changed, services)
 
     def _written(self, service: str) -> None:
         if service == "lambda":

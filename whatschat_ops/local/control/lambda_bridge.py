@@ -53,7 +53,9 @@ class FunctionRunner:
         def dispatch(func: Any, config: Any, event: Any, request_id: str, started: float) -> dict[str, Any]:
             foreign, arn = _is_foreign(config), str(config.get("FunctionArn", ""))
             function = None if foreign else self._resolve(arn)
-            if function is None and not foreign:  # deleted after the request: ministack would run its record itself
+            if (
+                function is None and not foreign
+            ):  # deleted after the request: ministack would run its record itself
                 return _not_found(arn)
             if function is None or self._target is None or _on_loop(self._target[1]):
                 return _without_mocks(original(func, config, event, request_id, started), config)
