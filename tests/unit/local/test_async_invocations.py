@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from whatschat_ops.local.control import async_invocations
 from whatschat_ops.local.control.async_invocations import (
     AsyncInvocations,
     Attempt,
@@ -176,6 +178,74 @@ def test_all_attempts_record_and_letter_have_the_id_of_the_request() -> None:
         {"number": 1},
         {"RequestID": "request-1", "ErrorCode": "200", "ErrorMessage": "intended"},
     )
+
+
+class Blocked(Scene):
+    """Attempts that end when the test releases them."""
+
+    def __init__(self) -> None:
+        super().__init__(FINE, on_success=None)
+        self.released = threading.Event()
+        self.running = self.most_running = 0
+        self._lock = threading.Lock()
+
+    def _run(self, _function: Any, _event: Any) -> Attempt:
+        with self._lock:
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        self.released.wait(60)
+        with self._lock:
+            self.running -= 1
+        return super()._run(_function, _event)
+
+    def submit(self, events: int) -> InvokeCall:
+        """Submit them before the first one ends; the call is that of an Invoke."""
+        call = InvokeCall("request-1")
+
+        async def scenario() -> None:
+            invocations = self.invocations()
+            invocations.use_loop()
+            current_call.set(call)
+            for number in range(events):
+                invocations.submit({"config": {"FunctionArn": ARN}}, {"number": number})
+                await asyncio.sleep(0)  # the task begins
+                await asyncio.sleep(0)
+            self.released.set()
+            await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+
+        asyncio.run(scenario())
+        return call
+
+
+@pytest.mark.difference(
+    "Lambda: events of a function",
+    aws="run as many at once as the concurrency of the function and of the account allow",
+    here="64 at once; the others wait",
+)
+def test_events_of_a_function_run_in_a_limited_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(async_invocations, "MAX_RUNNING_PER_FUNCTION", 2)
+    scene = Blocked()
+    scene.submit(6)
+    assert scene.most_running <= 2
+    assert len(scene.attempts) == 6
+
+
+@pytest.mark.difference(
+    "Lambda: queued events",
+    aws="are kept until their maximum age, however many they are",
+    here="8,000 are kept; an Invoke with one more is refused with InvalidParameterValueException, an event of a service is dropped with a warning",
+)
+def test_event_over_the_number_that_is_kept_is_refused(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(async_invocations, "MAX_EVENTS", 3)
+    scene = Blocked()
+    call = scene.submit(4)
+    assert len(scene.attempts) == 3
+    assert (
+        call.refused == f"An event for {ARN} is refused: the embedded AWS does not keep more than 3 events."
+    )
+    assert call.refused in caplog.text
 
 
 def test_nothing_is_sent_without_a_destination() -> None:

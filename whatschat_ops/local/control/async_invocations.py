@@ -16,6 +16,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
 
 from whatschat_ops.local.control.lambda_invoke import InvokeCall, current_call
 
@@ -27,6 +28,10 @@ DEFAULT_MAX_AGE_S: Final = 21_600
 HTTP_OK: Final = 200
 HTTP_THROTTLED: Final = 429
 MAX_ERROR_CHARACTERS: Final = 1024
+MAX_EVENTS: Final = 8_000
+"""Of all functions, that run or wait; the payloads of more would fill the memory."""
+MAX_RUNNING_PER_FUNCTION: Final = 64
+"""Each attempt takes a thread. For each function, so that a slow one does not hold up the others."""
 DISABLED: Final = "ZeroReservedConcurrency"
 """The condition of an event whose function may not run, and below AWS's text for its dead letter."""
 NOT_INVOKED: Final = "Function not invoked. Function isconfigured with zero reserved concurrent executions"
@@ -105,6 +110,7 @@ class AsyncInvocations:
         self._sleep = sleep
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._running: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def use_loop(self) -> None:
         """Process events on the running loop from now on."""
@@ -115,6 +121,9 @@ class AsyncInvocations:
         if self._loop is None:
             raise RuntimeError("there is no event loop to process events on")
         call = current_call.get()
+        if len(self._tasks) >= MAX_EVENTS:
+            _refuse(function, call)
+            return
         call = InvokeCall(call.request_id) if call is not None else InvokeCall()
         context = copy_context()
         context.run(current_call.set, call)
@@ -139,29 +148,40 @@ class AsyncInvocations:
     async def process(self, function: Any, event: Any, call: InvokeCall) -> None:
         """Run the event to its end, and send what the function's settings say."""
         settings = self._settings_of(function)
+        running = self._running.setdefault(settings.function_arn, asyncio.Semaphore(MAX_RUNNING_PER_FUNCTION))
         outcome = await self._outcome(
-            settings, lambda: self._run(function, event), lambda: self._settings_of(function).is_disabled
+            settings,
+            lambda: self._run(function, event),
+            lambda: self._settings_of(function).is_disabled,
+            running,
         )
         target = settings.on_success if outcome.condition == "Success" else settings.on_failure
         if target is not None:
             record = record_of(settings, call.request_id, event, outcome, datetime.now(UTC))
-            await _in_thread(lambda: self._delivery.send_record(settings, target, record))
+            async with running:
+                await _in_thread(lambda: self._delivery.send_record(settings, target, record))
         dead_letter = settings.dead_letter
         if outcome.condition != "Success" and dead_letter is not None:
             attributes = dead_letter_attributes(call.request_id, outcome)
-            await _in_thread(
-                lambda: self._delivery.send_dead_letter(settings, dead_letter, event, attributes)
-            )
+            async with running:
+                await _in_thread(
+                    lambda: self._delivery.send_dead_letter(settings, dead_letter, event, attributes)
+                )
 
     async def _outcome(
-        self, settings: EventSettings, run: Callable[[], Attempt], is_disabled: Callable[[], bool]
+        self,
+        settings: EventSettings,
+        run: Callable[[], Attempt],
+        is_disabled: Callable[[], bool],
+        running: asyncio.Semaphore,
     ) -> Outcome:
         expires_at = self._clock() + settings.max_age_s
         attempts, throttles, last = 0, 0, Attempt(throttled=True)
         while True:
             if is_disabled():
                 return Outcome(DISABLED, attempts, last)
-            attempt = await _in_thread(run)
+            async with running:
+                attempt = await _in_thread(run)
             if attempt.throttled:
                 wait_s = min(2.0**throttles, MAX_THROTTLE_INTERVAL_S)
                 throttles += 1
@@ -175,6 +195,17 @@ class AsyncInvocations:
             await self._sleep(max(0.0, min(wait_s, expires_at - self._clock())))
             if self._clock() >= expires_at:
                 return Outcome("EventAgeExceeded", attempts, last)
+
+
+def _refuse(function: Record, call: InvokeCall | None) -> None:
+    """An Invoke gets an error; an event of a service is a line in the log of the embedded AWS."""
+    arn = function["config"]["FunctionArn"]
+    refusal = (
+        f"An event for {arn} is refused: the embedded AWS does not keep more than {MAX_EVENTS:,} events."
+    )
+    _log.warning(refusal)
+    if call is not None:
+        call.refused = refusal
 
 
 def record_of(
