@@ -31,6 +31,7 @@ class Modules:
 
     def __init__(self) -> None:
         self._log_groups, self._log_records, self._metrics = Store(), Store(), Store()
+        self._alarm_history = Store()
 
     def group(self, **streams: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
         self._log_groups["/g"] = {"streams": {name: {"events": events} for name, events in streams.items()}}
@@ -112,3 +113,30 @@ def test_records_of_put_events_are_limited() -> None:
     modules._log_records.update({number: {} for number in range(budgets.MAX_LOG_RECORDS + 7)})
     modules.trim()
     assert (len(modules._log_records), next(iter(modules._log_records))) == (budgets.MAX_LOG_RECORDS, 7)
+
+
+@pytest.mark.difference(
+    "CloudWatch: metrics",
+    aws="are kept for 15 months, however many they are",
+    here="the 8,000 with the newest data points are kept",
+)
+def test_metrics_of_a_dimension_with_a_request_id_are_limited() -> None:
+    modules = Modules()
+    modules._metrics["in use"] = [{"Timestamp": 0}, {"Timestamp": 1_000_000}]
+    for number in range(2 * budgets.MAX_METRICS):
+        modules._metrics[number] = [{"Timestamp": number}]
+    modules.trim()
+    assert len(modules._metrics) == budgets.MAX_METRICS
+    assert list(modules._metrics)[:2] == ["in use", budgets.MAX_METRICS + 1]
+
+
+@pytest.mark.difference(
+    "CloudWatch: history of alarms",
+    aws="is kept for 30 days",
+    here="the newest 1,000 entries of a Region are kept",
+)
+def test_history_of_alarms_is_limited() -> None:
+    modules = Modules()
+    modules._alarm_history["entries"] = entries = list(range(budgets.MAX_HISTORY_ENTRIES + 7))
+    modules.trim()
+    assert (len(entries), entries[0]) == (budgets.MAX_HISTORY_ENTRIES, 7)

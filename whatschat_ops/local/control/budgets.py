@@ -16,10 +16,14 @@ MAX_POINTS_PER_METRIC = 5_000
 """Of one metric with its dimensions: about 1.5 MB. Equal values within ten seconds are one point, so that a count has
 points of 14 hours, and the latencies of a busy route those of some minutes.
 """
+MAX_METRICS = 8_000
+"""Of all namespaces: a dimension with a request id makes a metric of each request."""
+MAX_HISTORY_ENTRIES = 1_000
+"""Of all alarms of a Region."""
 MAX_LOG_RECORDS = 20_000
 """Of events that clients put, for GetLogRecord."""
 SLACK = 0.1
-"""By how much a group may be over its budget before its events are sorted by time."""
+"""By how much a group, or the number of metrics, may be over its budget before it is sorted by time."""
 
 
 def keep_newest(cloudwatch_logs: Any, cloudwatch: Any) -> None:
@@ -31,6 +35,19 @@ def keep_newest(cloudwatch_logs: Any, cloudwatch: Any) -> None:
         del records[key]
     for _, points in cloudwatch._metrics.all_items():
         del points[:-MAX_POINTS_PER_METRIC]
+    _keep_latest_metrics(cloudwatch._metrics._data)
+    for _, entries in cloudwatch._alarm_history.all_items():
+        del entries[:-MAX_HISTORY_ENTRIES]
+
+
+def _keep_latest_metrics(metrics: dict[Any, list[dict[str, Any]]]) -> None:
+    """Those whose last point is the newest."""
+    excess = len(metrics) - MAX_METRICS
+    if excess <= MAX_METRICS * SLACK:
+        return
+    last = {key: points[-1]["Timestamp"] if points else 0.0 for key, points in list(metrics.items())}
+    for key in sorted(last, key=last.__getitem__)[:excess]:
+        metrics.pop(key, None)
 
 
 def expire(cloudwatch_logs: Any, now_s: float) -> None:
