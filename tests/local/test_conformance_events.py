@@ -254,6 +254,13 @@ def test_target_that_would_get_nothing_is_refused(events: Any, source: str) -> N
     assert "refused: the embedded AWS does not deliver events to kinesis" in message
 
 
+@pytest.mark.parametrize("arn", ["nowhere", f"arn:aws:logs:{REGION}:{ACCOUNT}:nothing"])
+def test_target_whose_arn_is_not_valid_is_refused(events: Any, source: str, arn: str) -> None:
+    events.put_rule(Name=source, EventPattern=json.dumps({"source": [source]}))
+    code, _ = refused(events.put_targets, Rule=source, Targets=[{"Id": "1", "Arn": arn}])
+    assert code == "ValidationException"
+
+
 @pytest.mark.difference(
     "EventBridge: dead-letter queues of targets",
     aws="get the events that could not be delivered, with the reason as attributes",

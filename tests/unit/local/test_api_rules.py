@@ -79,6 +79,8 @@ def test_other_integrations_are_refused_by_their_name(kind: str) -> None:
         ("integration", {"timeoutInMillis": 50}, True),
         ("integration", {"timeoutInMillis": "29000"}, True),
         ("integration", {"timeoutInMillis": 29_001}, False),
+        ("integration", {"timeoutInMillis": "soon"}, False),
+        ("integration", {"timeoutInMillis": [50]}, False),
         (
             "authorizer",
             {

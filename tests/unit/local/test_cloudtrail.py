@@ -94,6 +94,14 @@ def test_a_third_lookup_within_a_second_is_throttled() -> None:
     assert looked_up(trail) == (200, {"Events": []})
 
 
+@pytest.mark.parametrize("given", ["StartTime", "EndTime"])
+def test_lookup_with_a_time_as_text_is_refused(given: str) -> None:
+    clock = Clock()
+    trail = service(recorder(clock), Anybody(), clock)
+    status, document = looked_up(trail, **{"StartTime": 1, "EndTime": 2, given: "2026-11-28T20:00:00Z"})
+    assert (status, document["__type"]) == (400, "SerializationException")
+
+
 def test_error_in_any_form_is_in_the_event() -> None:
     clock = Clock()
     kept = recorder(clock)

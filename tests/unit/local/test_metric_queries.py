@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from statistics import quantiles
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatschat_ops.local.control.cloudwatch import query_document
+from whatschat_ops.local.control.cloudwatch import CloudWatch, query_document
 from whatschat_ops.local.monitoring import alarms, dashboards
 from whatschat_ops.local.monitoring.metric_queries import (
     RequestError,
@@ -405,3 +406,16 @@ def test_dashboard_body_with_an_error_is_refused_with_its_path(text: str, path: 
     with pytest.raises(dashboards.InvalidDashboardError) as caught:
         dashboards.require_valid(text)
     assert caught.value.path == path
+
+
+@pytest.mark.parametrize("time", ["yesterday", [1], "inf"])
+def test_datum_whose_time_cannot_be_read_is_refused(time: Any) -> None:
+    answers: Any = SimpleNamespace(
+        _put_metric_data=lambda *_: "stored",
+        _error=lambda code, message, *_, **__: f"{code}: {message}",
+        _get_metric_data=None,
+    )
+    CloudWatch(answers, lambda: START, lambda *_: None).install_metrics()
+    datum = {"MetricName": "M", "Value": 1, "Timestamp": time}
+    answer = answers._put_metric_data({}, {"Namespace": "N", "MetricData": [datum]}, True, False)
+    assert answer == "InvalidParameterValue: MetricData.member.1.Timestamp must be a time."

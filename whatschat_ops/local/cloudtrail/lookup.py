@@ -59,6 +59,8 @@ class _Lookup:
 
     def _matching(self, region: str, given: dict[str, Any]) -> Iterator[dict[str, Any]]:
         begin, end = given.get("StartTime"), given.get("EndTime")
+        if isinstance(begin, str) or isinstance(end, str):  # which botocore's validation takes as a time
+            raise Fault("SerializationException", "StartTime and EndTime must be numbers of epoch seconds.")
         if begin is not None and end is not None and begin > end:
             raise Fault("InvalidTimeRangeException", "StartTime must not be after EndTime.")
         attributes = given.get("LookupAttributes") or []

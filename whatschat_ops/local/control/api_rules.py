@@ -138,9 +138,11 @@ def _timeout(given: Document) -> str | None:
     """Of an integration. ministack's default, which an update finds, is that of HTTP APIs."""
     timeout_ms = given.get("timeoutInMillis")
     least, most = MIN_INTEGRATION_TIMEOUT_MS, MAX_INTEGRATION_TIMEOUT_MS
-    if timeout_ms is not None and not least <= int(timeout_ms) <= most:
-        return f"Timeout should be between {least} ms and {most} ms"
-    return None
+    try:
+        accepted = timeout_ms is None or least <= int(timeout_ms) <= most
+    except (ValueError, TypeError, OverflowError):  # not a number
+        accepted = False
+    return None if accepted else f"Timeout should be between {least} ms and {most} ms"
 
 
 def _stage_settings(given: Document) -> str | None:

@@ -110,7 +110,10 @@ class CloudWatch:
                 )
             if not all(math.isfinite(float(value)) for value in (*(values or ()), datum.get("Value") or 0)):
                 raise RequestError("InvalidParameterValue", f"The values of {at} must be finite.")
-            time_s = metric_queries.epoch_s(datum["Timestamp"]) if datum.get("Timestamp") else self._clock()
+            try:
+                time_s = metric_queries.epoch_s(datum.get("Timestamp") or self._clock())
+            except (ValueError, TypeError, OverflowError):
+                raise RequestError("InvalidParameterValue", f"{at}.Timestamp must be a time.") from None
             if not -MAX_METRIC_AGE_S <= time_s - self._clock() <= MAX_METRIC_AHEAD_S:
                 raise RequestError(
                     "InvalidParameterValue",

@@ -155,6 +155,8 @@ def _refusal(target: Target) -> str | None:
         return f"The DeadLetterConfig of {arn} is refused: the embedded AWS does not send failed events to a queue."
     if service == "states" and not target.get("RoleArn"):
         return f"RoleArn is required for target {arn}."
+    if service == "logs" and ":log-group:" not in arn:
+        return f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format."
     if service == "logs" and (target.get("Input") or target.get("InputPath")):
         return f"Input and InputPath are not valid for the log group {arn}."
     return None

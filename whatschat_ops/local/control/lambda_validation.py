@@ -180,7 +180,14 @@ def of_code(code: Mapping[str, Any], lambda_svc: Any) -> Refusal | None:
         return _missing_object(code, lambda_svc)
     if "ZipFile" not in code:
         return "InvalidParameterValueException", "Please provide a source for function code."
-    if not code["ZipFile"] or not base64.b64decode(code["ZipFile"]):
+    try:
+        content = base64.b64decode(code["ZipFile"] or "")
+    except (ValueError, TypeError):  # not base64
+        return (
+            "InvalidParameterValueException",
+            "Could not unzip uploaded file. Please check your file, then try to upload again.",
+        )
+    if not content:
         return "InvalidParameterValueException", "Uploaded file must be a non-empty zip"
     return None
 
