@@ -120,7 +120,7 @@ LOCAL: Final[tuple[Fault, ...]] = (
     *planted(
         "local/control/api_rules.py",
         "unit/local/test_api_rules.py",
-        ("if timeout_ms is not None and not least <= int(timeout_ms) <= most:", "if timeout_ms is not None and not least <= int(timeout_ms):", "a time-out over 29 s"),
+        ("timeout_ms is None or least <= int(timeout_ms) <= most", "timeout_ms is None or least <= int(timeout_ms)", "a time-out over 29 s"),
     ),
     *planted(
         "local/control/validation.py",

@@ -77,6 +77,7 @@ READS: Final = (
     "app._parse_execute_api_url",
     "app._parse_lambda_url",
     "app.app",
+    "cloudwatch._alarm_history",
     "cloudwatch._alarms",
     "cloudwatch._cbor_ok",
     "cloudwatch._cbor_timestamp",
