@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import re
 import signal
@@ -18,6 +19,7 @@ import pytest
 from whatschat_ops.cli.terminal.interrupts import (
     INTERRUPTS,
     interrupted_while_pausing,
+    run_coroutine,
     stop_on_interrupt,
     terminate_as_interrupted,
 )
@@ -102,3 +104,30 @@ def test_second_interrupt_ends_the_work_at_once() -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
         raise AssertionError("it went on")
+
+
+@pytest.mark.parametrize("number", INTERRUPTS)
+def test_signal_cancels_a_coroutine_and_no_callback(number: signal.Signals) -> None:
+    ended = []
+    before = {number: signal.getsignal(number) for number in INTERRUPTS}
+
+    def callback() -> None:
+        signal.raise_signal(number)
+        ended.append("callback")
+
+    async def wait() -> None:
+        asyncio.get_running_loop().call_soon(callback)
+        try:
+            await asyncio.sleep(3_600)
+        finally:
+            ended.append("coroutine")
+
+    try:
+        terminate_as_interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            run_coroutine(wait())
+        assert ended == ["callback", "coroutine"]
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        for changed, handler in before.items():
+            signal.signal(changed, handler)

@@ -13,7 +13,7 @@ from tests.terminal import Terminal
 
 PROGRAM = """
 import asyncio, signal, sys
-from whatschat_ops.cli.terminal.interrupts import terminate_as_interrupted
+from whatschat_ops.cli.terminal.interrupts import run_coroutine, terminate_as_interrupted
 from whatschat_ops.cli.terminal.terminal_lines import TerminalLines
 
 async def talk():
@@ -34,7 +34,7 @@ async def talk():
 
 terminate_as_interrupted()
 try:
-    asyncio.run(talk())
+    run_coroutine(talk())
 except KeyboardInterrupt:
     print("interrupted")
     sys.exit(130)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 INTERRUPTS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -28,6 +30,32 @@ def _heeded() -> list[signal.Signals]:
         for number in INTERRUPTS
         if number.name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN
     ]
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
+    """As asyncio.run, which makes Ctrl-C cancel the coroutine: here the other signals do so as well.
+
+    Raised by a signal handler, KeyboardInterrupt would come out of whatever the event loop runs just then, a redraw of the prompt
+    for example. On the main thread only.
+    """
+    import asyncio
+
+    async def cancelled_by_each_signal() -> T:
+        with _handled_as_sigint():
+            return await coroutine
+
+    return asyncio.run(cancelled_by_each_signal())
+
+
+@contextmanager
+def _handled_as_sigint() -> Iterator[None]:
+    handler = signal.getsignal(signal.SIGINT)
+    before = [(number, signal.signal(number, handler)) for number in _heeded()]
+    try:
+        yield
+    finally:
+        for number, old in before:
+            signal.signal(number, old)
 
 
 @contextmanager

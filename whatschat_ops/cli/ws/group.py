@@ -89,12 +89,11 @@ def connect(
         whatschat-ops ws connect --user alice
         echo '{"type":"ping"}' | whatschat-ops ws connect --user alice --json
     """
-    import asyncio
-
+    from whatschat_ops.cli.terminal.interrupts import run_coroutine
     from whatschat_ops.cli.ws.conversation import converse
 
     make_socket = opener(run, user, token, token_via, url, _CONNECT_EXAMPLE)
-    report = asyncio.run(converse(run.out, make_socket, wait_s=wait, reconnect=reconnect))
+    report = run_coroutine(converse(run.out, make_socket, wait_s=wait, reconnect=reconnect))
     run.out.detail(f"Sent {report.sent}, received {report.received}.")
     if report.not_sent:
         failure = PartlyDone if report.sent else OpsError
@@ -146,16 +145,16 @@ def send(
 
 
 def _send_as_user(make_socket: Any, to: list[str], text: str, timeout_s: float) -> Receipt:
-    import asyncio
     import uuid
 
+    from whatschat_ops.cli.terminal.interrupts import run_coroutine
     from whatschat_ops.sockets.sending import send_message
 
     async def run_once() -> Receipt:
         async with make_socket.opened() as connection:
             return await send_message(connection, to, text, message_id=uuid.uuid4().hex, timeout_s=timeout_s)
 
-    return asyncio.run(run_once())
+    return run_coroutine(run_once())
 
 
 def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
