@@ -121,6 +121,11 @@ class Names:
         return f"/aws/apigateway/{self._prefix}websocket"
 
     @property
+    def chime_event_log_group(self) -> str:
+        """Log group of the events of Chime, in the control Region. EventBridge's console offers `/aws/events/` only."""
+        return f"/aws/events/{self.stack}-chime"
+
+    @property
     def iam_path(self) -> str:
         """IAM path of everything we make there: IAM is how orphans are found where tags cannot be searched."""
         root = self._settings.iam.role_path or "/whatschat-ops/"

@@ -195,6 +195,19 @@ class ChimeSettings(Section, frozen=True):
             description="Table of the meetings that we made (Chime itself cannot list them).",
         ),
     ] = "chime-meetings"
+    events: Annotated[
+        bool,
+        Meta(
+            description="Write the events of meetings and attendees to a log group of the control Region"
+            " (EventBridge rule of the source aws.chime); attendee-minutes are measured with them."
+        ),
+    ] = False
+
+    def canonical_values(self) -> dict[str, Any]:
+        """Without what is not set: saved plans of earlier versions do not have it."""
+        return {
+            name: value for name, value in super().canonical_values().items() if value or name != "events"
+        }
 
 
 class DistributedSettings(Section, frozen=True):
