@@ -270,6 +270,20 @@ MAX_MAP_CHILDREN: Final = 10_000
 
 # Chime SDK meetings
 
+CHIME_CONTROL_REGIONS: Final = (
+    "af-south-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+    "ca-central-1", "eu-central-1", "eu-west-2", "il-central-1", "us-east-1", "us-west-2",
+    "us-gov-east-1", "us-gov-west-1",
+)  # fmt: skip
+"""Regions that have the API of meetings (botocore's endpoints.json)."""
+
+CHIME_MEDIA_REGIONS: Final = (
+    "af-south-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+    "ca-central-1", "eu-central-1", "eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2", "eu-west-3",
+    "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2", "us-gov-east-1", "us-gov-west-1",
+)  # fmt: skip
+"""Regions that can host the media of a meeting (CreateMeeting in chime-api)."""
+
 CHIME_MEETINGS: Final = 250
 """Meetings at once, of an account in a control Region (chime-quotas, L-9F286451; the API rates grow with it)."""
 

@@ -15,7 +15,6 @@ from tests.component.local.chime_in_process import ChimeInProcess
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.chime import ChimeService, MeetingLedger, MeetingStatus
 from whatschat_ops.cli.advice import advise
-from whatschat_ops.config import Settings
 from whatschat_ops.errors import (
     ConfigError,
     Missing,
@@ -46,14 +45,24 @@ class World:
         return datetime.fromtimestamp(self.chime.clock.now, UTC)
 
     def ledger(self) -> MeetingLedger:
-        return MeetingLedger(self.aws, TABLE, clock=self.now)
+        return MeetingLedger(self.aws.client("dynamodb"), TABLE, clock=self.now)
 
     def service(self, region: str = "us-east-1", **chime: Any) -> ChimeService:
         for name in {region, "us-east-1"} - self.attached:
             self.chime.attach(self.aws.client("chime-sdk-meetings", region=name))
             self.attached.add(name)
-        settings = Settings.of({"chime": {"region": region, **chime}})
-        return ChimeService(self.aws, settings, self.ledger(), clock=self.now, sleep=self.slept_s.append)
+
+        def client_in(name: str) -> Any:
+            return self.aws.client("chime-sdk-meetings", region=name)
+
+        return ChimeService(
+            client_in(region),
+            self.ledger(),
+            client_in=client_in,
+            clock=self.now,
+            sleep=self.slept_s.append,
+            **chime,
+        )
 
     def items(self) -> list[dict[str, Any]]:
         return list(self.aws.client("dynamodb").scan(TableName=TABLE)["Items"])

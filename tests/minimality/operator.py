@@ -201,7 +201,8 @@ class OperatorScenario:
         _require(Table(aws, outputs.connections_table).about_how_many() >= 0)
 
     def _meet(self, stack: Stack) -> None:
-        chime = ChimeService(stack.aws, self._settings, MeetingLedger(stack.aws, self._names.ledger_table))
+        ledger = MeetingLedger(stack.aws.client("dynamodb"), self._names.ledger_table)
+        chime = ChimeService(stack.aws.client("chime-sdk-meetings"), ledger)
         meeting = chime.create_meeting("alice")
         attendee = chime.create_attendee(meeting.meeting_id, "alice")
         batch = chime.create_attendees(meeting.meeting_id, ["bob", "carol"])

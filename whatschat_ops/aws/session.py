@@ -231,15 +231,15 @@ def _of_identity(error: CredentialsError, session: UserSession) -> CredentialsEr
     )
 
 
-def translate_transport(operation: str, error: Exception, session: UserSession) -> Exception:
-    """Our error for one of botocore's that is no answer of AWS; any other exception as it is."""
+def translate_transport(operation: str, error: Exception, session: UserSession | None = None) -> Exception:
+    """Our error for one of botocore's that is no answer of AWS; any other exception as it is. `session` is ours, if it is ours."""
     from botocore import exceptions
     from botocore.parsers import ResponseParserError
 
     what = f"{operation}: " if operation else ""
     text = redact(str(error))
     if isinstance(error, exceptions.NoCredentialsError):
-        return session.explained(None)
+        return session.explained(None) if session else CredentialsError(text)
     if isinstance(error, ResponseParserError) or _was_raised_while_parsing(error):
         return Unavailable(
             f"{what}the endpoint does not answer as AWS does: {text[:200]}.",

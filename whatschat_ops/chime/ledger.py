@@ -14,9 +14,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from whatschat_ops.aws import Aws
+from whatschat_ops.aws.translated import translating
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
-from whatschat_ops.errors import Conflict, NotFound, NotProvisioned
+from whatschat_ops.errors import Conflict, NotFound, NotProvisioned, UsageError
 from whatschat_ops.quotas import CHIME_UNATTENDED_S
 
 PENDING_PREFIX = "pending#"
@@ -31,10 +31,10 @@ def utc_now() -> datetime:
 
 
 class MeetingLedger:
-    """Reads and writes the rows of `table`. Raises NotFound when the table does not exist."""
+    """Reads and writes the rows of `table` through a boto3 client of `dynamodb`. Raises NotFound when the table does not exist."""
 
-    def __init__(self, aws: Aws, table: str, *, clock: Callable[[], datetime] = utc_now) -> None:
-        self._aws = aws
+    def __init__(self, client: Any, table: str, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._client = client
         self._table = table
         self._clock = clock
 
@@ -110,12 +110,49 @@ class MeetingLedger:
     @contextmanager
     def _existing_table(self) -> Iterator[Any]:
         try:
-            yield self._aws.client("dynamodb")
+            with translating():
+                yield self._client
         except NotFound as error:
             raise NotProvisioned.of(
                 error,
-                f"The meeting ledger is not available: the table {self._table} does not exist in {self._aws.region}.",
+                f"The meeting ledger is not available: the table {self._table} does not exist in {self._client.meta.region_name}.",
             ) from error
+
+
+class NoLedger:
+    """In place of a ledger where none is wanted: meetings are not recorded, so they cannot be listed."""
+
+    def begin(self, token: str, record: MeetingRecord) -> None:
+        """Record nothing."""
+
+    def commit(self, token: str, record: MeetingRecord) -> None:
+        """Record nothing."""
+
+    def abandon(self, token: str) -> None:
+        """There is nothing to delete."""
+
+    def get(self, _meeting_id: str) -> MeetingRecord | None:
+        """No meeting is known."""
+        return None
+
+    def records(self) -> list[MeetingRecord]:
+        """Raises UsageError."""
+        raise UsageError(
+            "Meetings cannot be listed or found by external id: this ChimeService has no ledger.",
+            hint="Give ChimeService a MeetingLedger.",
+        )
+
+    def set_status(self, _meeting_id: str, _status: MeetingStatus) -> bool:
+        """No meeting is known."""
+        return False
+
+    def settle(self) -> list[MeetingRecord]:
+        """Raises UsageError."""
+        return self.records()
+
+
+Ledger = MeetingLedger | NoLedger
+"""What `ChimeService` records meetings in."""
 
 
 def _key(meeting_id: str) -> dict[str, Any]:

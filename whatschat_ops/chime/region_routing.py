@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from whatschat_ops.aws import Aws
-from whatschat_ops.chime.ledger import MeetingLedger
+from whatschat_ops.aws.translated import TranslatedClient
+from whatschat_ops.chime.ledger import Ledger
 from whatschat_ops.chime.models import MeetingRecord
-from whatschat_ops.errors import NotFound
+from whatschat_ops.errors import NotFound, UsageError
 
 SETTLING = timedelta(seconds=30)
 """Chime may not find a meeting younger than this (aws/aws-sdk-js#3328)."""
@@ -21,26 +21,34 @@ RETRY_DELAYS_S = (0.2, 0.5, 1.0)
 
 
 class RegionRouter:
-    """Calls about existing meetings. A meeting that is not in the ledger is looked up in `default_region`."""
+    """Calls about existing meetings. A meeting that is not in the ledger is looked up in the Region of `client`."""
 
     def __init__(
         self,
-        aws: Aws,
-        ledger: MeetingLedger,
-        default_region: str,
+        client: Any,
+        ledger: Ledger,
+        client_in: Callable[[str], Any] | None,
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
     ) -> None:
-        self._aws = aws
+        self._client = client
         self._ledger = ledger
-        self._default_region = default_region
+        self._client_in = client_in
+        self._default_region: str = client.meta.region_name
         self._clock = clock
         self._sleep = sleep
 
     def client(self, region: str) -> Any:
-        """A boto3 client of Chime SDK meetings in a control Region."""
-        return self._aws.client("chime-sdk-meetings", region=region)
+        """A client of Chime SDK meetings in a control Region, whose every failure is an `AwsError`."""
+        if region == self._default_region:
+            return TranslatedClient(self._client)
+        if self._client_in is None:
+            raise UsageError(
+                f"The meeting was created in {region}, and this service has a client of {self._default_region} only.",
+                hint="Give ChimeService client_in, a function that returns a boto3 client for a Region.",
+            )
+        return TranslatedClient(self._client_in(region))
 
     def is_settling(self, record: MeetingRecord) -> bool:
         """Whether "not found" may still mean "not yet"."""

@@ -1,6 +1,6 @@
 """The calls: create, get, list and delete meetings and attendees.
 
-Input: an `Aws`, the settings, and the ledger. Meetings are created in `settings.chime.region`; later calls go to the
+Input: a boto3 client and, if wanted, a ledger. Meetings are created in the client's Region; later calls go to the
 control Region in the ledger, because no other knows the meeting. Failures are `AwsError`s; invalid ids are
 `UsageError`s before anything is sent.
 """
@@ -16,14 +16,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from whatschat_ops import quotas
-from whatschat_ops.aws import Aws
 from whatschat_ops.chime import ids
 from whatschat_ops.chime.invitations import invite
-from whatschat_ops.chime.ledger import MeetingLedger, utc_now
+from whatschat_ops.chime.ledger import Ledger, NoLedger, utc_now
 from whatschat_ops.chime.models import Attendee, AttendeeBatch, Meeting, MeetingRecord, MeetingStatus
 from whatschat_ops.chime.region_routing import RegionRouter
-from whatschat_ops.config import Settings
-from whatschat_ops.config.settings import CHIME_MEDIA_REGIONS
 from whatschat_ops.errors import AwsError, ConfigError, Missing, NotFound, Unavailable, UsageError
 
 CHECKS_AT_ONCE = 5
@@ -32,22 +29,32 @@ LONGEST_MEETING = timedelta(seconds=quotas.CHIME_MEETING_S)
 
 
 class ChimeService:
-    """Chime SDK meetings of one environment. `clock` gives timezone-aware times; `sleep` takes seconds."""
+    """Chime SDK meetings of one account, through `client`, a boto3 client of `chime-sdk-meetings` in the control Region.
+
+    Without a ledger, meetings are created and found by their ids, but cannot be listed. `media_region` hosts the media of meetings (the
+    control Region unless given). `client_in(region)` gives a client of another control Region, for meetings that the ledger knows from there.
+    With `enabled=False` meetings and attendees can be read and deleted, not created. Thread-safe, as boto3's clients are;
+    `clock` gives timezone-aware times, `sleep` takes seconds.
+    """
 
     def __init__(
         self,
-        aws: Aws,
-        settings: Settings,
-        ledger: MeetingLedger,
+        client: Any,
+        ledger: Ledger | None = None,
         *,
+        media_region: str | None = None,
+        client_in: Callable[[str], Any] | None = None,
+        enabled: bool = True,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._settings = settings
-        self._ledger = ledger
+        self._region: str = client.meta.region_name
+        self._media_region = media_region or self._region
+        self._enabled = enabled
+        self._ledger = ledger or NoLedger()
         self._clock = clock
         self._sleep = sleep
-        self._router = RegionRouter(aws, ledger, settings.chime.region, clock=clock, sleep=sleep)
+        self._router = RegionRouter(client, self._ledger, client_in, clock=clock, sleep=sleep)
 
     # Meetings
 
@@ -66,8 +73,8 @@ class ChimeService:
             if external_meeting_id is None
             else ids.external_meeting_id(external_meeting_id)
         )
-        region = self._settings.chime.region
-        media = _media_region(media_region or self._settings.chime.media_region, region)
+        region = self._region
+        media = _media_region(media_region or self._media_region, region)
         token = str(uuid.uuid4())
         record = MeetingRecord("", external, user_id, region, media, now, MeetingStatus.CREATED)
         self._ledger.begin(token, record)
@@ -103,7 +110,7 @@ class ChimeService:
         record = self._ledger.get(meeting_id)
         if record is None:
             self._router.call(meeting_id, "get_meeting")
-        region = record.control_region if record else self._settings.chime.region
+        region = record.control_region if record else self._region
         self._router.client(region).delete_meeting(MeetingId=meeting_id)
         if record is not None and not record.status.over:
             self._ledger.set_status(meeting_id, MeetingStatus.DELETED)
@@ -208,7 +215,7 @@ class ChimeService:
         return replace(record, status=MeetingStatus.ACTIVE)
 
     def _require_enabled(self) -> None:
-        if not self._settings.chime.enabled:
+        if not self._enabled:
             raise ConfigError(
                 "Chime is disabled in this environment: chime.enabled is false.",
                 hint="Set AWS_CHIME_ENABLED=true, or chime.enabled: true in the configuration file.",
@@ -217,7 +224,7 @@ class ChimeService:
 
 def _media_region(media_region: str, control_region: str) -> str:
     government = control_region.startswith("us-gov-")
-    allowed = [name for name in CHIME_MEDIA_REGIONS if name.startswith("us-gov-") == government]
+    allowed = [name for name in quotas.CHIME_MEDIA_REGIONS if name.startswith("us-gov-") == government]
     if media_region not in allowed:
         raise UsageError(
             f"{media_region} cannot host the media of a meeting created in {control_region}.",

@@ -15,6 +15,8 @@ from whatschat_ops.config.section import Section
 from whatschat_ops.quotas import (
     API_REQUESTS,
     API_REQUESTS_OF_SMALL_REGIONS,
+    CHIME_CONTROL_REGIONS,
+    CHIME_MEDIA_REGIONS,
     MAX_FUNCTION_MEMORY_MB,
     MAX_INTEGRATION_TIMEOUT_MS,
     MIN_FUNCTION_MEMORY_MB,
@@ -38,20 +40,7 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Rate = Annotated[float, Meta(gt=0)]
 Burst = Annotated[int, Meta(gt=0)]
 
-CHIME_CONTROL_REGIONS = (
-    "af-south-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
-    "ca-central-1", "eu-central-1", "eu-west-2", "il-central-1", "us-east-1", "us-west-2",
-    "us-gov-east-1", "us-gov-west-1",
-)  # fmt: skip
-"""Regions with a Chime SDK Meetings API endpoint (botocore endpoints.json)."""
 ChimeControlRegion = Literal[CHIME_CONTROL_REGIONS]  # type: ignore[valid-type]
-
-CHIME_MEDIA_REGIONS = (
-    "af-south-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
-    "ca-central-1", "eu-central-1", "eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2", "eu-west-3",
-    "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2", "us-gov-east-1", "us-gov-west-1",
-)  # fmt: skip
-"""Regions that can host the media of a meeting (CreateMeeting in the API reference)."""
 ChimeMediaRegion = Literal[CHIME_MEDIA_REGIONS]  # type: ignore[valid-type]
 
 

@@ -14,10 +14,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from whatschat_ops.config import Settings
-from whatschat_ops.config.settings import CHIME_CONTROL_REGIONS
 from whatschat_ops.endpoint import normalise
 from whatschat_ops.environment.variables import Side, Variable
 from whatschat_ops.errors import Hint, UsageError
+from whatschat_ops.quotas import CHIME_CONTROL_REGIONS
 from whatschat_ops.redaction import Secret, redact
 
 CHIME_PACKAGE: Final = "amazon-chime-sdk-js"

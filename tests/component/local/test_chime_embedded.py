@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.component.local.chime_in_process import REGION, UNKNOWN, ChimeInProcess, code, create
-from whatschat_ops.config.settings import CHIME_MEDIA_REGIONS
 from whatschat_ops.local.interfaces import Denial, HttpRequest
+from whatschat_ops.quotas import CHIME_MEDIA_REGIONS
 
 
 @pytest.fixture

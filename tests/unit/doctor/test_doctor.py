@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ class FakeClient:
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
         self._answers = answers
+        self.meta = SimpleNamespace(region_name="us-east-1")
 
     def get_paginator(self, operation: str) -> FakePages:
         return FakePages(self, operation)

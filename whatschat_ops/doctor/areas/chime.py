@@ -9,9 +9,9 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.chime.ledger import UNATTENDED, MeetingLedger
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.config.settings import CHIME_CONTROL_REGIONS
 from whatschat_ops.doctor.check import Finding, fail, judge_permissions, ok, skip, warn
 from whatschat_ops.errors import Hint, NotFound, PermissionDenied, Unavailable, UsageError
+from whatschat_ops.quotas import CHIME_CONTROL_REGIONS
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_check import check_permissions, principal_of
 from whatschat_ops.stack.policies import policy_of
@@ -71,7 +71,9 @@ def region(settings: Settings, aws: Aws) -> Finding:
 
 def meetings(settings: Settings, aws: Aws) -> Finding:
     """No meeting in the ledger failed to start. A missing table is an OpsError."""
-    return judge_ledger(MeetingLedger(aws, Names(settings).ledger_table).records(), datetime.now(UTC))
+    return judge_ledger(
+        MeetingLedger(aws.client("dynamodb"), Names(settings).ledger_table).records(), datetime.now(UTC)
+    )
 
 
 def judge_ledger(records: Sequence[MeetingRecord], now: datetime) -> Finding:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from whatschat_ops import quotas
-from whatschat_ops.config.settings import CHIME_CONTROL_REGIONS, CHIME_MEDIA_REGIONS
 from whatschat_ops.local.chime.fault import ChimeFault, bad_request
+from whatschat_ops.quotas import CHIME_CONTROL_REGIONS, CHIME_MEDIA_REGIONS
 
 _EXTERNAL_ID = re.compile(f"[{quotas.CHIME_EXTERNAL_ID_CHARACTERS}]*")
 _RECEIVING = ("Receive", "SendReceive")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from whatschat_ops.config.settings import CHIME_CONTROL_REGIONS
+from whatschat_ops.quotas import CHIME_CONTROL_REGIONS
 from whatschat_ops.stack.iam_documents import Document, actions, allow, document
 from whatschat_ops.stack.parts.blueprint import Blueprint
 
