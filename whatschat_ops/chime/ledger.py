@@ -8,19 +8,18 @@ Rows expire after 30 days (TTL attribute `ttl`); DynamoDB deletes them later, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from whatschat_ops.aws.translated import translating
+from whatschat_ops.chime import rows
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 from whatschat_ops.errors import Conflict, NotFound, NotProvisioned, UsageError
 from whatschat_ops.quotas import CHIME_UNATTENDED_S
 
-PENDING_PREFIX = "pending#"
-KEPT = timedelta(days=30)
 UNATTENDED = timedelta(seconds=CHIME_UNATTENDED_S)
 """A pending row of this age is deleted: its meeting, without attendees, has ended."""
 
@@ -40,30 +39,30 @@ class MeetingLedger:
 
     def begin(self, token: str, record: MeetingRecord) -> None:
         """Record that a meeting is about to be created with this client request token."""
-        pending = replace(record, meeting_id=PENDING_PREFIX + token, status=MeetingStatus.PENDING)
+        pending = replace(record, meeting_id=rows.PENDING_PREFIX + token, status=MeetingStatus.PENDING)
         with self._existing_table() as dynamodb:
-            dynamodb.put_item(TableName=self._table, Item=_item(pending))
+            dynamodb.put_item(TableName=self._table, Item=rows.item_of(pending))
 
     def commit(self, token: str, record: MeetingRecord) -> None:
         """Replace the pending row by the meeting's own, in one transaction."""
         with self._existing_table() as dynamodb:
             dynamodb.transact_write_items(
                 TransactItems=[
-                    {"Put": {"TableName": self._table, "Item": _item(record)}},
-                    {"Delete": {"TableName": self._table, "Key": _key(PENDING_PREFIX + token)}},
+                    {"Put": {"TableName": self._table, "Item": rows.item_of(record)}},
+                    {"Delete": {"TableName": self._table, "Key": rows.key(rows.PENDING_PREFIX + token)}},
                 ]
             )
 
     def abandon(self, token: str) -> None:
         """Delete the pending row: Chime refused, so there is no meeting."""
-        self._delete(PENDING_PREFIX + token)
+        self._delete(rows.PENDING_PREFIX + token)
 
     def get(self, meeting_id: str) -> MeetingRecord | None:
         """The row of a meeting, or None."""
         with self._existing_table() as dynamodb:
-            answer = dynamodb.get_item(TableName=self._table, Key=_key(meeting_id), ConsistentRead=True)
+            answer = dynamodb.get_item(TableName=self._table, Key=rows.key(meeting_id), ConsistentRead=True)
         item = answer.get("Item")
-        return _record(item) if item and self._unexpired(item) else None
+        return rows.record_of(item) if item and rows.unexpired(item, self._clock()) else None
 
     def records(self) -> list[MeetingRecord]:
         """Every row that has not expired, newest first."""
@@ -71,7 +70,9 @@ class MeetingLedger:
         with self._existing_table() as dynamodb:
             pages = dynamodb.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True)
             for page in pages:
-                found.extend(_record(item) for item in page["Items"] if self._unexpired(item))
+                found.extend(
+                    rows.record_of(item) for item in page["Items"] if rows.unexpired(item, self._clock())
+                )
         return sorted(found, key=lambda record: record.created_at, reverse=True)
 
     def set_status(self, meeting_id: str, status: MeetingStatus) -> bool:
@@ -80,7 +81,7 @@ class MeetingLedger:
             with self._existing_table() as dynamodb:
                 dynamodb.update_item(
                     TableName=self._table,
-                    Key=_key(meeting_id),
+                    Key=rows.key(meeting_id),
                     UpdateExpression="SET #status = :status",
                     ConditionExpression="attribute_exists(meetingId)",
                     ExpressionAttributeNames={"#status": "status"},
@@ -102,10 +103,7 @@ class MeetingLedger:
 
     def _delete(self, key: str) -> None:
         with self._existing_table() as dynamodb:
-            dynamodb.delete_item(TableName=self._table, Key=_key(key))
-
-    def _unexpired(self, item: Mapping[str, Any]) -> bool:
-        return int(item["ttl"]["N"]) > self._clock().timestamp()
+            dynamodb.delete_item(TableName=self._table, Key=rows.key(key))
 
     @contextmanager
     def _existing_table(self) -> Iterator[Any]:
@@ -153,33 +151,3 @@ class NoLedger:
 
 Ledger = MeetingLedger | NoLedger
 """What `ChimeService` records meetings in."""
-
-
-def _key(meeting_id: str) -> dict[str, Any]:
-    return {"meetingId": {"S": meeting_id}}
-
-
-def _item(record: MeetingRecord) -> dict[str, Any]:
-    texts = {
-        "meetingId": record.meeting_id,
-        "externalMeetingId": record.external_meeting_id,
-        "createdBy": record.created_by,
-        "controlRegion": record.control_region,
-        "mediaRegion": record.media_region,
-        "createdAt": record.created_at.astimezone(UTC).isoformat(),
-        "status": record.status.value,
-    }
-    expires = int((record.created_at + KEPT).timestamp())
-    return {**{name: {"S": text} for name, text in texts.items()}, "ttl": {"N": str(expires)}}
-
-
-def _record(item: Mapping[str, Any]) -> MeetingRecord:
-    return MeetingRecord(
-        item["meetingId"]["S"],
-        item["externalMeetingId"]["S"],
-        item["createdBy"]["S"],
-        item["controlRegion"]["S"],
-        item["mediaRegion"]["S"],
-        datetime.fromisoformat(item["createdAt"]["S"]),
-        MeetingStatus(item["status"]["S"]),
-    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from whatschat_ops.redaction import Secret
 
@@ -108,9 +108,32 @@ class AttendeeBatch:
     failed: tuple[FailedAttendee, ...] = ()
 
 
+class Purpose:
+    """What meetings are made for, as far as this program gives names: any other word is the user's own."""
+
+    TEST: Final = "test"
+    """Made by a command, to try something. Only these are swept unless others are named."""
+    CALL: Final = "call"
+    """A call of users: made through signalling or by the library."""
+
+
+class EndReason:
+    """How a meeting ended, as the ledger has it."""
+
+    DELETED: Final = "deleted"
+    SWEPT: Final = "swept"
+    ENDED: Final = "ended"
+    """By Chime: no attendee was connected, or 24 hours were over."""
+    SIGNALLING: Final = "signalling"
+
+
 @dataclass(frozen=True, slots=True)
 class MeetingRecord:
-    """One row of the ledger. `meeting_id` begins with `pending#` until Chime has answered."""
+    """One row of the ledger. `meeting_id` begins with `pending#` until Chime has answered; None is not known or not measured.
+
+    `features` is `MeetingFeatures` of the API, `attendee_minutes` has steps of 0.1 minute, `cost_usd` is an amount in US dollars
+    for each rate card.
+    """
 
     meeting_id: str
     external_meeting_id: str
@@ -119,6 +142,20 @@ class MeetingRecord:
     media_region: str
     created_at: datetime
     status: MeetingStatus
+    purpose: str | None = None
+    host_user_id: str | None = None
+    request_token: str | None = None
+    features: Mapping[str, Any] | None = None
+    tags: Mapping[str, str] | None = None
+    primary_meeting_id: str | None = None
+    delete_after: datetime | None = None
+    ended_at: datetime | None = None
+    end_reason: str | None = None
+    ended_by: str | None = None
+    attendee_minutes: float | None = None
+    attendances: int | None = None
+    minutes_estimated: bool | None = None
+    cost_usd: Mapping[str, str] | None = None
 
     def goes_by(self, external_meeting_id: str) -> bool:
         """Whether the row is of a meeting with that external id (Chime ignores case)."""

@@ -1,0 +1,87 @@
+"""Rows of the ledger: items of DynamoDB, from and to records. Pure.
+
+What a row of an earlier version does not have is None in its record, and is not written again. Structures have the form
+of the API (`MeetingFeatures`), tags are a map of texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from whatschat_ops.aws.items import plain, typed
+from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
+
+Item = Mapping[str, Any]
+"""An item as DynamoDB's API has it: name of an attribute to typed value."""
+
+PENDING_PREFIX = "pending#"
+KEPT = timedelta(days=30)
+"""How long a row is kept."""
+
+_PLAIN = {
+    "purpose": "purpose",
+    "hostUserId": "host_user_id",
+    "requestToken": "request_token",
+    "features": "features",
+    "tags": "tags",
+    "primaryMeetingId": "primary_meeting_id",
+    "endReason": "end_reason",
+    "endedBy": "ended_by",
+    "attendances": "attendances",
+    "minutesEstimated": "minutes_estimated",
+    "costUsd": "cost_usd",
+    "attendeeMinutes": "attendee_minutes",
+}
+"""Optional attributes that are in the record as they are in the row."""
+_TIMES = {"deleteAfter": "delete_after", "endedAt": "ended_at"}
+
+
+def key(meeting_id: str) -> dict[str, Any]:
+    """The key of a row."""
+    return {"meetingId": {"S": meeting_id}}
+
+
+def item_of(record: MeetingRecord) -> dict[str, Any]:
+    """The row of a record."""
+    return typed(
+        {
+            "meetingId": record.meeting_id,
+            "externalMeetingId": record.external_meeting_id,
+            "createdBy": record.created_by,
+            "controlRegion": record.control_region,
+            "mediaRegion": record.media_region,
+            "createdAt": _iso(record.created_at),
+            "status": record.status.value,
+            "ttl": int((record.created_at + KEPT).timestamp()),
+            **{name: getattr(record, field) for name, field in _PLAIN.items()},
+            **{name: _iso(getattr(record, field)) for name, field in _TIMES.items()},
+        }
+    )
+
+
+def record_of(item: Item) -> MeetingRecord:
+    """The record of a row, whichever version wrote it."""
+    values = plain(item)
+    given: dict[str, Any] = {field: values[name] for name, field in _PLAIN.items() if name in values}
+    given |= {field: datetime.fromisoformat(values[name]) for name, field in _TIMES.items() if name in values}
+    return MeetingRecord(
+        values["meetingId"],
+        values["externalMeetingId"],
+        values["createdBy"],
+        values["controlRegion"],
+        values["mediaRegion"],
+        datetime.fromisoformat(values["createdAt"]),
+        MeetingStatus(values["status"]),
+        **given,
+    )
+
+
+def unexpired(item: Item, now: datetime) -> bool:
+    """Whether a row is still to be shown: DynamoDB deletes expired rows days later."""
+    return int(item["ttl"]["N"]) > now.timestamp()
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat()
