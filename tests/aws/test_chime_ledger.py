@@ -14,6 +14,7 @@ from moto import mock_aws
 from tests.component.local.chime_in_process import ChimeInProcess
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.chime import ChimeService, MeetingLedger, MeetingStatus
+from whatschat_ops.chime.capabilities import Capabilities
 from whatschat_ops.cli.advice import advise
 from whatschat_ops.errors import (
     ConfigError,
@@ -350,3 +351,64 @@ def test_old_meeting_that_has_ended_is_not_retried(world: World) -> None:
 def test_status_of_a_meeting_that_is_not_in_the_ledger_is_not_written(world: World) -> None:
     assert not world.ledger().set_status(UNKNOWN, MeetingStatus.ENDED)
     assert world.items() == []
+
+
+RECEIVING = Capabilities("Receive", "Receive", "Receive")
+
+
+def test_attendees_are_created_with_their_own_capabilities(world: World) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    alice = service.create_attendee(meeting_id, "alice", RECEIVING)
+    batch = service.create_attendees(meeting_id, ["bob", "carol"], {"carol": RECEIVING})
+    found = {
+        item.external_user_id: Capabilities.from_api(item.sdk["Capabilities"]) for item in batch.attendees
+    }
+    assert found == {"bob": Capabilities(), "carol": RECEIVING}
+    assert service.get_attendee(meeting_id, alice.attendee_id).capabilities["video"] == "Receive"
+
+
+def test_capabilities_of_one_and_of_all_others_are_changed(world: World) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    batch = service.create_attendees(meeting_id, ["alice", "bob", "carol"])
+    host = next(item for item in batch.attendees if item.external_user_id == "alice")
+    service.update_capabilities_except(meeting_id, [host.attendee_id], RECEIVING)
+    muted = Capabilities("None", "SendReceive", "SendReceive")
+    changed = service.update_capabilities(meeting_id, host.attendee_id, muted)
+    assert changed.capabilities["audio"] == "None"
+    found = {
+        item.external_user_id: Capabilities.from_api(item.sdk["Capabilities"])
+        for item in service.list_attendees(meeting_id)
+    }
+    assert found == {"alice": muted, "bob": RECEIVING, "carol": RECEIVING}
+
+
+@pytest.mark.parametrize("excluded", [[], [UNKNOWN] * 251, ["bob"]])
+def test_exclusions_that_chime_would_refuse_are_rejected_before_a_call(
+    world: World, excluded: list[str]
+) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    sent = len(world.chime.requests)
+    with pytest.raises(UsageError):
+        service.update_capabilities_except(meeting_id, excluded, RECEIVING)
+    assert len(world.chime.requests) == sent
+
+
+def test_attendee_is_found_by_id_and_by_user_ignoring_case(world: World) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    bob = service.create_attendee(meeting_id, "Bob")
+    assert service.find_attendee(meeting_id, "bob") == bob
+    assert service.find_attendee(meeting_id, bob.attendee_id) == bob
+    with pytest.raises(Missing, match="'carol' has no attendee"):
+        service.find_attendee(meeting_id, "carol")
+
+
+def test_attendee_keeps_every_field_of_the_answer_and_hides_the_token(world: World) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    bob = service.create_attendee(meeting_id, "bob")
+    assert set(bob.sdk) == {"AttendeeId", "ExternalUserId", "JoinToken", "Capabilities"}
+    assert bob.join_token.reveal() not in repr(bob)

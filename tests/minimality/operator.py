@@ -28,7 +28,7 @@ from whatschat_ops.broadcast.broadcasting import Broadcasting, SendRate, send_po
 from whatschat_ops.broadcast.journal.record import new_run_id
 from whatschat_ops.broadcast.message import compose
 from whatschat_ops.broadcast.order import Order
-from whatschat_ops.chime import ChimeService, MeetingLedger
+from whatschat_ops.chime.of_settings import chime_service
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.connections.management import ConnectionsApi
@@ -201,8 +201,7 @@ class OperatorScenario:
         _require(Table(aws, outputs.connections_table).about_how_many() >= 0)
 
     def _meet(self, stack: Stack) -> None:
-        ledger = MeetingLedger(stack.aws.client("dynamodb"), self._names.ledger_table)
-        chime = ChimeService(stack.aws.client("chime-sdk-meetings"), ledger)
+        chime = chime_service(stack.aws, self._settings)
         meeting = chime.create_meeting("alice")
         attendee = chime.create_attendee(meeting.meeting_id, "alice")
         batch = chime.create_attendees(meeting.meeting_id, ["bob", "carol"])

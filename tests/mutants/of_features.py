@@ -100,11 +100,15 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("request_timeout_s=spec.request_timeout_s,", "request_timeout_s=spec.deadline_s,", "another limit"),
     ),
     *planted(
+        "chime/attendees.py",
+        "aws/test_chime_ledger.py",
+        ("if not answer.get(\"NextToken\"):", "if True:", "the first page of attendees only"),
+    ),
+    *planted(
         "chime/service.py",
         "aws/test_chime_ledger.py unit/chime/test_invitations.py unit/chime/test_ids.py",
         ("self._clock() - record.created_at >= LONGEST_MEETING", "self._clock() - record.created_at > 2 * LONGEST_MEETING", "a meeting of yesterday may be open"),
         ("        except Unavailable:\n            raise  #", "        except Unavailable:\n            self._ledger.abandon(token)\n            raise  #", "a meeting that may exist is forgotten"),
-        ("if not answer.get(\"NextToken\"):", "if True:", "the first page of attendees only"),
         ("if record is not None and not record.status.over:", "if record is None:", "the ledger is not told of a deletion"),
     ),
     *planted(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -72,12 +72,15 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class Attendee:
-    """An attendee. Anyone who has the join token can join as this attendee."""
+    """An attendee. Anyone who has the join token can join as this attendee. `sdk` is every field of AWS's answer, for
+    amazon-chime-sdk-js.
+    """
 
     attendee_id: str
     external_user_id: str
     join_token: Secret
     capabilities: Mapping[str, str]
+    sdk: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_api(cls, document: Mapping[str, Any]) -> Attendee:
@@ -88,6 +91,7 @@ class Attendee:
             document["ExternalUserId"],
             Secret(document.get("JoinToken", "")),
             capabilities,
+            {name: Secret(value) if name == "JoinToken" else value for name, value in document.items()},
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,18 +17,18 @@ from typing import Any
 
 from whatschat_ops import quotas
 from whatschat_ops.chime import ids
-from whatschat_ops.chime.invitations import invite
+from whatschat_ops.chime.attendees import AttendeeOperations
 from whatschat_ops.chime.ledger import Ledger, NoLedger, utc_now
-from whatschat_ops.chime.models import Attendee, AttendeeBatch, Meeting, MeetingRecord, MeetingStatus
+from whatschat_ops.chime.models import Meeting, MeetingRecord, MeetingStatus
 from whatschat_ops.chime.region_routing import RegionRouter
-from whatschat_ops.errors import AwsError, ConfigError, Missing, NotFound, Unavailable, UsageError
+from whatschat_ops.errors import AwsError, Missing, NotFound, Unavailable, UsageError
 
 CHECKS_AT_ONCE = 5
 """GetMeeting calls in flight, well within `quotas.CHIME_API`."""
 LONGEST_MEETING = timedelta(seconds=quotas.CHIME_MEETING_S)
 
 
-class ChimeService:
+class ChimeService(AttendeeOperations):
     """Chime SDK meetings of one account, through `client`, a boto3 client of `chime-sdk-meetings` in the control Region.
 
     Without a ledger, meetings are created and found by their ids, but cannot be listed. `media_region` hosts the media of meetings (the
@@ -50,11 +50,10 @@ class ChimeService:
     ) -> None:
         self._region: str = client.meta.region_name
         self._media_region = media_region or self._region
-        self._enabled = enabled
         self._ledger = ledger or NoLedger()
         self._clock = clock
-        self._sleep = sleep
-        self._router = RegionRouter(client, self._ledger, client_in, clock=clock, sleep=sleep)
+        router = RegionRouter(client, self._ledger, client_in, clock=clock, sleep=sleep)
+        super().__init__(router, enabled=enabled, sleep=sleep)
 
     # Meetings
 
@@ -150,52 +149,6 @@ class ChimeService:
             )
         return candidates[0].meeting_id
 
-    # Attendees
-
-    def create_attendee(self, meeting_id: str, user_id: str) -> Attendee:
-        """Create one attendee. A second call for the same user returns the same attendee."""
-        self._require_enabled()
-        external = ids.external_user_id(user_id)
-        _, answer = self._router.call(meeting_id, "create_attendee", ExternalUserId=external)
-        return Attendee.from_api(answer["Attendee"])
-
-    def create_attendees(self, meeting_id: str, user_ids: Sequence[str]) -> AttendeeBatch:
-        """Create attendees for many users, each once. Raises an AwsError only when no attendee was created."""
-        self._require_enabled()
-        external_ids: dict[str, str] = {}
-        for external in map(ids.external_user_id, user_ids):
-            external_ids.setdefault(external.lower(), external)
-
-        def send(wanted: Sequence[str]) -> dict[str, Any]:
-            attendees = [{"ExternalUserId": external} for external in wanted]
-            return self._router.call(meeting_id, "batch_create_attendee", Attendees=attendees)[1]
-
-        return invite(send, list(external_ids.values()), self._sleep)
-
-    def get_attendee(self, meeting_id: str, attendee_id: str) -> Attendee:
-        """One attendee. Raises NotFound."""
-        _require_attendee_id(attendee_id)
-        _, answer = self._router.call(meeting_id, "get_attendee", AttendeeId=attendee_id)
-        return Attendee.from_api(answer["Attendee"])
-
-    def list_attendees(self, meeting_id: str) -> list[Attendee]:
-        """All attendees, page by page (botocore has no paginator for this API)."""
-        found: list[Attendee] = []
-        next_page: dict[str, str] = {}
-        while True:
-            _, answer = self._router.call(
-                meeting_id, "list_attendees", MaxResults=quotas.CHIME_BATCH_ATTENDEES, **next_page
-            )
-            found.extend(map(Attendee.from_api, answer["Attendees"]))
-            if not answer.get("NextToken"):
-                return found
-            next_page = {"NextToken": answer["NextToken"]}
-
-    def delete_attendee(self, meeting_id: str, attendee_id: str) -> None:
-        """Delete an attendee, whose join token expires. Raises NotFound."""
-        _require_attendee_id(attendee_id)
-        self._router.call(meeting_id, "delete_attendee", AttendeeId=attendee_id)
-
     def _aged(self, record: MeetingRecord) -> MeetingRecord:
         """The record as its age decides: no meeting lasts longer than 24 hours."""
         if record.status is MeetingStatus.CREATED and self._clock() - record.created_at >= LONGEST_MEETING:
@@ -214,13 +167,6 @@ class ChimeService:
             return replace(record, status=MeetingStatus.ENDED)
         return replace(record, status=MeetingStatus.ACTIVE)
 
-    def _require_enabled(self) -> None:
-        if not self._enabled:
-            raise ConfigError(
-                "Chime is disabled in this environment: chime.enabled is false.",
-                hint="Set AWS_CHIME_ENABLED=true, or chime.enabled: true in the configuration file.",
-            )
-
 
 def _media_region(media_region: str, control_region: str) -> str:
     government = control_region.startswith("us-gov-")
@@ -231,10 +177,3 @@ def _media_region(media_region: str, control_region: str) -> str:
             hint=f"Allowed: {', '.join(allowed)}.",
         )
     return media_region
-
-
-def _require_attendee_id(attendee_id: str) -> None:
-    if not ids.is_guid(attendee_id):
-        raise UsageError(
-            f"{attendee_id!r} is not an attendee id.",
-        )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from whatschat_ops.cli.terminal.output import Output
 
@@ -237,19 +237,9 @@ class Run:
 
     def chime(self) -> ChimeService:
         """Chime SDK meetings, and the ledger of those created here."""
-        from whatschat_ops.chime import ChimeService, MeetingLedger
+        from whatschat_ops.chime.of_settings import chime_service
 
-        def client_in(region: str) -> Any:
-            return self.aws.client("chime-sdk-meetings", region=region)
-
-        chime = self.settings.chime
-        return ChimeService(
-            client_in(chime.region),
-            MeetingLedger(self.aws.client("dynamodb"), self.names.ledger_table),
-            media_region=chime.media_region,
-            client_in=client_in,
-            enabled=chime.enabled,
-        )
+        return chime_service(self.aws, self.settings)
 
     @property
     def broadcasts_directory(self) -> Path:
