@@ -137,3 +137,31 @@ def test_contradictory_settings_are_refused(operator: Operator) -> None:
 def test_a_service_that_was_disabled_since_is_named(operator: Operator, frontend: Path) -> None:
     found = operator.findings(str(frontend), code=3, AWS_CHIME_ENABLED="false")
     assert "Chime SDK is disabled" in found["NEXT_PUBLIC_WEBRTC_MODE"]["detail"]
+
+
+def test_caller_is_shown_with_where_each_fact_came_from(
+    operator: Operator, embedded_aws: EmbeddedAws
+) -> None:
+    (operator.folder / "qa.yaml").write_text(f"aws:\n  endpoint_url: {embedded_aws.endpoint_url}\n")
+    keys: dict[str, Any] = {
+        "AWS_ACCESS_KEY_ID": embedded_aws.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": embedded_aws.secret_access_key.reveal(),
+    }
+    shown = json.loads(
+        operator.run(
+            "whoami", "-e", "qa", "--config", "qa.yaml", "--region", "eu-west-1", "--json", **keys
+        ).stdout
+    )
+    assert (shown["account"], shown["arn"], shown["role"]) == (
+        "000000000000", "arn:aws:iam::000000000000:user/operator", None,
+    )  # fmt: skip
+    assert (shown["region"], shown["stack"]) == ("eu-west-1", "vars-whatschat-qa")
+    assert shown["origins"] == {
+        "account": "the variable AWS_ACCESS_KEY_ID",
+        "arn": "the variable AWS_ACCESS_KEY_ID",
+        "region": "flag --region",
+        "endpoint": "qa.yaml:2",
+        "environment": "flag --env",
+        "stack": "environment WHATSCHAT_PREFIX, default, flag --env",
+    }
+    assert operator.run("whoami").stdout.startswith("Account      000000000000")

@@ -73,6 +73,11 @@ class Aws:
             self._ask_who()
         return str(self._caller_arn)
 
+    @property
+    def credentials_origin(self) -> str:
+        """Where the credentials come from, for example `the profile 'staging'`."""
+        return str(identity_of(self.botocore_session()))
+
     def _ask_who(self) -> None:
         identity = self.client("sts").get_caller_identity()
         self._account_id, self._caller_arn = str(identity["Account"]), str(identity["Arn"])

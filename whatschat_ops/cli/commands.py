@@ -28,12 +28,14 @@ class Group(NamedTuple):
 Entry: TypeAlias = Command | Group
 
 COMMANDS: Final[Mapping[str, Entry]] = {
+    "init": Command("Create the configuration file of an environment", "environments:init"),
     "provision": Command("Create or update the stack", "stack.provision:provision"),
     "plan": Command("Show what provision would change", "stack.provision:plan"),
     "status": Command("Show the state of every resource", "stack.status:status"),
     "destroy": Command("Delete the stack", "stack.provision:destroy"),
     "unlock": Command("Remove the lock of the stack", "stack.provision:unlock"),
     "doctor": Command("Diagnose the stack and suggest fixes", "doctor:doctor"),
+    "whoami": Command("Show the account, role, Region and stack", "environments:whoami"),
     "config": Group(
         "Show and check the settings",
         "config show -e staging",
@@ -184,6 +186,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
                 },
             ),
             "check": Command("Compare existing files with the stack", "env:check"),
+            "list": Command("List the environments that have settings", "environments:list_"),
         },
     ),
     "export": Group(

@@ -72,12 +72,13 @@ _RESUME: Final = dict.fromkeys(("resume", "retry"), ("ws", "broadcast", "--resum
 
 IN_GROUP: Final[Mapping[Path, Mapping[str, Path]]] = {
     (): {
-        **_meanings(provision="deploy up apply init create install setup launch bootstrap update sync push"),
+        **_meanings(provision="deploy up apply create install setup launch bootstrap update sync push"),
         **_meanings(plan="diff preview dry-run changes drift"),
         **_meanings(destroy="down teardown undeploy uninstall remove rm delete"),
         **_meanings(status="show info list ls describe get outputs state"),
         **_meanings(doctor="check test diagnose health verify debug"),
-        **_meanings(config_show="whoami settings configure account profile"),
+        **_meanings(whoami="account profile identity caller id login auth"),
+        **_meanings(config_show="settings configure"),
         **_meanings(local_logs="log tail", lambda_list="functions function versions", table_describe="dynamodb database"),
         **_meanings(token_mint="jwt login", iam_policies="policy permissions role"),
         **_meanings(ws_connect="listen wscat", ws_send="message post", ws_endpoint="url", ws_load="bench benchmark stress"),
@@ -135,7 +136,7 @@ IN_GROUP: Final[Mapping[Path, Mapping[str, Path]]] = {
         **_meanings(local_reset="clean wipe delete purge rm remove", local_logs="log tail", local_env="vars export"),
     },
     ("cost",): _meanings(cost_estimate="calculate calc month show get", cost_rates="list ls prices cards"),
-    ("env",): _meanings(env_render="show print list ls write generate get", env_check="validate verify lint diff compare doctor"),
+    ("env",): _meanings(env_render="show print write generate get", env_check="validate verify lint diff compare doctor"),
     ("env", "render"): _meanings(env_render_backend="server api", env_render_frontend="web client ui"),
     ("export",): _meanings(export_cloudformation="cfn template yaml stack"),
 }  # fmt: skip

@@ -115,9 +115,23 @@ class Run:
                 path=self.options.config,
                 flags={key: item for key, item in flags.items() if item[1] is not None},
             )
+            self._say_which_file(self._loaded)
             if (bundle := self._loaded.ca_bundle) and not os.environ.get("AWS_CA_BUNDLE"):
                 os.environ["AWS_CA_BUNDLE"] = bundle  # every client trusts it; sockets know no profile
         return self._loaded
+
+    def _say_which_file(self, loaded: LoadedSettings) -> None:
+        """With --verbose; always if it was found above the working directory."""
+        from whatschat_ops.config.environments import is_above
+
+        say = (
+            self.out.note
+            if loaded.path and self.options.config is None and is_above(loaded.path)
+            else self.out.detail
+        )
+        say(
+            f"Settings: {loaded.path or 'no file, the defaults'} (environment {loaded.settings.environment})."
+        )
 
     @property
     def settings(self) -> Settings:

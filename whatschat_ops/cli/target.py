@@ -64,6 +64,11 @@ def _is_exported(loaded: LoadedSettings, key: str) -> bool:
     return str(loaded.origins[key]).startswith("environment")
 
 
+def is_embedded(settings: Settings) -> bool:
+    """Whether the environment runs on the embedded AWS, and not in an account."""
+    return settings.local.enabled
+
+
 def has_other_users(settings: Settings) -> bool:
     """Whether the application may have users besides the caller: in an account, not on the embedded AWS."""
-    return not settings.local.enabled
+    return not is_embedded(settings)

@@ -17,11 +17,11 @@ from typing import Any
 from msgspec import Struct
 
 from whatschat_ops.config.contradictions import implied_defaults, refuse_contradictions
+from whatschat_ops.config.environments import find_file
 from whatschat_ops.config.located import DEFAULT, Located, Origin
 from whatschat_ops.config.section import Section, validate
 from whatschat_ops.config.settings import Settings
 from whatschat_ops.errors import ConfigError, Hint
-from whatschat_ops.files import is_regular, is_there
 
 TABLE_KEY = "connections.table_name"
 
@@ -45,8 +45,6 @@ ENVIRONMENT_VARIABLES: Mapping[str, str] = {
 }
 """The guide's variables (and AWS's own) -> the setting that they override. Later rows win."""
 
-CONFIG_DIRECTORY = Path("configs")
-
 PATH_KEYS = ("lambda.requirements", "lambda.source.path", "local.node_modules")
 """Settings that name a file or folder. In a configuration file they are relative to that file."""
 
@@ -66,16 +64,16 @@ def load_settings(
     path: Path | None = None,
     flags: Mapping[str, tuple[str, Any]] | None = None,
     environ: Mapping[str, str] | None = None,
-    directory: Path = CONFIG_DIRECTORY,
+    directory: Path | None = None,
 ) -> LoadedSettings:
     """The settings of `environment`; None means the one that the file named by `path` is for, else `local`.
 
-    `flags` maps a dotted key to (flag as typed, value). `path` names the file instead of
-    `<directory>/<environment>.yaml`. Raises ConfigError for a missing file, an unknown key, a wrong value, or values that
+    `flags` maps a dotted key to (flag as typed, value). `path` names the file instead of `<directory>/<environment>.yaml`;
+    without `directory` it is the nearest `configs`, here or above. Raises ConfigError for a missing file, an unknown key, a wrong value, or values that
     contradict each other.
     """
     environ = os.environ if environ is None else environ
-    path = _find_file(environment or "local", path, directory)
+    path = find_file(environment or "local", path, directory)
     values = _read_file(path) if path is not None else {}
     values.update(_read_environment(environ, prefix=_prefix(values, environ)))
     for key, (flag, value) in (flags or {}).items():
@@ -113,25 +111,6 @@ def _origin(key: str, values: Mapping[str, Located]) -> Origin:
     """Of the value, or of the first in it: a map has keys of its own below it."""
     found = (item.origin for name, item in values.items() if name == key or name.startswith(f"{key}."))
     return next(found, DEFAULT)
-
-
-def _find_file(environment: str, path: Path | None, directory: Path) -> Path | None:
-    if path is not None:
-        if not is_there(path):
-            raise ConfigError(
-                f"There is no configuration file {path}.", hint="Check the path given to --config."
-            )
-        return path
-    candidate = directory / f"{environment}.yaml"
-    if is_regular(candidate):
-        return candidate
-    if environment == "local":
-        return None
-    known = sorted({file.stem for file in directory.glob("*.yaml")} | {"local"})
-    raise ConfigError(
-        f"There is no environment {environment!r}: {candidate} does not exist. Known here: {', '.join(known)}.",
-        hint=f"Make {candidate}, or name a file with --config.",
-    )
 
 
 def _read_file(path: Path) -> dict[str, Located]:

@@ -23,6 +23,11 @@ Settings come from four places; the first that has a value wins:
 3. the file `configs/<environment>.yaml`, or the one named with `--config`,
 4. the defaults.
 
+`configs` is searched for in the working directory and then in the directories above it, as git searches for a repository; the nearest one
+with a configuration file is used. A file above that belongs to another user is refused. `--verbose` says which file a command uses;
+without it, a command says so if the file is above. `whatschat-ops init -e staging` creates a file with every setting as a comment, `env list` lists
+the environments, and `whoami` shows the account, role, Region, endpoint and stack of one, and where each came from.
+
 The Region comes from `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the file, the AWS profile's own `region`, and the default, in this order;
 the profile is read as botocore reads it (`AWS_CONFIG_FILE`, `AWS_SHARED_CREDENTIALS_FILE`).
 

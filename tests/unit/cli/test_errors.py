@@ -53,7 +53,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("cost estimate --messages", "requires an argument", "whatschat-ops"),
         ("cost estimate too many", "unexpected extra argument", "whatschat-ops cost estimate --help"),
-        ("config show -e staging", "There is no environment 'staging'", "Make configs/staging.yaml"),
+        ("config show -e staging", "There is no environment 'staging'", "whatschat-ops init -e staging"),
         ("config show --config no.yaml", "There is no configuration file no.yaml", "--config"),
         ("config show --region moon", "flag --region: aws.region", "whatschat-ops config reference"),
         ("config schema -o no/where.json", "cannot be written", ""),
