@@ -14,6 +14,7 @@ import pytest
 
 from tests.ports import free_port
 from whatschat_ops.local import service
+from whatschat_ops.local.own_api import AttendanceResult, set_attendance
 from whatschat_ops.local.service import LocalService
 from whatschat_ops.redaction import Secret
 
@@ -64,6 +65,18 @@ class EmbeddedAws:
             aws_session_token=session_token,
             config=Config(retries={"total_max_attempts": 1}),
         )
+
+    def attend(self, meeting: str, user: str, action: str = "attend") -> AttendanceResult:
+        """Connect (`attend`) or disconnect (`leave`, `drop`) an attendee of a Chime meeting."""
+        running = LocalService(
+            self.endpoint_url,
+            self.access_key_id,
+            self.secret_access_key,
+            self.pid,
+            self.port,
+            started=False,
+        )
+        return set_attendance(running, meeting, user, action)
 
     def environment(self) -> dict[str, str]:
         """Variables for a process that runs `whatschat-ops -e local`."""

@@ -272,3 +272,30 @@ def test_dead_letter_queue_is_refused(events: Any, source: str, queue: tuple[str
     code, message = refused(events.put_targets, Rule=source, Targets=[target])
     assert code == "ValidationException"
     assert "refused: the embedded AWS does not send failed events to a queue" in message
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/chime-sdk/latest/dg/using-events.html")
+def test_queue_gets_the_events_of_chime(
+    embedded_aws: EmbeddedAws, events: Any, source: str, queue: tuple[str, str]
+) -> None:
+    chime, sqs, (url, arn) = embedded_aws.client("chime-sdk-meetings"), embedded_aws.client("sqs"), queue
+    meeting = chime.create_meeting(
+        ClientRequestToken=uuid.uuid4().hex, ExternalMeetingId=source, MediaRegion="eu-central-1"
+    )["Meeting"]["MeetingId"]
+    pattern = {"source": ["aws.chime"], "detail": {"meetingId": [meeting]}}
+    rule_arn = events.put_rule(Name=source, EventPattern=json.dumps(pattern))["RuleArn"]
+    policy = allow("events.amazonaws.com", ["sqs:SendMessage"], arn, rule_arn)
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    events.put_targets(Rule=source, Targets=[{"Id": "queue", "Arn": arn}])
+    chime.create_attendee(MeetingId=meeting, ExternalUserId="alice")
+    for action in ("attend", "leave"):
+        embedded_aws.attend(source, "alice", action)
+    chime.delete_meeting(MeetingId=meeting)
+    received = [json.loads(body) for _ in range(3) for body in bodies(embedded_aws, url)]
+    assert sorted(event["detail"]["eventType"].removeprefix("chime:") for event in received) == [
+        "AttendeeAdded", "AttendeeAuthorized", "AttendeeJoined", "AttendeeLeft", "MeetingEnded", "MeetingEnded",
+    ]  # fmt: skip
+    assert {(event["region"], event["account"], len(event["resources"])) for event in received} == {
+        (REGION, ACCOUNT, 0)
+    }
+    assert len({event["id"] for event in received}) == len(received)

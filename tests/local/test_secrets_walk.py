@@ -111,6 +111,8 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "chime meeting get": [("planted",), (JWT,)],
     "chime meeting list": [(), ("--all",)],
     "chime attendee create": [("planted", "--user", JWT), ("planted", "--user", "carol")],
+    "local chime attend": [("planted", JWT), (JWT, JWT)],
+    "local chime leave": [("planted", JWT), ("planted", JWT)],
     "chime attendee list": [("planted",)],
     "chime attendee get": [("planted", JWT)],
     "chime attendee delete": [("planted", JWT, "--yes")],

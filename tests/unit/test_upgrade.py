@@ -64,5 +64,5 @@ def test_plan_of_90f8c14_is_read(left: Path) -> None:
 
 
 def test_meetings_of_90f8c14_are_read(left: Path) -> None:
-    (meeting,) = MeetingStore(left / "state" / "local" / "chime.sqlite3").active(now=0.0).values()
+    (meeting,) = MeetingStore(left / "state" / "local" / "chime.sqlite3").meetings.values()
     assert sorted(attendee.external_user_id for attendee in meeting.attendees.values()) == ["alice", "bob"]

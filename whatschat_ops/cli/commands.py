@@ -61,6 +61,14 @@ COMMANDS: Final[Mapping[str, Entry]] = {
                 "local clock advance 10m",
                 {"advance": Command("Move the clock forward", "local:advance_clock")},
             ),
+            "chime": Group(
+                "Simulate who is connected to meetings",
+                "local chime attend call-alice-1766000000000 alice",
+                {
+                    "attend": Command("Connect an attendee to a meeting", "local_chime:attend"),
+                    "leave": Command("Disconnect an attendee from a meeting", "local_chime:leave"),
+                },
+            ),
         },
     ),
     "table": Group(

@@ -13,7 +13,7 @@ from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 
 if TYPE_CHECKING:
-    from whatschat_ops.local.clock_client import ClockResult
+    from whatschat_ops.local.own_api import ClockResult
     from whatschat_ops.local.service import LocalService, LocalStatus, ResetResult, StopResult
 
 
@@ -172,7 +172,7 @@ def advance_clock(
     """
     from whatschat_ops.cli.durations import parse_duration
     from whatschat_ops.cli.target import local_options
-    from whatschat_ops.local.clock_client import advance
+    from whatschat_ops.local.own_api import advance
     from whatschat_ops.local.service import ensure_running
 
     length = parse_duration(duration, "DURATION")

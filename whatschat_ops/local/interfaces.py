@@ -277,6 +277,17 @@ class RequestAuthorizer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceEvent:
+    """An event that an AWS service sends to EventBridge's default bus of a Region. `at` is in seconds since the epoch."""
+
+    region: str
+    source: str
+    detail_type: str
+    detail: Mapping[str, object]
+    at: float
+
+
 class ControlPlane(LogWriter, RequestAuthorizer, Protocol):
     """ministack, as the gateway and the Chime service see it."""
 

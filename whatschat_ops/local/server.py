@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from whatschat_ops.local.cloudtrail.recorder import Recorder
     from whatschat_ops.local.control.control_plane import Ministack
     from whatschat_ops.local.gateway import Gateway
+    from whatschat_ops.local.interfaces import HttpRequest, HttpResponse
     from whatschat_ops.local.router import Service
 
 MAX_LOG_BYTES = 5 * 1024 * 1024
@@ -139,6 +140,11 @@ class _Parts:
         """Counts for `local status`."""
         return {**self.control_plane.counts(), "connections": len(self.gateway.connections)}
 
+    def housekeep(self) -> None:
+        """What is to be done every few seconds."""
+        self.meetings.sweep()
+        self.control_plane.housekeep()
+
     async def close(self) -> None:
         """Stop everything and save the state. The gateway is closed earlier, while functions can still be invoked."""
         await self.executor.close()
@@ -173,18 +179,35 @@ async def _start_parts(
     executor = AccountConcurrency(workers, control_plane.unreserved_concurrency)
     control_plane.run_functions_on(executor)
     gateway = Gateway(control_plane, MeteredExecutor(executor, control_plane), clock=clock)
-    meetings = ChimeMeetings(control_plane, layout.chime_file, clock=clock, account_id=ACCOUNT_ID)
+    meetings = ChimeMeetings(
+        control_plane,
+        layout.chime_file,
+        clock=clock,
+        account_id=ACCOUNT_ID,
+        publish=control_plane.publish,
+    )
     return _Parts(control_plane, executor, gateway, meetings, clock, quotas)
 
 
 def _services(parts: _Parts, recorder: Recorder) -> dict[str, Service]:
     """The services that are ours, by the name for which their requests are signed."""
     from whatschat_ops.local import service_quotas
+    from whatschat_ops.local.chime.attendance import PATH as ATTENDANCE_PATH
     from whatschat_ops.local.cloudtrail import lookup
+
+    def advanced() -> None:
+        parts.gateway.sweep()
+        parts.meetings.sweep()
+
+    clock_api = ClockApi(parts.clock, parts.control_plane, advanced)
+
+    async def ours(request: HttpRequest) -> HttpResponse:
+        own = parts.meetings.attendance if request.raw_path == ATTENDANCE_PATH else clock_api
+        return await own.handle(request)
 
     return {
         "chime": parts.meetings.handle,
-        CLOCK: ClockApi(parts.clock, parts.control_plane, parts.gateway.sweep).handle,
+        CLOCK: ours,
         service_quotas.SIGNING_NAME: service_quotas.service(parts.quotas, parts.control_plane).handle,
         lookup.SIGNING_NAME: lookup.service(recorder, parts.control_plane, time.monotonic).handle,
     }
@@ -219,7 +242,7 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int, options:
     stopping = _stop_on_signals()
     tasks = [
         asyncio.create_task(parts.control_plane.autosave.run()),
-        asyncio.create_task(_housekeeping(layout, process_file, stopping, parts.control_plane.housekeep)),
+        asyncio.create_task(_housekeeping(layout, process_file, stopping, parts.housekeep)),
     ]
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -20,7 +20,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from whatschat_ops.local.chime import ChimeMeetings
-from whatschat_ops.local.interfaces import Denial, HttpRequest, LambdaFunction, WebSocketApi
+from whatschat_ops.local.chime.attendance import PATH
+from whatschat_ops.local.interfaces import (
+    Denial,
+    HttpRequest,
+    LambdaFunction,
+    ServiceEvent,
+    WebSocketApi,
+)
 
 ENDPOINT = "http://chime.test"
 REGION = "us-east-1"
@@ -92,6 +99,7 @@ class ChimeInProcess:
     clock: Clock = field(default_factory=Clock)
     control_plane: FakeControlPlane = field(default_factory=FakeControlPlane)
     requests: list[HttpRequest] = field(default_factory=list)
+    published: list[ServiceEvent] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -99,7 +107,26 @@ class ChimeInProcess:
 
     def restart(self) -> None:
         """The effect of a kill and a start."""
-        self.service = ChimeMeetings(self.control_plane, self.path, clock=self.clock)
+        self.service = ChimeMeetings(
+            self.control_plane, self.path, clock=self.clock, publish=self.published.extend
+        )
+
+    def attend(self, meeting: str, user: str, action: str = "attend") -> tuple[int, dict[str, Any]]:
+        """Connect (`attend`) or disconnect (`leave`, `drop`) an attendee: status and JSON body of the answer."""
+        body = json.dumps({"meeting": meeting, "user": user, "action": action}).encode()
+        request = HttpRequest("POST", PATH, "", (), body, "127.0.0.1")
+        with self._lock:
+            answer = asyncio.run(self.service.attendance.handle(request))
+        return answer.status, json.loads(answer.body)
+
+    def events(self) -> list[str]:
+        """Types and users of the events since the last call."""
+        taken = [event.detail for event in self.published]
+        self.published.clear()
+        return [
+            " ".join(filter(None, (str(detail["eventType"]), str(detail.get("externalUserId", "")))))
+            for detail in taken
+        ]
 
     def client(self, region: str = REGION) -> Any:
         """A boto3 client, without retries, whose calls end in this service."""

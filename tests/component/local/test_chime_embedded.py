@@ -147,15 +147,78 @@ def test_unknown_operation_is_404(chime: ChimeInProcess, target: str) -> None:
 
 @pytest.mark.difference(
     "Chime SDK meetings",
-    aws="StartMeetingTranscription",
-    here="refused with UnsupportedOperationException, 400",
+    aws="transcribes meetings: StartMeetingTranscription, StopMeetingTranscription",
+    here="the input is checked, then refused with UnprocessableEntityException, 422: meetings have no media",
 )
-def test_operation_with_media_is_refused_by_name(client: Any) -> None:
+def test_transcription_is_refused_because_there_is_no_media(client: Any) -> None:
     meeting_id = create(client)["MeetingId"]
     settings = {"EngineTranscribeSettings": {"LanguageCode": "en-US"}}
-    with pytest.raises(ClientError, match="StartMeetingTranscription is not served") as error:
+    with pytest.raises(ClientError, match="the embedded AWS does not transcribe") as error:
         client.start_meeting_transcription(MeetingId=meeting_id, TranscriptionConfiguration=settings)
-    assert code(error) == ("UnsupportedOperationException", 400)
+    assert code(error) == ("UnprocessableEntityException", 422)
+    with pytest.raises(ClientError, match="the embedded AWS does not transcribe") as error:
+        client.stop_meeting_transcription(MeetingId=meeting_id)
+    assert code(error) == ("UnprocessableEntityException", 422)
+
+
+@pytest.mark.aws("service model chime-sdk-meetings: EngineTranscribeSettings")
+@pytest.mark.parametrize(
+    ("configuration", "reason"),
+    [
+        ({}, "must contain EngineTranscribeSettings or"),
+        ({"EngineTranscribeSettings": {}}, "LanguageCode or IdentifyLanguage"),
+        (
+            {
+                "EngineTranscribeSettings": {
+                    "LanguageCode": "en-US",
+                    "ContentIdentificationType": "PII",
+                    "ContentRedactionType": "PII",
+                }
+            },
+            "cannot both be set",
+        ),
+        ({"EngineTranscribeSettings": {"LanguageCode": "en-US", "PiiEntityTypes": "NAME"}}, "PiiEntityTypes"),
+        (
+            {"EngineTranscribeSettings": {"IdentifyLanguage": True, "LanguageModelName": "own"}},
+            "LanguageModelName",
+        ),
+        (
+            {"EngineTranscribeSettings": {"LanguageCode": "en-US", "LanguageOptions": "en-US,de-DE"}},
+            "LanguageOptions needs",
+        ),
+        (
+            {"EngineTranscribeSettings": {"IdentifyLanguage": True, "LanguageOptions": "en-US,en-AU"}},
+            "one dialect",
+        ),
+        (
+            {
+                "EngineTranscribeSettings": {
+                    "IdentifyLanguage": True,
+                    "LanguageOptions": "en-US,de-DE",
+                    "PreferredLanguage": "fr-FR",
+                }
+            },
+            "PreferredLanguage",
+        ),
+        ({"EngineTranscribeSettings": {"LanguageCode": "xx-XX"}}, "enum value set"),
+    ],
+)
+def test_transcription_that_aws_would_refuse_is_a_bad_request(
+    client: Any, configuration: dict[str, Any], reason: str
+) -> None:
+    meeting_id = create(client)["MeetingId"]
+    with pytest.raises(ClientError, match=reason) as error:
+        client.start_meeting_transcription(MeetingId=meeting_id, TranscriptionConfiguration=configuration)
+    assert code(error) == ("BadRequestException", 400)
+
+
+@pytest.mark.aws("service model chime-sdk-meetings")
+@pytest.mark.parametrize("operation", ["start_meeting_transcription", "stop_meeting_transcription"])
+def test_transcription_of_an_unknown_meeting_is_not_found(client: Any, operation: str) -> None:
+    settings = {"TranscriptionConfiguration": {"EngineTranscribeSettings": {"LanguageCode": "en-US"}}}
+    with pytest.raises(ClientError) as error:
+        getattr(client, operation)(MeetingId=UNKNOWN, **(settings if operation.startswith("start") else {}))
+    assert code(error) == ("NotFoundException", 404)
 
 
 @pytest.mark.aws("IAM user guide, reference_aws-signing.html")
@@ -209,7 +272,7 @@ def test_meeting_is_unknown_in_every_other_region(chime: ChimeInProcess, client:
 @pytest.mark.difference(
     "Chime SDK meetings",
     aws="attendees connect to the URLs of a meeting",
-    here="the URLs have AWS's form, but no media server knows the meeting: it ends 5 minutes after its creation",
+    here="the URLs have AWS's form, but no media server knows the meeting; attendance can be simulated with `local chime attend`",
 )
 @pytest.mark.aws("Chime SDK developer guide, create-mtgs.html")
 @pytest.mark.parametrize(("age_s", "lives"), [(299, True), (300, False)])

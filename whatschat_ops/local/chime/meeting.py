@@ -16,6 +16,8 @@ class Attendee:
     external_user_id: str
     join_token: str = field(repr=False)
     capabilities: dict[str, str]
+    connected_at: float | None = None
+    """Since when it is connected, seconds since the epoch (simulated: there is no media)."""
 
 
 @dataclass(slots=True)
@@ -31,12 +33,20 @@ class Meeting:
     """What CreateMeeting was given and every response repeats, with AWS's defaults."""
     attendees: dict[str, Attendee] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    empty_since: float | None = None
+    """Since when no attendee is connected, seconds since the epoch; None while one is."""
 
     @property
     def primary_id(self) -> str | None:
         """The meeting that this one replicates, if it is a replica."""
         return self.request.get("PrimaryMeetingId")
 
-    def has_ended(self, now: float) -> bool:
-        """Whether it has ended by itself. No attendee can connect here, so a primary meeting lasts five minutes."""
-        return now - self.created_at >= (CHIME_MEETING_S if self.primary_id else CHIME_UNATTENDED_S)
+    @property
+    def ends_at(self) -> float:
+        """When it ends by itself: after 24 hours, or after five minutes without a connected attendee. A replica ends
+        with its primary (Chime SDK Developer Guide, "Creating meetings").
+        """
+        longest = self.created_at + CHIME_MEETING_S
+        if self.primary_id is not None or self.empty_since is None:
+            return longest
+        return min(longest, self.empty_since + CHIME_UNATTENDED_S)

@@ -18,40 +18,51 @@ from typing import Any, Final
 from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local.chime.meeting import Attendee, Meeting
 
-FORMAT: Final = 1
-"""`user_version` of the database, and `format` of the JSON file before it."""
+FORMAT: Final = 2
+"""`user_version` of the database. 1 knew no connected attendees."""
 OLD_NAME: Final = "chime.json"
+OLD_FORMAT: Final = 1
+"""`format` of the JSON file."""
 
 Change = tuple[str, Sequence[object]]
 """A statement and its values."""
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meetings (
-    id TEXT PRIMARY KEY, arn TEXT, region TEXT, client_request_token TEXT, created_at REAL, request TEXT, tags TEXT
+    id TEXT PRIMARY KEY, arn TEXT, region TEXT, client_request_token TEXT, created_at REAL, request TEXT, tags TEXT,
+    empty_since REAL
 );
 CREATE TABLE IF NOT EXISTS attendees (
-    meeting_id TEXT, id TEXT, external_user_id TEXT, join_token TEXT, capabilities TEXT, PRIMARY KEY (meeting_id, id)
+    meeting_id TEXT, id TEXT, external_user_id TEXT, join_token TEXT, capabilities TEXT,
+    connected_at REAL, PRIMARY KEY (meeting_id, id)
 );
 """
+_FROM_1: Final = """
+ALTER TABLE meetings ADD COLUMN empty_since REAL;
+UPDATE meetings SET empty_since = created_at;
+ALTER TABLE attendees ADD COLUMN connected_at REAL;
+"""
 _PUT_MEETING: Final = (
-    "INSERT INTO meetings VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET tags = excluded.tags"
+    "INSERT INTO meetings VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (id) DO UPDATE SET tags = excluded.tags, empty_since = excluded.empty_since"
 )
 _PUT_ATTENDEE: Final = (
-    "INSERT INTO attendees VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT (meeting_id, id) DO UPDATE SET capabilities = excluded.capabilities"
+    "INSERT INTO attendees VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (meeting_id, id)"
+    " DO UPDATE SET capabilities = excluded.capabilities, connected_at = excluded.connected_at"
 )
 
 
 def put_meeting(meeting: Meeting) -> list[Change]:
-    """Insert a meeting's row without its attendees, or update its tags: nothing else of a meeting changes."""
+    """Insert a meeting's row without its attendees, or update what changes of one."""
     made = (meeting.id, meeting.arn, meeting.region, meeting.client_request_token, meeting.created_at)
-    return [(_PUT_MEETING, (*made, json.dumps(meeting.request), json.dumps(meeting.tags)))]
+    changing = (json.dumps(meeting.tags), meeting.empty_since)
+    return [(_PUT_MEETING, (*made, json.dumps(meeting.request), *changing))]
 
 
 def put_attendee(meeting_id: str, attendee: Attendee) -> list[Change]:
-    """Insert an attendee's row, or update its capabilities."""
+    """Insert an attendee's row, or update what changes of one."""
     made = (meeting_id, attendee.id, attendee.external_user_id, attendee.join_token)
-    return [(_PUT_ATTENDEE, (*made, json.dumps(attendee.capabilities)))]
+    return [(_PUT_ATTENDEE, (*made, json.dumps(attendee.capabilities), attendee.connected_at))]
 
 
 def delete_meeting(meeting_id: str) -> list[Change]:
@@ -116,17 +127,17 @@ class MeetingFile:
         # An update does not change a row's rowid.
         meetings = {
             row_id: Meeting(
-                row_id, arn, region, token, created_at, json.loads(request), tags=json.loads(tags)
+                row_id, arn, region, token, created_at, json.loads(request), {}, json.loads(tags), empty
             )
-            for row_id, arn, region, token, created_at, request, tags in database.execute(
+            for row_id, arn, region, token, created_at, request, tags, empty in database.execute(
                 "SELECT * FROM meetings ORDER BY rowid"
             )
         }
-        for meeting_id, row_id, user_id, token, capabilities in database.execute(
+        for meeting_id, row_id, user_id, token, capabilities, connected_at in database.execute(
             "SELECT * FROM attendees ORDER BY rowid"
         ):
             meetings[meeting_id].attendees[row_id] = Attendee(
-                row_id, user_id, token, json.loads(capabilities)
+                row_id, user_id, token, json.loads(capabilities), connected_at
             )
         return list(meetings.values())
 
@@ -144,12 +155,14 @@ class MeetingFile:
 
 def _prepare(database: sqlite3.Connection) -> None:
     [version] = database.execute("PRAGMA user_version").fetchone()
-    if version not in (0, FORMAT):
+    if version not in (0, 1, FORMAT):
         raise ValueError(f"format {version} is not {FORMAT}")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
     if version == 0:
         database.executescript(f"{_TABLES}; PRAGMA user_version = {FORMAT}")
+    if version == 1:
+        database.executescript(f"BEGIN; {_FROM_1}; PRAGMA user_version = {FORMAT}; COMMIT")
 
 
 def _all_rows(meeting: Meeting) -> Iterator[Change]:
@@ -160,14 +173,14 @@ def _all_rows(meeting: Meeting) -> Iterator[Change]:
 
 def _read_old_file(path: Path) -> list[Meeting]:
     document = json.loads(path.read_text(encoding="utf-8"))
-    if document["format"] != FORMAT:
-        raise ValueError(f"format {document['format']} is not {FORMAT}")
+    if document["format"] != OLD_FORMAT:
+        raise ValueError(f"format {document['format']} is not {OLD_FORMAT}")
     return [_meeting(fields) for fields in document["meetings"]]
 
 
 def _meeting(fields: dict[str, Any]) -> Meeting:
     attendees = {key: Attendee(**value) for key, value in fields.pop("attendees").items()}
-    return Meeting(**fields, attendees=attendees)
+    return Meeting(**fields, attendees=attendees, empty_since=fields["created_at"])
 
 
 @contextlib.contextmanager

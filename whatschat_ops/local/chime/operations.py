@@ -1,7 +1,7 @@
 """The operations of Chime SDK meetings. Input: validated parameters; output: the documents of the API.
 
 Every function is called with the control Region of the request: a meeting exists only in the Region that created it.
-Errors are `ChimeFault`s. Nothing is written to disk here.
+Errors are `ChimeFault`s. Nothing is written to disk here, and nothing is sent: events are taken with `take_events`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from whatschat_ops import quotas
-from whatschat_ops.local.chime import rules
+from whatschat_ops.local.chime import events, rules, transcription
 from whatschat_ops.local.chime.fault import ChimeFault, bad_request, meeting_not_found
 from whatschat_ops.local.chime.meeting import Attendee, Meeting
 from whatschat_ops.local.chime.state import MeetingStore
+from whatschat_ops.local.interfaces import ServiceEvent
 
 Parameters = Mapping[str, Any]
 Output = dict[str, Any]
@@ -31,6 +32,7 @@ class MeetingOperations:
         self._store = store
         self._account_id = account_id
         self._clock = clock
+        self._events: list[ServiceEvent] = []
         self._operations: Mapping[str, Callable[[str, Parameters], Output]] = {
             "BatchCreateAttendee": self._batch_create_attendee,
             "BatchUpdateAttendeeCapabilitiesExcept": self._batch_update_capabilities,
@@ -43,6 +45,8 @@ class MeetingOperations:
             "GetMeeting": self._get_meeting,
             "ListAttendees": self._list_attendees,
             "ListTagsForResource": self._list_tags,
+            "StartMeetingTranscription": self._start_transcription,
+            "StopMeetingTranscription": self._stop_transcription,
             "TagResource": self._tag,
             "UntagResource": self._untag,
             "UpdateAttendeeCapabilities": self._update_capabilities,
@@ -50,14 +54,16 @@ class MeetingOperations:
 
     def call(self, name: str, region: str, parameters: Parameters) -> Output:
         """Perform the operation `name`. Raises ChimeFault."""
-        operation = self._operations.get(name)
-        if operation is None:
-            raise ChimeFault(
-                "UnsupportedOperationException",
-                f"{name} is not served by the embedded Chime SDK Meetings service: there is no media here",
-                status=400,
-            )
-        return operation(region, parameters)
+        return self._operations[name](region, parameters)
+
+    def take_events(self) -> list[ServiceEvent]:
+        """The events since the last call, in the order in which they happened."""
+        taken, self._events = self._events, []
+        return taken
+
+    def end_meetings(self) -> None:
+        """End the meetings whose time is over."""
+        self._active()
 
     def arn(self, region: str, meeting_id: str) -> str:
         """The ARN of a meeting, whether or not it exists."""
@@ -78,6 +84,7 @@ class MeetingOperations:
             )
         meeting = self._new_meeting(region, given)
         self._store.add(meeting)
+        self._events.append(events.meeting_event(events.STARTED, meeting, meeting.created_at))
         return {"Meeting": _meeting_document(meeting)}
 
     def _new_meeting(self, region: str, given: Parameters) -> Meeting:
@@ -90,8 +97,9 @@ class MeetingOperations:
         rules.check_tags(tags, arn)
         request = {name: given[name] for name in _KEPT if given.get(name) is not None}
         request["MeetingFeatures"] = rules.meeting_features(given.get("MeetingFeatures") or {})
+        now = self._clock()
         return Meeting(
-            meeting_id, arn, region, given["ClientRequestToken"], self._clock(), request, tags=tags
+            meeting_id, arn, region, given["ClientRequestToken"], now, request, {}, tags, empty_since=now
         )
 
     def _check_primary(self, region: str, primary_id: str | None) -> None:
@@ -120,7 +128,10 @@ class MeetingOperations:
         # An unknown meeting counts as ended: "The API is idempotent" (aws/amazon-chime-sdk-js#895).
         meeting = self._active().get(given["MeetingId"].lower())
         if meeting is not None and meeting.region == region:
-            self._store.remove(meeting.id)
+            for ended, at in self._store.remove(meeting.id, self._clock()):
+                # "For efficiency, the service also sends this event when you call the DeleteMeeting API": two in all
+                # (Chime SDK Developer Guide, "Amazon Chime SDK meeting ends").
+                self._events += [events.meeting_event(events.ENDED, ended, at)] * (1 + (ended is meeting))
         return {}
 
     # Attendees
@@ -144,7 +155,11 @@ class MeetingOperations:
         return {"Attendees": [_attendee_document(attendee) for attendee in page], "NextToken": token}
 
     def _delete_attendee(self, region: str, given: Parameters) -> Output:
-        self._store.remove_attendee(self._meeting(region, given), self._attendee(region, given))
+        meeting, attendee = self._meeting(region, given), self._attendee(region, given)
+        if attendee.connected_at is not None:
+            self.disconnect(meeting, attendee, events.LEFT)
+        self._store.remove_attendee(meeting, attendee)
+        self._events.append(events.attendee_event(events.DELETED, meeting, attendee, self._clock()))
         return {}
 
     def _update_capabilities(self, region: str, given: Parameters) -> Output:
@@ -199,7 +214,40 @@ class MeetingOperations:
         join_token = base64.b64encode(f"{attendee_id}:{secrets.token_urlsafe(24)}".encode()).decode()
         attendee = Attendee(attendee_id, external_user_id, join_token, wanted)
         self._store.put_attendee(meeting, attendee)
+        self._events.append(events.attendee_event(events.ADDED, meeting, attendee, self._clock()))
         return attendee
+
+    # Attendance, which no operation of Chime's API is about: clients connect to its media servers
+
+    def active_meetings(self) -> list[Meeting]:
+        """All meetings of all control Regions, in the order in which they were created."""
+        return list(self._active().values())
+
+    def connect(self, meeting: Meeting, attendee: Attendee) -> float:
+        """Connect an attendee that is not connected, and return when."""
+        now = self._clock()
+        self._store.connect(meeting, attendee, now)
+        for event_type in (events.AUTHORIZED, events.JOINED):
+            self._events.append(events.attendee_event(event_type, meeting, attendee, now))
+        return now
+
+    def disconnect(self, meeting: Meeting, attendee: Attendee, event_type: str) -> float:
+        """Disconnect an attendee that is connected, and return when. `event_type` is LEFT or DROPPED."""
+        now = self._clock()
+        self._store.disconnect(meeting, attendee, now)
+        self._events.append(events.attendee_event(event_type, meeting, attendee, now))
+        return now
+
+    # Transcription
+
+    def _start_transcription(self, region: str, given: Parameters) -> Output:
+        transcription.check(given["TranscriptionConfiguration"])
+        self._meeting(region, given)
+        raise transcription.refusal("StartMeetingTranscription")
+
+    def _stop_transcription(self, region: str, given: Parameters) -> Output:
+        self._meeting(region, given)
+        raise transcription.refusal("StopMeetingTranscription")
 
     # Tags
 
@@ -223,7 +271,9 @@ class MeetingOperations:
     # Look-ups
 
     def _active(self) -> dict[str, Meeting]:
-        return self._store.active(self._clock())
+        for meeting, at in self._store.end(self._clock()):
+            self._events.append(events.meeting_event(events.ENDED, meeting, at))
+        return self._store.meetings
 
     def _meeting(self, region: str, given: Parameters) -> Meeting:
         meeting = self._active().get(given["MeetingId"].lower())
@@ -248,7 +298,7 @@ class MeetingOperations:
 def _meeting_document(meeting: Meeting) -> dict[str, Any]:
     placement = rules.media_placement(meeting.id, meeting.request["MediaRegion"])
     return {
-        "MeetingId": meeting.id, "MeetingArn": meeting.arn, "TenantIds": [], "MediaPlacement": placement, **meeting.request,
+        "MeetingId": meeting.id, "MeetingArn": meeting.arn, "MediaPlacement": placement, **meeting.request,
     }  # fmt: skip
 
 

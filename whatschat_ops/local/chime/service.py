@@ -1,27 +1,29 @@
 """The service: signed HTTP request in, HTTP response out.
 
 The checks are in the order of AWS: operation, authorization, throttling, shapes; then the operation itself. A change
-is on disk before its response is sent.
+is on disk before its response and its events are sent.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from whatschat_ops.local.chime import rules
+from whatschat_ops.local.chime.attendance import AttendanceApi
 from whatschat_ops.local.chime.fault import ChimeFault
 from whatschat_ops.local.chime.operations import MeetingOperations
 from whatschat_ops.local.chime.protocol import MeetingsProtocol, OperationCall
 from whatschat_ops.local.chime.state import MeetingStore
 from whatschat_ops.local.chime.throttle import ApiRate
 from whatschat_ops.local.chime.validation import validate
-from whatschat_ops.local.interfaces import ControlPlane, Denial, HttpRequest, HttpResponse
+from whatschat_ops.local.interfaces import Denial, HttpRequest, HttpResponse, RequestAuthorizer, ServiceEvent
 from whatschat_ops.local.layout import ACCOUNT_ID
 
 SIGNING_NAME = "chime"
@@ -36,27 +38,32 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "ForbiddenExceptio
 _SCOPE = re.compile(rf"Credential=[^/,\s&]+/\d{{8}}/([a-z0-9-]+)/{SIGNING_NAME}/aws4_request")
 """In the Authorization header, or in the query of a presigned request."""
 
+_log = logging.getLogger(__name__)
+
 
 class ChimeMeetings:
     """Amazon Chime SDK Meetings for one account.
 
-    `state_path` is the database of the meetings; `clock` gives seconds since the epoch. Raises LocalError when the
-    file exists and cannot be read.
+    `state_path` is the database of the meetings; `clock` gives seconds since the epoch; `publish` gets the events, in
+    their order, after they are on disk. Raises LocalError when the file exists and cannot be read.
     """
 
     def __init__(
         self,
-        control_plane: ControlPlane,
+        authorizer: RequestAuthorizer,
         state_path: Path,
         *,
         clock: Callable[[], float] = time.time,
         account_id: str = ACCOUNT_ID,
+        publish: Callable[[Sequence[ServiceEvent]], None] = lambda _events: None,
     ) -> None:
-        self._control_plane = control_plane
+        self._authorizer = authorizer
+        self._publish = publish
         self._store = MeetingStore(state_path)
         self._operations = MeetingOperations(self._store, account_id, clock)
         self._protocol = MeetingsProtocol()
         self._rate = ApiRate(clock)
+        self.attendance = AttendanceApi(self._operations, authorizer, self._commit)
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """Handle one request. Never awaits, so that requests do not interleave. Every error is a response."""
@@ -66,6 +73,14 @@ class ChimeMeetings:
             return self._protocol.answer(call, self._carry_out(call, request), request_id)
         except ChimeFault as fault:
             return self._protocol.refuse(fault, request_id)
+
+    def sweep(self) -> None:
+        """End the meetings whose time is over. Called every few seconds, so that their events are sent."""
+        try:
+            self._operations.end_meetings()
+            self._commit()
+        except OSError as error:
+            _log.error("The meetings cannot be written to disk: %s", error)
 
     def close(self) -> None:
         """Close the state file; it contains every change already."""
@@ -78,12 +93,17 @@ class ChimeMeetings:
         self._rate.take(region, call.name)
         validate(call.operation.input_shape, call.parameters)
         output = self._operations.call(call.name, region, call.parameters)
-        self._save_or_fail()
+        try:
+            self._commit()
+        except OSError as error:
+            raise ChimeFault(
+                "ServiceFailureException", f"The meetings cannot be written to disk: {error}"
+            ) from error
         return output
 
     def _authorize(self, call: OperationCall, request: HttpRequest, region: str) -> None:
         resource = self._resource(call, region)
-        denial = self._control_plane.authorize(request, SIGNING_NAME, f"chime:{call.name}", resource)
+        denial = self._authorizer.authorize(request, SIGNING_NAME, f"chime:{call.name}", resource)
         if denial is not None:
             raise _refusal(denial)
 
@@ -93,13 +113,10 @@ class ChimeMeetings:
         arn = call.parameters.get("ResourceARN")  # the tag operations
         return str(arn) if arn else self._operations.arn(region, call.parameters.get("MeetingId", "*"))
 
-    def _save_or_fail(self) -> None:
-        try:
-            self._store.save()
-        except OSError as error:
-            raise ChimeFault(
-                "ServiceFailureException", f"The meetings cannot be written to disk: {error}"
-            ) from error
+    def _commit(self) -> None:
+        self._store.save()
+        if happened := self._operations.take_events():
+            self._publish(happened)
 
 
 def _signed_region(request: HttpRequest) -> str:

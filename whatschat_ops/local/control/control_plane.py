@@ -29,11 +29,19 @@ from whatschat_ops.local.control.correction import Parts
 from whatschat_ops.local.control.corrections import install
 from whatschat_ops.local.control.deployments import Deployments
 from whatschat_ops.local.control.destinations import Destinations
+from whatschat_ops.local.control.eventbridge import send_event
 from whatschat_ops.local.control.persistence import Autosave, require_readable
 from whatschat_ops.local.control.saved_state import SavedState
 from whatschat_ops.local.control.stores import Cache, Stores
 from whatschat_ops.local.control.telemetry import Telemetry
-from whatschat_ops.local.interfaces import Denial, HttpRequest, LambdaFunction, RequestExecutor, WebSocketApi
+from whatschat_ops.local.interfaces import (
+    Denial,
+    HttpRequest,
+    LambdaFunction,
+    RequestExecutor,
+    ServiceEvent,
+    WebSocketApi,
+)
 from whatschat_ops.local.layout import ACCOUNT_ID, DEFAULT_REGION
 
 
@@ -236,6 +244,12 @@ class Ministack:
             return all(self._authorization.role_may(role_arn, action, arn, region) for action in actions)
 
         return self._cache.get(("log", role_arn, arn, *actions), allowed)
+
+    def publish(self, events: Sequence[ServiceEvent]) -> None:
+        """Send events of AWS services to the default buses of their Regions."""
+        delivered = [send_event(self._modules, event) for event in events]
+        if any(delivered):
+            self._changed(self._state.services())
 
     def housekeep(self) -> None:
         """Delete log events after their retention, and the oldest logs and metrics that are over their budgets; evaluate alarms. Called every few seconds."""

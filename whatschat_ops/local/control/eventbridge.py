@@ -10,6 +10,7 @@ from typing import Any, Final
 from whatschat_ops.local.control.correction import Parts
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.wire import Response
+from whatschat_ops.local.interfaces import ServiceEvent
 from whatschat_ops.local.layout import ACCOUNT_ID
 
 SERVICE: Final = "events.amazonaws.com"
@@ -112,6 +113,31 @@ class Rules:
             arn = str(target["Arn"])
             messages = [(entry["timestamp"], entry["message"])]
             self._parts.telemetry.write(arn, _stream(arn, str(rule["Arn"])), messages, create_group=False)
+
+
+def send_event(modules: Modules, event: ServiceEvent) -> bool:
+    """Give an event of an AWS service to the rules of its Region's default bus. False: the Region has no rules.
+
+    PutEvents refuses such sources, and has the machine's time where an event has its own.
+    """
+    eventbridge = modules.eventbridge
+    with modules.responses.request_scope(ACCOUNT_ID, event.region):
+        if not len(eventbridge._rules):
+            return False
+        record = {
+            "EventId": str(uuid.uuid4()),
+            "Source": event.source,
+            "DetailType": event.detail_type,
+            "Detail": json.dumps(event.detail),
+            "EventBusName": "default",
+            "Time": int(event.at),
+            "Resources": [],
+            "Account": ACCOUNT_ID,
+            "Region": event.region,
+        }
+        eventbridge._dispatch_event(record)
+        eventbridge._archive_event(record)
+    return True
 
 
 def _log_entry(text: str, now_ms: int) -> dict[str, Any] | None:

@@ -1,21 +1,25 @@
-"""Moves the clock of a running embedded AWS, with a signed request."""
+"""Calls the running embedded AWS for what AWS has no operation for: its clock, and the attendance of meetings."""
 
 from __future__ import annotations
 
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec import json as msgspec_json
 
 from whatschat_ops.errors import Hint, LocalError, UsageError
-from whatschat_ops.local.clock import PATH, SIGNING_NAME
+from whatschat_ops.local import clock
 from whatschat_ops.local.layout import DEFAULT_REGION
 from whatschat_ops.local.service import LocalService
 
 TIMEOUT_S = 10.0
+
+T = TypeVar("T")
 
 
 class ClockResult(Struct, frozen=True):
@@ -27,21 +31,46 @@ class ClockResult(Struct, frozen=True):
     """The time of the embedded AWS (ISO 8601, UTC)."""
 
 
+class AttendanceResult(Struct, frozen=True):
+    """The result of `local chime attend` and `local chime leave`."""
+
+    meeting_id: str
+    attendee_id: str
+    external_user_id: str
+    connected: bool
+    at: str
+    """The time of the embedded AWS (ISO 8601, UTC)."""
+    connected_s: float | None
+    """How long the attendee was connected; None if it was not."""
+
+
 def advance(service: LocalService, duration: timedelta) -> ClockResult:
     """Move the clock forward. Raises UsageError when it would be too far ahead, LocalError when nothing responds."""
+    return _call(service, clock.PATH, {"advance_s": duration.total_seconds()}, ClockResult)
+
+
+def set_attendance(service: LocalService, meeting: str, user: str, action: str) -> AttendanceResult:
+    """Connect (`attend`) or disconnect (`leave`, `drop`) an attendee. Raises UsageError when that is not possible."""
+    from whatschat_ops.local.chime.attendance import PATH
+
+    document = {"meeting": meeting, "user": user, "action": action}
+    return _call(service, PATH, document, AttendanceResult)
+
+
+def _call(service: LocalService, path: str, document: Mapping[str, object], result: type[T]) -> T:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    body = json.dumps({"advance_s": duration.total_seconds()}).encode()
-    signed = AWSRequest("POST", f"{service.endpoint_url}{PATH}", data=body)
+    body = json.dumps(document).encode()
+    signed = AWSRequest("POST", f"{service.endpoint_url}{path}", data=body)
     key = Credentials(service.access_key_id, service.secret_access_key.reveal())
-    SigV4Auth(key, SIGNING_NAME, DEFAULT_REGION).add_auth(signed)
+    SigV4Auth(key, clock.SIGNING_NAME, DEFAULT_REGION).add_auth(signed)
     request = urllib.request.Request(signed.url, body, dict(signed.headers), method="POST")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=TIMEOUT_S) as response:
-            return msgspec_json.decode(response.read(), type=ClockResult)
+            return msgspec_json.decode(response.read(), type=result)
     except urllib.error.HTTPError as error:
         message = json.loads(error.read()).get("message", error.reason)
         raise (UsageError if error.code == 400 else LocalError)(message) from error
