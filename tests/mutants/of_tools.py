@@ -93,7 +93,7 @@ LOCAL: Final[tuple[Fault, ...]] = (
         ("token = _page_token(page[-1]) if end < len(attendees) else None", "token = _page_token(page[-1]) if page else None", "a page too many"),
         ("attendee.external_user_id.lower() == external_user_id.lower()", "attendee.external_user_id == external_user_id", "one user has two attendees"),
         ('if len(meeting.attendees) >= features["Attendee"]["MaxCount"]:', 'if len(meeting.attendees) > features["Attendee"]["MaxCount"]:', "one attendee too many"),
-        ("if meeting is not None and meeting.region == region:\n            self._store", "if meeting is not None:\n            self._store", "another Region deletes a meeting"),
+        ("if meeting is not None and meeting.region == region:\n            for ended", "if meeting is not None:\n            for ended", "another Region deletes a meeting"),
     ),
     *planted(
         "local/control/iam_needs.py",
