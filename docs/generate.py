@@ -169,6 +169,7 @@ def _route_action(route: Route) -> str:
     parts = ["delivers it", f" as `{route.delivered_as}`" if route.delivered_as else ""]
     parts += [" with `initiatorId`" if route.names_initiator else ""]
     parts += ["; the sender gets a receipt" if route.has_receipt else ""]
+    parts += ["; with `chime.signalling`, serves it: see below" if route.about_meetings else ""]
     return "".join(parts)
 
 

@@ -14,7 +14,6 @@ Sources, by the name that the docstrings use:
 - step-functions-quotas: Step Functions developer guide, service-quotas.html
 - logs-quotas: CloudWatch Logs user guide, cloudwatch_limits_cwl.html
 - chime-quotas: AWS General Reference, gr/chime-sdk.html
-- chime-meetings: Chime SDK developer guide, create-mtgs.html
 - chime-api: Chime SDK API reference, chime-sdk-meetings (botocore's model of it)
 """
 
@@ -23,7 +22,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from whatschat_ops.handlers.limits import CHIME_BATCH_ATTENDEES as CHIME_BATCH_ATTENDEES
+from whatschat_ops.handlers.limits import CHIME_EXTERNAL_ID_CHARACTERS as CHIME_EXTERNAL_ID_CHARACTERS
+from whatschat_ops.handlers.limits import CHIME_ID_PATTERN as CHIME_ID_PATTERN
+from whatschat_ops.handlers.limits import CHIME_MEETING_S as CHIME_MEETING_S
+from whatschat_ops.handlers.limits import CHIME_RESERVED_PREFIX as CHIME_RESERVED_PREFIX
+from whatschat_ops.handlers.limits import CHIME_UNATTENDED_S as CHIME_UNATTENDED_S
+from whatschat_ops.handlers.limits import MAX_CHIME_EXTERNAL_ID_CHARACTERS as MAX_CHIME_EXTERNAL_ID_CHARACTERS
 from whatschat_ops.handlers.limits import MAX_MESSAGE_BYTES as MAX_MESSAGE_BYTES
+from whatschat_ops.handlers.limits import MIN_CHIME_EXTERNAL_ID_CHARACTERS as MIN_CHIME_EXTERNAL_ID_CHARACTERS
 
 
 class RateLimit(NamedTuple):
@@ -297,30 +304,8 @@ CHIME_REPLICAS: Final = 4
 CHIME_API: Final = RateLimit(10, 20)
 """Calls of each operation, of an account in a control Region (chime-quotas; grows with CHIME_MEETINGS)."""
 
-CHIME_BATCH_ATTENDEES: Final = 100
-"""Attendees of a BatchCreateAttendee, and of a page of ListAttendees (chime-api)."""
-
 CHIME_TAGS: Final = 50
 """Tags of a meeting (chime-api)."""
-
-CHIME_UNATTENDED_S: Final = 5 * 60
-"""A meeting ends when it has had no attendee connected for this long (chime-meetings)."""
-
-CHIME_MEETING_S: Final = 24 * 60 * 60
-"""A meeting ends at this age, even with attendees connected (chime-meetings)."""
-
-MIN_CHIME_EXTERNAL_ID_CHARACTERS: Final = 2
-MAX_CHIME_EXTERNAL_ID_CHARACTERS: Final = 64
-"""Of ExternalMeetingId and ExternalUserId (chime-api)."""
-
-CHIME_EXTERNAL_ID_CHARACTERS: Final = r"-_&@+=,(){}\[\]/«».:|'\"#a-zA-Z0-9À-ÿ\s"
-"""The characters of an external id, to stand between the brackets of a regular expression (chime-api, in the text only)."""
-
-CHIME_RESERVED_PREFIX: Final = "aws:"
-"""No external id and no tag key begins with it, in any case (chime-api)."""
-
-CHIME_ID_PATTERN: Final = r"[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}"
-"""The whole of a MeetingId or an AttendeeId: a UUID (chime-api)."""
 
 
 def account_limit(region: str) -> RateLimit:

@@ -12,12 +12,13 @@ from typing import Any
 
 from whatschat_ops.aws.items import plain, typed
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
+from whatschat_ops.handlers.meetings import KEPT_S, OPEN_PREFIX
+from whatschat_ops.handlers.meetings import PENDING_PREFIX as PENDING_PREFIX
 
 Item = Mapping[str, Any]
 """An item as DynamoDB's API has it: name of an attribute to typed value."""
 
-PENDING_PREFIX = "pending#"
-KEPT = timedelta(days=30)
+KEPT = timedelta(seconds=KEPT_S)
 """How long a row is kept."""
 
 _PLAIN = {
@@ -79,8 +80,8 @@ def record_of(item: Item) -> MeetingRecord:
 
 
 def unexpired(item: Item, now: datetime) -> bool:
-    """Whether a row is still to be shown: DynamoDB deletes expired rows days later."""
-    return int(item["ttl"]["N"]) > now.timestamp()
+    """Whether a row is of a meeting, and still to be shown: DynamoDB deletes expired rows days later."""
+    return int(item["ttl"]["N"]) > now.timestamp() and not item["meetingId"]["S"].startswith(OPEN_PREFIX)
 
 
 def _iso(at: datetime | None) -> str | None:

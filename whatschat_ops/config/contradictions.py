@@ -41,7 +41,11 @@ def implied_defaults(values: Mapping[str, Located]) -> dict[str, Located]:
 
 def refuse_contradictions(settings: Settings, values: Mapping[str, Located]) -> None:
     """Raises ConfigError that names every pair of given values that contradict each other, with their origins."""
-    problems = [*_modes_without_service(settings, values), *_two_targets(settings, values)]
+    problems = [
+        *_modes_without_service(settings, values),
+        *_two_targets(settings, values),
+        *_signalling_without_service(settings, values),
+    ]
     if problems:
         raise ConfigError("\n".join(problem for problem, _ in problems), hint=problems[0][1])
 
@@ -59,6 +63,26 @@ def _modes_without_service(settings: Settings, values: Mapping[str, Located]) ->
                 f"which is false ({values[rule.service_key].origin}).",
                 f"Set {rule.service_key}: true, or {rule.mode_key}: {rule.otherwise}.",
             )
+
+
+def _signalling_without_service(
+    settings: Settings, values: Mapping[str, Located]
+) -> Iterator[tuple[str, str]]:
+    """Signalling is served by the built-in default function, with Chime."""
+    if not settings.chime.signalling:
+        return
+    said = f"{values['chime.signalling'].origin}: chime.signalling: true needs"
+    if not settings.chime.enabled:
+        yield (
+            f"{said} chime.enabled: true, which is false ({values['chime.enabled'].origin}).",
+            "Set chime.enabled: true, or chime.signalling: false.",
+        )
+    if settings.lambda_.source.path:
+        yield (
+            f"{said} the built-in functions, but lambda.source.path names others "
+            f"({values['lambda.source.path'].origin}).",
+            "Set chime.signalling: false, and serve the messages about meetings in your own functions.",
+        )
 
 
 def _two_targets(settings: Settings, values: Mapping[str, Located]) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,11 @@ OWN_VARIABLES: Final = frozenset(
 )
 """What `provision` sets itself, from other settings (docs/protocol.md)."""
 
+SIGNALLING_VARIABLES: Final = frozenset(
+    ("SIGNALLING_TABLE", "SIGNALLING_REGION", "SIGNALLING_MEDIA_REGION", "SIGNALLING_MEETINGS_PER_USER")
+)
+"""What `chime.signalling` adds for the default function."""
+
 RESERVED_VARIABLES: Final = frozenset(
     (
         "AWS_ACCESS_KEY",
@@ -85,7 +90,7 @@ def check_variables(variables: Mapping[str, str | NamedValue]) -> None:
     for name in variables:
         if name in RESERVED_VARIABLES:
             raise ValueError(f"the variable {name} is reserved by Lambda")
-        if name in OWN_VARIABLES:
+        if name in OWN_VARIABLES | SIGNALLING_VARIABLES:
             raise ValueError(f"the variable {name} is set by the stack")
         if not _VARIABLE.fullmatch(name):
             raise ValueError(

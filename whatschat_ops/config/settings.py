@@ -191,12 +191,24 @@ class ChimeSettings(Section, frozen=True):
             " (EventBridge rule of the source aws.chime); attendee-minutes are measured with them."
         ),
     ] = False
+    signalling: Annotated[
+        bool,
+        Meta(
+            description="Let the built-in default function make, join and end meetings for its users (docs/protocol.md)."
+        ),
+    ] = False
+    signalling_meetings_per_user: Annotated[
+        int, Meta(ge=1, le=100, description="Meetings that one user can have open through signalling.")
+    ] = 5
 
     def canonical_values(self) -> dict[str, Any]:
         """Without what is not set: saved plans of earlier versions do not have it."""
-        return {
-            name: value for name, value in super().canonical_values().items() if value or name != "events"
+        set_ = {
+            "events": self.events,
+            "signalling": self.signalling,
+            "signalling_meetings_per_user": self.signalling,
         }
+        return {name: value for name, value in super().canonical_values().items() if set_.get(name, True)}
 
 
 class DistributedSettings(Section, frozen=True):

@@ -6,6 +6,7 @@ Input: paths of files or of folders, settings, `Aws`. Output: one `FileCheck` pe
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,11 @@ from whatschat_ops.files import ARGUMENT, is_regular, read_text, reporting
 
 PLACES: Final = (".env", ".env.local", "apps/server/.env", "apps/web/.env.local")
 """Where the files are in a folder: that of one application, or the repository's."""
+
+
+CHIME_ADAPTER: Final = "src/infrastructure/adapters/websocket/chime-webrtc.adapter.ts"
+"""In the web application (felixzhu97/whatschat at 03620be)."""
+_READS_WRAPPED_EVENT: Final = re.compile(r"\{\s*meeting\s*,\s*attendee\s*\}\s*=\s*data\s*;")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,13 @@ def _read(path: Path) -> Iterator[ApplicationFile]:
     values = read_values(read_text(path, flag=ARGUMENT))
     packages = _packages(path.parent / "package.json")
     for side in sides_of(path, values):
-        yield ApplicationFile(path, side, expanded(values) if side is Side.FRONTEND else values, packages)
+        values_of_side = expanded(values) if side is Side.FRONTEND else values
+        yield ApplicationFile(path, side, values_of_side, packages, _faulty_adapter(path.parent))
+
+
+def _faulty_adapter(folder: Path) -> Path | None:
+    path = folder / CHIME_ADAPTER
+    return path if is_regular(path) and _READS_WRAPPED_EVENT.search(read_text(path)) else None
 
 
 def _packages(path: Path) -> set[str] | None:

@@ -47,12 +47,16 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationFile:
-    """A .env file: its values, and the packages of the package.json beside it (None: there is none)."""
+    """A .env file: its values, and the packages of the package.json beside it (None: there is none).
+
+    `faulty_adapter` is the web client's Chime adapter, if it reads events as at commit 03620be (docs/protocol.md, "Meetings").
+    """
 
     path: Path
     side: Side
     values: Mapping[str, str]
     packages: Collection[str] | None = None
+    faulty_adapter: Path | None = None
 
     def get(self, name: str) -> str:
         """The value; "" when it is not set, as the application reads it."""
@@ -132,6 +136,16 @@ def _frontend_rules(file: ApplicationFile, settings: Settings) -> Iterator[Misma
             Status.WARN,
             f"is chime, but with {WEBSOCKET_MODE}=simulated no message that creates a meeting leaves the browser.",
             Hint(text="Set frontend.webrtc_mode: simulated, too."),
+        )
+    elif file.faulty_adapter is not None:
+        yield Mismatch(
+            WEBRTC_MODE,
+            Status.FAIL,
+            f"is chime, but {file.faulty_adapter} takes meeting and attendee from the event of the WebSocket adapter instead of "
+            "from the event's data, so no server can start a Chime call in it.",
+            Hint(
+                text="Let its handlers read data.data.meeting, data.data.attendee and data.data.attendeeId."
+            ),
         )
 
 

@@ -43,12 +43,16 @@ JSON_VERSIONS: Final[Mapping[str, str]] = {"dynamodb": "1.0", "ssm": "1.1"}
 
 
 class AwsCallFailed(Exception):
-    """A call failed or AWS could not be reached: `{operation}: {code}`, never the content of the call."""
+    """A call failed or AWS could not be reached: `{operation}: {code}`, never the content of the call.
 
-    def __init__(self, operation: str, code: str) -> None:
+    `in_doubt`: AWS may have done it all the same.
+    """
+
+    def __init__(self, operation: str, code: str, *, in_doubt: bool = False) -> None:
         super().__init__(f"{operation}: {code}")
         self.operation = operation
         self.code = code
+        self.in_doubt = in_doubt
 
 
 class NotConfigured(Exception):
@@ -74,18 +78,19 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """AWS's response. `code` is the error code of a service that uses JSON, else empty."""
+    """AWS's response."""
 
     status: int
     body: bytes
 
     @property
     def code(self) -> str:
-        """For example `ConditionalCheckFailedException`."""
+        """The error code of a service that uses JSON, for example `ConditionalCheckFailedException`, else empty."""
         if self.status < 400:
             return ""
         try:
-            error_type = json.loads(self.body).get("__type", "")
+            document = json.loads(self.body)
+            error_type = document.get("__type") or document.get("Code") or ""
         except (ValueError, RecursionError, AttributeError):
             return ""
         return str(error_type).rpartition("#")[2]
@@ -120,13 +125,13 @@ class AwsApi:
         operation = target.rpartition(".")[2]
         headers = {"content-type": f"application/x-amz-json-{JSON_VERSIONS[service]}", "x-amz-target": target}
         body = json.dumps(request).encode()
-        answer = self.post(service, self._endpoint(service), "/", headers, body, operation)
+        answer = self.request(service, self.endpoint(service), "/", headers, body, operation)
         if answer.status != 200:
             raise AwsCallFailed(operation, answer.code or f"HTTP {answer.status}")
         document: dict[str, Any] = json.loads(answer.body)
         return document
 
-    def post(
+    def request(
         self,
         service: str,
         endpoint: Endpoint,
@@ -134,44 +139,68 @@ class AwsApi:
         headers: Mapping[str, str],
         body: bytes,
         operation: str,
+        *,
+        method: str = "POST",
+        query: str = "",
+        region: str | None = None,
     ) -> Answer:
-        """POST to `path` (percent-encoded) below the endpoint; `service` is the SigV4 name.
+        """Send to `path` (percent-encoded, like `query`) below the endpoint; `service` is the SigV4 name.
 
         Throttling, server errors and lost connections are retried. A time-out is not: the request may have arrived.
         Raises AwsCallFailed when there is no response.
         """
-        failure = ""
+        failure, in_doubt = "", False
         for attempt in range(ATTEMPTS):
             if attempt:
                 self._sleep(random.uniform(0, BACKOFF_S * 2**attempt))
             try:
-                answer = self._send(service, endpoint, endpoint.path + path, headers, body)
+                answer = self._send(
+                    service,
+                    endpoint,
+                    endpoint.path + path,
+                    headers,
+                    body,
+                    method,
+                    query,
+                    region or self._region,
+                )
             except TimeoutError as error:
-                raise AwsCallFailed(operation, "TimeoutError") from error
+                raise AwsCallFailed(operation, "TimeoutError", in_doubt=True) from error
             except (OSError, HTTPException) as error:
-                failure = type(error).__name__
+                failure, in_doubt = type(error).__name__, True
                 continue
             if not (answer.status in RETRIED_STATUSES or answer.code in RETRIED_CODES):
                 return answer
             failure = answer.code or f"HTTP {answer.status}"
-        raise AwsCallFailed(operation, failure)
+            in_doubt = in_doubt or answer.status >= 500
+        raise AwsCallFailed(operation, failure, in_doubt=in_doubt)
 
     def _send(
-        self, service: str, endpoint: Endpoint, path: str, headers: Mapping[str, str], body: bytes
+        self,
+        service: str,
+        endpoint: Endpoint,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        method: str,
+        query: str,
+        region: str,
     ) -> Answer:
         signed = signed_headers(
             self._credentials,
-            self._region,
+            region,
             service,
             path=path,
             headers={**headers, "host": endpoint.host},
             body=body,
             epoch_s=self._clock(),
+            method=method,
+            query=query,
         )
         idle = self._idle.setdefault(endpoint, deque())
         connection = _take(idle) or _open(endpoint, self._environ)
         try:
-            connection.request("POST", path, body, signed)
+            connection.request(method, f"{path}?{query}" if query else path, body, signed)
             response = connection.getresponse()
             answer = Answer(response.status, response.read())
         except (OSError, HTTPException):
@@ -183,15 +212,19 @@ class AwsApi:
         idle.append(connection)  # http.client reconnects if AWS has closed it
         return answer
 
-    def _endpoint(self, service: str) -> Endpoint:
-        """As in every AWS SDK: AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, else the Region's endpoint."""
+    def endpoint(self, service: str, *, prefix: str | None = None, region: str | None = None) -> Endpoint:
+        """As in every AWS SDK: AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, else the Region's endpoint.
+
+        `prefix` is the first label of the host, if it is not the service's name.
+        """
         configured = (
             None
             if self._environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
-            else self._environ.get(f"AWS_ENDPOINT_URL_{service.upper()}")
+            else self._environ.get(f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}")
             or self._environ.get("AWS_ENDPOINT_URL")
         )
-        of_region = f"https://{service}.{self._region}.{partition_of(self._region).dns_suffix}"
+        region = region or self._region
+        of_region = f"https://{prefix or service}.{region}.{partition_of(region).dns_suffix}"
         return Endpoint.parse(configured or of_region)
 
 

@@ -13,14 +13,17 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, Protocol
 
-from . import protocol
+from . import protocol, signalling
 from .aws_api import AwsApi, AwsCallFailed, NotConfigured
+from .chime_api import ChimeApi
 from .connections_table import ConnectionsTable, table_name
 from .delivery import Delivering, Delivery, Post, Table, UserOutcome
 from .limits import MAX_MESSAGE_BYTES
 from .log import Log
 from .management_api import ManagementApi, PostOutcome, endpoint_url
-from .protocol import Deliver, Echo, Ping, Refused
+from .meetings import MeetingsTable
+from .protocol import Deliver, Echo, Ping, Refused, Signal
+from .signalling import Served, Signalling, SignallingSettings
 
 OK: Final = {"statusCode": 200}
 
@@ -30,6 +33,14 @@ class SenderTable(Table, Protocol):
 
     def user_of(self, connection_id: str, now_s: float) -> str | None:
         """The user of a live connection; raises AwsCallFailed."""
+        ...
+
+
+class Serve(Protocol):
+    """The part of Signalling that this module needs."""
+
+    def serve(self, signal: Signal, user: str) -> Served:
+        """Do what a message about a meeting asks for; raises signalling.Refused."""
         ...
 
 
@@ -46,8 +57,10 @@ class Conversation:
         now_s: float,
         seconds_left: float,
         log: Log,
+        meetings: Serve | None = None,
     ) -> None:
         self._connection_id = connection_id
+        self._meetings = meetings
         self._fallback_message_id = fallback_message_id
         self._table = table
         self._management = management
@@ -57,7 +70,7 @@ class Conversation:
 
     def answer(self, body: str | None, is_base64: bool) -> None:
         """Do what the message asks for, and respond to the sender."""
-        match protocol.parse_message(body, is_base64):
+        match protocol.parse_message(body, is_base64, signalling=self._meetings is not None):
             case Ping(id=message_id):
                 outcome = self._reply(protocol.pong(message_id, self._now_ms))
                 self._log.debug("ping", outcome.value)
@@ -68,6 +81,8 @@ class Conversation:
                 self._refuse("refused", code, reason, message_id)
             case Deliver() as command:
                 self._deliver(command)
+            case Signal() as signal:
+                self._signal(signal)
 
     @property
     def _now_ms(self) -> int:
@@ -89,7 +104,32 @@ class Conversation:
         else:
             self._report_failure(delivery, message_id)
 
-    def _sender(self, command: Deliver) -> str | None:
+    def _signal(self, signal: Signal) -> None:
+        """Serve a message about a meeting; then tell the others in it."""
+        sender = self._sender(signal)
+        if sender is None or self._meetings is None:
+            return
+        try:
+            served = self._meetings.serve(signal, sender)
+        except signalling.Refused as refused:
+            if refused.cause:
+                self._log.error(signal.type, "failed", userId=sender, reason=refused.cause)
+            self._refuse(signal.type, refused.code, refused.reason, signal.id)
+            return
+        self._reply(
+            protocol.served(
+                served.type, served.data, self._now_ms, message_id=signal.id, beside=served.beside
+            )
+        )
+        self._log.info(signal.type, "served", userId=sender)
+        if (told := served.told) is not None and told.users:
+            event = protocol.served(told.type, told.data, self._now_ms, sender=sender)
+            delivery = Delivering(self._table, self._management, self._deadline_s, self._log).deliver(
+                told.users, protocol.encode(event), self._now_s
+            )
+            self._log.info(told.type, "delivered", userId=sender, **delivery.counts())
+
+    def _sender(self, command: Deliver | Signal) -> str | None:
         """The user of this connection. None when it is unknown; the client then gets an error."""
         try:
             sender = self._table.user_of(self._connection_id, self._now_s)
@@ -159,6 +199,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
             now_s=time.time(),
             seconds_left=context.get_remaining_time_in_millis() / 1000,
             log=log,
+            meetings=_meetings(),
         )
         conversation.answer(event.get("body"), bool(event.get("isBase64Encoded")))
     except NotConfigured as failure:
@@ -174,6 +215,15 @@ def _api() -> AwsApi:
 @cache
 def _table() -> ConnectionsTable:
     return ConnectionsTable(_api(), table_name(os.environ))
+
+
+def _meetings() -> Signalling | None:
+    """None without `chime.signalling`."""
+    name = os.environ.get("SIGNALLING_TABLE")
+    if not name:
+        return None
+    settings = SignallingSettings.of(os.environ)
+    return Signalling(MeetingsTable(_api(), name), ChimeApi(_api()), settings, time.time())
 
 
 @cache

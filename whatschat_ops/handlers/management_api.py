@@ -30,7 +30,7 @@ class PostOutcome(StrEnum):
 class PostApi(Protocol):
     """The part of AwsApi that this module needs."""
 
-    def post(
+    def request(
         self,
         service: str,
         endpoint: Endpoint,
@@ -56,7 +56,7 @@ class ManagementApi:
             return PostOutcome.TOO_LARGE
         path = f"/@connections/{quote(connection_id, safe='')}"
         try:
-            answer = self._api.post("execute-api", self._endpoint, path, HEADERS, data, "PostToConnection")
+            answer = self._api.request("execute-api", self._endpoint, path, HEADERS, data, "PostToConnection")
         except AwsCallFailed as failure:
             log.error("post", "failed", peer=connection_id, reason=str(failure))
             return PostOutcome.FAILED

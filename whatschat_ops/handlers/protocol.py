@@ -31,6 +31,12 @@ ErrorCode = Literal[
     "target_offline",
     "delivery_failed",
     "internal_error",
+    "meeting_not_found",
+    "not_allowed",
+    "too_many_meetings",
+    "chime_limit",
+    "chime_busy",
+    "chime_failed",
 ]
 Json = dict[str, Any]
 
@@ -72,6 +78,25 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """Serve a message about a meeting of Chime (`signalling`)."""
+
+    id: MessageId | None
+    message: Json
+
+    @property
+    def type(self) -> str:
+        """For example `chime:join-meeting`."""
+        return str(self.message["type"])
+
+    def field(self, name: str) -> Any:
+        """A field of the message: the web client has it in `data`, the server's vocabulary beside it."""
+        data = self.message.get("data")
+        inside = data.get(name) if isinstance(data, dict) else None
+        return self.message.get(name) if inside is None else inside
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """Respond with an error."""
 
@@ -80,7 +105,7 @@ class Refused:
     id: MessageId | None = None
 
 
-Command = Ping | Echo | Deliver | Refused
+Command = Ping | Echo | Deliver | Signal | Refused
 
 
 class _Bad(Exception):
@@ -90,18 +115,18 @@ class _Bad(Exception):
         self.reason = reason
 
 
-def parse_message(body: str | None, is_base64: bool = False) -> Command:
-    """The command in a message."""
+def parse_message(body: str | None, is_base64: bool = False, *, signalling: bool = False) -> Command:
+    """The command in a message. With `signalling`, messages about meetings are a `Signal`, whatever users they name."""
     message_id: MessageId | None = None
     try:
         message = _parse_object(body, is_base64)
         message_id = _message_id(message)
-        return _command(message, message_id)
+        return _command(message, message_id, signalling)
     except _Bad as bad:
         return Refused(bad.code, bad.reason, message_id)
 
 
-def _command(message: Json, message_id: MessageId | None) -> Command:
+def _command(message: Json, message_id: MessageId | None, signalling: bool) -> Command:
     kind = message.get("type")
     if not isinstance(kind, str) or not 0 < len(kind) <= MAX_TYPE_CHARACTERS:
         raise _Bad("bad_message", f"type must be a string of 1 to {MAX_TYPE_CHARACTERS} characters")
@@ -110,6 +135,8 @@ def _command(message: Json, message_id: MessageId | None) -> Command:
         return Ping(message_id)
     if route.action is Action.REFUSE:
         raise _Bad("reserved_type", f"only the server sends {kind}")
+    if signalling and route.about_meetings:
+        return Signal(message_id, message)
     for fields in route.addresses:
         users = {field: _users(message, field) for field in fields}
         if any(users.values()):
@@ -232,6 +259,24 @@ def delivered(command: Deliver, message_id: MessageId | None, sender: str, now_m
 def message_sent(message_id: MessageId | None, now_ms: int, counts: Mapping[str, int]) -> Json:
     """The receipt for the sender of a message."""
     return _with_id({"type": "message:sent", "timestamp": now_ms, **counts}, message_id)
+
+
+def served(
+    kind: str,
+    data: Json,
+    now_ms: int,
+    *,
+    message_id: MessageId | None = None,
+    sender: str | None = None,
+    beside: Json | None = None,
+) -> Json:
+    """An answer or an event about a meeting: the web client reads `data`, the server's vocabulary the same fields beside it.
+
+    `sender` is the user whose message led to an event.
+    """
+    named = {} if sender is None else {"from": sender, "userId": sender}
+    message = {**(beside or {}), **data, "type": kind, "data": data, **named, "timestamp": now_ms}
+    return _with_id(message, message_id)
 
 
 def _with_id(message: Json, message_id: MessageId | None) -> Json:

@@ -89,6 +89,8 @@ class Route:
     """Fields that recipients do not get."""
     has_receipt: bool = False
     """The sender gets a receipt; otherwise only an error when a user could not be reached."""
+    about_meetings: bool = False
+    """With `chime.signalling` the function serves it itself (`signalling`)."""
     names_initiator: bool = False
     """Recipients get the sender as `initiatorId`, too, even if the message has no such field."""
 
@@ -173,6 +175,7 @@ ROUTES: Final = (
             "chime:list-attendees",
         ),
         (Vocabulary.WEB, Vocabulary.SERVER),
+        about_meetings=True,
     ),
     Route(("*",)),
 )

@@ -138,7 +138,7 @@ def test_endpoint_of_one_service_wins(server: AwsServer) -> None:
 )
 def test_without_a_variable_the_endpoint_is_the_regions(region: str, host: str) -> None:
     environ = {"AWS_REGION": region, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    assert AwsApi(environ)._endpoint("dynamodb") == Endpoint(True, host, "")
+    assert AwsApi(environ).endpoint("dynamodb") == Endpoint(True, host, "")
 
 
 def test_connection_is_kept_open(server: AwsServer) -> None:

@@ -312,6 +312,26 @@ def test_settings_that_contradict_each_other_are_refused(load: Load, text: str, 
     assert problem(load, text).startswith(message)
 
 
+def test_a_variable_that_switches_chime_off_contradicts_signalling(load: Load) -> None:
+    with pytest.raises(
+        ConfigError, match=r"signalling: true needs chime.enabled: true, which is false \(env"
+    ):
+        load("chime:\n  signalling: true\n", environ={"AWS_CHIME_ENABLED": "no"})
+
+
+def test_signalling_needs_the_built_in_functions(load: Load) -> None:
+    with pytest.raises(
+        ConfigError, match=r"needs the built-in functions, but lambda\.source\.path names others"
+    ):
+        load("chime:\n  signalling: true\nlambda:\n  source:\n    path: lambda/websocket\n")
+
+
+def test_signalling_is_in_the_canonical_form_once_it_is_set() -> None:
+    assert "signalling" not in Settings().canonical()
+    limited = Settings.of({"chime": {"signalling": True, "signalling_meetings_per_user": 7}})
+    assert '"signalling_meetings_per_user":7' in limited.canonical()
+
+
 def test_a_variable_that_contradicts_the_file_is_named(load: Load) -> None:
     with pytest.raises(ConfigError, match=r"which is false \(environment AWS_CHIME_ENABLED\)"):
         load("frontend:\n  webrtc_mode: chime\n", environ={"AWS_CHIME_ENABLED": "no"})

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.unit.environment.test_env_render import JWT, FakeAws, aws_of, embedded
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.environment.check import FileCheck, check_files, sides_of
+from whatschat_ops.environment.check import CHIME_ADAPTER, FileCheck, check_files, sides_of
 from whatschat_ops.environment.comparing import Status
 from whatschat_ops.environment.dotenv import quote, read_values
 from whatschat_ops.environment.render import read_environment, to_text
@@ -204,6 +204,28 @@ def test_chime_needs_its_package_in_the_web_application(
     assert fits or "pnpm add amazon-chime-sdk-js" in str(found.mismatches[0].fix)
     native = Settings.of({"frontend": {"webrtc_mode": "native"}})
     assert said(checked(tmp_path / ".env.local", frontend(WEBRTC_MODE="native"), native)) == {}
+
+
+@pytest.mark.parametrize(
+    ("handler", "fits"),
+    [
+        ("const { meeting, attendee } = data;", False),
+        ("const {meeting,attendee}=data ;", False),
+        ("const { meeting, attendee } = data.data;", True),
+    ],
+)
+def test_adapter_that_reads_the_wrapped_event_cannot_start_a_call(
+    tmp_path: Path, handler: str, fits: bool
+) -> None:
+    adapter = tmp_path / CHIME_ADAPTER
+    adapter.parent.mkdir(parents=True)
+    adapter.write_text(f"private async handleMeetingCreated(data: any) {{\n  {handler}\n}}\n")
+    found = checked(tmp_path / ".env.local", frontend())
+    assert (not found.mismatches) == fits
+    assert fits or "no server can start a Chime call" in found.mismatches[0].detail
+    settings = Settings.of({"frontend": {"webrtc_mode": "native"}})
+    native = checked(tmp_path / ".env.local", frontend(WEBRTC_MODE="native"), settings)
+    assert native.mismatches == ()
 
 
 def test_chime_in_another_region_than_the_backends_is_a_warning(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_services_that_the_functions_call_have_the_hosts_of_botocore() -> None:
                 service, region_name=region, aws_access_key_id="A", aws_secret_access_key="s"
             )
             hosts[region, service] = client.meta.endpoint_url
-            endpoint = AwsApi({**KEYS, "AWS_REGION": region})._endpoint(service)
+            endpoint = AwsApi({**KEYS, "AWS_REGION": region}).endpoint(service)
             ours[region, service] = f"https://{endpoint.host}"
     assert ours == hosts
 
@@ -72,4 +72,4 @@ def test_execute_api_host_of_every_partition_speaks_tls(suffix: str) -> None:
     ],
 )
 def test_functions_find_their_endpoint_as_an_sdk_does(variables: dict[str, str], host: str) -> None:
-    assert AwsApi({**KEYS, "AWS_REGION": "eu-west-1", **variables})._endpoint("ssm").host == host
+    assert AwsApi({**KEYS, "AWS_REGION": "eu-west-1", **variables}).endpoint("ssm").host == host

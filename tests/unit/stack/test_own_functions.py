@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import ValidationError
 
 from whatschat_ops.config import Settings
 from whatschat_ops.config.function_settings import OWN_VARIABLES
@@ -126,3 +127,32 @@ def test_variables_may_have_exactly_4096_bytes() -> None:
     assert size_bytes(given(largest)) == 4_096
     with pytest.raises(ConfigError, match="4,097 bytes"):
         given(largest + 1)
+
+
+def test_signalling_adds_variables_to_the_default_function_and_rights_to_the_role() -> None:
+    chime = {
+        "signalling": True,
+        "signalling_meetings_per_user": 7,
+        "region": "us-west-2",
+        "media_region": "eu-west-3",
+    }
+    made = Blueprint(Settings.of({"prefix": "blue-", "chime": chime}), PLACE, api_id="abc123")
+    by_name = {each.name: each.fields["environment"] for each in resources(made) if each.kind == "function"}
+    assert [set(by_name[short]) - OWN_VARIABLES for short in ("connect", "disconnect")] == [set(), set()]
+    assert {name: by_name["default"][name] for name in by_name["default"].keys() - OWN_VARIABLES} == {
+        "SIGNALLING_TABLE": "blue-chime-meetings",
+        "SIGNALLING_REGION": "us-west-2",
+        "SIGNALLING_MEDIA_REGION": "eu-west-3",
+        "SIGNALLING_MEETINGS_PER_USER": "7",
+    }
+    statements = lambda_policy(made)["Statement"]
+    assert {each["Sid"]: each["Resource"] for each in statements[-3:]} == {
+        "Meetings": "arn:aws:dynamodb:eu-west-1:123456789012:table/blue-chime-meetings",
+        "CreateMeetings": "*",
+        "UseMeetings": "arn:aws:chime:us-west-2:123456789012:meeting/*",
+    }
+
+
+def test_variables_of_signalling_cannot_be_given() -> None:
+    with pytest.raises(ValidationError, match="SIGNALLING_TABLE is set by the stack"):
+        blueprint(environment={"SIGNALLING_TABLE": "mine"})

@@ -38,7 +38,6 @@ def chime_policy(blueprint: Blueprint) -> Document:
 
     CreateMeeting knows no resource, so it needs "*"; all others are limited to the account's meetings.
     """
-    place, region = blueprint.place, blueprint.settings.chime.region
     return document(
         allow("CreateMeetings", ["chime:CreateMeeting"], "*"),
         allow(
@@ -47,9 +46,41 @@ def chime_policy(blueprint: Blueprint) -> Document:
                 "chime",
                 "GetMeeting DeleteMeeting CreateAttendee BatchCreateAttendee GetAttendee ListAttendees DeleteAttendee",
             ),
-            f"arn:{place.partition}:chime:{region}:{place.account_id}:meeting/*",
+            _meetings(blueprint),
         ),
     )
+
+
+def signalling_statements(blueprint: Blueprint) -> Iterator[Document]:
+    """What `chime.signalling` adds to the functions' policy: rows of the ledger, and meetings in `chime.region`."""
+    if not blueprint.settings.chime.signalling:
+        return
+    ledger = Table.arn.of(blueprint.place, blueprint.names.ledger_table)
+    yield allow("Meetings", actions("dynamodb", "GetItem PutItem UpdateItem DeleteItem"), ledger)
+    yield allow("CreateMeetings", ["chime:CreateMeeting"], "*")
+    yield allow(
+        "UseMeetings",
+        actions("chime", "GetMeeting DeleteMeeting CreateAttendee ListAttendees DeleteAttendee"),
+        _meetings(blueprint),
+    )
+
+
+def signalling_variables(blueprint: Blueprint) -> dict[str, str]:
+    """What `chime.signalling` adds to the variables of the default function."""
+    chime = blueprint.settings.chime
+    if not chime.signalling:
+        return {}
+    return {
+        "SIGNALLING_TABLE": blueprint.names.ledger_table,
+        "SIGNALLING_REGION": chime.region,
+        "SIGNALLING_MEDIA_REGION": chime.media_region,
+        "SIGNALLING_MEETINGS_PER_USER": str(chime.signalling_meetings_per_user),
+    }
+
+
+def _meetings(blueprint: Blueprint) -> str:
+    place, region = blueprint.place, blueprint.settings.chime.region
+    return f"arn:{place.partition}:chime:{region}:{place.account_id}:meeting/*"
 
 
 def operator_statements(blueprint: Blueprint) -> Iterator[Document]:

@@ -13,6 +13,7 @@ from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.secret import Generated, SecretParameter
 from whatschat_ops.stack.kinds.table import Table
 from whatschat_ops.stack.parts.blueprint import API, Blueprint, Part
+from whatschat_ops.stack.parts.chime import signalling_statements, signalling_variables
 from whatschat_ops.stack.parts.connections import of_user
 from whatschat_ops.stack.parts.functions import (
     alias,
@@ -62,6 +63,7 @@ def lambda_policy(blueprint: Blueprint) -> Document:
         logs_statement(blueprint, *ROUTE_FUNCTIONS.values()),
         # The application's own functions know nothing of rotations.
         allow("JwtSecret", ["ssm:GetParameter"], secret if own else [secret, rotation]),
+        *signalling_statements(blueprint),
     ]
     return document(*own_statements, *given_statements(blueprint, own_statements))
 
@@ -92,11 +94,12 @@ def _parameter(blueprint: Blueprint, name: str, parameter: str, value: Secret | 
 
 def _handler(blueprint: Blueprint, short: str) -> Resource:
     settings = blueprint.settings.lambda_
+    own = _environment(blueprint) | (signalling_variables(blueprint) if short == "default" else {})
     fields = {
         "runtime": settings.function_runtime,
         "memory_mb": settings.memory_mb,
         "timeout_s": settings.timeout_s,
-        "environment": with_given_variables(blueprint, _environment(blueprint)),
+        "environment": with_given_variables(blueprint, own),
     }
     return function(blueprint, short, role=ROLE, role_name=blueprint.names.lambda_role, fields=fields)
 
