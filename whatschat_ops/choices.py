@@ -29,3 +29,18 @@ class EngineName(StrEnum):
 
     LOCAL = "local"
     DISTRIBUTED = "distributed"
+
+
+class CallMode(StrEnum):
+    """How a test call is made: two peers over the WebSocket API, a Chime meeting, or inside this process only."""
+
+    NATIVE = "native"
+    CHIME = "chime"
+    SIMULATED = "simulated"
+
+
+class CallVocabulary(StrEnum):
+    """Whose message types signal a call: the web client's, or the server's (docs/protocol.md)."""
+
+    WEB = "web"
+    SERVER = "server"

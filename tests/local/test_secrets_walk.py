@@ -117,6 +117,11 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "chime attendee get": [("planted", JWT)],
     "chime attendee delete": [("planted", JWT, "--yes")],
     "chime meeting delete": [("planted", JWT, "--yes")],
+    "call test": [
+        ("--mode", "simulated", "--caller", JWT),
+        ("--caller-token", JWT, "--callee", "bob"),
+        ("--ice-server", f"stun:{JWT}@x"),
+    ],
     "cost estimate": [("--messages", JWT), ("--usage", "usage.yaml")],
     "cost rates": [()],
     "env render backend": [(), ("--output", ".env"), ("--output", ".env", "--replace")],

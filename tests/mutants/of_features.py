@@ -277,6 +277,22 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("return parts.hostname, parts.port, parts.path.rstrip(\"/\")", "return parts.hostname, parts.port, \"\"", "another stage of the host is ours"),
     ),
     *planted(
+        "calls/stages.py",
+        "unit/calls/test_stages.py",
+        ("return self.media_s + self.stage_s if stage is Stage.MEDIA", "return self.stage_s if stage is Stage.MEDIA", "a long call is cut"),
+        ("max(at_s, self.entered_s)", "at_s", "a stage of negative time"),
+    ),
+    *planted(
+        "calls/tone.py",
+        "unit/calls/test_tone.py",
+        ("level > AUDIBLE_DBFS and share_at", "level > AUDIBLE_DBFS or share_at", "any noise is the tone"),
+    ),
+    *planted(
+        "calls/vocabulary.py",
+        "unit/calls/test_vocabulary.py",
+        ('elif message.get("callId") != envelope.call_id:', 'elif message.get("callId") == "":', "signals of another call count"),
+    ),
+    *planted(
         "measure/histogram.py",
         "unit/measure/test_histogram.py",
         ("math.ceil(self.count * percent / 100)", "math.floor(self.count * percent / 100)", "the percentile is one value too low"),

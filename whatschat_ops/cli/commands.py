@@ -173,6 +173,11 @@ COMMANDS: Final[Mapping[str, Entry]] = {
             ),
         },
     ),
+    "call": Group(
+        "Make test calls",
+        "call test --duration 10",
+        {"test": Command("Make a test call and measure it", "call.group:call_test")},
+    ),
     "cost": Group(
         "Estimate the monthly cost",
         "cost estimate --messages 10M --users 1000 --hours-per-day 8",

@@ -83,7 +83,7 @@ IN_GROUP: Final[Mapping[Path, Mapping[str, Path]]] = {
         **_meanings(token_mint="jwt login", iam_policies="policy permissions role"),
         **_meanings(ws_connect="listen wscat", ws_send="message post", ws_endpoint="url", ws_load="bench benchmark stress"),
         **_meanings(ws_connections_list="clients sockets who", ws_connections_stats="metrics"),
-        **_meanings(chime_meeting="meetings call calls", chime_attendee="attendees invite"),
+        **_meanings(chime_meeting="meetings", chime_attendee="attendees invite"),
         **_meanings(cost_estimate="price pricing prices bill billing", env_render="dotenv environment"),
         **_meanings(export_cloudformation="cfn template"),
         **{"version": ("--version",), "help": ("--help",), "completion": ("--show-completion",)},
