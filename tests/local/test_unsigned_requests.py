@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import socket
 from collections.abc import Iterator, Mapping
@@ -13,17 +14,21 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.conftest import EmbeddedAws
+from tests.local.unsigned_operations import NAMED, unsigned_requests
+from whatschat_ops.local import admission
+from whatschat_ops.local.control import modules
+from whatschat_ops.local.control.caller import service_of
 
 pytestmark = pytest.mark.local
 
 
 def request(
-    aws: EmbeddedAws, method: str, path: str, headers: Mapping[str, str] | None = None
+    aws: EmbeddedAws, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> tuple[int, dict[str, str], str]:
     """Status, headers and body of an unsigned request."""
     connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=60)
     try:
-        connection.request(method, path, headers=dict(headers or {}))
+        connection.request(method, path, body or None, headers=dict(headers or {}))
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
         return response.status, found, response.read().decode("utf-8", "replace")
@@ -77,6 +82,85 @@ def test_page_of_another_host_reaches_neither_services_nor_sockets(
     assert (
         request(embedded_aws, "GET", path, handshake)[0] == 101
     )  # it has no $connect, so every handshake succeeds
+
+
+@pytest.fixture(scope="module")
+def private_bucket(embedded_aws: EmbeddedAws) -> Iterator[str]:
+    """A bucket without a policy, with the object `key`."""
+    s3 = embedded_aws.client("s3")
+    s3.create_bucket(Bucket=NAMED["Bucket"])
+    s3.put_object(Bucket=NAMED["Bucket"], Key=NAMED["Key"], Body=b"private")
+    yield NAMED["Bucket"]
+    s3.delete_object(Bucket=NAMED["Bucket"], Key=NAMED["Key"])
+    s3.delete_bucket(Bucket=NAMED["Bucket"])
+
+
+@pytest.mark.aws(
+    "botocore's service models: `authtype` of the operations; SNS developer guide: links to (un)subscribe"
+)
+def test_operation_of_any_service_is_served_unsigned_only_where_aws_does(
+    embedded_aws: EmbeddedAws, private_bucket: str
+) -> None:
+    loaded = modules.load()
+    registry = loaded.app.SERVICE_REGISTRY
+    served = frozenset(registry).union(*(service.get("aliases", ()) for service in registry.values()))
+    passed, rejected = [], set()
+    for each in unsigned_requests(served):
+        received = each.received()
+        if admission.rejection(received, service_of(loaded, received)) is None:
+            passed.append(each)
+        else:
+            rejected.add((each.service, each.operation))
+            assert not (each.is_served_unsigned and each.service in UNSIGNED_SERVICES), each
+    assert len(rejected) > 6000
+    leaked = [
+        f"{each.service} {each.operation}"
+        for each in passed
+        if request(embedded_aws, each.method, f"{each.path}?{each.query}", each.headers, each.body)[0] < 400
+        and not each.is_served_unsigned
+    ]
+    assert leaked == ["sns Unsubscribe"]
+
+
+UNSIGNED_SERVICES: Final = ("cognito-identity", "cognito-idp", "sts")
+SUBRESOURCES: Final = (
+    "",
+    "acl",
+    "delete",
+    "policy",
+    "uploads",
+    "versioning",
+    "x-id=any",
+    "Action=GetObject",
+    "list-type=2",
+)
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html"
+)
+def test_private_bucket_is_closed_to_unsigned_requests_of_every_kind(
+    embedded_aws: EmbeddedAws, private_bucket: str
+) -> None:
+    for method, path, query, authorization in itertools.product(
+        ("GET", "HEAD", "PUT", "POST", "DELETE"),
+        (f"/{private_bucket}", f"/{private_bucket}/key", f"//{private_bucket}/key"),
+        SUBRESOURCES,
+        ({}, {"Authorization": "Bearer token"}, {"X-Amz-Target": "AmazonSQS.ListQueues"}),
+    ):
+        status = request(embedded_aws, method, f"{path}?{query}", authorization)[0]
+        assert status >= 400, (method, path, query, authorization)
+    assert embedded_aws.client("s3").get_object(Bucket=private_bucket, Key="key")["Body"].read() == b"private"
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer token", "Basic QVdTOng=", "AWS4-HMAC-SHA256 nothing"])
+@pytest.mark.parametrize(
+    "path", ["/v2/credentials/any", "/latest/meta-data/", "/v4/abcdefgh/task", "/v2/any/manifests/latest"]
+)
+def test_metadata_and_registries_are_not_at_this_address(
+    embedded_aws: EmbeddedAws, path: str, authorization: str
+) -> None:
+    assert request(embedded_aws, "GET", path, {"Authorization": authorization})[0] == 404
 
 
 UNSIGNED: Final = [

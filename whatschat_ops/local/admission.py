@@ -1,40 +1,56 @@
-"""What is rejected before any service sees it: requests that a web page could make, and unsigned ones that AWS does not
-serve without a signature.
-
-Only what ministack itself would accept is named here; it rejects most unsigned requests.
+"""What is rejected before any service sees it: requests that a web page could make, and every one without a signature
+but for the short list of those that AWS serves so (`_may_be_unsigned`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qs, unquote
 
-from whatschat_ops.local.control.wire import credential_scope
-from whatschat_ops.local.interfaces import HttpResponse
+from whatschat_ops.local.control.wire import connection_path, is_own_api
+from whatschat_ops.local.interfaces import HttpRequest, HttpResponse
 
 _HOSTS: Final = re.compile(
     r"(127\.0\.0\.1|([\w-]+\.)*localhost|([\w-]+\.)+(amazonaws\.com(\.cn)?|api\.aws|on\.aws))(:\d+)?",
     re.IGNORECASE,
 )
-_METADATA: Final = ("/latest/", "/computeMetadata/")
-"""Instance metadata is at 169.254.169.254 (EC2 User Guide), not at an endpoint of AWS."""
-
-_UNSIGNED_SERVICES: Final = re.compile(
-    r"/(clusters|taskdefinitions|tasks|services|stoptask"  # ECS
-    r"|v\d{8}|\d{4}-\d{2}-\d{2}"  # versions of an API: S3 Control, OpenSearch
-    r"|(batch)?execute|(begin|commit|rollback)transaction)(/|$)",  # RDS Data
+_ELSEWHERE: Final = re.compile(
+    r"/(latest|computemetadata|v4|v2/credentials)(/|$)|/v2/.*(/blobs/|/manifests/|/tags/list)|/health$"
+    r"|/_(?!whatschat/health$|aws/(execute-api|lambda-url)/|ministack/(lambda-(code|layers)|cfn-(response|signal))/)",
     re.IGNORECASE,
 )
-"""Paths of services that ministack serves without a signature."""
+"""Metadata and credentials of instances and containers are at 169.254.169.254 and 169.254.170.2 (EC2 and ECS guides);
+image registries have hosts and tokens of their own (ECR). ministack's own paths reset or reconfigure it."""
+
 MAX_UNSIGNED_BODY_BYTES: Final = 256 * 1024
 """Of a request to a service: AWS answers those that need no signature (Cognito, AssumeRoleWithSAML) with less."""
 MAX_PAYLOAD_BYTES: Final = 10 * 2**20
 """Of a request to a user's own API (API Gateway developer guide, quotas of HTTP APIs) or function URL."""
-_BUCKET: Final = re.compile(r"/[^/]+/?")
-_BUCKET_HOST: Final = re.compile(r"([\w.-]+\.s3[.-]|[\w-]+\.localhost\b)", re.IGNORECASE)
+MAX_FORM_HEAD_BYTES: Final = 20 * 1024
+"""What may stand before the file in a form for S3 (S3 API reference, error MaxPostPreDataLengthExceeded)."""
+
+_S3_HOST: Final = re.compile(r"(127\.0\.0\.1|localhost|s3[.-][\w.-]+)(:\d+)?", re.IGNORECASE)
+_BUCKET_HOST: Final = re.compile(
+    r"([\w.-]+\.s3[.-][\w.-]+|(?![\w.-]*\.aoss\.)[\w.-]+\.localhost)(:\d+)?", re.IGNORECASE
+)
+_BUCKET: Final = re.compile(r"/(?!v\d{8}/|iceberg/)[a-z\d][a-z\d.-]{1,61}[a-z\d](/.*)?", re.DOTALL)
+"""Not the paths of S3 Control and of catalogs of tables, which ministack has at the same address."""
+_FORM_KEY: Final = re.compile(
+    rb'name="(?:x-amz-credential|AWSAccessKeyId)"\r\n(?:[^\r\n]+\r\n)*\r\n([^/\r\n]+)', re.IGNORECASE
+)
+
+_WITH_UNSIGNED_OPERATIONS: Final = frozenset({"cognito-identity", "cognito-idp", "sns", "sqs", "sts"})
+"""Services that have operations without a signature (`authtype` in botocore's models) or links (SNS); SQS says in its own
+words that it has none here. ministack rejects their other operations, in the protocol of the service."""
+_OPEN_PATHS: Final = re.compile(
+    r"/oauth2/\w+|/log(in|out)|/saml2/idpresponse|/[\w-]+/\.well-known/[\w.-]+"  # Cognito: sign-in pages, public keys
+    r"|/_ministack/(lambda-code|lambda-layers|cfn-response|cfn-signal)/.*"  # links, each with a token
+    r"|/v1/apis/[^/]+/graphql"  # AppSync checks API keys and tokens itself
+)
+_LOAD_BALANCER: Final = re.compile(r"[\w.-]+\.(elb\.amazonaws\.com|alb\.localhost)(:\d+)?", re.IGNORECASE)
 
 
 def is_known_host(host: str) -> bool:
@@ -42,75 +58,92 @@ def is_known_host(host: str) -> bool:
     return bool(_HOSTS.fullmatch(host))
 
 
-def rejection(method: str, path: str, query_string: str, headers: Mapping[str, str]) -> HttpResponse | None:
-    """The response to a request that no service may see, or None. `headers` have lower-case names."""
-    if not is_known_host(headers.get("host", "")):
+def head_rejection(request: HttpRequest, is_known_key: Callable[[str], bool]) -> HttpResponse | None:
+    """The response to a request whose body must not be read, or None. The request has no body yet."""
+    host, path = request.header("host") or "", _path(request)
+    if not is_known_host(host):
         return _error(403, "ForbiddenException", "The Host header names neither this machine nor AWS.")
-    path = re.sub("/+", "/", unquote(path))  # as ministack's router reads it
-    if path.startswith(_METADATA):
+    if _ELSEWHERE.match(path):
         return _error(404, "NotFoundException", "Not Found")
-    is_json_operation = method == "POST" and path == "/" and "x-amz-target" in headers
-    if _is_signed(query_string, headers) or is_json_operation:
-        return None
-    if _UNSIGNED_SERVICES.match(path):
-        return _error(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
-    # ListBuckets and CreateBucket have no resource policy that could allow them to anonymous callers.
-    if (method == "GET" and path == "/" and "Action" not in parse_qs(query_string)) or (
-        method == "PUT" and _BUCKET.fullmatch(path) and not query_string
-    ):
-        body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-        return HttpResponse(403, body.encode(), {"content-type": "application/xml"})
-    return None
-
-
-def body_rejection(
-    method: str,
-    path: str,
-    headers: Mapping[str, str],
-    query_string: str,
-    *,
-    is_known_key: Callable[[str], bool],
-    to_own_api: bool,
-) -> HttpResponse | None:
-    """The response to a request whose body must not be read, or None. `headers` have lower-case names.
-
-    `to_own_api`: it is for an API or a function of the user, which may take unsigned requests.
-    """
-    if (
-        not to_own_api
-        and headers.get("content-type", "").startswith("multipart/form-data")
-        and _is_post_to_bucket(method, path, headers)
-    ):
-        return None  # the form has its signature in the body
-    length = headers.get("content-length", "")
+    length, key = request.header("content-length") or "", access_key(request)
     size_bytes = int(length) if length.isdigit() else 0
-    scope = credential_scope(headers.get("authorization", ""), query_string)
-    if not scope and "transfer-encoding" in headers:
+    if not key and request.header("transfer-encoding"):
         return _error(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
-    if to_own_api:
+    if is_own_api(request.raw_path, host) and connection_path(request.raw_path, host) is None:
         too_large = size_bytes > MAX_PAYLOAD_BYTES
         return _error(413, "RequestEntityTooLarge", "Request Entity Too Large") if too_large else None
-    if size_bytes <= MAX_UNSIGNED_BODY_BYTES:
+    if size_bytes <= MAX_UNSIGNED_BODY_BYTES or (not key and is_form_for_bucket(request)):
         return None
-    if not scope:
-        return _error(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
-    if not is_known_key(scope[0]):
+    return None if key and is_known_key(key) else _unauthenticated(key)
+
+
+def form_rejection(head: bytes, is_known_key: Callable[[str], bool]) -> HttpResponse | None:
+    """The response to a large form whose first bytes are `head`: its key is in it, before the file."""
+    found = _FORM_KEY.search(head[:MAX_FORM_HEAD_BYTES])
+    key = found[1].decode("latin-1") if found else ""
+    return None if key and is_known_key(key) else _unauthenticated(key)
+
+
+def rejection(request: HttpRequest, service: str) -> HttpResponse | None:
+    """The response to a request that no service may see, or None. `service`: ministack's name of the one it is for."""
+    if access_key(request) or _may_be_unsigned(request, service):
+        return None
+    if service == "s3":
+        body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        return HttpResponse(403, body.encode(), {"content-type": "application/xml"})
+    return _unauthenticated("")
+
+
+def _may_be_unsigned(request: HttpRequest, service: str) -> bool:
+    """Whether it is for something of the user's own, or for what AWS serves by a policy or a token instead."""
+    host, path = request.header("host") or "", _path(request)
+    if is_own_api(request.raw_path, host) or _LOAD_BALANCER.fullmatch(host) or _OPEN_PATHS.fullmatch(path):
+        return True
+    if service == "s3":
+        names_bucket, at_root = _BUCKET_HOST.fullmatch(host), path == "/"
+        if _S3_HOST.fullmatch(host):
+            names_bucket, at_root = _BUCKET.fullmatch(path), path.strip("/").count("/") == 0
+        if names_bucket is None:  # ListBuckets; S3 answers POST with 405
+            return request.method == "POST" and path == "/"
+        creates = request.method == "PUT" and at_root and not request.query_string
+        return not creates  # the policies of the bucket decide
+    return service in _WITH_UNSIGNED_OPERATIONS
+
+
+def is_form_for_bucket(request: HttpRequest) -> bool:
+    """Amazon S3 API reference, RESTObjectPOST: `/bucket` here, or `/` where the bucket is in the name of the host."""
+    if request.method != "POST" or not (request.header("content-type") or "").startswith(
+        "multipart/form-data"
+    ):
+        return False
+    host, path = request.header("host") or "", _path(request)
+    at_host = path == "/" and _BUCKET_HOST.fullmatch(host) is not None
+    return at_host or (_BUCKET.fullmatch(path) is not None and path.rstrip("/").count("/") == 1)
+
+
+def access_key(request: HttpRequest) -> str:
+    """Of a signature of version 4 or 2, which is still to be checked; "" of a request without one."""
+    query = parse_qs(request.query_string)
+    found = re.match(r"AWS4-.*?Credential=([^/,\s]+)/|AWS ([^:\s]+):", request.header("authorization") or "")
+    if found:
+        return str(found[1] or found[2])
+    if "X-Amz-Signature" in query:
+        return query.get("X-Amz-Credential", [""])[0].partition("/")[0]
+    return query.get("AWSAccessKeyId", [""])[0] if "Signature" in query else ""
+
+
+def _path(request: HttpRequest) -> str:
+    return re.sub("/+", "/", unquote(request.raw_path))  # as ministack's router reads it
+
+
+def _unauthenticated(key: str) -> HttpResponse:
+    if key:
         message = "The security token included in the request is invalid."
         return _error(403, "UnrecognizedClientException", message)
-    return None
-
-
-def _is_post_to_bucket(method: str, path: str, headers: Mapping[str, str]) -> bool:
-    """Amazon S3 API reference, RESTObjectPOST: `/bucket` here, or `/` where the bucket is in the name of the host."""
-    return method == "POST" and bool(
-        _BUCKET.fullmatch(path) or (path == "/" and _BUCKET_HOST.match(headers.get("host", "")))
-    )
-
-
-def _is_signed(query_string: str, headers: Mapping[str, str]) -> bool:
-    return "authorization" in headers or "Signature=" in query_string  # SigV2 and X-Amz-Signature of SigV4
+    return _error(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
 
 
 def _error(status: int, code: str, message: str) -> HttpResponse:
     body = json.dumps({"__type": code, "message": message})
-    return HttpResponse(status, body.encode(), {"content-type": "application/json", "x-amzn-errortype": code})
+    headers = {"content-type": "application/json", "x-amzn-errortype": code, "connection": "close"}
+    return HttpResponse(status, body.encode(), headers)

@@ -16,14 +16,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any, Protocol
+from urllib.parse import parse_qs
 
-from whatschat_ops.local.admission import body_rejection, rejection
+from whatschat_ops.local import admission
 from whatschat_ops.local.cloudtrail.recorder import MAX_BODY_BYTES, Recorder
 from whatschat_ops.local.control import code_links
 from whatschat_ops.local.control.wire import (
     connection_path,
     credential_scope,
-    is_own_api,
     operation,
     signed_service,
 )
@@ -35,16 +35,6 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 HEALTH_PATH = "/_whatschat/health"
 
-# ministack has paths of its own that need no signature, some of which reset or reconfigure it. These are needed: links
-# to code in the responses of GetFunction and GetLayerVersion (presigned on AWS), and responses to CloudFormation.
-_UNSIGNED_PREFIXES = (
-    code_links.PREFIX,
-    "/_ministack/lambda-layers/",
-    "/_ministack/cfn-response/",
-    "/_ministack/cfn-signal/",
-    "/_aws/execute-api/",
-    "/_aws/lambda-url/",
-)
 _CORS = {"access-control-allow-origin": "*", "access-control-expose-headers": "*"}
 
 _log = logging.getLogger(__name__)
@@ -75,6 +65,7 @@ class Router:
         health: Callable[[], Mapping[str, Any]],
         recorder: Recorder,
         is_known_key: Callable[[str], bool],
+        service_of: Callable[[HttpRequest], str],
     ) -> None:
         self._ministack = ministack
         self._gateway = gateway
@@ -82,37 +73,54 @@ class Router:
         self._health = health
         self._recorder = recorder
         self._is_known_key = is_known_key
+        self._service_of = service_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one HTTP request."""
         if scope["type"] != "http":
             raise RuntimeError(f"Not an HTTP request: {scope['type']}")
-        response = await self._own_response(scope, receive)
+        receive, response = await self._admitted(scope, receive)
+        if response is None:
+            response = await self._own_response(scope, receive)
         if response is None:
             await self._forward(scope, receive, _logged(scope, send))
         else:
             await _send_response(send, response)
+
+    async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Receive, HttpResponse | None]:
+        """`receive`, which has the whole body still, and the response to a request that is not served, or None."""
+        request = _request(scope, b"")
+        if rejected := admission.head_rejection(request, self._is_known_key):
+            return receive, rejected
+        if admission.access_key(request) or request.raw_path == HEALTH_PATH:
+            return receive, None
+        is_file = admission.is_form_for_bucket(request)
+        limit_bytes = admission.MAX_FORM_HEAD_BYTES if is_file else admission.MAX_UNSIGNED_BODY_BYTES
+        if request.method != "POST" or (request.raw_path != "/" and not is_file):
+            limit_bytes = 0  # the head says what is asked for
+        read: list[Mapping[str, Any]] = []
+        while sum(len(each.get("body", b"")) for each in read) < limit_bytes and (
+            not read or read[-1].get("more_body")
+        ):
+            read.append(await receive())
+        body = b"".join(each.get("body", b"") for each in read)
+        if (
+            is_file
+            and len(body) >= limit_bytes
+            and (found := admission.form_rejection(body, self._is_known_key))
+        ):
+            return receive, found
+        request = replace(request, body=body)
+        return _replayed(read, receive), admission.rejection(request, self._service_of(request))
 
     async def _own_response(self, scope: Scope, receive: Receive) -> HttpResponse | None:
         """The response of one of our own services, or None if the request is for ministack."""
         raw_path = scope["raw_path"].decode("latin-1")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query_string = scope["query_string"].decode("latin-1")
-        if rejected := rejection(scope["method"], raw_path, query_string, headers):
-            return rejected
         if raw_path == HEALTH_PATH:
             return _json(200, self._health())
-        host = headers.get("host", "")
-        connection = connection_path(raw_path, host)
-        if rejected := body_rejection(
-            scope["method"],
-            raw_path,
-            headers,
-            query_string,
-            is_known_key=self._is_known_key,
-            to_own_api=connection is None and is_own_api(raw_path, host),
-        ):
-            return HttpResponse(rejected.status, rejected.body, {**rejected.headers, "connection": "close"})
+        connection = connection_path(raw_path, headers.get("host", ""))
         if connection:
             return _shared(
                 await self._gateway.handle_management(await _read_request(scope, receive), *connection)
@@ -124,9 +132,7 @@ class Router:
             response = await service(request)
             self._recorder.record(signed, request, response)
             return _shared(response)
-        if _is_internal(raw_path):
-            return _json(404, {"message": "Not Found"})
-        if raw_path.startswith(code_links.PREFIX) and not code_links.is_valid(
+        if raw_path.startswith(code_links.PREFIXES) and not code_links.is_valid(
             raw_path, query_string, time.time()
         ):
             return _json(403, {"message": "Request has expired"})
@@ -171,15 +177,18 @@ class _Copy:
             self.content = (self.content + chunk)[: MAX_BODY_BYTES + 1]
 
 
+def _replayed(messages: list[Mapping[str, Any]], receive: Receive) -> Receive:
+    """`receive`, with what has been received from it already."""
+
+    async def receive_again() -> Mapping[str, Any]:
+        return messages.pop(0) if messages else await receive()
+
+    return receive_again
+
+
 def _shared(response: HttpResponse) -> HttpResponse:
     """The response, readable by scripts of any web page, as those of AWS's services are."""
     return HttpResponse(response.status, response.body, {**_CORS, **response.headers})
-
-
-def _is_internal(raw_path: str) -> bool:
-    # Services decode the path once before they route, so an encoded underscore must be recognised too.
-    path = raw_path.replace("%5F", "_").replace("%5f", "_")
-    return (path.startswith("/_") or path == "/health") and not path.startswith(_UNSIGNED_PREFIXES)
 
 
 async def _read_request(scope: Scope, receive: Receive) -> HttpRequest:
@@ -224,7 +233,8 @@ def _logged(scope: Scope, send: Send) -> Send:
         if message["type"] == "http.response.start" and message["status"] >= 400:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             service = signed_service(headers.get("authorization", ""), "") or "unsigned"
-            what = operation(scope["path"], headers, b"") or f"{scope['method']} {scope['path']}"
+            query = parse_qs(scope["query_string"].decode("latin-1"))
+            what = operation(scope["path"], headers, query=query) or f"{scope['method']} {scope['path']}"
             took_ms = (time.monotonic() - started) * 1000
             _log.info("%s %s: %d in %.0f ms", service, what, message["status"], took_ms)
         await send(message)

@@ -237,6 +237,7 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int, options:
         health,
         recorder,
         lambda key: parts.control_plane.caller_of(key) is not None,
+        parts.control_plane.service_of,
     )
     server = _make_server(front, parts.gateway)
     stopping = _stop_on_signals()

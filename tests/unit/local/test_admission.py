@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from whatschat_ops.local.admission import (
+    MAX_FORM_HEAD_BYTES,
     MAX_PAYLOAD_BYTES,
     MAX_UNSIGNED_BODY_BYTES,
-    body_rejection,
+    access_key,
+    form_rejection,
+    head_rejection,
+    is_form_for_bucket,
     is_known_host,
     rejection,
 )
-from whatschat_ops.local.control import code_links
+from whatschat_ops.local.control import code_links, modules
+from whatschat_ops.local.control.caller import service_of
+from whatschat_ops.local.interfaces import HttpRequest
 
 HERE = {"host": "127.0.0.1:4566"}
 SIGNED = {**HERE, "authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request"}
+FORM = "application/x-www-form-urlencoded"
+
+
+def request(
+    method: str, path: str, query: str = "", headers: Mapping[str, str] = HERE, body: bytes = b""
+) -> HttpRequest:
+    """A request as the router has it."""
+    sent = tuple((name.encode(), value.encode()) for name, value in headers.items())
+    return HttpRequest(method, path, query, sent, body, "127.0.0.1")
+
+
+def status(each: HttpRequest) -> int | None:
+    """With which it is rejected, or None. No access key is known."""
+    rejected = head_rejection(each, lambda key: False) or rejection(each, service_of(modules.load(), each))
+    return rejected.status if rejected else None
 
 
 @pytest.mark.aws("IAM user guide, reference_aws-signing.html")
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
+    ("method", "path", "expected"),
     [
         ("GET", "/", 403),  # ListBuckets
         ("PUT", "/bucket", 403),  # CreateBucket
@@ -31,35 +54,100 @@ SIGNED = {**HERE, "authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/us-ea
         ("POST", "/v20180820/tags/bucket", 403),
         ("POST", "/2021-01-01/opensearch/domain", 403),
         ("POST", "/BatchExecute", 403),
+        ("POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData", 403),
+        ("POST", "/getAccountInformation", 403),
+        ("GET", "/iceberg/v1/config", 403),
+        ("GET", "/oidc/any", 403),
         ("PUT", "/bucket/key", None),  # the bucket's policy may allow it
         ("GET", "/bucket", None),
-        ("GET", "/clustersbucket", None),
-        ("POST", "/", None),  # the service rejects it, in its own protocol
+        ("GET", "/clustersbucket", 403),  # ministack would take it for ECS
+        ("GET", "/my-clusters", None),
+        ("POST", "/", None),  # S3 rejects it: the method is not allowed
+        ("GET", "/oauth2/authorize", None),  # Cognito's sign-in
+        ("GET", "/us-east-1_pool/.well-known/jwks.json", None),
+        ("GET", "/_aws/execute-api/a1/stage/path", None),
     ],
 )
-def test_unsigned_request(method: str, path: str, status: int | None) -> None:
-    rejected = rejection(method, path, "", HERE)
-    assert (rejected.status if rejected else None) == status
-    assert rejection(method, path, "", SIGNED) is None
-    assert rejection(method, path, "X-Amz-Credential=A&X-Amz-Signature=0", HERE) is None
+def test_unsigned_request(method: str, path: str, expected: int | None) -> None:
+    assert status(request(method, path)) == expected
+    assert status(request(method, path, headers={**HERE, "authorization": "Bearer token"})) == expected
+    assert status(request(method, path, headers=SIGNED)) is None
+    assert status(request(method, path, "X-Amz-Credential=A/1/2/s3/4&X-Amz-Signature=0")) is None
 
 
-def test_operations_in_a_query_are_left_to_their_service() -> None:
-    assert rejection("GET", "/", "Action=GetCallerIdentity&Version=2011-06-15", HERE) is None
-    assert rejection("PUT", "/bucket", "policy", HERE) is None
-    assert rejection("POST", "/", "", {**HERE, "x-amz-target": "AmazonSQS.SendMessage"}) is None
+@pytest.mark.aws("botocore's service models: `authtype` of the operations")
+@pytest.mark.parametrize(
+    ("query", "target", "form", "expected"),
+    [
+        ("", "AWSCognitoIdentityProviderService.SignUp", "", None),
+        ("", "AmazonSQS.SendMessage", "", None),  # SQS rejects it in its own words
+        ("", "DynamoDB_20120810.ListTables", "", 403),
+        ("", "KinesisAnalytics_20180523.ListApplications", "", 403),
+        ("", "any", "", None),  # S3 rejects it
+        ("Action=AssumeRoleWithWebIdentity&Version=2011-06-15", "", "", None),
+        ("Action=ListUsers&Version=2010-05-08", "", "", 403),
+        ("", "", "Action=AssumeRoleWithSAML&Version=2011-06-15", None),
+        ("", "", "Action=CreateUser&Version=2010-05-08", 403),
+        ("", "", "no=operation", 403),
+    ],
+)
+def test_unsigned_operation_is_for_a_service_that_has_some(
+    query: str, target: str, form: str, expected: int | None
+) -> None:
+    headers = {
+        **HERE,
+        **({"x-amz-target": target} if target else {}),
+        **({"content-type": FORM} if form else {}),
+    }
+    assert status(request("POST", "/", query, headers, form.encode())) == expected
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("PUT", "/bucket"), ("POST", "/clusters")])
 def test_name_of_an_operation_opens_no_other_request(method: str, path: str) -> None:
-    assert rejection(method, path, "", {**HERE, "x-amz-target": "any"}) is not None
+    assert status(request(method, path, headers={**HERE, "x-amz-target": "any"})) == 403
+    assert status(request(method, path, "Action=any")) == 403 or (method, path) == ("PUT", "/bucket")
 
 
-@pytest.mark.parametrize("path", ["/latest/meta-data/", "/latest/api/token", "/computeMetadata/v1/"])
-def test_instance_metadata_is_not_at_this_address(path: str) -> None:
-    rejected = rejection("GET", path, "", SIGNED)
-    assert rejected is not None
-    assert rejected.status == 404
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/latest/meta-data/",
+        "/latest/api/token",
+        "/computeMetadata/v1/",
+        "/v2/credentials/any",
+        "/v4/token/task",
+        "/v2/image/manifests/latest",
+        "/_ministack/reset",
+        "/%5Fministack/config",
+        "//_ministack/reset",
+        "/_aws/ses/messages",
+        "/health",
+    ],
+)
+def test_metadata_and_paths_of_ministack_are_not_at_this_address(path: str) -> None:
+    assert status(request("GET", path, headers=SIGNED)) == 404
+
+
+@pytest.mark.parametrize(
+    ("authorization", "query", "key"),
+    [
+        (
+            "AWS4-HMAC-SHA256 Credential=AKIA/20260101/r/s/aws4_request, SignedHeaders=host, Signature=0",
+            "",
+            "AKIA",
+        ),
+        ("AWS4-ECDSA-P256-SHA256 Credential=AKIA/20260101/s3/aws4_request, Signature=0", "", "AKIA"),
+        ("AWS AKIA:signature", "", "AKIA"),
+        ("", "X-Amz-Credential=AKIA%2F20260101%2Fr%2Fs3%2Faws4_request&X-Amz-Signature=0", "AKIA"),
+        ("", "X-Amz-Credential=AKIA%2F20260101%2Fr%2Fs3%2Faws4_request", ""),
+        ("", "AWSAccessKeyId=AKIA&Signature=0", "AKIA"),
+        ("", "Signature=0", ""),
+        ("Bearer Credential=AKIA/1", "", ""),
+        ("AWS4-HMAC-SHA256 nothing", "", ""),
+    ],
+)
+def test_access_key_is_that_of_a_signature(authorization: str, query: str, key: str) -> None:
+    assert access_key(request("GET", "/", query, {**HERE, "authorization": authorization})) == key
 
 
 @pytest.mark.parametrize(
@@ -84,22 +172,17 @@ def test_instance_metadata_is_not_at_this_address(path: str) -> None:
 )
 def test_host_is_this_machine_or_aws(host: str, known: bool) -> None:
     assert is_known_host(host) is known
-    rejected = rejection("GET", "/bucket/key", "", {**SIGNED, "host": host})
-    assert (rejected is None) is known
+    assert (status(request("GET", "/bucket/key", headers={**SIGNED, "host": host})) is None) is known
 
 
-FORM = {**HERE, "content-type": "multipart/form-data; boundary=b"}
-
-
-def form_status(
-    method: str, path: str, size_bytes: int, host: str = HERE["host"], *, to_own_api: bool = False
-) -> int | None:
-    """The status with which an unsigned form is rejected, or None."""
-    headers = {**FORM, "host": host, "content-length": str(size_bytes)}
-    rejected = body_rejection(
-        method, path, headers, "", is_known_key=lambda key: False, to_own_api=to_own_api
+def form(method: str, path: str, size_bytes: int, host: str = HERE["host"]) -> HttpRequest:
+    """The head of an unsigned form."""
+    content_type = "multipart/form-data; boundary=b"
+    return request(
+        method,
+        path,
+        headers={"host": host, "content-type": content_type, "content-length": str(size_bytes)},
     )
-    return rejected.status if rejected else None
 
 
 @pytest.mark.aws("https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html")
@@ -114,18 +197,44 @@ def form_status(
     ],
 )
 def test_form_for_a_bucket_has_its_signature_in_the_body(path: str, host: str) -> None:
-    assert form_status("POST", path, MAX_PAYLOAD_BYTES + 1, host) is None
-    assert form_status("PUT", path, MAX_PAYLOAD_BYTES + 1, host) == 403
+    large = form("POST", path, MAX_PAYLOAD_BYTES + 1, host)
+    assert is_form_for_bucket(large)
+    assert head_rejection(large, lambda key: False) is None
+    assert status(form("PUT", path, MAX_PAYLOAD_BYTES + 1, host)) == 403
+
+
+def field(name: str, value: str) -> bytes:
+    """A part of a form."""
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+
+
+@pytest.mark.aws(
+    "S3 API reference, RESTObjectPOST: the file is the last field; error MaxPostPreDataLengthExceeded: 20 KB"
+)
+@pytest.mark.parametrize(
+    ("head", "is_accepted"),
+    [
+        (field("X-Amz-Credential", "KNOWN/20260101/us-east-1/s3/aws4_request"), True),
+        (field("AWSAccessKeyId", "KNOWN"), True),
+        (field("X-Amz-Credential", "OTHER/20260101/us-east-1/s3/aws4_request"), False),
+        (field("key", "name=X-Amz-Credential KNOWN"), False),
+        (field("padding", "x" * MAX_FORM_HEAD_BYTES) + field("AWSAccessKeyId", "KNOWN"), False),
+        (b"", False),
+    ],
+)
+def test_large_form_needs_a_known_key_before_its_file(head: bytes, is_accepted: bool) -> None:
+    rejected = form_rejection(head, lambda key: key == "KNOWN")
+    assert (rejected.status if rejected else None) == (None if is_accepted else 403)
 
 
 def test_form_for_anything_else_has_the_limits_of_other_requests() -> None:
     api = "/_aws/execute-api/a1/production/upload"
-    assert form_status("POST", api, MAX_PAYLOAD_BYTES, to_own_api=True) is None
-    assert form_status("POST", api, MAX_PAYLOAD_BYTES + 1, to_own_api=True) == 413
-    assert form_status("POST", "/", MAX_PAYLOAD_BYTES + 1, "a1.execute-api.localhost", to_own_api=True) == 413
+    assert status(form("POST", api, MAX_PAYLOAD_BYTES)) is None
+    assert status(form("POST", api, MAX_PAYLOAD_BYTES + 1)) == 413
+    assert status(form("POST", "/", MAX_PAYLOAD_BYTES + 1, "a1.execute-api.localhost")) == 413
     for path in ("/", "/2015-03-31/functions"):
-        assert form_status("POST", path, MAX_UNSIGNED_BODY_BYTES) is None
-        assert form_status("POST", path, MAX_UNSIGNED_BODY_BYTES + 1) == 403
+        assert head_rejection(form("POST", path, MAX_UNSIGNED_BODY_BYTES), lambda key: False) is None
+        assert status(form("POST", path, MAX_UNSIGNED_BODY_BYTES + 1)) == 403
 
 
 def test_link_to_code_is_valid_for_ten_minutes_and_for_its_path() -> None:

@@ -119,3 +119,60 @@ def test_endpoints_have_our_port() -> None:
 def test_other_responses_are_unchanged(status: int, path: str, body: bytes) -> None:
     response: wire.Response = (status, {}, body)
     assert wire.with_reachable_endpoints(response, path, 99) is response
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "body", "query", "names"),
+    [
+        ("/", "DynamoDB_20120810.PutItem", b"{}", {}, ["PutItem"]),  # JSON
+        ("/", "", b"Action=CreateUser", {}, ["CreateUser"]),  # query
+        ("/", "", b"", {"Action": ["CreateUser"]}, ["CreateUser"]),
+        ("/", "", b"Action=CreateUser", {"Action": ["GetUser"]}, ["CreateUser", "GetUser"]),
+        ("/", "IAMService.GetUser", b"Action=CreateUser", {}, ["GetUser", "CreateUser"]),
+        ("/service/S/operation/PutMetricData", "", b"\xa0", {}, ["PutMetricData"]),  # RPC v2
+        ("/any/operation/PutMetricData", "", b"", {}, ["PutMetricData"]),
+        ("/2015-03-31/functions", "", b"{}", {}, []),  # REST
+        ("/bucket/key", "", b"x", {"acl": [""]}, []),
+    ],
+)
+def test_operations_are_found_wherever_a_service_looks_for_them(
+    path: str, target: str, body: bytes, query: dict[str, list[str]], names: list[str]
+) -> None:
+    headers = {"x-amz-target": target} if target else {}
+    assert wire.operations(path, headers, body, query) == names
+    assert wire.operation(path, headers, body, query) == (names[0] if names else None)
+
+
+def test_text_in_a_json_body_is_no_operation() -> None:
+    headers = {"x-amz-target": "AmazonSQS.SendMessage", "content-type": "application/x-amz-json-1.0"}
+    assert wire.operations("/", headers, b'{"MessageBody": "a&Action=Purge"}', {}) == ["SendMessage"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "query"),
+    [
+        ("GET", "/", b"", "CreateUser"),
+        ("POST", "/", b"", "CreateUser"),
+        ("POST", "/", b"Action=CreateUser", "GetUser"),
+        ("GET", "/000000000000/queue", b"", "SendMessage"),
+        ("POST", "/2015-03-31/functions", b"", "GetFunction"),
+        ("DELETE", "/bucket/key", b"", "GetObject"),
+        ("POST", "/2015-03-31/functions", b"x&Action=GetFunction", ""),
+    ],
+)
+def test_name_of_a_read_makes_no_other_request_a_read(
+    method: str, path: str, body: bytes, query: str
+) -> None:
+    assert not wire.is_read_only(method, path, {}, body, {"Action": [query]} if query else {})
+
+
+@pytest.mark.parametrize("name", wire.QUERY_SERVICES)
+def test_services_with_the_query_protocol_are_those_of_the_models(name: str) -> None:
+    from botocore import session
+
+    model_name = {"documentdb": "docdb", "elasticloadbalancing": "elbv2", "monitoring": "cloudwatch"}.get(
+        name, name
+    )
+    metadata = session.get_session().get_service_model(model_name).metadata
+    protocols = {"ec2": "query"}.get(name) or metadata.get("protocols") or [metadata["protocol"]]
+    assert "query" in protocols or name == "sqs"  # SQS has had it before JSON, and accepts it

@@ -49,7 +49,7 @@ def entry(call: RecordedCall) -> dict[str, Any] | None:
     parameters = _parameters(call, rest[1] if rest else {})
     returned = _json_object(call.response_body) if call.service == "chime" and call.status < 400 else {}
     headers = {"x-amz-target": f".{name}"}
-    read_only = is_read_only(call.request.method, call.request.raw_path, headers, b"")
+    read_only = is_read_only(call.request.method, call.request.raw_path, headers)
     event = {
         "eventVersion": "1.08",
         "userIdentity": _identity(call.caller),

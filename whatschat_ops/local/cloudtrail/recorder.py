@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
+from urllib.parse import parse_qs
 
 from whatschat_ops.local.control.wire import operation
 from whatschat_ops.local.interfaces import HttpRequest, HttpResponse
@@ -152,4 +153,5 @@ def _is_unauthenticated(response: HttpResponse) -> bool:
 
 def _named(request: HttpRequest) -> str | None:
     target = request.header("x-amz-target")
-    return operation(request.raw_path, {"x-amz-target": target} if target else {}, request.body)
+    query = parse_qs(request.query_string)
+    return operation(request.raw_path, {"x-amz-target": target} if target else {}, request.body, query)

@@ -23,6 +23,7 @@ from whatschat_ops.local.control.iam_needs import (
     corrected_action,
     corrected_resource,
     dependent_needs,
+    without_action,
 )
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.wire import Handler, Response
@@ -72,7 +73,9 @@ class Authorization:
         extract_action, extract_resource = iam_actions.extract_iam_action, iam_actions.extract_resource_arn
 
         def action_of(*request: Any) -> Any:
-            return corrected_action(SignedCall(*request)) or extract_action(*request)
+            call = without_action(SignedCall(*request))
+            found = call.service, call.method, call.path, call.headers, call.body, call.query
+            return corrected_action(call) or extract_action(*found)
 
         def resource_of(*request: Any) -> Any:
             *call, region, account_id = request

@@ -1,4 +1,5 @@
-"""Links to the code of functions, in responses of GetFunction: signed, and valid for ten minutes, as on AWS.
+"""Links to the code of functions and layers, in responses of GetFunction and GetLayerVersion: signed, and valid for ten
+minutes, as on AWS.
 
 They are valid until the embedded AWS stops at the latest: its key is made at every start.
 """
@@ -7,14 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from whatschat_ops.local.control.wire import Response
+
 VALID_S: Final = 600
 """Lambda API Reference, FunctionCodeLocation: the link is valid for 10 minutes."""
-PREFIX: Final = "/_ministack/lambda-code/"
+PREFIXES: Final = ("/_ministack/lambda-code/", "/_ministack/lambda-layers/")
 _KEY: Final = secrets.token_bytes(32)
 
 
@@ -33,15 +38,33 @@ def is_valid(path: str, query_string: str, now: float) -> bool:
     return is_ours and now < int(expires)
 
 
+_LAYERS: Final = ("_get_layer_version", "_get_layer_version_by_arn", "_publish_layer_version")
+REPLACES: Final = tuple(f"lambda_svc.{name}" for name in ("_presigned_code_url", *_LAYERS))
+
+
 def install(lambda_svc: Any) -> None:
-    """Sign the links that ministack makes."""
+    """Sign the links that ministack makes: at once those to functions, those to layers when they are shown."""
     presigned = lambda_svc._presigned_code_url
+    lambda_svc._presigned_code_url = lambda name: _signed_url(presigned(name))
+    for name in _LAYERS:
+        setattr(lambda_svc, name, _with_signed_link(getattr(lambda_svc, name)))
 
-    def signed_url(function_name: str) -> str:
-        url = urlsplit(presigned(function_name))
-        return f"{url.scheme}://{url.netloc}{signed(url.path, time.time())}"
 
-    lambda_svc._presigned_code_url = signed_url
+def _with_signed_link(original: Callable[..., Response]) -> Callable[..., Response]:
+    def answer(*arguments: Any) -> Response:
+        status, headers, body = original(*arguments)
+        document = json.loads(body)
+        if content := document.get("Content"):
+            content["Location"] = _signed_url(content["Location"])
+            body = json.dumps(document).encode()
+        return status, headers, body
+
+    return answer
+
+
+def _signed_url(location: str) -> str:
+    url = urlsplit(location)
+    return f"{url.scheme}://{url.netloc}{signed(url.path, time.time())}"
 
 
 def _signature(path: str, expires: str) -> str:

@@ -19,11 +19,10 @@ from whatschat_ops.local import asgi
 from whatschat_ops.local.account_quotas import AccountQuotas
 from whatschat_ops.local.clock import ServiceClock
 from whatschat_ops.local.cloudtrail.recorder import Caller
-from whatschat_ops.local.control import budgets, lambda_bridge, lambda_invoke, modules
+from whatschat_ops.local.control import budgets, caller, lambda_bridge, lambda_invoke, modules
 from whatschat_ops.local.control.api_hosts import ApiHosts
 from whatschat_ops.local.control.async_invocations import AsyncInvocations
 from whatschat_ops.local.control.authorization import Authorization
-from whatschat_ops.local.control.caller import comes_from_network
 from whatschat_ops.local.control.cloudwatch import CloudWatch
 from whatschat_ops.local.control.correction import Parts
 from whatschat_ops.local.control.corrections import install
@@ -171,12 +170,16 @@ class Ministack:
         host, path, app = headers.get("host", ""), scope["path"], self._modules.app
         # ministack treats a request without a key as root. That is right for callers of a user's own HTTP API or function URL,
         # and harmless without credentials (it rejects those itself), but not with, for example, a bearer token.
-        comes_from_network(
+        caller.comes_from_network(
             may_be_anonymous="authorization" not in headers
             or app._parse_execute_api_url(host, path) is not None
             or app._parse_lambda_url(host, path) is not None
         )
         await app.app(scope, receive, lambda_invoke.answering(scope, send))
+
+    def service_of(self, request: HttpRequest) -> str:
+        """ministack's name of the service that it would pass the request to."""
+        return caller.service_of(self._modules, request)
 
     async def call_iam(self, action: str, parameters: Mapping[str, str]) -> tuple[int, bytes]:
         """Call IAM as the account's root, from inside."""

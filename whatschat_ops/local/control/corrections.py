@@ -35,7 +35,7 @@ from whatschat_ops.local.control.corrections_services import SERVICES
 from whatschat_ops.local.control.identity_pools import IDENTITY_POOLS
 from whatschat_ops.local.control.modules import READS, Modules, require_names
 from whatschat_ops.local.control.step_functions import StepFunctions
-from whatschat_ops.local.control.wire import Handler, Response
+from whatschat_ops.local.control.wire import QUERY_SERVICES, Handler, Response, one_operation
 
 MIN_UNRESERVED_CONCURRENCY: Final = 100
 """What Lambda keeps for functions without reserved concurrency (Lambda guide, configuration-concurrency)."""
@@ -124,6 +124,12 @@ def _move_clocks(modules: Modules, parts: Parts) -> None:
     modules.cloudwatch.time = modules.cloudwatch_logs.time = TimeModule(parts.clock)
 
 
+def _require_one_operation(modules: Modules, _: Parts) -> None:
+    _wrap_all(
+        modules, lambda name, handler: one_operation(name, handler) if name in QUERY_SERVICES else handler
+    )
+
+
 def _note_changes(modules: Modules, parts: Parts) -> None:
     _wrap_all(modules, lambda service, handler: parts.state.noted(service, handler, parts.changed))
 
@@ -136,6 +142,13 @@ CORRECTIONS: Final = (
         source="IAM User Guide, AWS Signature Version 4",
         replaces=("iam_evaluator.is_root_access_key", "sts.is_root_access_key"),
         apply=lambda modules, _: caller.install_root_keys(modules.iam_evaluator, modules.sts),
+    ),
+    Correction(
+        what="serves requests without a signature for which it knows no action of IAM",
+        why="MissingAuthenticationToken",
+        source="IAM User Guide, AWS Signature Version 4",
+        replaces=("iam_evaluator.check_credentials",),
+        apply=lambda modules, _: caller.install_default_deny(modules.iam_evaluator),
     ),
     Correction(
         what="authorizes GetAlias, UpdateAlias and DeleteAlias as ListAliases, and PartiQL as an action that does not exist; does not recognise the resource of CreateFunction, of tag operations of DynamoDB and Step Functions, of Map Runs, with IAM paths, with the qualifier of an invocation",
@@ -254,6 +267,13 @@ CORRECTIONS: Final = (
         source='Service Authorization Reference, "Dependent actions"',
         replaces=("app.SERVICE_HANDLERS",),
         apply=lambda modules, parts: _wrap_all(modules, parts.authorization.guard),
+    ),
+    Correction(
+        what="authorizes the operation and the parameters in the URL, and carries out those in the form",
+        why="400 InvalidParameterCombination where they differ",
+        source="IAM User Guide, Making query requests: the parameters are in the URL of a GET or in the body of a POST",
+        replaces=("app.SERVICE_HANDLERS",),
+        apply=_require_one_operation,
     ),
 )
 """The table."""

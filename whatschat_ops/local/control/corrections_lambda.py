@@ -68,10 +68,10 @@ def _guard_lambda(modules: Modules, _: Parts) -> None:
 
 LAMBDA: Final = (
     Correction(
-        what="serves the code of a function to any request for its path",
+        what="serves the code of a function or a layer to any request for its path",
         why="a signed link that expires after ten minutes",
-        source="Lambda API Reference, FunctionCodeLocation",
-        replaces=("lambda_svc._presigned_code_url",),
+        source="Lambda API Reference, FunctionCodeLocation and LayerVersionContentOutput",
+        replaces=code_links.REPLACES,
         apply=lambda modules, _: code_links.install(modules.lambda_svc),
     ),
     Correction(

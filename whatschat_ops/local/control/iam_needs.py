@@ -20,9 +20,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
+
+from whatschat_ops.local.control.wire import MAX_FORM_BYTES, QUERY_SERVICES, operation
 
 Lookup = Callable[[str, str], str | None]
 """`role`, `user` or `group` and a name -> its ARN, or None when it does not exist."""
@@ -42,8 +44,7 @@ class SignedCall:
     @property
     def operation(self) -> str:
         """The operation of a JSON or query protocol; "" of a REST one."""
-        target = self.headers.get("x-amz-target", "").rpartition(".")[2]
-        return target or self.form("Action")
+        return operation(self.path, self.headers, self.body, self.query) or ""
 
     @property
     def json(self) -> Mapping[str, Any]:
@@ -56,9 +57,8 @@ class SignedCall:
 
     def form(self, name: str) -> str:
         """A parameter of the query protocol; "" when it is absent."""
-        if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            return parse_qs(self.body.decode("utf-8", "replace")).get(name, [""])[0]
-        return self.query_value(name)
+        form = parse_qs(self.body[:MAX_FORM_BYTES].decode("utf-8", "replace"))
+        return form[name][0] if name in form else self.query_value(name)
 
     def query_value(self, name: str) -> str:
         """A parameter of the query string; "" when it is absent."""
@@ -94,6 +94,19 @@ def corrected_action(call: SignedCall) -> str | None:
     if call.service == "dynamodb" and (statements := _partiql(call)):
         return statements[0][0]
     return None
+
+
+def without_action(call: SignedCall) -> SignedCall:
+    """The call without an `Action` in its URL or body, which services without the query protocol do not read.
+
+    >>> without_action(SignedCall("s3", "DELETE", "/b/k", {}, b"", {"Action": ["GetObject"]})).query
+    {}
+    """
+    if call.service in QUERY_SERVICES:
+        return call
+    headers = {name: value for name, value in call.headers.items() if name != "content-type"}
+    query = {name: value for name, value in call.query.items() if name != "Action"}
+    return replace(call, headers=headers, query=query)
 
 
 def corrected_resource(call: SignedCall, region: str, account_id: str, lookup: Lookup) -> str | None:

@@ -7,12 +7,11 @@ do not repeat what ministack checks itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
-from xml.sax.saxutils import escape
 
-from whatschat_ops.local.control.wire import Handler, Response, operation
+from whatschat_ops.local.control.wire import Handler, Response, operation, query_error
 
 Refusal = tuple[str, str]
 """AWS's error code, and the message."""
@@ -26,10 +25,10 @@ def checked(handler: Handler, checks: Checks) -> Handler:
     """The handler of a service with a JSON or query protocol, after the check of the operation."""
 
     async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Response:
-        check = checks.get(operation(path, headers, body) or "")
-        refusal = check(_parameters(headers, body)) if check else None
+        check = checks.get(operation(path, headers, body, query_params) or "")
+        refusal = check(_parameters(headers, body, query_params)) if check else None
         if refusal is not None:
-            return json_error(*refusal) if "x-amz-target" in headers else _xml_error(*refusal)
+            return json_error(*refusal) if "x-amz-target" in headers else _query_error(*refusal)
         return await handler(method, path, headers, body, query_params)
 
     return handle
@@ -56,11 +55,13 @@ def first_of(*checks: Check) -> Check:
     return check
 
 
-def _parameters(headers: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
+def _parameters(
+    headers: Mapping[str, str], body: bytes, query: Mapping[str, Sequence[str]]
+) -> Mapping[str, Any]:
     """The parameters, or none of a body that is malformed: ministack rejects that."""
     if "x-amz-target" not in headers:
         fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
-        return {name: values[0] for name, values in fields.items()}
+        return {name: values[0] for name, values in (*query.items(), *fields.items())}
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -74,8 +75,5 @@ def json_error(code: str, message: str) -> Response:
     return 400, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code}, body
 
 
-def _xml_error(code: str, message: str) -> Response:
-    status = 404 if code == "NoSuchEntity" else 400
-    error = f"<Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message>"
-    body = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()
-    return status, {"Content-Type": "text/xml"}, body
+def _query_error(code: str, message: str) -> Response:
+    return query_error(code, message, 404 if code == "NoSuchEntity" else 400)

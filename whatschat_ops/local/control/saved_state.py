@@ -66,7 +66,7 @@ class SavedState:
             response = await handler(method, path, headers, body, query)
             if service in _CREATORS:
                 changed(self.services())
-            elif not is_read_only(method, path, headers, body):
+            elif not is_read_only(method, path, headers, body, query):
                 changed(self._keys(service))
             return response
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, unquote_plus
+from xml.sax.saxutils import escape
 
 from whatschat_ops.local.interfaces import HttpRequest
 from whatschat_ops.local.layout import HOST
@@ -25,6 +27,18 @@ MAX_FORM_BYTES: Final = 2**20
 _ACTION: Final = re.compile(
     rb"&%s=([^&]+)" % b"".join(b"(?:%c|%%(?i:%x))" % (letter, letter) for letter in b"Action")
 )
+
+QUERY_SERVICES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("autoscaling", "documentdb", "ec2", "elasticache", "elasticloadbalancing", "rds", "ses", "sns"), ""
+    ),
+    "cloudformation": "CloudFormation_20100515.",
+    "iam": "IAMService.",
+    "monitoring": "GraniteServiceVersion20100801.",
+    "sqs": "AmazonSQS.",
+    "sts": "AWSSecurityTokenServiceV20110615.",
+}
+"""Services with the query protocol (botocore's models) -> their `x-amz-target`, if they have a JSON protocol as well."""
 
 _READ_VERBS = (
     "Get",
@@ -62,24 +76,77 @@ def credential_scope(authorization: str, query_string: str) -> list[str]:
     return parts if len(parts) >= 5 else []
 
 
-def operation(path: str, headers: Mapping[str, str], body: bytes) -> str | None:
+def operations(
+    path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """The operations that a request of a JSON, query or RPC v2 protocol names, in the order in which services look for
+    them: header, path, form, URL. None of REST; more than one only where a client is up to something.
+    """
+    content_type = headers.get("content-type", "")
+    is_form = "json" not in content_type and "cbor" not in content_type
+    form = _ACTION.search(b"&" + body[:MAX_FORM_BYTES]) if is_form else None
+    rpc = re.search(r"/operation/([^/]+)", path)
+    found = (
+        headers.get("x-amz-target", "").rpartition(".")[2],
+        rpc[1] if rpc else "",
+        unquote_plus(form[1].decode("latin-1")) if form else "",
+        *query.get("Action", ())[:1],
+    )
+    names = (re.match(r"\w+", name) for name in found)
+    return list(dict.fromkeys(name[0] for name in names if name))
+
+
+def operation(
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    query: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> str | None:
     """The operation's name, where the protocol has it (JSON, query and RPC v2 protocols), else None (REST)."""
-    if target := headers.get("x-amz-target"):
-        return target.rpartition(".")[2]
-    if rpc := re.fullmatch(r"/service/[^/]+/operation/([^/]+)", path):
-        return rpc.group(1)
-    if found := _ACTION.search(b"&" + body[:MAX_FORM_BYTES]):
-        action = re.match(r"\w+", unquote_plus(found[1].decode("latin-1")))
-        return action[0] if action else None
-    return None
+    return next(iter(operations(path, headers, body, query)), None)
 
 
-def is_read_only(method: str, path: str, headers: Mapping[str, str], body: bytes) -> bool:
+def is_read_only(
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    query: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> bool:
     """Whether the request certainly changes nothing in its service."""
-    if method in ("GET", "HEAD", "OPTIONS") or path.endswith(_INVOCATIONS):
-        return True
-    name = operation(path, headers, body)
-    return name is not None and name.startswith(_READ_VERBS)
+    names = operations(path, headers, body, query)
+    if not all(name.startswith(_READ_VERBS) for name in names):
+        return False
+    if names and method == "POST" and (path == "/" or path.startswith("/service/")):
+        return True  # below other paths a REST service is asked, whatever the rest of the request says
+    return method in ("GET", "HEAD", "OPTIONS") or path.endswith(_INVOCATIONS)
+
+
+def one_operation(service: str, handler: Handler) -> Handler:
+    """The handler of a service with the query protocol, for requests of which all parts say the same.
+
+    What is in the URL is authorized and what is in the form carried out: together they would get round IAM.
+    """
+
+    async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Response:
+        form = parse_qs(body[:MAX_FORM_BYTES].decode("utf-8", "replace")) if query_params else {}
+        twice = any(form.get(name, values) != values for name, values in query_params.items())
+        target = headers.get("x-amz-target")
+        foreign = target is not None and not target.startswith(QUERY_SERVICES[service] or "-")
+        if twice or foreign or len(operations(path, headers, body, query_params)) > 1:
+            return query_error(
+                "InvalidParameterCombination", "The request names more than one operation or value."
+            )
+        return await handler(method, path, headers, body, query_params)
+
+    return handle
+
+
+def query_error(code: str, message: str, status: int = 400) -> Response:
+    """The response of a service with a query protocol."""
+    error = f"<Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message>"
+    body = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()
+    return status, {"Content-Type": "text/xml"}, body
 
 
 def camel(properties: Mapping[str, Any]) -> dict[str, Any]:
