@@ -142,13 +142,15 @@ def _problem_of(line: str) -> str | None:
     return None
 
 
-def users_of(stream: IO[bytes], name: str) -> Iterator[str]:
-    """The user ids of a users file, one in each line. Raises UsageError.
+def without_comment(line: str) -> str:
+    """What a line says, without white space around it. `#` at its start or after white space begins a comment."""
+    return _COMMENT.sub("", line).strip() if "#" in line else line.strip()
 
-    `#` at the start of a line or after white space begins a comment: `user#1` is an id.
-    """
+
+def users_of(stream: IO[bytes], name: str) -> Iterator[str]:
+    """The user ids of a users file, one in each line. Raises UsageError. `user#1` is an id, not a comment."""
     for number, line in numbered_lines(stream, name):
-        user = _COMMENT.sub("", line).strip() if "#" in line else line.strip()
+        user = without_comment(line)
         if len(user.encode()) > MAX_KEY_BYTES:
             raise UsageError(
                 f"{name}, line {number}: no user id is longer than {MAX_KEY_BYTES:,} bytes.",

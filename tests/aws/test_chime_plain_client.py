@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +67,24 @@ def test_listing_without_ledger_names_what_is_missing(chime: ChimeInProcess) -> 
     with pytest.raises(UsageError, match="has no ledger") as error:
         ChimeService(plain_client(chime)).list_meetings()
     assert "MeetingLedger" in str(error.value.hint)
+
+
+SDK_READS = {
+    "Meeting": {"MeetingId", "ExternalMeetingId", "MediaPlacement", "MeetingFeatures"},
+    "MediaPlacement": {"AudioHostUrl", "SignalingUrl", "TurnControlUrl", "EventIngestionUrl"},
+    "Attendee": {"AttendeeId", "ExternalUserId", "JoinToken"},
+}
+"""The fields of MeetingSessionConfiguration in amazon-chime-sdk-js 3.32.0, as recorded on 2026-11-28."""
+
+
+def test_join_document_has_what_the_javascript_sdk_reads(chime: ChimeInProcess) -> None:
+    service = ChimeService(plain_client(chime))
+    meeting_id = service.create_meeting("alice").meeting_id
+    token = service.create_attendee(meeting_id, "alice").join_token.reveal()
+    document = service.join_info(meeting_id, "alice").document()
+    assert set(document) == {"Meeting", "Attendee"}
+    assert document["Attendee"]["JoinToken"] == token
+    assert set(document["Meeting"]) >= SDK_READS["Meeting"]
+    assert set(document["Meeting"]["MediaPlacement"]) >= SDK_READS["MediaPlacement"]
+    assert set(document["Attendee"]) >= SDK_READS["Attendee"]
+    assert json.loads(json.dumps(document)) == document

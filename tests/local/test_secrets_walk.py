@@ -114,6 +114,12 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "local chime attend": [("planted", JWT), (JWT, JWT)],
     "local chime leave": [("planted", JWT), ("planted", JWT)],
     "chime attendee list": [("planted",)],
+    "chime attendee batch": [("planted", "/dev/null", "--capabilities", f"audio={JWT}"), ("planted", JWT)],
+    "chime attendee join-info": [("planted", "--user", JWT), ("planted", "--user", "carol")],
+    "chime attendee capabilities": [
+        ("planted", f"audio={JWT}", "--except", JWT),
+        ("planted", "audio=None", "-a", JWT),
+    ],
     "chime attendee get": [("planted", JWT)],
     "chime attendee delete": [("planted", JWT, "--yes")],
     "chime meeting delete": [("planted", JWT, "--yes")],

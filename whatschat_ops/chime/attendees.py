@@ -10,7 +10,7 @@ from whatschat_ops import quotas
 from whatschat_ops.chime import ids
 from whatschat_ops.chime.capabilities import Capabilities
 from whatschat_ops.chime.invitations import invite
-from whatschat_ops.chime.models import Attendee, AttendeeBatch
+from whatschat_ops.chime.models import Attendee, AttendeeBatch, JoinInfo
 from whatschat_ops.chime.region_routing import RegionRouter
 from whatschat_ops.errors import ConfigError, Missing, UsageError
 
@@ -74,6 +74,12 @@ class AttendeeOperations:
             if attendee.external_user_id.lower() == external:
                 return attendee
         raise Missing(f"The user {reference!r} has no attendee in the meeting {meeting_id}.")
+
+    def join_info(self, meeting_id: str, reference: str) -> JoinInfo:
+        """What a client joins with, as the attendee with this id or of this user. Raises NotFound or Missing."""
+        attendee = self.find_attendee(meeting_id, reference)
+        _, answer = self._router.call(meeting_id, "get_meeting")
+        return JoinInfo(answer["Meeting"], attendee)
 
     def list_attendees(self, meeting_id: str) -> list[Attendee]:
         """All attendees, page by page (botocore has no paginator for this API)."""

@@ -66,4 +66,4 @@ def read_pairs(text: str) -> dict[str, str]:
 
 
 def _invalid(rule: str) -> UsageError:
-    return UsageError(f"These capabilities cannot be used: {rule}.", hint=f"For example {EXAMPLE}")
+    return UsageError(f"These capabilities cannot be used: {rule}.", hint=EXAMPLE)

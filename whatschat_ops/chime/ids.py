@@ -29,5 +29,7 @@ def default_external_meeting_id(user_id: str, now_ms: int) -> str:
 def _checked(what: str, text: str) -> str:
     problem = problem_with(text)
     if problem:
-        raise UsageError(f"The {what} {text!r} cannot be used: {problem}.", hint="Choose another id.")
+        raise UsageError(
+            f"The {what} {text!r} cannot be used: {problem}.", hint="Choose another id, for example alice-1."
+        )
     return text

@@ -96,6 +96,22 @@ class Attendee:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinInfo:
+    """AWS's documents of a meeting and of one attendee, unchanged."""
+
+    meeting: Mapping[str, Any]
+    attendee: Attendee
+
+    def document(self) -> dict[str, Any]:
+        """`Meeting` and `Attendee` as `MeetingSessionConfiguration` of amazon-chime-sdk-js takes them, with the join token.
+
+        Give it to the attendee only.
+        """
+        attendee = {**self.attendee.sdk, "JoinToken": self.attendee.join_token.reveal()}
+        return {"Meeting": dict(self.meeting), "Attendee": attendee}
+
+
+@dataclass(frozen=True, slots=True)
 class FailedAttendee:
     """A user whose attendee was not created, and why."""
 

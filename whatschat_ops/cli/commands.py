@@ -162,12 +162,19 @@ COMMANDS: Final[Mapping[str, Entry]] = {
                 },
             ),
             "attendee": Group(
-                "Create, list and delete attendees",
+                "Create, list, change and delete attendees",
                 "chime attendee list call-alice-1766000000000",
                 {
                     "create": Command("Add attendees to a meeting", "chime.attendees:create_attendees"),
+                    "batch": Command("Add the users of a file", "chime.attendees:create_batch"),
                     "list": Command("List the attendees of a meeting", "chime.attendees:list_attendees"),
                     "get": Command("Show an attendee", "chime.attendees:get_attendee"),
+                    "join-info": Command(
+                        "Print what amazon-chime-sdk-js joins with", "chime.attendees:join_info"
+                    ),
+                    "capabilities": Command(
+                        "Change what attendees can send and receive", "chime.attendees:change_capabilities"
+                    ),
                     "delete": Command("Remove an attendee from a meeting", "chime.attendees:delete_attendee"),
                 },
             ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from whatschat_ops.chime import Attendee, FailedAttendee, Meeting
+    from whatschat_ops.chime.capabilities import Capabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,12 @@ class DeletedAttendee:
 
     meeting_id: str
     attendee_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedCapabilities:
+    """What all attendees of a meeting can send and receive, except those that are excluded."""
+
+    meeting_id: str
+    capabilities: Capabilities
+    excluded_attendee_ids: tuple[str, ...]

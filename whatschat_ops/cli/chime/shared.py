@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from whatschat_ops.chime import AttendeeBatch, ChimeService, FailedAttendee
 
 MeetingArgument = Annotated[str, typer.Argument(metavar="MEETING", help="Meeting id or external meeting id")]
-AttendeeArgument = Annotated[str, typer.Argument(metavar="ATTENDEE", help="Attendee id")]
 
 
 def checked_users(users: Sequence[str]) -> list[str]:

@@ -9,8 +9,12 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from whatschat_ops.chime import Attendee, AttendeeBatch, FailedAttendee, Meeting, MeetingRecord
-    from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedMeeting
+    from whatschat_ops.cli.chime.results import ChangedCapabilities, CreatedMeeting, DeletedMeeting
     from whatschat_ops.cli.run import Run
+
+
+_ALL = "SendReceive / SendReceive / SendReceive"
+"""The capabilities of nearly every attendee, which need no column."""
 
 
 def render_created(run: Run, created: CreatedMeeting) -> RenderableType:
@@ -74,13 +78,24 @@ def _render_rows(run: Run, attendees: Sequence[Attendee], failed: Sequence[Faile
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("User", "Attendee", "Join token", box=None, header_style="bold", pad_edge=False)
-    for attendee in attendees:
+    capable = [" / ".join(attendee.capabilities.values()) for attendee in attendees]
+    kinds = next((" / ".join(attendee.capabilities).capitalize() for attendee in attendees), "")
+    differ = set(capable) - {_ALL, ""}
+    names = ("User", "Attendee", *([kinds] if differ else []), "Join token")
+    table = Table(*names, box=None, header_style="bold", pad_edge=False)
+    for attendee, values in zip(attendees, capable, strict=True):
         token = Text(run.out.shown(attendee.join_token), overflow="fold")
-        table.add_row(Text(attendee.external_user_id), Text(attendee.attendee_id), token)
+        user, attendee_id = Text(attendee.external_user_id), Text(attendee.attendee_id)
+        table.add_row(user, attendee_id, *([values] if differ else []), token)
     for item in failed:
-        table.add_row(Text(item.external_user_id), Text(f"failed: {item.message or item.code}"), "")
+        table.add_row(Text(item.external_user_id), Text(f"failed: {item.message or item.code}"))
     return table
+
+
+def render_changed(changed: ChangedCapabilities) -> str:
+    """One sentence, which can be given to the same command again."""
+    values = ",".join(f"{name.lower()}={value}" for name, value in changed.capabilities.document().items())
+    return f"All attendees except {', '.join(changed.excluded_attendee_ids)} have {values}."
 
 
 def render_deleted(results: list[DeletedMeeting]) -> str:
