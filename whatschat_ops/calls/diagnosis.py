@@ -69,6 +69,8 @@ def diagnose(stage: Stage, seen: Seen) -> Cause:
     if signalled is not None:
         return signalled
     match stage:
+        case Stage.CANDIDATES:
+            return _candidates_cause(seen)
         case Stage.ICE:
             return _ice_cause(seen)
         case Stage.DTLS:
@@ -93,7 +95,7 @@ def diagnose(stage: Stage, seen: Seen) -> Cause:
 
 def _signalling_cause(stage: Stage, seen: Seen) -> Cause | None:
     """What the API itself said about it."""
-    if stage in (Stage.DTLS, Stage.DATA, Stage.AUDIO, Stage.MEDIA):
+    if stage in (Stage.ICE, Stage.DTLS, Stage.DATA, Stage.AUDIO, Stage.MEDIA):
         return None  # the media need no signalling any more
     for name, end in seen.ends:
         if end.closed:
@@ -151,17 +153,26 @@ def _silence_cause(stage: Stage, seen: Seen) -> Cause:
     )
 
 
-def _ice_cause(seen: Seen) -> Cause:
-    for name, end, other in (("caller", seen.callee, seen.caller), ("callee", seen.caller, seen.callee)):
-        if not other.candidates_sent:
+def _candidates_cause(seen: Seen) -> Cause:
+    for name, sender, receiver in (
+        ("caller", seen.caller, seen.callee),
+        ("callee", seen.callee, seen.caller),
+    ):
+        sent, arrived = sender.candidates_sent, receiver.candidates_arrived
+        if not sent:
             return Cause(f"The {name} found no address of its own to offer.", _NETWORK)
-        if not end.candidates_arrived:
+        if any(candidate not in sent for candidate in arrived):
+            return Cause(f"ICE candidates of the {name} were changed on their way.", _HANDLER)
+        if len(arrived) < len(sent):
             return Cause(
-                f"None of the {len(other.candidates_sent)} ICE candidates of the {name} arrived at the other side.",
+                f"Of {len(sent)} ICE candidates of the {name}, {len(arrived)} arrived at the other side within "
+                f"{seen.limit_s:g} s, and no connection came about.",
                 _HANDLER,
             )
-        if any(candidate not in other.candidates_sent for candidate in end.candidates_arrived):
-            return Cause(f"ICE candidates of the {name} were changed on their way.", _HANDLER)
+    return Cause(f"The candidates did not arrive within {seen.limit_s:g} s.", _HANDLER)
+
+
+def _ice_cause(seen: Seen) -> Cause:
     return Cause(
         f"All candidates arrived, but no pair of addresses worked within {seen.limit_s:g} s: UDP is blocked between the peers.",
         _NETWORK,
@@ -169,8 +180,7 @@ def _ice_cause(seen: Seen) -> Cause:
 
 
 def _audio_cause(seen: Seen) -> Cause:
-    deaf = next((name, end) for name, end in seen.ends if not end.hears_tone)
-    name, end = deaf
+    name, end = next((name, end) for name, end in seen.ends if not end.hears_tone)
     if not end.audio_packets:
         return Cause(
             f"No audio packet arrived at the {name} within {seen.limit_s:g} s, though data did.", _NETWORK

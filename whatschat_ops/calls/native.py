@@ -179,21 +179,28 @@ class NativeCall:
         self._require_same(Side.CALLER, Kind.ANSWER)
         await self._peers[Side.CALLER].accept(sdp)
 
-    async def _ice(self) -> None:
+    async def _candidates(self) -> None:
         """Candidates travel after the answer, not beside it, so that a failure belongs to one stage."""
         for side, line in self._lines.items():
             for candidate in self._peers[side].candidates():
                 await line.send(Signal(Kind.CANDIDATE, candidate))
-        taken = dict.fromkeys(Side, 0)
-        while not all(peer.ice_connected for peer in self._peers.values()):
-            for side, log in self._logs.items():
-                arrived = log.contents(Kind.CANDIDATE, arrived=True)
-                for each in arrived[taken[side] :]:
-                    await self._peers[side].add(each)
-                taken[side] = len(arrived)
-            if any(log.closed for log in self._logs.values()):
+        while not (self._all_candidates_arrived() or self._ice_connected()):
+            await self._take_candidates()
+            if any(log.closed for log in self._logs.values()) or not self._candidates_are_usable():
                 raise _Failed
             await self._changes.next()
+        await self._take_candidates()
+
+    async def _ice(self) -> None:
+        while not self._ice_connected():
+            await self._changes.next()
+            await self._take_candidates()
+
+    async def _take_candidates(self) -> None:
+        """Give each peer the candidates that have arrived; those that it has it ignores."""
+        for side, log in self._logs.items():
+            for candidate in log.contents(Kind.CANDIDATE, arrived=True):
+                await self._peers[side].add(candidate)
 
     async def _dtls(self) -> None:
         await self._changes.until(
@@ -238,6 +245,7 @@ class NativeCall:
         Stage.CONNECT_CALLEE: _open_callee,
         Stage.OFFER: _offer,
         Stage.ANSWER: _answer,
+        Stage.CANDIDATES: _candidates,
         Stage.ICE: _ice,
         Stage.DTLS: _dtls,
         Stage.DATA: _data,
@@ -253,6 +261,28 @@ class NativeCall:
 
     def _is_broken(self) -> bool:
         return any(log.closed or log.refusals for log in self._logs.values())
+
+    def _ice_connected(self) -> bool:
+        return all(peer.ice_connected for peer in self._peers.values())
+
+    def _all_candidates_arrived(self) -> bool:
+        counts = [
+            (
+                len(self._logs[side].contents(Kind.CANDIDATE, arrived=False)),
+                len(self._logs[side.other].contents(Kind.CANDIDATE, arrived=True)),
+            )
+            for side in Side
+        ]
+        return all(sent == arrived > 0 for sent, arrived in counts)
+
+    def _candidates_are_usable(self) -> bool:
+        """Each side has some to offer, and those that arrived are those that were sent."""
+        for side in Side:
+            sent = self._logs[side].contents(Kind.CANDIDATE, arrived=False)
+            arrived = self._logs[side.other].contents(Kind.CANDIDATE, arrived=True)
+            if not sent or any(candidate not in sent for candidate in arrived):
+                return False
+        return True
 
     def _lost(self) -> bool:
         return any(peer.state in ("failed", "closed") for peer in self._peers.values())

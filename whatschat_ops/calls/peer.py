@@ -195,6 +195,7 @@ class Peer:
         """Close the connection and end its tasks."""
         await self._connection.close()
         if self._listening is not None:
+            self._listening.cancel()  # of a connection that never came about, the track does not end
             await asyncio.wait([self._listening])
 
     # What happens to it

@@ -21,6 +21,7 @@ class Stage(StrEnum):
     CONNECT_CALLEE = "connect callee"
     OFFER = "offer"
     ANSWER = "answer"
+    CANDIDATES = "candidates"
     ICE = "ice"
     DTLS = "dtls"
     DATA = "data"
