@@ -272,6 +272,9 @@ MAX_BUCKET_NAME_CHARACTERS: Final = 63
 MAX_STATE_MACHINE_NAME_CHARACTERS: Final = 80
 """Step Functions API reference, CreateStateMachine."""
 
+MAX_EVENT_RULE_NAME_CHARACTERS: Final = 64
+"""EventBridge API reference, PutRule."""
+
 MAX_MAP_CHILDREN: Final = 10_000
 """Child executions of a Distributed Map at once, also without a MaxConcurrency (step-functions-quotas, not adjustable)."""
 

@@ -121,10 +121,32 @@ class There:
 
     @property
     def group(self) -> dict[str, Any]:
-        name = self.names.function_log_group("connect")
+        name = self.names.chime_event_log_group
         groups = self.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         (found,) = (group for group in groups if group["logGroupName"] == name)
         return dict(found)
+
+    @property
+    def group_arn(self) -> str:
+        return str(self.group["arn"]).removesuffix(":*")
+
+    @property
+    def group_policy(self) -> dict[str, Any]:
+        """The log group's own resource policy."""
+        (found,) = self.client("logs").describe_resource_policies(
+            resourceArn=self.group_arn, policyScope="RESOURCE"
+        )["resourcePolicies"]
+        return dict(found)
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.client("events").describe_rule(Name=self.names.chime_event_rule)
+        return found
+
+    @property
+    def rule_target(self) -> str | None:
+        targets = self.client("events").list_targets_by_rule(Rule=self.names.chime_event_rule)["Targets"]
+        return next((target["Arn"] for target in targets), None)
 
     @property
     def parameter(self) -> dict[str, Any]:
@@ -442,6 +464,20 @@ def recreate_machine(there: There, type_: str) -> None:
     sfn.create_state_machine(**fields, type=type_, tags=tags)
 
 
+def put_group_policy(there: There, document: Mapping[str, Any]) -> None:
+    there.client("logs").put_resource_policy(
+        resourceArn=there.group_arn,
+        policyDocument=json.dumps(document),
+        expectedRevisionId=there.group_policy["revisionId"],
+    )
+
+
+def put_rule(there: There, **changes: Any) -> None:
+    old = there.rule
+    kept = {key: old[key] for key in ("Name", "EventPattern", "State")}
+    there.client("events").put_rule(**{**kept, **changes})
+
+
 def worker_role(there: There) -> str:
     arn: str = there.client("iam").get_role(RoleName=there.names.broadcast_worker_role)["Role"]["Arn"]
     return arn
@@ -729,6 +765,27 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
         lambda there: update_machine(there, definition=with_workers(there, 3)),
         {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}},
     ),
+    ("log_group", "resource_policy"): Row(
+        lambda there: json.loads(there.group_policy["policyDocument"]),
+        lambda there: put_group_policy(there, ANYTHING),
+        trusting("delivery.logs.amazonaws.com"),
+    ),
+    ("event_rule", "rule_name"): found_by(lambda there: there.rule["Name"]),
+    ("event_rule", "event_pattern"): Row(
+        lambda there: json.loads(there.rule["EventPattern"]),
+        lambda there: put_rule(there, EventPattern='{"source": ["aws.ec2"]}'),
+        {"source": ["aws.chime"]},
+    ),
+    ("event_rule", "state"): Row(
+        lambda there: there.rule["State"], lambda there: put_rule(there, State="DISABLED"), "DISABLED"
+    ),
+    ("event_rule", "target_arn"): Row(
+        lambda there: there.rule_target,
+        lambda there: there.client("events").remove_targets(
+            Rule=there.names.chime_event_rule, Ids=["whatschat-ops"]
+        ),
+        "arn:aws:logs:us-east-1:000000000000:log-group:/aws/events/another",
+    ),
 }  # fmt: skip
 """(kind, field) -> its row. Tags have a test of their own."""
 
@@ -826,6 +883,14 @@ TAGGED: Final[Mapping[str, tuple[Callable[[There, str], None], Callable[[There],
                 "tags"
             ]
         },
+    ),
+    "event_rule": (
+        lambda there, value: there.client("events").tag_resource(
+            ResourceARN=there.rule["Arn"], Tags=[{"Key": "team", "Value": value}]
+        ),
+        lambda there: pairs(
+            there.client("events").list_tags_for_resource(ResourceARN=there.rule["Arn"])["Tags"]
+        ),
     ),
 }
 """Kind -> how the tag `team` is set by hand, and how its tags are read."""

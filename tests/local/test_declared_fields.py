@@ -31,11 +31,12 @@ pytestmark = pytest.mark.local
 BASE = {
     "prefix": "fields-",
     "broadcast": {"distributed": {"enabled": True}},
+    "chime": {"events": True},
     "iam": {"permissions_boundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
 }
 ADDRESSES = {
     "table": "table.connections",
-    "log_group": "log_group.connect",
+    "log_group": "log_group.chime-events",
     "api_gateway_log_role": "api_gateway_log_role.region",
     "role": "role.lambda",
     "role_policy": "role_policy.lambda",
@@ -50,6 +51,7 @@ ADDRESSES = {
     "stage": "stage.websocket",
     "bucket": "bucket.broadcast",
     "state_machine": "state_machine.broadcast",
+    "event_rule": "event_rule.chime-events",
 }
 """Kind -> the resource that stands for it."""
 DRIFTING = [key for key, row in ROWS.items() if row.drift is not None]

@@ -15,6 +15,7 @@ from whatschat_ops.quotas import (
     ACCOUNT_ID_CHARACTERS,
     LONGEST_REGION_CHARACTERS,
     MAX_BUCKET_NAME_CHARACTERS,
+    MAX_EVENT_RULE_NAME_CHARACTERS,
     MAX_POLICY_NAME_CHARACTERS,
     MAX_ROLE_NAME_CHARACTERS,
     MAX_STATE_MACHINE_NAME_CHARACTERS,
@@ -124,6 +125,11 @@ class Names:
     def chime_event_log_group(self) -> str:
         """Log group of the events of Chime, in the control Region. EventBridge's console offers `/aws/events/` only."""
         return f"/aws/events/{self.stack}-chime"
+
+    @property
+    def chime_event_rule(self) -> str:
+        """Name of the rule that sends the events of Chime there."""
+        return _within(f"{self.stack}-chime-events", MAX_EVENT_RULE_NAME_CHARACTERS)
 
     @property
     def iam_path(self) -> str:

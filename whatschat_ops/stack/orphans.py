@@ -138,10 +138,10 @@ class Orphans(Struct, frozen=True):
                 yield _orphan("role", role["RoleName"], {"role_name": role["RoleName"], "path": path})
 
     def _log_groups(self) -> Iterator[Resource]:
-        """Log groups of functions that are named like ours."""
-        prefix = self._names.function_log_group("")
-        for group in list_log_groups(self.context, prefix):
-            yield _orphan("log_group", group["logGroupName"], {"group_name": group["logGroupName"]})
+        """Log groups of functions that are named like ours, and that of Chime's events."""
+        for prefix in (self._names.function_log_group(""), self._names.chime_event_log_group):
+            for group in list_log_groups(self.context, prefix):
+                yield _orphan("log_group", group["logGroupName"], {"group_name": group["logGroupName"]})
 
 
 def _resource_of(arn: str) -> Iterator[Resource]:

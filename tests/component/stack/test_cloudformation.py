@@ -52,6 +52,7 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
     "no access logs": {"websocket": {"access_logs": False}},
     "protected": {"connections": {"point_in_time_recovery": True, "deletion_protection": True}},
     "distributed broadcasts": {"broadcast": DISTRIBUTED},
+    "events of Chime": {"chime": {"events": True}},
     "prefixed": {"prefix": "blue-", "websocket": {"route_selection_expression": "${request.body.action}"}},
 }
 

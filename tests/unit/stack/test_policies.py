@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from whatschat_ops.config import Settings
+from whatschat_ops.errors import ConfigError
 from whatschat_ops.provision import Text
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_documents import Document, trust_policy
@@ -17,6 +18,7 @@ from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.parts.chime import chime_policy
 from whatschat_ops.stack.parts.handlers import lambda_policy
 from whatschat_ops.stack.policies import policy_of
+from whatschat_ops.stack.resources import stack_resources
 
 PLACE = Place("eu-west-1", "123456789012")
 SETTINGS = Settings()
@@ -142,8 +144,29 @@ def test_policies_fit_where_they_are_put(component: str, limit: int) -> None:
     assert len(json.dumps(document, separators=(",", ":"))) <= limit
 
 
-def test_operators_policy_with_distributed_broadcasts_fits_a_role() -> None:
-    settings = Settings.of({"broadcast": {"distributed": {"enabled": True}}})
+def test_operator_reads_and_changes_the_events_of_chime_only_where_they_are_on() -> None:
+    off = allowed(policy_of("operator", SETTINGS, PLACE, "abc123"))
+    settings = Settings.of({"chime": {"events": True}})
+    on = allowed(policy_of("operator", settings, Place("us-east-1", "1"), "abc123"))
+    group = "arn:aws:logs:us-east-1:1:log-group:/aws/events/whatschat-local-chime"
+    assert on["logs:FilterLogEvents"] >= {group, f"{group}:*"}
+    assert on["events:PutRule"] == {"arn:aws:events:us-east-1:1:rule/whatschat-local-chime-events"}
+    # The Service Authorization Reference names no resource for these two.
+    assert on["logs:PutResourcePolicy"] == on["logs:DescribeResourcePolicies"] == {"*"}
+    assert not any(action.startswith("events:") or "ResourcePolic" in action for action in off)
+
+
+def test_events_of_a_control_region_that_is_not_that_of_the_stack_are_refused() -> None:
+    settings = Settings.of({"chime": {"events": True, "region": "eu-central-1"}})
+    with pytest.raises(ConfigError, match=r"the stack is in us-east-1, .* in eu-central-1"):
+        stack_resources(Blueprint(settings, PLACE))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"broadcast": {"distributed": {"enabled": True}}}, {"chime": {"events": True}}]
+)
+def test_operators_policy_with_more_parts_fits_a_role(changes: dict[str, Any]) -> None:
+    settings = Settings.of(changes)
     document = policy_of("operator", settings, PLACE, "a1b2c3d4e5")
     assert len(json.dumps(document, separators=(",", ":"))) <= 10_240
 

@@ -6,7 +6,7 @@ service, columns "Resource types" and "Dependent actions"):
 - a wrong action: ListAliases for GetAlias, UpdateAlias and DeleteAlias; an action that does not exist for PartiQL
   statements (AWS: PartiQLSelect, PartiQLDelete and so on, on the table);
 - an unrecognised resource: CreateFunction (its name is in the body), the tag operations of DynamoDB and Step
-  Functions (they have an ARN), Map Runs, IAM paths, and the qualifier of an invocation;
+  Functions (they have an ARN), Map Runs, IAM paths, rules of EventBridge, and the qualifier of an invocation;
 - a policy variable: `${aws:username}` in a resource, which ministack takes literally;
 - a second action, which ministack does not check: tags at creation, a role that is passed (`iam:PassedToService` says
   to which service), and `lambda:ListTags` to see tags in the response of GetFunction (API reference, GetFunction, "Tags").
@@ -120,6 +120,11 @@ def corrected_resource(call: SignedCall, region: str, account_id: str, lookup: L
         return arn if isinstance(arn, str) and arn else None
     if call.service == "iam":
         return _identity_arn(call, account_id, lookup)
+    if call.service == "events" and call.operation in _RULE_OPERATIONS:
+        name, bus = call.json.get("Name") or call.json.get("Rule"), call.json.get("EventBusName", "default")
+        of_bus = "" if bus == "default" else f"{str(bus).rpartition('/')[2]}/"
+        arn = call.json.get("ResourceARN") or f"arn:aws:events:{region}:{account_id}:rule/{of_bus}{name}"
+        return str(arn)
     if call.service == "states":
         arn = call.json.get("mapRunArn") or call.json.get("resourceArn")
         return str(arn) if arn else None
@@ -180,7 +185,13 @@ def dependent_needs(call: SignedCall, resource_arn: str) -> list[Need]:
     return [Need(action, resource_arn)] if action and tagged else []
 
 
+_RULE_OPERATIONS = frozenset({
+    "PutRule", "DescribeRule", "DeleteRule", "EnableRule", "DisableRule", "PutTargets", "RemoveTargets",
+    "ListTargetsByRule", "TagResource", "UntagResource", "ListTagsForResource",
+})  # fmt: skip
+
 _TAGGING = {
+    ("events", "PutRule"): "events:TagResource",
     ("dynamodb", "CreateTable"): "dynamodb:TagResource",
     ("logs", "CreateLogGroup"): "logs:TagResource",
     ("iam", "CreateRole"): "iam:TagRole",

@@ -10,6 +10,7 @@ from whatschat_ops.stack.kinds.alias import Alias
 from whatschat_ops.stack.kinds.api import Api
 from whatschat_ops.stack.kinds.bucket import Bucket
 from whatschat_ops.stack.kinds.context import AwsKind, Context
+from whatschat_ops.stack.kinds.event_rule import EventRule
 from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.log_group import LogGroup
 from whatschat_ops.stack.kinds.log_role import ApiGatewayLogRole
@@ -25,7 +26,7 @@ KINDS: Final[Mapping[str, type[AwsKind]]] = {
     kind.name: kind
     for kind in (
         Table, LogGroup, ApiGatewayLogRole, Role, RolePolicy, SecretParameter, Api, Function, Alias, Permission,
-        Integration, Route, Deployment, Stage, Bucket, StateMachine,
+        Integration, Route, Deployment, Stage, Bucket, StateMachine, EventRule,
     )
 }  # fmt: skip
 """Name -> kind. A stack's resources are listed in this order."""

@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from whatschat_ops.errors import ConfigError
 from whatschat_ops.provision import Resource
 from whatschat_ops.stack.iam_documents import Document, actions, allow, document
+from whatschat_ops.stack.kinds.event_rule import EventRule
+from whatschat_ops.stack.kinds.log_group import LogGroup
 from whatschat_ops.stack.kinds.table import Table
 from whatschat_ops.stack.parts.blueprint import Blueprint, Part
+from whatschat_ops.stack.parts.functions import log_group
+
+EVENTS: Final = "chime-events"
 
 
 def resources(blueprint: Blueprint) -> Iterator[Resource]:
-    """The ledger: Chime itself cannot list meetings."""
+    """The ledger: Chime itself cannot list meetings. With `chime.events`, the rule and the log group of its events."""
     yield Resource(
         "table",
         "meetings",
@@ -31,6 +37,57 @@ def resources(blueprint: Blueprint) -> Iterator[Resource]:
             "tags": blueprint.names.tags,
         },
     )
+
+    if blueprint.settings.chime.events:
+        _require_one_region(blueprint)
+        policy = _event_log_policy(blueprint)
+        group = log_group(blueprint, EVENTS, blueprint.names.chime_event_log_group, resource_policy=policy)
+        yield group
+        yield _event_rule(blueprint, group)
+
+
+def _event_rule(blueprint: Blueprint, group: Resource) -> Resource:
+    return Resource(
+        "event_rule",
+        EVENTS,
+        {
+            "rule_name": blueprint.names.chime_event_rule,
+            "event_pattern": {"source": ["aws.chime"], "detail-type": ["Chime Meeting State Change"]},
+            "state": "ENABLED",
+            "target_arn": _event_log_group(blueprint),
+            "tags": blueprint.names.tags,
+        },
+        frozenset({group.address}),
+    )
+
+
+def _event_log_policy(blueprint: Blueprint) -> Document:
+    """Lets the rule write (EventBridge User Guide, "CloudWatch Logs permissions": the statements are those of that page)."""
+    group, rule = (
+        _event_log_group(blueprint),
+        EventRule.arn.of(blueprint.place, blueprint.names.chime_event_rule),
+    )
+    principal = {"Principal": {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]}}
+    condition = {"Condition": {"ArnEquals": {"aws:SourceArn": rule}}}
+    return document(
+        {**allow("CreateLogStream", ["logs:CreateLogStream"], f"{group}:*"), **principal},
+        {**allow("PutLogEvents", ["logs:PutLogEvents"], f"{group}:*:*"), **principal, **condition},
+    )
+
+
+def _event_log_group(blueprint: Blueprint) -> str:
+    return LogGroup.arn.of(blueprint.place, blueprint.names.chime_event_log_group)
+
+
+def _require_one_region(blueprint: Blueprint) -> None:
+    """Events are sent in the control Region, and a rule writes to a log group of its own Region only."""
+    stack, control = blueprint.settings.aws.region, blueprint.settings.chime.region
+    if stack != control:
+        raise ConfigError(
+            f"chime.events: true is not possible here: the stack is in {stack}, and Chime sends its events in {control} "
+            "(chime.region).",
+            hint=f"Set chime.region: {stack} if Chime has it as a control Region, or chime.events: false.",
+        )
 
 
 def chime_policy(blueprint: Blueprint) -> Document:
@@ -89,6 +146,9 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
     yield allow("Tables", actions("dynamodb", "Scan GetItem DeleteItem"), ledger)
     # With the lock: what else that statement allows on a table, `Tables` allows on the ledger anyway.
     yield allow("Lock", actions("dynamodb", "PutItem UpdateItem"), ledger)
+    if blueprint.settings.chime.events:
+        group = _event_log_group(blueprint)
+        yield allow("ChimeEvents", ["logs:FilterLogEvents"], [group, f"{group}:*"])
     create, use = chime_policy(blueprint)["Statement"]
     yield {**create, "Sid": "Anywhere"}
     yield use

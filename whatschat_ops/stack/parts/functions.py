@@ -65,11 +65,11 @@ def live_arn(blueprint: Blueprint, short: str) -> str:
     return alias_arn(blueprint.place, blueprint.names.function(short), LIVE_ALIAS)
 
 
-def log_group(blueprint: Blueprint, name: str, group_name: str) -> Resource:
-    """A log group, of a function or the access logs."""
+def log_group(blueprint: Blueprint, name: str, group_name: str, **more: Any) -> Resource:
+    """A log group: of a function, of the access logs, of events. `more` are fields that not all have."""
     retention_days = blueprint.settings.lambda_.log_retention_days
     fields = {"group_name": group_name, "retention_days": retention_days, "tags": blueprint.names.tags}
-    return Resource("log_group", name, fields)
+    return Resource("log_group", name, {**fields, **more})
 
 
 def function_log_group(blueprint: Blueprint, short: str) -> Resource:
