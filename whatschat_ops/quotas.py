@@ -310,6 +310,10 @@ CHIME_API: Final = RateLimit(10, 20)
 CHIME_TAGS: Final = 50
 """Tags of a meeting (chime-api)."""
 
+CHIME_TAG_KEY_PATTERN: Final = r"[a-zA-Z+-=._:/]{1,128}"
+CHIME_TAG_VALUE_PATTERN: Final = r"[\s\w+\-=.:/@]{0,256}"
+"""Texts of a tag (botocore's model of Tag)."""
+
 
 def account_limit(region: str) -> RateLimit:
     """API Gateway's requests of an account in a Region before they are raised."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from moto import mock_aws
 
+from tests.chime_state import stored_meetings
 from tests.component.local.chime_in_process import ChimeInProcess
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.chime import ChimeService, MeetingLedger, MeetingStatus
 from whatschat_ops.chime.capabilities import Capabilities
+from whatschat_ops.chime.models import End, EndReason
+from whatschat_ops.chime.requests import MeetingOptions
 from whatschat_ops.cli.advice import advise
 from whatschat_ops.errors import (
     ConfigError,
@@ -95,6 +98,8 @@ def test_created_meeting_is_recorded_in_the_ledger(world: World) -> None:
         "createdAt": {"S": world.now().isoformat()},
         "status": {"S": "created"},
         "ttl": {"N": str(int(world.chime.clock.now) + 30 * DAY_S)},
+        "purpose": {"S": "call"},
+        "requestToken": item["requestToken"],
     }
 
 
@@ -122,16 +127,168 @@ def test_refused_meeting_leaves_no_row(world: World) -> None:
     assert world.items() == []
 
 
-def test_unknown_outcome_stays_pending_and_is_deleted_after_five_minutes(world: World) -> None:
+class Once(dict[str, Denial]):
+    """Denials of which each holds for one call only."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.pop(key, default)
+
+
+def crashed_before(world: World, name: str = "standup", **given: Any) -> None:
+    """A run that ended before Chime had the request: the row is pending, there is no meeting."""
+    world.chime.control_plane.denials = Once({"chime:CreateMeeting": Denial("NotNow", "crashed", status=501)})
+    with pytest.raises(Unavailable, match="The meeting may exist") as error:
+        world.service().create_meeting("alice", name, **given)
+    assert "chime meeting list" in str(advise(error.value, "chime meeting create"))
+
+
+def crashed_after(world: World, name: str = "standup", **given: Any) -> str:
+    """A run that ended between Chime's answer and its row: the id of the meeting, whose row is pending."""
     service = world.service()
-    world.chime.control_plane.denials["chime:CreateMeeting"] = Denial("NotNow", "crashed", status=501)
-    with pytest.raises(Unavailable):
-        service.create_meeting("alice", "standup")
-    [record] = service.list_meetings()
-    assert (record.status, record.external_meeting_id) == (MeetingStatus.PENDING, "standup")
-    world.chime.clock.advance(5 * 60)
-    assert service.list_meetings() == []
+    before = world.items()
+    meeting_id = service.create_meeting("alice", name, **given).meeting_id
+    dynamodb = world.aws.client("dynamodb")
+    [item] = [item for item in world.items() if item not in before]
+    dynamodb.delete_item(TableName=TABLE, Key={"meetingId": item["meetingId"]})
+    pending = {"S": f"pending#{item['requestToken']['S']}"}
+    dynamodb.put_item(TableName=TABLE, Item={**item, "meetingId": pending, "status": {"S": "pending"}})
+    return meeting_id
+
+
+OPTIONS = MeetingOptions(
+    host_user_id="alice",
+    features={"Video": {"MaxResolution": "FHD"}, "Attendee": {"MaxCount": 10}},
+    tags={"team": "calls"},
+    purpose="demo",
+    ttl=timedelta(minutes=30),
+)
+
+
+def test_meeting_of_a_crashed_run_is_found_by_its_request_token(world: World) -> None:
+    meeting_id = crashed_after(world, options=OPTIONS, media_region="eu-west-1")
+    [record] = world.service().list_meetings()
+    assert (record.meeting_id, record.status) == (meeting_id, MeetingStatus.ACTIVE)
+    assert (record.purpose, record.tags, record.media_region) == ("demo", {"team": "calls"}, "eu-west-1")
+    assert [item["meetingId"]["S"] for item in world.items()] == [meeting_id]
+    assert len(stored_meetings(world.chime.path)) == 1
+
+
+def test_pending_row_of_an_earlier_version_is_asked_for_by_the_token_in_its_key(world: World) -> None:
+    meeting_id = crashed_after(world)
+    [item] = world.items()
+    old = (
+        "meetingId",
+        "externalMeetingId",
+        "createdBy",
+        "controlRegion",
+        "mediaRegion",
+        "createdAt",
+        "status",
+    )
+    row = {name: item[name] for name in (*old, "ttl")}
+    world.aws.client("dynamodb").put_item(TableName=TABLE, Item=row)
+    [record] = world.service().list_meetings()
+    assert (record.meeting_id, record.purpose) == (meeting_id, None)
+
+
+def test_request_that_chime_never_got_is_sent_as_it_was_and_is_known_then(world: World) -> None:
+    crashed_before(world, options=OPTIONS)
+    [record] = world.service().list_meetings()
+    meeting = world.service().get_meeting(record.meeting_id).sdk
+    assert record.status is MeetingStatus.ACTIVE
+    assert meeting["MeetingHostId"] == "alice"
+    assert meeting["MeetingFeatures"]["Video"] == {"MaxResolution": "FHD"}
+
+
+@pytest.mark.parametrize("reference", ["standup", "pending"])
+def test_pending_meeting_is_found_by_its_external_id_and_its_row(world: World, reference: str) -> None:
+    meeting_id = crashed_after(world)
+    name = world.items()[0]["meetingId"]["S"] if reference == "pending" else reference
+    assert world.service().find_meeting_id(name) == meeting_id
+
+
+def test_the_same_request_again_completes_the_one_that_crashed(world: World) -> None:
+    meeting_id = crashed_after(world, options=OPTIONS)
+    other = world.service().recreate_meeting("bob", "standup", options=OPTIONS)
+    again = world.service().recreate_meeting("alice", "standup", options=OPTIONS)
+    assert (again.meeting_id, other.meeting_id != meeting_id) == (meeting_id, True)
+    assert len(stored_meetings(world.chime.path)) == 2
+
+
+def test_pending_meeting_stays_pending_while_chime_does_not_answer(world: World) -> None:
+    crashed_before(world)
+    world.chime.control_plane.denials = {"chime:CreateMeeting": Denial("NotNow", "still", status=501)}
+    service = world.service()
+    assert [record.status for record in service.list_meetings()] == [MeetingStatus.PENDING]
+    with pytest.raises(Unavailable, match="still"):
+        service.find_meeting_id("standup")
+    assert len(world.items()) == 1
+
+
+def test_pending_row_is_deleted_when_chime_refuses_its_request(world: World) -> None:
+    crashed_before(world)
+    world.chime.control_plane.denials = {"chime:CreateMeeting": Denial("AccessDenied", "no")}
+    assert world.service().list_meetings() == []
     assert world.items() == []
+
+
+def test_pending_row_of_an_hour_ago_is_asked_for_again_and_its_meeting_is_new(world: World) -> None:
+    crashed_before(world)
+    world.chime.clock.advance(60 * 60)
+    [record] = world.service().list_meetings()
+    assert (record.status, record.created_at) == (MeetingStatus.ACTIVE, world.now())
+    assert stored_meetings(world.chime.path) == {record.meeting_id}
+
+
+def test_pending_row_is_deleted_after_24_hours_without_a_call(world: World) -> None:
+    crashed_before(world)
+    world.chime.clock.advance(DAY_S)
+    asked = len(world.chime.requests)
+    assert world.service().list_meetings() == []
+    assert (world.items(), len(world.chime.requests)) == ([], asked)
+
+
+def test_row_of_a_meeting_that_was_recovered_and_deleted_meanwhile_stays_deleted(world: World) -> None:
+    ledger = world.ledger()
+    meeting_id = world.service().create_meeting("alice", "standup").meeting_id
+    created = ledger.get(meeting_id)
+    assert created is not None
+    world.service().delete_meeting(meeting_id)
+    ledger.begin(created)
+    ledger.commit(created)
+    assert [item["status"]["S"] for item in world.items()] == ["deleted"]
+
+
+def test_how_a_meeting_ended_and_by_whom_is_recorded_once(world: World) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    world.chime.clock.advance(60)
+    ended_at = world.now()
+    service.delete_meeting(meeting_id, by="arn:aws:iam::000000000000:user/ops", reason=EndReason.SWEPT)
+    world.chime.clock.advance(60)
+    service.delete_meeting(meeting_id, by="another")
+    [record] = service.list_meetings()
+    assert (record.end_reason, record.ended_by, record.ended_at) == (
+        "swept", "arn:aws:iam::000000000000:user/ops", ended_at,
+    )  # fmt: skip
+
+
+def test_meeting_that_chime_ended_has_no_time_that_nothing_measured(world: World) -> None:
+    service = world.service()
+    service.create_meeting("alice")
+    world.chime.clock.advance(5 * 60)
+    service.list_meetings()
+    [record] = service.list_meetings()
+    assert (record.status, record.end_reason, record.ended_at) == (MeetingStatus.ENDED, "ended", None)
+
+
+def test_replica_is_created_where_its_primary_meeting_is(world: World) -> None:
+    primary = world.service("eu-central-1").create_meeting("alice").meeting_id
+    replica = world.service().create_meeting("alice", options=MeetingOptions(primary_meeting_id=primary))
+    assert (replica.control_region, replica.sdk["PrimaryMeetingId"]) == ("eu-central-1", primary)
+    with pytest.raises(UsageError, match="is a replica itself") as error:
+        world.service().create_meeting("alice", options=MeetingOptions(primary_meeting_id=replica.meeting_id))
+    assert primary in str(error.value.hint)
 
 
 def test_meeting_of_another_control_region_is_called_there(world: World) -> None:
@@ -349,7 +506,7 @@ def test_old_meeting_that_has_ended_is_not_retried(world: World) -> None:
 
 
 def test_status_of_a_meeting_that_is_not_in_the_ledger_is_not_written(world: World) -> None:
-    assert not world.ledger().set_status(UNKNOWN, MeetingStatus.ENDED)
+    assert not world.ledger().end(UNKNOWN, MeetingStatus.ENDED, End(EndReason.ENDED))
     assert world.items() == []
 
 

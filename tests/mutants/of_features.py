@@ -108,7 +108,6 @@ FEATURES: Final[tuple[Fault, ...]] = (
         "chime/service.py",
         "aws/test_chime_ledger.py unit/chime/test_invitations.py unit/chime/test_ids.py",
         ("self._clock() - record.created_at >= LONGEST_MEETING", "self._clock() - record.created_at > 2 * LONGEST_MEETING", "a meeting of yesterday may be open"),
-        ("        except Unavailable:\n            raise  #", "        except Unavailable:\n            self._ledger.abandon(token)\n            raise  #", "a meeting that may exist is forgotten"),
         ("if record is not None and not record.status.over:", "if record is None:", "the ledger is not told of a deletion"),
     ),
     *planted(
@@ -118,9 +117,17 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ('"primaryMeetingId": "primary_meeting_id",', "", "a replica becomes a meeting of its own"),
     ),
     *planted(
+        "chime/creation.py",
+        "aws/test_chime_ledger.py",
+        ("except _REFUSED:\n            self._ledger.abandon", "except AwsError:\n            self._ledger.abandon", "a meeting that may exist is forgotten"),
+        ("record.created_at >= LONGEST_MEETING", "record.created_at >= UNATTENDED", "a meeting that may exist is not asked for"),
+        ("replace(record, request_token=token,", "replace(record,", "pending rows of earlier versions"),
+    ),
+    *planted(
         "chime/ledger.py",
         "aws/test_chime_ledger.py",
-        ('ConditionExpression="attribute_exists(meetingId)",', 'ConditionExpression="attribute_exists(meetingId) OR attribute_not_exists(meetingId)",', "a row for a meeting that is not ours"),
+        ("attribute_exists(meetingId) AND NOT", "NOT", "a row for a meeting that is not ours"),
+        ('"attribute_not_exists(meetingId)"', '"attribute_not_exists(nothing)"', "a deleted meeting is open again"),
         ("reverse=True)", "reverse=False)", "the oldest first"),
     ),
     *planted(

@@ -1,8 +1,7 @@
 """The ledger: a DynamoDB table of the meetings that were created here, because Chime has no ListMeetings.
 
 A row is written before CreateMeeting, under `pending#<client request token>`, and replaced by the meeting's own
-row afterwards. A crash in between leaves the pending row: the meeting may exist, but its id is lost, so no attendee
-can join and Chime ends it after five minutes; then the row is deleted as well.
+row afterwards (`creation` has what becomes of it after a crash).
 Rows expire after 30 days (TTL attribute `ttl`); DynamoDB deletes them later, so expired rows are skipped here.
 """
 
@@ -11,17 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
+from whatschat_ops.aws.items import typed
 from whatschat_ops.aws.translated import translating
 from whatschat_ops.chime import rows
-from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
-from whatschat_ops.errors import Conflict, NotFound, NotProvisioned, UsageError
-from whatschat_ops.quotas import CHIME_UNATTENDED_S
-
-UNATTENDED = timedelta(seconds=CHIME_UNATTENDED_S)
-"""A pending row of this age is deleted: its meeting, without attendees, has ended."""
+from whatschat_ops.chime.models import End, MeetingRecord, MeetingStatus
+from whatschat_ops.errors import Conflict, NotFound, NotProvisioned, Rejected, UsageError
 
 
 def utc_now() -> datetime:
@@ -37,25 +33,36 @@ class MeetingLedger:
         self._table = table
         self._clock = clock
 
-    def begin(self, token: str, record: MeetingRecord) -> None:
-        """Record that a meeting is about to be created with this client request token."""
-        pending = replace(record, meeting_id=rows.PENDING_PREFIX + token, status=MeetingStatus.PENDING)
+    def begin(self, record: MeetingRecord) -> None:
+        """Record that a meeting is about to be created with the record's request token."""
+        pending = replace(record, meeting_id=rows.pending_id(record), status=MeetingStatus.PENDING)
         with self._existing_table() as dynamodb:
             dynamodb.put_item(TableName=self._table, Item=rows.item_of(pending))
 
-    def commit(self, token: str, record: MeetingRecord) -> None:
-        """Replace the pending row by the meeting's own, in one transaction."""
-        with self._existing_table() as dynamodb:
-            dynamodb.transact_write_items(
-                TransactItems=[
-                    {"Put": {"TableName": self._table, "Item": rows.item_of(record)}},
-                    {"Delete": {"TableName": self._table, "Key": rows.key(rows.PENDING_PREFIX + token)}},
-                ]
-            )
+    def commit(self, record: MeetingRecord) -> None:
+        """Replace the pending row by the meeting's own, in one transaction. A row that is there already stays as it is.
 
-    def abandon(self, token: str) -> None:
-        """Delete the pending row: Chime refused, so there is no meeting."""
-        self._delete(rows.PENDING_PREFIX + token)
+        Another process may have recovered the meeting, and deleted it since then.
+        """
+        put = {"Item": rows.item_of(record), "ConditionExpression": "attribute_not_exists(meetingId)"}
+        delete = {"Key": rows.key(rows.pending_id(record))}
+        try:
+            with self._existing_table() as dynamodb:
+                dynamodb.transact_write_items(
+                    TransactItems=[
+                        {"Put": {"TableName": self._table, **put}},
+                        {"Delete": {"TableName": self._table, **delete}},
+                    ]
+                )
+        except (Conflict, Rejected):
+            if self.get(record.meeting_id) is None:
+                raise
+            self.abandon(record)
+
+    def abandon(self, record: MeetingRecord) -> None:
+        """Delete the pending row of a record: there is no meeting, or it has a row of its own."""
+        with self._existing_table() as dynamodb:
+            dynamodb.delete_item(TableName=self._table, Key=rows.key(rows.pending_id(record)))
 
     def get(self, meeting_id: str) -> MeetingRecord | None:
         """The row of a meeting, or None."""
@@ -75,35 +82,32 @@ class MeetingLedger:
                 )
         return sorted(found, key=lambda record: record.created_at, reverse=True)
 
-    def set_status(self, meeting_id: str, status: MeetingStatus) -> bool:
-        """Record the status of a meeting. False when it is not in the ledger."""
+    def end(self, meeting_id: str, status: MeetingStatus, end: End) -> bool:
+        """Record that a meeting is over, and how. False when it is not in the ledger, or was over already."""
+        values = {
+            "status": status.value,
+            "endReason": end.reason,
+            "endedBy": end.by,
+            "endedAt": end.at and end.at.isoformat(),
+        }
+        given = {name: value for name, value in values.items() if value is not None}
+        over = [status.value for status in MeetingStatus if status.over]
         try:
             with self._existing_table() as dynamodb:
                 dynamodb.update_item(
                     TableName=self._table,
                     Key=rows.key(meeting_id),
-                    UpdateExpression="SET #status = :status",
-                    ConditionExpression="attribute_exists(meetingId)",
-                    ExpressionAttributeNames={"#status": "status"},
-                    ExpressionAttributeValues={":status": {"S": status.value}},
+                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in given),
+                    ConditionExpression="attribute_exists(meetingId) AND NOT #status IN (:over0, :over1)",
+                    ExpressionAttributeNames={f"#{name}": name for name in given},
+                    ExpressionAttributeValues=typed(
+                        {f":{name}": value for name, value in given.items()}
+                        | {f":over{n}": status for n, status in enumerate(over)}
+                    ),
                 )
         except Conflict:
             return False
         return True
-
-    def settle(self) -> list[MeetingRecord]:
-        """As `records`, after deleting the pending rows whose meeting must have ended."""
-        kept = []
-        for record in self.records():
-            if record.status is MeetingStatus.PENDING and self._clock() - record.created_at >= UNATTENDED:
-                self._delete(record.meeting_id)
-            else:
-                kept.append(record)
-        return kept
-
-    def _delete(self, key: str) -> None:
-        with self._existing_table() as dynamodb:
-            dynamodb.delete_item(TableName=self._table, Key=rows.key(key))
 
     @contextmanager
     def _existing_table(self) -> Iterator[Any]:
@@ -120,13 +124,13 @@ class MeetingLedger:
 class NoLedger:
     """In place of a ledger where none is wanted: meetings are not recorded, so they cannot be listed."""
 
-    def begin(self, token: str, record: MeetingRecord) -> None:
+    def begin(self, record: MeetingRecord) -> None:
         """Record nothing."""
 
-    def commit(self, token: str, record: MeetingRecord) -> None:
+    def commit(self, record: MeetingRecord) -> None:
         """Record nothing."""
 
-    def abandon(self, token: str) -> None:
+    def abandon(self, record: MeetingRecord) -> None:
         """There is nothing to delete."""
 
     def get(self, _meeting_id: str) -> MeetingRecord | None:
@@ -140,13 +144,9 @@ class NoLedger:
             hint="Give ChimeService a MeetingLedger.",
         )
 
-    def set_status(self, _meeting_id: str, _status: MeetingStatus) -> bool:
+    def end(self, _meeting_id: str, _status: MeetingStatus, _end: End) -> bool:
         """No meeting is known."""
         return False
-
-    def settle(self) -> list[MeetingRecord]:
-        """Raises UsageError."""
-        return self.records()
 
 
 Ledger = MeetingLedger | NoLedger

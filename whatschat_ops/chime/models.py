@@ -56,6 +56,8 @@ class Meeting:
     control_region: str
     media_region: str
     media_placement: MediaPlacement
+    sdk: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """`Meeting` as Chime answered it, which amazon-chime-sdk-js takes."""
 
     @classmethod
     def from_api(cls, document: Mapping[str, Any], control_region: str) -> Meeting:
@@ -67,6 +69,7 @@ class Meeting:
             control_region,
             document["MediaRegion"],
             MediaPlacement.from_api(document.get("MediaPlacement", {})),
+            document,
         )
 
 
@@ -148,6 +151,15 @@ class EndReason:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """How a meeting ended: an `EndReason`, who did it, and when, as far as it is known."""
+
+    reason: str
+    by: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MeetingRecord:
     """One row of the ledger. `meeting_id` begins with `pending#` until Chime has answered; None is not known or not measured.
 
@@ -177,7 +189,6 @@ class MeetingRecord:
     minutes_estimated: bool | None = None
     cost_usd: Mapping[str, str] | None = None
 
-    def goes_by(self, external_meeting_id: str) -> bool:
-        """Whether the row is of a meeting with that external id (Chime ignores case)."""
-        same = self.external_meeting_id.lower() == external_meeting_id.lower()
-        return same and self.status is not MeetingStatus.PENDING
+    def goes_by(self, reference: str) -> bool:
+        """Whether the row is of a meeting with that id or external id (Chime ignores case)."""
+        return reference.lower() in (self.meeting_id.lower(), self.external_meeting_id.lower())

@@ -44,6 +44,13 @@ def key(meeting_id: str) -> dict[str, Any]:
     return {"meetingId": {"S": meeting_id}}
 
 
+def pending_id(record: MeetingRecord) -> str:
+    """The key of the row that is there before Chime has answered. (Pending rows of earlier versions have the token in it only.)"""
+    if record.meeting_id.startswith(PENDING_PREFIX):
+        return record.meeting_id
+    return f"{PENDING_PREFIX}{record.request_token}"
+
+
 def item_of(record: MeetingRecord) -> dict[str, Any]:
     """The row of a record."""
     return typed(

@@ -12,20 +12,21 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from whatschat_ops import quotas
 from whatschat_ops.chime import ids
 from whatschat_ops.chime.attendees import AttendeeOperations
+from whatschat_ops.chime.creation import Creation
 from whatschat_ops.chime.ledger import Ledger, NoLedger, utc_now
-from whatschat_ops.chime.models import Meeting, MeetingRecord, MeetingStatus
+from whatschat_ops.chime.models import End, EndReason, Meeting, MeetingRecord, MeetingStatus
 from whatschat_ops.chime.region_routing import RegionRouter
-from whatschat_ops.errors import AwsError, Missing, NotFound, Unavailable, UsageError
+from whatschat_ops.chime.requests import LONGEST_MEETING, MeetingOptions, is_same_request
+from whatschat_ops.errors import AwsError, Missing, NotFound, UsageError
 
 CHECKS_AT_ONCE = 5
 """GetMeeting calls in flight, well within `quotas.CHIME_API`."""
-LONGEST_MEETING = timedelta(seconds=quotas.CHIME_MEETING_S)
 
 
 class ChimeService(AttendeeOperations):
@@ -54,57 +55,96 @@ class ChimeService(AttendeeOperations):
         self._clock = clock
         router = RegionRouter(client, self._ledger, client_in, clock=clock, sleep=sleep)
         super().__init__(router, enabled=enabled, sleep=sleep)
+        self._creation = Creation(self._ledger, router.client, clock)
 
     # Meetings
 
     def create_meeting(
-        self, user_id: str, external_meeting_id: str | None = None, *, media_region: str | None = None
+        self,
+        user_id: str,
+        external_meeting_id: str | None = None,
+        *,
+        media_region: str | None = None,
+        options: MeetingOptions | None = None,
     ) -> Meeting:
         """Create a meeting for a user; the ledger records it before and after.
 
         `external_meeting_id` is `call-<user>-<ms>` unless given. Raises ConfigError when Chime is disabled.
         """
         self._require_enabled()
+        return self._creation.create(
+            self._new_record(user_id, external_meeting_id, media_region, options or MeetingOptions())
+        )
+
+    def recreate_meeting(
+        self,
+        user_id: str,
+        external_meeting_id: str,
+        *,
+        media_region: str | None = None,
+        options: MeetingOptions | None = None,
+    ) -> Meeting:
+        """As `create_meeting`, but the same request of a run that ended before Chime's answer is completed.
+
+        Reads the whole ledger.
+        """
+        self._require_enabled()
+        wanted = self._new_record(user_id, external_meeting_id, media_region, options or MeetingOptions())
+        for record in self._ledger.records():
+            if record.status is not MeetingStatus.PENDING or not is_same_request(record, wanted):
+                continue
+            recovered = self._creation.recover(record)
+            if recovered is not None and recovered.status is MeetingStatus.CREATED:
+                return self.get_meeting(recovered.meeting_id)
+        return self._creation.create(wanted)
+
+    def _new_record(
+        self, user_id: str, external: str | None, media_region: str | None, options: MeetingOptions
+    ) -> MeetingRecord:
         ids.external_user_id(user_id)
         now = self._clock()
-        external = (
+        region = self._control_region(options.primary_meeting_id)
+        return MeetingRecord(
+            "",
             ids.default_external_meeting_id(user_id, int(now.timestamp() * 1000))
-            if external_meeting_id is None
-            else ids.external_meeting_id(external_meeting_id)
+            if external is None
+            else ids.external_meeting_id(external),
+            user_id,
+            region,
+            _media_region(media_region or self._media_region, region),
+            now,
+            MeetingStatus.CREATED,
+            purpose=options.purpose,
+            host_user_id=options.host_user_id,
+            request_token=str(uuid.uuid4()),
+            features=options.features or None,
+            tags=options.tags or None,
+            primary_meeting_id=options.primary_meeting_id,
+            delete_after=now + options.ttl if options.ttl else None,
         )
-        region = self._region
-        media = _media_region(media_region or self._media_region, region)
-        token = str(uuid.uuid4())
-        record = MeetingRecord("", external, user_id, region, media, now, MeetingStatus.CREATED)
-        self._ledger.begin(token, record)
-        meeting = self._create(token, record)
-        self._ledger.commit(token, replace(record, meeting_id=meeting.meeting_id))
-        return meeting
 
-    def _create(self, token: str, record: MeetingRecord) -> Meeting:
-        try:
-            answer = self._router.client(record.control_region).create_meeting(
-                ClientRequestToken=token,
-                MediaRegion=record.media_region,
-                ExternalMeetingId=record.external_meeting_id,
+    def _control_region(self, primary_id: str | None) -> str:
+        """Where to create a meeting: a replica where its primary meeting is."""
+        primary = self._ledger.get(primary_id) if primary_id else None
+        if primary and primary.primary_meeting_id:
+            raise UsageError(
+                f"The meeting {primary_id} is a replica itself, and only a primary meeting can be replicated.",
+                hint=f"Replicate its primary meeting instead: {primary.primary_meeting_id}",
             )
-        except Unavailable:
-            raise  # it may have been created: the pending row stays until the meeting must have ended
-        except AwsError:
-            self._ledger.abandon(token)
-            raise
-        return Meeting.from_api(answer["Meeting"], record.control_region)
+        return primary.control_region if primary else self._region
 
     def get_meeting(self, meeting_id: str) -> Meeting:
         """The meeting as Chime knows it. Raises NotFound when it has ended."""
         region, answer = self._router.call(meeting_id, "get_meeting")
         return Meeting.from_api(answer["Meeting"], region)
 
-    def delete_meeting(self, meeting_id: str) -> None:
+    def delete_meeting(
+        self, meeting_id: str, *, by: str | None = None, reason: str = EndReason.DELETED
+    ) -> None:
         """End a meeting and disconnect its attendees. A meeting of the ledger that has ended already is no error.
 
         DeleteMeeting succeeds for any id (aws/amazon-chime-sdk-js#895), so a meeting that is not in the ledger
-        is looked up first: raises NotFound.
+        is looked up first: raises NotFound. The ledger records who ended it (`by`), and the reason.
         """
         record = self._ledger.get(meeting_id)
         if record is None:
@@ -112,18 +152,19 @@ class ChimeService(AttendeeOperations):
         region = record.control_region if record else self._region
         self._router.client(region).delete_meeting(MeetingId=meeting_id)
         if record is not None and not record.status.over:
-            self._ledger.set_status(meeting_id, MeetingStatus.DELETED)
+            self._ledger.end(meeting_id, MeetingStatus.DELETED, End(reason, by, self._clock()))
 
     def list_meetings(self, *, check: bool = True) -> list[MeetingRecord]:
         """The ledger's meetings, newest first; with `check`, those that may still be open are looked up at Chime.
 
-        The ledger records those that have ended, so that they are not looked up again.
+        The ledger records those that have ended, so that they are not looked up again. Of meetings that a crash left
+        pending, Chime is asked again: their status is `pending` only if that was not possible.
         """
-        records = [self._aged(record) for record in self._ledger.settle()]
+        records = [self._aged(record) for record in self._ledger.records()]
         if not check:
             return records
         with ThreadPoolExecutor(max_workers=CHECKS_AT_ONCE) as pool:
-            return list(pool.map(self._checked, records))
+            return [record for record in pool.map(self._checked, records) if record is not None]
 
     def find_meeting_id(self, reference: str) -> str:
         """The id of a meeting, given its id or its external meeting id.
@@ -132,8 +173,8 @@ class ChimeService(AttendeeOperations):
         """
         if ids.is_guid(reference) and self._ledger.get(reference.lower()):
             return reference.lower()
-        known = [self._aged(record) for record in self._ledger.records()]
-        same = [record for record in known if record.goes_by(reference)]
+        found = [record for record in self._ledger.records() if record.goes_by(reference)]
+        same = [self._aged(record) for record in map(self._known, found) if record is not None]
         candidates = [record for record in same if not record.status.over] or same
         if len(candidates) > 1:
             several = ", ".join(record.meeting_id for record in candidates)
@@ -152,19 +193,27 @@ class ChimeService(AttendeeOperations):
     def _aged(self, record: MeetingRecord) -> MeetingRecord:
         """The record as its age decides: no meeting lasts longer than 24 hours."""
         if record.status is MeetingStatus.CREATED and self._clock() - record.created_at >= LONGEST_MEETING:
-            return replace(record, status=MeetingStatus.ENDED)
+            return replace(record, status=MeetingStatus.ENDED, end_reason=EndReason.ENDED)
         return record
 
-    def _checked(self, record: MeetingRecord) -> MeetingRecord:
-        if record.status is not MeetingStatus.CREATED:
+    def _known(self, record: MeetingRecord) -> MeetingRecord | None:
+        """The record; of a meeting that a crash left pending, what Chime says when it is asked again."""
+        return self._creation.recover(record) if record.status is MeetingStatus.PENDING else record
+
+    def _checked(self, found: MeetingRecord) -> MeetingRecord | None:
+        try:
+            record = self._known(found)
+        except AwsError:
+            return found
+        if record is None or record.status is not MeetingStatus.CREATED:
             return record
         try:
             self._router.client(record.control_region).get_meeting(MeetingId=record.meeting_id)
         except NotFound:
             if self._router.is_settling(record):
                 return record
-            self._ledger.set_status(record.meeting_id, MeetingStatus.ENDED)
-            return replace(record, status=MeetingStatus.ENDED)
+            self._ledger.end(record.meeting_id, MeetingStatus.ENDED, End(EndReason.ENDED))
+            return replace(record, status=MeetingStatus.ENDED, end_reason=EndReason.ENDED)
         return replace(record, status=MeetingStatus.ACTIVE)
 
 

@@ -39,6 +39,7 @@ _POLICY: Final = Hint(
 _CONNECTIONS: Final = Hint(("ws", "connections", "list"))
 _FUNCTIONS: Final = Hint(("lambda", "list"))
 _MEETINGS: Final = Hint(("chime", "meeting", "list", "--all"))
+_IN_DOUBT: Final = Hint(("chime", "meeting", "list"), "See whether the meeting exists")
 _ATTENDEES: Final = Hint(("chime", "attendee", "list", "MEETING"))
 
 ADVICE: Final[tuple[tuple[type[OpsError], str, Hint], ...]] = (
@@ -53,6 +54,8 @@ ADVICE: Final[tuple[tuple[type[OpsError], str, Hint], ...]] = (
     (Missing, "ws connections", _CONNECTIONS),
     (Gone, "ws send", _CONNECTIONS),
     (Rejected, "ws send", _CONNECTIONS),
+    (Unavailable, "chime meeting create", _IN_DOUBT),
+    (Throttled, "chime meeting create", _IN_DOUBT),
     (NotFound, "chime", _MEETINGS),
     (Missing, "chime", _MEETINGS),
     (UsageError, "chime attendee get", _ATTENDEES),

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.chime.ledger import UNATTENDED, MeetingLedger
+from whatschat_ops.chime.creation import UNATTENDED
+from whatschat_ops.chime.ledger import MeetingLedger
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.doctor.check import Finding, fail, judge_permissions, ok, skip, warn
@@ -84,7 +85,7 @@ def judge_ledger(records: Sequence[MeetingRecord], now: datetime) -> Finding:
         names = ", ".join(sorted(record.external_meeting_id for record in stuck))
         return warn(
             f"{len(stuck)} of {len(records)} meetings failed to start: {names}.",
-            Hint(("chime", "meeting", "list"), "It deletes them from the ledger"),
+            Hint(("chime", "meeting", "list"), "It asks Chime for them again"),
         )
     count = len(records) - len(pending)
     return ok(f"The ledger has {count} meeting{'' if count == 1 else 's'}; none failed to start.")
