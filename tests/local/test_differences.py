@@ -159,7 +159,7 @@ def test_function_runs_on_this_machines_python_in_its_memory_and_files(function:
 
 
 @pytest.mark.difference(
-    "Lambda: layers, container images, `provided` runtimes",
+    "Lambda: layers, `provided` runtimes",
     aws="run like other functions",
     here="run on ministack's own executor when the SDK invokes them",
 )

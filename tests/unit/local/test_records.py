@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatschat_ops.local.control import records
+from whatschat_ops.local.control import function_policy, records
 from whatschat_ops.local.interfaces import Throttle
 
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:connect"
@@ -64,18 +64,18 @@ def source_arn(operator: str, pattern: str) -> dict[str, Any]:
     ],
 )
 def test_resource_policy_statement_decides_as_iam_does(statement: dict[str, Any], allowed: bool) -> None:
-    assert records.policy_allows([statement], APIGATEWAY, ALIAS, SOURCE) is allowed
+    assert function_policy.allows([statement], APIGATEWAY, ALIAS, SOURCE) is allowed
 
 
 @pytest.mark.aws("IAM user guide, reference_policies_evaluation-logic.html")
 def test_no_statement_means_no_permission() -> None:
-    assert records.policy_allows([], APIGATEWAY, ALIAS, SOURCE) is False
+    assert function_policy.allows([], APIGATEWAY, ALIAS, SOURCE) is False
 
 
 @pytest.mark.aws("IAM user guide, reference_policies_evaluation-logic.html")
 def test_a_deny_beats_every_allow() -> None:
     assert (
-        records.policy_allows([permission(), permission(Effect="Deny")], APIGATEWAY, ALIAS, SOURCE) is False
+        function_policy.allows([permission(), permission(Effect="Deny")], APIGATEWAY, ALIAS, SOURCE) is False
     )
 
 
@@ -84,7 +84,7 @@ def test_a_deny_beats_every_allow() -> None:
 def test_only_asterisk_and_question_mark_are_wildcards(pattern: str, text: str) -> None:
     literal = "*" not in pattern and "?" not in pattern
     condition = {"StringLike": {"aws:SourceArn": f"arn:aws:execute-api:r:0:{pattern}"}}
-    allowed = records.policy_allows(
+    allowed = function_policy.allows(
         [permission(Condition=condition)], APIGATEWAY, ALIAS, f"arn:aws:execute-api:r:0:{text}"
     )
     if literal:

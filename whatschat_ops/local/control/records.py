@@ -108,7 +108,7 @@ def _authorizer(record: Record, variables: Record) -> Authorizer:
         id=str(record["authorizerId"]),
         function_arn=integration_function_arn(uri),
         timeout_ms=MAX_INTEGRATION_TIMEOUT_MS,
-        identity_sources=tuple(_listed(record.get("identitySource"))),
+        identity_sources=tuple(listed(record.get("identitySource"))),
         credentials_arn=record.get("authorizerCredentialsArn") or None,
     )
 
@@ -258,66 +258,8 @@ def versions_by_weight(function: Record, qualifier: str | None) -> list[tuple[st
     return [(main, 1.0 - sum(weight for _, weight in additional)), *additional]
 
 
-def policy_allows(statements: Iterable[Record], service: str, function_arn: str, source_arn: str) -> bool:
-    """Whether a function's resource policy allows a service to invoke it for `source_arn`.
-
-    Evaluated as IAM does for a service principal: at least one matching Allow, and no matching Deny.
-    """
-    matching = [s for s in statements if _statement_matches(s, service, function_arn, source_arn)]
-    return bool(matching) and all(statement.get("Effect") == "Allow" for statement in matching)
-
-
-def _statement_matches(statement: Record, service: str, function_arn: str, source_arn: str) -> bool:
-    return (
-        _principal_matches(statement.get("Principal"), service)
-        and any(_like(action.lower(), "lambda:invokefunction") for action in _listed(statement.get("Action")))
-        and any(_like(resource, function_arn) for resource in _listed(statement.get("Resource")))
-        and _conditions_match(statement.get("Condition") or {}, source_arn)
-    )
-
-
-def _principal_matches(principal: Any, service: str) -> bool:
-    if isinstance(principal, Mapping):
-        return service in _listed(principal.get("Service")) or "*" in _listed(principal.get("AWS"))
-    return bool(principal == "*")
-
-
-def _conditions_match(conditions: Record, source_arn: str) -> bool:
-    known = {"aws:sourcearn": source_arn, "aws:sourceaccount": source_arn.split(":")[4]}
-    return all(
-        _condition_matches(operator.lower(), _listed(expected), known.get(key.lower()))
-        for operator, block in conditions.items()
-        for key, expected in block.items()
-    )
-
-
-def _condition_matches(operator: str, expected: list[str], actual: str | None) -> bool:
-    if actual is None:  # the service sends no such key
-        return operator.endswith("ifexists")
-    operator = operator.removesuffix("ifexists")
-    if operator in ("arnlike", "arnequals"):
-        return any(_arn_like(pattern, actual) for pattern in expected)
-    if operator == "stringlike":
-        return any(_like(pattern, actual) for pattern in expected)
-    if operator == "stringequals":
-        return actual in expected
-    if operator == "stringequalsignorecase":
-        return actual.lower() in [value.lower() for value in expected]
-    return False
-
-
-def _arn_like(pattern: str, arn: str) -> bool:
-    """ArnLike: each of the six parts is compared separately, so that a wildcard does not match a colon."""
-    patterns, parts = pattern.split(":", 5), arn.split(":", 5)
-    return len(patterns) == len(parts) and all(map(_like, patterns, parts))
-
-
-def _like(pattern: str, value: str) -> bool:
-    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(expression, value, re.DOTALL) is not None
-
-
-def _listed(value: Any) -> list[str]:
+def listed(value: Any) -> list[str]:
+    """A member that may be one value or a list of them, as a list of strings."""
     if value is None:
         return []
     return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]

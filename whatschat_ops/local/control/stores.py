@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from whatschat_ops.local.control import records
+from whatschat_ops.local.control import function_policy, records
 from whatschat_ops.local.control.async_invocations import EventSettings
 from whatschat_ops.local.control.deployments import SNAPSHOT, Deployments
 from whatschat_ops.local.control.modules import Modules
@@ -151,7 +151,7 @@ class Stores:
         statements = ((record or {}).get("policy") or {}).get("Statement") or []
         # ministack writes its own ARNs with the partition `aws` in every Region.
         recorded = f"arn:aws:{function_arn.split(':', 2)[2]}"
-        return records.policy_allows(statements, service, recorded, source_arn)
+        return function_policy.allows(statements, service, recorded, source_arn)
 
     def _function_record(self, function_arn: str) -> tuple[re.Match[str] | None, Any]:
         match = _FUNCTION_ARN.fullmatch(function_arn)
