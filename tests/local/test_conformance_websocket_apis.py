@@ -603,6 +603,7 @@ def test_deleted_access_log_settings_leave_the_stage(api: Api) -> None:
 )
 def test_deleted_settings_of_a_route_leave_the_stage_and_the_route(api: Api) -> None:
     route_id = api.route("$default")
+    api.route("other")
     api.deploy(STAGE)
     stage, gateway = {"ApiId": api.id, "StageName": STAGE}, api.gateway
     settings = {"$default": {"ThrottlingBurstLimit": 1}, "other": {"ThrottlingBurstLimit": 2}}

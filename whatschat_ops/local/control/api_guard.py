@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -103,6 +103,8 @@ class ApiGuard:
 
         async def handle(method: str, path: str, *rest: Any) -> Any:
             parts = path.strip("/").split("/")
+            if gap := _gap(parts):
+                return self._refused(f"{method} {path}: the embedded AWS does not have {gap}")
             gap = _UNSERVED.get(parts[3]) if len(parts) > 3 else None
             if method == "PUT" and len(parts) in (2, 3):
                 gap = "import APIs"
@@ -118,19 +120,17 @@ class ApiGuard:
 
     def _delete_settings(self, api_id: str, name: str, settings: str, route_key: str) -> Answer:
         """DeleteAccessLogSettings and DeleteRouteSettings, for which ministack deletes the stage."""
-        stage = self._apigateway._stages.get(api_id, {}).get(name)
+        stage, missing = self._apigateway._stages.get(api_id, {}).get(name), None
         if stage is None:
-            answer: Answer = self._apigateway._apigw_error(
-                "NotFoundException", f"Stage '{name}' not found", 404
-            )
-            return answer
-        if settings == "accesslogsettings":
+            missing = f"Stage '{name}' not found"
+        elif settings == "accesslogsettings":
             stage.pop("accessLogSettings", None)
-        else:
-            stage["routeSettings"] = {
-                key: value for key, value in stage["routeSettings"].items() if key != route_key
-            }
-        return 204, {}, b""
+        elif stage["routeSettings"].pop(route_key, None) is None:
+            missing = f"Unable to find Route by key {route_key} within the provided RouteSettings"
+        if missing is None:
+            return 204, {}, b""
+        answer: Answer = self._apigateway._apigw_error("NotFoundException", missing, 404)
+        return answer
 
     def _checked_api(self, original: Operation) -> Operation:
         def checked(*arguments: Any) -> Answer:
@@ -213,6 +213,13 @@ class ApiGuard:
     def _refused(self, message: str) -> Answer:
         answer: Answer = self._apigateway._apigw_error("BadRequestException", message, 400)
         return answer
+
+
+def _gap(parts: Sequence[str]) -> str | None:
+    """What of API Gateway V2 besides APIs a path is for that is not served."""
+    if parts[:1] == ["v2"] and parts[1:2] not in (["apis"], ["domainnames"], ["tags"]):
+        return "/".join(parts[1:2])
+    return "routing rules" if parts[:2] == ["v2", "domainnames"] and parts[3:4] == ["routingrules"] else None
 
 
 def _without_default_source(create: Operation) -> Operation:

@@ -31,7 +31,7 @@ GAPS: Final[Mapping[str, Mapping[str, str]]] = {
         "contentHandlingStrategy": "convert payloads",
     },
     "stage": {"clientCertificateId": "present client certificates"},
-    "authorizer": {},
+    "authorizer": {"identityValidationExpression": "keep an expression that AWS does not use"},
     "routeResponse": {
         "responseModels": "validate responses against models",
         "modelSelectionExpression": "validate responses against models",
@@ -102,6 +102,8 @@ def _api(whole: Document) -> str | None:
         return (
             f"RouteSelectionExpression: the embedded AWS does not evaluate {expression}, only $request.body"
         )
+    if whole.get("ipAddressType") not in (None, "", "ipv4"):
+        return "IpAddressType: the embedded AWS does not listen on IPv6"
     return None
 
 

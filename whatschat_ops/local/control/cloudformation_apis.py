@@ -71,7 +71,8 @@ def _stage_refusal(guard: ApiGuard, apigateway: Any, props: Mapping[str, Any]) -
     if logs := given.get("AccessLogSettings"):
         given = {**given, "AccessLogSettings": camel(logs)}
     exists = _conflict(apigateway._deployments, validation.deployment_exists)
-    return _checked(guard, "stage")(given) or exists(props)
+    have_routes = _conflict(apigateway._routes, validation.settings_have_routes)
+    return _checked(guard, "stage")(given) or exists(props) or have_routes(props)
 
 
 def _with_timeout(guard: ApiGuard, props: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -37,6 +37,17 @@ def _require_upgrade(apigateway: Any) -> None:
     apigateway.handle_execute = handle_execute
 
 
+def _check_apis(modules: Modules, _: Parts) -> None:
+    validation.install(modules.apigateway)
+    wrap_handler(modules, "apigateway", lambda handler: validation.paged(modules.apigateway, handler))
+
+
+def _deploy_snapshots(modules: Modules, _: Parts) -> None:
+    deployments = Deployments(modules.apigateway)
+    deployments.install()
+    wrap_handler(modules, "apigateway", deployments.updated)
+
+
 def _guard_apis(modules: Modules, _: Parts) -> None:
     guard = ApiGuard(modules.apigateway)
     guard.install()
@@ -52,10 +63,11 @@ APIGATEWAY: Final = (
         apply=lambda modules, _: _require_upgrade(modules.apigateway),
     ),
     Correction(
-        what="accepts duplicate routes and stages, unknown deployments, deletion of a used integration or authorizer",
-        why="rejected with AWS's error codes",
-        source="API Gateway V2 API Reference; quotas of WebSocket APIs",
+        what="accepts duplicate routes and stages, unknown deployments, settings of unknown routes, deletion of a used integration or authorizer; settings of routes that an update does not name are lost; lists are never in pages",
+        why="rejected with AWS's error codes; kept until DeleteRouteSettings; MaxResults and NextToken",
+        source="API Gateway V2 API Reference; quotas of WebSocket APIs; github.com/terraform-aws-modules/terraform-aws-apigateway-v2/pull/80",
         replaces=(
+            "app.SERVICE_HANDLERS[apigateway]",
             "apigateway._create_route",
             "apigateway._create_stage",
             "apigateway._delete_authorizer",
@@ -63,7 +75,7 @@ APIGATEWAY: Final = (
             "apigateway._update_route",
             "apigateway._update_stage",
         ),
-        apply=lambda modules, _: validation.install(modules.apigateway),
+        apply=_check_apis,
     ),
     Correction(
         what="accepts in a WebSocket API what AWS refuses (reserved route keys, stage names, identity sources, time-outs over 29 s) and what is not carried out here (API keys, models, integrations other than AWS_PROXY and MOCK, execution logs, domain names); drops template selection, pass-through behavior and credentials of integrations; deletes a stage with its access log or route settings, and a route with its request parameters; deletes what does not exist",
@@ -96,10 +108,11 @@ APIGATEWAY: Final = (
         apply=_guard_apis,
     ),
     Correction(
-        what="serves routes as they are, whatever was deployed to the stage",
+        what="serves routes as they are, whatever was deployed to the stage; does not know UpdateDeployment",
         why="a deployment is a snapshot; a stage without one responds with 403; auto-deploy makes deployments; one in use cannot be deleted",
         source="API Gateway Developer Guide, Deploy a WebSocket API; API V2 API Reference, UpdateStage",
         replaces=(
+            "app.SERVICE_HANDLERS[apigateway]",
             "apigateway._apigw_response",
             "apigateway._create_deployment",
             "apigateway._delete_deployment",
@@ -109,7 +122,7 @@ APIGATEWAY: Final = (
             "apigateway._get_stages",
             "apigateway._update_stage",
         ),
-        apply=lambda modules, _: Deployments(modules.apigateway).install(),
+        apply=_deploy_snapshots,
     ),
     Correction(
         what="returns an `ApiEndpoint` whose host name does not resolve",

@@ -11,10 +11,14 @@ looks the same as making them at the change, and needs no hook in every way to c
 from __future__ import annotations
 
 import copy
+import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+from whatschat_ops.local.control.wire import Handler
 
 SNAPSHOT: Final = "snapshot"
 """Key of the snapshot in ministack's record of a deployment."""
@@ -113,6 +117,24 @@ class Deployments:
 
         return delete_deployment
 
+    def update(self, api_id: str, deployment_id: str, data: Mapping[str, Any]) -> Answer:
+        """UpdateDeployment: only its description can be changed (API reference)."""
+        if "description" in data and deployment_id in self._deployments(api_id):
+            self._deployments(api_id)[deployment_id]["description"] = data["description"]
+        answer: Answer = self._apigateway._get_deployment(api_id, deployment_id)
+        return answer
+
+    def updated(self, handler: Handler) -> Handler:
+        """The handler of API Gateway with UpdateDeployment, which ministack does not have."""
+
+        async def handle(method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
+            found = re.fullmatch(r"/v2/apis/([^/]+)/deployments/([^/]+)/?", path)
+            if method != "PATCH" or found is None:
+                return await handler(method, path, headers, body, query)
+            return self.update(found[1], found[2], json_object(body))
+
+        return handle
+
     def _refreshed(self, original: Operation) -> Operation:
         def refreshed(api_id: str, *rest: Any) -> Answer:
             self.refresh(api_id)
@@ -182,6 +204,15 @@ class Deployments:
     def _deployments(self, api_id: str) -> dict[Any, dict[str, Any]]:
         found: dict[Any, dict[str, Any]] = self._apigateway._deployments.setdefault(api_id, {})
         return found
+
+
+def json_object(body: bytes) -> Mapping[str, Any]:
+    """The body of a request; of one that is malformed nothing, as ministack has it."""
+    try:
+        document = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def is_true(value: object) -> bool:

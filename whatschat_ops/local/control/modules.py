@@ -67,6 +67,7 @@ READS: Final = (
     "apigateway._deployments",
     "apigateway._integration_responses",
     "apigateway._integrations",
+    "apigateway._page",
     "apigateway._require_api",
     "apigateway._route_responses",
     "apigateway._routes",

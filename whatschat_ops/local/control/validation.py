@@ -16,6 +16,7 @@ from whatschat_ops.local.control.wire import Handler, Response
 Check = Callable[..., tuple[str, str] | None]
 """The arguments of the operation -> AWS's error code and message, or None."""
 
+HTTP_OK = 200
 _STATUS = {
     "ConflictException": 409,
     "ResourceConflictException": 409,
@@ -35,9 +36,11 @@ def install(apigateway: Any) -> None:
         "_create_stage": lambda api_id, data: (
             stage_is_new(apigateway._stages.get(api_id), data)
             or deployment_exists(apigateway._deployments.get(api_id), data)
+            or settings_have_routes(apigateway._routes.get(api_id), data)
         ),
-        "_update_stage": lambda api_id, _name, data: deployment_exists(
-            apigateway._deployments.get(api_id), data
+        "_update_stage": lambda api_id, _name, data: (
+            deployment_exists(apigateway._deployments.get(api_id), data)
+            or settings_have_routes(apigateway._routes.get(api_id), data)
         ),
         "_delete_authorizer": lambda api_id, id_: _authorizer_is_unused(apigateway._routes.get(api_id), id_),
         "_delete_integration": lambda api_id, id_: _integration_is_unused(
@@ -46,6 +49,47 @@ def install(apigateway: Any) -> None:
     }
     for name, check in checks.items():
         setattr(apigateway, name, _checked(getattr(apigateway, name), check, apigateway._apigw_error))
+    apigateway._update_stage = _merging_settings(apigateway)
+
+
+def _merging_settings(apigateway: Any) -> Callable[..., Any]:
+    """UpdateStage changes the settings of the routes that it names; the others go with DeleteRouteSettings only."""
+    update = apigateway._update_stage
+
+    def update_stage(api_id: str, name: str, data: Mapping[str, Any]) -> Any:
+        stage = (apigateway._stages.get(api_id) or {}).get(name) or {}
+        if "routeSettings" in data:
+            merged = {**(stage.get("routeSettings") or {}), **data["routeSettings"]}
+            data = {**data, "routeSettings": merged}
+        return update(api_id, name, data)
+
+    return update_stage
+
+
+def paged(apigateway: Any, handler: Handler) -> Handler:
+    """The handler of API Gateway with MaxResults and NextToken of every list of API Gateway V2."""
+
+    async def handle(method: str, path: str, headers: Any, body: bytes, query: Any) -> Response:
+        response = await handler(method, path, headers, body, query)
+        if method != "GET" or not path.startswith("/v2/apis") or not query or response[0] != HTTP_OK:
+            return response
+        items = json.loads(response[2]).get("items")
+        if items is None:
+            return response
+        wanted = {name: (query.get(name) or ["0"])[0] for name in ("maxResults", "nextToken")}
+        if not all(value.isascii() and value.isdigit() for value in wanted.values()):
+            return _error(apigateway, "Invalid value for maxResults or nextToken")
+        page: Response = apigateway._page(items, query)
+        return page
+
+    return handle
+
+
+def _error(apigateway: Any, message: str) -> Response:
+    refused: Response = apigateway._apigw_error(
+        "BadRequestException", message, _STATUS["BadRequestException"]
+    )
+    return refused
 
 
 def _checked(original: Callable[..., Any], check: Check, error: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,6 +123,15 @@ def deployment_exists(
     deployment_id = data.get("deploymentId")
     if deployment_id and deployment_id not in (deployments or {}):
         return "BadRequestException", f"Deployment {deployment_id} does not exist"
+    return None
+
+
+def settings_have_routes(routes: Mapping[str, Any] | None, data: Mapping[str, Any]) -> tuple[str, str] | None:
+    """AWS's code and text as recorded in github.com/terraform-aws-modules/terraform-aws-apigateway-v2/pull/80."""
+    keys = {route.get("routeKey") for route in (routes or {}).values()}
+    for key in data.get("routeSettings") or {}:
+        if key not in keys:
+            return "NotFoundException", f"Unable to find Route by key {key} within the provided RouteSettings"
     return None
 
 
