@@ -31,6 +31,14 @@ class EngineName(StrEnum):
     DISTRIBUTED = "distributed"
 
 
+class UsageBy(StrEnum):
+    """What attendee-minutes of Chime are added up by."""
+
+    USER = "user"
+    PURPOSE = "purpose"
+    DAY = "day"
+
+
 class CallMode(StrEnum):
     """How a test call is made: two peers over the WebSocket API, a Chime meeting, or inside this process only."""
 

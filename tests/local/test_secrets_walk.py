@@ -110,6 +110,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     ],
     "chime meeting get": [("planted",), (JWT,)],
     "chime meeting list": [(), ("--all",)],
+    "chime usage": [(), ("--by", JWT), ("--since", JWT)],
     "chime attendee create": [("planted", "--user", JWT), ("planted", "--user", "carol")],
     "local chime attend": [("planted", JWT), (JWT, JWT)],
     "local chime leave": [("planted", JWT), ("planted", JWT)],

@@ -8,7 +8,7 @@ Rows expire after 30 days (TTL attribute `ttl`); DynamoDB deletes them later, so
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -108,6 +108,20 @@ class MeetingLedger:
         except Conflict:
             return False
         return True
+
+    def set_usage(self, record: MeetingRecord) -> None:
+        """Record what a meeting has used. Nothing happens when it is not in the ledger any more."""
+        values = rows.usage_of(record)
+        names = {f"#{number}": name for number, name in enumerate(values)}
+        with suppress(Conflict), self._existing_table() as dynamodb:
+            dynamodb.update_item(
+                TableName=self._table,
+                Key=rows.key(record.meeting_id),
+                UpdateExpression="SET " + ", ".join(f"{short} = :{short[1:]}" for short in names),
+                ConditionExpression="attribute_exists(meetingId)",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={f":{short[1:]}": values[name] for short, name in names.items()},
+            )
 
     @contextmanager
     def _existing_table(self) -> Iterator[Any]:

@@ -1,11 +1,13 @@
-"""The `ChimeService` of an environment: the program's own way to it, through its settings and its ledger."""
+"""The `ChimeService` and the `Metering` of an environment: the program's own way to them, through its settings and its ledger."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from whatschat_ops.aws import Aws
+from whatschat_ops.chime.events import EventLog
 from whatschat_ops.chime.ledger import MeetingLedger
+from whatschat_ops.chime.metering import Metering
 from whatschat_ops.chime.service import ChimeService
 from whatschat_ops.config import Names, Settings
 
@@ -24,3 +26,9 @@ def chime_service(aws: Aws, settings: Settings) -> ChimeService:
         client_in=client_in,
         enabled=chime.enabled,
     )
+
+
+def metering(aws: Aws, settings: Settings) -> Metering:
+    """What the meetings have used."""
+    ledger = MeetingLedger(aws.client("dynamodb"), Names(settings).ledger_table)
+    return Metering(EventLog(aws, settings), ledger)

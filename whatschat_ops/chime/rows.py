@@ -69,6 +69,12 @@ def item_of(record: MeetingRecord) -> dict[str, Any]:
     )
 
 
+def usage_of(record: MeetingRecord) -> dict[str, Any]:
+    """The attributes of a row that say what its meeting has used."""
+    used = ("attendeeMinutes", "attendances", "minutesEstimated", "costUsd")
+    return typed({name: getattr(record, _PLAIN[name]) for name in used})
+
+
 def record_of(item: Item) -> MeetingRecord:
     """The record of a row, whichever version wrote it."""
     values = plain(item)

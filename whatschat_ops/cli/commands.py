@@ -178,6 +178,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
                     "delete": Command("Remove an attendee from a meeting", "chime.attendees:delete_attendee"),
                 },
             ),
+            "usage": Command("Show attendee-minutes and their cost", "chime.usage:usage"),
         },
     ),
     "call": Group(

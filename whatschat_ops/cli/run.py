@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from whatschat_ops.aws import Aws
     from whatschat_ops.broadcast.broadcasting import Broadcasting
     from whatschat_ops.chime import ChimeService
+    from whatschat_ops.chime.metering import Metering
     from whatschat_ops.config import LoadedSettings, Names, Settings
     from whatschat_ops.connections.management import ConnectionsApi
     from whatschat_ops.connections.sockets import Sockets
@@ -254,6 +255,12 @@ class Run:
         from whatschat_ops.chime.of_settings import chime_service
 
         return chime_service(self.aws, self.settings)
+
+    def metering(self) -> Metering:
+        """What meetings have used, from their events."""
+        from whatschat_ops.chime.of_settings import metering
+
+        return metering(self.aws, self.settings)
 
     @property
     def broadcasts_directory(self) -> Path:

@@ -1,0 +1,62 @@
+"""`chime usage`: attendee-minutes and their cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whatschat_ops.choices import UsageBy
+from whatschat_ops.cli.run import Run
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from whatschat_ops.chime.metering import UsageReport
+
+
+def usage(
+    run: Run,
+    by: Annotated[UsageBy, typer.Option("--by", help="Add up by user, purpose or day")] = UsageBy.DAY,
+    since: Annotated[str, typer.Option("--since", metavar="DURATION", help="How far back")] = "30d",
+) -> None:
+    """Show attendee-minutes and their cost.
+
+    Measured from the events of all meetings in the control Region (setting chime.events). An attendance is rounded up to 0.1
+    minute, and counts on the day (UTC) on which it began. One whose end was not reported lasts until its meeting ended, and is
+    an estimate. Costs are list prices without free tiers.
+
+    Example: whatschat-ops chime usage --by user --since 7d
+    """
+    from whatschat_ops.cli.durations import parse_duration
+
+    began = datetime.now(UTC) - parse_duration(since, "--since")
+    with run.out.status("Reading the events of meetings ..."):
+        report = run.metering().report(by, began)
+    run.out.result(report, _render)
+    if report.unmatched:
+        run.out.note(f"Ends without a beginning, not measured: {report.unmatched}.")
+    if report.malformed:
+        run.out.note(f"Events that could not be read: {report.malformed}.")
+
+
+def _render(report: UsageReport) -> RenderableType:
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    from whatschat_ops.pricing.amounts import show_money
+
+    if not report.rows:
+        return "No attendances."
+    heads = ("Meetings", "Attendances", "Estimated", "Minutes", "Guide", "AWS")
+    table = Table(
+        Column(report.by.capitalize(), overflow="fold"),
+        *(Column(head, justify="right") for head in heads),
+        box=None, header_style="bold", pad_edge=False,
+    )  # fmt: skip
+    for row in (*report.rows, report.total):
+        counts = (row.meetings, row.attendances, row.estimated, row.attendee_minutes)
+        costs = (show_money(row.cost_usd["guide"]), show_money(row.cost_usd["aws"]))
+        table.add_row(Text(row.key), *(f"{count:,}" for count in counts), *costs)
+    return table
