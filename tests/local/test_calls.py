@@ -275,3 +275,30 @@ def test_function_that_api_gateway_may_not_invoke_is_named_at_the_offer(stack: S
     assert stage == "offer"
     assert "may not invoke it" in cause
     assert "doctor websocket" in hint
+
+
+def test_chime_call_makes_checks_and_deletes_a_meeting(stack: Stack) -> None:
+    done = run("call", "test", "--mode", "chime", "--caller", "alice", "--callee", "bob", "--json")
+
+    assert done.code == 0, done.said
+    report = json.loads(done.stdout)
+    assert report["ok"] and report["deleted"]
+    assert [stage["stage"] for stage in report["stages"]] == [
+        "create meeting",
+        "create attendees",
+        "join information",
+        "delete",
+    ]
+    assert any("Media" in each for each in report["not_tested"])
+    (row,) = json.loads(run("chime", "meeting", "list", "--all", "--json").stdout)
+    assert (row["meeting_id"], row["status"]) == (report["meeting_id"], "deleted")
+
+
+def test_simulated_call_needs_no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHATSCHAT_PREFIX", "calls-not-provisioned-")
+
+    done = run("call", "test", "--mode", "simulated", "--vocabulary", "server")
+
+    assert done.code == 0, done.said
+    assert "nothing left this process" in done.stdout
+    assert "call:webrtc-answer" in done.stdout

@@ -111,7 +111,8 @@ class NativeCall:
         started_at = datetime.now(UTC)
         self._state = CallState(self._clock())
         try:
-            while (stage := self._state.stage) is not None:
+            while self._state.stage is not None:
+                stage = Stage(self._state.stage)
                 self._on_stage(stage)
                 self._state = await self._through(stage)
         except asyncio.CancelledError:

@@ -74,12 +74,12 @@ class CallState:
     """How far a call has come. Times are seconds of one clock."""
 
     started_s: float
-    stages: tuple[Stage, ...] = STAGES
+    stages: tuple[StrEnum, ...] = STAGES
     reached_s: tuple[float, ...] = ()
     failure: StageFailure | None = None
 
     @property
-    def stage(self) -> Stage | None:
+    def stage(self) -> StrEnum | None:
         """The stage that the call is in; None when it is over."""
         over = self.failure is not None or len(self.reached_s) == len(self.stages)
         return None if over else self.stages[len(self.reached_s)]
@@ -90,11 +90,11 @@ class CallState:
             raise ValueError("the call is over")
         return replace(self, reached_s=(*self.reached_s, max(at_s, self.entered_s)))
 
-    def failed(self, cause: str, hint: Hint) -> CallState:
-        """The call after its stage failed. Raises ValueError when it is over."""
+    def failed(self, cause: str, hint: Hint, stage: StrEnum | None = None) -> CallState:
+        """The call after its stage, or a later one, failed. Raises ValueError when it is over."""
         if self.stage is None:
             raise ValueError("the call is over")
-        return replace(self, failure=StageFailure(self.stage.value, cause, hint))
+        return replace(self, failure=StageFailure((stage or self.stage).value, cause, hint))
 
     @property
     def entered_s(self) -> float:

@@ -19,6 +19,7 @@ from whatschat_ops.quotas import MAX_MESSAGE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from whatschat_ops.calls.meeting import MeetingReport
     from whatschat_ops.calls.native import CallPeer, CallPlan, Connect
     from whatschat_ops.calls.report import CallReport
     from whatschat_ops.calls.signalling import Side
@@ -114,7 +115,8 @@ def call_test(
         _simulate(run, vocabulary, *users)
         return
     if mode is CallMode.CHIME:
-        raise UsageError("not yet")
+        _meet(run, users)
+        return
     _check_ice_servers(ice_server or [])
     _require_extra()
     from whatschat_ops.calls.native import CallPlan
@@ -254,18 +256,40 @@ def _simulate(run: Run, vocabulary: CallVocabulary, caller: str, callee: str) ->
     run.out.result(report, render_simulated)
 
 
-def _show(run: Run, report: CallReport, max_loss: float | None) -> None:
+def _meet(run: Run, users: tuple[str, str]) -> None:
+    from whatschat_ops.calls.meeting import MeetingCall
+    from whatschat_ops.chime.reachability import probe_all
+    from whatschat_ops.cli.call.tables import render_meeting
+    from whatschat_ops.cli.target import is_embedded
+
+    service = run.chime()
+    with run.out.status("Making a meeting"), stop_on_interrupt(lambda: None) as stop:
+        report = MeetingCall(
+            service,
+            lambda: service.create_meeting(users[0]),
+            users,
+            probe=None if is_embedded(run.settings) else probe_all,
+            stop=stop,
+            advise=lambda error: advise(error, "chime meeting create"),
+        ).run()
+    run.out.result(report, render_meeting)
+    _raise_failure(report)
+
+
+def _raise_failure(report: CallReport | MeetingReport) -> None:
     from whatschat_ops.calls.report import CallFailed
+
+    if (failure := report.failure) is not None:
+        raise CallFailed(f"The call failed at stage {failure.stage!r}: {failure.cause}", hint=failure.hint)
+    if report.interrupted:
+        raise Interrupted("Interrupted: the report covers the time until then. Nothing is left open.")
+
+
+def _show(run: Run, report: CallReport, max_loss: float | None) -> None:
     from whatschat_ops.cli.call.tables import render
 
     run.out.result(report, render)
-    if report.failure is not None:
-        raise CallFailed(
-            f"The call failed at stage {report.failure.stage!r}: {report.failure.cause}",
-            hint=report.failure.hint,
-        )
-    if report.interrupted:
-        raise Interrupted("Interrupted: the report covers the time until then. All sockets are closed.")
+    _raise_failure(report)
     lossy = [flow for flow in report.audio if max_loss is not None and (flow.loss_percent or 0) > max_loss]
     if lossy:
         lost = ", ".join(f"{flow.loss_percent:.3g} % from {flow.direction}" for flow in lossy)

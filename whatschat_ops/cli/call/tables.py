@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from whatschat_ops.measure.histogram import shown
 
 if TYPE_CHECKING:
+    from whatschat_ops.calls.meeting import MeetingReport
     from whatschat_ops.calls.report import AudioFlow, CallReport
     from whatschat_ops.calls.simulated import SimulatedReport
 
@@ -36,7 +37,28 @@ def render(report: CallReport) -> Any:
     return Group(*parts)
 
 
-def _stages(report: CallReport) -> Any:
+def render_meeting(report: MeetingReport) -> Any:
+    """Stages with their times, the servers that were probed, and what was not tested."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[Any] = [_stages(report)]
+    if report.reached:
+        table = _table("Check", "Server", "Port", "Outcome", numbers=False)
+        for reach in report.reached:
+            endpoint = reach.endpoint
+            table.add_row(
+                endpoint.check, endpoint.host, f"{endpoint.protocol.upper()} {endpoint.port}", reach.outcome
+            )
+        parts += [Text(), table]
+    if report.deleted is not None:
+        state = "deleted" if report.deleted else "NOT deleted"
+        parts += [Text(), Text(f"Meeting {report.meeting_id} ({report.media_region}): {state}")]
+    parts += [Text(f"Note: {remark}") for remark in report.remarks]
+    return Group(*parts, *(Text(f"Not tested: {each}") for each in report.not_tested))
+
+
+def _stages(report: CallReport | MeetingReport) -> Any:
     table = _table("Stage", "Took (ms)", "At (ms)")
     for time in report.stages:
         table.add_row(time.stage, f"{time.took_ms:,.1f}", f"{time.at_ms:,.1f}")
