@@ -291,7 +291,7 @@ def test_chime_call_makes_checks_and_deletes_a_meeting(stack: Stack) -> None:
     ]
     assert any("Media" in each for each in report["not_tested"])
     (row,) = json.loads(run("chime", "meeting", "list", "--all", "--json").stdout)
-    assert (row["meeting_id"], row["status"]) == (report["meeting_id"], "deleted")
+    assert (row["meeting_id"], row["status"], row["purpose"]) == (report["meeting_id"], "deleted", "test")
 
 
 def test_simulated_call_needs_no_stack(monkeypatch: pytest.MonkeyPatch) -> None:

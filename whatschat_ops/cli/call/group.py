@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from whatschat_ops.sockets.client import Opener
 
 _EXAMPLE = Hint(("call", "test"))
+_LIFE_OF_A_MEETING = timedelta(minutes=10)
 
 
 def call_test(
@@ -258,15 +260,18 @@ def _simulate(run: Run, vocabulary: CallVocabulary, caller: str, callee: str) ->
 
 def _meet(run: Run, users: tuple[str, str]) -> None:
     from whatschat_ops.calls.meeting import MeetingCall
+    from whatschat_ops.chime.models import Purpose
     from whatschat_ops.chime.reachability import probe_all
+    from whatschat_ops.chime.requests import MeetingOptions
     from whatschat_ops.cli.call.tables import render_meeting
     from whatschat_ops.cli.target import is_embedded
 
     service = run.chime()
+    options = MeetingOptions(purpose=Purpose.TEST, ttl=_LIFE_OF_A_MEETING)  # a kill leaves it to a sweep
     with run.out.status("Making a meeting"), stop_on_interrupt(lambda: None) as stop:
         report = MeetingCall(
             service,
-            lambda: service.create_meeting(users[0]),
+            lambda: service.create_meeting(users[0], options=options),
             users,
             probe=None if is_embedded(run.settings) else probe_all,
             stop=stop,
