@@ -55,6 +55,20 @@ def test_function_over_its_memory_is_killed_where_that_is_enforced(play: Any) ->
     play(scenario, enforce_memory=True)
 
 
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html: environments are replaced from time "
+    "to time, even of functions that are invoked continuously; after how long, AWS does not say"
+)
+def test_process_is_replaced_after_its_last_invocation(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        function = make_function("import os\ndef handler(event, context): return os.getpid()")
+        first, second, third, fourth, fifth = [await bench.ask(function) for _ in range(5)]
+        assert (first, third) == (second, fourth)
+        assert len({first, third, fifth}) == 3
+
+    play(scenario, max_invocations_per_worker=2)
+
+
 def test_function_over_its_memory_runs_where_nothing_is_enforced(play: Any) -> None:
     async def scenario(bench: Bench) -> None:
         assert await bench.ask(make_function(EATS_200_MB, memory_mb=128), "eat") == "fine"

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from whatschat_ops.quotas import LOG_TAIL_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
@@ -197,7 +199,7 @@ class InvocationResult:
     """The result of one invocation.
 
     `function_error` is None when the handler returned, else "Unhandled"; `payload` is then AWS's error document
-    {"errorMessage", "errorType", "stackTrace"}. `log_tail` is at most the last 4 KB of the log of this invocation.
+    {"errorMessage", "errorType", "stackTrace"}. `log` has the messages of this invocation.
     """
 
     payload: bytes
@@ -205,7 +207,20 @@ class InvocationResult:
     request_id: str
     duration_ms: float
     init_duration_ms: float | None
-    log_tail: str
+    log: Sequence[str] = field(repr=False)
+
+    @property
+    def log_tail(self) -> str:
+        """The last 4 KB of the log, cut at a character (Lambda API reference, Invoke, LogResult)."""
+        kept: list[bytes] = []
+        room = LOG_TAIL_BYTES
+        for message in reversed(self.log):
+            encoded = message.encode()
+            kept.append(encoded[-room:])
+            room -= len(encoded)
+            if room <= 0:
+                break
+        return b"".join(reversed(kept)).decode(errors="ignore")
 
 
 class InvocationThrottled(Exception):

@@ -15,6 +15,7 @@ from tests.component.local.executor_functions import RecordedLogs, make_function
 from whatschat_ops.local.executor import failures, log_file, log_lines
 from whatschat_ops.local.executor.execution_log import ExecutionLog
 from whatschat_ops.local.executor.log_file import LogFile
+from whatschat_ops.local.interfaces import InvocationResult
 
 
 @pytest.mark.aws("Lambda developer guide, monitoring-cloudwatchlogs.html")
@@ -54,7 +55,8 @@ def test_stream_name_has_the_shape_of_awss() -> None:
 @pytest.mark.aws("Lambda API reference, Invoke")
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=3000), max_size=6))
 def test_tail_is_the_end_of_the_log_in_4_kb(messages: list[str]) -> None:
-    tail, whole = log_lines.tail(messages), "".join(messages)
+    tail = InvocationResult(b"", None, "r", 1.0, None, messages).log_tail
+    whole = "".join(messages)
     assert whole.endswith(tail)
     assert len(tail.encode()) <= 4096
     assert len(tail.encode()) > 4092 or tail == whole
@@ -146,9 +148,10 @@ def test_output_of_a_slow_init_that_was_written_meanwhile_is_in_the_tail_of_the_
     log.pump()
     os.write(output.write_fd, b"it fails\n")
     log.init_ended(700.0, "Runtime.ImportModuleError")
-    tail = log.refused("r", "Runtime.ImportModuleError", 700.0)
+    messages = log.refused("r", "Runtime.ImportModuleError", 700.0)
     log.close()
-    assert tail.startswith("START RequestId: r Version: $LATEST\nloading\nit fails\nEND RequestId: r\n")
+    start, end = "START RequestId: r Version: $LATEST\n", "END RequestId: r\n"
+    assert list(messages[:-1]) == [start, "loading\n", "it fails\n", end]
     assert [logs.messages.count(line) for line in ("loading\n", "it fails\n")] == [
         2,
         2,

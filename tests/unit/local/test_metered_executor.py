@@ -12,7 +12,7 @@ from whatschat_ops.local.interfaces import InvocationResult
 from whatschat_ops.local.metered_executor import MeteredExecutor
 
 ANSWER = InvocationResult(
-    payload=b"", function_error=None, request_id="id", duration_ms=1.0, init_duration_ms=None, log_tail=""
+    payload=b"", function_error=None, request_id="id", duration_ms=1.0, init_duration_ms=None, log=()
 )
 
 

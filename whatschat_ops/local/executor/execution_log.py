@@ -7,6 +7,7 @@ invocation, but the output of a long invocation is written while it runs (`pump`
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from whatschat_ops.local.executor import log_lines
@@ -44,7 +45,7 @@ class ExecutionLog:
         self._write()
 
     def started(self, request_id: str) -> None:
-        """An invocation starts. The log tail of the first one begins with the init phase."""
+        """An invocation starts. The messages of the first one begin with the init phase."""
         if self._invoked:
             self._messages = []
         self._invoked = True
@@ -55,14 +56,14 @@ class ExecutionLog:
         self._add(*self._read(flush=False))
         self._write()
 
-    def ended(self, report: Report) -> str:
-        """An invocation has ended. Returns its log tail."""
+    def ended(self, report: Report) -> Sequence[str]:
+        """An invocation has ended. Returns its messages."""
         self._add(*self._read(flush=True), *self._format.report(report))
         self._write()
-        return log_lines.tail(self._messages)
+        return self._messages
 
-    def refused(self, request_id: str, error_type: str, duration_ms: float) -> str:
-        """An invocation failed because the init phase did. Returns its log tail, with the output of the init phase."""
+    def refused(self, request_id: str, error_type: str, duration_ms: float) -> Sequence[str]:
+        """An invocation failed because the init phase did. Returns its messages, with the output of the init phase."""
         self._invoked = True
         self.started(request_id)
         self._add(*self._init_output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class Invocation:
 
     def event_headers(self) -> dict[str, str]:
         """The headers of the event in the Runtime API; the deadline counts from now."""
-        now_s, trace = time.time(), uuid.uuid4().hex
+        now_s, trace = time.time(), os.urandom(16).hex()
         deadline_ms = int((now_s + self.function.timeout_s) * 1000)
         headers = {
             "Lambda-Runtime-Aws-Request-Id": self.request_id,

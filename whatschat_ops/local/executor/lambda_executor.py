@@ -12,9 +12,9 @@ import math
 import os
 import shutil
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from whatschat_ops.errors import LocalError
@@ -24,7 +24,7 @@ from whatschat_ops.local.executor.invocation import Invocation
 from whatschat_ops.local.executor.pool import Pool, PoolLimits
 from whatschat_ops.local.executor.sandbox import Launch
 from whatschat_ops.local.executor.worker import Worker
-from whatschat_ops.local.executor.worker_seat import WorkerSeat
+from whatschat_ops.local.executor.worker_seat import MAX_INVOCATIONS, WorkerSeat
 from whatschat_ops.local.interfaces import InvocationResult, InvocationThrottled, LambdaFunction, LogWriter
 
 _OWN_DIRECTORIES = ("code", "node", "workers")
@@ -41,6 +41,7 @@ class LambdaExecutor:
         *,
         max_workers_per_function: int = 8,
         max_waiting_per_function: int = 4000,
+        max_invocations_per_worker: int = MAX_INVOCATIONS,
         idle_timeout_s: float = 60.0,
         spawn_after_s: float = 0.02,
         clock: Callable[[], float] = time.monotonic,
@@ -73,10 +74,18 @@ class LambdaExecutor:
         )
         lifeline_fd, self._lifeline_write_fd = os.pipe()
         workers = work_directory / "workers"
-        self._seat = WorkerSeat(logs, workers, lifeline_fd, self._launch, self._release, enforce_memory)
+        self._seat = WorkerSeat(
+            logs,
+            workers,
+            lifeline_fd,
+            self._launch,
+            self._release,
+            enforce_memory,
+            max_invocations_per_worker,
+        )
         self._pools: dict[tuple[str, str], Pool] = {}
         self._retired: set[Pool] = set()
-        self._running: Counter[str] = Counter()
+        self._running: defaultdict[str, int] = defaultdict(int)
         self._reaper: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -198,6 +207,7 @@ class LambdaExecutor:
                 shutil.rmtree(directory)
 
 
+@lru_cache(maxsize=1024)
 def _unqualified(arn: str) -> str:
     """arn:aws:lambda:REGION:ACCOUNT:function:NAME, without version or alias."""
     return ":".join(arn.split(":", 7)[:7])

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from whatschat_ops.local.executor import log_lines
 from whatschat_ops.local.executor.failures import InvocationFailure
@@ -20,8 +18,7 @@ from whatschat_ops.local.interfaces import LambdaFunction
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """The figures of one invocation."""
 
     request_id: str
@@ -49,7 +46,7 @@ class LogFormat(Protocol):
     def init_start(self, runtime_version: str) -> list[str]: ...
     def init_end(self, duration_ms: float, error_type: str | None) -> list[str]: ...
     def start(self, request_id: str) -> list[str]: ...
-    def output(self, messages: Sequence[str]) -> list[str]: ...
+    def output(self, messages: list[str]) -> list[str]: ...
     def report(self, report: Report) -> list[str]: ...
 
 
@@ -73,8 +70,8 @@ class TextFormat:
     def start(self, request_id: str) -> list[str]:
         return [log_lines.start_line(request_id, self._function.version)]
 
-    def output(self, messages: Sequence[str]) -> list[str]:
-        return list(messages)
+    def output(self, messages: list[str]) -> list[str]:
+        return messages
 
     def report(self, report: Report) -> list[str]:
         lines = []
@@ -117,7 +114,7 @@ class JsonFormat:
     def start(self, request_id: str) -> list[str]:
         return self._event("INFO", "start", {"requestId": request_id, "version": self._function.version})
 
-    def output(self, messages: Sequence[str]) -> list[str]:
+    def output(self, messages: list[str]) -> list[str]:
         return [message for message in messages if _level_of(message) >= self._application_level]
 
     def report(self, report: Report) -> list[str]:

@@ -8,12 +8,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Sequence
 from datetime import UTC, datetime
-
-from whatschat_ops.quotas import LOG_TAIL_BYTES
-
-"""Size of Invoke's LogResult before base64 (Lambda API reference, Invoke)."""
 
 
 def stream_name(version: str, now: datetime) -> str:
@@ -70,16 +65,3 @@ def timed_out_line(request_id: str, timeout_s: float, now: datetime) -> str:
     """Written when the function timed out."""
     stamp = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return f"{stamp} {request_id} Task timed out after {timeout_s:.2f} seconds\n\n"
-
-
-def tail(messages: Sequence[str]) -> str:
-    """The last 4 KB of the messages, cut at a character."""
-    kept: list[bytes] = []
-    room = LOG_TAIL_BYTES
-    for message in reversed(messages):
-        encoded = message.encode()
-        kept.append(encoded[-room:])
-        room -= len(encoded)
-        if room <= 0:
-            break
-    return b"".join(reversed(kept)).decode(errors="ignore")

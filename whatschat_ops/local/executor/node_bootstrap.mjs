@@ -14,7 +14,8 @@ import { format } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { installCallbacks, lookForTls } from './node_callbacks.mjs';
 
-const API = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime`;
+const [HOST, PORT] = process.env.AWS_LAMBDA_RUNTIME_API.split(':');
+const API_PATH = '/2018-06-01/runtime';
 const AGENT = new Agent({ keepAlive: true, maxSockets: 1 });
 const ROOT = process.env.LAMBDA_TASK_ROOT;
 const NODE_MAJOR = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV)?.[1]); // of AWS's runtime, not of this one
@@ -48,8 +49,14 @@ function endWithParent() {
 function call(method, route, body, headers = {}) {
   return new Promise((resolve) => {
     const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) };
-    const options = { method, agent: AGENT, headers: { 'Content-Type': 'application/json', ...length, ...headers } };
-    const sent = request(API + route, options, (response) => {
+    const sent = request({
+      method,
+      host: HOST,
+      port: PORT,
+      path: API_PATH + route,
+      agent: AGENT,
+      headers: { 'Content-Type': 'application/json', ...length, ...headers },
+    }, (response) => {
       const chunks = [];
       response.on('data', (chunk) => chunks.push(chunk));
       response.on('end', () => resolve({ headers: response.headers, body: Buffer.concat(chunks).toString() }));

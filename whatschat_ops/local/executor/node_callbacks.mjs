@@ -15,6 +15,7 @@ const require = createRequire(import.meta.url);
 const reported = new Set();
 let settings;
 let isReplaced = false;
+let searchedModules = 0;
 
 function isOwn(host) {
   if (!AWS_DOMAIN.test(host)) return false;
@@ -52,7 +53,10 @@ function replaceTlsConnect() {
 
 // A module has been loaded, or an event is about to be handled.
 export function lookForTls() {
-  if (!isReplaced && process.moduleLoadList.includes('NativeModule tls')) replaceTlsConnect();
+  const modules = process.moduleLoadList;
+  if (isReplaced || modules.length === searchedModules) return;
+  searchedModules = modules.length;
+  if (modules.includes('NativeModule tls')) replaceTlsConnect();
 }
 
 function connectSocket(connect, socket, values) {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import time
@@ -15,10 +16,10 @@ from pathlib import Path
 
 import psutil
 
-MEASURE_INTERVAL_S = 0.01
-"""Measuring costs a tenth of the shortest invocation, and the maximum is still known after the next one."""
-SLOW_MEASURE_INTERVAL_S = 0.1
-"""Where the kernel keeps no maximum (psutil)."""
+MEASURE_INTERVAL_S = 0.1
+"""The memory of a process is read at most that often after short invocations: it costs a tenth of one."""
+SHORT_S = 0.005
+"""What is shorter cannot use much memory that is not used already: a process is given about 4 MB a millisecond."""
 
 _BYTES_PER_MB = 1024 * 1024
 
@@ -29,7 +30,7 @@ class WorkerProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._max_rss_bytes = 0
-        self._measured_at = -SLOW_MEASURE_INTERVAL_S
+        self._measured_at = -MEASURE_INTERVAL_S
         self._statistics: psutil.Process | None = None
         self._status_fd = _open_status(process.pid)
 
@@ -64,7 +65,7 @@ class WorkerProcess:
         """Kill it and its children."""
         if self._process.returncode is not None:
             return
-        self.max_memory_used_mb(exact=True)  # afterwards it cannot be measured
+        self.max_memory_used_mb()  # afterwards it cannot be measured
         # macOS returns EPERM for a process that has exited and was not waited for.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.name == "posix":
@@ -81,14 +82,14 @@ class WorkerProcess:
                 os.close(self._status_fd)
                 self._status_fd = None
 
-    def max_memory_used_mb(self, *, exact: bool = False) -> int:
-        """The largest resident size of the process's life, in MB: as of the last measurement, unless `exact`.
+    def max_memory_used_mb(self, after_s: float = math.inf) -> int:
+        """The largest resident size of the process's life, in MB, after an invocation of `after_s` seconds.
 
-        Measures at most once per interval; a process that has exited keeps what was measured before.
+        After a short one it is that of the last measurement, unless that is too old; a process that has exited keeps
+        what was measured before.
         """
         now = time.monotonic()
-        interval_s = SLOW_MEASURE_INTERVAL_S if self._status_fd is None else MEASURE_INTERVAL_S
-        if exact or now - self._measured_at >= interval_s:
+        if after_s >= SHORT_S or now - self._measured_at >= MEASURE_INTERVAL_S:
             self._measured_at = now
             with contextlib.suppress(OSError, ValueError, psutil.Error):  # it has exited
                 self._max_rss_bytes = max(self._max_rss_bytes, self._measure())

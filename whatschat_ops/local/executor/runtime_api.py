@@ -94,7 +94,12 @@ class RuntimeConnection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"expect" and value.lower() == b"100-continue" and self._transport is not None:
+        if (
+            len(name) == len(b"expect")
+            and name.lower() == b"expect"
+            and value.lower() == b"100-continue"
+            and self._transport is not None
+        ):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:

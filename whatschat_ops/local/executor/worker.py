@@ -65,6 +65,7 @@ class Worker:
         self._init_failed_after_ms = 0.0
         self._interval_s = MEMORY_INTERVAL_S if seat.enforce_memory else LOG_INTERVAL_S
         self._out_of_memory = False
+        self._served = 0
         self._stopping = False
         self.was_ready = False
         self.idle_since = 0.0
@@ -94,9 +95,10 @@ class Worker:
         if connection is None:
             raise RuntimeError("the worker is not waiting for an invocation")
         self._invocation = invocation
+        self._served += 1
         self._began = self._loop.time()
         self._log.started(invocation.request_id)
-        self._set_deadline(invocation.function.timeout_s)
+        self._set_deadline(self._began, invocation.function.timeout_s)
         connection.send_event(invocation.event_headers(), invocation.payload)
 
     def refuse(self, invocation: Invocation) -> None:
@@ -104,9 +106,9 @@ class Worker:
         if self._init_error is None:
             raise RuntimeError("the worker did start")
         request_id, duration_ms = invocation.request_id, self._init_failed_after_ms
-        tail = self._log.refused(request_id, self._init_error_type, duration_ms)
+        log = self._log.refused(request_id, self._init_error_type, duration_ms)
         payload = self._init_error(request_id)
-        invocation.finish(InvocationResult(payload, "Unhandled", request_id, duration_ms, None, tail))
+        invocation.finish(InvocationResult(payload, "Unhandled", request_id, duration_ms, None, log))
 
     def stop(self) -> None:
         """Stop the process."""
@@ -119,6 +121,9 @@ class Worker:
     def on_next(self, connection: RuntimeConnection) -> None:
         self._connections.add(connection)
         if self._stopping or self._uses_too_much():
+            return
+        if self._served >= self._seat.max_invocations:
+            self.stop()
             return
         self._waiting_connection = connection
         if not self.was_ready:
@@ -201,7 +206,7 @@ class Worker:
         )
         output.close_write_end()
         # The timeout comes on top: AWS runs a slow init a second time within the first invocation.
-        self._set_deadline(MAX_INIT_S + self._function.timeout_s)
+        self._set_deadline(self._loop.time(), MAX_INIT_S + self._function.timeout_s)
         if self._stopping:
             self._process.kill()
         try:
@@ -228,13 +233,13 @@ class Worker:
     def _elapsed_ms(self) -> float:
         return (self._loop.time() - self._began) * 1000
 
-    def _set_deadline(self, timeout_s: float) -> None:
-        self._deadline = self._loop.time() + timeout_s
-        self._arm(self._deadline)
+    def _set_deadline(self, now: float, timeout_s: float) -> None:
+        self._deadline = now + timeout_s
+        self._arm(now, self._deadline)
 
-    def _arm(self, deadline: float) -> None:
+    def _arm(self, now: float, deadline: float) -> None:
         """Keep one timer, which checks the deadline when it fires: invocations are much shorter than its interval."""
-        when = min(self._loop.time() + self._interval_s, deadline)
+        when = min(now + self._interval_s, deadline)
         if self._timer is not None:
             if self._timer.when() <= when:
                 return
@@ -247,16 +252,17 @@ class Worker:
             return
         if self._uses_too_much():
             return
-        if self._loop.time() < self._deadline:
+        now = self._loop.time()
+        if now < self._deadline:
             self._log.pump()
-            self._arm(self._deadline)
+            self._arm(now, self._deadline)
             return
         self._out_of_time()
 
     def _uses_too_much(self) -> bool:
         """Whether the process has used more memory than its function has. It is killed, which ends the invocation."""
         if self._seat.enforce_memory and self._process is not None and not self._out_of_memory:
-            self._out_of_memory = self._process.max_memory_used_mb(exact=True) > self._function.memory_mb
+            self._out_of_memory = self._process.max_memory_used_mb() > self._function.memory_mb
             if self._out_of_memory:
                 self.stop()
         return self._out_of_memory
@@ -290,9 +296,9 @@ class Worker:
         self._invocation = None
         self._deadline = None
         init_duration_ms, self._init_duration_ms = self._init_duration_ms, None
-        used_mb = 0 if self._process is None else self._process.max_memory_used_mb()
+        used_mb = 0 if self._process is None else self._process.max_memory_used_mb(duration_ms / 1000)
         if self._out_of_memory:
             used_mb = self._function.memory_mb
-        tail = self._log.ended(Report(request_id, duration_ms, used_mb, init_duration_ms, timeout_s, failure))
-        result = InvocationResult(payload, function_error, request_id, duration_ms, init_duration_ms, tail)
+        log = self._log.ended(Report(request_id, duration_ms, used_mb, init_duration_ms, timeout_s, failure))
+        result = InvocationResult(payload, function_error, request_id, duration_ms, init_duration_ms, log)
         invocation.finish(result)
