@@ -8,7 +8,7 @@ sent when you call DeleteMeeting"). Shapes: Chime SDK Developer Guide, "Amazon C
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -143,6 +143,26 @@ class EventLog:
                 continue
             seen.add(event.event_id)
             yield event
+
+    def follow(
+        self, since: datetime, *, meeting_id: str | None = None, wait: Callable[[], None]
+    ) -> Iterator[MeetingEvent]:
+        """As `events`, and then every new event. `wait` is called before the log is read again.
+
+        An event that arrives late is found for `LATEST_DELIVERY`.
+        """
+        self.require()
+        seen: dict[str, datetime] = {}
+        newest = since
+        while True:
+            for event in self._read(max(since, newest - LATEST_DELIVERY), None, meeting_id):
+                if event.event_id not in seen and event.at >= since:
+                    yield event
+                    newest = max(newest, event.at)
+                    seen[event.event_id] = event.at
+            kept_from = newest - 2 * LATEST_DELIVERY
+            seen = {event_id: at for event_id, at in seen.items() if at >= kept_from}
+            wait()
 
     def _read(
         self, since: datetime, until: datetime | None, meeting_id: str | None

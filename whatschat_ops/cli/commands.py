@@ -179,6 +179,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
                 },
             ),
             "usage": Command("Show attendee-minutes and their cost", "chime.usage:usage"),
+            "events": Command("Show the events of meetings", "chime.events:events"),
         },
     ),
     "call": Group(

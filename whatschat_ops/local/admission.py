@@ -24,6 +24,8 @@ _ELSEWHERE: Final = re.compile(
 )
 """Metadata and credentials of instances and containers are at 169.254.169.254 and 169.254.170.2 (EC2 and ECS guides);
 image registries have hosts and tokens of their own (ECR). ministack's own paths reset or reconfigure it."""
+_OURS: Final = frozenset({"/_whatschat/clock", "/_whatschat/chime/attendance"})
+"""Signed requests of our own."""
 
 MAX_UNSIGNED_BODY_BYTES: Final = 256 * 1024
 """Of a request to a service: AWS answers those that need no signature (Cognito, AssumeRoleWithSAML) with less."""
@@ -63,9 +65,10 @@ def head_rejection(request: HttpRequest, is_known_key: Callable[[str], bool]) ->
     host, path = request.header("host") or "", _path(request)
     if not is_known_host(host):
         return _error(403, "ForbiddenException", "The Host header names neither this machine nor AWS.")
-    if _ELSEWHERE.match(path):
+    key = access_key(request)
+    if _ELSEWHERE.match(path) and not (key and path in _OURS):
         return _error(404, "NotFoundException", "Not Found")
-    length, key = request.header("content-length") or "", access_key(request)
+    length = request.header("content-length") or ""
     size_bytes = int(length) if length.isdigit() else 0
     if not key and request.header("transfer-encoding"):
         return _error(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")

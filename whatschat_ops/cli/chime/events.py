@@ -1,0 +1,98 @@
+"""`chime events`: what happened in meetings, as Chime's events say it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whatschat_ops.cli.run import Run
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from whatschat_ops.chime.event_pairs import Unmatched
+    from whatschat_ops.chime.events import EventLog, MeetingEvent
+
+POLL_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class EventReport:
+    """The result of `chime events`. `malformed`: entries of the log group that have not the documented form."""
+
+    events: tuple[MeetingEvent, ...]
+    unmatched: Unmatched
+    malformed: int
+
+
+def events(
+    run: Run,
+    meeting: Annotated[
+        str | None,
+        typer.Argument(metavar="[MEETING]", help="Meeting id or external meeting id [default: all]"),
+    ] = None,
+    since: Annotated[
+        str, typer.Option("--since", metavar="DURATION", help="How far back: 30m, 24h, 7d")
+    ] = "24h",
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep printing new events until Ctrl-C")
+    ] = False,
+) -> None:
+    """Show the events of meetings.
+
+    Meetings that started and ended, attendees who were added, joined and left. Needs the setting chime.events. Delivery is
+    best effort: joins without a leave and leaves without a join are counted.
+
+    Example: whatschat-ops chime events call-alice-1766000000000 --since 2h
+    """
+    from datetime import UTC, datetime
+
+    from whatschat_ops.chime.events import EventLog
+    from whatschat_ops.cli.durations import parse_duration
+
+    start = datetime.now(UTC) - parse_duration(since, "--since")
+    log = EventLog(run.aws, run.settings)
+    log.require()
+    meeting_id = run.chime().find_meeting_id(meeting) if meeting else None
+    if follow:
+        for event in log.follow(start, meeting_id=meeting_id, wait=lambda: time.sleep(POLL_S)):
+            run.out.stream(event, _line)
+        return
+    report = _read(log, start, meeting_id)
+    run.out.result(report, _render)
+    for note in _notes(report):
+        run.out.note(note)
+
+
+def _read(log: EventLog, since: datetime, meeting_id: str | None) -> EventReport:
+    from whatschat_ops.chime.event_pairs import unmatched
+
+    found = sorted(log.events(since, meeting_id=meeting_id), key=lambda event: event.at)
+    return EventReport(tuple(found), unmatched(found), log.malformed)
+
+
+def _render(report: EventReport) -> str:
+    return "\n".join(map(_line, report.events)) or "No events."
+
+
+def _line(event: MeetingEvent) -> str:
+    who = event.external_user_id or event.external_meeting_id or ""
+    at = event.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{at}  {event.event_type:<24} {event.meeting_id}  {who}".rstrip()
+
+
+def _notes(report: EventReport) -> list[str]:
+    found = report.unmatched
+    lines = (
+        (
+            found.joins_without_leave,
+            "joined and did not leave (still connected, or the event was not delivered)",
+        ),
+        (found.leaves_without_join, "left and did not join (joined earlier, or the event was not delivered)"),
+        (found.repeated_ends, "ended once more, as Chime reports after DeleteMeeting"),
+        (report.malformed, "could not be read"),
+    )
+    return [f"{count} {what}." for count, what in lines if count]
