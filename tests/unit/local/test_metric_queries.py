@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from statistics import quantiles
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +14,12 @@ from hypothesis import strategies as st
 
 from whatschat_ops.local.control.cloudwatch import CloudWatch, query_document
 from whatschat_ops.local.monitoring import alarms, dashboards
+from whatschat_ops.local.monitoring.lambda_metrics import lambda_points, with_lambda_sums
 from whatschat_ops.local.monitoring.metric_queries import (
     RequestError,
-    lambda_points,
     listed_metrics,
     metric_data,
     metric_statistics,
-    with_lambda_sums,
 )
 from whatschat_ops.local.monitoring.statistics import InvalidStatisticError, require_statistic, statistic
 
@@ -250,7 +250,7 @@ def test_metrics_of_a_function_are_those_of_its_aliases_too() -> None:
         {"FunctionName": "f", "Resource": "f:live"},
         {"FunctionName": "h"},
     ]
-    found = [statistic("Sum", lambda_points("Errors", dimensions, store)) for dimensions in wanted]
+    found = [statistic("Sum", list(lambda_points("Errors", dimensions, store))) for dimensions in wanted]
     assert found == [7, 3, 2, None]
     listed = listed_metrics({"MetricName": "Errors"}, with_lambda_sums(store), START)["Metrics"]
     shown = [{row["Name"]: row["Value"] for row in metric["Dimensions"]} for metric in listed]
@@ -419,3 +419,43 @@ def test_datum_whose_time_cannot_be_read_is_refused(time: Any) -> None:
     datum = {"MetricName": "M", "Value": 1, "Timestamp": time}
     answer = answers._put_metric_data({}, {"Namespace": "N", "MetricData": [datum]}, True, False)
     assert answer == "InvalidParameterValue: MetricData.member.1.Timestamp must be a time."
+
+
+class CountingMetrics(dict[Any, Any]):
+    """A store of metrics that counts how often all of it is read."""
+
+    reads = 0
+
+    def all_items(self) -> list[tuple[Any, Any]]:
+        self.reads += 1
+        return list(self.items())
+
+
+def test_alarms_on_functions_look_once_through_all_metrics() -> None:
+    metrics = CountingMetrics()
+    for number in range(50):
+        dimensions = {"FunctionName": "f", "Resource": f"f:{number}"}
+        stored = {**point(0, 1), "Dimensions": dimensions}
+        metrics["a", "r", ("AWS/Lambda", "Errors", f"{number}")] = [stored]
+    alarm = {
+        "Namespace": "AWS/Lambda",
+        "MetricName": "Errors",
+        "Dimensions": [{"Name": "FunctionName", "Value": "f"}],
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "Threshold": 50,
+        "StateValue": "OK",
+    }
+    rows = {("a", "r", f"alarm-{number}"): {**alarm, "AlarmName": f"alarm-{number}"} for number in range(20)}
+    cloudwatch: Any = SimpleNamespace(
+        _metrics=metrics,
+        _alarms=SimpleNamespace(all_items=lambda: list(rows.items())),
+        _record_history=lambda *_: None,
+        _dispatch_alarm_actions=lambda *_: None,
+        _evaluate_parent_alarms=lambda *_: None,
+    )
+    CloudWatch(cloudwatch, lambda: START, lambda *_: nullcontext()).evaluate_alarms()
+    assert {row["StateValue"] for row in rows.values()} == {"ALARM"}
+    assert metrics.reads == 1

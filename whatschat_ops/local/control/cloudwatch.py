@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
 from whatschat_ops.local.control.wire import Response
 from whatschat_ops.local.layout import DEFAULT_REGION
-from whatschat_ops.local.monitoring import alarms, dashboards, metric_queries
-from whatschat_ops.local.monitoring.metric_queries import Document, RequestError, Time
+from whatschat_ops.local.monitoring import alarms, dashboards, lambda_metrics, metric_queries
+from whatschat_ops.local.monitoring.metric_queries import Document, RequestError, Store, Time
+from whatschat_ops.local.monitoring.statistics import Point
 from whatschat_ops.quotas import MAX_METRIC_AGE_S, MAX_METRIC_AHEAD_S, MAX_METRIC_VALUES
 
 Operation = Callable[[Document], Mapping[str, Any]]
@@ -39,7 +41,7 @@ class CloudWatch:
         self._cloudwatch._list_metrics = self._operation(
             "ListMetrics",
             lambda request: metric_queries.listed_metrics(
-                request, metric_queries.with_lambda_sums(self._cloudwatch._metrics.items()), self._clock()
+                request, lambda_metrics.with_lambda_sums(self._cloudwatch._metrics.items()), self._clock()
             ),
         )
         self._cloudwatch._put_metric_data = self._checked(
@@ -80,18 +82,26 @@ class CloudWatch:
             setattr(self._cloudwatch, name, self._global(getattr(self._cloudwatch, name)))
 
     def evaluate_alarms(self) -> None:
-        """Evaluate every metric alarm of every account and Region."""
-        for (account, region, _name), alarm in self._cloudwatch._alarms.all_items():
+        """Evaluate every metric alarm of every account and Region. The metrics of functions are looked up once for all."""
+        found = self._cloudwatch._alarms.all_items()
+        of_functions: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
+        for (account, region, metric), points in self._cloudwatch._metrics.all_items() if found else ():
+            if metric[0] == lambda_metrics.LAMBDA:
+                of_functions[account, region].append((metric, points))
+        for (account, region, _name), alarm in found:
             with self._scope(account, region):
-                self._evaluate(alarm)
+                self._evaluate(alarm, of_functions[account, region])
 
     # --- metrics --------------------------------------------------------------------------------------------------
 
-    def _points(self, namespace: str, name: str, dimensions: Mapping[str, str]) -> list[Any]:
+    def _points(
+        self, namespace: str, name: str, dimensions: Mapping[str, str], of_functions: Store | None = None
+    ) -> Iterable[Point]:
         metrics = self._cloudwatch._metrics
-        if namespace == metric_queries.LAMBDA:
-            return metric_queries.lambda_points(name, dimensions, metrics.items())
-        return list(metrics.get((namespace, name, self._cloudwatch._dims_key(dimensions))) or ())
+        if namespace == lambda_metrics.LAMBDA:
+            store = metrics.items() if of_functions is None else of_functions
+            return lambda_metrics.lambda_points(name, dimensions, store)
+        return tuple(metrics.get((namespace, name, self._cloudwatch._dims_key(dimensions))) or ())
 
     def _require_data(self, request: Document) -> None:
         for number, datum in enumerate(request.get("MetricData") or [], start=1):
@@ -122,13 +132,16 @@ class CloudWatch:
 
     # --- alarms ---------------------------------------------------------------------------------------------------
 
-    def _evaluate(self, alarm: dict[str, Any]) -> None:
+    def _evaluate(self, alarm: dict[str, Any], of_functions: Store | None = None) -> None:
         try:
             alarms.require_evaluated(alarm)
         except ValueError:  # of a state that another version saved
             return
         points = self._points(
-            str(alarm["Namespace"]), str(alarm["MetricName"]), metric_queries.dimensions_of(alarm)
+            str(alarm["Namespace"]),
+            str(alarm["MetricName"]),
+            metric_queries.dimensions_of(alarm),
+            of_functions,
         )
         found = alarms.verdict(alarm, points, self._clock())
         if found is None or found.state == alarm["StateValue"]:

@@ -63,7 +63,7 @@ def verdict(alarm: Mapping[str, Any], points: Iterable[Point], now: float) -> Ve
         int(alarm["EvaluationPeriods"]),
         int(alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"]),
     )
-    values = _values(alarm, list(points), now, periods + EXTRA_PERIODS)
+    values = _values(alarm, points, now, periods + EXTRA_PERIODS)
     compare, words = _OPERATORS[alarm["ComparisonOperator"]]
     threshold = float(alarm["Threshold"])
     # "Alarms that evaluate metrics in the AWS/DynamoDB namespace always ignore missing data" (PutMetricAlarm).
@@ -102,15 +102,18 @@ def decided(breaching: Sequence[bool], periods: int, needed: int, missing: str) 
     return "ALARM" if breaching else "INSUFFICIENT_DATA"
 
 
-def _values(alarm: Mapping[str, Any], points: list[Point], now: float, periods: int) -> list[float | None]:
+def _values(
+    alarm: Mapping[str, Any], points: Iterable[Point], now: float, periods: int
+) -> list[float | None]:
     """The statistic of the newest periods, newest first. They end with the minute that has begun."""
     period, unit = int(alarm["Period"]), alarm.get("Unit")
     name = str(alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average")
     grain = min(60, period)
     end = (now // grain + 1) * grain
+    start = end - periods * period
     by_period: dict[int, list[Point]] = defaultdict(list)
     for point in points:
-        if end - periods * period <= point["Timestamp"] < end and unit in (None, point["Unit"]):
+        if start <= point["Timestamp"] < end and unit in (None, point["Unit"]):
             by_period[math.ceil((end - point["Timestamp"]) / period) - 1].append(point)
     return [statistic(name, by_period[number]) for number in range(periods)]
 

@@ -33,7 +33,6 @@ Metric = tuple[str, str, str]
 
 Store = Iterable[tuple[Metric, Sequence[Point]]]
 
-LAMBDA: Final = "AWS/Lambda"
 RECENTLY_ACTIVE_S: Final = 3 * 60 * 60
 _SHORT_PERIODS_S: Final = (1, 5, 10, 20, 30)
 
@@ -149,36 +148,6 @@ def listed_metrics(request: Document, store: Store, now: float) -> dict[str, Any
         {"NextToken": _encoded_token(first + METRICS_PAGE, None)} if first + METRICS_PAGE < len(found) else {}
     )
     return {"Metrics": page, **more}
-
-
-def lambda_points(name: str, dimensions: Mapping[str, str], store: Store) -> list[Point]:
-    """The points of a metric of AWS/Lambda: those of a function are those of its aliases too, those of no function all.
-
-    Lambda Developer Guide, "Types of metrics for Lambda functions". A point is stored once, with all its dimensions.
-    """
-    return [
-        point
-        for (namespace, found, _), points in store
-        if namespace == LAMBDA
-        and found == name
-        and points
-        and dimensions.items() <= points[0]["Dimensions"].items()
-        for point in points
-    ]
-
-
-def with_lambda_sums(store: Store) -> list[tuple[Metric, Sequence[Point]]]:
-    """The store, and the metrics of AWS/Lambda that `lambda_points` adds up."""
-    stored = list(store)
-    sums: dict[Metric, list[Point]] = defaultdict(list)
-    for (namespace, name, _), points in stored:
-        own = points[0]["Dimensions"] if namespace == LAMBDA and points else {}
-        for fewer in ({}, {"FunctionName": own["FunctionName"]}) if "FunctionName" in own else ():
-            if fewer != own:
-                key = "|".join(f"{dimension}={value}" for dimension, value in fewer.items())
-                sums[namespace, name, key].append({**points[-1], "Dimensions": fewer})
-    known = {metric for metric, _ in stored}
-    return [*stored, *((metric, points) for metric, points in sums.items() if metric not in known)]
 
 
 def dimensions_of(metric: Document) -> dict[str, str]:
