@@ -179,6 +179,29 @@ def test_join_info_hides_the_token_and_nothing_else(cli: Cli, meeting: str) -> N
     assert hidden == shown == document(cli(*arguments))
 
 
+def test_check_with_probe_makes_a_meeting_for_tests_and_deletes_it(cli: Cli) -> None:
+    shown = document(cli("check", "--probe", "--json"))
+    found = {item["name"]: item["status"] for item in shown["checks"]}
+    assert found["chime.probe"] == found["chime.quota"] == found["chime.media-region"] == "ok"
+    assert found["chime.checkNetworkUDPConnectivity"] == "skip", "the embedded AWS has no media servers"
+    assert all(shown["probe"][name] > 0 for name in ("create_ms", "get_ms", "delete_ms"))
+    listed = document(cli("meeting", "list", "--all", "--json"))
+    [record] = [item for item in listed if item["created_by"] == "chime-check"]
+    assert (record["status"], record["purpose"]) == ("deleted", "test")
+
+
+def test_check_without_ledger_fails_with_exit_code_three(
+    embedded_aws: EmbeddedAws, cli: Cli, tmp_path: Path
+) -> None:
+    config = tmp_path / "none.yaml"
+    config.write_text("chime:\n  ledger_table_name: no-such-ledger\n", encoding="utf-8")
+    shown = document(run("--config", str(config), "chime", "check", "--json"), ExitCode.CHANGES)
+    [failed] = [item for item in shown["checks"] if item["status"] == "fail"]
+    assert failed["name"] == "chime.meetings"
+    assert "the table no-such-ledger does not exist" in failed["detail"]
+    assert failed["fix"] == f"whatschat-ops --config {config} provision"
+
+
 @pytest.fixture(scope="module")
 def chime_js(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with amazon-chime-sdk-js from npm."""

@@ -28,12 +28,14 @@ from whatschat_ops.broadcast.broadcasting import Broadcasting, SendRate, send_po
 from whatschat_ops.broadcast.journal.record import new_run_id
 from whatschat_ops.broadcast.message import compose
 from whatschat_ops.broadcast.order import Order
+from whatschat_ops.chime.capabilities import Capabilities
 from whatschat_ops.chime.of_settings import chime_service
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.connections.management import ConnectionsApi
 from whatschat_ops.connections.store import ConnectionStore
 from whatschat_ops.doctor import Status, guide_checks, run_checks
+from whatschat_ops.doctor.areas.chime_readiness import quota
 from whatschat_ops.errors import OpsError
 from whatschat_ops.sockets.tokens import mint
 from whatschat_ops.stack.arns import Place
@@ -207,6 +209,8 @@ class OperatorScenario:
         batch = chime.create_attendees(meeting.meeting_id, ["bob", "carol"])
         _require(len(batch.attendees) == 2)
         chime.get_attendee(meeting.meeting_id, attendee.attendee_id)
+        chime.update_capabilities(meeting.meeting_id, attendee.attendee_id, Capabilities("None"))
+        chime.update_capabilities_except(meeting.meeting_id, [attendee.attendee_id], Capabilities("Receive"))
         _require(len(chime.list_attendees(meeting.meeting_id)) == 3)
         chime.delete_attendee(meeting.meeting_id, attendee.attendee_id)
         chime.list_meetings()
@@ -215,6 +219,8 @@ class OperatorScenario:
     def _examine(self, stack: Stack) -> None:
         for result in run_checks(guide_checks(self._settings, stack.aws)):
             _require(result.status is Status.OK, f"{result.name}: {result.status}: {result.detail}")
+        found = quota(self._settings, stack.aws)
+        _require("may not be read" not in found.detail, found.detail)
 
     def _check(self, stack: Stack) -> None:
         api_id = read_outputs(self._settings, stack.aws).api_id

@@ -151,6 +151,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "Manage Chime SDK meetings and attendees",
         "chime meeting list",
         {
+            "check": Command("Check whether meetings can be held", "chime.check:check"),
             "meeting": Group(
                 "Create, list and delete meetings",
                 "chime meeting create --user alice --attendee bob",

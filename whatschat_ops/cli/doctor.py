@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,20 +33,28 @@ def doctor(run: Run, area: Annotated[Area | None, typer.Argument(help="Check one
         whatschat-ops doctor
         whatschat-ops doctor websocket -e production
     """
-    from whatschat_ops.doctor import Status, guide_checks, run_checks
+    from whatschat_ops.doctor import guide_checks, run_checks
 
     checks = guide_checks(run.settings, run.aws, area=area)
     with run.out.status("Checking the stack"):
         results = run_checks(checks, advise=lambda error: advise(error, "doctor"))
-    run.out.result(results, lambda results: _render(run.out, results))
+    run.out.result(results, lambda results: render_checks(run.out, results))
+    require_passed(run.out, results)
+
+
+def require_passed(out: Output, results: Sequence[CheckResult]) -> None:
+    """End with exit code 3 when a check failed."""
+    from whatschat_ops.doctor import Status
+
     failed = [result.name for result in results if result.status is Status.FAIL]
-    if failed and not run.out.as_json:
+    if failed and not out.as_json:
         raise ChecksFailed(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}.")
     if failed:
         raise typer.Exit(ChecksFailed.exit_code)
 
 
-def _render(out: Output, results: list[CheckResult]) -> Any:
+def render_checks(out: Output, results: Sequence[CheckResult]) -> Any:
+    """One line per check, and below it what to do about it."""
     from rich.table import Table
     from rich.text import Text
 

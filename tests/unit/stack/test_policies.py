@@ -124,6 +124,7 @@ def test_operator_policy_has_few_actions_on_everything() -> None:
         "iam:ListRoles",
         "lambda:ListFunctions",
         "logs:DescribeLogGroups",
+        "servicequotas:GetServiceQuota",
         "tag:GetResources",
     }
     assert everywhere == {"chime:CreateMeeting", *listings}

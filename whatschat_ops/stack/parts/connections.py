@@ -40,7 +40,8 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
         actions("dynamodb", "Scan GetItem DeleteItem PartiQLDelete"),
         Table.arn.of(blueprint.place, blueprint.names.connections_table),
     )
-    yield of_user(blueprint)
+    # In the same statement, which saves 75 of the 6,144 characters of a policy: who may scan a table may query it.
+    yield {**of_user(blueprint), "Sid": "Tables"}
 
 
 def of_user(blueprint: Blueprint) -> Document:
