@@ -1,6 +1,6 @@
 """Takes every action out of every policy, one at a time, on an embedded AWS of its own, and prints what breaks.
 
-    python -m tests.minimality [lambda] [chime] [backend] [operator] [broadcast-worker] [broadcast-states] [broadcast-operator] [--write] [--only SID/ACTION ...]
+    python -m tests.minimality [lambda] [signalling] [chime] [backend] [operator] [broadcast-worker] [broadcast-states] [broadcast-operator] [--write] [--only SID/ACTION ...]
 
 `--write` puts the table into docs/iam.md. Exit code 1 if an action can be spared, or if a whole policy is not enough.
 """
@@ -25,6 +25,8 @@ from tests.minimality.functions import FunctionsScenario
 from tests.minimality.meetings import attempt_meeting
 from tests.minimality.operator import OperatorScenario, stack_place
 from tests.minimality.removal import Broken, Document, Row, User, tried
+from tests.minimality.signalling import SETTINGS as SIGNALLING
+from tests.minimality.signalling import SignallingScenario
 from tests.ports import free_port
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Names, Settings
@@ -99,6 +101,20 @@ def functions_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
     for row in tried(document, scenario.attempt, only):
         scenario.clear()
         yield row
+    stack.apply(stack.plan_destroy(delete_data=True))
+
+
+def signalling_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
+    """What `chime.signalling` adds to the functions' policy."""
+    stack = Stack(SIGNALLING, bench.administrator)
+    stack.apply(stack.plan())
+    url = read_outputs(SIGNALLING, stack.aws).websocket_url
+    scenario = SignallingScenario(bench.admin, SIGNALLING, url)
+    scenario.attempt(scenario.added())
+    for row in tried(scenario.added(), scenario.attempt, only):
+        scenario.clear()
+        yield row
+    scenario.close()
     stack.apply(stack.plan_destroy(delete_data=True))
 
 
@@ -202,6 +218,7 @@ def broadcast_operator_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
 
 POLICIES = {
     "lambda": functions_rows,
+    "signalling": signalling_rows,
     "chime": meetings_rows,
     "backend": backend_rows,
     "operator": operator_rows,
