@@ -28,7 +28,7 @@ pytestmark = [
 ]
 NAME = "callbacks"
 PYTHON = """
-import http.client, json, os, urllib.request
+import asyncio, http.client, json, os, socket, ssl, urllib.request
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -62,6 +62,49 @@ def http_client(endpoint, connection, data):
 def urllib_request(endpoint, connection, data):
     request = signed(endpoint, connection, data)
     urllib.request.urlopen(urllib.request.Request(request.url, data, dict(request.headers)))
+
+def as_text(endpoint, connection, data):
+    request = signed(endpoint, connection, data)
+    host, path = request.url.removeprefix("https://").split("/", 1)
+    headers = {"Host": host, "Content-Length": len(data), "Connection": "close", **request.headers}
+    lines = [f"POST /{path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    return host, "\\r\\n".join(lines).encode() + data
+
+async def exchange(streams, text):
+    reader, writer = streams
+    writer.write(text)
+    await writer.drain()
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await writer.wait_closed()
+
+# As aiohttp does.
+def asyncio_connection(endpoint, connection, data):
+    async def run():
+        host, text = as_text(endpoint, connection, data)
+        await exchange(await asyncio.open_connection(host, 443, ssl=ssl.create_default_context()), text)
+    asyncio.run(run())
+
+# As anyio does: the address that was looked up with a port of its own, and TLS of buffers on the connection.
+def asyncio_buffers(endpoint, connection, data):
+    async def run():
+        host, text = as_text(endpoint, connection, data)
+        found = await asyncio.get_running_loop().getaddrinfo(host.encode(), None, type=socket.SOCK_STREAM)
+        reader, writer = await asyncio.open_connection(found[0][4][0], 443)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname=host.encode())
+        tls.do_handshake()
+        tls.write(text)
+        writer.write(outgoing.read())
+        answer = bytearray(15)
+        while True:
+            try:
+                assert tls.read(15, answer) and answer.startswith(b"HTTP/1.1 200 ")
+                break
+            except ssl.SSLWantReadError:
+                incoming.write(await reader.read(4096))
+        writer.close()
+    asyncio.run(run())
 """
 NODE = """
 const https = require('https');
@@ -218,6 +261,8 @@ def test_outputs_have_the_names_of_aws(outputs: dict[str, str]) -> None:
         ("python", "botocore"),
         ("python", "http_client"),
         ("python", "urllib_request"),
+        ("python", "asyncio_connection"),
+        ("python", "asyncio_buffers"),
         ("node", "https"),
         ("node", "fetch"),
     ],
@@ -231,6 +276,54 @@ def test_post_to_the_address_that_aws_documents_reaches_the_client(
     with connect(address, proxy=None) as socket:
         socket.send(json.dumps({"runtime": runtime, "client": client, "url": url}))
         assert socket.recv(timeout=60) == client
+
+
+CALLS_AN_API = """
+import urllib.request
+
+def handler(event, context):
+    with urllib.request.urlopen(event["url"]) as response:
+        return response.read().decode()
+"""
+
+
+@pytest.fixture
+def rest_url(embedded_aws: EmbeddedAws) -> Iterator[str]:
+    """The address on AWS of a REST API that says "pong"."""
+    gateway = embedded_aws.client("apigateway")
+    api = gateway.create_rest_api(name=NAME)["id"]
+    root = gateway.get_resources(restApiId=api)["items"][0]["id"]
+    method = {"restApiId": api, "resourceId": root, "httpMethod": "GET"}
+    gateway.put_method(**method, authorizationType="NONE")
+    gateway.put_integration(
+        **method, type="MOCK", requestTemplates={"application/json": '{"statusCode": 200}'}
+    )
+    gateway.put_method_response(**method, statusCode="200")
+    answer = {"application/json": "pong"}
+    gateway.put_integration_response(**method, statusCode="200", responseTemplates=answer)
+    gateway.create_deployment(restApiId=api, stageName="production")
+    yield f"https://{api}.execute-api.{embedded_aws.region}.amazonaws.com/production"
+    gateway.delete_rest_api(restApiId=api)
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/apigateway/latest/developerguide/how-to-call-api.html")
+def test_function_calls_a_rest_api_at_its_address_on_aws(
+    embedded_aws: EmbeddedAws, outputs: dict[str, str], rest_url: str
+) -> None:
+    functions, name = embedded_aws.client("lambda"), f"{NAME}-rest"
+    role = functions.get_function_configuration(FunctionName=f"{NAME}-python")["Role"]
+    functions.create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Handler="index.handler",
+        Role=role,
+        Timeout=60,
+        Code={"ZipFile": make_zip({"index.py": CALLS_AN_API})},
+    )
+    functions.get_waiter("function_active_v2").wait(FunctionName=name)
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"url": rest_url}))
+    assert json.loads(answer["Payload"].read()) == "pong"
+    functions.delete_function(FunctionName=name)
 
 
 # Neither asks a name server: the one only reads addresses, the other is aborted.

@@ -7,8 +7,8 @@ executor/node_callbacks.mjs).
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from whatschat_ops.local.interfaces import api_host
 from whatschat_ops.local.layout import write_private
@@ -17,18 +17,16 @@ _log = logging.getLogger(__name__)
 
 
 class ApiHosts:
-    """Writes the file when APIs have been created or deleted. `apis` is ministack's store of them."""
+    """Writes the file when APIs have been created or deleted. `apis` gives account, Region and id of each."""
 
-    def __init__(self, path: Path, apis: Any) -> None:
+    def __init__(self, path: Path, apis: Callable[[], Iterable[tuple[str, str, str]]]) -> None:
         self._path = path
         self._apis = apis
         self._written: str | None = None
 
     def write(self) -> None:
         """Write the file unless it is up to date."""
-        text = "".join(
-            f"{api_host(api_id, region)}\n" for (_, region, api_id), _api in self._apis.all_items()
-        )
+        text = "".join(f"{api_host(api_id, region)}\n" for _account, region, api_id in self._apis())
         if text == self._written:
             return
         try:

@@ -62,7 +62,10 @@ class Ministack:
         self._modules = modules.load()
         self._cache = Cache()
         self._stores = Stores(self._modules, self._cache)
-        self._api_hosts = ApiHosts(api_hosts_file, self._modules.apigateway._apis)
+        self._api_hosts = ApiHosts(
+            api_hosts_file,
+            lambda: [key for key, _ in self._modules.apigateway._apis.all_items()] + modules.rest_apis(),
+        )
         self._authorization = Authorization(self._modules)
         self._functions = lambda_bridge.FunctionRunner(self._stores.function)
         self._code = lambda_bridge.CodeBlobs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from whatschat_ops.local.control import validation
@@ -54,7 +55,18 @@ def _guard_apis(modules: Modules, _: Parts) -> None:
     wrap_handler(modules, "apigateway", guard.refuse_unserved)
 
 
+def _serve_at_hosts_of_aws(modules: Modules, _: Parts) -> None:
+    modules.app._EXECUTE_API_RE = re.compile(r"([a-f0-9]{8})\.execute-api\.[\w.-]+(?::\d+)?$")
+
+
 APIGATEWAY: Final = (
+    Correction(
+        what="serves REST and HTTP APIs at host names of its own only",
+        why="at `{api}.execute-api.{region}.amazonaws.com` too, to which functions are led",
+        source="API Gateway Developer Guide, Invoke REST APIs; Publish HTTP APIs",
+        replaces=("app._EXECUTE_API_RE",),
+        apply=_serve_at_hosts_of_aws,
+    ),
     Correction(
         what="runs the `$default` route of a WebSocket API for an HTTP request without an upgrade, past `$connect`, throttles and authorization",
         why="426 Upgrade Required, and nothing is invoked",

@@ -9,6 +9,7 @@ ministack keeps its state in modules, so there is one control plane in a process
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from importlib import import_module
@@ -52,6 +53,12 @@ def load() -> Modules:
     """Import ministack. The variables of `layout.ministack_environment` must be set before."""
     names = [field.name for field in fields(Modules)]
     return Modules(**{name: import_module(_path(name)) for name in names})
+
+
+def rest_apis() -> list[tuple[str, str, str]]:
+    """Account, Region and id of each REST API. ministack imports their module when the first one is used."""
+    loaded = sys.modules.get(_path("apigateway_v1"))
+    return [] if loaded is None else [key for key, _ in loaded._rest_apis.all_items()]
 
 
 def _path(name: str) -> str:
