@@ -107,6 +107,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "chime meeting create": [
         ("--user", "alice", "--attendee", JWT, "--external-id", "planted"),
         ("--user", "alice", "--attendee", JWT),
+        ("--user", "alice", "--tag", f"token={JWT}", "--feature", JWT, "--replica-of", JWT),
     ],
     "chime meeting get": [("planted",), (JWT,)],
     "chime meeting list": [(), ("--all",)],
@@ -124,6 +125,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     ],
     "chime attendee get": [("planted", JWT)],
     "chime attendee delete": [("planted", JWT, "--yes")],
+    "chime meeting sweep": [("--dry-run",), ("--purpose", JWT)],
     "chime meeting delete": [("planted", JWT, "--yes")],
     "call test": [
         ("--mode", "simulated", "--caller", JWT),

@@ -6,6 +6,8 @@ from whatschat_ops.errors import UsageError
 from whatschat_ops.handlers.chime_ids import is_guid as is_guid
 from whatschat_ops.handlers.chime_ids import of_new_meeting, of_user, problem_with
 from whatschat_ops.handlers.chime_ids import shortened as shortened
+from whatschat_ops.quotas import CHIME_RESERVED_PREFIX as RESERVED
+from whatschat_ops.quotas import MAX_CHIME_EXTERNAL_ID_CHARACTERS as MOST
 
 
 def external_user_id(user_id: str) -> str:
@@ -30,6 +32,15 @@ def _checked(what: str, text: str) -> str:
     problem = problem_with(text)
     if problem:
         raise UsageError(
-            f"The {what} {text!r} cannot be used: {problem}.", hint="Choose another id, for example alice-1."
+            f"The {what} {text!r} cannot be used: {problem}.", hint=f"For example: {_example(text)}"
         )
     return text
+
+
+def _example(text: str) -> str:
+    """An id that Chime accepts, as like `text` as it can be."""
+    allowed = "".join(
+        character if problem_with(f"x{character}") is None else "-" for character in text[:MOST]
+    )
+    candidates = (allowed, allowed[len(RESERVED) :], f"id-{allowed[: MOST - 3]}")
+    return next((each for each in candidates if problem_with(each) is None), "call-1")

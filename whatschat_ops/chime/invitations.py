@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from whatschat_ops.chime.models import Attendee, AttendeeBatch, FailedAttendee
-from whatschat_ops.errors import AwsError
+from whatschat_ops.errors import AwsError, Conflict, Throttled, Unavailable
 from whatschat_ops.quotas import CHIME_BATCH_ATTENDEES
 
-_RETRY_DELAYS_S = (0.2, 0.5, 1.0)
+_RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Before a chunk's next attempt. boto3 has made its own attempts when a whole call fails."""
 _TRANSIENT = (
     "Throttl",
     "ServiceFailure",
@@ -50,17 +51,33 @@ def invite(send: Send, external_ids: Sequence[str], sleep: Callable[[float], Non
 
 
 def _invite_chunk(send: Send, external_ids: Sequence[str], sleep: Callable[[float], None]) -> AttendeeBatch:
-    attendees, errors = _read(send(external_ids))
-    failed = [error for error in errors if not _transient(error)]
-    for delay_s in _RETRY_DELAYS_S:
-        errors = [error for error in errors if _transient(error)]
-        if not errors:
-            break
-        sleep(delay_s)
-        created, errors = _read(send([error.external_user_id for error in errors]))
+    """Raises the AwsError of a call that fails for a reason that stays, or in every attempt while nothing was created."""
+    attendees: list[Attendee] = []
+    failed: list[FailedAttendee] = []
+    waiting = list(external_ids)
+    for delay_s in (*_RETRY_DELAYS_S, None):
+        created, errors = _attempt(send, waiting, last=delay_s is None and not attendees and not failed)
         attendees += created
         failed += [error for error in errors if not _transient(error)]
-    return AttendeeBatch(tuple(attendees), (*failed, *filter(_transient, errors)))
+        errors = [error for error in errors if _transient(error)]
+        if not errors or delay_s is None:
+            return AttendeeBatch(tuple(attendees), (*failed, *errors))
+        waiting = [error.external_user_id for error in errors]
+        sleep(delay_s)
+    raise AssertionError("the last attempt returns")
+
+
+def _attempt(
+    send: Send, external_ids: Sequence[str], *, last: bool
+) -> tuple[list[Attendee], list[FailedAttendee]]:
+    """One call. One that fails for a moment (a second one for the same users returns the same attendees) fails for all its users."""
+    try:
+        return _read(send(external_ids))
+    except (Throttled, Unavailable, Conflict) as error:
+        if last:
+            raise
+        code = error.aws_code if error.aws_code.startswith(_TRANSIENT) else _TRANSIENT[0]
+        return [], [FailedAttendee(external, code, error.message) for external in external_ids]
 
 
 def _read(answer: dict[str, Any]) -> tuple[list[Attendee], list[FailedAttendee]]:

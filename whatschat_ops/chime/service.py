@@ -223,6 +223,6 @@ def _media_region(media_region: str, control_region: str) -> str:
     if media_region not in allowed:
         raise UsageError(
             f"{media_region} cannot host the media of a meeting created in {control_region}.",
-            hint=f"Allowed: {', '.join(allowed)}.",
+            hint=f"For example: --media-region {control_region if control_region in allowed else allowed[0]}. Allowed: {', '.join(allowed)}.",
         )
     return media_region

@@ -160,6 +160,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
                     "get": Command("Show a meeting", "chime.meetings:get_meeting"),
                     "list": Command("List meetings", "chime.meetings:list_meetings"),
                     "delete": Command("Delete meetings", "chime.meetings:delete_meetings"),
+                    "sweep": Command("Delete meetings that tests left behind", "chime.sweep:sweep"),
                 },
             ),
             "attendee": Group(

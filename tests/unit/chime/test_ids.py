@@ -46,6 +46,16 @@ def test_id_that_chime_would_reject_is_rejected(user: str, why: str) -> None:
         external_user_id(user)
 
 
+@pytest.mark.parametrize(
+    ("bad", "example"),
+    [("alice?", "alice-"), ("aws:alice", "alice"), ("a", "id-a"), ("", "id-"), ("日本", "--")],
+)
+def test_example_is_like_the_id_that_was_refused(bad: str, example: str) -> None:
+    with pytest.raises(UsageError) as error:
+        external_meeting_id(bad)
+    assert str(error.value.hint) == f"For example: {example}"
+
+
 def test_given_meeting_id_is_never_shortened() -> None:
     assert external_meeting_id("m" * 64) == "m" * 64
     with pytest.raises(UsageError, match="has 65"):
@@ -94,6 +104,15 @@ def test_ids_are_accepted_if_and_only_if_the_service_accepts_them(text: str) -> 
     except ChimeFault:
         theirs = False
     assert ours is theirs
+
+
+@given(st.text(max_size=100) | st.text("aws:?* ", max_size=80))
+def test_refused_id_comes_with_an_example_that_is_accepted(text: str) -> None:
+    try:
+        external_meeting_id(text)
+    except UsageError as error:
+        example = str(error.hint).removeprefix("For example: ")
+        assert external_meeting_id(example) == example
 
 
 @given(st.from_regex(r"[-_@.:|a-zA-Z0-9]{1,200}", fullmatch=True))

@@ -70,16 +70,32 @@ def test_user_throttled_on_every_retry_fails() -> None:
     batch = invite(fake.send, users(2), fake.slept_s.append)
     assert [item.external_user_id for item in batch.failed] == ["user-0"]
     assert batch.failed[0].message == "user-0: ThrottlingException"
-    assert len(fake.calls) == 4
+    assert len(fake.calls) == 6
 
 
 def test_failed_call_fails_its_users_and_the_next_call_is_sent() -> None:
     error = Throttled("BatchCreateAttendee: slow down", aws_code="ThrottlingException")
-    fake = FakeBatches(failing={2: error})
+    fake = FakeBatches(failing=dict.fromkeys(range(2, 8), error))
     batch = invite(fake.send, users(250), fake.slept_s.append)
     assert len(batch.attendees) == 150
     assert {item.code for item in batch.failed} == {"ThrottlingException"}
     assert [item.external_user_id for item in batch.failed] == users(200)[100:]
+
+
+def test_throttled_call_is_sent_again_for_the_same_users() -> None:
+    error = Throttled("BatchCreateAttendee: slow down", aws_code="ThrottlingException")
+    fake = FakeBatches({"user-150": ["Throttled"]}, failing={2: error, 3: error})
+    batch = invite(fake.send, users(250), fake.slept_s.append)
+    assert [len(call) for call in fake.calls] == [100, 100, 100, 100, 1, 50]
+    assert (len(batch.attendees), batch.failed) == (250, ())
+    assert fake.slept_s == [0.2, 0.5, 1.0]
+
+
+def test_call_that_is_throttled_in_every_attempt_raises() -> None:
+    error = Throttled("BatchCreateAttendee: slow down", aws_code="ThrottlingException")
+    fake = FakeBatches(failing=dict.fromkeys(range(1, 99), error))
+    with pytest.raises(Throttled, match="slow down"):
+        invite(fake.send, users(250), fake.slept_s.append)
 
 
 def test_call_that_fails_for_all_users_raises() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +20,7 @@ from whatschat_ops.chime import (
     MeetingStatus,
 )
 from whatschat_ops.cli.chime import tables
-from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedMeeting
+from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedMeeting, Sweep
 from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.redacting import unwrapped
@@ -56,7 +58,7 @@ def test_join_token_is_shown_only_when_asked_for(show_secrets: bool, shown: str,
 
 def test_new_meeting_shows_who_came_and_who_did_not() -> None:
     here = run()
-    created = CreatedMeeting(MEETING, (ALICE,), (FAILED,))
+    created = CreatedMeeting.of(MEETING, AttendeeBatch((ALICE,), (FAILED,)))
     text = printed(here, created, lambda model: tables.render_created(here, model))
     for part in ("m-1", "standup", "us-east-1", "eu-west-1", "wss://signal", "id-alice", FAILED.message):
         assert part in text
@@ -71,6 +73,49 @@ def test_ledger_shows_one_line_per_meeting() -> None:
     assert "2026-11-23 08:30:00" in text
     assert "active" in text
     assert len(text.splitlines()) == 2
+
+
+RECORD = MeetingRecord(
+    "m-1", "standup", "alice", "us-east-1", "us-east-1", datetime(2026, 11, 23, 8, 30, tzinfo=UTC),
+    MeetingStatus.ACTIVE, purpose="test", delete_after=datetime(2026, 11, 23, 9, 0, tzinfo=UTC),
+)  # fmt: skip
+
+
+def test_ledger_shows_purpose_time_to_live_and_how_a_meeting_ended() -> None:
+    swept = replace(RECORD, meeting_id="m-2", status=MeetingStatus.DELETED, end_reason="swept")
+    text = printed(run(), [RECORD, swept], tables.render_records)
+    assert "test" in text
+    assert "active until 09:00:00" in text
+    assert "deleted (swept)" in text
+
+
+def test_new_meeting_has_what_the_javascript_sdk_takes_under_sdk() -> None:
+    here = run(as_json=True)
+    meeting = replace(MEETING, sdk={"MeetingId": "m-1", "TenantIds": []})
+    alice = replace(ALICE, sdk={"AttendeeId": "id-alice", "JoinToken": Secret(TOKEN)})
+    created = CreatedMeeting.of(meeting, AttendeeBatch((alice,)))
+    sdk = json.loads(printed(here, created, lambda model: tables.render_created(here, model)))["sdk"]
+    assert sdk == {
+        "Meeting": {"MeetingId": "m-1", "TenantIds": []},
+        "Attendees": [{"AttendeeId": "id-alice", "JoinToken": "********"}],
+    }
+
+
+def test_features_of_a_meeting_are_shown_as_the_option_takes_them() -> None:
+    features = {"Video": {"MaxResolution": "FHD"}, "Attendee": {"MaxCount": 25}}
+    meeting = replace(MEETING, sdk={"MeetingFeatures": features, "MeetingHostId": "alice"})
+    text = printed(run(), meeting, tables.render_meeting)
+    assert "video=fhd,attendees=25" in text
+    assert "Replica of" not in text
+
+
+def test_sweep_shows_what_it_deletes_and_why_it_keeps_the_rest() -> None:
+    kept = {"m-2": "purpose call", "m-3": "purpose call"}
+    text = printed(run(), Sweep((RECORD,), kept, ()), tables.render_sweep)
+    assert text == "Would delete m-1 (standup).\nKept 2: purpose call.\n"
+    deleted = Sweep((RECORD,), {}, (DeletedMeeting("m-1", True),))
+    assert printed(run(), deleted, tables.render_sweep) == "Deleted m-1.\n"
+    assert printed(run(), Sweep((), {}, ()), tables.render_sweep) == "No open meetings.\n"
 
 
 def test_no_changes_are_stated_in_words() -> None:

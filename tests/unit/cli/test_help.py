@@ -160,6 +160,7 @@ def test_a_group_lists_its_commands_without_importing_them() -> None:
             ("get", "Show a meeting"),
             ("list", "List meetings"),
             ("delete", "Delete meetings"),
+            ("sweep", "Delete meetings that tests left behind"),
         ),
     )
     assert page.usage == "whatschat-ops chime meeting COMMAND [OPTIONS]"
@@ -170,7 +171,7 @@ def test_usage_names_the_arguments() -> None:
     assert PAGES["whatschat-ops provision"].usage == "whatschat-ops provision [FILE] [OPTIONS]"
     assert (
         PAGES["whatschat-ops chime meeting delete"].usage
-        == "whatschat-ops chime meeting delete MEETING... [OPTIONS]"
+        == "whatschat-ops chime meeting delete [MEETING...] [OPTIONS]"
     )
     assert PAGES["whatschat-ops doctor"].usage == "whatschat-ops doctor [websocket|chime] [OPTIONS]"
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
 from whatschat_ops.cli.chime import tables
-from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedMeeting
-from whatschat_ops.cli.chime.shared import MeetingArgument, checked_users, invite, require_all
+from whatschat_ops.cli.chime.results import CreatedMeeting
+from whatschat_ops.cli.chime.shared import (
+    MeetingArgument,
+    checked_users,
+    delete_all,
+    invite,
+    require_all,
+    require_deleted,
+)
 from whatschat_ops.cli.command import YesOption
+from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import AwsError, Hint, Interrupted, Missing, OpsError, PartlyDone, UsageError
-
-if TYPE_CHECKING:
-    from whatschat_ops.chime import ChimeService
+from whatschat_ops.cli.target import is_embedded
+from whatschat_ops.errors import Hint, Interrupted, UsageError
 
 
 def create_meeting(
@@ -33,21 +41,68 @@ def create_meeting(
         typer.Option(
             "--media-region",
             metavar="REGION",
-            help="Region of the media [default: the setting chime.media_region]",
+            help="Region of the media, or nearest: the one nearest to this machine [default: the setting chime.media_region]",
         ),
     ] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="USER", help="Host of the meeting (MeetingHostId)")
+    ] = None,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--feature",
+            metavar="NAME=VALUE",
+            help="audio=available|unavailable, video=none|hd|fhd, content=none|fhd|uhd, attendees=1..250; several with commas",
+        ),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Tag of the meeting")
+    ] = None,
+    replica_of: Annotated[
+        str | None,
+        typer.Option("--replica-of", metavar="MEETING", help="Primary meeting, whose media the new one gets"),
+    ] = None,
+    ttl: Annotated[
+        str | None,
+        typer.Option(
+            "--ttl", metavar="DURATION", help="After this time, as 30m, a sweep deletes the meeting"
+        ),
+    ] = None,
+    purpose: Annotated[
+        str, typer.Option("--purpose", metavar="WORD", help="What the meeting is for, to sweep by")
+    ] = "test",
 ) -> None:
     """Create a meeting.
 
-    Also creates attendees for users.
+    Also creates attendees for users, up to 100 per call. The same command with --external-id completes what a run that crashed has begun.
+    With --json, what amazon-chime-sdk-js takes is under sdk (the join tokens with --show-secrets).
 
-    Example: whatschat-ops chime meeting create --user alice --attendee alice --attendee bob
+    Example: whatschat-ops chime meeting create --user alice --attendee alice --attendee bob --ttl 30m
     """
-    service = run.chime()
+    from whatschat_ops.chime.features import parse_features
+    from whatschat_ops.chime.requests import MeetingOptions, parse_tags
+
     invited = checked_users(attendee or [])
-    meeting = service.create_meeting(user, external_id, media_region=media_region)
+    options = MeetingOptions(
+        host,
+        parse_features(feature or []),
+        parse_tags(tag or []),
+        None,
+        purpose,
+        None if ttl is None else parse_duration(ttl, "--ttl"),
+    )
+    _require_room(len(set(invited)), options.features)
+    region = _media_region(run, media_region)
+    service = run.chime()
+    if replica_of is not None:
+        options = replace(options, primary_meeting_id=service.find_meeting_id(replica_of))
+    meeting = (
+        service.create_meeting(user, media_region=region, options=options)
+        if external_id is None
+        else service.recreate_meeting(user, external_id, media_region=region, options=options)
+    )
     batch = invite(service, meeting.meeting_id, invited)
-    created = CreatedMeeting(meeting, batch.attendees, batch.failed)
+    created = CreatedMeeting.of(meeting, batch)
     run.out.result(created, lambda result: tables.render_created(run, result))
     require_all(meeting.meeting_id, created.failed)
 
@@ -88,36 +143,61 @@ def list_meetings(
 def delete_meetings(
     run: Run,
     meetings: Annotated[
-        list[str], typer.Argument(metavar="MEETING", help="Meeting ids or external meeting ids")
-    ],
+        list[str] | None, typer.Argument(metavar="MEETING", help="Meeting ids or external meeting ids")
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every open meeting in the ledger, also calls of users")
+    ] = False,
     yes: YesOption = False,
 ) -> None:
     """Delete meetings.
 
-    All attendees are disconnected.
+    All attendees are disconnected. The ledger records who deleted them.
 
     Example: whatschat-ops chime meeting delete call-alice-1766000000000
     """
-    service = run.chime()
-    question = f"Delete {', '.join(meetings)}? All attendees are disconnected."
-    if not run.out.confirm(question, yes=yes):
+    from whatschat_ops.chime.models import EndReason
+
+    if bool(meetings) == all_:
+        raise UsageError(
+            "Name meetings, or all with --all.", hint=Hint(("chime", "meeting", "delete", "MEETING"))
+        )
+    chosen = meetings or _open_meetings(run)
+    if not chosen:
+        run.out.result([], tables.render_deleted)
+        return
+    named = ", ".join(chosen) if meetings else f"all {len(chosen)} open meetings"
+    if not run.out.confirm(f"Delete {named}? All attendees are disconnected.", yes=yes):
         raise Interrupted("Nothing was deleted.")
-    results = [_delete(service, meeting, alone=len(meetings) == 1) for meeting in meetings]
+    results = delete_all(run, chosen, EndReason.DELETED)
     run.out.result(results, tables.render_deleted)
-    failed = [result.meeting for result in results if not result.deleted]
-    if failed:
-        kind = OpsError if len(failed) == len(results) else PartlyDone
-        raise kind(
-            f"{len(failed)} of {len(results)} meetings were not deleted: {', '.join(failed)}.",
-            hint=Hint(("chime", "meeting", "list")),
+    require_deleted(results)
+
+
+def _open_meetings(run: Run) -> list[str]:
+    with run.out.status("Looking up which meetings are open ..."):
+        return [record.meeting_id for record in run.chime().list_meetings() if not record.status.over]
+
+
+def _require_room(attendees: int, features: Mapping[str, Any] | None) -> None:
+    from whatschat_ops.chime.features import most_attendees
+
+    most = most_attendees(features)
+    if attendees > most:
+        raise UsageError(
+            f"{attendees} attendees are too many: this meeting has {most} at most.",
+            hint="Create the rest in a replica of it: --replica-of MEETING",
         )
 
 
-def _delete(service: ChimeService, meeting: str, *, alone: bool) -> DeletedMeeting:
-    try:
-        service.delete_meeting(service.find_meeting_id(meeting))
-    except (AwsError, Missing, UsageError) as error:
-        if alone:
-            raise
-        return DeletedMeeting(meeting, False, error.message)
-    return DeletedMeeting(meeting, True)
+def _media_region(run: Run, chosen: str | None) -> str | None:
+    if chosen != "nearest":
+        return chosen
+    if is_embedded(run.settings):
+        raise UsageError(
+            "The embedded AWS has no media, so that no media Region is nearest to it.",
+            hint="Name a Region, for example: --media-region eu-central-1",
+        )
+    from whatschat_ops.chime.nearest import nearest_media_region
+
+    return nearest_media_region()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from whatschat_ops.chime import Attendee, FailedAttendee, Meeting
+    from whatschat_ops.chime import Attendee, AttendeeBatch, FailedAttendee, Meeting, MeetingRecord
     from whatschat_ops.chime.capabilities import Capabilities
 
 
 @dataclass(frozen=True, slots=True)
 class CreatedMeeting:
-    """A new meeting and its attendees."""
+    """A new meeting and its attendees. `sdk` has the answers of AWS, as amazon-chime-sdk-js takes them."""
 
     meeting: Meeting
     attendees: tuple[Attendee, ...]
     failed: tuple[FailedAttendee, ...]
+    sdk: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, meeting: Meeting, batch: AttendeeBatch) -> CreatedMeeting:
+        """A meeting and what came of inviting users to it."""
+        sdk = {"Meeting": meeting.sdk, "Attendees": [attendee.sdk for attendee in batch.attendees]}
+        return cls(meeting, batch.attendees, batch.failed, sdk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,15 @@ class DeletedMeeting:
     meeting: str
     deleted: bool
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep: what it was for, and what came of it. `kept` is meeting id to reason; without `deleted`, nothing was done."""
+
+    chosen: tuple[MeetingRecord, ...]
+    kept: Mapping[str, str]
+    deleted: tuple[DeletedMeeting, ...]
 
 
 @dataclass(frozen=True, slots=True)

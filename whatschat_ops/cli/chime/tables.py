@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from whatschat_ops.chime import Attendee, AttendeeBatch, FailedAttendee, Meeting, MeetingRecord
-    from whatschat_ops.cli.chime.results import ChangedCapabilities, CreatedMeeting, DeletedMeeting
+    from whatschat_ops.cli.chime.results import ChangedCapabilities, CreatedMeeting, DeletedMeeting, Sweep
     from whatschat_ops.cli.run import Run
 
 
@@ -39,9 +40,21 @@ def render_meeting(meeting: Meeting) -> RenderableType:
         ("Control Region", meeting.control_region),
         ("Media Region", meeting.media_region),
         ("Signaling", meeting.media_placement.signaling_url),
+        ("Host", meeting.sdk.get("MeetingHostId")),
+        ("Replica of", meeting.sdk.get("PrimaryMeetingId")),
+        ("Features", _features(meeting.sdk.get("MeetingFeatures") or {})),
     ):
-        table.add_row(Text(name, style="bold"), Text(value))
+        if value:
+            table.add_row(Text(name, style="bold"), Text(value))
     return table
+
+
+def _features(features: Mapping[str, Mapping[str, Any]]) -> str:
+    """`MeetingFeatures` as `--feature` takes it."""
+    pairs = ((name, value) for name, members in features.items() for value in members.values())
+    return ",".join(
+        f"{'attendees' if name == 'Attendee' else name.lower()}={str(value).lower()}" for name, value in pairs
+    )
 
 
 def render_records(records: list[MeetingRecord]) -> RenderableType:
@@ -53,15 +66,38 @@ def render_records(records: list[MeetingRecord]) -> RenderableType:
         return "No meetings."
     table = Table(
         Column("Meeting", no_wrap=True, min_width=36),  # an id that is cut cannot be copied
-        Column("External id", overflow="fold"), "User", "Region", "Created (UTC)", "Status",
+        Column("External id", overflow="fold"), "User", "Purpose", "Region", "Created (UTC)", "Status",
         box=None, header_style="bold", pad_edge=False,
     )  # fmt: skip
     for record in records:
         created = f"{record.created_at:%Y-%m-%d %H:%M:%S}"
         regions = dict.fromkeys((record.control_region, record.media_region))  # usually one and the same
-        cells = (record.meeting_id, record.external_meeting_id, record.created_by, " / ".join(regions))
-        table.add_row(*map(Text, (*cells, created, record.status.value)))
+        who = (record.meeting_id, record.external_meeting_id, record.created_by, record.purpose or "-")
+        table.add_row(*map(Text, (*who, " / ".join(regions), created, _status(record))))
     return table
+
+
+def _status(record: MeetingRecord) -> str:
+    """The status, and what explains it."""
+    status = record.status.value
+    if record.end_reason and record.end_reason != status:
+        return f"{status} ({record.end_reason})"
+    if record.delete_after is not None and not record.status.over:
+        return f"{status} until {record.delete_after:%H:%M:%S}"
+    return status
+
+
+def render_sweep(sweep: Sweep) -> str:
+    """One line per meeting that is or would be deleted, and how many are kept for which reason."""
+    lines = [
+        *(render_deleted(list(sweep.deleted)).splitlines() if sweep.deleted else _would_delete(sweep)),
+        *(f"Kept {count}: {reason}." for reason, count in Counter(sweep.kept.values()).most_common()),
+    ]
+    return "\n".join(lines) or "No open meetings."
+
+
+def _would_delete(sweep: Sweep) -> list[str]:
+    return [f"Would delete {record.meeting_id} ({record.external_meeting_id})." for record in sweep.chosen]
 
 
 def render_batch(run: Run, batch: AttendeeBatch) -> RenderableType:
@@ -100,6 +136,8 @@ def render_changed(changed: ChangedCapabilities) -> str:
 
 def render_deleted(results: list[DeletedMeeting]) -> str:
     """One line per meeting."""
+    if not results:
+        return "No open meetings."
     return "\n".join(
         f"Deleted {result.meeting}." if result.deleted else f"Not deleted {result.meeting}: {result.error}"
         for result in results
