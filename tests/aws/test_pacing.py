@@ -14,6 +14,8 @@ from whatschat_ops.errors import Throttled
 from whatschat_ops.quotas import CREATE_DEPLOYMENT_INTERVAL_S
 from whatschat_ops.redaction import Secret
 
+UNKNOWN = "00000000-0000-0000-0000-000000000000"
+
 
 class Clock:
     """Time that passes when a thread sleeps."""
@@ -90,6 +92,18 @@ def test_writes_of_api_gateway_are_paced_reads_and_other_services_are_not() -> N
         gateway.create_deployment(ApiId="a")
     assert clock.seconds == pytest.approx(0.2)
     assert target.requests == 13
+
+
+def test_each_operation_of_chime_meetings_has_its_own_rate() -> None:
+    clock, target = Clock(), aws()
+    target._pacing = Pacing(chime=lambda: bucket(clock, burst=2))
+    chime = target.client("chime-sdk-meetings")
+    answering(chime, 200, b"{}")
+    for _ in range(4):
+        chime.get_meeting(MeetingId=UNKNOWN)
+    assert clock.seconds == pytest.approx(0.2)
+    chime.delete_meeting(MeetingId=UNKNOWN)
+    assert clock.seconds == pytest.approx(0.2)
 
 
 def test_throttled_deployment_is_repeated_at_its_own_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,9 @@ from urllib.parse import parse_qs, unquote
 import botocore.session
 
 READS = ("Get", "Describe", "List", "Simulate", "Query", "Scan")
-REST_SERVICES = ("lambda", "apigatewayv2", "apigateway")
+REST_SERVICES = ("lambda", "apigatewayv2", "apigateway", "chime-sdk-meetings")
+SIGNED_AS = {"chime": "chime-sdk-meetings"}
+"""Name in the signature -> botocore's name."""
 QUERY_SERVICES = ("iam", "sts")
 
 
@@ -48,7 +50,7 @@ def identify(request: Request) -> Call:
     scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", request.headers.get("authorization", ""))
     if scope is None:
         raise ValueError(f"not signed: {request.method} {request.target}")
-    service = scope[1]
+    service = SIGNED_AS.get(scope[1], scope[1])
     if operation := request.headers.get("x-amz-target"):
         return Call(service, operation.rpartition(".")[2])
     if service in QUERY_SERVICES:

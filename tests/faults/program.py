@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-BACKOFF_DIVISOR = 50.0
+BACKOFF_DIVISOR = float(os.environ.get("TEST_BACKOFF_DIVISOR", "50"))
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 

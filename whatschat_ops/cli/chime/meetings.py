@@ -21,7 +21,6 @@ from whatschat_ops.cli.chime.shared import (
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
-from whatschat_ops.cli.target import is_embedded
 from whatschat_ops.errors import Hint, Interrupted, UsageError
 
 
@@ -193,6 +192,8 @@ def _require_room(attendees: int, features: Mapping[str, Any] | None) -> None:
 def _media_region(run: Run, chosen: str | None) -> str | None:
     if chosen != "nearest":
         return chosen
+    from whatschat_ops.cli.target import is_embedded
+
     if is_embedded(run.settings):
         raise UsageError(
             "The embedded AWS has no media, so that no media Region is nearest to it.",

@@ -1,0 +1,19 @@
+"""No meeting is forgotten, whatever call of a command is the last one that it makes. (`python -m tests.chime_leaks` is the large run.)"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chime_leaks import rounds, world
+
+pytestmark = pytest.mark.local
+
+
+def test_killed_commands_leave_no_meeting_that_the_ledger_does_not_know(tmp_path: Path) -> None:
+    with world(tmp_path) as leaks:
+        rounds(leaks, meetings=20, alive=10, kills=8, losses=4)
+    assert leaks.tally.problems == []
+    assert leaks.tally.killed == 8
+    assert leaks.tally.rows == len(leaks.tally.ever) >= 16
