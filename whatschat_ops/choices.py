@@ -16,6 +16,14 @@ class TokenVia(StrEnum):
     SUBPROTOCOL = "subprotocol"
 
 
+class SocketMode(StrEnum):
+    """The path of messages, by the names of `frontend.websocket_mode`: API Gateway, the server's Socket.IO, or this process alone."""
+
+    APIGATEWAY = "apigateway"
+    SOCKETIO = "socketio"
+    SIMULATED = "simulated"
+
+
 class Traffic(StrEnum):
     """What a load test sends."""
 

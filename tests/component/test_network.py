@@ -10,6 +10,7 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tests.component.sender.sender_endpoint import (
     send,
 )
 from tests.component.sender.test_route import PROXY_VARIABLES
+from tests.unit.load.load_reports import PLAN
 from whatschat_ops.aws import AwsTarget, connect
 from whatschat_ops.choices import TokenVia
 from whatschat_ops.cli.run import CommonOptions, Run
@@ -63,7 +65,8 @@ def through_a_socket(url: str) -> None:
 
 def through_sockets_of_a_load_test(url: str) -> None:
     with pytest.raises(AwsError) as caught:
-        asyncio.run(opener(url.replace("http", "ws", 1), lambda _: Secret("t"), TokenVia.HEADER)(1))  # type: ignore[arg-type]
+        plan = replace(PLAN, url=url.replace("http", "ws", 1))
+        asyncio.run(opener(plan, lambda _: Secret("t"), str, TokenVia.HEADER)(1))  # type: ignore[arg-type]
     assert caught.value.aws_code == "200", caught.value.message
 
 

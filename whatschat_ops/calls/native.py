@@ -24,7 +24,7 @@ from whatschat_ops.calls.tone import FRAME_SAMPLES, SAMPLES_PER_S
 from whatschat_ops.calls.vocabulary import Envelope, Kind, Signal
 from whatschat_ops.choices import CallVocabulary
 from whatschat_ops.errors import Hint, OpsError
-from whatschat_ops.sockets.client import Socket
+from whatschat_ops.sockets.adapter import Socket
 
 SENDS_HZ: Final[Mapping[Side, int]] = {Side.CALLER: 440, Side.CALLEE: 660}
 """Two tones, so that an end that hears itself is not taken for the other."""

@@ -14,7 +14,8 @@ from websockets.exceptions import ConnectionClosed
 
 from whatschat_ops.calls.vocabulary import Envelope, Kind, Signal, message_of, padded, refusal_of, signal_of
 from whatschat_ops.handlers.protocol import encode
-from whatschat_ops.sockets.client import Socket, as_text, send_text
+from whatschat_ops.sockets.adapter import Socket
+from whatschat_ops.sockets.client import as_text, send_text
 from whatschat_ops.sockets.close_codes import describe
 
 

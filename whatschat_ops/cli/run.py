@@ -237,17 +237,17 @@ class Run:
 
         return accepted_secrets(self.settings, self.aws, now)
 
-    def tokens(self) -> Callable[[str], Secret]:
-        """A function that creates a new token for a user id at each call."""
+    def tokens(self, secret: Secret | None = None) -> Callable[[str], Secret]:
+        """A function that creates a new token for a user id at each call, signed with `secret`, else with the stack's."""
         import uuid
         from datetime import UTC, datetime, timedelta
 
         from whatschat_ops.sockets.tokens import mint
 
-        secret = self.jwt_secret()
+        signing = secret or self.jwt_secret()
         ttl = timedelta(minutes=self.settings.auth.token_ttl_minutes)
         return lambda user: (
-            mint(user, secret, ttl=ttl, now=datetime.now(UTC), token_id=uuid.uuid4().hex).token
+            mint(user, signing, ttl=ttl, now=datetime.now(UTC), token_id=uuid.uuid4().hex).token
         )
 
     def chime(self) -> ChimeService:

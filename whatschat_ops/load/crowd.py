@@ -19,7 +19,7 @@ from whatschat_ops.errors import AwsError
 from whatschat_ops.load.plan import LoadPlan
 from whatschat_ops.load.schedule import user_of
 from whatschat_ops.measure.histogram import Histogram
-from whatschat_ops.sockets.client import Socket
+from whatschat_ops.sockets.adapter import Socket
 
 CLOSED_AT_ONCE: Final = 64
 """Each close invokes the `$disconnect` function."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from whatschat_ops.choices import Traffic
+from whatschat_ops.choices import SocketMode, Traffic
 from whatschat_ops.errors import UsageError
 from whatschat_ops.network import is_loopback
 from whatschat_ops.quotas import API_REQUESTS, NEW_CONNECTIONS_PER_S
@@ -35,6 +35,7 @@ class LoadPlan:
     message_size_bytes: int
     traffic: Traffic
     drain_s: float
+    mode: SocketMode = SocketMode.APIGATEWAY
 
     @property
     def messages(self) -> int:
@@ -78,7 +79,7 @@ def check_target(url: str, own_url: str | None, *, owned: bool) -> None:
 
 def warnings_about(plan: LoadPlan) -> tuple[str, ...]:
     """What AWS's default quotas will reject or throttle, in sentences; none for loopback."""
-    if is_loopback(plan.url):
+    if plan.mode is not SocketMode.APIGATEWAY or is_loopback(plan.url):
         return ()
     rate = plan.sockets / plan.interval_s
     found = (

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from websockets.exceptions import ConnectionClosed
 
+from whatschat_ops.choices import SocketMode
 from whatschat_ops.load import schedule
 from whatschat_ops.load.crowd import Crowd, wait_until
 from whatschat_ops.load.deliveries import GIVE_UP_S, DeliveryTracker
@@ -27,7 +28,8 @@ from whatschat_ops.load.report import Charts, LoadReport, Sockets, Tool
 from whatschat_ops.load.timeline import Counts, Point, Timeline
 from whatschat_ops.measure.histogram import Histogram
 from whatschat_ops.quotas import MAX_FRAME_BYTES
-from whatschat_ops.sockets.client import Socket, send_text
+from whatschat_ops.sockets.adapter import Socket
+from whatschat_ops.sockets.client import send_text
 
 SETTLE_S: Final = 1.0
 """Between opening and sending: the index of users is eventually consistent."""
@@ -62,6 +64,7 @@ class LoadTest:
     ) -> None:
         """`open_socket` connects as the user of a number (raises AwsError when refused); `name_of` gives the user's id."""
         self._plan = plan
+        self._gives_receipts = plan.mode is not SocketMode.SOCKETIO
         self._name_of = name_of
         self._stop = stop
         self._progress = progress
@@ -145,7 +148,8 @@ class LoadTest:
         return self._counts().arrived + self._receipts + self._errors.total() + unmatched
 
     def _awaiting(self) -> bool:
-        receipts_missing = self._receipts + self._errors.total() < self._tracker.messages.sent
+        answered = self._receipts + self._errors.total()
+        receipts_missing = self._gives_receipts and answered < self._tracker.messages.sent
         return bool(self._tracker.in_flight or self._sending) or receipts_missing
 
     def _take_turn(self, turn: int, due_s: float) -> None:

@@ -5,22 +5,42 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from whatschat_ops.choices import TokenVia
+from whatschat_ops.choices import SocketMode, TokenVia
+from whatschat_ops.load.plan import LoadPlan
 from whatschat_ops.network import tls_context
 from whatschat_ops.redaction import Secret
-from whatschat_ops.sockets.client import Socket, open_socket
+from whatschat_ops.sockets.adapter import Socket
+from whatschat_ops.sockets.client import open_socket
 from whatschat_ops.sockets.handshake import build_handshake
 
 
 def opener(
-    url: str, make_token: Callable[[int], Secret], via: TokenVia
+    plan: LoadPlan, make_token: Callable[[str], Secret], name_of: Callable[[int], str], via: TokenVia
 ) -> Callable[[int], Awaitable[Socket]]:
-    """A function that connects as the user of a number. It raises what `sockets.client.open_socket` raises."""
+    """A function that connects as the user of a number, in the mode of the plan. It raises what the mode's own function does."""
     # Reading the certificate authorities takes longer than a handshake: once for all sockets.
-    tls = tls_context() if urlsplit(url).scheme == "wss" else None
+    tls = tls_context() if urlsplit(plan.url).scheme in ("wss", "https") else None
+    if plan.mode is SocketMode.SIMULATED:
+        from whatschat_ops.sockets.simulated import Simulation
+
+        simulation = Simulation()
+
+        async def simulate(user: int) -> Socket:
+            return simulation.connect(name_of(user))
+
+        return simulate
+    if plan.mode is SocketMode.SOCKETIO:
+        from whatschat_ops.load.candidates import CandidateSocket
+        from whatschat_ops.sockets.socket_io import open_socket_io
+
+        async def connect_socket_io(user: int) -> Socket:
+            name = name_of(user)
+            return CandidateSocket(await open_socket_io(plan.url, make_token(name), tls=tls), name)
+
+        return connect_socket_io
 
     async def connect(user: int) -> Socket:
-        return await open_socket(build_handshake(url, make_token(user), via), tls=tls)
+        return await open_socket(build_handshake(plan.url, make_token(name_of(user)), via), tls=tls)
 
     return connect
 

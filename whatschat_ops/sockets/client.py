@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import ClassVar
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from whatschat_ops import __version__
-from whatschat_ops.choices import TokenVia
+from whatschat_ops.choices import SocketMode, TokenVia
 from whatschat_ops.errors import Hint, OpsError, PermissionDenied, TimedOut, Unavailable
 from whatschat_ops.message_size import check_size
 from whatschat_ops.network import proxy_for, tls_context
 from whatschat_ops.quotas import MAX_FRAME_BYTES, MAX_INTEGRATION_TIMEOUT_MS
 from whatschat_ops.redaction import Secret, redact
+from whatschat_ops.sockets.adapter import Adapter, Socket
 from whatschat_ops.sockets.close_codes import describe
 from whatschat_ops.sockets.handshake import Handshake, build_handshake, refusal
 from whatschat_ops.sockets.rejected_token import cause_in_channel, cause_in_token
@@ -34,36 +35,11 @@ OPEN_TIMEOUT_S = MAX_INTEGRATION_TIMEOUT_MS / 1000 + 6
 CLOSE_TIMEOUT_S = 3.0
 
 
-class Socket(Protocol):
-    """The part of a `websockets` connection that is used here."""
-
-    @property
-    def close_code(self) -> int | None:
-        """The code it was closed with, once it is closed."""
-        ...
-
-    @property
-    def close_reason(self) -> str | None:
-        """The reason it was closed with, once it is closed."""
-        ...
-
-    async def send(self, message: str | list[str]) -> None:
-        """Send a message; a list is one message in several frames."""
-        ...
-
-    async def recv(self) -> str | bytes:
-        """The next message. Raises ConnectionClosed."""
-        ...
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Do the closing handshake."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Opener:
-    """Opens sockets, each with a new token. `secrets` gives those that the stack accepts at a time, none when that is not known."""
+class Opener(Adapter):
+    """Opens sockets to API Gateway, each with a new token. `secrets` gives those that the stack accepts at a time, none when that is not known."""
 
+    mode: ClassVar[SocketMode] = SocketMode.APIGATEWAY
     websocket_url: str
     make_token: Callable[[], Secret]
     via: TokenVia = TokenVia.HEADER
@@ -78,15 +54,6 @@ class Opener:
             return await open_socket(handshake)
         except PermissionDenied as error:
             raise await self._explained(error, token) from error
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Socket]:
-        """A connected socket that is closed with 1000 at the end."""
-        connection = await self()
-        try:
-            yield connection
-        finally:
-            await connection.close()
 
     async def _explained(self, error: PermissionDenied, token: Secret) -> OpsError:
         """The error with its cause, if the client can tell it."""

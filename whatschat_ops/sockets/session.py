@@ -25,7 +25,8 @@ from websockets.exceptions import ConnectionClosed
 
 from whatschat_ops.errors import Throttled, Unavailable, UsageError
 from whatschat_ops.quotas import MAX_CONNECTION_S, MAX_IDLE_S
-from whatschat_ops.sockets.client import Socket, as_text, send_text
+from whatschat_ops.sockets.adapter import Socket
+from whatschat_ops.sockets.client import as_text, send_text
 from whatschat_ops.sockets.close_codes import NORMAL, describe
 from whatschat_ops.sockets.events import (
     Closed,

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from whatschat_ops.choices import SocketMode
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws.housekeeping import disconnect, prune
-from whatschat_ops.cli.ws.load import _checked_url as checked_url
+from whatschat_ops.cli.ws.load import checked_url
 from whatschat_ops.config import LoadedSettings, Settings
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotFound, NotProvisioned, UsageError
@@ -152,11 +153,11 @@ def test_load_is_put_on_the_endpoint_of_the_settings_only_if_it_is_our_own(
     aws.add("ours3", **{STACK_TAG: "whatschat-local"})
     run = run_of(settings, aws)
     if allowed:
-        assert "ours3" in checked_url(run, None, own=False)
+        assert "ours3" in checked_url(run, SocketMode.APIGATEWAY, None, own=False)
         return
     with pytest.raises(UsageError, match="is an attack"):
-        checked_url(run, None, own=False)
-    assert checked_url(run, None, own=True).startswith("wss://")
+        checked_url(run, SocketMode.APIGATEWAY, None, own=False)
+    assert checked_url(run, SocketMode.APIGATEWAY, None, own=True).startswith("wss://")
 
 
 def test_missing_secret_names_the_parameter_and_the_way_out() -> None:

@@ -7,12 +7,14 @@ import sys
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from whatschat_ops.broadcast.message import object_or_text
+from whatschat_ops.choices import SocketMode
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.terminal_lines import TerminalLines
-from whatschat_ops.sockets.client import Opener
+from whatschat_ops.sockets.adapter import Adapter
 from whatschat_ops.sockets.events import (
     Closed,
     Event,
@@ -44,13 +46,13 @@ class MessageLine:
     body: Any
 
 
-async def converse(out: Output, make_socket: Opener, *, wait_s: float, reconnect: bool) -> SessionReport:
+async def converse(out: Output, make_socket: Adapter, *, wait_s: float, reconnect: bool) -> SessionReport:
     """Send and show messages until the input ends. Raises what the session raises."""
     typed = sys.stdin.isatty()
     lines = TerminalLines(editing=typed and out.stdout.isatty() and not out.as_json)
     screen = Screen(out, lines)
     queue: asyncio.Queue[str | None] = asyncio.Queue(_LINES_AHEAD)
-    policy = SessionPolicy(reconnect=reconnect, wait_s=0.0 if typed else wait_s)
+    policy = _policy(make_socket.mode, reconnect=reconnect, wait_s=0.0 if typed else wait_s)
     try:
         session = Session(make_socket, queue, screen.show, policy, on_first_open=lambda: lines.start(queue))
         report = await session.run()
@@ -59,6 +61,13 @@ async def converse(out: Output, make_socket: Opener, *, wait_s: float, reconnect
     if lines.failure is not None:
         raise lines.failure
     return report
+
+
+def _policy(mode: SocketMode, *, reconnect: bool, wait_s: float) -> SessionPolicy:
+    """Only API Gateway closes idle and old connections."""
+    if mode is SocketMode.APIGATEWAY:
+        return SessionPolicy(reconnect=reconnect, wait_s=wait_s)
+    return SessionPolicy(reconnect=reconnect, wait_s=wait_s, keep_alive_s=inf, replace_after_s=inf)
 
 
 class Screen:

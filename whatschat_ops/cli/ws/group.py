@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.choices import TokenVia
+from whatschat_ops.choices import SocketMode, TokenVia
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws.options import (
     EndpointOption,
     FileOption,
     MessageArgument,
+    ModeOption,
     TokenOption,
     TokenViaOption,
     UserOption,
-    opener,
+    adapter,
     read_message,
 )
 from whatschat_ops.errors import Gone, Hint, OpsError, PartlyDone, UsageError
 
 if TYPE_CHECKING:
+    from whatschat_ops.sockets.adapter import Adapter
     from whatschat_ops.sockets.sending import Receipt
 
 
@@ -70,6 +72,7 @@ def connect(
     token: TokenOption = None,
     token_via: TokenViaOption = TokenVia.HEADER,
     url: EndpointOption = None,
+    mode: ModeOption = SocketMode.APIGATEWAY,
     wait: Annotated[
         float,
         typer.Option(
@@ -85,14 +88,18 @@ def connect(
     Each line that you type is sent as a message; received messages are printed. /ping sends a ping, /help lists the
     commands, /quit or Ctrl-D ends the session. Piped lines are sent one by one, then answers are printed for --wait seconds.
 
+    With --mode socketio, {"type": "call:end", "data": {...}} is emitted as the event call:end; with --mode simulated, this process
+    echoes messages and nothing leaves the machine.
+
     Example:
         whatschat-ops ws connect --user alice
+        whatschat-ops ws connect --user alice --mode socketio --url ws://localhost:3001
         echo '{"type":"ping"}' | whatschat-ops ws connect --user alice --json
     """
     from whatschat_ops.cli.terminal.interrupts import run_coroutine
     from whatschat_ops.cli.ws.conversation import converse
 
-    make_socket = opener(run, user, token, token_via, url, _CONNECT_EXAMPLE)
+    make_socket = adapter(run, mode, user, token, token_via, url, _CONNECT_EXAMPLE)
     report = run_coroutine(converse(run.out, make_socket, wait_s=wait, reconnect=reconnect))
     run.out.detail(f"Sent {report.sent}, received {report.received}.")
     if report.not_sent:
@@ -103,7 +110,10 @@ def connect(
 def send(
     run: Run,
     message: MessageArgument = None,
-    to: Annotated[list[str] | None, typer.Option("--to", metavar="USER", help="Recipient")] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option("--to", metavar="USER", help="Recipient; in the mode socketio, the chat"),
+    ] = None,
     connection: Annotated[
         str | None,
         typer.Option(
@@ -115,6 +125,7 @@ def send(
     token: TokenOption = None,
     token_via: TokenViaOption = TokenVia.HEADER,
     url: EndpointOption = None,
+    mode: ModeOption = SocketMode.APIGATEWAY,
     timeout_s: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait for the receipt")
     ] = 35.0,
@@ -134,17 +145,23 @@ def send(
             raise UsageError(
                 "--connection posts as the backend: it cannot be combined with --user, --token or --to."
             )
+        if mode is not SocketMode.APIGATEWAY:
+            raise UsageError(
+                f"--connection is for the mode apigateway: {mode.value} has no connection ids that a backend could post to."
+            )
         _post(run, connection, text, url)
         return
     if not to:
         raise UsageError("Give a recipient with --to.", hint=_SEND_EXAMPLE)
-    receipt = _send_as_user(opener(run, user, token, token_via, url, _SEND_EXAMPLE), to, text, timeout_s)
+    receipt = _send_as_user(
+        adapter(run, mode, user, token, token_via, url, _SEND_EXAMPLE), to, text, timeout_s
+    )
     run.out.result(receipt, _render_receipt)
     if receipt.failed:
         raise PartlyDone(f"{receipt.failed} of {receipt.recipients} recipients could not be reached.")
 
 
-def _send_as_user(make_socket: Any, to: list[str], text: str, timeout_s: float) -> Receipt:
+def _send_as_user(make_socket: Adapter, to: list[str], text: str, timeout_s: float) -> Receipt:
     import uuid
 
     from whatschat_ops.cli.terminal.interrupts import run_coroutine
@@ -152,7 +169,14 @@ def _send_as_user(make_socket: Any, to: list[str], text: str, timeout_s: float) 
 
     async def run_once() -> Receipt:
         async with make_socket.opened() as connection:
-            return await send_message(connection, to, text, message_id=uuid.uuid4().hex, timeout_s=timeout_s)
+            return await send_message(
+                connection,
+                to,
+                text,
+                message_id=uuid.uuid4().hex,
+                timeout_s=timeout_s,
+                mode=make_socket.mode,
+            )
 
     return run_coroutine(run_once())
 
@@ -173,6 +197,8 @@ def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
 
 
 def _render_receipt(receipt: Receipt) -> str:
+    if receipt.mode is SocketMode.SIMULATED:
+        return f"Simulated: echoed for {receipt.recipients} users; nothing was sent."
     if receipt.delivered is None:
         return "Accepted; this handler does not say whether it was delivered."
     users, connections = f"{receipt.delivered} of {receipt.recipients}", receipt.connections

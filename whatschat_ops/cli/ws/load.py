@@ -8,21 +8,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.choices import TokenVia, Traffic
+from whatschat_ops.choices import SocketMode, TokenVia, Traffic
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.terminal.progress import ProgressView
-from whatschat_ops.cli.ws.options import TokenViaOption
+from whatschat_ops.cli.ws.options import (
+    ModeOption,
+    TokenViaOption,
+    check_mode,
+    socket_io_tokens,
+    socket_io_url,
+)
 from whatschat_ops.errors import ChecksFailed, Hint, Interrupted, OpsError, PartlyDone
 from whatschat_ops.files import require_writable, write_whole
 from whatschat_ops.measure.histogram import shown
 from whatschat_ops.quotas import MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from whatschat_ops.load.plan import Limits, LoadPlan
     from whatschat_ops.load.report import LoadReport
     from whatschat_ops.load.runner import Progress
+    from whatschat_ops.redaction import Secret
 
 
 def load(
@@ -103,6 +112,7 @@ def load(
             help="Exit with 3 if the 95th percentile of the latency is higher",
         ),
     ] = None,
+    mode: ModeOption = SocketMode.APIGATEWAY,
     token_via: TokenViaOption = TokenVia.HEADER,
     url: Annotated[
         str | None,
@@ -128,13 +138,16 @@ def load(
 
     Exit code 3 if --max-loss or --max-p95-ms is exceeded, 4 if some connections could not be opened, 1 if none could.
 
+    With --mode socketio the messages are call:ice-candidate events between the users, which the server passes on without its
+    database; with --mode simulated nothing leaves this process.
+
     Example: whatschat-ops ws load --sockets 1000 --duration 30 --html load.html --max-loss 0 --max-p95-ms 200
     """
     from whatschat_ops.load import plan as planning
     from whatschat_ops.load.sockets import most_open_files
 
     plan = planning.LoadPlan(
-        url=_checked_url(run, url, own=own),
+        url=checked_url(run, mode, url, own=own),
         sockets=sockets,
         users=users or sockets,
         connect_rate_per_s=connect_rate,
@@ -143,7 +156,9 @@ def load(
         message_size_bytes=message_size,
         traffic=traffic,
         drain_s=drain,
+        mode=mode,
     )
+    check_mode(mode, token_via, url)
     planning.check(plan, open_files=most_open_files())
     if html is not None:
         require_writable(html, flag="--html")
@@ -155,11 +170,17 @@ def load(
     _judge(report, planning.Limits(max_loss, max_p95_ms))
 
 
-def _checked_url(run: Run, url: str | None, *, own: bool) -> str:
+def checked_url(run: Run, mode: SocketMode, url: str | None, *, own: bool) -> str:
+    """The address of a path in this mode. Raises UsageError unless it is this machine's, the stack's, or declared to be the user's `own`."""
     from whatschat_ops.load.plan import check_target
     from whatschat_ops.network import is_loopback
+    from whatschat_ops.sockets.simulated import URL as SIMULATED_URL
     from whatschat_ops.stack.outputs import endpoint_is_own
 
+    if mode is not SocketMode.APIGATEWAY:
+        target = SIMULATED_URL if mode is SocketMode.SIMULATED else socket_io_url(run, url)
+        check_target(target, None, owned=own or mode is SocketMode.SIMULATED)
+        return target
     target = run.endpoint(url).websocket_url
     if not (own or is_loopback(target)):
         known = endpoint_is_own(run.settings, run.aws)  # websocket.endpoint may be of another API
@@ -174,7 +195,7 @@ def _agreed(run: Run, plan: LoadPlan, yes: bool) -> bool:
     for warning in warnings_about(plan):
         run.out.warn(warning)
     question = f"Open {plan.sockets:,} sockets to {plan.url} and send about {plan.messages:,} messages?"
-    return run.out.confirm(question, yes=yes or is_loopback(plan.url))
+    return run.out.confirm(question, yes=yes or is_loopback(plan.url) or plan.mode is SocketMode.SIMULATED)
 
 
 def _run(run: Run, plan: LoadPlan, via: TokenVia) -> LoadReport:
@@ -189,8 +210,7 @@ def _run(run: Run, plan: LoadPlan, via: TokenVia) -> LoadReport:
     def name_of(user: int) -> str:
         return f"{prefix}-{user}"
 
-    make_token = run.tokens()
-    connect = opener(plan.url, lambda user: make_token(name_of(user)), via)
+    connect = opener(plan, tokens_of(run, plan.mode), name_of, via)
     view = ProgressView(run.out)
 
     async def test() -> LoadReport:
@@ -207,6 +227,15 @@ def _run(run: Run, plan: LoadPlan, via: TokenVia) -> LoadReport:
 
     with view.shown(f"Opening {plan.sockets:,} sockets"):
         return asyncio.run(test())
+
+
+def tokens_of(run: Run, mode: SocketMode) -> Callable[[str], Secret]:
+    """A function that creates the token of a user, as the path of this mode accepts it; none in the mode simulated."""
+    from whatschat_ops.redaction import Secret
+
+    if mode is SocketMode.SIMULATED:
+        return lambda _: Secret("")
+    return socket_io_tokens(run) if mode is SocketMode.SOCKETIO else run.tokens()
 
 
 def _words(progress: Progress, plan: LoadPlan) -> str:

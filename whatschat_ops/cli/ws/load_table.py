@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from whatschat_ops.choices import SocketMode
 from whatschat_ops.measure.histogram import shown
 
 if TYPE_CHECKING:
     from whatschat_ops.load.report import LoadReport
+
+
+_MODES = {
+    SocketMode.SOCKETIO: "Socket.IO: call:ice-candidate events",
+    SocketMode.SIMULATED: "Simulated in this process: nothing left the machine",
+}
 
 
 def render(report: LoadReport) -> Any:
@@ -29,6 +36,7 @@ def _facts(report: LoadReport) -> Any:
 
     sockets, tool = report.sockets, report.tool
     rows = {
+        "Mode": _MODES.get(report.plan.mode, ""),
         "Sockets": f"{sockets.opened:,} of {report.plan.sockets:,} opened, {shown(sockets.opened_per_s, ',.0f')}/s",
         "Refused": in_words(sockets.refused),
         "Cut by the other side": in_words(sockets.cut),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.choices import TokenVia
+from whatschat_ops.choices import SocketMode, TokenVia
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import Hint, OpsError, UsageError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from whatschat_ops.redaction import Secret
+    from whatschat_ops.sockets.adapter import Adapter
     from whatschat_ops.sockets.client import Opener
 
 
@@ -35,7 +36,13 @@ TokenViaOption = Annotated[
 ]
 EndpointOption = Annotated[
     str | None,
-    typer.Option("--endpoint", metavar="URL", help="Another endpoint than the stack's, in any form"),
+    typer.Option("--endpoint", "--url", metavar="URL", help="Another endpoint than the stack's, in any form"),
+]
+ModeOption = Annotated[
+    SocketMode,
+    typer.Option(
+        "--mode", help="API Gateway, the application server's Socket.IO, or an echo in this process"
+    ),
 ]
 MessageArgument = Annotated[
     str | None, typer.Argument(help="The message, or - for standard input", show_default=False)
@@ -43,24 +50,89 @@ MessageArgument = Annotated[
 FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="Read the message from this file")]
 
 
+def adapter(
+    run: Run,
+    mode: SocketMode,
+    user: str | None,
+    token: str | None,
+    via: TokenVia,
+    url: str | None,
+    example: Hint,
+) -> Adapter:
+    """Opens connections in one of the modes, as `user` or with `token`.
+
+    Raises UsageError as `opener` does, and for an option that the mode does not have.
+    """
+    check_mode(mode, via, url)
+    if mode is SocketMode.APIGATEWAY:
+        return opener(run, user, token, via, url, example)
+    if mode is SocketMode.SIMULATED:
+        return _simulated(run, user, token)
+    from whatschat_ops.sockets.socket_io import SocketIo
+
+    _check_identity(user, token, example)
+    make_token = _given_token(token) if token is not None else partial(socket_io_tokens(run), str(user))
+    return SocketIo(socket_io_url(run, url), make_token)
+
+
 def opener(
     run: Run, user: str | None, token: str | None, via: TokenVia, url: str | None, example: Hint
 ) -> Opener:
-    """Opens connections as `user` (with a new token each) or with `token`.
+    """Opens connections to API Gateway as `user` (with a new token each) or with `token`.
 
     Raises UsageError, with `example` as its hint, unless exactly one of them is given.
     """
     from whatschat_ops.sockets.client import Opener
 
+    _check_identity(user, token, example)
+    make_token = _given_token(token) if token is not None else partial(run.tokens(), str(user))
+    knows_secrets = token is None or url is None  # of another endpoint and token the stack is not asked
+    secrets = partial(_accepted_secrets, run) if knows_secrets else _no_secrets
+    return Opener(run.endpoint(url).websocket_url, make_token, via, secrets=secrets)
+
+
+def _check_identity(user: str | None, token: str | None, example: Hint) -> None:
     if (user is None) == (token is None):
         raise UsageError(
             "Give either --user or --token (or WHATSCHAT_TOKEN).",
             hint=example,
         )
-    make_token = _given_token(token) if token is not None else partial(run.tokens(), str(user))
-    knows_secrets = token is None or url is None  # of another endpoint and token the stack is not asked
-    secrets = partial(_accepted_secrets, run) if knows_secrets else _no_secrets
-    return Opener(run.endpoint(url).websocket_url, make_token, via, secrets=secrets)
+
+
+def check_mode(mode: SocketMode, via: TokenVia, url: str | None) -> None:
+    """Raise UsageError for an option that the mode does not have."""
+    if mode is not SocketMode.APIGATEWAY and via is not TokenVia.HEADER:
+        raise UsageError(
+            "--token-via is for the mode apigateway: Socket.IO sends the token in its own handshake (auth: {token}), "
+            "and simulated needs none."
+        )
+    if mode is SocketMode.SIMULATED and url is not None:
+        raise UsageError("The mode simulated has no endpoint: messages do not leave this process.")
+
+
+def socket_io_url(run: Run, url: str | None) -> str:
+    """The address of the Socket.IO server: as given, else of the settings, else the web client's default."""
+    from whatschat_ops.sockets.socket_io import DEFAULT_URL, normalised
+
+    return normalised(url or run.settings.frontend.socket_io_url or DEFAULT_URL)
+
+
+def socket_io_tokens(run: Run) -> Callable[[str], Secret]:
+    """New tokens for the Socket.IO server: signed with JWT_SECRET, which is the server's own variable, else with the stack's secret."""
+    import os
+
+    from whatschat_ops.stack.given_secret import given_secret
+
+    return run.tokens(given_secret(os.environ.get("JWT_SECRET", ""), run.out.warn))
+
+
+def _simulated(run: Run, user: str | None, token: str | None) -> Adapter:
+    from whatschat_ops.sockets.simulated import NOTE, Simulated
+
+    if token is not None:
+        raise UsageError("The mode simulated needs no token.", hint="Unset --token and WHATSCHAT_TOKEN.")
+    run.out.note(NOTE)
+    return Simulated(user) if user is not None else Simulated()
 
 
 def _accepted_secrets(run: Run, now: datetime) -> Sequence[Secret]:
