@@ -85,7 +85,7 @@ class Router:
         if response is None:
             await self._forward(scope, receive, _logged(scope, send))
         else:
-            await _send_response(send, response)
+            await send_response(send, response)
 
     async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Receive, HttpResponse | None]:
         """`receive`, which has the whole body still, and the response to a request that is not served, or None."""
@@ -123,12 +123,12 @@ class Router:
         connection = connection_path(raw_path, headers.get("host", ""))
         if connection:
             return _shared(
-                await self._gateway.handle_management(await _read_request(scope, receive), *connection)
+                await self._gateway.handle_management(await read_request(scope, receive), *connection)
             )
         signed = credential_scope(headers.get("authorization", ""), query_string)
         service = self._services.get(signed[-2]) if signed else None
         if service is not None:
-            request = await _read_request(scope, receive)
+            request = await read_request(scope, receive)
             response = await service(request)
             self._recorder.record(signed, request, response)
             return _shared(response)
@@ -191,7 +191,7 @@ def _shared(response: HttpResponse) -> HttpResponse:
     return HttpResponse(response.status, response.body, {**_CORS, **response.headers})
 
 
-async def _read_request(scope: Scope, receive: Receive) -> HttpRequest:
+async def read_request(scope: Scope, receive: Receive) -> HttpRequest:
     """The whole request. If the client disconnects before its end, the signature check fails."""
     chunks: list[bytes] = []
     more = True
@@ -213,7 +213,8 @@ def _request(scope: Scope, body: bytes) -> HttpRequest:
     )
 
 
-async def _send_response(send: Send, response: HttpResponse) -> None:
+async def send_response(send: Send, response: HttpResponse) -> None:
+    """Send a whole response (ASGI)."""
     headers = {"content-length": str(len(response.body))}
     headers |= {name.lower(): value for name, value in response.headers.items()}
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

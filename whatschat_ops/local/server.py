@@ -216,6 +216,7 @@ def _services(parts: _Parts, recorder: Recorder) -> dict[str, Service]:
 async def _serve_on(listener: socket.socket, layout: Layout, port: int, options: Options) -> None:
     from whatschat_ops.local.cloudtrail.recorder import Recorder
     from whatschat_ops.local.control.persistence import unsaved_text
+    from whatschat_ops.local.gateway import HttpProtocol, websocket_protocol
     from whatschat_ops.local.router import Router
 
     started = time.monotonic()
@@ -239,8 +240,8 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int, options:
         lambda key: parts.control_plane.caller_of(key) is not None,
         parts.control_plane.service_of,
     )
-    server = _make_server(front, parts.gateway)
-    stopping = _stop_on_signals()
+    server = make_server(front, http=HttpProtocol, ws=websocket_protocol(parts.gateway))
+    stopping = stop_on_signals()
     tasks = [
         asyncio.create_task(parts.control_plane.autosave.run()),
         asyncio.create_task(_housekeeping(layout, process_file, stopping, parts.housekeep)),
@@ -249,7 +250,7 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int, options:
     try:
         process_file.create()
         _log.info("The embedded AWS %s listens on http://%s:%d.", __version__, HOST, port)
-        await _first_of(serving, stopping)
+        await first_of(serving, stopping)
         await parts.gateway.close()  # while requests are still served: $disconnect handlers make some
         server.should_exit = True
         await serving
@@ -262,7 +263,7 @@ async def _serve_on(listener: socket.socket, layout: Layout, port: int, options:
         _log.info("The embedded AWS has stopped.")
 
 
-def _stop_on_signals() -> asyncio.Event:
+def stop_on_signals() -> asyncio.Event:
     """Set by SIGTERM and SIGINT."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -271,21 +272,18 @@ def _stop_on_signals() -> asyncio.Event:
     return stopping
 
 
-def _make_server(app: Any, gateway: Any) -> Any:
+def make_server(app: Any, **options: Any) -> Any:
+    """A uvicorn server that leaves signals alone, with further options of uvicorn's."""
     import uvicorn
-
-    from whatschat_ops.local.gateway import HttpProtocol, websocket_protocol
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
-            yield  # the gateway must be closed first: `_serve_on` handles the signals
+            yield  # whoever serves has to close other parts first, and handles the signals
 
     return Server(
         uvicorn.Config(
             app,
-            http=HttpProtocol,
-            ws=websocket_protocol(gateway),
             loop="asyncio",
             lifespan="off",
             log_config=None,
@@ -296,11 +294,12 @@ def _make_server(app: Any, gateway: Any) -> Any:
             backlog=2048,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=3,
+            **options,
         )
     )
 
 
-async def _first_of(serving: asyncio.Task[None], stopping: asyncio.Event) -> None:
+async def first_of(serving: asyncio.Task[None], stopping: asyncio.Event) -> None:
     """Wait until the server fails or a signal arrives."""
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
