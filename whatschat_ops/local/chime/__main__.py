@@ -22,8 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from botocore.credentials import Credentials
+
 from whatschat_ops.errors import LocalError
-from whatschat_ops.handlers.signing import Credentials
 from whatschat_ops.local import clock
 from whatschat_ops.local.chime import ChimeMeetings, attendance
 from whatschat_ops.local.chime.signatures import OneKey

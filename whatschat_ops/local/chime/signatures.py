@@ -10,10 +10,14 @@ import hmac
 import re
 from calendar import timegm
 from collections.abc import Callable
+from hashlib import sha256
 from time import strptime
 from typing import Final
 
-from whatschat_ops.handlers.signing import Credentials, signed_headers
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
 from whatschat_ops.local.interfaces import Denial, HttpRequest
 
 LATEST_S: Final = 300
@@ -48,7 +52,7 @@ class OneKey:
                 "IncompleteSignatureException", "The Authorization header or its date is not complete."
             )
         key_id, _, region, signed_for, names, signature = match.groups()
-        if key_id != self._key.access_key_id:
+        if key_id != self._key.access_key:
             return Denial(
                 "UnrecognizedClientException", "The security token included in the request is invalid."
             )
@@ -59,25 +63,23 @@ class OneKey:
             return Denial(
                 "InvalidSignatureException", f"Signature expired: {moment} is not within 5 minutes of now."
             )
-        wanted = self._signature(request, region, service, names.split(";"), signed_at)
-        return None if hmac.compare_digest(signature, wanted) else Denial("InvalidSignatureException", _WRONG)
-
-    def _signature(
-        self, request: HttpRequest, region: str, service: str, names: list[str], signed_at: float
-    ) -> str:
-        headers = {name: request.header(name) or "" for name in names if name != "x-amz-date"}
-        signed = signed_headers(
-            self._key,
-            region,
-            service,
-            path=request.raw_path,
-            headers=headers,
-            body=request.body,
-            epoch_s=signed_at,
-            method=request.method,
-            query="&".join(sorted(request.query_string.split("&"))),
+        wanted = self._signature(request, region, service, names.split(";"))
+        digest = request.header(
+            "x-amz-content-sha256"
+        )  # of the body, in what is signed: botocore believes it
+        is_right = hmac.compare_digest(signature, wanted) and digest in (
+            None,
+            sha256(request.body).hexdigest(),
         )
-        return signed["authorization"].rpartition("Signature=")[2]
+        return None if is_right else Denial("InvalidSignatureException", _WRONG)
+
+    def _signature(self, request: HttpRequest, region: str, service: str, names: list[str]) -> str:
+        url = f"http://{request.header('host')}{request.raw_path}?{request.query_string}"
+        sent = {name: request.header(name) or "" for name in names}
+        signed = AWSRequest(request.method, url, headers=sent, data=request.body)
+        signed.context["timestamp"] = request.header("x-amz-date")
+        signer = SigV4Auth(self._key, service, region)
+        return str(signer.signature(signer.string_to_sign(signed, signer.canonical_request(signed)), signed))
 
     @staticmethod
     def _signed_at(moment: str) -> float | None:
