@@ -73,3 +73,13 @@ def test_only_the_module_of_the_command_is_imported(arguments: list[str], groups
         module.removeprefix("whatschat_ops.cli.") for module in run_in_process(*arguments) & set(MODULES)
     }
     assert commands == groups
+
+
+def test_library_of_meetings_loads_neither_settings_nor_the_command_line() -> None:
+    modules = imported_by("import whatschat_ops.chime, whatschat_ops.chime.fake")
+    assert not {"typer", "click", "rich", "yaml", "ministack"} & modules
+    assert not [
+        name
+        for name in modules
+        if name.startswith(("whatschat_ops.config", "whatschat_ops.cli", "whatschat_ops.local"))
+    ]

@@ -5,11 +5,13 @@
 only in the control Region that created it, so the ledger records the Region before Chime is called.
 """
 
+from whatschat_ops.chime.capabilities import Capabilities
 from whatschat_ops.chime.ledger import MeetingLedger
 from whatschat_ops.chime.models import (
     Attendee,
     AttendeeBatch,
     FailedAttendee,
+    JoinInfo,
     MediaPlacement,
     Meeting,
     MeetingRecord,
@@ -20,8 +22,10 @@ from whatschat_ops.chime.service import ChimeService
 __all__ = [
     "Attendee",
     "AttendeeBatch",
+    "Capabilities",
     "ChimeService",
     "FailedAttendee",
+    "JoinInfo",
     "MediaPlacement",
     "Meeting",
     "MeetingLedger",
