@@ -5,9 +5,12 @@ A stage that can never be reached gets a short limit, the others long ones: no o
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
+import signal
 import socket
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +24,7 @@ from tests.in_process import Done, run
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import PrefixedStack, eventually
 from whatschat_ops.calls.peer import Peer
+from whatschat_ops.calls.report import AudioSeen
 from whatschat_ops.calls.stages import STAGES, Limits, Stage
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.packaging.builtin import build_function_zip
@@ -275,6 +279,63 @@ def test_function_that_api_gateway_may_not_invoke_is_named_at_the_offer(stack: S
     assert stage == "offer"
     assert "may not invoke it" in cause
     assert "doctor websocket" in hint
+
+
+def test_audio_that_is_lost_beyond_the_limit_exits_with_3(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lossy(_peer: Peer) -> AudioSeen:
+        return AudioSeen(packets=90, lost=10, jitter_ms=1.0, level_dbfs=-12.0)
+
+    monkeypatch.setattr(Peer, "audio", lossy)
+
+    done = call("--max-loss", "5")
+
+    assert done.code == 3, done.said
+    assert "10 % from caller to callee" in done.stderr
+
+
+def test_interrupted_call_ends_with_130_and_leaves_no_connection(stack: Stack) -> None:
+    with stack.program.start(
+        "call", "test", "--duration", "300", "--stage-timeout", "60", "-v", stderr=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.strip() == "Stage: media":
+                    process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
+
+    eventually(lambda: stack.rows() == [])
+
+
+def test_call_without_the_extra_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "aiortc" else find_spec(name)
+    )
+
+    done = call()
+
+    assert done.code == 1
+    assert "pip install 'whatschat-ops[calls]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--ice-server", "turn:example.com"), "is not a STUN server"),
+        (("--caller", "bob", "--callee", "bob"), "are the same user: bob"),
+        (("--caller-token", "nonsense"), "not a JWT"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(options: tuple[str, ...], said: str) -> None:
+    done = run("call", "test", *options)
+
+    assert done.code == 2
+    assert said in done.stderr
 
 
 def test_chime_call_makes_checks_and_deletes_a_meeting(stack: Stack) -> None:

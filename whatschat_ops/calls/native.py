@@ -100,6 +100,7 @@ class NativeCall:
         self._lines: dict[Side, Line] = {}
         self._logs = {side: SignalLog() for side in Side}
         self._peers: dict[Side, CallPeer] = {}
+        self._taken = dict.fromkeys(Side, 0)
         self._call_id = uuid.uuid4().hex
         self._state = CallState(self._clock())
         self._audio: dict[Side, AudioSeen] = {}
@@ -114,6 +115,7 @@ class NativeCall:
             while self._state.stage is not None:
                 stage = Stage(self._state.stage)
                 self._on_stage(stage)
+                await asyncio.sleep(0)  # an interrupt that came while a stage did not wait is noticed here
                 self._state = await self._through(stage)
         except asyncio.CancelledError:
             self._interrupted = True
@@ -198,9 +200,11 @@ class NativeCall:
             await self._take_candidates()
 
     async def _take_candidates(self) -> None:
-        """Give each peer the candidates that have arrived; those that it has it ignores."""
+        """Give each peer the candidates that have arrived since the last time."""
         for side, log in self._logs.items():
-            for candidate in log.contents(Kind.CANDIDATE, arrived=True):
+            arrived = log.contents(Kind.CANDIDATE, arrived=True)
+            for candidate in arrived[self._taken[side] :]:
+                self._taken[side] += 1
                 await self._peers[side].add(candidate)
 
     async def _dtls(self) -> None:

@@ -111,6 +111,7 @@ class Changes:
             await self.next()
 
     async def next(self) -> None:
-        """Wait for the next change."""
+        """Wait for the next change. Others run meanwhile, even when it has come already."""
+        await asyncio.sleep(0)
         await self._event.wait()
         self._event.clear()

@@ -14,7 +14,7 @@ from whatschat_ops.cli.advice import advise
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.ws.options import EndpointOption, TokenViaOption, opener
-from whatschat_ops.errors import ChecksFailed, Hint, Interrupted, LocalError, UsageError
+from whatschat_ops.errors import ChecksFailed, Hint, Interrupted, OpsError, UsageError
 from whatschat_ops.quotas import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _require_extra() -> None:
     import sys
 
     if importlib.util.find_spec("aiortc") is None:
-        raise LocalError(
+        raise OpsError(
             f"The peers of a test call are not installed: aiortc missing from {sys.prefix}.",
             hint="pip install 'whatschat-ops[calls]'",
         )
