@@ -160,3 +160,17 @@ def test_turning_events_off_deletes_the_rule_and_the_group_only(cli: Cli, aws: A
     assert Names(SETTINGS).chime_event_log_group not in groups(aws)
     stack.apply(stack.plan())
     assert not stack.plan().changing
+
+
+def test_sweep_of_empty_meetings_keeps_what_the_events_do_not_show_to_be_empty(cli: Cli) -> None:
+    for name in ("empty-1", "empty-2"):
+        cli.json("chime", "meeting", "create", "-u", "alice", "-a", "alice", "--external-id", name)
+    cli.json("local", "chime", "attend", "empty-1", "alice")
+    sweep = cli.json("chime", "meeting", "sweep", "--empty", "--dry-run")
+    kept = {
+        record["external_meeting_id"]: sweep["kept"][record["meeting_id"]]
+        for record in cli.json("chime", "meeting", "list")
+        if record["external_meeting_id"].startswith("empty-")
+    }
+    assert kept == {"empty-1": "1 connected", "empty-2": "its last event is too recent"}
+    cli.json("chime", "meeting", "delete", "empty-1", "empty-2", "--yes")
