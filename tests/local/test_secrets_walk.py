@@ -92,6 +92,10 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "ws connections delete": [(JWT, "--yes"), (CONNECTION,)],
     "ws prune": [("--dry-run",), ("--dry-run", "--probe", "--verbose")],
     "ws disconnect": [("--user", JWT, "--dry-run")],
+    "ws compare": [
+        ("--a", "simulated", "--b", f"apigateway={JWT}", "--users", "2", "--duration", "0.1", "--drain", "0"),
+        ("--a", f"socketio=ws://127.0.0.1:1/{JWT}", "--duration", "0.1"),
+    ],
     "ws load": [
         (
             "--sockets",

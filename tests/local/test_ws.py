@@ -226,3 +226,24 @@ def test_interrupt_closes_the_socket_and_restores_the_terminal(stack: Stack) -> 
 
         terminal.leave(130)
         eventually(lambda: stack.json("ws", "connections", "list", "--user", "frida") == [])
+
+
+def test_messages_over_the_stack_are_compared_with_another_path(stack: Stack) -> None:
+    paths = ("--a", "simulated", "--b", "apigateway", "--users", "2", "--rate", "24", "--duration", "1")
+    found = stack.json("ws", "compare", *paths, "--drain", "30")
+    assert (found["a"]["mode"], found["b"]["mode"], found["b"]["errors"]) == ("simulated", "apigateway", {})
+    for kind in found["kinds"]:
+        for side in (kind["a"], kind["b"]):
+            assert side is None or (side["sent"], side["arrived"], side["lost"]) == (2, 2, 0), kind
+    only_application = {kind["kind"] for kind in found["kinds"] if kind["b"] is None}
+    assert only_application == {
+        "message:read", "message:typing", "message:reaction", "user:status", "status:create"
+    }  # fmt: skip
+
+
+def test_a_simulated_message_needs_no_stack_and_says_so(stack: Stack) -> None:
+    nowhere = Stack(stack.aws, "nowhere-")
+    receipt = nowhere.json("ws", "send", "--mode", "simulated", "--user", "alice", "--to", "bob", "Hello")
+    assert (receipt["mode"], receipt["delivered"]) == ("simulated", 1)
+    refused = nowhere.json("ws", "send", "--mode", "simulated", "--connection", "x", "Hello", code=2)
+    assert "no connection ids" in refused["error"]["message"]

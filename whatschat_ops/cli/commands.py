@@ -145,6 +145,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
             "prune": Command("Delete the rows of closed connections", "ws.housekeeping:prune"),
             "disconnect": Command("Close the connections of users", "ws.housekeeping:disconnect"),
             "load": Command("Run a load test", "ws.load:load"),
+            "compare": Command("Compare two paths of messages", "ws.compare:compare"),
         },
     ),
     "chime": Group(

@@ -17,30 +17,43 @@ from whatschat_ops.sockets.handshake import build_handshake
 def opener(
     plan: LoadPlan, make_token: Callable[[str], Secret], name_of: Callable[[int], str], via: TokenVia
 ) -> Callable[[int], Awaitable[Socket]]:
-    """A function that connects as the user of a number, in the mode of the plan. It raises what the mode's own function does."""
-    # Reading the certificate authorities takes longer than a handshake: once for all sockets.
-    tls = tls_context() if urlsplit(plan.url).scheme in ("wss", "https") else None
-    if plan.mode is SocketMode.SIMULATED:
+    """A function that connects as the user of a number, for the messages of a load test. It raises what the mode's own function does."""
+    connect = connector(plan.mode, plan.url, make_token, via)
+    if plan.mode is SocketMode.SOCKETIO:
+        from whatschat_ops.load.candidates import CandidateSocket
+
+        async def connect_for_candidates(user: int) -> Socket:
+            return CandidateSocket(await connect(name_of(user)), name_of(user))
+
+        return connect_for_candidates
+    return lambda user: connect(name_of(user))
+
+
+def connector(
+    mode: SocketMode, url: str, make_token: Callable[[str], Secret], via: TokenVia = TokenVia.HEADER
+) -> Callable[[str], Awaitable[Socket]]:
+    """A function that connects as a user; what is the same for all sockets is made once."""
+    # Reading the certificate authorities takes longer than a handshake.
+    tls = tls_context() if urlsplit(url).scheme in ("wss", "https") else None
+    if mode is SocketMode.SIMULATED:
         from whatschat_ops.sockets.simulated import Simulation
 
         simulation = Simulation()
 
-        async def simulate(user: int) -> Socket:
-            return simulation.connect(name_of(user))
+        async def simulate(user: str) -> Socket:
+            return simulation.connect(user)
 
         return simulate
-    if plan.mode is SocketMode.SOCKETIO:
-        from whatschat_ops.load.candidates import CandidateSocket
+    if mode is SocketMode.SOCKETIO:
         from whatschat_ops.sockets.socket_io import open_socket_io
 
-        async def connect_socket_io(user: int) -> Socket:
-            name = name_of(user)
-            return CandidateSocket(await open_socket_io(plan.url, make_token(name), tls=tls), name)
+        async def connect_socket_io(user: str) -> Socket:
+            return await open_socket_io(url, make_token(user), tls=tls)
 
         return connect_socket_io
 
-    async def connect(user: int) -> Socket:
-        return await open_socket(build_handshake(plan.url, make_token(name_of(user)), via), tls=tls)
+    async def connect(user: str) -> Socket:
+        return await open_socket(build_handshake(url, make_token(user), via), tls=tls)
 
     return connect
 
