@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,9 +17,12 @@ from tests.local.program import Program, eventually
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local import service
 from whatschat_ops.local.layout import Layout
+from whatschat_ops.local.process_file import SIZE_BYTES
 from whatschat_ops.redaction import Secret
 
 pytestmark = pytest.mark.local
+MANY = 20
+"""So many queues have a state of more than SIZE_BYTES."""
 
 
 def create_queue(aws: EmbeddedAws, name: str) -> None:
@@ -52,6 +56,21 @@ def writable(path: Path) -> None:
         away.rename(path)
 
 
+@contextmanager
+def full_disk(aws: EmbeddedAws, layout: Layout) -> Iterator[None]:
+    """The kernel refuses every write that would make a file longer than `service.json`, which exists, has its size."""
+    if not hasattr(psutil.Process, "rlimit"):  # only Linux can set the limit of another process
+        unwritable(layout.services / "sqs.json")
+        yield
+        writable(layout.services / "sqs.json")
+        return
+    process = psutil.Process(aws.pid)
+    usual = process.rlimit(psutil.RLIMIT_FSIZE)
+    process.rlimit(psutil.RLIMIT_FSIZE, (SIZE_BYTES, usual[1]))
+    yield
+    process.rlimit(psutil.RLIMIT_FSIZE, usual)
+
+
 def started_again(aws: EmbeddedAws) -> list[str]:
     """What the next start says."""
     said: list[str] = []
@@ -64,20 +83,21 @@ def test_unsaved_changes_are_reported_and_stop_waits_for_the_user_to_make_room(
 ) -> None:
     create_queue(own_aws, "saved")
     eventually((layout.services / "sqs.json").exists)
-    unwritable(layout.services / "sqs.json")
-    create_queue(own_aws, "unsaved")
-    eventually(lambda: "sqs" in str(service.status().unsaved))
-    program = Program(own_aws.environment())
-    refused = program.run("local", "stop", code=1).stderr
-    assert "The embedded AWS was not stopped, because it cannot save sqs (" in refused
-    assert "sqs" in program.json("local", "status")["unsaved"]
-    assert "cannot save sqs (" in program.run("local", "env").stderr
-    assert queues(own_aws) == ["saved", "unsaved"]
-    writable(layout.services / "sqs.json")
+    unsaved = [f"unsaved-{number:02}" for number in range(MANY)]
+    with full_disk(own_aws, layout):
+        for name in unsaved:
+            create_queue(own_aws, name)
+        eventually(lambda: "sqs" in str(service.status().unsaved))
+        program = Program(own_aws.environment())
+        refused = program.run("local", "stop", code=1).stderr
+        assert "The embedded AWS was not stopped, because it cannot save sqs (" in refused
+        assert "sqs" in program.json("local", "status")["unsaved"]
+        assert "cannot save sqs (" in program.run("local", "env").stderr
+        assert queues(own_aws) == ["saved", *unsaved]
     monkeypatch.setattr(service, "SAVE_TIMEOUT_S", 60.0)
     assert service.stop().stopped
     assert started_again(own_aws) == [f"Starting the embedded AWS on http://127.0.0.1:{own_aws.port} ..."]
-    assert queues(own_aws) == ["saved", "unsaved"]
+    assert queues(own_aws) == ["saved", *unsaved]
 
 
 def test_loss_at_the_end_is_told_by_status_and_the_next_start(own_aws: EmbeddedAws, layout: Layout) -> None:

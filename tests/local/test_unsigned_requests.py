@@ -282,6 +282,49 @@ def test_code_of_a_function_needs_its_signed_link(embedded_aws: EmbeddedAws, sma
         assert request(embedded_aws, "GET", f"{link.path}{query}")[0] == 403
 
 
+@pytest.mark.aws("Lambda API reference, LayerVersionContentOutput")
+def test_content_of_a_layer_needs_its_signed_link(embedded_aws: EmbeddedAws, zipped_handler: bytes) -> None:
+    client = embedded_aws.client("lambda")
+    made = client.publish_layer_version(LayerName="unsigned-layer", Content={"ZipFile": zipped_handler})
+    shown = client.get_layer_version(LayerName="unsigned-layer", VersionNumber=made["Version"])
+    by_arn = client.get_layer_version_by_arn(Arn=made["LayerVersionArn"])
+    for each in (made, shown, by_arn):
+        link = urlsplit(each["Content"]["Location"])
+        assert request(embedded_aws, "GET", f"{link.path}?{link.query}")[0] == 200
+        assert request(embedded_aws, "GET", link.path)[0] == 403
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html")
+def test_large_form_is_read_only_with_a_known_key_before_its_file(
+    embedded_aws: EmbeddedAws, private_bucket: str
+) -> None:
+    s3, size_bytes = embedded_aws.client("s3"), 2 * admission.MAX_UNSIGNED_BODY_BYTES
+    fields = s3.generate_presigned_post(private_bucket, "form")["fields"]
+    status, _, _ = request(embedded_aws, "POST", f"/{private_bucket}", FORM, form(fields, size_bytes))
+    assert (status, s3.head_object(Bucket=private_bucket, Key="form")["ContentLength"]) == (204, size_bytes)
+    s3.delete_object(Bucket=private_bucket, Key="form")
+    unknown = {"key": "form", "x-amz-credential": "AKIAUNKNOWN/20260101/us-east-1/s3/aws4_request"}
+    for each in ({"key": "form"}, unknown):
+        head = form(each, admission.MAX_FORM_HEAD_BYTES)
+        sent = (
+            f"POST /{private_bucket} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM['Content-Type']}\r\n"
+        )
+        sent += f"Content-Length: 1000000000\r\n\r\n{head.decode()}"
+        assert answer_to(embedded_aws, sent).startswith(b"HTTP/1.1 403 ")
+
+
+FORM: Final = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+def form(fields: Mapping[str, str], size_bytes: int) -> bytes:
+    """A form with a file of that size at its end."""
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{fields[name]}\r\n' for name in fields
+    ]
+    file = '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+    return "".join([*parts, file, "x" * size_bytes, "\r\n--b--\r\n"]).encode()
+
+
 @pytest.fixture
 def small_function(embedded_aws: EmbeddedAws, zipped_handler: bytes) -> Iterator[str]:
     """The name of a function."""
