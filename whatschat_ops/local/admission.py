@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qs, unquote
 
-from whatschat_ops.local.control.wire import connection_path, is_own_api
+from whatschat_ops.local.control.wire import connection_path, is_own_api, signed_service
 from whatschat_ops.local.interfaces import HttpRequest, HttpResponse
 
 _HOSTS: Final = re.compile(
@@ -31,6 +31,11 @@ MAX_UNSIGNED_BODY_BYTES: Final = 256 * 1024
 """Of a request to a service: AWS answers those that need no signature (Cognito, AssumeRoleWithSAML) with less."""
 MAX_PAYLOAD_BYTES: Final = 10 * 2**20
 """Of a request to a user's own API (API Gateway developer guide, quotas of HTTP APIs) or function URL."""
+MAX_SIGNED_BODY_BYTES: Final = 70_167_211
+"""Of a request to a service other than S3: Lambda's limit, the largest ("Request must be smaller than 70167211 bytes for
+the CreateFunction operation", recorded in github.com/localstack/docs/pull/933)."""
+MAX_OBJECT_BYTES: Final = 5 * 2**30
+"""Of one PutObject (S3 API reference)."""
 MAX_FORM_HEAD_BYTES: Final = 20 * 1024
 """What may stand before the file in a form for S3 (S3 API reference, error MaxPostPreDataLengthExceeded)."""
 
@@ -52,7 +57,6 @@ _OPEN_PATHS: Final = re.compile(
     r"|/_ministack/(lambda-code|lambda-layers|cfn-response|cfn-signal)/.*"  # links, each with a token
     r"|/v1/apis/[^/]+/graphql"  # AppSync checks API keys and tokens itself
 )
-_LOAD_BALANCER: Final = re.compile(r"[\w.-]+\.(elb\.amazonaws\.com|alb\.localhost)(:\d+)?", re.IGNORECASE)
 
 
 def is_known_host(host: str) -> bool:
@@ -72,12 +76,16 @@ def head_rejection(request: HttpRequest, is_known_key: Callable[[str], bool]) ->
     size_bytes = int(length) if length.isdigit() else 0
     if not key and request.header("transfer-encoding"):
         return _error(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+    limit_bytes, is_form = MAX_SIGNED_BODY_BYTES, not key and is_form_for_bucket(request)
     if is_own_api(request.raw_path, host) and connection_path(request.raw_path, host) is None:
-        too_large = size_bytes > MAX_PAYLOAD_BYTES
-        return _error(413, "RequestEntityTooLarge", "Request Entity Too Large") if too_large else None
-    if size_bytes <= MAX_UNSIGNED_BODY_BYTES or (not key and is_form_for_bucket(request)):
+        limit_bytes = MAX_PAYLOAD_BYTES
+    elif size_bytes > MAX_UNSIGNED_BODY_BYTES and not is_form and not (key and is_known_key(key)):
+        return _unauthenticated(key)
+    elif is_form or signed_service(request.header("authorization") or "", request.query_string) == "s3":
+        limit_bytes = MAX_OBJECT_BYTES
+    if size_bytes <= limit_bytes:
         return None
-    return None if key and is_known_key(key) else _unauthenticated(key)
+    return _error(413, "RequestEntityTooLargeException", f"Request must be smaller than {limit_bytes} bytes")
 
 
 def form_rejection(head: bytes, is_known_key: Callable[[str], bool]) -> HttpResponse | None:
@@ -100,7 +108,7 @@ def rejection(request: HttpRequest, service: str) -> HttpResponse | None:
 def _may_be_unsigned(request: HttpRequest, service: str) -> bool:
     """Whether it is for something of the user's own, or for what AWS serves by a policy or a token instead."""
     host, path = request.header("host") or "", _path(request)
-    if is_own_api(request.raw_path, host) or _LOAD_BALANCER.fullmatch(host) or _OPEN_PATHS.fullmatch(path):
+    if is_own_api(request.raw_path, host) or _OPEN_PATHS.fullmatch(path):
         return True
     if service == "s3":
         names_bucket, at_root = _BUCKET_HOST.fullmatch(host), path == "/"

@@ -8,7 +8,9 @@ import pytest
 
 from whatschat_ops.local.admission import (
     MAX_FORM_HEAD_BYTES,
+    MAX_OBJECT_BYTES,
     MAX_PAYLOAD_BYTES,
+    MAX_SIGNED_BODY_BYTES,
     MAX_UNSIGNED_BODY_BYTES,
     access_key,
     form_rejection,
@@ -201,6 +203,20 @@ def test_form_for_a_bucket_has_its_signature_in_the_body(path: str, host: str) -
     assert is_form_for_bucket(large)
     assert head_rejection(large, lambda key: False) is None
     assert status(form("PUT", path, MAX_PAYLOAD_BYTES + 1, host)) == 403
+
+
+@pytest.mark.aws(
+    "S3 API reference, PutObject: 5 GB; recorded: github.com/localstack/docs/pull/933, Lambda: 70167211 bytes"
+)
+@pytest.mark.parametrize(
+    ("service", "limit_bytes"), [("s3", MAX_OBJECT_BYTES), ("lambda", MAX_SIGNED_BODY_BYTES)]
+)
+def test_body_of_a_known_key_has_a_limit_too(service: str, limit_bytes: int) -> None:
+    authorization = f"AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/{service}/aws4_request"
+    for size_bytes, expected in ((limit_bytes, None), (limit_bytes + 1, 413)):
+        headers = {**HERE, "authorization": authorization, "content-length": str(size_bytes)}
+        rejected = head_rejection(request("PUT", "/any", headers=headers), lambda key: True)
+        assert (rejected.status if rejected else None) == expected
 
 
 def field(name: str, value: str) -> bytes:
