@@ -226,9 +226,8 @@ class Signalling:
             stored,
             lambda: self._chime.create_attendee(stored.control_region, stored.meeting_id, external_user),
         )
-        if (
-            attendee["ExternalUserId"] != external_user
-        ):  # Chime ignores case: it would be another user's attendee
+        if attendee["ExternalUserId"] != external_user:
+            # Chime ignores case: this is the attendee of another user.
             raise Refused(
                 "not_allowed",
                 "your user id differs in case only from that of an attendee, and Chime cannot tell them apart",
