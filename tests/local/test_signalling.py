@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.in_process import run
 from tests.local.conftest import EmbeddedAws, started
 from tests.local.test_minimality import aws_of
 from tests.minimality.removal import Broken, Removed, removals, without
@@ -29,6 +33,7 @@ from whatschat_ops.stack.stack import Stack
 pytestmark = pytest.mark.local
 
 SETTINGS = Settings.of({"prefix": "sig-", "chime": {"signalling": True, "events": True}})
+CONFIG = "prefix: sig-\nchime: {signalling: true, events: true}\n"
 POLICY = policy_of("lambda", SETTINGS, Place("us-east-1", "000000000000"), "a")
 STEPS = dict(
     zip(
@@ -59,6 +64,7 @@ class World:
     found: service.LocalService
     stack: Stack
     users: SignallingScenario
+    config: Path
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +79,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             stack.apply(stack.plan())
             url = read_outputs(SETTINGS, stack.aws).websocket_url
             users = SignallingScenario(aws.client, SETTINGS, url)
-            yield World(aws, found, stack, users)
+            config = state_directory / "local.yaml"
+            config.write_text(f"environment: local\nlocal: {{enabled: true, port: {found.port}}}\n{CONFIG}")
+            yield World(aws, found, stack, users, config)
             users.close()
         finally:
             service.stop()
+
+
+def whatschat(world: World, *arguments: str) -> Any:
+    """The JSON of a command, of this stack."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("WHATSCHAT_OPS_STATE_DIR", str(world.aws.state_directory))
+        done = run("--config", str(world.config), *arguments, "--json")
+    assert done.code == 0, done.said
+    return json.loads(done.stdout)
 
 
 def test_users_need_no_other_backend_and_the_functions_no_more_than_their_policy(world: World) -> None:
@@ -138,5 +155,11 @@ def test_minutes_of_a_call_are_those_that_the_simulator_knows(world: World) -> N
     [record] = minutes.metered(chime_service(world.stack.aws, SETTINGS).list_meetings(check=False))
     assert record.attendee_minutes == sum(known_tenths.values()) / 10
     assert (record.attendances, record.minutes_estimated) == (4, False)
+    reported = whatschat(world, "chime", "usage", "--by", "user")
+    assert {row["key"]: Decimal(row["attendee_minutes"]) for row in reported["rows"]} == {
+        user: Decimal(tenths) / 10 for user, tenths in known_tenths.items()
+    }
+    [listed] = whatschat(world, "chime", "meeting", "list", "--all")
+    assert (listed["attendee_minutes"], listed["cost_usd"]) == (record.attendee_minutes, record.cost_usd)
     with pytest.raises(UsageError):
         own_api.set_attendance(world.found, meeting_id, "alice", "attend")

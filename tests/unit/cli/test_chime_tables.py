@@ -128,3 +128,21 @@ def test_deletions_are_one_line_each() -> None:
     results = [DeletedMeeting("m-1", True), DeletedMeeting("m-2", False, "no such meeting")]
     text = printed(run(), results, tables.render_deleted)
     assert text == "Deleted m-1.\nNot deleted m-2: no such meeting\n"
+
+
+def test_minutes_and_cost_are_columns_once_something_is_measured() -> None:
+    used = {"guide": "0.0087", "aws": "0.0034"}
+    video = replace(RECORD, attendee_minutes=2.0, minutes_estimated=False, cost_usd=used)
+    same = dict.fromkeys(("guide", "aws"), "0.00425")
+    guessed = replace(RECORD, attendee_minutes=2.5, minutes_estimated=True, cost_usd=same)
+    words = printed(run(), [video, guessed, RECORD], tables.render_records).split()
+    assert {"Minutes", "Cost", "2", "~2.5", "$0.0087", "$0.0034", "$0.00425", "-"} <= set(words)
+    assert "Minutes" not in printed(run(), [RECORD], tables.render_records)
+
+
+def test_deleted_meeting_is_shown_with_what_it_used() -> None:
+    used = {"guide": "0.00425", "aws": "0.00425"}
+    deleted = DeletedMeeting("m-1", True, attendee_minutes=2.5, minutes_estimated=True, cost_usd=used)
+    assert (
+        printed(run(), [deleted], tables.render_deleted) == "Deleted m-1: ~2.5 attendee-minutes, $0.00425.\n"
+    )

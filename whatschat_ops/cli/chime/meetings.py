@@ -15,6 +15,7 @@ from whatschat_ops.cli.chime.shared import (
     checked_users,
     delete_all,
     invite,
+    metered,
     require_all,
     require_deleted,
 )
@@ -126,15 +127,18 @@ def list_meetings(
 ) -> None:
     """List meetings.
 
-    Lists those created with this program in the last 30 days. Chime cannot list meetings, so each one is recorded in a table.
+    Lists those created with this program in the last 30 days. Chime cannot list meetings, so each one is recorded in a table. With
+    chime.events, attendee-minutes so far and their list price are shown (~: an estimate).
 
     Example: whatschat-ops chime meeting list --all
     """
     service = run.chime()
     with run.out.status("Looking up which meetings are open ..."):
         records = service.list_meetings(check=check)
-    shown = [record for record in records if all_ or not record.status.over]
+        shown = metered(run, [record for record in records if all_ or not record.status.over])
     run.out.result(shown, tables.render_records)
+    if shown and not run.settings.chime.events:
+        run.out.note("Minutes are not measured: chime.events is off.")
     if len(shown) < len(records):
         run.out.note(f"Ended and not shown: {len(records) - len(shown)}. Add --all to show them.")
 
@@ -151,7 +155,7 @@ def delete_meetings(
 ) -> None:
     """Delete meetings.
 
-    All attendees are disconnected. The ledger records who deleted them.
+    All attendees are disconnected. The ledger records who deleted them, and with chime.events the attendee-minutes.
 
     Example: whatschat-ops chime meeting delete call-alice-1766000000000
     """

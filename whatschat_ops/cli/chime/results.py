@@ -29,11 +29,15 @@ class CreatedMeeting:
 
 @dataclass(frozen=True, slots=True)
 class DeletedMeeting:
-    """The result of deleting one meeting; `error` is empty when it was deleted."""
+    """The result of deleting one meeting; `error` is empty when it was deleted. What it used is None when not measured."""
 
     meeting: str
     deleted: bool
     error: str = ""
+    meeting_id: str | None = None
+    attendee_minutes: float | None = None
+    minutes_estimated: bool | None = None
+    cost_usd: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

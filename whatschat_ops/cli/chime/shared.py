@@ -7,16 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from whatschat_ops.cli.chime.results import DeletedMeeting
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import AwsError, Hint, Missing, OpsError, PartlyDone, UsageError
+from whatschat_ops.errors import (
+    AwsError,
+    Hint,
+    Missing,
+    NotProvisioned,
+    OpsError,
+    PartlyDone,
+    UsageError,
+)
 
 if TYPE_CHECKING:
-    from whatschat_ops.chime import AttendeeBatch, ChimeService, FailedAttendee
+    from whatschat_ops.chime import AttendeeBatch, ChimeService, FailedAttendee, MeetingRecord
 
 _DELETIONS_AT_ONCE: Final = 5
 
@@ -59,15 +68,45 @@ def delete_all(run: Run, meetings: Sequence[str], reason: str) -> list[DeletedMe
 
     def delete(meeting: str) -> DeletedMeeting:
         try:
-            service.delete_meeting(service.find_meeting_id(meeting), by=by, reason=reason)
+            meeting_id = service.find_meeting_id(meeting)
+            service.delete_meeting(meeting_id, by=by, reason=reason)
         except (AwsError, Missing, UsageError) as error:
             if len(meetings) == 1:
                 raise
             return DeletedMeeting(meeting, False, error.message)
-        return DeletedMeeting(meeting, True)
+        return DeletedMeeting(meeting, True, meeting_id=meeting_id)
 
     with ThreadPoolExecutor(max_workers=_DELETIONS_AT_ONCE) as pool:
-        return list(pool.map(delete, meetings))
+        return _with_usage(run, list(pool.map(delete, meetings)))
+
+
+def _with_usage(run: Run, results: list[DeletedMeeting]) -> list[DeletedMeeting]:
+    """The results with what the meetings have used, which the ledger keeps from now on."""
+    deleted = {result.meeting_id for result in results if result.deleted}
+    if not run.settings.chime.events or not deleted:
+        return results
+    records = [each for each in run.chime().list_meetings(check=False) if each.meeting_id in deleted]
+    used = {record.meeting_id: record for record in metered(run, records)}
+    return [
+        replace(
+            result,
+            attendee_minutes=record.attendee_minutes,
+            minutes_estimated=record.minutes_estimated,
+            cost_usd=record.cost_usd,
+        )
+        if (record := used.get(result.meeting_id or ""))
+        else result
+        for result in results
+    ]
+
+
+def metered(run: Run, records: Sequence[MeetingRecord]) -> Sequence[MeetingRecord]:
+    """The records with what their meetings have used, if events are on and can be read."""
+    try:
+        return run.metering().metered(records)
+    except (AwsError, NotProvisioned) as error:
+        run.out.note(f"Minutes are not measured: {error.message}")
+        return records
 
 
 def require_deleted(results: Sequence[DeletedMeeting]) -> None:

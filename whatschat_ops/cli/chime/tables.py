@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,24 +58,41 @@ def _features(features: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def render_records(records: list[MeetingRecord]) -> RenderableType:
+def render_records(records: Sequence[MeetingRecord]) -> RenderableType:
     """The ledger, one line per meeting."""
     from rich.table import Column, Table
     from rich.text import Text
 
     if not records:
         return "No meetings."
+    measured = any(record.attendee_minutes is not None for record in records)
     table = Table(
         Column("Meeting", no_wrap=True, min_width=36),  # an id that is cut cannot be copied
         Column("External id", overflow="fold"), "User", "Purpose", "Region", "Created (UTC)", "Status",
+        *((Column("Minutes", justify="right"), "Cost") if measured else ()),
         box=None, header_style="bold", pad_edge=False,
     )  # fmt: skip
     for record in records:
         created = f"{record.created_at:%Y-%m-%d %H:%M:%S}"
         regions = dict.fromkeys((record.control_region, record.media_region))  # usually one and the same
         who = (record.meeting_id, record.external_meeting_id, record.created_by, record.purpose or "-")
-        table.add_row(*map(Text, (*who, " / ".join(regions), created, _status(record))))
+        used = (_minutes(record), _cost(record.cost_usd)) if measured else ()
+        table.add_row(*map(Text, (*who, " / ".join(regions), created, _status(record), *used)))
     return table
+
+
+def _minutes(used: MeetingRecord | DeletedMeeting) -> str:
+    if used.attendee_minutes is None:
+        return "-"
+    return f"{'~' if used.minutes_estimated else ''}{used.attendee_minutes:g}"
+
+
+def _cost(cost_usd: Mapping[str, str] | None) -> str:
+    """The list price; both where the rate cards differ: the guide's, then AWS's."""
+    from whatschat_ops.pricing.amounts import show_price
+
+    prices = dict.fromkeys(show_price(Decimal(amount)) for amount in (cost_usd or {}).values())
+    return " / ".join(prices) or "-"
 
 
 def _status(record: MeetingRecord) -> str:
@@ -139,6 +157,12 @@ def render_deleted(results: list[DeletedMeeting]) -> str:
     if not results:
         return "No open meetings."
     return "\n".join(
-        f"Deleted {result.meeting}." if result.deleted else f"Not deleted {result.meeting}: {result.error}"
+        _deleted(result) if result.deleted else f"Not deleted {result.meeting}: {result.error}"
         for result in results
     )
+
+
+def _deleted(result: DeletedMeeting) -> str:
+    if result.attendee_minutes is None:
+        return f"Deleted {result.meeting}."
+    return f"Deleted {result.meeting}: {_minutes(result)} attendee-minutes, {_cost(result.cost_usd)}."
