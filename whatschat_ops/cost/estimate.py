@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal, localcontext
 
 from whatschat_ops.cost import remarks
+from whatschat_ops.cost.coverage import NOT_INCLUDED
 from whatschat_ops.cost.quantities import Quantities, Quantity, StackFacts, quantities
 from whatschat_ops.cost.result import Card, Estimate, Line, Price, Totals
 from whatschat_ops.cost.usage import Usage
@@ -31,8 +32,11 @@ LINES: tuple[tuple[RateKey, str, str], ...] = (
     ("dynamodb_writes", "DynamoDB", "Writes"),
     ("dynamodb_reads", "DynamoDB", "Reads"),
     ("dynamodb_storage", "DynamoDB", "Storage"),
-    ("logs_ingested", "CloudWatch Logs", "Ingested"),
+    ("dynamodb_pitr", "DynamoDB", "Point-in-time recovery"),
+    ("logs_ingested_lambda", "CloudWatch Logs", "Functions"),
+    ("logs_ingested", "CloudWatch Logs", "Access log"),
     ("logs_stored", "CloudWatch Logs", "Stored"),
+    ("logs_scanned", "CloudWatch Logs", "Scanned by Insights"),
     ("data_transfer_out", "Data transfer", "Out to the internet"),
 )
 """Rate key, service, item, in the order shown."""
@@ -61,6 +65,7 @@ def estimate(
         lines=lines,
         totals=totals,
         notes=tuple(notes),
+        not_included=NOT_INCLUDED,
     )
 
 

@@ -35,8 +35,11 @@ READS_PER_INBOUND = Decimal("1.5")
 ROW_KB = Decimal("0.5")
 """A connection's row, its index entry and DynamoDB's 100 bytes of overhead for each."""
 
-LOG_KB_PER_REQUEST = Decimal(1)
-"""START, END and REPORT, the handler's own line and the stage's access log, with CloudWatch's 26 bytes for each."""
+LOG_KB_PER_REQUEST = Decimal("0.75")
+"""START, END and REPORT and the handler's own line, with CloudWatch's 26 bytes for each."""
+
+ACCESS_LOG_KB_PER_REQUEST = Decimal("0.25")
+"""The stage's line for each route that it invokes."""
 
 SMALLEST = Decimal("1e-9")
 """Derived quantities are rounded to this; no meter is finer."""
@@ -53,6 +56,7 @@ class StackFacts:
     memory_mb: int
     architecture: str
     log_retention_days: int
+    point_in_time_recovery: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +91,22 @@ def quantities(usage: Usage, stack: StackFacts) -> Quantities:
         inbound,
         connections,
     )
-    logs = _logs_ingested(usage, requests)
+    logs, access_logs = _logs_ingested(usage, requests), _access_logs(usage, requests)
+    data_out = _data_out(usage, messages, inbound, message_kb)
     architecture = usage.lambda_.architecture or stack.architecture
     by_rate = {
         "websocket_messages": messages,
         "websocket_connection_minutes": minutes,
-        "data_transfer_out": _data_out(usage, messages, inbound, message_kb),
+        "data_transfer_out": data_out,
         "chime_audio": Quantity(usage.chime.audio_attendee_minutes),
         "chime_video": Quantity(usage.chime.video_attendee_minutes),
         "lambda_requests": requests,
         f"lambda_duration_{architecture}": _gb_seconds(usage, stack, requests, architecture),
-        **_dynamodb(usage, inbound, connections, minutes),
-        "logs_ingested": logs,
-        "logs_stored": _logs_stored(usage, stack, logs),
+        **_dynamodb(usage, stack, inbound, connections, minutes),
+        "logs_ingested_lambda": logs,
+        "logs_ingested": access_logs,
+        "logs_stored": _logs_stored(usage, stack, logs, access_logs),
+        "logs_scanned": Quantity(usage.logs.scanned_gb),
     }
     return Quantities(
         by_rate,
@@ -136,7 +143,7 @@ def _inbound(socket: WebSocketUsage) -> Quantity:
     return _given_or(
         socket.inbound_messages,
         "a third of all messages",
-        lambda messages: _round_up(messages / MESSAGES_PER_INBOUND),
+        lambda messages: min(messages, _round_up(messages / MESSAGES_PER_INBOUND)),
         Quantity(socket.messages),
     )
 
@@ -181,10 +188,17 @@ def _gb_seconds(usage: Usage, stack: StackFacts, requests: Quantity, architectur
 
 
 def _dynamodb(
-    usage: Usage, inbound: Quantity, connections: Quantity, minutes: Quantity
+    usage: Usage, stack: StackFacts, inbound: Quantity, connections: Quantity, minutes: Quantity
 ) -> dict[str, Quantity]:
     given = usage.dynamodb
     month_minutes = DAYS_PER_MONTH * 24 * MINUTES_PER_HOUR
+    storage = _given_or(
+        given.storage_gb,
+        "rows of the average number of open connections",
+        lambda total: total / month_minutes * ROW_KB / KB_PER_GB,
+        minutes,
+    )
+    backed_up = Quantity(storage.amount, "the table's size: connections.point_in_time_recovery is set")
     return {
         "dynamodb_writes": _given_or(
             given.write_request_units,
@@ -198,12 +212,8 @@ def _dynamodb(
             lambda sent: sent * READS_PER_INBOUND,
             inbound,
         ),
-        "dynamodb_storage": _given_or(
-            given.storage_gb,
-            "rows of the average number of open connections",
-            lambda total: total / month_minutes * ROW_KB / KB_PER_GB,
-            minutes,
-        ),
+        "dynamodb_storage": storage,
+        **({"dynamodb_pitr": backed_up} if stack.point_in_time_recovery else {}),
     }
 
 
@@ -216,13 +226,25 @@ def _logs_ingested(usage: Usage, requests: Quantity) -> Quantity:
     )
 
 
-def _logs_stored(usage: Usage, stack: StackFacts, ingested: Quantity) -> Quantity:
+def _access_logs(usage: Usage, requests: Quantity) -> Quantity:
+    if usage.logs.ingested_gb is not None and usage.logs.access_gb is None:
+        return Quantity(None)  # measured logs are not mixed with derived ones
+    return _given_or(
+        usage.logs.access_gb,
+        f"requests × {show_amount(ACCESS_LOG_KB_PER_REQUEST)} KB of access log",
+        lambda count: count * ACCESS_LOG_KB_PER_REQUEST / KB_PER_GB,
+        requests,
+    )
+
+
+def _logs_stored(usage: Usage, stack: StackFacts, functions: Quantity, access: Quantity) -> Quantity:
     days = Decimal(stack.log_retention_days)
     return _given_or(
         usage.logs.stored_gb,
         f"retained for {show_amount(days)} {'day' if days == 1 else 'days'}, not compressed",
-        lambda written: written * days / DAYS_PER_MONTH,
-        ingested,
+        lambda written, accessed: (written + accessed) * days / DAYS_PER_MONTH,
+        functions,
+        access if access.amount is not None else Quantity(Decimal(0)),
     )
 
 

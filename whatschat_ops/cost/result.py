@@ -67,6 +67,15 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class NotIncluded:
+    """An item of the bill that no line has, and why."""
+
+    service: str
+    item: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """One month, in US dollars."""
 
@@ -78,6 +87,8 @@ class Estimate:
     lines: tuple[Line, ...]
     totals: Totals
     notes: tuple[str, ...]
+    not_included: tuple[NotIncluded, ...]
+    """What AWS may bill for this stack beside the lines."""
 
 
 @dataclass(frozen=True, slots=True)

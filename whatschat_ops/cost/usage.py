@@ -155,7 +155,13 @@ class DynamoDbUsage(Section, frozen=True):
 class LogsUsage(Section, frozen=True):
     """CloudWatch Logs."""
 
-    ingested_gb: Annotated[SizeGb | None, Meta(description="Log data written a month.")] = None
+    ingested_gb: Annotated[SizeGb | None, Meta(description="Log data that the functions write a month.")] = (
+        None
+    )
+    access_gb: Annotated[SizeGb | None, Meta(description="Access logs that the stage writes a month.")] = None
+    scanned_gb: Annotated[SizeGb | None, Meta(description="Log data that Logs Insights scans a month.")] = (
+        None
+    )
     stored_gb: Annotated[SizeGb | None, Meta(description="Log data kept, on average.")] = None
 
 

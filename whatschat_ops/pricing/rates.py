@@ -35,8 +35,11 @@ RateKey = Literal[
     "dynamodb_writes",
     "dynamodb_reads",
     "dynamodb_storage",
+    "dynamodb_pitr",
+    "logs_ingested_lambda",
     "logs_ingested",
     "logs_stored",
+    "logs_scanned",
     "data_transfer_out",
 ]
 

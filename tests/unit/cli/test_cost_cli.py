@@ -43,7 +43,7 @@ def test_json_has_money_as_exact_strings(capsys: Capture) -> None:
     assert main([*EXAMPLE, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert set(document) == {
-        "period", "currency", "free_tiers", "guide_card", "aws_card", "lines", "totals", "notes",
+        "period", "currency", "free_tiers", "guide_card", "aws_card", "lines", "totals", "notes", "not_included",
     }  # fmt: skip
     lines = {line["rate"]: line for line in document["lines"]}
     assert lines["websocket_messages"]["quantity"] == "10000000"

@@ -82,14 +82,15 @@ def test_no_usage_is_unknown_and_costs_nothing() -> None:
     result = priced()
     assert {each.quantity for each in result.lines} == {None}
     assert these(result.totals.guide, result.totals.aws) == (0, 0)
-    assert result.totals.unknown_lines == len(result.lines) == len(LINES) - 1
-    assert result.notes == ("12 lines are not in the totals: their usage was not given.",)
+    assert result.totals.unknown_lines == len(result.lines) == len(LINES) - 2
+    assert result.notes == ("14 lines are not in the totals: their usage was not given.",)
 
 
 def test_zero_usage_is_known_and_costs_nothing() -> None:
     result = priced(
         websocket={"messages": 0, "connection_minutes": 0},
         chime={"audio_attendee_minutes": 0, "video_attendee_minutes": 0},
+        logs={"scanned_gb": 0},
     )
     assert {each.quantity for each in result.lines} == {0}
     assert these(result.totals.guide, result.totals.aws, result.totals.unknown_lines) == (0, 0, 0)
@@ -106,7 +107,7 @@ def test_derived_quantities_say_how() -> None:
     assert amounts["dynamodb_writes"] == 4 * connections
     assert amounts["dynamodb_reads"] == 1_500_000
     assert amounts["data_transfer_out"] == (Decimal(2_000_000) / 1024 / 1024).quantize(Decimal("1e-9"))
-    assert all(each.basis for each in result.lines if each.rate.startswith(("lambda", "dynamodb", "logs")))
+    assert all(each.basis for each in result.lines if each.rate.startswith(("lambda", "dynamodb", "logs_in")))
     assert line(result, "websocket_messages").basis == ""
 
 
@@ -120,7 +121,7 @@ def test_given_quantities_are_not_derived() -> None:
         websocket={"messages": 9, "inbound_messages": 9, "connection_minutes": 9, "connections": 9},
         lambda_={"requests": 5, "duration_ms": 1000, "memory_mb": 1024, "architecture": "x86_64"},
         dynamodb={"write_request_units": 1, "read_request_units": 2, "storage_gb": 3},
-        logs={"ingested_gb": 4, "stored_gb": 5},
+        logs={"ingested_gb": 4, "access_gb": 7, "stored_gb": 5, "scanned_gb": 8},
         data_transfer={"out_gb": 6},
     )
     amounts = {each.rate: each.quantity for each in result.lines}
@@ -132,7 +133,8 @@ def test_given_quantities_are_not_derived() -> None:
         2,
         3,
     )
-    assert these(amounts["logs_ingested"], amounts["logs_stored"], amounts["data_transfer_out"]) == (4, 5, 6)
+    assert these(amounts["logs_ingested_lambda"], amounts["logs_ingested"]) == (4, 7)
+    assert these(amounts["logs_stored"], amounts["logs_scanned"], amounts["data_transfer_out"]) == (5, 8, 6)
 
 
 def test_large_messages_are_metered_and_noted() -> None:

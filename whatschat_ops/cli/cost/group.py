@@ -122,4 +122,5 @@ def _stack_facts(run: Run) -> StackFacts:
         memory_mb=settings.lambda_.memory_mb,
         architecture=settings.lambda_.architecture,
         log_retention_days=settings.lambda_.log_retention_days,
+        point_in_time_recovery=settings.connections.point_in_time_recovery,
     )

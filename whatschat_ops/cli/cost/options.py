@@ -44,7 +44,9 @@ LambdaMemoryMbOption = Annotated[
 DataOutGbOption = Annotated[
     str | None, _amount("--data-out-gb", "Data transfer to the internet in GB [default: from messages]")
 ]
-LogsGbOption = Annotated[str | None, _amount("--logs-gb", "Log data in GB [default: from requests]")]
+LogsGbOption = Annotated[
+    str | None, _amount("--logs-gb", "Log data of the functions in GB [default: from requests]")
+]
 UsageFileOption = Annotated[
     Path | None,
     typer.Option(

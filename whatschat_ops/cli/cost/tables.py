@@ -26,7 +26,9 @@ def render_estimate(estimate: Estimate) -> Lines:
     )
     derived = [Styled(text, "dim", wrapped=True) for text in _derivations(estimate.lines)]
     notes = [Styled(f"- {text}", wrapped=True) for text in (*estimate.notes, cards)]
-    return Lines([*_estimate_table(estimate), Styled(""), *derived, *notes])
+    items = "; ".join(f"{each.service}: {each.item} ({each.why})" for each in estimate.not_included)
+    missing = Styled(f"Not included: {items}.", "dim", wrapped=True)
+    return Lines([*_estimate_table(estimate), Styled(""), *derived, *notes, missing])
 
 
 def _estimate_table(estimate: Estimate) -> list[Styled]:
