@@ -127,7 +127,8 @@ def numbered_lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
                 )
             yield number, line.removesuffix("\n")
     finally:
-        text.detach()
+        if not stream.closed:  # else an error between two lines ended it, and there is nothing to leave open
+            text.detach()
 
 
 def _problem_of(line: str) -> str | None:

@@ -33,6 +33,7 @@ SLOW_COMMANDS: Final = (
     "doctor",
     "token secret rotate",
     "ws load",
+    "call test",
     "plan",
 )
 """They are drawn less often: each takes seconds."""
@@ -40,6 +41,7 @@ MOST: Final[Mapping[str, float]] = {
     **dict.fromkeys(("wait", "timeout", "duration", "drain", "interval"), 0.3),
     **dict.fromkeys(("sockets", "users", "concurrency"), 4),
     "message_size": 4096,
+    "stage_timeout": 5,
     "probe": 100,
     "lines": 1000,
 }

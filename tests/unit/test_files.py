@@ -247,3 +247,12 @@ def test_path_that_cannot_be_is_a_usage_error_with_its_option(
     assert said.count("\n") == 2
     assert option in said.splitlines()[1]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "local.yaml"]
+
+
+def test_lines_that_are_not_read_to_their_end_may_outlive_their_stream() -> None:
+    stream = io.BytesIO(b"a\nb\n")
+    lines = numbered_lines(stream, "It")
+    assert next(lines) == (1, "a")
+    stream.close()
+
+    lines.close()  # type: ignore[attr-defined]

@@ -23,7 +23,7 @@ from whatschat_ops.calls.stages import STAGES, CallState, Limits, Stage
 from whatschat_ops.calls.tone import FRAME_SAMPLES, SAMPLES_PER_S
 from whatschat_ops.calls.vocabulary import Envelope, Kind, Signal
 from whatschat_ops.choices import CallVocabulary
-from whatschat_ops.errors import Hint, OpsError
+from whatschat_ops.errors import ConfigError, Hint, OpsError
 from whatschat_ops.sockets.adapter import Socket
 
 SENDS_HZ: Final[Mapping[Side, int]] = {Side.CALLER: 440, Side.CALLEE: 660}
@@ -108,7 +108,7 @@ class NativeCall:
         self._interrupted = False
 
     async def run(self) -> CallReport:
-        """The whole call. Cancelling it closes everything and gives the report of what was done."""
+        """The whole call. Cancelling it closes everything and gives the report of what was done. Raises ConfigError."""
         started_at = datetime.now(UTC)
         self._state = CallState(self._clock())
         try:
@@ -133,6 +133,8 @@ class NativeCall:
             async with asyncio.timeout(limit_s):
                 await self._actions[stage](self)
             return self._state.reached(self._clock())
+        except ConfigError:  # what is wrong with the settings is no stage of a call
+            raise
         except OpsError as error:
             return self._state.failed(error.message, self._advise(error) or Hint(text=_EXPLAINED))
         except (TimeoutError, _Failed):

@@ -17,7 +17,7 @@ from whatschat_ops.calls.report import AudioSeen, AudioSent, CallReport, DataSee
 from whatschat_ops.calls.signalling import Side
 from whatschat_ops.calls.stages import STAGES, Limits, Stage
 from whatschat_ops.choices import CallVocabulary
-from whatschat_ops.errors import OpsError, PermissionDenied
+from whatschat_ops.errors import ConfigError, OpsError, PermissionDenied
 from whatschat_ops.handlers import protocol
 from whatschat_ops.measure.histogram import Histogram
 
@@ -283,6 +283,11 @@ def test_refused_handshake_is_named_with_its_own_advice() -> None:
     assert (report.failure.stage, report.failure.cause) == ("token", "no right to read the secret")
     assert str(report.failure.hint) == "ask"
     assert report.stages == () and report.audio == () and report.data is None
+
+
+def test_wrong_setting_is_no_stage_of_a_call() -> None:
+    with pytest.raises(ConfigError, match="wrong"):
+        World(refusal=ConfigError("wrong")).made()
 
 
 @pytest.mark.parametrize("stage", STAGES)

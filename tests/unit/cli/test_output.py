@@ -320,3 +320,12 @@ def test_options_that_may_be_wrong_themselves_are_not_suggested_again() -> None:
     stderr = io.StringIO()
     Output(place=PLACE, stderr=stderr).fail(ConfigError("x", hint=Hint(("config", "reference"))))
     assert stderr.getvalue().endswith("Try: whatschat-ops config reference\n")
+
+
+def test_hint_in_a_result_hides_the_secrets_of_the_command_line() -> None:
+    out, stdout, _ = outputs(as_json=True, place=("-e", TOKEN))
+
+    out.result({"fix": Hint(("status",))}, str)
+
+    assert TOKEN not in stdout.getvalue()
+    assert json.loads(stdout.getvalue())["fix"].endswith("status")

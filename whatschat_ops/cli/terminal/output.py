@@ -25,7 +25,7 @@ from whatschat_ops.cli.terminal.redacting import hidden, redacting, set_shown, u
 from whatschat_ops.cli.terminal.streams import ReaderGone, takes_only_some_characters
 from whatschat_ops.cli.terminal.typed import typed
 from whatschat_ops.errors import ConfigError, Hint, OpsError, UsageError
-from whatschat_ops.redaction import Secret
+from whatschat_ops.redaction import Secret, redact
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -237,7 +237,10 @@ class Output:
     def encode(self, value: Any) -> Any:
         """`value` as JSON-ready data: money as strings, times as ISO 8601 UTC, secrets hidden, hints in words."""
         if isinstance(value, Hint):
-            return self.suggestion(value)
+            words = self.suggestion(
+                value
+            )  # with the options of this command line, which no value held before
+            return words if self.show_secrets else redact(words)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {
                 field.name: self.encode(getattr(value, field.name)) for field in dataclasses.fields(value)
