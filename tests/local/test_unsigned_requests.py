@@ -153,6 +153,36 @@ def test_private_bucket_is_closed_to_unsigned_requests_of_every_kind(
     assert embedded_aws.client("s3").get_object(Bucket=private_bucket, Key="key")["Body"].read() == b"private"
 
 
+@pytest.mark.aws("https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html")
+@pytest.mark.parametrize(
+    ("query", "authorization"),
+    [
+        ("X-Amz-Credential=KEY/20260101/us-east-1/monitoring/aws4_request&X-Amz-Signature=0", ""),
+        ("X-Amz-Credential=test/20260101/us-east-1/monitoring/aws4_request&X-Amz-Signature=0", ""),
+        ("AWSAccessKeyId=KEY&Signature=0", ""),
+        ("", "AWS KEY:0"),
+        ("", "AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/imds/aws4_request, Signature=0"),
+        ("", "AWS4-ECDSA-P256-SHA256 Credential=KEY/20260101/monitoring/aws4_request, Signature=0"),
+    ],
+)
+def test_pretended_signature_opens_nothing(
+    embedded_aws: EmbeddedAws, private_bucket: str, query: str, authorization: str
+) -> None:
+    key = embedded_aws.access_key_id
+    for method, path, host in (
+        ("POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics", "localhost"),
+        ("POST", "/getAccountInformation", "account.us-east-1.amazonaws.com"),
+        ("GET", "/clusters", "localhost"),
+        ("GET", "/v2/apis", "localhost"),
+        ("GET", f"/{private_bucket}/key", "localhost"),
+        ("GET", "/", "localhost"),
+        ("GET", "/v2/credentials/any", "localhost"),
+    ):
+        headers = {"Host": host, "Authorization": authorization.replace("KEY", key)}
+        status = request(embedded_aws, method, f"{path}?{query.replace('KEY', key)}", headers)[0]
+        assert status >= 400, path
+
+
 @pytest.mark.parametrize("authorization", ["", "Bearer token", "Basic QVdTOng=", "AWS4-HMAC-SHA256 nothing"])
 @pytest.mark.parametrize(
     "path", ["/v2/credentials/any", "/latest/meta-data/", "/v4/abcdefgh/task", "/v2/any/manifests/latest"]
