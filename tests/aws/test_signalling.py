@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from tests.component.local.chime_in_process import START, ChimeInProcess
 from tests.web_client import read
 from whatschat_ops.chime.ledger import MeetingLedger
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
+from whatschat_ops.chime.rows import item_of
 from whatschat_ops.handlers.aws_api import Answer, AwsApi, Endpoint
 from whatschat_ops.handlers.chime_api import ChimeApi
 from whatschat_ops.handlers.connections_table import StoredConnection
@@ -275,6 +276,29 @@ def test_row_of_a_meeting_is_one_that_the_program_reads(world: World) -> None:
     assert (record.control_region, record.media_region) == (REGION, "eu-west-1")
     assert record.created_at.timestamp() == START
     assert world.rows()[meeting_id]["purpose"] == {"S": "call"}
+
+
+@pytest.mark.parametrize("version", ["this", "earlier"])
+def test_meeting_that_the_program_made_is_joined_and_ended(world: World, version: str) -> None:
+    made = world.chime.client().create_meeting(
+        ClientRequestToken="token", ExternalMeetingId="standup", MediaRegion="us-east-1"
+    )["Meeting"]["MeetingId"]
+    now = datetime.fromtimestamp(START, UTC)
+    known = MeetingRecord(made, "standup", "alice", REGION, "us-east-1", now, MeetingStatus.CREATED)
+    if version == "this":
+        known = replace(known, purpose="test", request_token="token", tags={"team": "a"})
+    world.dynamodb.put_item(TableName=world.table, Item=item_of(known))
+    assert world.joined("b1", made)["attendee"]["externalUserId"] == "bob"
+    assert world.code("b1", "end-meeting", meetingId=made)[0] == "not_allowed"
+    assert record_of(world, made) == known, "who joined is beside what the program reads"
+    assert world.send("a1", "end-meeting", meetingId=made)["type"] == "chime:meeting-ended"
+    ended = record_of(world, made)
+    assert (ended.status, ended.end_reason, ended.ended_by, ended.ended_at) == (
+        MeetingStatus.DELETED,
+        "signalling",
+        "alice",
+        now,
+    )
 
 
 def test_who_joins_gets_the_token_and_the_others_do_not(world: World) -> None:

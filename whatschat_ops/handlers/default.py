@@ -11,19 +11,19 @@ import os
 import time
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from . import protocol, signalling
+from . import protocol
 from .aws_api import AwsApi, AwsCallFailed, NotConfigured
-from .chime_api import ChimeApi
 from .connections_table import ConnectionsTable, table_name
 from .delivery import Delivering, Delivery, Post, Table, UserOutcome
 from .limits import MAX_MESSAGE_BYTES
 from .log import Log
 from .management_api import ManagementApi, PostOutcome, endpoint_url
-from .meetings import MeetingsTable
 from .protocol import Deliver, Echo, Ping, Refused, Signal
-from .signalling import Served, Signalling, SignallingSettings
+
+if TYPE_CHECKING:
+    from .signalling import Served
 
 OK: Final = {"statusCode": 200}
 
@@ -106,12 +106,14 @@ class Conversation:
 
     def _signal(self, signal: Signal) -> None:
         """Serve a message about a meeting; then tell the others in it."""
+        from .signalling import Refused as MeetingRefused
+
         sender = self._sender(signal)
         if sender is None or self._meetings is None:
             return
         try:
             served = self._meetings.serve(signal, sender)
-        except signalling.Refused as refused:
+        except MeetingRefused as refused:
             if refused.cause:
                 self._log.error(signal.type, "failed", userId=sender, reason=refused.cause)
             self._refuse(signal.type, refused.code, refused.reason, signal.id)
@@ -217,11 +219,16 @@ def _table() -> ConnectionsTable:
     return ConnectionsTable(_api(), table_name(os.environ))
 
 
-def _meetings() -> Signalling | None:
+def _meetings() -> Serve | None:
     """None without `chime.signalling`."""
     name = os.environ.get("SIGNALLING_TABLE")
     if not name:
         return None
+    # A cold start without signalling does not read these modules.
+    from .chime_api import ChimeApi
+    from .meetings import MeetingsTable
+    from .signalling import Signalling, SignallingSettings
+
     settings = SignallingSettings.of(os.environ)
     return Signalling(MeetingsTable(_api(), name), ChimeApi(_api()), settings, time.time())
 

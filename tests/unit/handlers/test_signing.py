@@ -17,10 +17,10 @@ KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 
 def signed_by_botocore(
-    url: str, headers: dict[str, str], body: bytes, service: str, token: str | None
+    url: str, headers: dict[str, str], body: bytes, service: str, token: str | None, method: str = "POST"
 ) -> tuple[str, str]:
     """The signature, and the moment of it."""
-    request = AWSRequest("POST", url, headers=headers, data=body)
+    request = AWSRequest(method, url, headers=headers, data=body)
     SigV4Auth(BotocoreCredentials(KEY, SECRET, token), service, "eu-central-1").add_auth(request)
     return request.headers["Authorization"], request.headers["X-Amz-Date"]
 
@@ -58,6 +58,30 @@ def test_any_request_is_signed_as_botocore_signs_it(
     assert signed["authorization"] == expected
     assert signed["x-amz-date"] == moment
     assert signed.get("x-amz-security-token") == token
+
+
+@settings(max_examples=100, deadline=None)
+@given(next_token=printable, method=st.sampled_from(["GET", "DELETE"]))
+def test_request_with_a_query_is_signed_as_botocore_signs_it(next_token: str, method: str) -> None:
+    host, path = "meetings-chime.us-east-1.amazonaws.com", "/meetings/m/attendees"
+    query = f"max-results=100&next-token={quote(next_token, safe='-_.~')}"
+    headers = {"content-type": "application/json"}
+    expected, moment = signed_by_botocore(
+        f"https://{host}{path}?{query}", headers, b"", "chime", None, method
+    )
+    epoch_s = datetime.datetime.strptime(f"{moment}+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
+    signed = signed_headers(
+        Credentials(KEY, SECRET),
+        "eu-central-1",
+        "chime",
+        path=path,
+        headers={**headers, "host": host},
+        body=b"",
+        epoch_s=epoch_s,
+        method=method,
+        query=query,
+    )
+    assert signed["authorization"] == expected
 
 
 def test_credentials_do_not_show_their_secrets() -> None:
