@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +15,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.chime_clients.alone import PROGRAM, alone
 from whatschat_ops.handlers.signing import Credentials, signed_headers
 from whatschat_ops.local.chime import signatures
 from whatschat_ops.local.chime.signatures import OneKey
 from whatschat_ops.local.interfaces import HttpRequest
-
-PROGRAM = (sys.executable, "-m", "whatschat_ops.local.chime")
-
-
-@contextmanager
-def alone(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The running process, and its endpoint."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        [*PROGRAM, "--port", "0", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    assert process.stdout is not None and process.stderr is not None
-    try:
-        said = process.stderr.readline()
-        assert " listens on http://" in said, said + process.stderr.read()
-        yield process, said.rpartition(" ")[2].strip().rstrip(".")
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def client(endpoint: str, secret: str = "test", key: str = "test") -> Any:

@@ -304,7 +304,7 @@ def test_tag_conditions_do_not_decide_about_meetings(embedded_aws: EmbeddedAws) 
 @pytest.mark.difference(
     "Chime SDK meetings: notifications",
     aws="events go to EventBridge and to the queue, topic or function of the meeting; calls are metrics",
-    here="none; NotificationsConfiguration is validated only",
+    here="events go to EventBridge; NotificationsConfiguration is validated only, and calls are no metrics",
 )
 def test_meeting_notifies_nothing(embedded_aws: EmbeddedAws) -> None:
     sqs = embedded_aws.client("sqs")
