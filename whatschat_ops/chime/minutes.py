@@ -131,9 +131,12 @@ def _cards() -> Mapping[str, RateCard]:
 
 
 def _end_of(events: Sequence[MeetingEvent], record: MeetingRecord | None, now: datetime) -> datetime | None:
-    """When the meeting ended or must have; None: not yet. Chime may tell of the end twice: the first counts."""
+    """When the meeting ended or must have; None: not yet. Chime may tell of the end twice: the first counts.
+
+    The ledger's time is that of whoever wrote the row, so it counts only where no event tells.
+    """
     ended = [event.at for event in events if event.event_type == EventType.MEETING_ENDED.value]
-    if record is not None and record.ended_at is not None:
+    if not ended and record is not None and record.ended_at is not None:
         ended.append(record.ended_at)
     started = [event.at for event in events if event.event_type == EventType.MEETING_STARTED.value]
     if record is not None:
@@ -200,7 +203,7 @@ def _latest(
     joined_at: datetime, deleted: Iterable[datetime], last: datetime | None, now: datetime
 ) -> datetime:
     """When an attendance without an end can have ended at the latest."""
-    limits = [at for at in (*deleted, joined_at + LONGEST, now, *([last] if last else [])) if at >= joined_at]
+    limits = [at for at in (*deleted, joined_at + LONGEST, last or now) if at >= joined_at]
     return min(limits, default=joined_at)
 
 

@@ -193,6 +193,17 @@ def test_ledger_tells_the_end_that_no_event_does() -> None:
     assert (found.minutes, found.estimated) == (Decimal("1.5"), True)
 
 
+def test_end_in_the_events_wins_over_the_clocks_of_the_ledger_and_of_the_reader() -> None:
+    """After `local clock advance` the service is ahead of both."""
+    record = MeetingRecord(
+        "m", "call", "alice", "us-east-1", "us-east-1", START, MeetingStatus.DELETED,
+        ended_at=START + timedelta(seconds=20),
+    )  # fmt: skip
+    events = [event("AttendeeJoined", 0), event("MeetingEnded", 190), event("MeetingEnded", 200)]
+    [found] = measure(events, {"m": record}, START + timedelta(seconds=21)).attendances
+    assert (found.minutes, found.estimated) == (Decimal("3.2"), True)
+
+
 def test_video_has_the_price_of_video_where_a_card_has_one() -> None:
     events = [
         event("AttendeeJoined", 0),
