@@ -146,7 +146,7 @@ def shown_meeting(done: Done) -> str:
         (("capabilities", "audio=Loud", "--except", "alice"), "audio is one of", "audio=SendReceive"),
         (("capabilities", "content=Receive,video=None", "--except", "alice"), "needs video", "video=Receive"),
         (("capabilities", "audio=None"), "either --attendee or --except", "--attendee bob"),
-        (("create", "--user", "b"), "2 to 64 characters", "alice-1"),
+        (("create", "--user", "b"), "2 to 64 characters", "id-b"),
         (("batch", "-"), "names no users", "such as bob"),
     ],
 )
