@@ -133,6 +133,36 @@ FEATURES: Final[tuple[Fault, ...]] = (
         "chime/attendees.py",
         "aws/test_chime_ledger.py",
         ("if not answer.get(\"NextToken\"):", "if True:", "the first page of attendees only"),
+        ("if attendee.external_user_id.lower() == external:", "if attendee.external_user_id == reference:", "Chime ignores case in ids"),
+        ("capable.setdefault(external.lower(), capabilities[user])", "pass", "capabilities of a batch are lost"),
+    ),
+    *planted(
+        "chime/capabilities.py",
+        "unit/chime/test_capabilities.py",
+        ("if self.content in _RECEIVING and", "if False and", "content without video"),
+        ("_BY_LOWER.get(value.lower(), value)", "value", "case counts"),
+    ),
+    *planted(
+        "chime/batch_file.py",
+        "unit/chime/test_batch_file.py",
+        ("if users.setdefault(user, capabilities) != capabilities:", "if users.setdefault(user, capabilities) is None and False:", "two lines of a user differ"),
+        ("(otherwise or Capabilities()).changed", "Capabilities().changed", "the option counts for no line with capabilities"),
+    ),
+    *planted(
+        "chime/reachability.py",
+        "unit/chime/test_reachability.py",
+        ("return reach(Outcome.REFUSED,", "return reach(Outcome.REACHABLE,", "a closed port is open"),
+    ),
+    *planted(
+        "doctor/areas/chime_readiness.py",
+        "unit/doctor/test_chime_readiness.py",
+        ("if open_meetings >= limit:", "if open_meetings > limit:", "the quota is full"),
+        ("if not _is_aws(endpoint_url):", "if False:", "the embedded AWS has no media servers"),
+    ),
+    *planted(
+        "aws/translated.py",
+        "aws/test_chime_plain_client.py",
+        ("raise translate(error.operation_name,", "raise translate(\"\",", "the operation that failed"),
     ),
     *planted(
         "chime/service.py",
