@@ -83,7 +83,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "rates": Kind(
         "r.yaml",
         (),
-        (("cost", "rates", "--rates", "r.yaml"), ("cost", "estimate", "--users", "5", "--rates", "r.yaml")),
+        (
+            ("cost", "rates", "show", "--rates", "r.yaml"),
+            ("cost", "estimate", "--users", "5", "--rates", "r.yaml"),
+        ),
     ),
     "users": Kind(
         "users",

@@ -222,7 +222,7 @@ LONG = "x" * 300
         (("config", "reference", "--output", LONG), "--output"),
         (("config", "schema", "--output", "below/x"), "--output"),
         (("cost", "estimate", "--usage", LONG), "--usage"),
-        (("cost", "rates", "--rates", LONG), "--rates"),
+        (("cost", "rates", "show", "--rates", LONG), "--rates"),
         (("ws", "broadcast", "--dry-run", "--file", LONG), "--file"),
         (("ws", "broadcast", "--dry-run", "{}", "--text", "--users-file", LONG), "--users-file"),
         (("chime", "attendee", "create", "call", "--users-file", LONG), "--users-file"),

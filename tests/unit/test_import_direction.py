@@ -68,8 +68,8 @@ NARROW: Final[Mapping[str, set[str]]] = {
     "worker": {"errors", "redaction", "sender"},
     # The engine knows no AWS service and no settings.
     "provision": {"errors", "files", "redaction", ""},
-    # Prices are arithmetic.
-    "pricing": {"config", "errors"},
+    # Prices are arithmetic, and files: those that were refreshed are in the state directory.
+    "pricing": {"config", "errors", "state_directory"},
     "cost": {"config", "errors", "pricing", "quotas"},
     # The embedded AWS is an AWS: it knows no client code, and shares its limits and its partitions (handlers) only.
     "local": {"config", "errors", "files", "handlers", "quotas", "redaction", "state_directory", ""},

@@ -195,7 +195,16 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "cost estimate --messages 10M --users 1000 --hours-per-day 8",
         {
             "estimate": Command("Estimate the cost of a month", "cost.group:estimate"),
-            "rates": Command("Show the prices that estimates use", "cost.group:rates"),
+            "rates": Group(
+                "Show and refresh the prices that estimates use",
+                "cost rates show",
+                {
+                    "list": Command("List the Regions whose prices are known", "cost.rates:list_cards"),
+                    "show": Command("Show the prices that estimates use", "cost.rates:show"),
+                    "diff": Command("Show which prices differ between Regions", "cost.rates:diff"),
+                    "refresh": Command("Read the prices of a Region from AWS", "cost.rates:refresh"),
+                },
+            ),
         },
     ),
     "env": Group(

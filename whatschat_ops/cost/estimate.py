@@ -16,7 +16,7 @@ from whatschat_ops.cost.result import Card, Estimate, Line, Price, Totals
 from whatschat_ops.cost.usage import Usage
 from whatschat_ops.pricing.amounts import plain
 from whatschat_ops.pricing.pricing import ZERO, Charge, FreeTiers, charge
-from whatschat_ops.pricing.rates import Rate, RateCard, RateKey
+from whatschat_ops.pricing.rates import Rate, RateCard, RateKey, aws_card
 
 PRECISION = 60
 """Digits: products of the largest quantity and the finest price stay exact."""
@@ -77,7 +77,7 @@ def _lines(amounts: Quantities, guide: RateCard, aws: RateCard, free_tiers: Free
         quantity = amounts.by_rate.get(rate)
         if quantity is None:  # the duration of the other architecture
             continue
-        guide_rate, aws_rate = guide.rates.get(rate), aws.rates[rate]
+        guide_rate, aws_rate = guide.rates.get(rate), aws.rates.get(rate)
         on_guide = _charge(quantity, guide_rate, amounts.message_kb, free_tiers, guide_used)
         on_aws = _charge(quantity, aws_rate, amounts.message_kb, free_tiers, aws_used)
         found.append(
@@ -85,14 +85,14 @@ def _lines(amounts: Quantities, guide: RateCard, aws: RateCard, free_tiers: Free
                 rate=rate,
                 service=service,
                 item=item,
-                unit=aws_rate.unit,
+                unit=(aws_rate or guide_rate or aws_card().rates[rate]).unit,
                 quantity=None if quantity.amount is None else plain(quantity.amount),
                 basis=quantity.basis,
                 guide=on_guide,
                 aws=on_aws,
                 difference=plain(on_aws.cost - on_guide.cost) if on_aws and on_guide else None,
                 guide_price=_price(guide_rate) if guide_rate else None,
-                aws_price=_price(aws_rate),
+                aws_price=_price(aws_rate) if aws_rate else None,
             )
         )
     return tuple(found)
@@ -121,6 +121,7 @@ def _totals(lines: tuple[Line, ...]) -> Totals:
         guide_free_tier=_sum(line.guide.saved for line in lines if line.guide),
         aws_free_tier=_sum(line.aws.saved for line in lines if line.aws),
         unknown_lines=sum(line.quantity is None for line in lines),
+        not_found_prices=sum(line.aws_price is None for line in lines),
     )
 
 

@@ -42,7 +42,7 @@ def price_text(price: Price) -> str:
 
 def _where_the_guide_differs(lines: Iterable[Line], aws: RateCard) -> Iterator[str]:
     for line in lines:
-        if not line.quantity or line.guide_price is None:
+        if not line.quantity or line.guide_price is None or line.aws_price is None:
             continue
         guide_price, aws_price = _unit_price(line.guide_price), _unit_price(line.aws_price)
         if guide_price == aws_price or not guide_price or not aws_price:
@@ -78,7 +78,8 @@ def _what_the_guide_leaves_out(lines: Iterable[Line]) -> Iterator[str]:
 
 def _messages(amounts: Quantities, lines: Iterable[Line], aws: RateCard) -> Iterator[str]:
     messages = next(line for line in lines if line.rate == "websocket_messages")
-    unit_kb = aws.rates["websocket_messages"].metered_kb
+    rate = aws.rates.get("websocket_messages")
+    unit_kb = rate.metered_kb if rate else None
     if not messages.quantity or unit_kb is None:
         return
     if amounts.message_kb_assumed:
@@ -93,8 +94,8 @@ def _messages(amounts: Quantities, lines: Iterable[Line], aws: RateCard) -> Iter
 
 def _keep_alive(amounts: Quantities, aws: RateCard) -> Iterator[str]:
     extra = amounts.keep_alive_messages
-    if extra:
-        rate = aws.rates["websocket_messages"]
+    rate = aws.rates.get("websocket_messages")
+    if extra and rate is not None:
         cost = extra * rate.tiers[0].price / rate.per
         yield (
             f"API Gateway closes connections that are idle for {MAX_IDLE_S // 60} minutes. Pings and pongs that keep them open are "
@@ -114,6 +115,8 @@ def _unknown(totals: Totals) -> Iterator[str]:
         one = totals.unknown_lines == 1
         lines = "1 line is" if one else f"{totals.unknown_lines} lines are"
         yield f"{lines} not in the totals: {'its' if one else 'their'} usage was not given."
+    if totals.not_found_prices:
+        yield f"{totals.not_found_prices} prices of AWS were not found for this Region: their lines are in no total."
 
 
 def _region(stack: StackFacts, aws: RateCard) -> Iterator[str]:

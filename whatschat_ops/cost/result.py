@@ -46,7 +46,8 @@ class Line:
     difference: Decimal | None
     """AWS minus guide, where both are known."""
     guide_price: Price | None
-    aws_price: Price
+    aws_price: Price | None
+    """None: AWS's price in this Region is not known, and no total has the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Totals:
     aws_free_tier: Decimal
     unknown_lines: int
     """Lines without a quantity, which no sum includes."""
+    not_found_prices: int
+    """Lines without a price of AWS in this Region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class RateRow:
-    """One price on both cards, for `cost rates`."""
+    """One price on both cards, for `cost rates show`."""
 
     rate: str
     unit: str
@@ -105,6 +108,8 @@ class RateRow:
     free_kind: str | None
     source: str
     as_of: date
+    sku: str = ""
+    offer_version: str = ""
 
 
 def rate_rows(guide: RateCard, aws: RateCard) -> list[RateRow]:
@@ -120,13 +125,58 @@ def rate_rows(guide: RateCard, aws: RateCard) -> list[RateRow]:
             free_kind=rate.free.kind if rate.free else None,
             source=rate.source,
             as_of=rate.as_of or aws.as_of,
+            sku=rate.sku,
+            offer_version=_offer(rate, aws),
         )
         for key, rate in aws.rates.items()
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class CardRow:
+    """A card that is known, for `cost rates list`."""
+
+    region: str
+    title: str
+    as_of: date
+    prices: int
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateChange:
+    """A rate that two cards have differently; None where one has none."""
+
+    rate: str
+    a: tuple[Tier, ...] | None
+    b: tuple[Tier, ...] | None
+
+
+def rate_changes(a: RateCard, b: RateCard) -> list[RateChange]:
+    """The rates whose prices differ between two cards."""
+    keys = dict.fromkeys([*a.rates, *b.rates])
+    rows = [
+        RateChange(key, *(_tiers(card.rates[key]) if key in card.rates else None for card in (a, b)))
+        for key in keys
+    ]
+    return [row for row in rows if _prices(row.a) != _prices(row.b)]
+
+
+def _prices(tiers: tuple[Tier, ...] | None) -> list[tuple[Decimal, Decimal | None]] | None:
+    return None if tiers is None else [(tier.price, tier.up_to) for tier in tiers]
+
+
+def _offer(rate: Rate, card: RateCard) -> str:
+    service = next((service for service in card.offers if f"/{service}/" in rate.source), "")
+    return card.offers.get(service, "")
+
+
 def _tiers(rate: Rate) -> tuple[Tier, ...]:
     return tuple(
-        Tier(Amount(plain(tier.price)), None if tier.up_to is None else Amount(plain(tier.up_to)))
+        Tier(
+            Amount(plain(tier.price)),
+            None if tier.up_to is None else Amount(plain(tier.up_to)),
+            tier.rate_code,
+        )
         for tier in rate.tiers
     )

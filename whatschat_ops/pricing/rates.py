@@ -12,17 +12,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from whatschat_ops.config.located import Located, Origin
 from whatschat_ops.config.section import Section, validate
 from whatschat_ops.config.yaml_file import read_yaml
-from whatschat_ops.errors import Hint
+from whatschat_ops.errors import Hint, Missing
 from whatschat_ops.pricing.amounts import Amount, PositiveAmount
+from whatschat_ops.state_directory import state_directory
 
 CARDS = Path(__file__).with_name("cards")
 GUIDE_CARD = CARDS / "guide.yaml"
-AWS_CARD = CARDS / "aws-us-east-1.yaml"
+HOME_REGION = "us-east-1"
 
 RateKey = Literal[
     "websocket_messages",
@@ -49,6 +50,8 @@ class Tier(Section, frozen=True):
 
     price: Amount
     up_to: Amount | None = None
+    rate_code: str = ""
+    """AWS's code of this price, of a refreshed card."""
 
 
 class FreeTier(Section, frozen=True):
@@ -71,6 +74,8 @@ class Rate(Section, frozen=True):
     source: str = ""
     as_of: date | None = None
     remark: str | None = None
+    sku: str = ""
+    """AWS's product, of a refreshed card."""
 
     def __post_init__(self) -> None:
         """Raises ValueError for tiers that do not go up."""
@@ -89,21 +94,50 @@ class RateCard(Section, frozen=True):
     region: str
     as_of: date
     rates: dict[RateKey, Rate]
+    offers: dict[str, str] = field(default_factory=dict)
+    """Service code -> version of AWS's offer file, of a refreshed card."""
 
 
 def guide_card() -> RateCard:
     """The prices of the AWS Integration Guide."""
-    return validate(RateCard, read_yaml(GUIDE_CARD))
+    return read_card(GUIDE_CARD)
 
 
-def aws_card(overrides: Path | None = None) -> RateCard:
-    """AWS's list prices, with those of the file `overrides` in their place. Raises ConfigError."""
-    values = read_yaml(AWS_CARD)
+def read_card(path: Path) -> RateCard:
+    """The card of a file. Raises ConfigError."""
+    return validate(RateCard, read_yaml(path))
+
+
+def card_files() -> dict[str, Path]:
+    """Region -> the file with AWS's prices there: refreshed ones in the state directory, else those of this package."""
+    found = [*CARDS.glob("aws-*.yaml"), *refreshed_directory().glob("aws-*.yaml")]
+    return {
+        path.stem.removeprefix("aws-"): path for path in sorted(found, key=lambda path: path.parent != CARDS)
+    }
+
+
+def refreshed_directory() -> Path:
+    """Where the cards are that `cost rates refresh` made. Not created."""
+    return state_directory() / "rates"
+
+
+def aws_card(overrides: Path | None = None, region: str = HOME_REGION) -> RateCard:
+    """AWS's list prices in a Region, with those of the file `overrides` in their place.
+
+    Raises Missing when the prices of the Region are not known, ConfigError.
+    """
+    path = card_files().get(region)
+    if path is None:
+        raise Missing(
+            f"The prices of {region} are not known: known are those of {', '.join(sorted(card_files()))}.",
+            hint=Hint(("cost", "rates", "refresh", region), "Read them from AWS's price list"),
+        )
+    values = read_yaml(path)
     if overrides is not None:
         given = read_yaml(overrides, flag="--rates")
         values.update(given)
         values.update(_sources(given, overrides))
-    return validate(RateCard, values, hint=Hint(("cost", "rates", "--json"), "See every rate"))
+    return validate(RateCard, values, hint=Hint(("cost", "rates", "show", "--json"), "See every rate"))
 
 
 def _sources(given: Mapping[str, Located], path: Path) -> dict[str, Located]:

@@ -61,7 +61,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("cost estimate --messages -1", "flag --messages: websocket.messages: must be at least 0", ""),
         ("cost estimate --no-free-tier --first-year", "contradict each other", ""),
         ("cost estimate --usage no.yaml", "no.yaml cannot be read", ""),
-        ("cost rates --rates no.yaml", "no.yaml cannot be read", ""),
+        ("cost rates show --rates no.yaml", "no.yaml cannot be read", ""),
     ],
 )
 def test_wrong_usage_is_explained_on_stderr_with_exit_code_2(

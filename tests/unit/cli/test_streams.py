@@ -80,7 +80,7 @@ def test_character_that_the_encoding_lacks_is_words_or_a_question_mark(encoding:
     "arguments",
     [
         ("cost", "estimate", "--messages", "10M", "--users", "1000", "--hours-per-day", "8"),
-        ("cost", "rates"),
+        ("cost", "rates", "show"),
         ("token", "inspect", FOREIGN_TOKEN),
         ("config", "show"),
         ("config", "reference"),
@@ -190,7 +190,7 @@ def test_error_that_no_reader_takes_as_json_is_said_on_stderr(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("cost", "rates"),
+        ("cost", "rates", "show"),
         ("config", "show"),
         ("token", "inspect", FOREIGN_TOKEN),
         ("--help",),

@@ -74,7 +74,7 @@ def test_chime_is_priced_per_attendee_minute_on_both_cards() -> None:
 def test_usage_that_was_not_given_is_unknown_and_shows_its_price() -> None:
     video = line(priced(websocket={"messages": 1}), "chime_video")
     assert these(video.quantity, video.guide, video.aws, video.difference) == (None, None, None, None)
-    assert video.guide_price is not None
+    assert video.guide_price is not None and video.aws_price is not None
     assert these(video.guide_price.amount, video.aws_price.amount) == (Decimal("0.007"), Decimal("0.0017"))
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from whatschat_ops.cli.cost import tables as cost_tables
 from whatschat_ops.cli.cost.options import (
@@ -23,6 +20,8 @@ from whatschat_ops.cli.cost.options import (
     MessageKbOption,
     MessagesOption,
     NoFreeTierOption,
+    PriceRegionOption,
+    RatesOption,
     UsageFileOption,
     UsersOption,
     VideoMinutesOption,
@@ -33,11 +32,6 @@ from whatschat_ops.cli.run import Run
 if TYPE_CHECKING:
     from whatschat_ops.cost.quantities import StackFacts
     from whatschat_ops.pricing.pricing import FreeTiers
-
-RatesOption = Annotated[
-    Path | None,
-    typer.Option("--rates", metavar="FILE", help="YAML file with prices that override AWS's list prices"),
-]
 
 
 def estimate(
@@ -58,6 +52,7 @@ def estimate(
     logs_gb: LogsGbOption = None,
     usage: UsageFileOption = None,
     rates: RatesOption = None,
+    price_region: PriceRegionOption = None,
     no_free_tier: NoFreeTierOption = False,
     first_year: FirstYearOption = False,
 ) -> None:
@@ -79,27 +74,15 @@ def estimate(
         **given(lambda_requests=lambda_requests, lambda_ms=lambda_ms, lambda_memory_mb=lambda_memory_mb),
         **given(data_out_gb=data_out_gb, logs_gb=logs_gb),
     }
+    facts = _stack_facts(run)
     result = make_estimate(
         load_usage(usage, usage_flags),
-        _stack_facts(run),
+        facts,
         guide=guide_card(),
-        aws=aws_card(rates),
+        aws=aws_card(rates, price_region or facts.region),
         free_tiers=_free_tiers(no_free_tier, first_year),
     )
     run.out.result(result, cost_tables.render_estimate)
-
-
-def rates(run: Run, rates: RatesOption = None) -> None:
-    """Show the prices that estimates use.
-
-    Shows the prices of the guide and of AWS, with the source and date of each.
-
-    Example: whatschat-ops cost rates --rates my-prices.yaml
-    """
-    from whatschat_ops.cost.result import rate_rows
-    from whatschat_ops.pricing.rates import aws_card, guide_card
-
-    run.out.result(rate_rows(guide_card(), aws_card(rates)), cost_tables.render_rates)
 
 
 def _free_tiers(no_free_tier: bool, first_year: bool) -> FreeTiers:

@@ -56,6 +56,16 @@ UsageFileOption = Annotated[
         rich_help_panel=_USAGE,
     ),
 ]
+RatesOption = Annotated[
+    Path | None,
+    typer.Option("--rates", metavar="FILE", help="YAML file with prices that override AWS's list prices"),
+]
+PriceRegionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--price-region", metavar="REGION", help="Use the prices of this Region instead of the stack's"
+    ),
+]
 NoFreeTierOption = Annotated[bool, typer.Option("--no-free-tier", help="Do not deduct the free tier")]
 FirstYearOption = Annotated[
     bool,

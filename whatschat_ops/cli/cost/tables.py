@@ -12,7 +12,7 @@ from whatschat_ops.cli.terminal.lines import Lines, Styled, aligned
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from whatschat_ops.cost.result import Estimate, Line, Price, RateRow, Totals
+    from whatschat_ops.cost.result import CardRow, Estimate, Line, Price, RateChange, RateRow, Totals
     from whatschat_ops.pricing.rates import Tier
 
 NOT_PRICED = "–"
@@ -71,6 +71,32 @@ def render_rates(rows: Sequence[RateRow]) -> RenderableType:
     return Group(table, Text(""), *(Text(f"{source} ({as_of})", style="dim") for source, as_of in sources))
 
 
+def render_cards(cards: Sequence[CardRow]) -> Lines:
+    """A line per Region."""
+    rows = [
+        ("Region", "Title", "As of", "Prices", "File"),
+        *((card.region, card.title, str(card.as_of), str(card.prices), card.file) for card in cards),
+    ]
+    return Lines([Styled(text, "" if number else "bold") for number, text in enumerate(aligned(rows))])
+
+
+def render_changes(changes: Sequence[RateChange]) -> Lines:
+    """The tiers of both cards, rate by rate."""
+    if not changes:
+        return Lines([Styled("No price differs.")])
+    rows = [
+        ("Rate", "First", "Second"),
+        *(
+            (
+                change.rate,
+                *(_tiers(side).replace("\n", "; ") if side else "not found" for side in (change.a, change.b)),
+            )
+            for change in changes
+        ),
+    ]
+    return Lines([Styled(text, "" if number else "bold") for number, text in enumerate(aligned(rows))])
+
+
 def _cells(line: Line) -> list[str]:
     from whatschat_ops.pricing.amounts import show_amount, show_money
 
@@ -78,11 +104,15 @@ def _cells(line: Line) -> list[str]:
         prices = (_price(line.guide_price), _price(line.aws_price))
         return [_label(line), "depends on usage", *prices, ""]
     derived = "~" if line.basis else ""
+    aws_cost = (
+        show_money(line.aws.cost) if line.aws else "not found" if line.aws_price is None else NOT_PRICED
+    )
     difference = "" if line.difference is None else _signed(line.difference)
     return [
         _label(line),
         f"{derived}{show_amount(line.quantity)}",
-        *(show_money(charge.cost) if charge else NOT_PRICED for charge in (line.guide, line.aws)),
+        show_money(line.guide.cost) if line.guide else NOT_PRICED,
+        aws_cost,
         difference,
     ]
 

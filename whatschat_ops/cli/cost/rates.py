@@ -1,0 +1,127 @@
+"""`cost rates`: the prices that estimates use, by Region; and how they are read from AWS's price list."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whatschat_ops.cli.cost import tables
+from whatschat_ops.cli.cost.options import PriceRegionOption, RatesOption
+from whatschat_ops.cli.run import Run
+from whatschat_ops.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+RegionArgument = Annotated[str, typer.Argument(metavar="REGION", help="AWS Region")]
+
+
+def list_cards(run: Run) -> None:
+    """List the Regions whose prices are known.
+
+    Example: whatschat-ops cost rates list
+    """
+    from whatschat_ops.cost.result import CardRow
+    from whatschat_ops.pricing.rates import aws_card, card_files
+
+    rows = []
+    for region, path in sorted(card_files().items()):
+        card = aws_card(region=region)
+        rows.append(CardRow(region, card.title, card.as_of, len(card.rates), str(path)))
+    run.out.result(rows, tables.render_cards)
+
+
+def show(run: Run, rates: RatesOption = None, price_region: PriceRegionOption = None) -> None:
+    """Show the prices that estimates use.
+
+    Shows the prices of the guide and of AWS, with the source and date of each.
+
+    Example: whatschat-ops cost rates show --rates my-prices.yaml
+    """
+    from whatschat_ops.cost.result import rate_rows
+    from whatschat_ops.pricing.rates import HOME_REGION, aws_card, guide_card
+
+    card = aws_card(rates, price_region or HOME_REGION)
+    run.out.result(rate_rows(guide_card(), card), tables.render_rates)
+
+
+def diff(
+    run: Run,
+    first: RegionArgument,
+    second: RegionArgument,
+    rates: RatesOption = None,
+) -> None:
+    """Show which prices differ between Regions.
+
+    With --rates, the second one has the prices of that file.
+
+    Example: whatschat-ops cost rates diff us-east-1 ap-northeast-2
+    """
+    from whatschat_ops.cost.result import rate_changes
+    from whatschat_ops.pricing.rates import aws_card
+
+    found = rate_changes(aws_card(region=first), aws_card(rates, second))
+    run.out.result(found, tables.render_changes)
+
+
+def refresh(
+    run: Run,
+    wanted: RegionArgument,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="FOLDER", help="Read SERVICE.json files here instead of downloading them"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write the card here [default: the state directory]"
+        ),
+    ] = None,
+) -> None:
+    """Read the prices of a Region from AWS.
+
+    Reads AWS's public price list files; no account is needed. Each price gets its SKU, rate code and offer version. A price that the files
+    do not have is not found: estimates then leave its line out of the total.
+
+    Example: whatschat-ops cost rates refresh ap-northeast-2
+    """
+    import yaml
+
+    from whatschat_ops.files import write_whole
+    from whatschat_ops.pricing.offers import document, refreshed
+    from whatschat_ops.pricing.rates import CARDS, HOME_REGION, read_card, refreshed_directory
+
+    if not REGION.fullmatch(wanted):
+        raise UsageError(f"{wanted} is not the code of an AWS Region, such as eu-west-1.")
+    shipped = read_card(CARDS / f"aws-{HOME_REGION}.yaml")
+    found = refreshed(_offers(wanted, folder), wanted, shipped)
+    path = output or refreshed_directory() / f"aws-{wanted}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(document(found.card), sort_keys=False, allow_unicode=True)
+    write_whole(path, text, flag="--output")
+    run.out.result(found, lambda it: f"Wrote {len(it.card.rates)} prices of {wanted} to {path}.")
+    if found.not_found:
+        run.out.warn(f"Not found in the price list: {', '.join(found.not_found)}.")
+
+
+def _offers(region: str, folder: Path | None) -> list[Mapping[str, Any]]:
+    from whatschat_ops.errors import Missing
+    from whatschat_ops.files import read_bytes
+    from whatschat_ops.pricing.offers import PRICE_LIST, SERVICES, read_offer
+
+    if folder is None:
+        from whatschat_ops.aws.price_list import download
+
+        return [read_offer(download(PRICE_LIST, service, region), service) for service in SERVICES]
+    files = [folder / f"{service}.json" for service in SERVICES]
+    present = [path for path in files if path.is_file()]
+    if not present:
+        raise Missing(f"{folder} has no price list file: none of {', '.join(path.name for path in files)}.")
+    return [read_offer(read_bytes(path, flag="--from"), path.name) for path in present]
