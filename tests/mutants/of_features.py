@@ -350,6 +350,25 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("max(at_s, self.entered_s)", "at_s", "a stage of negative time"),
     ),
     *planted(
+        "calls/native.py",
+        "unit/calls/test_native.py",
+        ("100 * seen.lost / expected if expected else None", "seen.lost / expected if expected else None", "a share is called percent"),
+        ("for delay_s in (*OFFER_RETRIES_S, None):", "for delay_s in (None,):", "who has just connected is offline"),
+        ("if arrived != self._logs[side.other].contents(kind, arrived=False):", "if not arrived:", "a changed offer is taken"),
+    ),
+    *planted(
+        "calls/meeting.py",
+        "unit/calls/test_meeting.py",
+        ("in actions and not self._stop.is_set():", "in actions:", "an interrupt is not heeded"),
+        ("or (reach.outcome is Outcome.NO_ANSWER and reach.endpoint.check != UDP_CHECK)", "or reach.outcome is Outcome.NO_ANSWER", "silence over UDP is a failure"),
+    ),
+    *planted(
+        "calls/diagnosis.py",
+        "unit/calls/test_diagnosis.py",
+        ("if len(arrived) < len(sent):", "if len(arrived) > len(sent):", "candidates that did not arrive are not named"),
+        ("and seen.arrived != seen.sent:", "and seen.arrived == seen.sent:", "what arrived as it was sent was changed"),
+    ),
+    *planted(
         "calls/tone.py",
         "unit/calls/test_tone.py",
         ("level > AUDIBLE_DBFS and share_at", "level > AUDIBLE_DBFS or share_at", "any noise is the tone"),

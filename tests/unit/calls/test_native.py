@@ -276,6 +276,26 @@ def test_socket_that_the_server_closes_is_named_with_its_code() -> None:
     assert "The socket of the caller was closed: 1009" in report.failure.cause
 
 
+@pytest.mark.parametrize("stage", [Stage.OFFER, Stage.ANSWER])
+def test_description_that_is_changed_on_its_way_ends_its_stage_at_once(stage: Stage) -> None:
+    world = World()
+
+    def change(sender: Socket, message: Mapping[str, Any]) -> bool:
+        if message["type"] != f"call_{stage}":
+            return False
+        data = {"sdp": "v=1"} if stage is Stage.ANSWER else {"offer": {"sdp": "v=1"}}
+        (other,) = (socket for socket in world.board.sockets.values() if socket is not sender)
+        other.queue.put_nowait(json.dumps({**message, "data": data, "from": sender.user}))
+        return True
+
+    world.board.instead = change
+
+    report = world.made()
+
+    assert report.failure is not None and report.failure.stage == stage.value
+    assert f"The {stage} was changed on its way" in report.failure.cause
+
+
 def test_refused_handshake_is_named_with_its_own_advice() -> None:
     report = World(refusal=PermissionDenied("no right to read the secret", hint="ask")).made()
 
