@@ -177,6 +177,27 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ('"primaryMeetingId": "primary_meeting_id",', "", "a replica becomes a meeting of its own"),
     ),
     *planted(
+        "chime/sweeping.py",
+        "unit/chime/test_sweeping.py",
+        ("frozenset({Purpose.TEST})", "frozenset({Purpose.TEST, Purpose.CALL})", "calls of users are swept"),
+        ("now < record.delete_after", "now > record.delete_after", "a meeting is swept before its time is over"),
+        ("(event.at, event.event_type == _JOINED) >=", "(event.at, event.event_type != _JOINED) >=", "who joined again in the same millisecond"),
+        ("if presence is None:\n        return", "if presence is None:\n        return None\n        return", "a meeting without events is empty"),
+        ("now - presence.last_at < QUIET", "now - presence.last_at > QUIET", "a join that is on its way"),
+    ),
+    *planted(
+        "chime/features.py",
+        "unit/chime/test_features.py",
+        ("count <= CHIME_HD_ATTENDEES", "count <= CHIME_ATTENDEES", "250 attendees in high definition"),
+        ('("content", "Content", "UHD")', '("content", "Content", "FHD")', "a rule of another resolution"),
+    ),
+    *planted(
+        "chime/invitations.py",
+        "unit/chime/test_invitations.py aws/test_chime_attendees_at_scale.py",
+        ("except (Throttled, Unavailable, Conflict) as error:", "except Conflict as error:", "a throttled call fails its users"),
+        ("waiting = [error.external_user_id for error in errors]", "waiting = list(external_ids)", "all users are sent again"),
+    ),
+    *planted(
         "chime/creation.py",
         "aws/test_chime_ledger.py",
         ("except _REFUSED:\n            self._ledger.abandon", "except AwsError:\n            self._ledger.abandon", "a meeting that may exist is forgotten"),

@@ -16,7 +16,7 @@ Tree = Mapping[str, "Tree"]
 """The commands: name -> those of the group, empty for a command."""
 Path = tuple[str, ...]
 
-DELETING: Final = frozenset({"destroy", "delete", "reset", "prune", "disconnect", "detach"})
+DELETING: Final = frozenset({"destroy", "delete", "reset", "prune", "disconnect", "detach", "sweep"})
 """The commands that delete, by the last word of their names."""
 MEANS_DELETING: Final = frozenset(
     [
@@ -107,9 +107,13 @@ IN_GROUP: Final[Mapping[Path, Mapping[str, Path]]] = {
     ("chime",): {
         **_meanings(chime_meeting_list="list ls meetings calls", chime_meeting_get="get show describe info status"),
         **_meanings(chime_meeting_create="create new start call", chime_meeting_delete="delete rm remove end hangup close"),
+        **_meanings(chime_meeting_sweep="sweep clean cleanup prune purge"),
         **_meanings(chime_attendee="attendees users", chime_attendee_create="invite join add"),
     },
-    ("chime", "meeting"): _meanings(chime_meeting_create="start", chime_attendee_create="invite join"),
+    ("chime", "meeting"): {
+        **_meanings(chime_meeting_create="start", chime_attendee_create="invite join"),
+        **_meanings(chime_meeting_sweep="clean cleanup prune purge"),
+    },
     ("chime", "attendee"): _meanings(chime_attendee_create="invite join"),
     ("lambda",): {
         **_meanings(lambda_list="status versions aliases show get", lambda_package="build zip pack bundle"),

@@ -62,6 +62,8 @@ GUESSES = {
     "chime end": "chime meeting delete",
     "chime invite": "chime attendee create",
     "chime meeting end": "chime meeting delete",
+    "chime sweep": "chime meeting sweep",
+    "chime meeting cleanup": "chime meeting sweep",
     "chime attendee add": "chime attendee create",
     "lambda ls": "lambda list",
     "lambda build": "lambda package",
