@@ -225,6 +225,14 @@ def test_pending_meeting_stays_pending_while_chime_does_not_answer(world: World)
     assert len(world.items()) == 1
 
 
+def test_creation_goes_on_when_another_process_asks_for_its_row_at_the_same_time(world: World) -> None:
+    conflict = Denial("ConflictException", "the same request is made simultaneously", status=409)
+    world.chime.control_plane.denials = Once({"chime:CreateMeeting": conflict})
+    meeting_id = world.service().create_meeting("alice", "standup").meeting_id
+    assert world.slept_s == [0.2]
+    assert [item["meetingId"]["S"] for item in world.items()] == [meeting_id]
+
+
 def test_pending_row_is_deleted_when_chime_refuses_its_request(world: World) -> None:
     crashed_before(world)
     world.chime.control_plane.denials = {"chime:CreateMeeting": Denial("AccessDenied", "no")}

@@ -16,8 +16,9 @@ from typing import Any
 from whatschat_ops.chime import rows
 from whatschat_ops.chime.ledger import Ledger
 from whatschat_ops.chime.models import Meeting, MeetingRecord, MeetingStatus
+from whatschat_ops.chime.region_routing import RETRY_DELAYS_S
 from whatschat_ops.chime.requests import LONGEST_MEETING, create_parameters
-from whatschat_ops.errors import AwsError, NotFound, PermissionDenied, Rejected
+from whatschat_ops.errors import AwsError, Conflict, NotFound, PermissionDenied, Rejected
 from whatschat_ops.quotas import CHIME_UNATTENDED_S
 
 _REFUSED = (Rejected, PermissionDenied, NotFound)
@@ -28,10 +29,17 @@ UNATTENDED = timedelta(seconds=CHIME_UNATTENDED_S)
 class Creation:
     """`client(region)` gives a client of a control Region, whose failures are `AwsError`s."""
 
-    def __init__(self, ledger: Ledger, client: Callable[[str], Any], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        client: Callable[[str], Any],
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+    ) -> None:
         self._ledger = ledger
         self._client = client
         self._clock = clock
+        self._sleep = sleep
 
     def create(self, record: MeetingRecord) -> Meeting:
         """Create the meeting of a record that has a request token."""
@@ -62,13 +70,23 @@ class Creation:
 
     def _send(self, record: MeetingRecord) -> Meeting:
         try:
-            answer = self._client(record.control_region).create_meeting(**create_parameters(record))
+            answer = self._answer(record)
         except _REFUSED:
             self._ledger.abandon(record)
             raise
         meeting = Meeting.from_api(answer["Meeting"], record.control_region)
         self._ledger.commit(replace(record, meeting_id=meeting.meeting_id, status=MeetingStatus.CREATED))
         return meeting
+
+    def _answer(self, record: MeetingRecord) -> dict[str, Any]:
+        """CreateMeeting's answer. Whoever recovers the row at the same time sends the same request: Chime answers Conflict to one of them."""
+        send = self._client(record.control_region).create_meeting
+        for delay_s in RETRY_DELAYS_S:
+            try:
+                return dict(send(**create_parameters(record)))
+            except Conflict:
+                self._sleep(delay_s)
+        return dict(send(**create_parameters(record)))
 
     def _began(self, record: MeetingRecord) -> datetime:
         """When the meeting began, at the latest: after five minutes without attendees, the one of the first request has ended."""

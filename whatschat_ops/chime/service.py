@@ -55,7 +55,7 @@ class ChimeService(AttendeeOperations):
         self._clock = clock
         router = RegionRouter(client, self._ledger, client_in, clock=clock, sleep=sleep)
         super().__init__(router, enabled=enabled, sleep=sleep)
-        self._creation = Creation(self._ledger, router.client, clock)
+        self._creation = Creation(self._ledger, router.client, clock, sleep)
 
     # Meetings
 
