@@ -20,6 +20,7 @@ from whatschat_ops.local.clock import TimeModule
 from whatschat_ops.local.control import (
     caller,
     cloudformation,
+    request_types,
     simulation,
     tag_collectors,
 )
@@ -127,6 +128,15 @@ def _move_clocks(modules: Modules, parts: Parts) -> None:
 def _require_one_operation(modules: Modules, _: Parts) -> None:
     _wrap_all(
         modules, lambda name, handler: one_operation(name, handler) if name in QUERY_SERVICES else handler
+    )
+
+
+def _name_wrong_types(modules: Modules, _: Parts) -> None:
+    _wrap_all(
+        modules,
+        lambda name, handler: (
+            request_types.naming_wrong_types(name, handler) if name in request_types.SERVICES else handler
+        ),
     )
 
 
@@ -274,6 +284,13 @@ CORRECTIONS: Final = (
         source="IAM User Guide, Making query requests: the parameters are in the URL of a GET or in the body of a POST",
         replaces=("app.SERVICE_HANDLERS",),
         apply=_require_one_operation,
+    ),
+    Correction(
+        what="fails with 500 InternalError on values of the wrong type and on bodies that are not JSON, or names another reason",
+        why="SerializationException of the JSON protocols, MalformedInput of the query protocol",
+        source="service models; github.com/aws/aws-sdk-js-v3/issues/4080, github.com/async-aws/aws/issues/759: recorded on AWS",
+        replaces=("app.SERVICE_HANDLERS",),
+        apply=_name_wrong_types,
     ),
 )
 """The table."""
