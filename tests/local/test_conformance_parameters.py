@@ -438,3 +438,87 @@ def test_leading_keys_limit_the_items_of_every_request(alice: Any) -> None:
         call(**parameters)
     for call, parameters in requests("bob"):
         assert refusal(call, **parameters)[0] == "AccessDeniedException", parameters
+
+
+@pytest.mark.difference(
+    "CloudWatch",
+    aws="suppresses actions of composite alarms, filters alarms by action and composite alarm, and has entities and cross-account views",
+    here="those parameters are refused with ValidationError",
+)
+def test_parameters_of_cloudwatch_without_effect_are_refused(embedded_aws: EmbeddedAws) -> None:
+    metrics = embedded_aws.client("cloudwatch")
+    assert refusal(metrics.describe_alarms, ActionPrefix="arn:aws:sns") == (
+        "ValidationError",
+        "ActionPrefix: the embedded AWS does not support this parameter.",
+    )
+    code, message = refusal(
+        metrics.put_composite_alarm,
+        AlarmName="a",
+        AlarmRule="TRUE",
+        ActionsSuppressor="b",
+        ActionsSuppressorWaitPeriod=1,
+        ActionsSuppressorExtensionPeriod=1,
+    )
+    assert (code, message.partition(":")[0]) == ("ValidationError", "ActionsSuppressor")
+
+
+@pytest.mark.difference(
+    "EventBridge",
+    aws="has global endpoints, partner event sources, logs of event buses and private connections",
+    here="refused with ValidationException",
+)
+def test_endpoints_and_partners_of_eventbridge_are_refused(embedded_aws: EmbeddedAws) -> None:
+    events = embedded_aws.client("events")
+    assert refusal(events.put_partner_events, Entries=[{"Source": "s"}]) == (
+        "ValidationException",
+        "PutPartnerEvents: the embedded AWS does not carry out this operation.",
+    )
+    bus = embedded_aws.client("events").describe_event_bus()["Arn"]
+    said = refusal(
+        events.create_endpoint,
+        Name="e",
+        RoutingConfig={
+            "FailoverConfig": {"Primary": {"HealthCheck": "arn:x"}, "Secondary": {"Route": "us-west-2"}}
+        },
+        EventBuses=[{"EventBusArn": bus}, {"EventBusArn": bus}],
+    )
+    assert said == (
+        "ValidationException",
+        "CreateEndpoint: the embedded AWS does not carry out this operation.",
+    )
+    said = refusal(events.create_event_bus, Name="logged", LogConfig={"Level": "INFO"})
+    assert said == ("ValidationException", "LogConfig: the embedded AWS does not support this parameter.")
+
+
+@pytest.mark.difference(
+    "CloudWatch Logs",
+    aws="delivers the logs of other services, protects log groups from deletion, and filters by system fields",
+    here="CreateDelivery and those parameters are refused with ValidationException",
+)
+def test_deliveries_and_protection_of_logs_are_refused(embedded_aws: EmbeddedAws) -> None:
+    logs = embedded_aws.client("logs")
+    said = refusal(logs.create_delivery, deliverySourceName="s", deliveryDestinationArn="arn:aws:logs:x")
+    assert said == (
+        "ValidationException",
+        "CreateDelivery: the embedded AWS does not carry out this operation.",
+    )
+    said = refusal(logs.create_log_group, logGroupName="protected", deletionProtectionEnabled=True)
+    assert said == (
+        "ValidationException",
+        "deletionProtectionEnabled: the embedded AWS does not support this parameter.",
+    )
+
+
+@pytest.mark.difference(
+    "STS",
+    aws="has sessions with MFA, a source identity, transitive tags and contexts",
+    here="those parameters of AssumeRole and GetSessionToken are refused with ValidationError",
+)
+def test_parameters_of_sessions_without_effect_are_refused(embedded_aws: EmbeddedAws) -> None:
+    sts, role = embedded_aws.client("sts"), f"arn:aws:iam::{embedded_aws.account_id}:role/absent"
+    said = refusal(sts.assume_role, RoleArn=role, RoleSessionName="session", SourceIdentity="alice")
+    assert said == ("ValidationError", "SourceIdentity: the embedded AWS does not support this parameter.")
+    assert (
+        refusal(sts.get_session_token, SerialNumber="arn:aws:iam::000000000000:mfa/x", TokenCode="123456")[0]
+        == "ValidationError"
+    )

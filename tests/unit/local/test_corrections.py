@@ -38,6 +38,9 @@ SERVICES = (
     "cognito-identity",
     "states",
     "logs",
+    "events",
+    "sns",
+    "sts",
 )
 MODULES = tuple(field.name for field in fields(Modules))
 

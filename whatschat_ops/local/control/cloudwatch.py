@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
+from whatschat_ops.local.control import refused_parameters
+from whatschat_ops.local.control.request_checks import Check
 from whatschat_ops.local.control.wire import Response
 from whatschat_ops.local.layout import DEFAULT_REGION
 from whatschat_ops.local.monitoring import alarms, dashboards, lambda_metrics, metric_queries
@@ -80,6 +82,13 @@ class CloudWatch:
         self._cloudwatch._put_dashboard = self._global(put_dashboard)
         for name in ("_get_dashboard", "_delete_dashboards", "_list_dashboards"):
             setattr(self._cloudwatch, name, self._global(getattr(self._cloudwatch, name)))
+
+    def install_refusals(self) -> None:
+        """Parameters that nothing reads are refused."""
+        for name, check in refused_parameters.checks("cloudwatch").items():
+            function = "_" + re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+            original = getattr(self._cloudwatch, function)
+            setattr(self._cloudwatch, function, self._checked(original, _requirement(check)))
 
     def evaluate_alarms(self) -> None:
         """Evaluate every metric alarm of every account and Region. The metrics of functions are looked up once for all."""
@@ -209,6 +218,14 @@ class CloudWatch:
         _, _, is_cbor, is_json = _padded(protocol)
         response: Response = self._cloudwatch._error(code, message, 400, use_json=is_json, use_cbor=is_cbor)
         return response
+
+
+def _requirement(check: Check) -> Callable[[Document], None]:
+    def require(request: Document) -> None:
+        if refusal := check(request):
+            raise RequestError(*refusal)
+
+    return require
 
 
 def _require_alarm(request: Document) -> None:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from whatschat_ops.local.control import athena, dynamodb_checks, iam_checks, leading_keys, ssm_checks
+from whatschat_ops.local.control import (
+    athena,
+    dynamodb_checks,
+    iam_checks,
+    leading_keys,
+    refused_parameters,
+    ssm_checks,
+)
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.modules import Modules
 from whatschat_ops.local.control.request_checks import Checks, Refusal, checked, refused
@@ -17,6 +25,9 @@ from whatschat_ops.local.layout import ACCOUNT_ID
 
 MAX_LISTED_FUNCTIONS: Final = 50
 """Of a page of ListFunctions, whatever MaxItems says (Lambda API reference)."""
+
+_WITH_REFUSALS: Final = tuple(sorted(refused_parameters.REFUSED.keys() - {"cloudwatch"}))
+"""CloudWatch has a third protocol, and refuses where it is read: corrections_cloudwatch."""
 
 _BARE_AMPERSAND: Final = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)")
 _MAPPING_PARAMETERS: Final = (
@@ -185,7 +196,20 @@ def _check_bucket_owner(modules: Modules, _: Parts) -> None:
     wrap_handler(modules, "s3", wrap)
 
 
+def _refuse_parameters(modules: Modules, _: Parts) -> None:
+    for service in _WITH_REFUSALS:
+        checks = refused_parameters.checks(service)
+        wrap_handler(modules, service, partial(checked, checks=checks))
+
+
 CHECKS: Final = (
+    Correction(
+        what="accepts parameters and operations that it never reads, such as EventBridge endpoints, deliveries of vended logs and sessions with MFA",
+        why="refused by name, with an error type of the operation",
+        source="our decision: what is accepted is done; the service models",
+        replaces=tuple(f"app.SERVICE_HANDLERS[{service}]" for service in _WITH_REFUSALS),
+        apply=_refuse_parameters,
+    ),
     Correction(
         what="Athena answers `mock_value` without DuckDB; loses CREATE DATABASE, ignores ExecutionParameters, reads files of the machine, puts results in a folder with the name of the object, counts the bytes of the results as scanned",
         why="runs SELECT on DuckDB, or refuses with InvalidRequestException",

@@ -50,4 +50,18 @@ CLOUDWATCH: Final = (
         ),
         apply=lambda modules, parts: _cloudwatch(modules, parts).install_dashboards(),
     ),
+    Correction(
+        what="accepts suppressed actions, filters of DescribeAlarms, entities and other parameters that it never reads",
+        why="refused by name with ValidationError",
+        source="our decision: what is accepted is done; the service model of CloudWatch",
+        replaces=(
+            "cloudwatch._describe_alarms",
+            "cloudwatch._get_metric_data",
+            "cloudwatch._list_metrics",
+            "cloudwatch._put_composite_alarm",
+            "cloudwatch._put_metric_alarm",
+            "cloudwatch._put_metric_data",
+        ),
+        apply=lambda modules, parts: _cloudwatch(modules, parts).install_refusals(),
+    ),
 )
