@@ -53,6 +53,9 @@ def sent(
         ("sqs", "AmazonSQS", "SendMessageBatch", {"QueueUrl": "x", "Entries": ["x"]}),
         ("dynamodb", "DynamoDB_20120810", "BatchWriteItem", {"RequestItems": [1]}),
         ("logs", "Logs_20140328", "CreateLogGroup", [1]),
+        ("logs", "Logs_20140328", "TagResource", {"resourceArn": 5, "tags": {"a": "b"}}),
+        ("ssm", "AmazonSSM", "GetParameter", {"Name": {"a": 1}}),
+        ("events", "AWSEvents", "ListRules", {"EventBusName": 5}),
     ],
 )
 def test_value_of_the_wrong_type_is_a_serialization_error(
@@ -61,6 +64,14 @@ def test_value_of_the_wrong_type_is_a_serialization_error(
     headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"{prefix}.{operation}"}
     status, code, body = sent(embedded_aws, service, "POST", "/", headers, json.dumps(document))
     assert (status, code) == (400, "SerializationException"), body
+
+
+@pytest.mark.aws("EventBridge API reference, Tag: Key is required; Common Errors: ValidationException")
+def test_required_member_that_is_absent_is_a_validation_error(embedded_aws: EmbeddedAws) -> None:
+    headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AWSEvents.PutRule"}
+    document = {"Name": "r", "ScheduleExpression": "rate(1 day)", "Tags": [{"Value": "v"}]}
+    status, code, body = sent(embedded_aws, "events", "POST", "/", headers, json.dumps(document))
+    assert (status, code) == (400, "ValidationException"), body
 
 
 @pytest.mark.aws(

@@ -41,3 +41,12 @@ async def call(
     }
     await app(scope, receive, send)
     return status, b"".join(chunks)
+
+
+async def respond(
+    send: Callable[[Any], Awaitable[None]], status: int, headers: Mapping[str, str], body: bytes
+) -> None:
+    """Send a whole response."""
+    names = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": names})
+    await send({"type": "http.response.body", "body": body})

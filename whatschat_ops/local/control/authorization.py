@@ -59,6 +59,10 @@ def in_partition(arn: str, region: str) -> str:
     return arn if rest == arn else f"arn:{partition_of(region).name}:{rest}"
 
 
+class UnreadableRequest(Exception):
+    """A JSON request whose resource cannot be read, because a value of it has another type than the service has."""
+
+
 class Authorization:
     """IAM of the embedded AWS."""
 
@@ -79,10 +83,13 @@ class Authorization:
 
         def resource_of(*request: Any) -> Any:
             *call, region, account_id = request
-            found = corrected_resource(
-                SignedCall(*call), region, account_id, lambda *named: self._arn(account_id, *named)
-            )
-            return in_partition(found or extract_resource(*request), region)
+            try:
+                found = corrected_resource(
+                    SignedCall(*call), region, account_id, lambda *named: self._arn(account_id, *named)
+                )
+                return in_partition(found or extract_resource(*request), region)
+            except (AttributeError, KeyError, TypeError) as error:  # a name that is no text
+                raise UnreadableRequest from error
 
         iam_actions.extract_iam_action, iam_actions.extract_resource_arn = action_of, resource_of
 

@@ -22,7 +22,7 @@ from whatschat_ops.local.cloudtrail.recorder import Caller
 from whatschat_ops.local.control import budgets, caller, lambda_bridge, lambda_invoke, modules
 from whatschat_ops.local.control.api_hosts import ApiHosts
 from whatschat_ops.local.control.async_invocations import AsyncInvocations
-from whatschat_ops.local.control.authorization import Authorization
+from whatschat_ops.local.control.authorization import Authorization, UnreadableRequest
 from whatschat_ops.local.control.cloudwatch import CloudWatch
 from whatschat_ops.local.control.correction import Parts
 from whatschat_ops.local.control.corrections import install
@@ -30,6 +30,7 @@ from whatschat_ops.local.control.deployments import Deployments
 from whatschat_ops.local.control.destinations import Destinations
 from whatschat_ops.local.control.eventbridge import send_event
 from whatschat_ops.local.control.persistence import Autosave, require_readable
+from whatschat_ops.local.control.request_checks import json_error
 from whatschat_ops.local.control.saved_state import SavedState
 from whatschat_ops.local.control.stores import Cache, Stores
 from whatschat_ops.local.control.telemetry import Telemetry
@@ -178,7 +179,12 @@ class Ministack:
             or app._parse_execute_api_url(host, path) is not None
             or app._parse_lambda_url(host, path) is not None
         )
-        await app.app(scope, receive, lambda_invoke.answering(scope, send))
+        try:
+            await app.app(scope, receive, lambda_invoke.answering(scope, send))
+        except UnreadableRequest:
+            await asgi.respond(
+                send, *json_error("SerializationException", "The name of the resource is not a text.")
+            )
 
     def service_of(self, request: HttpRequest) -> str:
         """ministack's name of the service that it would pass the request to."""

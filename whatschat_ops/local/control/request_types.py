@@ -54,7 +54,7 @@ def naming_wrong_types(service: str, handler: Handler) -> Handler:
         try:
             response = await handler(method, path, headers, body, query_params)
         except Exception:
-            refusal = _refused(*request)
+            refusal = _refused(*request, failed=True)
             if refusal is None:
                 raise
             return refusal
@@ -63,7 +63,9 @@ def naming_wrong_types(service: str, handler: Handler) -> Handler:
     return handle
 
 
-def _refused(service: str, method: str, path: str, headers: Any, body: bytes, query: Any) -> Response | None:
+def _refused(
+    service: str, method: str, path: str, headers: Any, body: bytes, query: Any, *, failed: bool = False
+) -> Response | None:
     name = operation(path, headers, body, query)
     if name is None:
         found = (
@@ -76,7 +78,7 @@ def _refused(service: str, method: str, path: str, headers: Any, body: bytes, qu
     if shape is None or shape.serialization.get("payload"):
         return None
     if "x-amz-target" in headers or service == "lambda":
-        refusal = document_problem(shape, body)
+        refusal = document_problem(shape, body, requires=failed and service != "lambda")
         return json_error(*refusal) if refusal else None
     fields = [
         *parse_qsl(body.decode("utf-8", "replace")),
@@ -86,8 +88,10 @@ def _refused(service: str, method: str, path: str, headers: Any, body: bytes, qu
     return query_error(*refusal) if refusal else None
 
 
-def document_problem(shape: Any, body: bytes) -> Refusal | None:
-    """What AWS says to a JSON body that is not what `shape` (botocore's) describes."""
+def document_problem(shape: Any, body: bytes, *, requires: bool = False) -> Refusal | None:
+    """What AWS says to a JSON body with a value of another type than in `shape` (botocore's); with `requires`, also to
+    one that lacks a required member.
+    """
     from botocore.validate import ParamValidator
 
     try:
@@ -96,7 +100,10 @@ def document_problem(shape: Any, body: bytes) -> Refusal | None:
         return "SerializationException", "The request body is not valid JSON."
     problems = ParamValidator().validate(document, shape).generate_report().split("\n")
     types = [text for text in problems if text.startswith("Invalid type")]
-    return ("SerializationException", types[0]) if types else None
+    if types:
+        return "SerializationException", types[0]
+    missing = [text for text in problems if text.startswith("Missing required")]
+    return ("ValidationException", missing[0]) if requires and missing else None
 
 
 def _without_nulls(members: Mapping[str, Any]) -> dict[str, Any]:
