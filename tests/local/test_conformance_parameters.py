@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.conftest import EmbeddedAws
+from whatschat_ops.local.control import lambda_validation
 
 pytestmark = pytest.mark.local
 
@@ -521,4 +522,83 @@ def test_parameters_of_sessions_without_effect_are_refused(embedded_aws: Embedde
     assert (
         refusal(sts.get_session_token, SerialNumber="arn:aws:iam::000000000000:mfa/x", TokenCode="123456")[0]
         == "ValidationError"
+    )
+
+
+@pytest.mark.difference(
+    "Lambda: provisioned concurrency, SnapStart",
+    aws="environments are initialized before they are invoked",
+    here="accepted, and READY or On at once; the first invocation initializes an environment",
+)
+def test_provisioned_concurrency_and_snapshots_are_accepted_and_ready(
+    embedded_aws: EmbeddedAws, published: str
+) -> None:
+    functions = embedded_aws.client("lambda")
+    config = functions.put_provisioned_concurrency_config(
+        FunctionName=published, Qualifier="1", ProvisionedConcurrentExecutions=2
+    )
+    assert (config["Status"], config["AvailableProvisionedConcurrentExecutions"]) == ("READY", 2)
+    functions.update_function_configuration(
+        FunctionName=published, SnapStart={"ApplyOn": "PublishedVersions"}
+    )
+    functions.get_waiter("function_updated_v2").wait(FunctionName=published, WaiterConfig={"Delay": 0.1})
+    functions.publish_version(FunctionName=published)
+    version = functions.get_function_configuration(FunctionName=published, Qualifier="2")
+    assert (version["State"], version["SnapStart"]["OptimizationStatus"]) == ("Active", "On")
+    result = functions.invoke(FunctionName=published, Qualifier="2", Payload=b'"ran"')
+    assert result["Payload"].read() == b'"ran"'
+
+
+@pytest.mark.difference(
+    "Lambda: ephemeral storage",
+    aws="/tmp has the size of EphemeralStorage",
+    here="the size is stored; /tmp is that of this machine",
+)
+@pytest.mark.difference(
+    "Encryption keys",
+    aws="KMSKeyArn of functions and kmsKeyId of log groups name a key that encrypts",
+    here="stored and returned; nothing is encrypted",
+)
+def test_sizes_of_storage_and_keys_are_stored(embedded_aws: EmbeddedAws, published: str) -> None:
+    functions, logs = embedded_aws.client("lambda"), embedded_aws.client("logs")
+    key = f"arn:aws:kms:us-east-1:{embedded_aws.account_id}:key/absent"
+    config = functions.update_function_configuration(
+        FunctionName=published, EphemeralStorage={"Size": 10_240}, KMSKeyArn=key
+    )
+    assert (config["EphemeralStorage"], config["KMSKeyArn"]) == ({"Size": 10_240}, key)
+    logs.create_log_group(logGroupName="encrypted", kmsKeyId=key)
+    assert logs.describe_log_groups(logGroupNamePrefix="encrypted")["logGroups"][0]["kmsKeyId"] == key
+    logs.delete_log_group(logGroupName="encrypted")
+
+
+@pytest.mark.difference(
+    "EventBridge: retry policies of targets",
+    aws="an event is delivered again for up to 24 hours, 185 times",
+    here="stored; an event is delivered once",
+)
+def test_retry_policy_of_a_target_is_stored(embedded_aws: EmbeddedAws) -> None:
+    events, queues = embedded_aws.client("events"), embedded_aws.client("sqs")
+    url = queues.create_queue(QueueName="retried")["QueueUrl"]
+    arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="retried", ScheduleExpression="rate(1 day)", State="DISABLED")
+    policy = {"MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 60}
+    answer = events.put_targets(Rule="retried", Targets=[{"Id": "1", "Arn": arn, "RetryPolicy": policy}])
+    assert answer["FailedEntryCount"] == 0
+    assert events.list_targets_by_rule(Rule="retried")["Targets"][0]["RetryPolicy"] == policy
+    events.remove_targets(Rule="retried", Ids=["1"])
+    events.delete_rule(Name="retried")
+    queues.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.difference(
+    "Lambda: recursive loops",
+    aws="a function may be exempted from the detection by its template",
+    here="RecursiveLoop: Allow in a template is refused with InvalidParameterValueException",
+)
+def test_exemption_from_loop_detection_in_a_template_is_refused() -> None:
+    assert lambda_validation.of_configuration({"RecursiveLoop": "Terminate"}) is None
+    refused = lambda_validation.of_configuration({"RecursiveLoop": "Allow"})
+    assert refused == (
+        "InvalidParameterValueException",
+        "RecursiveLoop: the embedded AWS does not support this parameter.",
     )

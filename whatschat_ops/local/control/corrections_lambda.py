@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from whatschat_ops.local.control import (
     code_links,
@@ -64,6 +64,19 @@ def _process_events(modules: Modules, parts: Parts) -> None:
 
 def _guard_lambda(modules: Modules, _: Parts) -> None:
     wrap_handler(modules, "lambda", lambda handler: validation.guard_changes(modules.lambda_svc, handler))
+
+
+def _activate_versions(modules: Modules, _: Parts) -> None:
+    def activate(_name: str, version: dict[str, Any]) -> None:
+        states = {
+            "State": "Active",
+            "StateReason": "",
+            "StateReasonCode": "",
+            "LastUpdateStatus": "Successful",
+        }
+        version["config"].update(states)
+
+    modules.lambda_svc._snapstart_provision_version_async = activate
 
 
 LAMBDA: Final = (
@@ -150,5 +163,12 @@ LAMBDA: Final = (
         source="Lambda Developer Guide, Lambda function states; API Reference, PublishVersion",
         replaces=("app.SERVICE_HANDLERS[lambda]",),
         apply=_guard_lambda,
+    ),
+    Correction(
+        what="initializes a version with SnapStart on its own executor when it is published, with the environment of its own process",
+        why="active at once; the first invocation initializes it, on the one executor",
+        source="our decision: a function never runs in two ways",
+        replaces=("lambda_svc._snapstart_provision_version_async",),
+        apply=_activate_versions,
     ),
 )

@@ -127,6 +127,7 @@ def _without_effect(data: Mapping[str, Any]) -> Refusal | None:
     asked = {
         "CodeSigningConfigArn": data.get("CodeSigningConfigArn"),
         "FileSystemConfigs": data.get("FileSystemConfigs"),
+        "RecursiveLoop": data.get("RecursiveLoop") == "Allow",
         "TracingConfig": (data.get("TracingConfig") or {}).get("Mode") == "Active",
         "VpcConfig": (data.get("VpcConfig") or {}).get("SubnetIds"),
     }
