@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from whatschat_ops.local.control import budgets
+from whatschat_ops.local.control.stores import MAX_CACHED, Cache
 
 REGION = "eu-west-1"
 HOUR_S, MESSAGES_PER_S = 3600, 30
@@ -140,3 +141,12 @@ def test_history_of_alarms_is_limited() -> None:
     modules._alarm_history["entries"] = entries = list(range(budgets.MAX_HISTORY_ENTRIES + 7))
     modules.trim()
     assert (len(entries), entries[0]) == (budgets.MAX_HISTORY_ENTRIES, 7)
+
+
+def test_hour_of_handshakes_with_unknown_apis_leaves_a_small_cache() -> None:
+    now = [0.0]
+    cache = Cache(lambda: now[0])
+    for number in range(HOUR_S * MESSAGES_PER_S):
+        now[0] = number / MESSAGES_PER_S
+        assert cache.get(("api", str(number)), lambda: None) is None
+    assert len(cache) <= MAX_CACHED + MESSAGES_PER_S

@@ -17,6 +17,8 @@ from whatschat_ops.local.interfaces import LambdaFunction, WebSocketApi
 
 T = TypeVar("T")
 CACHE_S = 1.0
+MAX_CACHED = 1_000
+"""Values that are no longer valid are dropped when there are more: handshakes may name any API, without a signature."""
 
 _FUNCTION_ARN = re.compile(
     r"arn:[\w-]+:lambda:(?P<region>[^:]+):(?P<account>\d{12}):function:(?P<name>[^:]+)(:(?P<qualifier>[^:]+))?"
@@ -26,18 +28,24 @@ _FUNCTION_ARN = re.compile(
 class Cache:
     """Cached values, each for `CACHE_S` or until `clear`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._known: dict[tuple[str, ...], tuple[float, Any]] = {}
 
     def get(self, key: tuple[str, ...], read: Callable[[], T]) -> T:
         """The cached value, or the result of `read`."""
-        now = time.monotonic()
+        now = self._clock()
         deadline, value = self._known.get(key, (0.0, None))
         if deadline <= now:
             value = read()
+            if len(self._known) >= MAX_CACHED:
+                self._known = {each: known for each, known in self._known.items() if known[0] > now}
             self._known[key] = (now + CACHE_S, value)
         found: T = value
         return found
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def clear(self) -> None:
         """Drop every value, because something changed."""
