@@ -9,18 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.in_process import Done, run
 from tests.local.conftest import EmbeddedAws
+from tests.minimality.chime_events import attempt_events
+from tests.minimality.removal import User
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.chime.events import EventLog
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import ExitCode, NotProvisioned
+from whatschat_ops.redaction import Secret
+from whatschat_ops.stack.arns import Place
+from whatschat_ops.stack.policies import policy_of
 from whatschat_ops.stack.stack import Stack
 
 pytestmark = pytest.mark.local
 
 SETTINGS = Settings.of({"prefix": "events-", "chime": {"events": True}})
+EVENTS = {"log_group.chime-events", "event_rule.chime-events"}
 JOINED, LEFT = "AttendeeJoined", "AttendeeLeft"
 
 
@@ -147,6 +154,53 @@ def test_without_the_log_group_provision_is_named(cli: Cli, aws: Aws) -> None:
     elsewhere = Settings.of({"prefix": "nowhere-", "chime": {"events": True}})
     with pytest.raises(NotProvisioned, match="/aws/events/nowhere-whatschat-local-chime does not exist"):
         next(EventLog(aws, elsewhere).events(datetime.now(UTC)))
+
+
+WRITES = ("CreateLogGroup", "PutRetentionPolicy", "PutResourcePolicy", "PutRule", "PutTargets")
+
+
+class CutOff(Exception):
+    """The program ends here."""
+
+
+@pytest.mark.parametrize("moment", ["before-call", "after-call"])
+@pytest.mark.parametrize("operation", WRITES)
+def test_provisioning_cut_off_at_any_call_is_completed_by_the_next_one(
+    cli: Cli, aws: Aws, stack: Stack, operation: str, moment: str
+) -> None:
+    delete_events(aws)
+    cut = Aws(aws.target)
+
+    def end(**_: Any) -> None:
+        raise CutOff
+
+    for service in ("events", "logs"):
+        cut.client(service).meta.events.register(f"{moment}.*.{operation}", end)
+    broken = Stack(SETTINGS, cut)
+    with pytest.raises(CutOff):
+        broken.apply(broken.plan_only(EVENTS))
+    stack.apply(stack.plan_only(EVENTS))
+    assert not stack.plan().changing
+
+
+def delete_events(aws: Aws) -> None:
+    names, events = Names(SETTINGS), aws.client("events")
+    events.remove_targets(Rule=names.chime_event_rule, Ids=["whatschat-ops"])
+    events.delete_rule(Name=names.chime_event_rule)
+    aws.client("logs").delete_log_group(logGroupName=names.chime_event_log_group)
+
+
+def test_operators_policy_is_enough_for_events(
+    cli: Cli, aws: Aws, stack: Stack, embedded_aws: EmbeddedAws
+) -> None:
+    delete_events(aws)
+    user = User(embedded_aws.client, "events-operator")
+    user.may(policy_of("operator", SETTINGS, Place("us-east-1", aws.account_id), "*"))
+    target = replace(
+        aws.target, access_key_id=user.access_key_id, secret_access_key=Secret(user.secret_access_key)
+    )
+    attempt_events(SETTINGS, embedded_aws.client, Aws(target))
+    stack.apply(stack.plan())
 
 
 def test_turning_events_off_deletes_the_rule_and_the_group_only(cli: Cli, aws: Aws, stack: Stack) -> None:

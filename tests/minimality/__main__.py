@@ -1,6 +1,6 @@
 """Takes every action out of every policy, one at a time, on an embedded AWS of its own, and prints what breaks.
 
-    python -m tests.minimality [lambda] [signalling] [chime] [backend] [operator] [broadcast-worker] [broadcast-states] [broadcast-operator] [--write] [--only SID/ACTION ...]
+    python -m tests.minimality [lambda] [signalling] [chime] [backend] [operator] [broadcast-worker] [broadcast-states] [broadcast-operator] [chime-events-operator] [--write] [--only SID/ACTION ...]
 
 `--write` puts the table into docs/iam.md. Exit code 1 if an action can be spared, or if a whole policy is not enough.
 """
@@ -19,12 +19,13 @@ from typing import Any
 
 import boto3
 
+from tests.minimality import chime_events
 from tests.minimality.backend import BackendScenario
 from tests.minimality.broadcasts import SETTINGS, BroadcastOperatorScenario, BroadcastScenario
 from tests.minimality.functions import FunctionsScenario
 from tests.minimality.meetings import attempt_meeting
 from tests.minimality.operator import OperatorScenario, stack_place
-from tests.minimality.removal import Broken, Document, Row, User, tried
+from tests.minimality.removal import Broken, Document, Row, User, removals, tried
 from tests.minimality.signalling import SETTINGS as SIGNALLING
 from tests.minimality.signalling import SignallingScenario
 from tests.ports import free_port
@@ -216,6 +217,29 @@ def broadcast_operator_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
     base.apply(base.plan_destroy(delete_data=True))
 
 
+def chime_events_operator_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
+    """What `chime.events` adds to the operator's policy, each action of it."""
+    base = Stack(Settings(), bench.administrator)
+    base.apply(base.plan())
+    place = stack_place(base)
+    usual = {str(each) for each in removals(policy_of("operator", Settings(), place, "*"))}
+    whole = policy_of("operator", chime_events.SETTINGS, place, "*")
+    added = [str(each) for each in removals(whole) if str(each) not in usual]
+    user = User(bench.admin, "events-operator")
+
+    def attempt(policy: Document) -> None:
+        user.may(policy)
+        try:
+            operator = bench.aws(user.access_key_id, Secret(user.secret_access_key))
+            chime_events.attempt_events(chime_events.SETTINGS, bench.admin, operator)
+        finally:
+            chime_events.clear(chime_events.SETTINGS, bench.administrator)
+
+    attempt(whole)
+    yield from tried(whole, attempt, [each for each in added if not only or each in only])
+    base.apply(base.plan_destroy(delete_data=True))
+
+
 POLICIES = {
     "lambda": functions_rows,
     "signalling": signalling_rows,
@@ -225,6 +249,7 @@ POLICIES = {
     "broadcast-worker": worker_rows,
     "broadcast-states": states_rows,
     "broadcast-operator": broadcast_operator_rows,
+    "chime-events-operator": chime_events_operator_rows,
 }
 
 
