@@ -247,8 +247,15 @@ def test_commands_create_show_and_end_a_meeting(ops: Commands) -> None:
     ops.json(*attendee, "delete", external, carol["attendee_id"], "--yes")
     missing = ops.json(*attendee, "get", external, carol["attendee_id"], code=ExitCode.FAILED)
     assert missing["error"]["code"] == "not_found"
+    not_measured = {"attendee_minutes": None, "minutes_estimated": None, "cost_usd": None}
     assert ops.json("chime", "meeting", "delete", external, "--yes") == [
-        {"meeting": external, "deleted": True, "error": ""}
+        {
+            "meeting": external,
+            "deleted": True,
+            "error": "",
+            "meeting_id": meeting["meeting_id"],
+            **not_measured,
+        }
     ]
     assert ops.json("chime", "meeting", "list") == []
     [gone] = ops.json("chime", "meeting", "list", "--all")
