@@ -65,12 +65,13 @@ Connect = Callable[[], Awaitable[Socket]]
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """What is to be done. `offer_bytes`: the least size of the message with the offer; 0: as it is."""
+    """What is to be done. `offer_bytes`: the least size of the message with the offer; 0: as it is. `stun`: with a STUN server."""
 
     users: Mapping[Side, str]
     vocabulary: CallVocabulary
     limits: Limits
     offer_bytes: int = 0
+    stun: bool = False
 
 
 class _Failed(Exception):
@@ -405,4 +406,9 @@ class NativeCall:
 
     def _remarks(self) -> tuple[str, ...]:
         refusals = [refusal for log in self._logs.values() for refusal in log.refusals]
-        return tuple(dict.fromkeys(refusals)) if self._state.failure is None else ()
+        found = list(dict.fromkeys(refusals)) if self._state.failure is None else []
+        for side, log in self._logs.items():
+            candidates = [str(each["candidate"]) for each in log.contents(Kind.CANDIDATE, arrived=False)]
+            if self._plan.stun and candidates and not any(" typ srflx" in each for each in candidates):
+                found.append(f"The STUN server gave the {side.value} no public address.")
+        return tuple(found)

@@ -174,11 +174,15 @@ class World:
         return {side: lambda user=user: self.board.connect(user) for side, user in USERS.items()}  # type: ignore[misc]
 
     def call(
-        self, unreachable: Stage | None = None, on_stage: Callable[[Stage], None] = lambda _stage: None
+        self,
+        unreachable: Stage | None = None,
+        on_stage: Callable[[Stage], None] = lambda _stage: None,
+        *,
+        stun: bool = False,
     ) -> NativeCall:
         limits = ShortLimits(stage_s=60.0, media_s=0.25, close_s=0.1)
         object.__setattr__(limits, "unreachable", unreachable)
-        plan = CallPlan(USERS, CallVocabulary.WEB, limits)
+        plan = CallPlan(USERS, CallVocabulary.WEB, limits, stun=stun)
         return NativeCall(plan, self.connectors, self.make_peer, on_stage=on_stage)
 
     def made(self, unreachable: Stage | None = None) -> CallReport:
@@ -303,6 +307,15 @@ def test_refused_handshake_is_named_with_its_own_advice() -> None:
     assert (report.failure.stage, report.failure.cause) == ("token", "no right to read the secret")
     assert str(report.failure.hint) == "ask"
     assert report.stages == () and report.audio == () and report.data is None
+
+
+def test_stun_server_that_gives_no_address_is_a_remark() -> None:
+    report = asyncio.run(World().call(stun=True).run())
+
+    assert report.ok
+    assert report.remarks == tuple(
+        f"The STUN server gave the {side} no public address." for side in ("caller", "callee")
+    )
 
 
 def test_wrong_setting_is_no_stage_of_a_call() -> None:

@@ -125,8 +125,9 @@ def call_test(
     from whatschat_ops.calls.signalling import Side
     from whatschat_ops.calls.stages import Limits
 
+    limits = Limits(stage_timeout, duration)
     plan = CallPlan(
-        dict(zip(Side, users, strict=True)), vocabulary, Limits(stage_timeout, duration), offer_size
+        dict(zip(Side, users, strict=True)), vocabulary, limits, offer_size, stun=bool(ice_server)
     )
     tokens = dict(zip(Side, (caller_token, callee_token), strict=True))
     prepare = partial(_prepare, run, plan, tokens, token_via, url)
