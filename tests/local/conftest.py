@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,6 +142,20 @@ def own_aws(tmp_path: Path, clean_environment: None) -> Iterator[EmbeddedAws]:
         yield started(tmp_path / "state", found)
     finally:
         service.stop()
+
+
+@pytest.fixture
+def meeting_ledger(embedded_aws: EmbeddedAws) -> Iterator[str]:
+    """The name of an empty ledger of Chime meetings, of one test."""
+    table, dynamodb = f"chime-{uuid.uuid4().hex[:8]}", embedded_aws.client("dynamodb")
+    dynamodb.create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "meetingId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "meetingId", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    yield table
+    dynamodb.delete_table(TableName=table)
 
 
 NODE_CLIENTS = (

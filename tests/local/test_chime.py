@@ -213,19 +213,10 @@ class Commands:
 
 
 @pytest.fixture
-def ops(embedded_aws: EmbeddedAws, tmp_path: Path) -> Iterator[Commands]:
-    table = f"chime-{uuid.uuid4().hex[:8]}"
+def ops(embedded_aws: EmbeddedAws, meeting_ledger: str, tmp_path: Path) -> Commands:
     config = tmp_path / "local.yaml"
-    config.write_text(f"chime:\n  ledger_table_name: {table}\n", encoding="utf-8")
-    dynamodb = embedded_aws.client("dynamodb")
-    dynamodb.create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": "meetingId", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "meetingId", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    yield Commands(embedded_aws, config)
-    dynamodb.delete_table(TableName=table)
+    config.write_text(f"chime:\n  ledger_table_name: {meeting_ledger}\n", encoding="utf-8")
+    return Commands(embedded_aws, config)
 
 
 def test_commands_create_show_and_end_a_meeting(ops: Commands) -> None:

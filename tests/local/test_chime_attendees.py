@@ -34,25 +34,14 @@ process.exit(0);
 Cli = Callable[..., Done]
 
 
-@pytest.fixture(scope="module")
-def ledger(embedded_aws: EmbeddedAws) -> Iterator[str]:
-    table, dynamodb = f"chime-{uuid.uuid4().hex[:8]}", embedded_aws.client("dynamodb")
-    dynamodb.create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": "meetingId", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "meetingId", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    yield table
-    dynamodb.delete_table(TableName=table)
-
-
 @pytest.fixture
-def cli(embedded_aws: EmbeddedAws, ledger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(
+    embedded_aws: EmbeddedAws, meeting_ledger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Cli:
     for name, value in embedded_aws.environment().items():
         monkeypatch.setenv(name, value)
     config = tmp_path / "local.yaml"
-    config.write_text(f"chime:\n  ledger_table_name: {ledger}\n", encoding="utf-8")
+    config.write_text(f"chime:\n  ledger_table_name: {meeting_ledger}\n", encoding="utf-8")
 
     def attendee(*arguments: str, stdin: str = "") -> Done:
         return run("--config", str(config), "chime", *arguments, stdin=stdin.encode())

@@ -7,7 +7,7 @@ import io
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,15 +36,8 @@ def example() -> ModuleType:
 
 
 @pytest.fixture
-def ask(embedded_aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
-    table, dynamodb = f"chime-{uuid.uuid4().hex[:8]}", embedded_aws.client("dynamodb")
-    dynamodb.create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": "meetingId", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "meetingId", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    for name, value in {**embedded_aws.aws_environment(), "CHIME_LEDGER_TABLE": table}.items():
+def ask(embedded_aws: EmbeddedAws, meeting_ledger: str, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    for name, value in {**embedded_aws.aws_environment(), "CHIME_LEDGER_TABLE": meeting_ledger}.items():
         monkeypatch.setenv(name, value)
     application = validator(example().backend())
 
@@ -70,8 +63,7 @@ def ask(embedded_aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         answer.close()  # type: ignore[attr-defined]
         return int(statuses[0].split()[0]), json.loads(body)
 
-    yield asked
-    dynamodb.delete_table(TableName=table)
+    return asked
 
 
 @pytest.mark.local

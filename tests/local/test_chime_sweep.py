@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +38,14 @@ class Cli:
 
 
 @pytest.fixture
-def cli(embedded_aws: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+def cli(
+    embedded_aws: EmbeddedAws, meeting_ledger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Cli:
     for name, value in embedded_aws.environment().items():
         monkeypatch.setenv(name, value)
-    table, dynamodb = f"chime-{uuid.uuid4().hex[:8]}", embedded_aws.client("dynamodb")
-    dynamodb.create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": "meetingId", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "meetingId", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
     config = tmp_path / "local.yaml"
-    config.write_text(f"chime:\n  ledger_table_name: {table}\n", encoding="utf-8")
-    yield Cli(config)
-    dynamodb.delete_table(TableName=table)
+    config.write_text(f"chime:\n  ledger_table_name: {meeting_ledger}\n", encoding="utf-8")
+    return Cli(config)
 
 
 def test_sweep_without_options_deletes_what_was_made_for_tests_only(cli: Cli) -> None:

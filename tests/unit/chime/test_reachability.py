@@ -26,6 +26,7 @@ HERE = "127.0.0.1"
 def udp() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind((HERE, 0))
+        server.settimeout(60)
         yield server
 
 
