@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.conftest import EmbeddedAws
+from tests.local.test_conformance_websocket_apis import failure_in_template
 from tests.local.websocket_apis import Api, error_of, new_api
 
 pytestmark = [pytest.mark.local, pytest.mark.aws("botocore's service model of apigatewayv2")]
@@ -261,6 +262,16 @@ def test_lists_have_pages(embedded_aws: EmbeddedAws, name: str) -> None:
         assert error_of(call, **place, **wrong)[0] == "BadRequestException"
     for each in apis:
         each.gateway.delete_api(ApiId=each.id)
+
+
+@pytest.mark.aws("recorded: github.com/terraform-aws-modules/terraform-aws-apigateway-v2/pull/80")
+def test_stage_of_a_template_cannot_have_settings_of_a_route_that_does_not_exist(
+    embedded_aws: EmbeddedAws,
+) -> None:
+    api = new_api(embedded_aws)
+    stage = {"StageName": "t", "RouteSettings": {"absent": THROTTLE}}
+    assert "Unable to find Route by key absent" in failure_in_template(api, "Stage", stage)
+    api.gateway.delete_api(ApiId=api.id)
 
 
 @pytest.mark.aws("recorded: github.com/terraform-aws-modules/terraform-aws-apigateway-v2/pull/80")

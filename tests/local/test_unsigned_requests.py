@@ -183,6 +183,49 @@ def test_pretended_signature_opens_nothing(
         assert status >= 400, path
 
 
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html, ShareObjectPreSignedURL.html"
+)
+def test_policy_and_presigned_link_open_an_object_and_nothing_else(
+    embedded_aws: EmbeddedAws, private_bucket: str
+) -> None:
+    s3 = embedded_aws.client("s3")
+    link = urlsplit(s3.generate_presigned_url("get_object", Params={"Bucket": private_bucket, "Key": "key"}))
+    assert request(embedded_aws, "GET", f"{link.path}?{link.query}")[::2] == (200, "private")
+    s3.put_public_access_block(
+        Bucket=private_bucket,
+        PublicAccessBlockConfiguration={"BlockPublicPolicy": False, "RestrictPublicBuckets": False},
+    )
+    resource = f"arn:aws:s3:::{private_bucket}/key"
+    opened = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": resource}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [opened]})
+    s3.put_bucket_policy(Bucket=private_bucket, Policy=policy)
+    assert request(embedded_aws, "GET", f"/{private_bucket}/key")[::2] == (200, "private")
+    for method, path in (("PUT", f"/{private_bucket}/key"), ("GET", f"/{private_bucket}"), ("GET", "/")):
+        assert request(embedded_aws, method, path)[0] == 403
+    s3.delete_bucket_policy(Bucket=private_bucket)
+    assert request(embedded_aws, "GET", f"/{private_bucket}/key")[0] == 403
+
+
+@pytest.mark.difference(
+    "SQS", aws="a policy can open a queue to requests without a signature", here="they are refused with 403"
+)
+def test_queue_is_closed_to_unsigned_requests_whatever_its_policy(embedded_aws: EmbeddedAws) -> None:
+    sqs = embedded_aws.client("sqs")
+    url = sqs.create_queue(QueueName="unsigned-open")["QueueUrl"]
+    arn = f"arn:aws:sqs:{embedded_aws.region}:{embedded_aws.account_id}:unsigned-open"
+    opened = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [opened]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    headers = {"X-Amz-Target": "AmazonSQS.SendMessage", "Content-Type": "application/x-amz-json-1.0"}
+    body = json.dumps({"QueueUrl": url, "MessageBody": "x"}).encode()
+    assert request(embedded_aws, "POST", "/", headers, body)[0] == 403
+    sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.difference(
+    "ECR", aws="`docker push` and `docker pull` of images", here="there is no registry: 404"
+)
 @pytest.mark.parametrize("authorization", ["", "Bearer token", "Basic QVdTOng=", "AWS4-HMAC-SHA256 nothing"])
 @pytest.mark.parametrize(
     "path", ["/v2/credentials/any", "/latest/meta-data/", "/v4/abcdefgh/task", "/v2/any/manifests/latest"]
