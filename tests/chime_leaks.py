@@ -62,8 +62,8 @@ class Tally:
     killed: int = 0
     ended_with: Counter[int] = field(default_factory=Counter)
     most_alive: int = 0
-    ever: set[str] = field(default_factory=set)
-    """Meetings that existed between two commands. (A sweep may find a meeting and delete it.)"""
+    ever: dict[str, str] = field(default_factory=dict)
+    """Meetings that existed between two commands, with their request tokens. (A sweep may find a meeting and delete it.)"""
     rows: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -110,21 +110,29 @@ class Leaks:
         alive, rows = self.alive(), self._rows()
         self.tally.ever |= alive
         self._same(
-            "without an open row after list", {key for key in alive if rows.get(key) != "created"}, set()
+            "without an open row after list",
+            {key for key in alive if rows.get(key, ("", ""))[0] != "created"},
+            set(),
         )
-        self._same("pending after list", {key for key in rows if rows[key] == "pending"}, set())
+        self._same("pending after list", {key for key in rows if rows[key][0] == "pending"}, set())
 
     def finish(self) -> None:
-        """After a sweep: nothing exists, no row is open, and every meeting that ever existed has a row."""
+        """After a sweep: nothing exists, no row is open, and the request of every meeting that ever existed has a row.
+
+        (A meeting that ended by itself before its pending row was asked for has given its row to the one that was made then.)
+        """
         rows = self._rows()
         self.tally.rows = len(rows)
-        self._same("open rows after sweep", {key for key, status in rows.items() if status in OPEN}, set())
-        self._same("meetings after sweep", self.alive(), set())
-        self._same("meetings without a row", self.tally.ever - set(rows), set())
+        self._same(
+            "open rows after sweep", {key for key, (status, _) in rows.items() if status in OPEN}, set()
+        )
+        self._same("meetings after sweep", set(self.alive()), set())
+        known = {token for _, token in rows.values()}
+        self._same("requests without a row", set(self.tally.ever.values()) - known, set())
 
-    def alive(self) -> set[str]:
-        """The meetings that exist, as the service's file says."""
-        return stored_meetings(self._file) if self._file.exists() else set()
+    def alive(self) -> dict[str, str]:
+        """The meetings that exist, as the service's file says, with their request tokens."""
+        return stored_meetings(self._file) if self._file.exists() else {}
 
     def _run(self, arguments: Sequence[str], target: Point | None, fault: Fault | None) -> Ended:
         recording = Recording(target, fault)
@@ -153,9 +161,11 @@ class Leaks:
         """Let Chime's clock reach the time when its bursts are full again: what a command before took is not this one's matter."""
         advance(self._aws, timedelta(seconds=CHIME_API.burst / CHIME_API.rate_per_s))
 
-    def _rows(self) -> dict[str, str]:
+    def _rows(self) -> dict[str, tuple[str, str]]:
+        """Id -> status and request token."""
         pages = self._dynamodb.get_paginator("scan").paginate(TableName=TABLE, ConsistentRead=True)
-        return {item["meetingId"]["S"]: item["status"]["S"] for page in pages for item in page["Items"]}
+        items = (item for page in pages for item in page["Items"])
+        return {item["meetingId"]["S"]: (item["status"]["S"], item["requestToken"]["S"]) for item in items}
 
     def _same(self, when: str, one: set[str], other: set[str]) -> None:
         if one != other:

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 
-def stored_meetings(path: Path) -> set[str]:
-    """The ids of the meetings that exist. Those that ended by themselves are deleted with the next request."""
+def stored_meetings(path: Path) -> dict[str, str]:
+    """Id of each meeting that exists -> its client request token. Those that ended by themselves are deleted with the next request."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        return {meeting_id for (meeting_id,) in database.execute("SELECT id FROM meetings")}
+        return dict(database.execute("SELECT id, client_request_token FROM meetings"))

@@ -16,4 +16,4 @@ def test_killed_commands_leave_no_meeting_that_the_ledger_does_not_know(tmp_path
         rounds(leaks, meetings=12, alive=6, kills=10, losses=3)
     assert leaks.tally.problems == []
     assert leaks.tally.killed == 10
-    assert leaks.tally.rows >= len(leaks.tally.ever) >= 6
+    assert leaks.tally.rows >= len(set(leaks.tally.ever.values())) >= 6
