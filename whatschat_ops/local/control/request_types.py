@@ -43,6 +43,10 @@ SERVICES: Final[Mapping[str, str]] = {
 
 _BAD_REQUEST: Final = 400
 _NUMBERS: Final = frozenset({"double", "float", "integer", "long"})
+_SPECIAL_NUMBER: Final = re.compile(
+    r"value: (NaN|-?Infinity), type: <class 'str'>, valid types: <class 'float'>"
+)
+"""These numbers are texts in JSON (Smithy, AWS JSON protocols)."""
 _DATED_NAME: Final = re.compile(r"\d{8}(v2)?$")
 
 
@@ -99,7 +103,9 @@ def document_problem(shape: Any, body: bytes, *, requires: bool = False) -> Refu
     except (ValueError, RecursionError):
         return "SerializationException", "The request body is not valid JSON."
     problems = ParamValidator().validate(document, shape).generate_report().split("\n")
-    types = [text for text in problems if text.startswith("Invalid type")]
+    types = [
+        text for text in problems if text.startswith("Invalid type") and not _SPECIAL_NUMBER.search(text)
+    ]
     if types:
         return "SerializationException", types[0]
     missing = [text for text in problems if text.startswith("Missing required")]
