@@ -81,7 +81,10 @@ def _refused(
     shape = _input_shape(SERVICES[service], name) if name else None
     if shape is None or shape.serialization.get("payload"):
         return None
-    if "x-amz-target" in headers or service == "lambda":
+    is_json = "json" in headers.get("content-type", "")
+    if is_json != ("x-amz-target" in headers or service == "lambda"):
+        return None  # it says two things, and is refused for that
+    if is_json:
         refusal = document_problem(shape, body, requires=failed and service != "lambda")
         return json_error(*refusal) if refusal else None
     fields = [
