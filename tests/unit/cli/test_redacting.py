@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -131,3 +132,9 @@ def test_what_prints_without_the_output_object_is_redacted(capsys: pytest.Captur
     shown = capsys.readouterr()
     assert shown.out == f"printed {REDACTED}\nlines {REDACTED}\n"
     assert shown.err == f"logged {REDACTED}\n"
+
+
+def test_path_with_a_secret_is_redacted() -> None:
+    assert hidden([Path("a") / f"{JWT}.yaml"]) == [Path("a") / REDACTED]
+    plain = Path("configs/local.yaml")
+    assert hidden(plain) is plain

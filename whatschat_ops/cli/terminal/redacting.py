@@ -11,6 +11,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from pathlib import PurePath
 from typing import Any, Final, TextIO, TypeVar, cast
 
 from whatschat_ops.redaction import REDACTED, is_secret_name, is_secret_value, redact
@@ -81,6 +82,8 @@ def hidden(value: T) -> T:
 def _hidden(value: Any, name: str) -> Any:
     if isinstance(value, str):
         return value if isinstance(value, Enum) else _text(value, name)
+    if isinstance(value, PurePath):
+        return value if (text := redact(str(value))) == str(value) else type(value)(text)
     if isinstance(value, Mapping):
         return _mapping(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
