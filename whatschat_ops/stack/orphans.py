@@ -27,6 +27,7 @@ from whatschat_ops.stack.kinds import KINDS
 from whatschat_ops.stack.kinds.api import find_apis
 from whatschat_ops.stack.kinds.bucket import RUNS, Bucket
 from whatschat_ops.stack.kinds.context import Context
+from whatschat_ops.stack.kinds.event_rule import EventRule
 from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.log_group import list_log_groups
 from whatschat_ops.stack.kinds.role import Role, is_earlier_path
@@ -139,9 +140,16 @@ class Orphans(Struct, frozen=True):
 
     def _log_groups(self) -> Iterator[Resource]:
         """Log groups of functions that are named like ours, and that of Chime's events."""
-        for prefix in (self._names.function_log_group(""), self._names.chime_event_log_group):
-            for group in list_log_groups(self.context, prefix):
-                yield _orphan("log_group", group["logGroupName"], {"group_name": group["logGroupName"]})
+        for group in list_log_groups(self.context, self._names.function_log_group("")):
+            yield _orphan("log_group", group["logGroupName"], {"group_name": group["logGroupName"]})
+        rules = map(EventRule.name_in, self.context.tagged(self._names.stack))
+        if not self.settings.chime.events and self._names.chime_event_rule in rules:
+            # It goes before its rule, which leads to it.
+            name, rule = (
+                self._names.chime_event_log_group,
+                f"event_rule.orphan/{self._names.chime_event_rule}",
+            )
+            yield _orphan("log_group", name, {"group_name": name}, {rule})
 
 
 def _resource_of(arn: str) -> Iterator[Resource]:
