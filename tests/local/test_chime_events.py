@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from msgspec.structs import replace
 
 from tests.in_process import Done, run
@@ -228,3 +230,26 @@ def test_sweep_of_empty_meetings_keeps_what_the_events_do_not_show_to_be_empty(c
     }
     assert kept == {"empty-1": "1 connected", "empty-2": "its last event is too recent"}
     cli.json("chime", "meeting", "delete", "empty-1", "empty-2", "--yes")
+
+
+def test_failed_calls_are_shown_without_chime_events(
+    cli: Cli, embedded_aws: EmbeddedAws, tmp_path: Path
+) -> None:
+    without = Cli(tmp_path / "off.yaml", events=False)
+    missing = "00000000-0000-4000-8000-00000000a91a"
+    with pytest.raises(ClientError):
+        embedded_aws.client("chime-sdk-meetings").get_meeting(MeetingId=missing)
+    deadline = time.monotonic() + 60
+    while not (calls := without.json("chime", "events", "--api", missing)):  # recorded after the answer
+        assert time.monotonic() < deadline
+    [call] = calls
+    assert (call["operation"], call["error_code"], call["meeting_id"]) == (
+        "GetMeeting",
+        "NotFoundException",
+        missing,
+    )
+    assert call["caller"] == "arn:aws:iam::000000000000:user/operator"
+    shown = without("chime", "events", "--api", "--since", "1h").stdout
+    assert f"GetMeeting {missing}  NotFoundException: " in shown
+    refused = without("chime", "events", "--api", "--follow")
+    assert (refused.code, refused.stdout) == (ExitCode.USAGE, "")

@@ -119,7 +119,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "chime attendee create": [("planted", "--user", JWT), ("planted", "--user", "carol")],
     "local chime attend": [("planted", JWT), (JWT, JWT)],
     "local chime leave": [("planted", JWT), ("planted", JWT)],
-    "chime events": [(), ("planted",), (JWT, "--since", JWT)],
+    "chime events": [(), ("--api",), ("planted",), (JWT, "--since", JWT)],
     "chime attendee list": [("planted",)],
     "chime check": [("--probe",)],
     "chime attendee batch": [("planted", "/dev/null", "--capabilities", f"audio={JWT}"), ("planted", JWT)],

@@ -28,6 +28,7 @@ from whatschat_ops.broadcast.broadcasting import Broadcasting, SendRate, send_po
 from whatschat_ops.broadcast.journal.record import new_run_id
 from whatschat_ops.broadcast.message import compose
 from whatschat_ops.broadcast.order import Order
+from whatschat_ops.chime.api_calls import failed_calls
 from whatschat_ops.chime.capabilities import Capabilities
 from whatschat_ops.chime.of_settings import chime_service
 from whatschat_ops.config import Names, Settings
@@ -221,6 +222,7 @@ class OperatorScenario:
             _require(result.status is Status.OK, f"{result.name}: {result.status}: {result.detail}")
         found = quota(self._settings, stack.aws)
         _require("may not be read" not in found.detail, found.detail)
+        list(failed_calls(stack.aws, self._settings.chime.region, datetime.now(UTC) - timedelta(hours=1)))
 
     def _check(self, stack: Stack) -> None:
         api_id = read_outputs(self._settings, stack.aws).api_id

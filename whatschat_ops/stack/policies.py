@@ -49,7 +49,7 @@ def operator_policy(blueprint: Blueprint) -> Document:
                 *_of_earlier_roles(blueprint),
                 # The doctor asks what its own caller may do.
                 allow(
-                    "OwnRights",
+                    "Self",
                     ["iam:SimulatePrincipalPolicy"],
                     blueprint.place.user("/", "${aws:username}"),
                 ),

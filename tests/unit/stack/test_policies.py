@@ -120,6 +120,7 @@ def test_operator_policy_has_few_actions_on_everything() -> None:
         if "*" in resources
     }
     listings = {
+        "cloudtrail:LookupEvents",
         "ec2:DescribeRegions",
         "iam:ListRoles",
         "lambda:ListFunctions",

@@ -177,6 +177,7 @@ def usual_rights(settings: Settings) -> Table:
         ),
         on("*", "chime", "CreateMeeting"),
         on("*", "servicequotas", "GetServiceQuota"),
+        on("*", "cloudtrail", "LookupEvents"),
         on(
             "arn:aws:chime:us-east-1:123456789012:meeting/*",
             "chime",

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whatschat_ops.cli.run import Run
+from whatschat_ops.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from whatschat_ops.chime.api_calls import FailedCall
     from whatschat_ops.chime.event_pairs import Unmatched
     from whatschat_ops.chime.events import EventLog, MeetingEvent
 
@@ -40,13 +42,19 @@ def events(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Keep printing new events until Ctrl-C")
     ] = False,
+    api: Annotated[
+        bool, typer.Option("--api", help="Show the failed calls of Chime instead, from CloudTrail")
+    ] = False,
 ) -> None:
     """Show the events of meetings.
 
     Meetings that started and ended, attendees who were added, joined and left. Needs the setting chime.events. Delivery is
-    best effort: joins without a leave and leaves without a join are counted.
+    best effort: joins without a leave and leaves without a join are counted. With --api, the calls that failed and why; CloudTrail
+    has them some minutes later, without any setting.
 
-    Example: whatschat-ops chime events call-alice-1766000000000 --since 2h
+    Example:
+        whatschat-ops chime events call-alice-1766000000000 --since 2h
+        whatschat-ops chime events --api
     """
     from datetime import UTC, datetime
 
@@ -54,6 +62,9 @@ def events(
     from whatschat_ops.cli.durations import parse_duration
 
     start = datetime.now(UTC) - parse_duration(since, "--since")
+    if api:
+        _show_failed_calls(run, start, meeting, follow=follow)
+        return
     log = EventLog(run.aws, run.settings)
     log.require()
     meeting_id = run.chime().find_meeting_id(meeting) if meeting else None
@@ -65,6 +76,29 @@ def events(
     run.out.result(report, _render)
     for note in _notes(report):
         run.out.note(note)
+
+
+def _show_failed_calls(run: Run, start: datetime, meeting: str | None, *, follow: bool) -> None:
+    from whatschat_ops.chime.api_calls import failed_calls
+    from whatschat_ops.chime.ids import is_guid
+
+    if follow:
+        raise UsageError("--follow and --api exclude each other: CloudTrail has a call only minutes later.")
+    if meeting is not None:  # an id needs no ledger, which may be what is missing
+        meeting = meeting.lower() if is_guid(meeting) else run.chime().find_meeting_id(meeting)
+    with run.out.status("Looking through CloudTrail ..."):
+        found = list(failed_calls(run.aws, run.settings.chime.region, start, meeting_id=meeting))
+    run.out.result(found[::-1], _render_calls)
+
+
+def _render_calls(calls: list[FailedCall]) -> str:
+    return "\n".join(map(_call_line, calls)) or "No failed calls."
+
+
+def _call_line(call: FailedCall) -> str:
+    at = call.at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    meeting = f" {call.meeting_id}" if call.meeting_id else ""
+    return f"{at}  {call.operation}{meeting}  {call.error_code}: {call.error_message or '-'}  ({call.caller or 'unknown caller'})"
 
 
 def _read(log: EventLog, since: datetime, meeting_id: str | None) -> EventReport:

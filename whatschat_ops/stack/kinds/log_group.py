@@ -33,7 +33,7 @@ class LogGroup(AwsKind):
         "tags": AwsField(matches=contains, cfn=tag_list_property),
     }
     arn: ClassVar[ArnPattern] = ArnPattern("arn:{partition}:logs:{region}:{account}:log-group:{name}")
-    operator_sid = "LogGroups"
+    operator_sid = "Logs"
     operator_actions = actions(
         "logs", "CreateLogGroup DeleteLogGroup PutRetentionPolicy TagResource ListTagsForResource"
     )

@@ -69,7 +69,7 @@ class ApiGatewayLogRole(AwsKind):
         """To set it where the Region has none; a role that does not exist is found by its bare name."""
         names = [resource.fields["role_name"] for resource in granted.resources]
         arns = [role_arn(granted.place, PATH, name) for name in names]
-        yield allow("FindRoles", ["iam:GetRole"], [role_arn(granted.place, "/", name) for name in names])
+        yield allow("Find", ["iam:GetRole"], [role_arn(granted.place, "/", name) for name in names])
         yield allow("LogRole", actions("iam", "CreateRole GetRole AttachRolePolicy"), arns)
         yield pass_roles("apigateway.amazonaws.com", arns)
         place = granted.place

@@ -51,7 +51,7 @@ class Role(AwsKind):
         """Also to find a role that does not exist: it has no path yet, so IAM checks the bare name."""
         yield from super().operator_statements(granted)
         bare = [role_arn(granted.place, "/", each.fields["role_name"]) for each in granted.resources]
-        yield allow("FindRoles", ["iam:GetRole"], bare)
+        yield allow("Find", ["iam:GetRole"], bare)
         arns = [arn for each in granted.resources for arn in cls.arns(each, granted.place)]
         yield delete_roles(arns)
         for each in granted.resources:

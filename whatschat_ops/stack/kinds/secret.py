@@ -41,7 +41,7 @@ class SecretParameter(AwsKind):
         "tags": AwsField(matches=contains),
     }
     arn: ClassVar[ArnPattern] = ArnPattern("arn:{partition}:ssm:{region}:{account}:parameter{name}")
-    operator_sid = "JwtSecret"
+    operator_sid = "Secret"
     operator_actions = actions(
         "ssm", "PutParameter GetParameter DeleteParameter AddTagsToResource ListTagsForResource"
     )

@@ -151,13 +151,13 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
         yield allow("ChimeEvents", ["logs:FilterLogEvents"], [group, f"{group}:*"])
     create, use = chime_policy(blueprint)["Statement"]
     yield {**create, "Sid": "Anywhere"}
-    # What only operators call. GetServiceQuota knows no resource (Service Authorization Reference, Service Quotas).
+    # What only operators call. GetServiceQuota and LookupEvents know no resource (Service Authorization Reference).
     of_operators = [
         *use["Action"],
         *actions("chime", "UpdateAttendeeCapabilities BatchUpdateAttendeeCapabilitiesExcept"),
     ]
     yield {**use, "Action": of_operators}
-    yield allow("Anywhere", ["servicequotas:GetServiceQuota"], "*")
+    yield allow("Anywhere", ["servicequotas:GetServiceQuota", "cloudtrail:LookupEvents"], "*")
 
 
 PART: Final = Part(resources, operator_statements)
