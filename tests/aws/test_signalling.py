@@ -38,6 +38,8 @@ REGION: Final = "us-east-1"
 KEYS: Final = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 NO_MEETING: Final = "00000000-0000-0000-0000-000000000000"
 LOST, DOWN, THROTTLED, FULL = "the answer is lost", "nothing arrives", "Throttling", "LimitExceeded"
+MISSING: Final = "NotFound"
+STATUSES: Final = {THROTTLED: 429, FULL: 400, MISSING: 404}
 OPERATIONS: Final = (
     ("POST", r"/meetings", "CreateMeeting"),
     ("GET", r"/meetings/[^/]+", "GetMeeting"),
@@ -75,8 +77,8 @@ class Api(AwsApi):
         self.calls.append(operation)
         faults = self.faults.get(operation)
         fault = faults.pop(0) if faults else ""
-        if fault in (THROTTLED, FULL):
-            return Answer(429 if fault == THROTTLED else 400, json.dumps({"Code": fault}).encode())
+        if fault in STATUSES:
+            return Answer(STATUSES[fault], json.dumps({"Code": fault}).encode())
         if fault == DOWN:
             raise TimeoutError
         answer = (
@@ -442,6 +444,47 @@ def test_user_id_that_differs_in_case_only_gets_no_token_of_the_other(world: Wor
     assert world.code("b1", "join-meeting", meetingId=meeting_id)[0] == "not_allowed"
 
 
+def test_user_id_that_is_the_short_form_of_another_gets_an_attendee_of_its_own(world: World) -> None:
+    world.sockets.users["a1"] = "auth0|" + "x" * 100
+    meeting = world.created()
+    world.sockets.users["b1"] = short = meeting["attendee"]["externalUserId"]
+    assert len(short) == 64
+    mine = world.joined("b1", meeting["meeting"]["meetingId"])["attendee"]
+    assert mine["attendeeId"] != meeting["attendee"]["attendeeId"]
+    assert mine["joinToken"] != meeting["attendee"]["joinToken"]
+
+
+def test_attendee_that_another_user_joined_as_is_not_given_out(world: World) -> None:
+    meeting = world.created()
+    meeting_id, attendee_id = meeting["meeting"]["meetingId"], meeting["attendee"]["attendeeId"]
+    world.ledger.leave(meeting_id, attendee_id, "alice")
+    world.ledger.join(meeting_id, attendee_id, "carol")
+    assert world.code("a1", "join-meeting", meetingId=meeting_id)[0] == "not_allowed"
+    assert world.rows()[meeting_id]["joined"] == {"SS": [f"{attendee_id} carol"]}
+    assert world.code("a1", "leave-meeting", meetingId=meeting_id, attendeeId=attendee_id)[0] == "not_allowed"
+
+
+def test_user_who_joins_while_the_meeting_ends_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting_id = world.created()["meeting"]["meetingId"]
+    end = world.ledger.end
+
+    def late(*arguments: Any) -> Any:
+        world.ledger.join(meeting_id, NO_MEETING, "carol")
+        return end(*arguments)
+
+    monkeypatch.setattr(world.ledger, "end", late)
+    world.send("a1", "end-meeting", meetingId=meeting_id)
+    assert [event["type"] for event in world.got["c1"]] == ["chime:meeting-ended"]
+
+
+def test_leave_that_is_sent_again_is_refused_while_the_meeting_is_open(world: World) -> None:
+    meeting_id = world.created()["meeting"]["meetingId"]
+    attendee_id = world.joined("b1", meeting_id)["attendee"]["attendeeId"]
+    leave = {"meetingId": meeting_id, "attendeeId": attendee_id}
+    assert world.send("b1", "leave-meeting", **leave)["type"] == "chime:left-meeting"
+    assert world.code("b1", "leave-meeting", **leave)[0] == "not_allowed"
+
+
 def test_user_has_five_meetings_open_and_no_sixth(world: World) -> None:
     made = [world.created(external=f"call-bob-{number}")["meeting"]["meetingId"] for number in range(5)]
     refused = world.code("a1", "create-meeting", data={"externalMeetingId": "call-bob-5"})
@@ -482,6 +525,32 @@ def test_lost_answer_is_resolved_by_the_same_token(world: World) -> None:
     assert world.created()["meeting"]["meetingId"] == made
     assert world.living() == [made]
     assert sorted(world.rows()) == sorted([made, "open#alice"])
+
+
+@pytest.mark.parametrize("again", [[THROTTLED] * 3, [FULL]], ids=["throttled", "refused"])
+def test_refused_resend_keeps_the_meeting_that_a_lost_answer_made(world: World, again: list[str]) -> None:
+    world.api.faults["CreateMeeting"] = [LOST]
+    assert world.code("a1", "create-meeting", externalMeetingId="call-bob-1")[0] == "chime_failed"
+    world.api.faults["CreateMeeting"] = again
+    assert world.code("a1", "create-meeting", externalMeetingId="call-bob-1")[0] in (
+        "chime_busy",
+        "chime_limit",
+    )
+    [made] = world.living()
+    assert world.created()["meeting"]["meetingId"] == made
+    assert world.living() == [made]
+    assert sorted(world.rows()) == sorted([made, "open#alice"])
+
+
+def test_meeting_that_a_late_resend_made_is_a_new_one(world: World) -> None:
+    world.api.faults["CreateMeeting"] = [DOWN]
+    assert world.code("a1", "create-meeting", externalMeetingId="call-bob-1")[0] == "chime_failed"
+    world.chime.clock.advance(60)
+    made = world.created()["meeting"]["meetingId"]
+    assert record_of(world, made).created_at.timestamp() == START + 60
+    world.api.faults["CreateAttendee"] = [MISSING] * 3
+    assert world.code("b1", "join-meeting", meetingId=made)[0] == "chime_busy"
+    assert world.rows()[made]["status"] == {"S": "created"}
 
 
 @pytest.mark.parametrize("operation", ["TransactWriteItems", "CreateAttendee", "UpdateItem"])

@@ -78,7 +78,8 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("[*map(_named, attendees)]", "[*map(_small, attendees)]", "a list of attendees has join tokens"),
         ("if not isinstance(value, str) or not chime_ids.is_guid(value):", "if not isinstance(value, str):", "any row of the ledger can be named"),
         ("kept = tuple(each for each in kept if self._is_open(each))", "pass", "meetings that ended by themselves count"),
-        ("            if not failure.in_doubt:\n", "            if True:\n", "a meeting in doubt is forgotten"),
+        ("            if entry.is_new and not failure.in_doubt:\n", "            if entry.is_new:\n", "a meeting in doubt is forgotten"),
+        ("            if entry.is_new and not failure.in_doubt:\n", "            if not failure.in_doubt:\n", "a resend that is throttled forgets the meeting that the first message made"),
         ("None if (attendee_id, user) in before.joined else told", "told", "a join that is sent again is told again"),
     ),
     *planted(

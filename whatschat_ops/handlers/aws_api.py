@@ -30,9 +30,15 @@ TIMEOUT_S: Final = 3.0
 
 RETRIED_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
 RETRIED_CODES: Final = frozenset(
-    {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+        "TransactionConflictException",
+    }
 )
-"""Throttling errors that DynamoDB and SSM return with status 400 (the retry table of the AWS SDKs)."""
+"""Errors that pass and that DynamoDB and SSM return with status 400: throttling (the retry table of the AWS SDKs), and a
+write to an item of a transaction that is under way (Amazon DynamoDB Developer Guide, "Transaction conflict handling")."""
 
 
 CA_VARIABLES: Final = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")

@@ -21,6 +21,8 @@ from .limits import (
 _FORBIDDEN: Final = re.compile(f"[^{CHIME_EXTERNAL_ID_CHARACTERS}]")
 _GUID: Final = re.compile(CHIME_ID_PATTERN)
 _DIGEST_CHARACTERS: Final = 16
+_SHORT_FORM: Final = re.compile(f"-[0-9a-f]{{{_DIGEST_CHARACTERS}}}", re.IGNORECASE)
+"""How the short form of a longer id ends. Chime ignores case."""
 
 
 def is_guid(text: str) -> bool:
@@ -41,8 +43,13 @@ def problem_with(external_id: str) -> str | None:
 
 
 def of_user(user_id: str) -> str:
-    """The ExternalUserId of a user, unchecked: the id itself, or its short form when it is longer than 64 characters."""
-    return shortened(user_id, MAX_CHIME_EXTERNAL_ID_CHARACTERS)
+    """The ExternalUserId of a user, unchecked: the id itself, or its short form when it is longer than 64 characters.
+
+    An id that could be the short form of another is shortened, too: each user has an attendee of their own.
+    """
+    most = MAX_CHIME_EXTERNAL_ID_CHARACTERS
+    is_taken = len(user_id) == most and _SHORT_FORM.fullmatch(user_id[-_DIGEST_CHARACTERS - 1 :])
+    return _short(user_id, most) if is_taken else shortened(user_id, most)
 
 
 def of_new_meeting(user_id: str, now_ms: int) -> str:
@@ -53,7 +60,9 @@ def of_new_meeting(user_id: str, now_ms: int) -> str:
 
 def shortened(text: str, longest: int) -> str:
     """`text`, or its beginning and 16 hex digits of its SHA-256: always the same, and `longest` characters at most."""
-    if len(text) <= longest:
-        return text
+    return text if len(text) <= longest else _short(text, longest)
+
+
+def _short(text: str, longest: int) -> str:
     digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
     return f"{text[: longest - _DIGEST_CHARACTERS - 1]}-{digest}"

@@ -59,12 +59,16 @@ class StoredMeeting:
 
 @dataclass(frozen=True, slots=True)
 class OpenMeeting:
-    """A meeting that a user has made; `meeting_id` is empty until Chime has answered. `at_s` is when it was asked for."""
+    """A meeting that a user has made; `meeting_id` is empty until Chime has answered. `at_s` is when it was asked for.
+
+    `is_new`: this message asks first, so no earlier request to Chime can have had the token.
+    """
 
     token: str
     external_meeting_id: str
     meeting_id: str
     at_s: float
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +198,10 @@ class MeetingsTable:
         values: dict[str, Attribute] = {":who": {"SS": [who]}, ":one": {"S": who}}
         self._update(meeting_id, "DELETE joined :who", "contains(joined, :one)", {}, values)
 
-    def end(self, meeting: StoredMeeting, now_s: float, reason: str, user: str | None = None) -> bool:
-        """Record that a meeting has ended. False when it was recorded before."""
+    def end(
+        self, meeting: StoredMeeting, now_s: float, reason: str, user: str | None = None
+    ) -> StoredMeeting | None:
+        """Record that a meeting has ended. The row as it was before; None when the end was recorded before."""
         values: dict[str, Attribute] = {
             ":created": {"S": "created"},
             ":status": {"S": "ended" if user is None else "deleted"},
@@ -214,7 +220,7 @@ class MeetingsTable:
         )
         if meeting.request_token:
             self.release(meeting.created_by, meeting.request_token)
-        return was is not None
+        return was
 
     def _item(self, key: str) -> Item | None:
         # Strongly consistent: a client joins the meeting that another has just made.

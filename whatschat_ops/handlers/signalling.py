@@ -154,7 +154,7 @@ class Signalling:
         region, media_region = self._settings.region, self._settings.media_region
         meeting = StoredMeeting("", external, user, region, media_region, self._now_s, request_token=token)
         begun = self._ledger.begin(seen, kept, meeting)
-        return OpenMeeting(token, external, "", self._now_s) if begun else None
+        return OpenMeeting(token, external, "", self._now_s, is_new=True) if begun else None
 
     def _has_expired(self, entry: OpenMeeting) -> bool:
         """Whether its age alone tells that it is not open: nobody can have joined a meeting without an id."""
@@ -186,6 +186,7 @@ class Signalling:
         return None
 
     def _made(self, user: str, entry: OpenMeeting) -> tuple[StoredMeeting, Document]:
+        """Make the meeting. A refusal deletes the rows of a new entry only: an earlier message may have made a meeting."""
         region, media_region = self._settings.region, self._settings.media_region
         try:
             meeting = self._chime.create_meeting(
@@ -195,10 +196,11 @@ class Signalling:
                 media_region=media_region,
             )
         except ChimeRefused:
-            self._ledger.abandon(user, entry.token)
+            if entry.is_new:
+                self._ledger.abandon(user, entry.token)
             raise
         except AwsCallFailed as failure:
-            if not failure.in_doubt:
+            if entry.is_new and not failure.in_doubt:
                 self._ledger.abandon(user, entry.token)
             raise
         stored = StoredMeeting(
@@ -207,7 +209,7 @@ class Signalling:
             user,
             region,
             media_region,
-            entry.at_s,
+            self._now_s,  # not entry.at_s: Chime may have made it just now, and not find it yet
             request_token=entry.token,
         )
         self._ledger.commit(stored)
@@ -236,6 +238,9 @@ class Signalling:
         before = self._ledger.join(stored.meeting_id, attendee_id, user)
         if before is None:
             raise _ended()
+        if any(joined == attendee_id and other != user for joined, other in before.joined):
+            self._ledger.leave(stored.meeting_id, attendee_id, user)
+            raise Refused("not_allowed", "your user id stands for the attendee of another user in Chime")
         told = Told(
             "chime:attendee-joined",
             {"meetingId": stored.meeting_id, "attendee": _named(attendee), "userId": user},
@@ -266,8 +271,9 @@ class Signalling:
         if stored.is_over(self._now_s):
             return ended
         self._chime.delete_meeting(stored.control_region, stored.meeting_id)
-        self._ledger.end(stored, self._now_s, ENDED_BY_USER, user)
-        return Served(ended.type, data, Told(ended.type, data, stored.others(user)))
+        # Users may have joined since the row was read.
+        last = self._ledger.end(stored, self._now_s, ENDED_BY_USER, user) or stored
+        return Served(ended.type, data, Told(ended.type, data, last.others(user)))
 
     def _list(self, _user: str, signal: Signal) -> Served:
         stored = self._open_meeting(signal)

@@ -163,8 +163,9 @@ def test_throttling_and_server_errors_are_retried_with_growing_random_waits(
     close_idle_connections(api)
 
 
-def test_throttling_with_status_400_is_retried(server: AwsServer) -> None:
-    server.will_answer(400, __type="com.amazonaws.dynamodb.v20120810#ThrottlingException")
+@pytest.mark.parametrize("code", ["ThrottlingException", "TransactionConflictException"])
+def test_error_that_passes_with_status_400_is_retried(server: AwsServer, code: str) -> None:
+    server.will_answer(400, __type=f"com.amazonaws.dynamodb.v20120810#{code}")
     api = api_for(server)
     assert get_item(api) == {}
     close_idle_connections(api)

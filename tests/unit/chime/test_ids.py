@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,14 @@ def test_long_user_id_is_shortened_to_its_beginning_and_a_digest() -> None:
     assert short.startswith("auth0|xxxx")
     assert short == external_user_id("auth0|" + "x" * 100)
     assert short != external_user_id("auth0|" + "x" * 101)
+
+
+@pytest.mark.parametrize("spelled", [str.lower, str.upper])
+def test_user_id_that_is_the_short_form_of_another_is_shortened_again(spelled: Callable[[str], str]) -> None:
+    taken = spelled(external_user_id("auth0|" + "x" * 100))
+    other = external_user_id(taken)
+    assert other.lower() != taken.lower()
+    assert len(other) == 64
 
 
 @pytest.mark.parametrize(
