@@ -13,7 +13,16 @@ from tests.component.local.chime_in_process import UNKNOWN, ChimeInProcess
 from whatschat_ops.chime import ChimeService, FailedAttendee
 from whatschat_ops.chime.capabilities import Capabilities
 from whatschat_ops.chime.fake import FakeChimeClient
-from whatschat_ops.errors import AwsError, NotFound, Rejected, Throttled, Unavailable, UsageError
+from whatschat_ops.errors import (
+    AwsError,
+    Blocked,
+    Missing,
+    NotFound,
+    Rejected,
+    Throttled,
+    Unavailable,
+    UsageError,
+)
 
 RECEIVING = Capabilities("Receive", "Receive", "Receive")
 
@@ -60,7 +69,7 @@ def test_meeting_lives_from_creation_to_deletion(service: ChimeService) -> None:
 def test_attendees_are_created_listed_and_deleted(service: ChimeService) -> None:
     meeting_id = service.create_meeting("alice").meeting_id
     alice = service.create_attendee(meeting_id, "alice", RECEIVING)
-    assert service.create_attendee(meeting_id, "ALICE") == alice
+    assert service.create_attendee(meeting_id, "alice") == alice
     batch = service.create_attendees(meeting_id, [f"user-{number}" for number in range(252)])
     assert len(batch.attendees) == 249
     assert batch.failed[0] == FailedAttendee(
@@ -69,6 +78,32 @@ def test_attendees_are_created_listed_and_deleted(service: ChimeService) -> None
     assert len(service.list_attendees(meeting_id)) == 250
     service.delete_attendee(meeting_id, alice.attendee_id)
     assert len(service.list_attendees(meeting_id)) == 249
+
+
+def test_user_id_that_differs_in_case_only_gets_no_token_of_the_other(service: ChimeService) -> None:
+    meeting_id = service.create_meeting("alice").meeting_id
+    alice = service.create_attendee(meeting_id, "alice")
+    with pytest.raises(Blocked, match="'ALICE' differs in case only from that of the attendee 'alice'"):
+        service.create_attendee(meeting_id, "ALICE")
+    batch = service.create_attendees(meeting_id, ["ALICE", "bob", "BOB"], {"BOB": RECEIVING})
+    assert [each.external_user_id for each in batch.attendees] == ["bob"]
+    assert batch.attendees[0].capabilities["audio"] == "SendReceive"
+    assert [(each.external_user_id, each.code) for each in batch.failed] == [
+        ("ALICE", "UserIdTaken"),
+        ("BOB", "UserIdTaken"),
+    ]
+    with pytest.raises(Missing):
+        service.join_info(meeting_id, "ALICE")
+    assert service.join_info(meeting_id, "alice").attendee == alice
+
+
+def test_attendee_of_a_user_whose_id_is_a_uuid_is_found(service: ChimeService) -> None:
+    meeting_id = service.create_meeting("alice").meeting_id
+    made = service.create_attendee(meeting_id, UNKNOWN)
+    assert service.join_info(meeting_id, UNKNOWN).attendee == made
+    assert service.find_attendee(meeting_id, made.attendee_id) == made
+    with pytest.raises(NotFound):
+        service.find_attendee(meeting_id, meeting_id)
 
 
 def test_capabilities_change(service: ChimeService) -> None:

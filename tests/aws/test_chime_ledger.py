@@ -467,7 +467,8 @@ def test_attendees_are_created_listed_shown_and_deleted(world: World) -> None:
     meeting_id = service.create_meeting("alice").meeting_id
     names = [f"user-{number}" for number in range(250)]
     batch = service.create_attendees(meeting_id, [*names, "USER-0"])
-    assert (len(batch.attendees), batch.failed) == (250, ())
+    assert len(batch.attendees) == 250
+    assert [each.external_user_id for each in batch.failed] == ["USER-0"], "it is the attendee of user-0"
     listed = service.list_attendees(meeting_id)
     assert sorted(attendee.external_user_id for attendee in listed) == sorted(names)
     first = service.get_attendee(meeting_id, listed[0].attendee_id)
@@ -561,11 +562,13 @@ def test_exclusions_that_chime_would_refuse_are_rejected_before_a_call(
     assert len(world.chime.requests) == sent
 
 
-def test_attendee_is_found_by_id_and_by_user_ignoring_case(world: World) -> None:
+def test_attendee_is_found_by_id_and_by_its_own_user_only(world: World) -> None:
     service = world.service()
     meeting_id = service.create_meeting("alice").meeting_id
     bob = service.create_attendee(meeting_id, "Bob")
-    assert service.find_attendee(meeting_id, "bob") == bob
+    assert service.find_attendee(meeting_id, "Bob") == bob
+    with pytest.raises(Missing, match="'bob' has no attendee"):
+        service.find_attendee(meeting_id, "bob")
     assert service.find_attendee(meeting_id, bob.attendee_id) == bob
     with pytest.raises(Missing, match="'carol' has no attendee"):
         service.find_attendee(meeting_id, "carol")

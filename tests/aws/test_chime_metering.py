@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from tests.unit.chime.test_minutes import START, ended, event
-from whatschat_ops.chime.events import EventLog, MeetingEvent
+from whatschat_ops.chime.events import LATEST_DELIVERY, EventLog, MeetingEvent
 from whatschat_ops.chime.ledger import MeetingLedger
 from whatschat_ops.chime.metering import UNKNOWN, Metering
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
@@ -147,6 +147,43 @@ def test_estimate_is_replaced_when_the_event_arrives(ledger: MeetingLedger) -> N
     [exact] = metering.metered([estimated])
     assert (exact.attendee_minutes, exact.minutes_estimated) == (1.0, False)
     assert ledger.get("m") == exact
+
+
+def test_minutes_are_an_estimate_until_late_events_are_in(ledger: MeetingLedger) -> None:
+    gone = record(ledger, "m", status=MeetingStatus.DELETED, ended_at=START + timedelta(seconds=100))
+    log = Recorded([event("MeetingStarted", 0, None)])
+    now = START + timedelta(seconds=101)
+    metering = Metering(log, ledger, clock=lambda: now)
+    [early] = metering.metered([gone])
+    assert (early.attendee_minutes, early.minutes_estimated) == (0.0, True)
+    stored = ledger.get("m")
+    assert stored is not None
+    log.recorded += attended("m", "a", 0, 60)
+    now += LATEST_DELIVERY
+    [late] = metering.metered([stored])
+    assert (late.attendee_minutes, late.minutes_estimated) == (1.0, False)
+    assert ledger.get("m") == late
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["MeetingEnded", "no MeetingEnded"])
+def test_meeting_of_unknown_end_is_final_once_an_event_tells_of_it(ledger: MeetingLedger, told: bool) -> None:
+    gone = record(ledger, "m", status=MeetingStatus.ENDED)
+    log = Recorded([*attended("m", "a", 0, 60), *([ended(100)] if told else [])])
+    [measured] = Metering(log, ledger, clock=lambda: NOW).metered([gone])
+    assert (measured.attendee_minutes, measured.minutes_estimated) == (1.0, not told)
+
+
+def test_report_counts_no_end_before_since_as_unmatched(ledger: MeetingLedger) -> None:
+    log = Recorded(EVENTS)
+    since = START + timedelta(seconds=6)
+    # The log is read from a day before, and the beginning of that end is before the log.
+    assert Metering(log, ledger, clock=lambda: NOW).report(UsageBy.USER, since).unmatched == 0
+
+
+def test_events_that_are_off_are_told_before_the_ledger_is_read(dynamodb: Any) -> None:
+    off = Metering(Recorded([], enabled=False), MeetingLedger(dynamodb, "no-such-table"))
+    with pytest.raises(ConfigError, match=r"Not measured: chime\.events is off"):
+        off.report(UsageBy.DAY, START)
 
 
 def test_without_events_nothing_is_measured(ledger: MeetingLedger) -> None:

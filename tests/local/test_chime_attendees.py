@@ -115,7 +115,7 @@ def test_capabilities_change_for_one_attendee_and_for_all_except_one(cli: Cli, m
 
 
 def test_attendee_is_shown_and_deleted_by_its_user(cli: Cli, meeting: str) -> None:
-    shown = document(cli("attendee", "get", meeting, "ALICE", "--json"))
+    shown = document(cli("attendee", "get", meeting, "alice", "--json"))
     assert shown["sdk"]["ExternalUserId"] == "alice"
     assert shown["join_token"] == shown["sdk"]["JoinToken"] == "********"
     deleted = cli("attendee", "delete", meeting, "alice", "--yes")

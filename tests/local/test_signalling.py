@@ -154,7 +154,7 @@ def test_minutes_of_a_call_are_those_that_the_simulator_knows(world: World) -> N
     }
     [record] = minutes.metered(chime_service(world.stack.aws, SETTINGS).list_meetings(check=False))
     assert record.attendee_minutes == sum(known_tenths.values()) / 10
-    assert (record.attendances, record.minutes_estimated) == (4, False)
+    assert (record.attendances, record.minutes_estimated) == (4, True), "events may still arrive"
     reported = whatschat(world, "chime", "usage", "--by", "user")
     assert {row["key"]: Decimal(row["attendee_minutes"]) for row in reported["rows"]} == {
         user: Decimal(tenths) / 10 for user, tenths in known_tenths.items()

@@ -134,7 +134,7 @@ FEATURES: Final[tuple[Fault, ...]] = (
         "chime/attendees.py",
         "aws/test_chime_ledger.py",
         ("if not answer.get(\"NextToken\"):", "if True:", "the first page of attendees only"),
-        ("if attendee.external_user_id.lower() == external:", "if attendee.external_user_id == reference:", "Chime ignores case in ids"),
+        ("if attendee.external_user_id == external:", "if attendee.external_user_id.lower() == external.lower():", "a user id that differs in case finds the attendee of another"),
         ("capable.setdefault(external.lower(), capabilities[user])", "pass", "capabilities of a batch are lost"),
     ),
     *planted(

@@ -10,11 +10,13 @@ from whatschat_ops import quotas
 from whatschat_ops.chime import ids
 from whatschat_ops.chime.capabilities import Capabilities
 from whatschat_ops.chime.invitations import invite
-from whatschat_ops.chime.models import Attendee, AttendeeBatch, JoinInfo
+from whatschat_ops.chime.models import Attendee, AttendeeBatch, FailedAttendee, JoinInfo
 from whatschat_ops.chime.region_routing import RegionRouter
-from whatschat_ops.errors import ConfigError, Missing, UsageError
+from whatschat_ops.errors import Blocked, ConfigError, Missing, NotFound, OpsError, UsageError
 
 _NO_CAPABILITIES: Final[Mapping[str, Capabilities]] = MappingProxyType({})
+TAKEN: Final = "UserIdTaken"
+"""The code of a user whose attendee would be that of another: not one of Chime."""
 
 
 class AttendeeOperations:
@@ -28,11 +30,17 @@ class AttendeeOperations:
     def create_attendee(
         self, meeting_id: str, user_id: str, capabilities: Capabilities | None = None
     ) -> Attendee:
-        """Create one attendee. A second call for the same user returns the same attendee, its capabilities unchanged."""
+        """Create one attendee. A second call for the same user returns the same attendee, its capabilities unchanged.
+
+        Raises Blocked for a user whose id differs in case only from that of an attendee: Chime returns the other user's.
+        """
         self._require_enabled()
-        wanted = _wanted(ids.external_user_id(user_id), capabilities)
-        _, answer = self._router.call(meeting_id, "create_attendee", **wanted)
-        return Attendee.from_api(answer["Attendee"])
+        external = ids.external_user_id(user_id)
+        _, answer = self._router.call(meeting_id, "create_attendee", **_wanted(external, capabilities))
+        attendee = Attendee.from_api(answer["Attendee"])
+        if attendee.external_user_id != external:
+            raise Blocked(_same_but_for_case(external, attendee.external_user_id))
+        return attendee
 
     def create_attendees(
         self,
@@ -42,22 +50,38 @@ class AttendeeOperations:
     ) -> AttendeeBatch:
         """Create attendees for many users, each once; `capabilities` of users by their ids.
 
-        Raises an AwsError only when no attendee was created.
+        A user whose id differs in case only from that of an attendee fails: Chime returns the other user's. Raises an AwsError
+        only when no attendee was created.
         """
         self._require_enabled()
+        given = dict.fromkeys(map(ids.external_user_id, user_ids))
         external_ids: dict[str, str] = {}
         capable: dict[str, Capabilities] = {}
         for user in user_ids:
             external = ids.external_user_id(user)
-            external_ids.setdefault(external.lower(), external)
-            if user in capabilities:
+            first = external_ids.setdefault(external.lower(), external)
+            if user in capabilities and external == first:
                 capable.setdefault(external.lower(), capabilities[user])
 
         def send(wanted: Sequence[str]) -> dict[str, Any]:
             attendees = [_wanted(external, capable.get(external.lower())) for external in wanted]
             return self._router.call(meeting_id, "batch_create_attendee", Attendees=attendees)[1]
 
-        return invite(send, list(external_ids.values()), self._sleep)
+        batch = invite(send, list(external_ids.values()), self._sleep)
+        holders = external_ids | {
+            each.external_user_id.lower(): each.external_user_id for each in batch.attendees
+        }
+        taken = [each for each in given if each != holders[each.lower()]]
+        return AttendeeBatch(
+            tuple(each for each in batch.attendees if each.external_user_id in given),
+            (
+                *batch.failed,
+                *(
+                    FailedAttendee(each, TAKEN, _same_but_for_case(each, holders[each.lower()]))
+                    for each in taken
+                ),
+            ),
+        )
 
     def get_attendee(self, meeting_id: str, attendee_id: str) -> Attendee:
         """One attendee. Raises NotFound."""
@@ -66,14 +90,18 @@ class AttendeeOperations:
         return Attendee.from_api(answer["Attendee"])
 
     def find_attendee(self, meeting_id: str, reference: str) -> Attendee:
-        """The attendee with this id, or else of this user. Raises NotFound or Missing."""
+        """The attendee with this id, or else of this user, whose id can be a UUID, too. Raises NotFound or Missing."""
+        missing: OpsError = Missing(f"The user {reference!r} has no attendee in the meeting {meeting_id}.")
         if ids.is_guid(reference):
-            return self.get_attendee(meeting_id, reference)
-        external = ids.external_user_id(reference).lower()
+            try:
+                return self.get_attendee(meeting_id, reference)
+            except NotFound as error:
+                missing = error
+        external = ids.external_user_id(reference)
         for attendee in self.list_attendees(meeting_id):
-            if attendee.external_user_id.lower() == external:
+            if attendee.external_user_id == external:
                 return attendee
-        raise Missing(f"The user {reference!r} has no attendee in the meeting {meeting_id}.")
+        raise missing
 
     def join_info(self, meeting_id: str, reference: str) -> JoinInfo:
         """What a client joins with, as the attendee with this id or of this user. Raises NotFound or Missing."""
@@ -140,6 +168,13 @@ class AttendeeOperations:
 def _wanted(external_user_id: str, capabilities: Capabilities | None) -> dict[str, Any]:
     given = {} if capabilities is None else {"Capabilities": capabilities.document()}
     return {"ExternalUserId": external_user_id, **given}
+
+
+def _same_but_for_case(external_user_id: str, other: str) -> str:
+    return (
+        f"The user id {external_user_id!r} differs in case only from that of the attendee {other!r}, "
+        "and Chime cannot tell them apart."
+    )
 
 
 def _require_attendee_id(attendee_id: str) -> None:

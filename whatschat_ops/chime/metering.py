@@ -6,18 +6,20 @@ The rows of meetings that are over keep their minutes, so that they are still kn
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from whatschat_ops.chime.events import EventLog
+from whatschat_ops.chime.events import LATEST_DELIVERY, EventLog, MeetingEvent
 from whatschat_ops.chime.ledger import MeetingLedger, utc_now
 from whatschat_ops.chime.minutes import (
     LONGEST,
     Attendance,
     Usage,
     day_of,
+    end_of,
     measure,
     sum_of,
     usage,
@@ -59,9 +61,10 @@ class Metering:
 
     def report(self, by: UsageBy, since: datetime) -> UsageReport:
         """The usage of all attendances that began since then. Raises ConfigError when events are off."""
+        self._events.require()
         now = self._clock()
         records = {record.meeting_id: record for record in self._ledger.records()}
-        measured = measure(self._events.events(since - LONGEST), records, now)
+        measured = measure(self._events.events(since - LONGEST), records, now, since)
         found = [each for each in measured.attendances if each.joined_at >= since]
 
         def key(attendance: Attendance) -> str:
@@ -77,7 +80,10 @@ class Metering:
         return UsageReport(by, since, now, rows, total, measured.unmatched, self._events.malformed)
 
     def metered(self, records: Sequence[MeetingRecord]) -> list[MeetingRecord]:
-        """The records with what their meetings have used. What is final is stored; nothing is changed when events are off."""
+        """The records with what their meetings have used. That of meetings that are over is stored.
+
+        It is an estimate until `LATEST_DELIVERY` after the end, and then measured again. Nothing is changed when events are off.
+        """
         open_ = [each for each in records if _is_measured_now(each)]
         if not self.enabled or not open_:
             return list(records)
@@ -86,15 +92,17 @@ class Metering:
 
     def _measured(self, records: Iterable[MeetingRecord]) -> dict[str, MeetingRecord]:
         by_id = {record.meeting_id: record for record in records}
-        events = list(self._events.events(min(each.created_at for each in by_id.values())))
-        told = {event.meeting_id for event in events}
-        found = measure((each for each in events if each.meeting_id in by_id), by_id, self._clock())
-        of_meeting = {each.key: each for each in usage(found.attendances, lambda each: each.meeting_id)}
-        measured = {
-            meeting_id: _with_usage(record, of_meeting.get(meeting_id) or sum_of((), meeting_id))
-            for meeting_id, record in by_id.items()
-            if meeting_id in told  # of a meeting before `chime.events` was on nothing is known
-        }
+        told: dict[str, list[MeetingEvent]] = defaultdict(list)
+        for event in self._events.events(min(each.created_at for each in by_id.values())):
+            if event.meeting_id in by_id:
+                told[event.meeting_id].append(event)
+        measured = {}
+        # Of a meeting before `chime.events` was on, nothing is told and known.
+        for meeting_id, events in told.items():
+            record, now = by_id[meeting_id], self._clock()
+            used = sum_of(measure(events, by_id, now).attendances, meeting_id)
+            may_change = record.status.over and not _are_all_in(events, record, now)
+            measured[meeting_id] = _with_usage(record, used, estimated=used.estimated > 0 or may_change)
         for meeting_id, record in measured.items():
             if record.status.over and record != by_id[meeting_id]:
                 self._ledger.set_usage(record)
@@ -108,11 +116,17 @@ def _is_measured_now(record: MeetingRecord) -> bool:
     return not record.status.over or record.attendee_minutes is None or bool(record.minutes_estimated)
 
 
-def _with_usage(record: MeetingRecord, used: Usage) -> MeetingRecord:
+def _are_all_in(events: Sequence[MeetingEvent], record: MeetingRecord, now: datetime) -> bool:
+    """Whether no more events are to be expected: they arrive late and in no order, also after the end was recorded."""
+    ended_at = end_of(events, record, now)
+    return ended_at is not None and now - ended_at >= LATEST_DELIVERY
+
+
+def _with_usage(record: MeetingRecord, used: Usage, *, estimated: bool) -> MeetingRecord:
     values: dict[str, Any] = {
         "attendee_minutes": float(used.attendee_minutes),
         "attendances": used.attendances,
-        "minutes_estimated": used.estimated > 0,
+        "minutes_estimated": estimated,
         "cost_usd": {name: f"{amount:f}" for name, amount in used.cost_usd.items()},
     }
     return replace(record, **values)

@@ -72,19 +72,27 @@ class Usage:
     cost_usd: Mapping[str, Decimal]
 
 
-def measure(events: Iterable[MeetingEvent], records: Mapping[str, MeetingRecord], now: datetime) -> Measured:
-    """All attendances in `events`. `records` (by meeting id) tell when meetings began and ended where events do not."""
+def measure(
+    events: Iterable[MeetingEvent],
+    records: Mapping[str, MeetingRecord],
+    now: datetime,
+    since: datetime | None = None,
+) -> Measured:
+    """All attendances in `events`. `records` (by meeting id) tell when meetings began and ended where events do not.
+
+    `unmatched` has the ends since `since` only: of earlier ones, the beginning may be before the events that were read.
+    """
     by_meeting: dict[str, list[MeetingEvent]] = defaultdict(list)
     for event in events:
         by_meeting[event.meeting_id].append(event)
     attendances: list[Attendance] = []
     unmatched = 0
     for meeting_id, of_meeting in by_meeting.items():
-        last = _end_of(of_meeting, records.get(meeting_id), now)
+        last = end_of(of_meeting, records.get(meeting_id), now)
         for of_attendee in _by_attendee(of_meeting):
             found, without_beginning = _paired(of_attendee, last, now)
             attendances += found
-            unmatched += without_beginning
+            unmatched += sum(since is None or at >= since for at in without_beginning)
     return Measured(tuple(sorted(attendances, key=lambda each: each.joined_at)), unmatched)
 
 
@@ -130,7 +138,7 @@ def _cards() -> Mapping[str, RateCard]:
     return {"guide": guide_card(), "aws": aws_card()}
 
 
-def _end_of(events: Sequence[MeetingEvent], record: MeetingRecord | None, now: datetime) -> datetime | None:
+def end_of(events: Sequence[MeetingEvent], record: MeetingRecord | None, now: datetime) -> datetime | None:
     """When the meeting ended or must have; None: not yet. Chime may tell of the end twice: the first counts.
 
     The ledger's time is that of whoever wrote the row, so it counts only where no event tells.
@@ -160,12 +168,12 @@ def _by_attendee(events: Iterable[MeetingEvent]) -> Iterator[list[MeetingEvent]]
 
 def _paired(
     events: Sequence[MeetingEvent], last: datetime | None, now: datetime
-) -> tuple[list[Attendance], int]:
-    """The attendances of one attendee, and how many ends have no beginning."""
+) -> tuple[list[Attendance], list[datetime]]:
+    """The attendances of one attendee, and the times of the ends that have no beginning."""
     deleted = [event.at for event in events if event.event_type == EventType.ATTENDEE_DELETED.value]
     video = [event.at for event in events if event.event_type == EventType.VIDEO_STARTED.value]
     found: list[Attendance] = []
-    unmatched = 0
+    unmatched: list[datetime] = []
     joined: MeetingEvent | None = None
 
     def close(at: datetime, *, estimated: bool) -> None:
@@ -178,7 +186,7 @@ def _paired(
             close(event.at, estimated=True)
             joined = event
         elif joined is None:
-            unmatched += 1
+            unmatched.append(event.at)
         else:
             close(event.at, estimated=False)
             joined = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,8 +19,12 @@ from whatschat_ops.chime import (
     MeetingRecord,
     MeetingStatus,
 )
+from whatschat_ops.chime.metering import UsageReport
+from whatschat_ops.chime.minutes import sum_of
+from whatschat_ops.choices import UsageBy
 from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedMeeting, Sweep
+from whatschat_ops.cli.chime.usage import notes
 from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.redacting import unwrapped
@@ -146,3 +150,11 @@ def test_deleted_meeting_is_shown_with_what_it_used() -> None:
     assert (
         printed(run(), [deleted], tables.render_deleted) == "Deleted m-1: ~2.5 attendee-minutes, $0.00425.\n"
     )
+
+
+@pytest.mark.parametrize(("days", "noted"), [(13, False), (15, True)])
+def test_usage_beyond_the_retention_of_events_is_told(days: int, noted: bool) -> None:
+    until = datetime(2026, 11, 29, tzinfo=UTC)
+    since = until - timedelta(days=days)
+    report = UsageReport(UsageBy.DAY, since, until, (), sum_of((), "total"), unmatched=0, malformed=0)
+    assert any("Events are kept for 14 days" in note for note in notes(report, 14)) is noted

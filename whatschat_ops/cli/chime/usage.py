@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,10 +36,20 @@ def usage(
     with run.out.status("Reading the events of meetings ..."):
         report = run.metering().report(by, began)
     run.out.result(report, _render)
+    for note in notes(report, run.settings.lambda_.log_retention_days):
+        run.out.note(note)
+
+
+def notes(report: UsageReport, retention_days: int) -> Iterator[str]:
+    """What the report leaves out."""
+    if report.since < report.until - timedelta(days=retention_days):
+        yield (
+            f"Events are kept for {retention_days} days (lambda.log_retention_days): earlier attendances are not included."
+        )
     if report.unmatched:
-        run.out.note(f"Ends without a beginning, not measured: {report.unmatched}.")
+        yield f"Ends without a beginning, not measured: {report.unmatched}."
     if report.malformed:
-        run.out.note(f"Events that could not be read: {report.malformed}.")
+        yield f"Events that could not be read: {report.malformed}."
 
 
 def _render(report: UsageReport) -> RenderableType:
