@@ -22,7 +22,7 @@ NAMES = {"#n": "name", "#m": "m"}
     ],
 )
 def test_expression_of_the_grammar_is_accepted(expression: str) -> None:
-    assert update_problem(expression, NAMES) is None
+    assert update_problem(expression, NAMES, {}) is None
 
 
 @pytest.mark.aws("recorded: the expected messages of the tests of moto and dynalite, from DynamoDB")
@@ -55,7 +55,7 @@ def test_expression_outside_the_grammar_is_rejected_in_words_of_aws(expression: 
             f"Two document paths {what} with each other; must remove or rewrite one of these paths; "
             f"path one: {one}, path two: {two}"
         )
-    assert update_problem(expression, NAMES) == f"Invalid UpdateExpression: {problem}"
+    assert update_problem(expression, NAMES, {}) == f"Invalid UpdateExpression: {problem}"
 
 
 def test_projection_is_a_list_of_paths() -> None:
@@ -68,7 +68,7 @@ def test_projection_is_a_list_of_paths() -> None:
 @pytest.mark.parametrize(("opening", "closing"), [("(", ")"), ("list_append(:a, ", ")")])
 def test_deeply_nested_value_is_refused(opening: str, closing: str) -> None:
     def problem(depth: int) -> str | None:
-        return update_problem(f"SET a = {opening * depth}:a{closing * depth}", NAMES)
+        return update_problem(f"SET a = {opening * depth}:a{closing * depth}", NAMES, {})
 
     assert problem(MAX_DEPTH - 1) is None
     for depth in (MAX_DEPTH, 4_000 // len(opening + closing)):
@@ -78,4 +78,4 @@ def test_deeply_nested_value_is_refused(opening: str, closing: str) -> None:
 
 
 def test_parentheses_side_by_side_are_not_nested() -> None:
-    assert update_problem("SET " + ", ".join(f"a{n} = (:a)" for n in range(MAX_DEPTH)), NAMES) is None
+    assert update_problem("SET " + ", ".join(f"a{n} = (:a)" for n in range(MAX_DEPTH)), NAMES, {}) is None

@@ -16,6 +16,7 @@ from whatschat_ops.local.control import (
     leading_keys,
     refused_parameters,
     ssm_checks,
+    update_operands,
 )
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.modules import Modules
@@ -63,11 +64,10 @@ def _is_runnable(given: Mapping[str, Any]) -> Refusal | None:
 
 
 def _of_dynamodb(modules: Modules) -> Checks:
-    def keys_of(table: str) -> tuple[str, ...]:
-        record = modules.dynamodb._tables.get(table) or {}
-        return tuple(record[key] for key in ("pk_name", "sk_name") if record.get(key))
+    def described(table: str) -> Mapping[str, Any]:
+        return modules.dynamodb._tables.get(table) or {}
 
-    return dynamodb_checks.checks(keys_of)
+    return dynamodb_checks.checks(described)
 
 
 def _escape_iam(modules: Modules, _: Parts) -> None:
@@ -218,11 +218,18 @@ CHECKS: Final = (
         apply=lambda modules, _: wrap_handler(modules, "athena", athena.completed),
     ),
     Correction(
-        what="drops the first of two SET sections of an update expression, what follows an unfinished action, and one of two overlapping paths; evaluates an unknown function as false; in PartiQL ignores ORDER BY on an index, Limit on a table and aggregates; ignores ResourcePolicy and parameters of global tables",
+        what="drops the first of two SET sections of an update expression, what follows an unfinished action, and one of two overlapping paths; evaluates an unknown function as false; loses items under OR and NOT in a key condition; in PartiQL ignores ORDER BY on an index, Limit on a table and aggregates; ignores ResourcePolicy and parameters of global tables",
         why="ValidationException",
         source="DynamoDB Developer Guide, Update expressions; PartiQL select statements",
         replaces=("app.SERVICE_HANDLERS[dynamodb]",),
         apply=_check("dynamodb", _of_dynamodb),
+    ),
+    Correction(
+        what="stores or drops the operands of an update that have a wrong type, ignores paths into other types, and creates the parents of a path",
+        why="ValidationException; in a transaction the reason ValidationError",
+        source="DynamoDB Developer Guide, Expressions.UpdateExpressions.html; messages as recorded in the tests of dynalite",
+        replaces=("dynamodb._apply_update_expression", "dynamodb._eval_set_value"),
+        apply=lambda modules, _: update_operands.install(modules.dynamodb),
     ),
     Correction(
         what="does not know `dynamodb:LeadingKeys`: under ForAllValues a policy allows every item",

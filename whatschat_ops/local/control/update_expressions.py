@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 MAX_CHARACTERS: Final = 4_096
 """Of an expression (DynamoDB developer guide, ServiceQuotas.html)."""
@@ -40,6 +40,8 @@ class _Tokens:
         self._at = 0
         self.depth = 0
         """Of the value that is read."""
+        self.typed: list[tuple[str, str, str]] = []
+        """Operator or function, its operand such as `:v`, and the type that it takes."""
 
     @property
     def next(self) -> str:
@@ -67,20 +69,34 @@ class _Tokens:
         return ExpressionError(f'Syntax error; token: "{self.next or "<EOF>"}", near: "{quoted}"')
 
 
-def update_problem(expression: str, names: Mapping[str, str]) -> str | None:
-    """Why AWS rejects an update expression; `names` are the ExpressionAttributeNames."""
-    return _problem("UpdateExpression", expression, tuple(names.items()))
+def update_problem(expression: str, names: Mapping[str, str], values: Mapping[str, Any]) -> str | None:
+    """Why AWS rejects an update expression with these ExpressionAttributeNames and ExpressionAttributeValues."""
+    problem, typed = _read("UpdateExpression", expression, tuple(names.items()))
+    if problem:
+        return problem
+    for operator, operand, type_ in typed:
+        value = values.get(operand)
+        if isinstance(value, dict) and value and type_ not in value:
+            given = next(iter(value))
+            return (
+                "Invalid UpdateExpression: Incorrect operand type for operator or function; "
+                f"operator or function: {operator}, operand type: {given}"
+            )
+    return None
 
 
 def projection_problem(expression: str, names: Mapping[str, str]) -> str | None:
     """Why AWS rejects a projection expression."""
-    return _problem("ProjectionExpression", expression, tuple(names.items()))
+    return _read("ProjectionExpression", expression, tuple(names.items()))[0]
 
 
 @lru_cache(maxsize=512)  # programs send the same few expressions again and again
-def _problem(kind: str, expression: str, names: tuple[tuple[str, str], ...]) -> str | None:
+def _read(
+    kind: str, expression: str, names: tuple[tuple[str, str], ...]
+) -> tuple[str | None, list[tuple[str, str, str]]]:
+    """What is wrong, and the operands that must have a type."""
     if len(expression) > MAX_CHARACTERS:
-        return None  # ministack rejects it
+        return None, []  # ministack rejects it
     tokens = _Tokens(expression)
     try:
         read = _update_paths if kind == "UpdateExpression" else _listed_paths
@@ -90,8 +106,8 @@ def _problem(kind: str, expression: str, names: tuple[tuple[str, str], ...]) -> 
         for one, two in combinations(paths, 2):
             _check_pair(one, two)
     except ExpressionError as error:
-        return f"Invalid {kind}: {error}"
-    return None
+        return f"Invalid {kind}: {error}", []
+    return None, tokens.typed
 
 
 def _check_pair(one: Path, two: Path) -> None:
@@ -161,38 +177,47 @@ def _document_path(tokens: _Tokens) -> Path:
 def _name(tokens: _Tokens) -> str:
     if not re.fullmatch(r"#[A-Za-z0-9_]+|[A-Za-z_][A-Za-z0-9_]*", tokens.next):
         raise tokens.error()
-    return tokens.take()
+    name = tokens.take()
+    # The only reserved word that is a function too: ministack takes it for the function.
+    if name.lower() == "size" and tokens.next != "(":
+        raise ExpressionError(f"Attribute name is a reserved keyword; reserved keyword: {name}")
+    return name
 
 
-def _value(tokens: _Tokens) -> None:
+def _value(tokens: _Tokens) -> str:
+    """The operand that the value is, such as `:v`; empty for what is calculated."""
     tokens.depth += 1
     if tokens.depth > MAX_DEPTH:
         raise ExpressionError(
             f"the embedded AWS does not read values nested more than {MAX_DEPTH} levels deep"
         )
-    _operand(tokens)
+    value = _operand(tokens)
     if tokens.next in ("+", "-"):
-        tokens.take()
-        _operand(tokens)
+        operator = tokens.take()
+        tokens.typed += [(operator, operand, "N") for operand in (value, _operand(tokens))]
+        value = ""
     tokens.depth -= 1
+    return value
 
 
-def _operand(tokens: _Tokens) -> None:
+def _operand(tokens: _Tokens) -> str:
     if tokens.skip("("):
-        _value(tokens)
+        value = _value(tokens)
         tokens.expect(")")
-        return
+        return value
     if tokens.next.startswith(":"):
-        tokens.take()
-        return
+        return tokens.take()
     path = _document_path(tokens)
     if not tokens.skip("("):
-        return
+        return ""
     name = path[0]
     if len(path) > 1 or name not in _FUNCTIONS:
         raise ExpressionError(f"Invalid function name; function: {name}")
     for index in range(_FUNCTIONS[name]):
         if index:
             tokens.expect(",")
-        _value(tokens)
+        value = _value(tokens)
+        if name == "list_append":
+            tokens.typed.append((name, value, "L"))
     tokens.expect(")")
+    return ""

@@ -117,8 +117,11 @@ def extracted_from(event: Mapping[str, Any], selectors: Iterable[str]) -> dict[s
 def values_at(event: Any, selector: str) -> list[Any]:
     """What a selector such as `$.users[0].id` or `$.users[*].id` finds in a JSON event; nothing: an empty list."""
     found = [event]
-    for name, index in re.findall(r"\.([\w-]+|\*)|\[(\d+|\*)\]", selector):
-        found = [value for parent in found for value in _children(parent, name, index)]
+    for name, index, quoted in re.findall(r"\.([\w-]+|\*)|\[(?:(\d+|\*)|'([^']+)')\]", selector):
+        if quoted:
+            found = [parent[quoted] for parent in found if isinstance(parent, dict) and quoted in parent]
+        else:
+            found = [value for parent in found for value in _children(parent, name, index)]
     return found
 
 

@@ -23,9 +23,9 @@ MAX_DEPTH: Final = 50
 """Of nested parentheses: CloudWatch Logs documents no limit, but each one takes stack here."""
 _TOKEN: Final = re.compile(
     r'\s*(?:(?P<symbol>&&|\|\||[()]|>=|<=|!=|=|<|>)|"(?P<quoted>(?:\\.|[^"\\])*)"|%(?P<regex>[^%]+)%'
-    r'|(?P<word>[^\s()=!<>&|"%]+))'
+    r"|(?P<word>(?:\['[^']*'\]|[^\s()=!<>&|\"%])+))"
 )
-_SELECTOR: Final = re.compile(r"\$(?:\.(?:[\w-]+|\*)|\[(?:\d+|\*)\])+")
+_SELECTOR: Final = re.compile(r"\$(?:\.(?:[\w-]+|\*)|\[(?:\d+|\*)\]|\.?\['[^']+'\])+")
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _REGEX: Final = re.compile(r"(?:[A-Za-z0-9:_#=@/;,\-^$?\[\]{}|*+.]|\\[\x21-\x7e])+")
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
