@@ -60,13 +60,14 @@ def create(embedded_aws: EmbeddedAws, role: str) -> Create:
     def created(source: str = ANSWERS, **settings: Any) -> str:
         name = f"conformance-{uuid.uuid4().hex[:8]}"
         given = {
+            "FunctionName": name,
             "Runtime": "python3.12",
             "Handler": "app.handler",
             "Code": {"ZipFile": zipped(source)},
             "Role": role,
             **settings,
         }
-        client.create_function(FunctionName=name, **given)
+        client.create_function(**given)
         client.get_waiter("function_active_v2").wait(FunctionName=name)
         return name
 
@@ -222,7 +223,7 @@ REFUSED_SETTINGS: list[tuple[dict[str, Any], str, str]] = [
         f"{RESERVED}AWS_REGION",
     ),
     (
-        {"Environment": {"Variables": {"A": "x" * 4089}}},
+        {"Environment": {"Variables": {"AA": "x" * 4088}}},
         "InvalidParameterValueException",
         "exceeded the 4KB limit. String measured: {",
     ),
@@ -267,7 +268,7 @@ def test_setting_beyond_lambdas_limits_is_refused(
     embedded_aws: EmbeddedAws, create: Create, settings: dict[str, Any], code: str, message: str
 ) -> None:
     client = embedded_aws.client("lambda")
-    name = create(Environment={"Variables": {"A": "x" * 4088}}, Timeout=900)
+    name = create(Environment={"Variables": {"AA": "x" * 4087}}, Timeout=900)
     for answer in (
         refusal(create, **settings),
         refusal(client.update_function_configuration, FunctionName=name, **settings),
@@ -635,3 +636,96 @@ def test_bucket_as_destination_is_refused(embedded_aws: EmbeddedAws, create: Cre
     )
     assert (status, code) == (400, "InvalidParameterValueException")
     assert "the embedded AWS does not send records to S3" in message
+
+
+# Inputs
+
+
+BROKEN = "1 validation error detected: Value"
+
+
+@pytest.mark.aws(
+    "the service model of Lambda: the constraints of CreateFunction; https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (names of functions have 64 characters)"
+)
+@pytest.mark.parametrize(
+    ("settings", "code", "message"),
+    [
+        ({"FunctionName": "a b"}, "ValidationException", f"{BROKEN} 'a b' at 'functionName' failed"),
+        ({"FunctionName": "a" * 65}, "ValidationException", "length less than or equal to 64"),
+        ({"Description": "x" * 257}, "ValidationException", "length less than or equal to 256"),
+        ({"Architectures": ["x86_64", "arm64"]}, "ValidationException", "length less than or equal to 1"),
+        (
+            {"Environment": {"Variables": {"1A": "x"}}},
+            "ValidationException",
+            f"{BROKEN} at 'environment.variables' failed to satisfy constraint: Map keys must satisfy constraint: [",
+        ),
+        ({"Runtime": "python3.6"}, "InvalidParameterValueException", "python3.6 is no longer supported"),
+    ],
+    ids=["name", "65", "description", "architectures", "variable", "runtime"],
+)
+def test_function_outside_the_constraints_is_not_created(
+    create: Create, settings: dict[str, Any], code: str, message: str
+) -> None:
+    status, *answer = refusal(create, **settings)
+    assert (status, answer[0]) == (400, code)
+    assert message in answer[1]
+
+
+@pytest.mark.difference(
+    "Lambda: durable functions, tenants and capacity providers",
+    aws="run functions that are suspended and resumed, in an environment for each tenant, on the user's instances",
+    here="DurableConfig, TenancyConfig, CapacityProviderConfig and DurableExecutionName are refused with InvalidParameterValueException",
+)
+def test_parameter_of_a_durable_function_is_refused(embedded_aws: EmbeddedAws, create: Create) -> None:
+    client, name = embedded_aws.client("lambda"), create()
+    durable = {"DurableConfig": {"ExecutionTimeout": 60, "RetentionPeriodInDays": 1}}
+    capacity = f"arn:aws:lambda:us-east-1:{'0' * 12}:capacity-provider:x"
+    provider = {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": capacity}}
+    for call, arguments in (
+        (create, durable),
+        (create, {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}}),
+        (create, {"CapacityProviderConfig": provider}),
+        (client.update_function_configuration, {"FunctionName": name, **durable}),
+        (client.invoke, {"FunctionName": name, "DurableExecutionName": "x"}),
+    ):
+        status, code, message = refusal(call, **arguments)
+        assert (status, code) == (400, "InvalidParameterValueException")
+        assert message.endswith(": the embedded AWS does not support this parameter.")
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/lambda/latest/api/API_CreateAlias.html, API_AddPermission and the service model"
+)
+def test_alias_and_permission_outside_the_constraints_are_refused(
+    embedded_aws: EmbeddedAws, create: Create
+) -> None:
+    client, name = embedded_aws.client("lambda"), create()
+    alias = {"FunctionName": name, "Name": "live", "FunctionVersion": "$LATEST"}
+    client.create_alias(**alias)
+    for call, changes in ((client.create_alias, {"Name": "next"}), (client.update_alias, {})):
+        answer = refusal(call, **{**alias, **changes, "FunctionVersion": "7"})
+        assert answer[:2] == (404, "ResourceNotFoundException")
+        assert answer[2].endswith(f"{name}:7")
+    assert refusal(client.create_alias, **{**alias, "Name": "1"})[:2] == (400, "ValidationException")
+    permission = {
+        "FunctionName": name,
+        "StatementId": "a",
+        "Action": "lambda:InvokeFunction",
+        "Principal": "*",
+    }
+    for changes in ({"Action": "s3:Get"}, {"StatementId": "a b"}):
+        assert refusal(client.add_permission, **{**permission, **changes})[1] == "ValidationException"
+    assert refusal(client.add_permission, **{**permission, "Principal": "x"}) == (
+        400,
+        "InvalidParameterValueException",
+        "The provided principal was invalid. Please check the principal and try again.",
+    )
+    client.add_permission(**permission)
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html")
+def test_mapping_of_a_queue_that_does_not_exist_is_refused(embedded_aws: EmbeddedAws, create: Create) -> None:
+    client, arn = embedded_aws.client("lambda"), f"arn:aws:sqs:us-east-1:{'0' * 12}:conformance-absent"
+    answer = refusal(client.create_event_source_mapping, FunctionName=create(), EventSourceArn=arn)
+    assert answer[:2] == (400, "InvalidParameterValueException")
+    assert "SQS Error Code: AWS.SimpleQueueService.NonExistentQueue." in answer[2]

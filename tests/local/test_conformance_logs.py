@@ -442,3 +442,14 @@ def test_live_tail_with_a_host_prefix_is_not_reached(logs: Any, group: Group) ->
     arn = f"arn:aws:logs:us-east-1:000000000000:log-group:{group()}"
     with pytest.raises(EndpointConnectionError, match=r"stream-127\.0\.0\.1"):
         logs.start_live_tail(logGroupIdentifiers=[arn])
+
+
+@pytest.mark.aws("the service model of CloudWatch Logs: EventsLimit")
+def test_limit_over_10000_is_refused(embedded_aws: EmbeddedAws) -> None:
+    with pytest.raises(ClientError) as caught:
+        embedded_aws.client("logs").filter_log_events(logGroupName="absent", limit=10_001)
+    assert caught.value.response["Error"] == {
+        "Code": "InvalidParameterException",
+        "Message": "1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: "
+        "Member must have value less than or equal to 10000",
+    }

@@ -89,3 +89,5 @@ def test_clock_moves_the_gateway_chime_logs_and_metrics(own_aws: EmbeddedAws) ->
     )["Datapoints"]
     assert [point["Sum"] for point in points] == [1]
     assert service.status().clock_ahead_s == 28 * 60
+    said = run("local", "clock", "advance", "1s").stdout
+    assert "Functions, tokens, signatures and the TTL of tables keep the machine's time." in said

@@ -207,7 +207,8 @@ def _render_service(service: LocalService) -> str:
 
 
 def _render_clock(result: ClockResult) -> str:
-    return f"The clock of the embedded AWS is {_duration(round(result.offset_s))} ahead: {result.now}."
+    ahead = f"The clock of the embedded AWS is {_duration(round(result.offset_s))} ahead: {result.now}."
+    return f"{ahead}\nFunctions, tokens, signatures and the TTL of tables keep the machine's time."
 
 
 def _render_stop(result: StopResult) -> str:

@@ -90,9 +90,6 @@ def _function_refusal(props: Mapping[str, Any], lambda_svc: Any) -> str | None:
     code = dict(props.get("Code") or {})
     if source := code.get("ZipFile"):  # the source of one file, not a zip
         code["ZipFile"] = base64.b64encode(source.encode())
-    for name in ("DurableConfig", "TenancyConfig"):
-        if props.get(name):
-            return f"{name}: the embedded AWS does not have it in templates"
     refused = of_function({**props, "Code": code}, lambda_svc)
     return None if refused is None else refused[1]
 

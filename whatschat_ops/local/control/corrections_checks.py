@@ -14,6 +14,7 @@ from whatschat_ops.local.control import (
     dynamodb_checks,
     iam_checks,
     leading_keys,
+    model_constraints,
     refused_parameters,
     ssm_checks,
     update_operands,
@@ -31,6 +32,7 @@ _WITH_REFUSALS: Final = tuple(sorted(refused_parameters.REFUSED.keys() - {"cloud
 """CloudWatch has a third protocol, and refuses where it is read: corrections_cloudwatch."""
 
 _BARE_AMPERSAND: Final = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)")
+_HEADERS: Final = {"x-amz-tenant-id": "TenantId", "x-amz-durable-execution-name": "DurableExecutionName"}
 _MAPPING_PARAMETERS: Final = (
     "AmazonManagedKafkaEventSourceConfig", "DocumentDBEventSourceConfig", "MetricsConfig",
     "ProvisionedPollerConfig", "Queues", "SelfManagedEventSource", "SelfManagedKafkaEventSourceConfig",
@@ -168,8 +170,8 @@ def _qualify_versions(functions: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _ignored_by_lambda(method: str, path: str, headers: Mapping[str, str], body: bytes) -> str | None:
-    if "x-amz-tenant-id" in headers:
-        return "TenantId"
+    if name := next((name for header, name in _HEADERS.items() if header in headers), None):
+        return name
     if method == "POST" and path.rstrip("/").endswith("/event-source-mappings"):
         try:
             given = json.loads(body)
@@ -196,6 +198,11 @@ def _check_bucket_owner(modules: Modules, _: Parts) -> None:
     wrap_handler(modules, "s3", wrap)
 
 
+def _check_constraints(modules: Modules, _: Parts) -> None:
+    for service in model_constraints.CODES:
+        wrap_handler(modules, service, partial(model_constraints.checked, service))
+
+
 def _refuse_parameters(modules: Modules, _: Parts) -> None:
     for service in _WITH_REFUSALS:
         checks = refused_parameters.checks(service)
@@ -203,6 +210,13 @@ def _refuse_parameters(modules: Modules, _: Parts) -> None:
 
 
 CHECKS: Final = (
+    Correction(
+        what="takes names, descriptions, limits and lists of any length and characters, and values that no enumeration has",
+        why="the constraints of the service model, with AWS's code and text",
+        source="the service models",
+        replaces=tuple(f"app.SERVICE_HANDLERS[{service}]" for service in model_constraints.CODES),
+        apply=_check_constraints,
+    ),
     Correction(
         what="accepts parameters and operations that it never reads, such as EventBridge endpoints, deliveries of vended logs and sessions with MFA",
         why="refused by name, with an error type of the operation",
@@ -290,7 +304,7 @@ CHECKS: Final = (
         apply=_list_versions,
     ),
     Correction(
-        what="ignores PublishTo, TenantId and the parameters of event sources for Kafka, DocumentDB, tumbling windows and start times; a version made with Publish has no version in its ARN",
+        what="ignores PublishTo, TenantId, DurableExecutionName and the parameters of event sources for Kafka, DocumentDB, tumbling windows and start times; a version made with Publish has no version in its ARN",
         why="InvalidParameterValueException; the ARN ends in the version",
         source="our decision: what is accepted is done; Lambda API Reference, CreateFunction",
         replaces=("app.SERVICE_HANDLERS[lambda]",),

@@ -146,16 +146,20 @@ LAMBDA: Final = (
         ),
     ),
     Correction(
-        what="accepts functions without code, unknown runtimes, reserved environment variables, environments over 4 KB and time-outs over 900 s; CloudFormation too",
+        what="accepts functions without code, unknown and retired runtimes, reserved environment variables, environments over 4 KB and time-outs over 900 s, CloudFormation too; aliases of versions and mappings of queues that do not exist, and principals that are none",
         why="rejected with AWS's codes and texts",
         source="Lambda API Reference, CreateFunction; answers recorded on AWS",
         replaces=(
+            "lambda_svc._add_permission",
+            "lambda_svc._create_alias",
+            "lambda_svc._create_esm",
             "lambda_svc._create_function",
+            "lambda_svc._update_alias",
             "lambda_svc._put_event_invoke_config",
             "lambda_svc._update_code",
             "lambda_svc._update_config",
         ),
-        apply=lambda modules, _: lambda_validation.install(modules.lambda_svc),
+        apply=lambda modules, _: lambda_validation.install(modules.lambda_svc, modules.sqs),
     ),
     Correction(
         what="accepts a change of a function while another is in progress, and PublishVersion with another CodeSha256",

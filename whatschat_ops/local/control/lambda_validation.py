@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -52,7 +53,15 @@ RUNTIMES: Final = (
 """The enumeration Runtime of Lambda's service model (botocore 1.43)."""
 
 
-def install(lambda_svc: Any) -> None:
+_RETIRED: Final = re.compile(
+    r"nodejs(4\.3|[68]\.10|1[024]\.x|4\.3-edge)?|python(2\.7|3\.[67])|dotnetcore.*|ruby2\..|go1\.x"
+)
+"""Runtimes of which functions are neither created nor updated any more (Lambda guide, lambda-runtimes)."""
+_MAX_NAME: Final = 64
+_NOT_FOUND: Final = "ResourceNotFoundException"
+
+
+def install(lambda_svc: Any, sqs: Any) -> None:
     """Check the arguments of ministack's functions before they run; CloudFormation's updates call them too."""
     checks: dict[str, Callable[..., Refusal | None]] = {
         "_create_function": lambda data: of_function(data, lambda_svc),
@@ -60,6 +69,10 @@ def install(lambda_svc: Any) -> None:
         "_update_code": lambda name, data: (
             of_code(data, lambda_svc) if name in lambda_svc._functions else None
         ),
+        "_create_alias": lambda name, data: _of_alias(name, data, lambda_svc),
+        "_update_alias": lambda name, _alias, data: _of_alias(name, data, lambda_svc),
+        "_add_permission": lambda _name, data, *_qualifiers, **_: _of_principal(data),
+        "_create_esm": lambda data: _of_source(data, sqs),
         "_put_event_invoke_config": lambda _name, _qualifier, data: of_event_settings(data),
     }
     for name, check in checks.items():
@@ -67,24 +80,66 @@ def install(lambda_svc: Any) -> None:
 
 
 def _checked(original: Callable[..., Any], check: Callable[..., Refusal | None], lambda_svc: Any) -> Any:
-    def checked(*arguments: Any) -> Any:
+    def checked(*arguments: Any, **named: Any) -> Any:
         _complete_logging(arguments[-1])
-        refusal = check(*arguments)
-        return original(*arguments) if refusal is None else lambda_svc.error_response_json(*refusal, 400)
+        refusal = check(*arguments, **named)
+        if refusal is None:
+            return original(*arguments, **named)
+        return lambda_svc.error_response_json(*refusal, 404 if refusal[0] == _NOT_FOUND else 400)
 
     return checked
 
 
 def _complete_logging(data: Any) -> None:
     """Fill in the levels that AWS fills in: INFO in the JSON format."""
-    given = data.get("LoggingConfig")
+    given = data.get("LoggingConfig") if isinstance(data, dict) else None
     if given and given.get("LogFormat") == "JSON":
         data["LoggingConfig"] = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", **given}
 
 
 def of_function(data: Mapping[str, Any], lambda_svc: Any) -> Refusal | None:
     """Why AWS does not create this function. `data` is CreateFunction's input, or the properties of a template."""
-    return of_configuration(data) or of_code(data.get("Code") or {}, lambda_svc)
+    return _of_name(data) or of_configuration(data) or of_code(data.get("Code") or {}, lambda_svc)
+
+
+def _of_name(data: Mapping[str, Any]) -> Refusal | None:
+    name = str(data.get("FunctionName") or "").rpartition(":")[2]
+    if len(name) <= _MAX_NAME:
+        return None
+    constraint = f"failed to satisfy constraint: Member must have length less than or equal to {_MAX_NAME}"
+    return (
+        "ValidationException",
+        f"1 validation error detected: Value '{name}' at 'functionName' {constraint}",
+    )
+
+
+def _of_alias(name: str, data: Mapping[str, Any], lambda_svc: Any) -> Refusal | None:
+    function = lambda_svc._functions.get(name)
+    weights = (data.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    for version in (data.get("FunctionVersion") or "$LATEST", *weights):
+        if function and version != "$LATEST" and version not in function["versions"]:
+            return _NOT_FOUND, f"Function not found: {lambda_svc._func_arn(name)}:{version}"
+    return None
+
+
+def _of_principal(data: Mapping[str, Any]) -> Refusal | None:
+    """An account, an ARN, a service, or everyone."""
+    principal = str(data.get("Principal") or "*")
+    if re.fullmatch(r"\*|\d{12}|arn:.+|[^\s:]+\.[^\s:]+", principal):
+        return None
+    text = "The provided principal was invalid. Please check the principal and try again."
+    return "InvalidParameterValueException", text
+
+
+def _of_source(data: Mapping[str, Any], sqs: Any) -> Refusal | None:
+    arn = str(data.get("EventSourceArn") or "")
+    if ":sqs:" not in arn or sqs._queue_by_arn(arn) is not None:
+        return None
+    return (
+        "InvalidParameterValueException",
+        "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
+        "SQS Error Message: The specified queue does not exist for this wsdl version.",
+    )
 
 
 def of_configuration(data: Mapping[str, Any]) -> Refusal | None:
@@ -125,9 +180,12 @@ def _of_logging(given: Mapping[str, Any]) -> Refusal | None:
 def _without_effect(data: Mapping[str, Any]) -> Refusal | None:
     """What a function asks for that the executor does not do."""
     asked = {
+        "CapacityProviderConfig": data.get("CapacityProviderConfig"),
         "CodeSigningConfigArn": data.get("CodeSigningConfigArn"),
+        "DurableConfig": data.get("DurableConfig"),
         "FileSystemConfigs": data.get("FileSystemConfigs"),
         "RecursiveLoop": data.get("RecursiveLoop") == "Allow",
+        "TenancyConfig": data.get("TenancyConfig"),
         "TracingConfig": (data.get("TracingConfig") or {}).get("Mode") == "Active",
         "VpcConfig": (data.get("VpcConfig") or {}).get("SubnetIds"),
     }
@@ -141,6 +199,9 @@ def _without_effect(data: Mapping[str, Any]) -> Refusal | None:
 
 
 def _unknown_runtime(runtime: str | None) -> Refusal | None:
+    if runtime and _RETIRED.fullmatch(runtime):
+        text = f"The runtime parameter of {runtime} is no longer supported for creating or updating AWS Lambda functions."
+        return "InvalidParameterValueException", text
     if not runtime or runtime in RUNTIMES:
         return None
     known = f"Member must satisfy enum value set: [{', '.join(RUNTIMES)}] or be a valid ARN"

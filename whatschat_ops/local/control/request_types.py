@@ -47,7 +47,8 @@ _SPECIAL_NUMBER: Final = re.compile(
     r"value: (NaN|-?Infinity), type: <class 'str'>, valid types: <class 'float'>"
 )
 """These numbers are texts in JSON (Smithy, AWS JSON protocols)."""
-_DATED_NAME: Final = re.compile(r"\d{8}(v2)?$")
+DATED_NAME: Final = re.compile(r"\d{8}(v2)?$")
+"""The version that CloudTrail's names of Lambda's operations have at their end."""
 
 
 def naming_wrong_types(service: str, handler: Handler) -> Handler:
@@ -77,8 +78,8 @@ def _refused(
             if service == "lambda"
             else None
         )
-        name = _DATED_NAME.sub("", found[0]) if found else None
-    shape = _input_shape(SERVICES[service], name) if name else None
+        name = DATED_NAME.sub("", found[0]) if found else None
+    shape = input_shape(SERVICES[service], name) if name else None
     if shape is None or shape.serialization.get("payload"):
         return None
     is_json = "json" in headers.get("content-type", "")
@@ -143,7 +144,8 @@ def _is_number(text: str) -> bool:
 
 
 @cache
-def _input_shape(model_name: str, operation_name: str) -> Any:
+def input_shape(model_name: str, operation_name: str) -> Any:
+    """botocore's shape of an operation's input; None if the model has no such operation."""
     from botocore.loaders import Loader
     from botocore.model import ServiceModel
 
