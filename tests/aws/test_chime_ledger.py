@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from tests.chime_state import stored_meetings
@@ -25,6 +27,7 @@ from whatschat_ops.errors import (
     NotFound,
     NotProvisioned,
     PermissionDenied,
+    Rejected,
     Unavailable,
     UsageError,
 )
@@ -235,9 +238,46 @@ def test_creation_goes_on_when_another_process_asks_for_its_row_at_the_same_time
 
 def test_pending_row_is_deleted_when_chime_refuses_its_request(world: World) -> None:
     crashed_before(world)
-    world.chime.control_plane.denials = {"chime:CreateMeeting": Denial("AccessDenied", "no")}
+    refusal = Denial("BadRequestException", "no", status=400)
+    world.chime.control_plane.denials = {"chime:CreateMeeting": refusal}
     assert world.service().list_meetings() == []
     assert world.items() == []
+
+
+def test_pending_row_stays_when_the_caller_may_not_ask_and_another_completes_it(world: World) -> None:
+    meeting_id = crashed_after(world)
+    world.chime.control_plane.denials = {"chime:CreateMeeting": Denial("AccessDenied", "no")}
+    [record] = world.service().list_meetings()
+    assert (record.status, "CreateMeeting: no" in (record.not_asked or "")) == (MeetingStatus.PENDING, True)
+    with pytest.raises(PermissionDenied):
+        world.service().find_meeting_id("standup")
+    world.chime.control_plane.denials = {}
+    [record] = world.service().list_meetings()
+    assert (record.meeting_id, record.status) == (meeting_id, MeetingStatus.ACTIVE)
+
+
+@pytest.mark.parametrize(
+    ("enabled", "listed", "why"),
+    [(False, {}, "chime.enabled is false"), (True, {"recover": False}, None)],
+)
+def test_pending_row_is_not_completed_where_nothing_may_be_created(
+    world: World, enabled: bool, listed: dict[str, bool], why: str | None
+) -> None:
+    crashed_before(world)
+    asked = len(world.chime.requests)
+    [record] = world.service(enabled=enabled).list_meetings(**listed)
+    assert (record.status, record.not_asked) == (MeetingStatus.PENDING, why)
+    assert (len(world.chime.requests), len(world.items())) == (asked, 1)
+
+
+def test_pending_meeting_is_not_looked_for_by_creating_it_while_chime_is_disabled(world: World) -> None:
+    crashed_before(world)
+    asked = len(world.chime.requests)
+    with pytest.raises(ConfigError, match=r"'standup' exists is not known.* chime\.enabled is false"):
+        world.service(enabled=False).find_meeting_id("standup")
+    assert len(world.chime.requests) == asked
+    meeting_id = world.service().create_meeting("bob", "standup").meeting_id
+    assert world.service(enabled=False).find_meeting_id("standup") == meeting_id
 
 
 def test_pending_row_of_an_hour_ago_is_asked_for_again_and_its_meeting_is_new(world: World) -> None:
@@ -372,6 +412,132 @@ def test_list_denied_by_iam_records_no_meeting_as_ended(world: World) -> None:
     with pytest.raises(PermissionDenied):
         service.list_meetings()
     assert world.items()[0]["status"] == {"S": "created"}
+
+
+@pytest.mark.parametrize(
+    "denial",
+    [
+        Denial("AccessDenied", "no"),
+        Denial("NotNow", "no", status=501),  # boto3 does not repeat it
+    ],
+)
+def test_meeting_that_cannot_be_asked_about_does_not_hide_the_others(world: World, denial: Denial) -> None:
+    service = world.service()
+    ids = {service.create_meeting("alice", f"standup-{number}").meeting_id for number in range(3)}
+    world.chime.control_plane.denials = Once({"chime:GetMeeting": denial})
+    records = service.list_meetings()
+    assert {record.meeting_id for record in records} == ids
+    assert sorted(record.status for record in records) == ["active", "active", "created"]
+    [reason] = [record.not_asked for record in records if record.status is MeetingStatus.CREATED]
+    assert reason is not None and reason.startswith("GetMeeting: no")
+    assert all(record.not_asked is None for record in records if record.status is MeetingStatus.ACTIVE)
+
+
+def test_list_that_could_ask_about_no_open_meeting_fails_whatever_is_pending(world: World) -> None:
+    crashed_before(world, "pending")
+    world.chime.control_plane.denials = {}
+    world.service().create_meeting("alice", "created")
+    no = Denial("AccessDenied", "no")
+    world.chime.control_plane.denials = {"chime:GetMeeting": no, "chime:CreateMeeting": no}
+    with pytest.raises(PermissionDenied, match="GetMeeting"):
+        world.service().list_meetings()
+
+
+def test_end_of_a_meeting_of_yesterday_is_written_to_the_ledger(world: World) -> None:
+    service = world.service()
+    service.create_meeting("alice")
+    world.chime.clock.advance(DAY_S)
+    asked = len(world.chime.requests)
+    service.list_meetings(check=False)
+    assert world.items()[0]["status"] == {"S": "created"}, "only looks"
+    [record] = service.list_meetings()
+    [item] = world.items()
+    assert (record.status, item["status"], item["endReason"]) == ("ended", {"S": "ended"}, {"S": "ended"})
+    assert len(world.chime.requests) == asked
+
+
+def test_meeting_is_found_and_its_deletion_recorded_by_its_id_in_upper_case(world: World) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    service.delete_meeting(meeting_id.upper())
+    assert [item["status"]["S"] for item in world.items()] == ["deleted"]
+
+
+class Killed(BaseException):
+    """The program ends here."""
+
+
+def test_deletion_is_known_when_the_program_ended_before_it_was_recorded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+
+        def killed(*_: Any) -> bool:
+            raise Killed
+
+        patched.setattr(MeetingLedger, "end", killed)
+        service.delete_meeting(meeting_id, by="ops", reason=EndReason.SWEPT)
+    assert stored_meetings(world.chime.path) == {}
+    world.chime.clock.advance(60)
+    [record] = service.list_meetings()
+    assert (record.status, record.end_reason, record.ended_by) == (MeetingStatus.DELETED, "swept", "ops")
+    assert world.ledger().get(meeting_id) == record
+
+
+@pytest.mark.parametrize(
+    ("denial", "how"),
+    [
+        (Denial("AccessDenied", "no"), ("ended", "ended", None)),
+        (Denial("NotNow", "the answer is lost", status=501), ("deleted", "deleted", "ops")),
+    ],
+)
+def test_refused_deletion_is_not_how_the_meeting_ended(
+    world: World, denial: Denial, how: tuple[str, str, str | None]
+) -> None:
+    service = world.service()
+    meeting_id = service.create_meeting("alice").meeting_id
+    world.chime.control_plane.denials = {"chime:DeleteMeeting": denial}
+    with pytest.raises((PermissionDenied, Unavailable)):
+        service.delete_meeting(meeting_id, by="ops")
+    world.chime.clock.advance(5 * 60)
+    [record] = service.list_meetings()
+    assert (record.status, record.end_reason, record.ended_by) == how
+
+
+class Interfered:
+    """A client whose first `times` transactions are cancelled, because another one has the same rows."""
+
+    def __init__(self, client: Any, times: int) -> None:
+        self._client = client
+        self._times = times
+
+    def transact_write_items(self, **request: Any) -> Any:
+        self._times -= 1
+        if self._times >= 0:
+            document = {"Error": {"Code": "TransactionCanceledException", "Message": "[TransactionConflict]"}}
+            metadata: Any = {"ResponseMetadata": {"HTTPStatusCode": 400}}
+            raise ClientError({**document, **metadata}, "TransactWriteItems")
+        return self._client.transact_write_items(**request)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+@pytest.mark.parametrize(("times", "status"), [(2, "created"), (3, "pending")])
+def test_row_is_committed_again_when_another_transaction_has_it(
+    world: World, times: int, status: str
+) -> None:
+    meeting_id = world.service().create_meeting("alice").meeting_id
+    created = world.ledger().get(meeting_id)
+    assert created is not None
+    world.aws.client("dynamodb").delete_item(TableName=TABLE, Key={"meetingId": {"S": meeting_id}})
+    ledger = MeetingLedger(Interfered(world.aws.client("dynamodb"), times), TABLE, clock=world.now)
+    ledger.begin(created)
+    with pytest.raises(Rejected) if status == "pending" else nullcontext():
+        ledger.commit(created)
+    assert [item["status"]["S"] for item in world.items()] == [status]
 
 
 def test_deleting_an_unknown_meeting_is_not_found(world: World) -> None:

@@ -137,6 +137,13 @@ def test_meeting_that_is_over_keeps_its_minutes(ledger: MeetingLedger) -> None:
     assert log.asked == [], "what is final is not read again"
 
 
+def test_join_of_the_first_second_counts_although_its_time_is_before_the_row(ledger: MeetingLedger) -> None:
+    gone = record(ledger, "m", status=MeetingStatus.DELETED)
+    log = Recorded(attended("m", "a", -0.9, 60))
+    [metered] = Metering(log, ledger, clock=lambda: NOW).metered([gone])
+    assert (metered.attendances, metered.attendee_minutes) == (1, 1.1)
+
+
 def test_estimate_is_replaced_when_the_event_arrives(ledger: MeetingLedger) -> None:
     gone = record(ledger, "m", status=MeetingStatus.DELETED, ended_at=START + timedelta(seconds=100))
     log = Recorded([event("AttendeeJoined", 0, "a")])

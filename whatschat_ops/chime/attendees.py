@@ -17,6 +17,7 @@ from whatschat_ops.errors import Blocked, ConfigError, Missing, NotFound, OpsErr
 _NO_CAPABILITIES: Final[Mapping[str, Capabilities]] = MappingProxyType({})
 TAKEN: Final = "UserIdTaken"
 """The code of a user whose attendee would be that of another: not one of Chime."""
+DISABLED: Final = "chime.enabled is false"
 
 
 class AttendeeOperations:
@@ -159,10 +160,15 @@ class AttendeeOperations:
 
     def _require_enabled(self) -> None:
         if not self._enabled:
-            raise ConfigError(
-                "Chime is disabled in this environment: chime.enabled is false.",
-                hint="Set AWS_CHIME_ENABLED=true, or chime.enabled: true in the configuration file.",
-            )
+            raise disabled()
+
+
+def disabled(why: str = "") -> ConfigError:
+    """The error for what would create meetings or attendees; `why` is a sentence."""
+    return ConfigError(
+        f"{why} Chime is disabled in this environment: {DISABLED}.".lstrip(),
+        hint="Set AWS_CHIME_ENABLED=true, or chime.enabled: true in the configuration file.",
+    )
 
 
 def _wanted(external_user_id: str, capabilities: Capabilities | None) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from whatschat_ops.quotas import CHIME_UNATTENDED_S
 
 _REFUSED = (Rejected, PermissionDenied, NotFound)
 """Chime has decided: there is no meeting of this request. After any other failure there may be one, if only an answer was lost."""
+_NEVER_ACCEPTED = (Rejected, NotFound)
+"""Chime does not accept the request from any caller. (That one caller may not send it says nothing of the first one's meeting.)"""
 UNATTENDED = timedelta(seconds=CHIME_UNATTENDED_S)
 
 
@@ -47,34 +49,34 @@ class Creation:
         try:
             return self._send(record)
         except _REFUSED:
+            self._ledger.abandon(record)
             raise
         except AwsError as error:
             doubt = "The meeting may exist; the ledger has its request."
             raise type(error).of(error, f"{error.message} {doubt}") from error
 
-    def recover(self, record: MeetingRecord) -> MeetingRecord | None:
+    def recover(self, record: MeetingRecord, *, ask: bool = True) -> MeetingRecord | None:
         """The row of the meeting that a pending row was written for; None if there is none.
 
-        Raises an AwsError, and leaves the pending row, when Chime cannot be asked now.
+        Without `ask`, which may create the meeting, the pending row itself, unless its age decides. Raises an AwsError, and
+        leaves the pending row, when Chime cannot be asked now, or not by this caller.
         """
         if self._clock() - record.created_at >= LONGEST_MEETING:
             self._ledger.abandon(record)
             return None
+        if not ask:
+            return record
         token = record.meeting_id.removeprefix(rows.PENDING_PREFIX)
         again = replace(record, request_token=token, created_at=self._began(record))
         try:
             meeting = self._send(again)
-        except _REFUSED:
+        except _NEVER_ACCEPTED:
+            self._ledger.abandon(record)
             return None
         return self._ledger.get(meeting.meeting_id)
 
     def _send(self, record: MeetingRecord) -> Meeting:
-        try:
-            answer = self._answer(record)
-        except _REFUSED:
-            self._ledger.abandon(record)
-            raise
-        meeting = Meeting.from_api(answer["Meeting"], record.control_region)
+        meeting = Meeting.from_api(self._answer(record)["Meeting"], record.control_region)
         self._ledger.commit(replace(record, meeting_id=meeting.meeting_id, status=MeetingStatus.CREATED))
         return meeting
 

@@ -155,13 +155,16 @@ class EventLog:
         seen: dict[str, datetime] = {}
         newest = since
         while True:
+            read: set[str] = set()
             for event in self._read(max(since, newest - LATEST_DELIVERY), None, meeting_id):
+                read.add(event.event_id)
                 if event.event_id not in seen and event.at >= since:
                     yield event
                     newest = max(newest, event.at)
                     seen[event.event_id] = event.at
             kept_from = newest - 2 * LATEST_DELIVERY
-            seen = {event_id: at for event_id, at in seen.items() if at >= kept_from}
+            # The log goes by when it got an event: a late one of long ago may be read again.
+            seen = {event_id: at for event_id, at in seen.items() if at >= kept_from or event_id in read}
             wait()
 
     def _read(

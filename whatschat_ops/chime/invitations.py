@@ -25,6 +25,9 @@ _TRANSIENT = (
 )
 """How the error codes of attendees that are retried begin."""
 
+UNANSWERED = "Unanswered"
+"""The code of a user whom Chime's answer does not name; ours."""
+
 Send = Callable[[Sequence[str]], dict[str, Any]]
 """Sends one BatchCreateAttendee for these external user ids and returns Chime's answer."""
 
@@ -72,7 +75,7 @@ def _attempt(
 ) -> tuple[list[Attendee], list[FailedAttendee]]:
     """One call. One that fails for a moment (a second one for the same users returns the same attendees) fails for all its users."""
     try:
-        return _read(send(external_ids))
+        return _read(send(external_ids), external_ids)
     except (Throttled, Unavailable, Conflict) as error:
         if last:
             raise
@@ -80,14 +83,23 @@ def _attempt(
         return [], [FailedAttendee(external, code, error.message) for external in external_ids]
 
 
-def _read(answer: dict[str, Any]) -> tuple[list[Attendee], list[FailedAttendee]]:
+def _read(answer: dict[str, Any], external_ids: Sequence[str]) -> tuple[list[Attendee], list[FailedAttendee]]:
+    """Who was created and who failed; a user of whom the answer says neither (in any case of letters) has failed."""
     errors = [
         FailedAttendee(
             error.get("ExternalUserId", ""), error.get("ErrorCode", ""), error.get("ErrorMessage", "")
         )
         for error in answer.get("Errors") or ()
     ]
-    return [Attendee.from_api(attendee) for attendee in answer.get("Attendees") or ()], errors
+    attendees = [Attendee.from_api(attendee) for attendee in answer.get("Attendees") or ()]
+    named = {each.external_user_id.lower() for each in attendees}
+    named |= {each.external_user_id.lower() for each in errors}
+    errors += [
+        FailedAttendee(external, UNANSWERED, "Chime's answer does not name this user.")
+        for external in external_ids
+        if external.lower() not in named
+    ]
+    return attendees, errors
 
 
 def _transient(error: FailedAttendee) -> bool:

@@ -19,6 +19,9 @@ from whatschat_ops.chime import rows
 from whatschat_ops.chime.models import End, MeetingRecord, MeetingStatus
 from whatschat_ops.errors import Conflict, NotFound, NotProvisioned, Rejected, UsageError
 
+COMMIT_ATTEMPTS = 3
+"""DynamoDB cancels a transaction while another one has the same rows (TransactionConflict), as of a process that recovers them."""
+
 
 def utc_now() -> datetime:
     """The time, timezone-aware."""
@@ -46,18 +49,22 @@ class MeetingLedger:
         """
         put = {"Item": rows.item_of(record), "ConditionExpression": "attribute_not_exists(meetingId)"}
         delete = {"Key": rows.key(rows.pending_id(record))}
-        try:
-            with self._existing_table() as dynamodb:
-                dynamodb.transact_write_items(
-                    TransactItems=[
-                        {"Put": {"TableName": self._table, **put}},
-                        {"Delete": {"TableName": self._table, **delete}},
-                    ]
-                )
-        except (Conflict, Rejected):
-            if self.get(record.meeting_id) is None:
-                raise
-            self.abandon(record)
+        for attempt in range(1, COMMIT_ATTEMPTS + 1):
+            try:
+                with self._existing_table() as dynamodb:
+                    dynamodb.transact_write_items(
+                        TransactItems=[
+                            {"Put": {"TableName": self._table, **put}},
+                            {"Delete": {"TableName": self._table, **delete}},
+                        ]
+                    )
+                return
+            except (Conflict, Rejected):
+                if self.get(record.meeting_id) is not None:
+                    self.abandon(record)
+                    return
+                if attempt == COMMIT_ATTEMPTS:
+                    raise
 
     def abandon(self, record: MeetingRecord) -> None:
         """Delete the pending row of a record: there is no meeting, or it has a row of its own."""
@@ -84,22 +91,32 @@ class MeetingLedger:
 
     def end(self, meeting_id: str, status: MeetingStatus, end: End) -> bool:
         """Record that a meeting is over, and how. False when it is not in the ledger, or was over already."""
-        values = {
-            "status": status.value,
-            "endReason": end.reason,
-            "endedBy": end.by,
-            "endedAt": end.at and end.at.isoformat(),
-        }
+        return self._set_end(meeting_id, {"status": status.value, **_how(end)})
+
+    def intend(self, meeting_id: str, end: End | None) -> bool:
+        """Record how a meeting is about to be ended, so that it is known even if the program ends before `end`; None: it is not.
+
+        False as for `end`.
+        """
+        return self._set_end(meeting_id, _how(end))
+
+    def _set_end(self, meeting_id: str, values: dict[str, str | None]) -> bool:
         given = {name: value for name, value in values.items() if value is not None}
+        changes = {
+            "SET": [f"#{name} = :{name}" for name in given],
+            "REMOVE": [f"#{name}" for name in values if name not in given],
+        }
         over = [status.value for status in MeetingStatus if status.over]
         try:
             with self._existing_table() as dynamodb:
                 dynamodb.update_item(
                     TableName=self._table,
                     Key=rows.key(meeting_id),
-                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in given),
+                    UpdateExpression=" ".join(
+                        f"{verb} {', '.join(each)}" for verb, each in changes.items() if each
+                    ),
                     ConditionExpression="attribute_exists(meetingId) AND NOT #status IN (:over0, :over1)",
-                    ExpressionAttributeNames={f"#{name}": name for name in given},
+                    ExpressionAttributeNames={f"#{name}": name for name in (*values, "status")},
                     ExpressionAttributeValues=typed(
                         {f":{name}": value for name, value in given.items()}
                         | {f":over{n}": status for n, status in enumerate(over)}
@@ -161,6 +178,17 @@ class NoLedger:
     def end(self, _meeting_id: str, _status: MeetingStatus, _end: End) -> bool:
         """No meeting is known."""
         return False
+
+    def intend(self, _meeting_id: str, _end: End | None) -> bool:
+        """No meeting is known."""
+        return False
+
+
+def _how(end: End | None) -> dict[str, str | None]:
+    if end is None:
+        return dict.fromkeys(("endReason", "endedBy", "endedAt"))
+    at = None if end.at is None else end.at.isoformat()
+    return {"endReason": end.reason, "endedBy": end.by, "endedAt": at}
 
 
 Ledger = MeetingLedger | NoLedger

@@ -93,7 +93,9 @@ class Metering:
     def _measured(self, records: Iterable[MeetingRecord]) -> dict[str, MeetingRecord]:
         by_id = {record.meeting_id: record for record in records}
         told: dict[str, list[MeetingEvent]] = defaultdict(list)
-        for event in self._events.events(min(each.created_at for each in by_id.values())):
+        # A row has this machine's time, an event Chime's, and the log may have whole seconds.
+        since = min(each.created_at for each in by_id.values()) - LATEST_DELIVERY
+        for event in self._events.events(since):
             if event.meeting_id in by_id:
                 told[event.meeting_id].append(event)
         measured = {}

@@ -163,6 +163,7 @@ class End:
 class MeetingRecord:
     """One row of the ledger. `meeting_id` begins with `pending#` until Chime has answered; None is not known or not measured.
 
+    A meeting that is not over and has an `end_reason` was about to be deleted: a run ended before it recorded that it was.
     `features` is `MeetingFeatures` of the API, `attendee_minutes` has steps of 0.1 minute, `cost_usd` is an amount in US dollars
     for each rate card.
     """
@@ -188,6 +189,8 @@ class MeetingRecord:
     attendances: int | None = None
     minutes_estimated: bool | None = None
     cost_usd: Mapping[str, str] | None = None
+    not_asked: str | None = None
+    """Why Chime could not be asked whether the meeting exists: `status` is what the ledger has. Not in the ledger."""
 
     def goes_by(self, reference: str) -> bool:
         """Whether the row is of a meeting with that id or external id (Chime ignores case)."""

@@ -28,7 +28,7 @@ _TAG_VALUE: Final = re.compile(quotas.CHIME_TAG_VALUE_PATTERN)
 class MeetingOptions:
     """What a meeting can be given; the default is a call of users. `features` is `MeetingFeatures` of the API.
 
-    `ttl` is recorded in the ledger: after it, a sweep deletes the meeting. Raises UsageError for what Chime would refuse.
+    `ttl` is recorded in the ledger: after it, a sweep of its purpose deletes the meeting. Raises UsageError for what Chime would refuse.
     """
 
     host_user_id: str | None = None
@@ -71,7 +71,9 @@ def is_same_request(one: MeetingRecord, other: MeetingRecord) -> bool:
     """Whether two rows ask for the same meeting, whenever and by whichever token."""
 
     def asked(record: MeetingRecord) -> dict[str, Any]:
-        return {**create_parameters(record), "ClientRequestToken": "", "user": record.created_by}
+        ttl = record.delete_after and record.delete_after - record.created_at
+        own = {"user": record.created_by, "purpose": record.purpose, "ttl": ttl}
+        return {**create_parameters(record), "ClientRequestToken": "", **own}
 
     return asked(one) == asked(other)
 

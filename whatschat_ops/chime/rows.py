@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from whatschat_ops.aws.items import plain, typed
+from whatschat_ops.chime.ids import is_guid
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 from whatschat_ops.handlers.meetings import KEPT_S, OPEN_PREFIX
 from whatschat_ops.handlers.meetings import PENDING_PREFIX as PENDING_PREFIX
@@ -40,8 +41,8 @@ _TIMES = {"deleteAfter": "delete_after", "endedAt": "ended_at"}
 
 
 def key(meeting_id: str) -> dict[str, Any]:
-    """The key of a row."""
-    return {"meetingId": {"S": meeting_id}}
+    """The key of a row. Chime writes the ids of meetings in lower case, and accepts any."""
+    return {"meetingId": {"S": meeting_id.lower() if is_guid(meeting_id) else meeting_id}}
 
 
 def pending_id(record: MeetingRecord) -> str:

@@ -11,19 +11,19 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from whatschat_ops import quotas
 from whatschat_ops.chime import ids
-from whatschat_ops.chime.attendees import AttendeeOperations
+from whatschat_ops.chime.attendees import DISABLED, AttendeeOperations, disabled
 from whatschat_ops.chime.creation import Creation
 from whatschat_ops.chime.ledger import Ledger, NoLedger, utc_now
 from whatschat_ops.chime.models import End, EndReason, Meeting, MeetingRecord, MeetingStatus
 from whatschat_ops.chime.region_routing import RegionRouter
 from whatschat_ops.chime.requests import LONGEST_MEETING, MeetingOptions, is_same_request
-from whatschat_ops.errors import AwsError, Missing, NotFound, UsageError
+from whatschat_ops.errors import AwsError, Missing, NotFound, Unavailable, UsageError
 
 CHECKS_AT_ONCE = 5
 """GetMeeting calls in flight, well within `quotas.CHIME_API`."""
@@ -144,37 +144,53 @@ class ChimeService(AttendeeOperations):
         """End a meeting and disconnect its attendees. A meeting of the ledger that has ended already is no error.
 
         DeleteMeeting succeeds for any id (aws/amazon-chime-sdk-js#895), so a meeting that is not in the ledger
-        is looked up first: raises NotFound. The ledger records who ended it (`by`), and the reason.
+        is looked up first: raises NotFound. The ledger records who ended it (`by`), and the reason, before and after.
         """
         record = self._ledger.get(meeting_id)
         if record is None:
             self._router.call(meeting_id, "get_meeting")
-        region = record.control_region if record else self._region
-        self._router.client(region).delete_meeting(MeetingId=meeting_id)
-        if record is not None and not record.status.over:
-            self._ledger.end(meeting_id, MeetingStatus.DELETED, End(reason, by, self._clock()))
+        client = self._router.client(record.control_region if record else self._region)
+        if record is None or record.status.over:
+            client.delete_meeting(MeetingId=meeting_id)
+            return
+        self._ledger.intend(meeting_id, End(reason, by))
+        try:
+            client.delete_meeting(MeetingId=meeting_id)
+        except AwsError as error:
+            if not isinstance(error, Unavailable):  # after that, it may be deleted
+                self._ledger.intend(meeting_id, None)
+            raise
+        self._ledger.end(meeting_id, MeetingStatus.DELETED, End(reason, by, self._clock()))
 
-    def list_meetings(self, *, check: bool = True) -> list[MeetingRecord]:
+    def list_meetings(self, *, check: bool = True, recover: bool = True) -> list[MeetingRecord]:
         """The ledger's meetings, newest first; with `check`, those that may still be open are looked up at Chime.
 
-        The ledger records those that have ended, so that they are not looked up again. Of meetings that a crash left
-        pending, Chime is asked again: their status is `pending` only if that was not possible.
+        The ledger records those that have ended, so that they are not looked up again. A record has `not_asked` when Chime
+        could not be asked about it; raises the AwsError when that is so of all. Of meetings that a crash left pending, Chime
+        is asked again, which may create them: not without `recover`, and not while Chime is disabled.
         """
-        records = [self._aged(record) for record in self._ledger.records()]
+        records = self._ledger.records()
         if not check:
-            return records
+            return [self._aged(record) for record in records]
         with ThreadPoolExecutor(max_workers=CHECKS_AT_ONCE) as pool:
-            return [record for record in pool.map(self._checked, records) if record is not None]
+            looks = list(pool.map(lambda record: self._checked(record, recover), records))
+        # That a pending row could not be completed is no reason to hide it.
+        errors = [look.error for look in looks if look.error is not None and not look.pending]
+        if errors and not any(look.answered for look in looks):
+            raise errors[0]
+        return [look.record for look in looks if look.record is not None]
 
     def find_meeting_id(self, reference: str) -> str:
         """The id of a meeting, given its id or its external meeting id.
 
-        Raises Missing when it is not in the ledger, UsageError when several meetings have the external id.
+        Raises Missing when it is not in the ledger, UsageError when several meetings have the external id, ConfigError when
+        it is pending and Chime is disabled.
         """
         if ids.is_guid(reference) and self._ledger.get(reference.lower()):
             return reference.lower()
         found = [record for record in self._ledger.records() if record.goes_by(reference)]
         same = [self._aged(record) for record in map(self._known, found) if record is not None]
+        same = [record for record in same if record.status is not MeetingStatus.PENDING] or same
         candidates = [record for record in same if not record.status.over] or same
         if len(candidates) > 1:
             several = ", ".join(record.meeting_id for record in candidates)
@@ -188,33 +204,69 @@ class ChimeService(AttendeeOperations):
             raise Missing(
                 f"Meeting {reference!r} not found: it is neither a meeting id nor an external id in the ledger.",
             )
+        if candidates[0].status is MeetingStatus.PENDING:
+            raise disabled(
+                f"Whether the meeting {reference!r} exists is not known: its request has no answer, and repeating it may create the meeting."
+            )
         return candidates[0].meeting_id
 
     def _aged(self, record: MeetingRecord) -> MeetingRecord:
         """The record as its age decides: no meeting lasts longer than 24 hours."""
         if record.status is MeetingStatus.CREATED and self._clock() - record.created_at >= LONGEST_MEETING:
-            return replace(record, status=MeetingStatus.ENDED, end_reason=EndReason.ENDED)
+            return _over(record)
         return record
 
-    def _known(self, record: MeetingRecord) -> MeetingRecord | None:
-        """The record; of a meeting that a crash left pending, what Chime says when it is asked again."""
-        return self._creation.recover(record) if record.status is MeetingStatus.PENDING else record
-
-    def _checked(self, found: MeetingRecord) -> MeetingRecord | None:
-        try:
-            record = self._known(found)
-        except AwsError:
-            return found
-        if record is None or record.status is not MeetingStatus.CREATED:
+    def _known(self, record: MeetingRecord, recover: bool = True) -> MeetingRecord | None:
+        """The record; of a meeting that a crash left pending, what Chime says when it is asked again, if it may be."""
+        if record.status is not MeetingStatus.PENDING:
             return record
+        return self._creation.recover(record, ask=recover and self._enabled)
+
+    def _checked(self, found: MeetingRecord, recover: bool) -> _Look:
+        record: MeetingRecord | None = found
         try:
-            self._router.client(record.control_region).get_meeting(MeetingId=record.meeting_id)
-        except NotFound:
-            if self._router.is_settling(record):
-                return record
-            self._ledger.end(record.meeting_id, MeetingStatus.ENDED, End(EndReason.ENDED))
-            return replace(record, status=MeetingStatus.ENDED, end_reason=EndReason.ENDED)
-        return replace(record, status=MeetingStatus.ACTIVE)
+            record = self._known(found, recover)
+            if record is None or record.status.over:
+                return _Look(record)
+            if record.status is MeetingStatus.PENDING:
+                return _Look(record if self._enabled else replace(record, not_asked=DISABLED))
+            return self._looked_up(record)
+        except AwsError as error:
+            return _Look(replace(record or found, not_asked=error.message), error=error)
+
+    def _looked_up(self, record: MeetingRecord) -> _Look:
+        over = self._aged(record)
+        if over is record:
+            try:
+                self._router.client(record.control_region).get_meeting(MeetingId=record.meeting_id)
+            except NotFound:
+                if self._router.is_settling(record):
+                    return _Look(record, answered=True)
+                over = _over(record)
+            else:
+                return _Look(replace(record, status=MeetingStatus.ACTIVE), answered=True)
+        self._ledger.end(over.meeting_id, over.status, End(over.end_reason or EndReason.ENDED, over.ended_by))
+        return _Look(over, answered=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What came of asking Chime about a row: `record` is None when there is no meeting of it."""
+
+    record: MeetingRecord | None
+    answered: bool = False
+    error: AwsError | None = None
+
+    @property
+    def pending(self) -> bool:
+        return self.record is not None and self.record.status is MeetingStatus.PENDING
+
+
+def _over(record: MeetingRecord) -> MeetingRecord:
+    """The record of a meeting that does not exist any more: ended as it was about to be, else by Chime."""
+    if record.end_reason is not None:
+        return replace(record, status=MeetingStatus.DELETED)
+    return replace(record, status=MeetingStatus.ENDED, end_reason=EndReason.ENDED)
 
 
 def _media_region(media_region: str, control_region: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from whatschat_ops.chime.events import EventType, MalformedEvent, parse_event
+from whatschat_ops.chime.events import EventLog, EventType, MalformedEvent, parse_event
+from whatschat_ops.config import Settings
 
 MEETING = "87654321-4321-4321-1234-111122223333"
 JOINED: dict[str, Any] = {
@@ -80,3 +82,45 @@ def test_what_is_no_state_change_of_a_meeting_is_not_an_event(document: object) 
 def test_a_state_change_without_its_fields_is_malformed(document: object) -> None:
     with pytest.raises(MalformedEvent):
         parse_event(document)
+
+
+class _Log:
+    """An Aws with a log group that has these events, whenever they happened: the log goes by when it got them."""
+
+    def __init__(self, *events: dict[str, Any]) -> None:
+        self._page = {"events": [{"message": json.dumps(event)} for event in events]}
+
+    def client(self, _service: str, *, region: str) -> _Log:
+        return self
+
+    def get_paginator(self, _operation: str) -> _Log:
+        return self
+
+    def paginate(self, **_request: Any) -> list[dict[str, Any]]:
+        return [self._page]
+
+
+class Enough(Exception):
+    """The test has seen enough."""
+
+
+def test_event_that_is_hours_late_is_followed_once() -> None:
+    now = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    new, late = (
+        {**with_detail(timestamp=int((now - age).timestamp() * 1000)), "id": name}
+        for name, age in (("new", timedelta(0)), ("late", timedelta(hours=3)))
+    )
+    log: Any = _Log(new, late, late)
+    waits = iter(range(3))
+    found: list[str] = []
+
+    def wait() -> None:
+        if next(waits, None) is None:
+            raise Enough
+
+    followed = EventLog(log, Settings.of({"chime": {"events": True}})).follow(
+        now - timedelta(hours=24), wait=wait
+    )
+    with pytest.raises(Enough):
+        found.extend(event.event_id for event in followed)
+    assert found == ["new", "late"]

@@ -73,6 +73,24 @@ def test_user_throttled_on_every_retry_fails() -> None:
     assert len(fake.calls) == 6
 
 
+def test_user_whom_the_answer_does_not_name_has_failed() -> None:
+    attendee = {"ExternalUserId": "USER-0", "AttendeeId": "id-0", "JoinToken": "t"}
+    error = {"ExternalUserId": "User-1", "ErrorCode": "BadRequest", "ErrorMessage": "no"}
+    calls: list[list[str]] = []
+    slept_s: list[float] = []
+
+    def send(users: Sequence[str]) -> dict[str, Any]:
+        calls.append(list(users))
+        return {"Attendees": [attendee], "Errors": [error]}
+
+    batch = invite(send, users(3), slept_s.append)
+    assert [item.external_user_id for item in batch.attendees] == ["USER-0"]
+    assert [(item.external_user_id, item.code) for item in batch.failed] == [
+        ("User-1", "BadRequest"), ("user-2", "Unanswered"),
+    ]  # fmt: skip
+    assert (len(calls), slept_s) == (1, [])
+
+
 def test_failed_call_fails_its_users_and_the_next_call_is_sent() -> None:
     error = Throttled("BatchCreateAttendee: slow down", aws_code="ThrottlingException")
     fake = FakeBatches(failing=dict.fromkeys(range(2, 8), error))

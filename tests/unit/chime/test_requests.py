@@ -17,6 +17,8 @@ from whatschat_ops.chime.requests import (
 )
 from whatschat_ops.errors import UsageError
 
+HOUR = timedelta(hours=1)
+LATER = datetime(2026, 11, 28, 1, tzinfo=UTC)
 RECORD = MeetingRecord(
     "", "standup", "alice", "us-east-1", "eu-west-1", datetime(2026, 11, 28, tzinfo=UTC), MeetingStatus.CREATED,
     request_token="token-1",
@@ -28,6 +30,7 @@ FULL = replace(
     tags={"team": "calls"},
     primary_meeting_id="m-0",
     purpose="demo",
+    delete_after=LATER,
 )
 
 
@@ -46,7 +49,11 @@ def test_parameters_have_what_was_asked_for_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("change", "same"),
     [
-        ({"request_token": "token-2", "purpose": "test", "meeting_id": "pending#token-2"}, True),
+        ({"request_token": "token-2", "meeting_id": "pending#token-2"}, True),
+        ({"created_at": LATER, "delete_after": LATER + HOUR}, True),
+        ({"delete_after": LATER + HOUR}, False),
+        ({"delete_after": None}, False),
+        ({"purpose": "test"}, False),
         ({"created_by": "carol"}, False),
         ({"external_meeting_id": "other"}, False),
         ({"tags": None}, False),
