@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,10 @@ import pytest
 
 from tests.in_process import Done, run
 from tests.local.conftest import EmbeddedAws
-from whatschat_ops.errors import ExitCode
+from whatschat_ops.chime import MeetingRecord, MeetingStatus
+from whatschat_ops.chime.region_routing import RegionRouter
+from whatschat_ops.chime.rows import item_of
+from whatschat_ops.errors import ExitCode, PermissionDenied
 
 pytestmark = pytest.mark.local
 
@@ -68,6 +73,96 @@ def test_sweep_without_options_deletes_what_was_made_for_tests_only(cli: Cli) ->
     assert [result["deleted"] for result in cli.json("delete", "--all", "--yes")] == [True]
     assert cli.open() == set()
     assert cli("delete", "--all", "--yes").stdout == "No open meetings.\n"
+
+
+def deny(monkeypatch: pytest.MonkeyPatch, *meeting_ids: str) -> None:
+    """Let GetMeeting of these meetings be refused, in this process."""
+    client = RegionRouter.client
+
+    class Denying:
+        def __init__(self, allowed: Any) -> None:
+            self._allowed = allowed
+
+        def get_meeting(self, *, MeetingId: str) -> Any:
+            if MeetingId in meeting_ids:
+                raise PermissionDenied("GetMeeting: not you (AccessDenied)")
+            return self._allowed.get_meeting(MeetingId=MeetingId)
+
+        def __getattr__(self, operation: str) -> Any:
+            return getattr(self._allowed, operation)
+
+    monkeypatch.setattr(RegionRouter, "client", lambda router, region: Denying(client(router, region)))
+
+
+def test_meeting_that_cannot_be_looked_up_stops_neither_list_nor_sweep_and_is_kept(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, unseen = cli.create(), cli.create()
+    with monkeypatch.context() as patched:
+        deny(patched, unseen)
+        listed = cli("list")
+        assert (listed.code, seen in listed.stdout, unseen in listed.stdout) == (ExitCode.DONE, True, True)
+        assert "Chime could not be asked about 1 of 2 meetings: GetMeeting: not you" in listed.stderr
+        swept = cli("sweep", "--yes")
+        assert (swept.code, f"Deleted {seen}." in swept.stdout) == (ExitCode.PARTLY_DONE, True), swept.said
+        assert (
+            f"1 meetings were not swept, because Chime could not be asked about them: {unseen}."
+            in swept.stderr
+        )
+        assert cli("sweep", "--dry-run").code == ExitCode.FAILED, "none could be asked"
+        cli.create()
+        assert cli("sweep", "--dry-run").code == ExitCode.PARTLY_DONE
+        assert cli("delete", "--all", "--yes").code == ExitCode.DONE
+    assert cli.open() == set()
+
+
+def test_dry_run_and_disabled_chime_leave_a_pending_row_and_say_so(
+    cli: Cli, embedded_aws: EmbeddedAws, meeting_ledger: str, tmp_path: Path
+) -> None:
+    dynamodb = embedded_aws.client("dynamodb")
+    pending = f"pending#{uuid.uuid4()}"
+    record = MeetingRecord(
+        pending, "standup", "alice", "us-east-1", "us-east-1", datetime.now(UTC), MeetingStatus.PENDING, purpose="test"
+    )  # fmt: skip
+    dynamodb.put_item(TableName=meeting_ledger, Item=item_of(record))
+
+    def stays(done: Done, code: ExitCode, said: str) -> None:
+        assert (done.code, said in done.said) == (code, True), done.said
+        assert [item["meetingId"]["S"] for item in dynamodb.scan(TableName=meeting_ledger)["Items"]] == [
+            pending
+        ]
+
+    stays(cli("sweep", "--dry-run"), ExitCode.DONE, f"Would delete {pending}")
+    stays(cli("sweep", "--dry-run"), ExitCode.DONE, "Pending, without Chime's answer: 1.")
+    off = Cli(tmp_path / "off.yaml")
+    (tmp_path / "off.yaml").write_text(
+        f"chime: {{ledger_table_name: {meeting_ledger}, enabled: false}}\n", encoding="utf-8"
+    )
+    stays(
+        off("list"), ExitCode.DONE, "Chime could not be asked about 1 of 1 meetings: chime.enabled is false"
+    )
+    stays(off("get", "standup"), ExitCode.USAGE, "AWS_CHIME_ENABLED=true")
+    stays(off("delete", "standup", "--yes"), ExitCode.USAGE, "AWS_CHIME_ENABLED=true")
+    stays(off("sweep", "--dry-run"), ExitCode.PARTLY_DONE, pending)
+    stays(off("sweep", "--yes"), ExitCode.PARTLY_DONE, pending)
+    cli.json("sweep", "--yes")
+    assert cli.open() == set()
+
+
+def test_meeting_of_the_check_was_deleted_by_the_caller(
+    cli: Cli, embedded_aws: EmbeddedAws, tmp_path: Path
+) -> None:
+    run("--config", str(tmp_path / "local.yaml"), "chime", "check", "--probe")
+    [made] = cli.json("list", "--all")
+    assert (made["created_by"], made["ended_by"]) == (
+        "chime-check", embedded_aws.client("sts").get_caller_identity()["Arn"],
+    )  # fmt: skip
+
+
+def test_attendees_are_counted_without_regard_to_case(cli: Cli) -> None:
+    created = cli.json("create", "-u", "al", "--feature", "attendees=1", "-a", "bob", "-a", "BOB")
+    assert [attendee["external_user_id"] for attendee in created["attendees"]] == ["bob"]
+    cli.json("delete", "--all", "--yes")
 
 
 def test_meeting_has_what_was_asked_for_and_the_sdk_gets_all_of_it(

@@ -182,7 +182,7 @@ FEATURES: Final[tuple[Fault, ...]] = (
         "unit/chime/test_sweeping.py",
         ("frozenset({Purpose.TEST})", "frozenset({Purpose.TEST, Purpose.CALL})", "calls of users are swept"),
         ("now < record.delete_after", "now > record.delete_after", "a meeting is swept before its time is over"),
-        ("(event.at, event.event_type == _JOINED) >=", "(event.at, event.event_type != _JOINED) >=", "who joined again in the same millisecond"),
+        ("(event.at, _joins(event)) >=", "(event.at, not _joins(event)) >=", "who joined again in the same millisecond"),
         ("if presence is None:\n        return", "if presence is None:\n        return None\n        return", "a meeting without events is empty"),
         ("now - presence.last_at < QUIET", "now - presence.last_at > QUIET", "a join that is on its way"),
     ),

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from whatschat_ops.chime.events import EventType, MeetingEvent
-from whatschat_ops.chime.models import MeetingRecord, Purpose
+from whatschat_ops.chime.models import MeetingRecord, MeetingStatus, Purpose
 
 QUIET = timedelta(seconds=30)
 """A meeting of which something was heard in this time is not empty yet: the next event may be on its way."""
-_JOINED = EventType.ATTENDEE_JOINED
-_PRESENCE = (_JOINED, EventType.ATTENDEE_LEFT, EventType.ATTENDEE_DROPPED, EventType.ATTENDEE_DELETED)
+UNKNOWN = "not known whether it exists: Chime could not be asked"
+_LEAVES = (EventType.ATTENDEE_LEFT, EventType.ATTENDEE_DROPPED, EventType.ATTENDEE_DELETED)
+_CONTENT_JOINS = (EventType.CONTENT_JOINED, EventType.CONTENT_VIDEO_STARTED)
+_CONTENT_LEAVES = (EventType.CONTENT_LEFT, EventType.CONTENT_DROPPED)
+_JOINS = (EventType.ATTENDEE_JOINED, EventType.VIDEO_STARTED, *_CONTENT_JOINS)
+"""An attendee of whom one of these tells is connected. (The event of the joining itself may not be delivered.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +44,51 @@ class Selection:
             return f"its time to live ends at {record.delete_after:%H:%M:%S} UTC"
         if now - record.created_at < self.older_than:
             return "younger"
-        return None if self.presence is None else _occupied(self.presence.get(record.meeting_id), now)
+        if self.presence is not None and (why := _occupied(self.presence.get(record.meeting_id), now)):
+            return why
+        return UNKNOWN if record.not_asked and not self._is_old(record) else None
+
+    def _is_old(self, record: MeetingRecord) -> bool:
+        """Whether a meeting that is not kept for its age has one that allows to delete it unseen."""
+        if record.status is MeetingStatus.PENDING:
+            return False  # its id is not known
+        return record.delete_after is not None or self.older_than > timedelta(0)
 
 
 def presence_of(events: Iterable[MeetingEvent]) -> dict[str, Presence]:
-    """Who is connected to each meeting: whose last event of joining and leaving is a joining. Events may be in any order."""
+    """Who is connected to each meeting: whose last event is one of being connected. Events may be in any order."""
     last_at: dict[str, datetime] = {}
-    last: dict[str, dict[str, MeetingEvent]] = defaultdict(dict)
+    last: dict[str, dict[tuple[str, bool], MeetingEvent]] = defaultdict(dict)
     for event in events:
         last_at[event.meeting_id] = max(event.at, last_at.get(event.meeting_id, event.at))
-        if event.event_type in _PRESENCE and event.attendee_id:
-            before = last[event.meeting_id].get(event.attendee_id)
+        of_meeting = last[event.meeting_id]
+        for who in _tells_of(event):
+            before = of_meeting.get(who)
             # At the same millisecond a joining counts: what may be in use is kept.
-            if before is None or (event.at, event.event_type == _JOINED) >= (
-                before.at,
-                before.event_type == _JOINED,
-            ):
-                last[event.meeting_id][event.attendee_id] = event
+            if before is None or (event.at, _joins(event)) >= (before.at, _joins(before)):
+                of_meeting[who] = event
     return {
         meeting_id: Presence(
-            frozenset(who for who, event in last[meeting_id].items() if event.event_type == _JOINED), at
+            frozenset(who for (who, _), event in last[meeting_id].items() if _joins(event)), at
         )
         for meeting_id, at in last_at.items()
     }
+
+
+def _tells_of(event: MeetingEvent) -> tuple[tuple[str, bool], ...]:
+    """Of which connections an event tells: (attendee, content). Content has its own, which ends with the attendee's."""
+    who = (event.attendee_id or "").removesuffix("#content")
+    if not who:
+        return ()
+    if event.event_type in _LEAVES:
+        return (who, False), (who, True)
+    if event.event_type in (*_CONTENT_JOINS, *_CONTENT_LEAVES):
+        return ((who, True),)
+    return ((who, False),) if event.event_type in _JOINS else ()
+
+
+def _joins(event: MeetingEvent) -> bool:
+    return event.event_type in _JOINS
 
 
 def _occupied(presence: Presence | None, now: datetime) -> str | None:

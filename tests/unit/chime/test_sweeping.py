@@ -11,7 +11,7 @@ import pytest
 
 from whatschat_ops.chime.events import EventType, MeetingEvent
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
-from whatschat_ops.chime.sweeping import Presence, Selection, presence_of
+from whatschat_ops.chime.sweeping import UNKNOWN, Presence, Selection, presence_of
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 RECORD = MeetingRecord(
@@ -31,6 +31,12 @@ RECORD = MeetingRecord(
         ({}, {"older_than": timedelta(hours=1, seconds=1)}, "younger"),
         ({"delete_after": NOW + timedelta(minutes=1)}, {}, "its time to live ends at 12:01:00 UTC"),
         ({"delete_after": NOW}, {}, None),
+        ({"not_asked": "no"}, {}, UNKNOWN),
+        ({"not_asked": "no", "purpose": "call"}, {}, "purpose call"),
+        ({"not_asked": "no"}, {"older_than": timedelta(hours=1)}, None),
+        ({"not_asked": "no", "delete_after": NOW}, {}, None),
+        ({"not_asked": "no", "status": MeetingStatus.PENDING}, {"older_than": timedelta(hours=1)}, UNKNOWN),
+        ({"status": MeetingStatus.PENDING}, {}, None),
     ],
 )
 def test_meeting_is_swept_unless_there_is_a_reason_to_keep_it(
@@ -76,3 +82,22 @@ def test_connected_are_those_whose_last_event_is_joining_in_any_order() -> None:
 def test_deleted_attendee_is_not_connected() -> None:
     joined, deleted = event(EventType.ATTENDEE_JOINED, 1, "a"), event(EventType.ATTENDEE_DELETED, 2, "a")
     assert presence_of([joined, deleted])["m-1"].connected == frozenset()
+
+
+@pytest.mark.parametrize("kind", [EventType.VIDEO_STARTED, EventType.CONTENT_JOINED])
+@pytest.mark.parametrize("suffix", ["", "#content"])
+def test_attendee_whose_joining_was_not_delivered_is_connected_while_media_are(
+    kind: EventType, suffix: str
+) -> None:
+    used = event(kind, 2, f"a{suffix}")
+    assert presence_of([used])["m-1"].connected == frozenset({"a"})
+    before, after = event(EventType.ATTENDEE_LEFT, 1, "a"), event(EventType.ATTENDEE_LEFT, 3, "a")
+    assert presence_of([used, before])["m-1"].connected == frozenset({"a"})
+    assert presence_of([used, after])["m-1"].connected == frozenset()
+
+
+def test_attendee_stays_connected_when_content_ends() -> None:
+    joined, shared = event(EventType.ATTENDEE_JOINED, 1, "a"), event(EventType.CONTENT_JOINED, 2, "a")
+    ended = event(EventType.CONTENT_LEFT, 3, "a")
+    assert presence_of([joined, shared, ended])["m-1"].connected == frozenset({"a"})
+    assert presence_of([shared, ended])["m-1"].connected == frozenset()

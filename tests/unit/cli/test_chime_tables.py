@@ -87,7 +87,9 @@ RECORD = MeetingRecord(
 
 def test_ledger_shows_purpose_time_to_live_and_how_a_meeting_ended() -> None:
     swept = replace(RECORD, meeting_id="m-2", status=MeetingStatus.DELETED, end_reason="swept")
-    text = printed(run(), [RECORD, swept], tables.render_records)
+    unknown = replace(RECORD, meeting_id="m-3", status=MeetingStatus.CREATED, not_asked="denied")
+    text = printed(run(), [RECORD, swept, unknown], tables.render_records)
+    assert "created (not asked)" in text
     assert "test" in text
     assert "active until 09:00:00" in text
     assert "deleted (swept)" in text

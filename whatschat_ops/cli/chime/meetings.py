@@ -16,6 +16,7 @@ from whatschat_ops.cli.chime.shared import (
     delete_all,
     invite,
     metered,
+    note_not_asked,
     require_all,
     require_deleted,
 )
@@ -65,7 +66,9 @@ def create_meeting(
     ttl: Annotated[
         str | None,
         typer.Option(
-            "--ttl", metavar="DURATION", help="After this time, as 30m, a sweep deletes the meeting"
+            "--ttl",
+            metavar="DURATION",
+            help="After this time, as 30m, a sweep of its purpose deletes the meeting",
         ),
     ] = None,
     purpose: Annotated[
@@ -80,6 +83,7 @@ def create_meeting(
     Example: whatschat-ops chime meeting create --user alice --attendee alice --attendee bob --ttl 30m
     """
     from whatschat_ops.chime.features import parse_features
+    from whatschat_ops.chime.ids import external_user_id
     from whatschat_ops.chime.requests import MeetingOptions, parse_tags
 
     invited = checked_users(attendee or [])
@@ -91,7 +95,7 @@ def create_meeting(
         purpose,
         None if ttl is None else parse_duration(ttl, "--ttl"),
     )
-    _require_room(len(set(invited)), options.features)
+    _require_room(len({external_user_id(user).lower() for user in invited}), options.features)
     region = _media_region(run, media_region)
     service = run.chime()
     if replica_of is not None:
@@ -137,6 +141,7 @@ def list_meetings(
         records = service.list_meetings(check=check)
         shown = metered(run, [record for record in records if all_ or not record.status.over])
     run.out.result(shown, tables.render_records)
+    note_not_asked(run, shown)
     if shown and not run.settings.chime.events:
         run.out.note("Minutes are not measured: chime.events is off.")
     if len(shown) < len(records):
@@ -179,7 +184,9 @@ def delete_meetings(
 
 def _open_meetings(run: Run) -> list[str]:
     with run.out.status("Looking up which meetings are open ..."):
-        return [record.meeting_id for record in run.chime().list_meetings() if not record.status.over]
+        records = [record for record in run.chime().list_meetings() if not record.status.over]
+    note_not_asked(run, records)
+    return [record.meeting_id for record in records]
 
 
 def _require_room(attendees: int, features: Mapping[str, Any] | None) -> None:

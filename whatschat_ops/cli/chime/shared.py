@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,6 +17,7 @@ from whatschat_ops.cli.chime.results import DeletedMeeting
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import (
     AwsError,
+    ConfigError,
     Hint,
     Missing,
     NotProvisioned,
@@ -70,7 +72,7 @@ def delete_all(run: Run, meetings: Sequence[str], reason: str) -> list[DeletedMe
         try:
             meeting_id = service.find_meeting_id(meeting)
             service.delete_meeting(meeting_id, by=by, reason=reason)
-        except (AwsError, Missing, UsageError) as error:
+        except (AwsError, ConfigError, Missing, UsageError) as error:
             if len(meetings) == 1:
                 raise
             return DeletedMeeting(meeting, False, error.message)
@@ -107,6 +109,17 @@ def metered(run: Run, records: Sequence[MeetingRecord]) -> Sequence[MeetingRecor
     except (AwsError, NotProvisioned) as error:
         run.out.note(f"Minutes are not measured: {error.message}")
         return records
+
+
+def note_not_asked(run: Run, records: Sequence[MeetingRecord]) -> None:
+    """Warn of meetings about which Chime could not be asked, and why."""
+    reasons = Counter(record.not_asked for record in records if record.not_asked)
+    if reasons:
+        [(reason, _), *others] = reasons.most_common()
+        more = f" (and {len(others)} more reasons)" if others else ""
+        run.out.warn(
+            f"Chime could not be asked about {reasons.total()} of {len(records)} meetings: {reason}{more}"
+        )
 
 
 def require_deleted(results: Sequence[DeletedMeeting]) -> None:

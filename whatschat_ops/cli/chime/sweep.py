@@ -11,11 +11,11 @@ import typer
 
 from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import Sweep
-from whatschat_ops.cli.chime.shared import delete_all, require_deleted
+from whatschat_ops.cli.chime.shared import delete_all, note_not_asked, require_deleted
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import Interrupted
+from whatschat_ops.errors import Hint, Interrupted, PartlyDone
 
 if TYPE_CHECKING:
     from whatschat_ops.chime import MeetingRecord
@@ -60,19 +60,44 @@ def sweep(
     if log is not None:
         log.require()
     with run.out.status("Looking up which meetings are open ..."):
-        open_ = [record for record in run.chime().list_meetings() if not record.status.over]
+        records = run.chime().list_meetings(recover=not dry_run)
+        open_ = [record for record in records if not record.status.over]
         presence = _presence(log, open_) if log else None
     selection, now = Selection(purposes, age, presence), datetime.now(UTC)
     kept = {record.meeting_id: reason for record in open_ if (reason := selection.keeps(record, now))}
     chosen = [record for record in open_ if record.meeting_id not in kept]
+    note_not_asked(run, open_)
     if dry_run or not chosen:
         run.out.result(Sweep(tuple(chosen), kept, ()), tables.render_sweep)
+        _note_pending(run, chosen)
+        _require_asked(kept)
         return
     if not run.out.confirm(_question(chosen), yes=yes):
         raise Interrupted("Nothing was deleted.")
     results = delete_all(run, [record.meeting_id for record in chosen], EndReason.SWEPT)
     run.out.result(Sweep(tuple(chosen), kept, tuple(results)), tables.render_sweep)
     require_deleted(results)
+    _require_asked(kept)
+
+
+def _note_pending(run: Run, chosen: Sequence[MeetingRecord]) -> None:
+    pending = sum(record.status == "pending" for record in chosen)
+    if pending:
+        run.out.note(
+            f"Pending, without Chime's answer: {pending}. A dry run creates nothing, so it does not ask again; a sweep does."
+        )
+
+
+def _require_asked(kept: Mapping[str, str]) -> None:
+    """Raise PartlyDone when meetings were kept because Chime could not be asked about them."""
+    from whatschat_ops.chime.sweeping import UNKNOWN
+
+    unknown = [meeting_id for meeting_id, reason in kept.items() if reason == UNKNOWN]
+    if unknown:
+        raise PartlyDone(
+            f"{len(unknown)} meetings were not swept, because Chime could not be asked about them: {', '.join(unknown)}.",
+            hint=Hint(("chime", "meeting", "list")),
+        )
 
 
 def _presence(log: EventLog, records: Sequence[MeetingRecord]) -> Mapping[str, Presence]:

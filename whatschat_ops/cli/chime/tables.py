@@ -98,7 +98,9 @@ def _cost(cost_usd: Mapping[str, str] | None) -> str:
 def _status(record: MeetingRecord) -> str:
     """The status, and what explains it."""
     status = record.status.value
-    if record.end_reason and record.end_reason != status:
+    if record.not_asked:
+        return f"{status} (not asked)"
+    if record.status.over and record.end_reason and record.end_reason != status:
         return f"{status} ({record.end_reason})"
     if record.delete_after is not None and not record.status.over:
         return f"{status} until {record.delete_after:%H:%M:%S}"

@@ -101,7 +101,7 @@ def _quota(aws: Aws, region: str, code: str, default: float) -> tuple[float, str
 
 def hold_meeting(settings: Settings, aws: Aws, clock: Callable[[], float] = perf_counter) -> MeetingProbe:
     """Create, read and delete a meeting. It is deleted whatever happens; raises OpsError."""
-    service = chime_service(aws, settings)
+    service, by = chime_service(aws, settings), aws.caller_arn
     started = clock()
     meeting = service.create_meeting("chime-check", options=MeetingOptions(purpose=Purpose.TEST))
     created = clock()
@@ -109,7 +109,7 @@ def hold_meeting(settings: Settings, aws: Aws, clock: Callable[[], float] = perf
         service.get_meeting(meeting.meeting_id)
         read = clock()
     finally:
-        service.delete_meeting(meeting.meeting_id)
+        service.delete_meeting(meeting.meeting_id, by=by)
     deleted = clock()
     return MeetingProbe(
         _ms(created - started), _ms(read - created), _ms(deleted - read), dict(meeting.sdk["MediaPlacement"])
