@@ -171,6 +171,21 @@ def test_same_client_request_token_gives_the_same_meeting(client: Any) -> None:
 # What only the fake can do
 
 
+def test_fake_returns_copies() -> None:
+    client = FakeChimeClient()
+    made = client.create_meeting(
+        ClientRequestToken="t", MediaRegion="us-east-1", ExternalMeetingId="standup"
+    )["Meeting"]
+    meeting_id = made["MeetingId"]
+    attendee = client.create_attendee(MeetingId=meeting_id, ExternalUserId="alice")["Attendee"]
+    listed = client.list_attendees(MeetingId=meeting_id)["Attendees"][0]
+    for document in (made["MediaPlacement"], attendee["Capabilities"], listed["Capabilities"], listed):
+        document.clear()
+    assert client.get_meeting(MeetingId=meeting_id)["Meeting"]["MediaPlacement"]
+    [kept] = client.list_attendees(MeetingId=meeting_id)["Attendees"]
+    assert (kept["ExternalUserId"], kept["Capabilities"]["Audio"]) == ("alice", "SendReceive")
+
+
 @pytest.mark.parametrize(
     ("code", "status", "kind"),
     [

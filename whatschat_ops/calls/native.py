@@ -107,6 +107,7 @@ class NativeCall:
         self._audio: dict[Side, AudioSeen] = {}
         self._sent: dict[Side, AudioSent] = {}
         self._interrupted = False
+        self._not_closed: list[str] = []
 
     async def run(self) -> CallReport:
         """The whole call. Cancelling it closes everything and gives the report of what was done. Raises ConfigError."""
@@ -351,9 +352,11 @@ class NativeCall:
             *(each.close() for each in self._sockets),
         ]
         for each in closing:
-            with suppress(TimeoutError, ConnectionError):
-                async with asyncio.timeout(self._plan.limits.close_s):
-                    await each
+            # Whatever it raises, the rest must be closed.
+            limited = asyncio.wait_for(each, self._plan.limits.close_s)
+            (error,) = await asyncio.gather(limited, return_exceptions=True)
+            if isinstance(error, Exception) and not isinstance(error, TimeoutError | ConnectionError):
+                self._not_closed.append(f"Closing failed: {type(error).__name__}: {error}")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -411,4 +414,4 @@ class NativeCall:
             candidates = [str(each["candidate"]) for each in log.contents(Kind.CANDIDATE, arrived=False)]
             if self._plan.stun and candidates and not any(" typ srflx" in each for each in candidates):
                 found.append(f"The STUN server gave the {side.value} no public address.")
-        return tuple(found)
+        return (*found, *self._not_closed)

@@ -4,7 +4,7 @@
 
 It stands in place of the boto3 client, so ids are checked and errors raised as in production. It answers the operations of
 `ChimeService` as the embedded AWS does (one test runs the same checks on both), with what a test needs besides: `fail_next`.
-Meetings do not end by themselves, and MeetingFeatures limit the number of attendees, not their capabilities.
+What it returns are copies. Meetings do not end by themselves, and MeetingFeatures limit the number of attendees, not their capabilities.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -59,11 +60,11 @@ class FakeChimeClient:
             self._raise_failure("CreateMeeting")
             known = self._meetings.get(self._tokens.get(ClientRequestToken, ""))
             if known is not None:
-                return {"Meeting": known}
+                return {"Meeting": deepcopy(known)}
             if len(self._meetings) >= CHIME_MEETINGS:
                 raise _error("CreateMeeting", "LimitExceededException", f"{CHIME_MEETINGS} meetings are open")
             meeting_id = str(uuid.uuid4())
-            kept = {name: value for name, value in others.items() if name != "Tags"}
+            kept = deepcopy({name: value for name, value in others.items() if name != "Tags"})
             self._tokens[ClientRequestToken] = meeting_id
             self._attendees[meeting_id] = {}
             self._meetings[meeting_id] = {
@@ -75,7 +76,7 @@ class FakeChimeClient:
                 "MeetingFeatures": _features(MeetingFeatures or {}),
                 **kept,
             }
-            return {"Meeting": self._meetings[meeting_id]}
+            return {"Meeting": deepcopy(self._meetings[meeting_id])}
 
     def get_meeting(self, *, MeetingId: str) -> Document:
         """GetMeeting."""
@@ -123,7 +124,7 @@ class FakeChimeClient:
         """ListAttendees, page by page."""
         with self._lock:
             self._meeting("ListAttendees", MeetingId)
-            attendees = list(self._attendees[MeetingId.lower()].values())
+            attendees = deepcopy(list(self._attendees[MeetingId.lower()].values()))
         start = int(NextToken)
         more = {"NextToken": str(start + MaxResults)} if start + MaxResults < len(attendees) else {}
         return {"Attendees": attendees[start : start + MaxResults], **more}
@@ -143,7 +144,7 @@ class FakeChimeClient:
             attendee = self._attendee("UpdateAttendeeCapabilities", MeetingId, AttendeeId)
             changed = {**attendee, "Capabilities": dict(Capabilities)}
             self._attendees[MeetingId.lower()][AttendeeId.lower()] = changed
-        return {"Attendee": changed}
+        return {"Attendee": deepcopy(changed)}
 
     def batch_update_attendee_capabilities_except(
         self,
@@ -167,14 +168,14 @@ class FakeChimeClient:
             meeting = self._meetings.get(meeting_id.lower())
         if meeting is None:
             raise _error(operation, "NotFoundException", f"Meeting <{meeting_id}> not found")
-        return meeting
+        return deepcopy(meeting)
 
     def _attendee(self, operation: str, meeting_id: str, attendee_id: str) -> Document:
         self._meeting(operation, meeting_id)
         attendee = self._attendees[meeting_id.lower()].get(attendee_id.lower())
         if attendee is None:
             raise _error(operation, "NotFoundException", f"Attendee <{attendee_id}> not found")
-        return attendee
+        return deepcopy(attendee)
 
     def _new_attendee(
         self, meeting: Document, user: str, capabilities: Mapping[str, str] | None
@@ -183,7 +184,7 @@ class FakeChimeClient:
         attendees = self._attendees[meeting["MeetingId"]]
         for attendee in attendees.values():
             if attendee["ExternalUserId"].lower() == user.lower():
-                return attendee
+                return deepcopy(attendee)
         if len(attendees) >= meeting["MeetingFeatures"]["Attendee"]["MaxCount"]:
             return None
         attendee_id = str(uuid.uuid4())
@@ -193,7 +194,7 @@ class FakeChimeClient:
             "JoinToken": f"fake-join-token-{uuid.uuid4().hex}",
             "Capabilities": dict(capabilities or _ALL),
         }
-        return attendees[attendee_id]
+        return deepcopy(attendees[attendee_id])
 
     def _raise_failure(self, operation: str) -> None:
         if failures := self._failures.get(operation):

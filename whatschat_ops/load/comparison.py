@@ -101,9 +101,11 @@ class Path:
     _arrived: int = 0
     _closing: bool = False
 
-    async def open(self, users: Sequence[str]) -> None:
-        """Open a socket of each user, one after the other."""
+    async def open(self, users: Sequence[str], stop: asyncio.Event) -> None:
+        """Open a socket of each user, one after the other, until `stop` is set."""
         for number, user in enumerate(users):
+            if stop.is_set():
+                return
             started_s = self.clock()
             socket = await self.connect(user)
             self.handshake.record(self.clock() - started_s)
@@ -180,7 +182,7 @@ async def compare(a: Path, b: Path, scenario: Scenario, stop: asyncio.Event) -> 
     started_at = datetime.now(UTC)
     try:
         for path in (a, b):
-            await path.open(scenario.users)
+            await path.open(scenario.users, stop)
         await wait_until(a.clock() + scenario.settle_s, a.clock, stop)
         await asyncio.gather(a.run(scenario, stop), b.run(scenario, stop))
     finally:

@@ -1,6 +1,6 @@
 """The mode `simulated`: an echo in this process, for clients and scripts. Nothing leaves the machine.
 
-It speaks the vocabularies of the built-in functions (docs/protocol.md): a message to a user who has a socket in the same
+Messages go through the rules of the built-in functions (`handlers.protocol`): one to a user who has a socket in the same
 `Simulation` is delivered there; one to any other user comes back as if that user had sent it. Chime requests get meetings and
 attendees that exist nowhere. Every message from here has `"simulated": true`.
 """
@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from whatschat_ops.choices import SocketMode
+from whatschat_ops.handlers import protocol
+from whatschat_ops.handlers.chime_ids import of_new_meeting, of_user
 from whatschat_ops.sockets.adapter import Adapter, Inbox
 from whatschat_ops.sockets.close_codes import NORMAL
 
 URL: Final = "simulated:"
 NOTE: Final = "Simulated: messages are answered by this process, nothing leaves the machine."
-
-_USER_FIELDS: Final = ("to", "targetUserId", "recipientId", "recipients", "participants")
-_ANSWERS_TO_INITIATOR: Final = {"call:answer", "call:reject"}
 
 
 @dataclass(slots=True)
@@ -46,36 +45,33 @@ class Simulation:
 
     def take(self, sender: SimulatedSocket, text: str) -> None:
         """Answer a message, or deliver it."""
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict) or not isinstance(document.get("type"), str):
-            self._answer(sender, _error("bad_message", "the message is not a JSON object with a type", {}))
-        elif document["type"] == "ping":
-            self._answer(sender, {"type": "pong", **_id(document)})
-        elif document["type"].startswith("chime:"):
-            self._answer(sender, _chime(document, sender.user))
-        elif users := users_of(document, sender.user):
-            self._deliver(sender, document, users)
-        else:
-            self._answer(sender, {"type": "echo", "original": document})
+        match protocol.parse_message(text, signalling=True):
+            case protocol.Ping(id=message_id):
+                self._answer(sender, protocol.pong(message_id, self.now_ms()))
+            case protocol.Echo(original=original):
+                self._answer(sender, protocol.echo(original))
+            case protocol.Refused(code=code, reason=reason, id=message_id):
+                self._answer(sender, protocol.error(code, reason, message_id))
+            case protocol.Signal() as signal:
+                self._answer(sender, _chime(signal, sender.user, self.now_ms()))
+            case protocol.Deliver() as command:
+                self._deliver(sender, command)
 
-    def _deliver(self, sender: SimulatedSocket, document: Mapping[str, Any], users: list[str]) -> None:
-        is_send = document["type"] == "message:send"
-        received = {key: value for key, value in document.items() if key != "recipients" or not is_send}
-        received["type"] = "message:received" if is_send else document["type"]
-        reached = 0
+    def _deliver(self, sender: SimulatedSocket, command: protocol.Deliver) -> None:
+        has_receipt, now_ms = command.route.has_receipt, self.now_ms()
+        message_id = str(uuid.uuid4()) if has_receipt and command.id is None else command.id
+        reached, users = 0, command.recipients(sender.user)
         for user in users:
             sockets = self._sockets.get(user, [])
             for each in sockets:
-                self._answer(each, {**received, "from": sender.user, "userId": sender.user})
+                self._answer(each, protocol.delivered(command, message_id, sender.user, now_ms))
             if not sockets:  # the echo
-                self._answer(sender, {**received, "from": user, "userId": user})
+                self._answer(sender, protocol.delivered(command, message_id, user, now_ms))
             reached += len(sockets) or 1
-        if is_send:
+        if has_receipt:
             counts = {"recipients": len(users), "delivered": len(users), "offline": 0, "failed": 0}
-            self._answer(sender, {"type": "message:sent", **_id(document), **counts, "connections": reached})
+            receipt = protocol.message_sent(message_id, now_ms, {**counts, "connections": reached})
+            self._answer(sender, receipt)
 
     def _answer(self, to: SimulatedSocket, document: Mapping[str, Any]) -> None:
         answer = {**document, "timestamp": self.now_ms(), "simulated": True}
@@ -115,34 +111,22 @@ class Simulated(Adapter):
         return self.simulation.connect(self.user)
 
 
-def users_of(document: Mapping[str, Any], sender: str) -> list[str]:
-    """The users that a message names; as a participant, the sender is left out."""
-    fields = _USER_FIELDS + (("initiatorId",) if document["type"] in _ANSWERS_TO_INITIATOR else ())
-    named: list[Any] = []
-    for name in fields:
-        value = document.get(name)
-        users = value if isinstance(value, list) else [value]
-        named += [user for user in users if not (name == "participants" and user == sender)]
-    return [user for user in dict.fromkeys(named) if isinstance(user, str) and user not in ("", "server")]
+def _chime(signal: protocol.Signal, user: str, now_ms: int) -> dict[str, Any]:
+    """The answer to its sender, with the fields of the functions' answer, as far as there is no Chime."""
 
+    def served(kind: str, data: dict[str, Any], beside: dict[str, Any] | None = None) -> dict[str, Any]:
+        return protocol.served(kind, data, now_ms, message_id=signal.id, beside=beside)
 
-def _chime(document: Mapping[str, Any], user: str) -> dict[str, Any]:
-    data = document.get("data")
-    given = data if isinstance(data, dict) else document
-    attendee = {"AttendeeId": str(uuid.uuid4()), "ExternalUserId": user, "JoinToken": "simulated"}
-    if document["type"] == "chime:create-meeting":
-        meeting = {"MeetingId": str(uuid.uuid4()), "ExternalMeetingId": given.get("externalMeetingId")}
-        return {"type": "chime:meeting-created", "data": {"meeting": meeting, "attendee": attendee}}
-    if document["type"] == "chime:join-meeting":
-        meeting = {"MeetingId": given.get("meetingId")}
-        return {"type": "chime:attendee-created", "data": {"meeting": meeting, "attendee": attendee}}
-    return _error("not_simulated", f"{document['type']} is not simulated", document)
-
-
-def _error(code: str, message: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "error", "code": code, "message": message, **_id(document)}
-
-
-def _id(document: Mapping[str, Any]) -> dict[str, Any]:
-    found = document.get("id", document.get("messageId"))
-    return {} if found is None else {"id": found}
+    attendee = {"attendeeId": str(uuid.uuid4()), "externalUserId": of_user(user), "joinToken": "simulated"}
+    given = {"meetingId": signal.field("meetingId")}
+    match signal.type:
+        case "chime:create-meeting":
+            external = signal.field("externalMeetingId") or of_new_meeting(user, now_ms)
+            meeting = {"meetingId": str(uuid.uuid4()), "externalMeetingId": external}
+            return served("chime:meeting-created", {"meeting": meeting, "attendee": attendee}, meeting)
+        case "chime:join-meeting":
+            return served("chime:attendee-created", {"meeting": given, "attendee": attendee})
+        case "chime:leave-meeting":
+            return served("chime:left-meeting", {**given, "attendeeId": signal.field("attendeeId")})
+    refused = {"type": "error", "code": "not_simulated", "message": f"{signal.type} is not simulated"}
+    return refused if signal.id is None else {**refused, "id": signal.id}

@@ -16,6 +16,7 @@ from whatschat_ops.load.comparison import ComparedKind, Comparison, Path, Scenar
 from whatschat_ops.load.kinds import KINDS, chosen
 from whatschat_ops.load.sockets import connector
 from whatschat_ops.redaction import Secret
+from whatschat_ops.sockets.adapter import Socket
 
 COMMON = [
     "call:incoming",
@@ -105,6 +106,24 @@ def test_a_stop_ends_it_with_the_figures_so_far() -> None:
     found = asyncio.run(run())
     assert found.interrupted
     assert found.kinds[0].a is None
+
+
+def test_a_stop_while_sockets_are_opened_opens_no_more() -> None:
+    async def run() -> Comparison:
+        stop = asyncio.Event()
+        a, b = path(SocketMode.SIMULATED), path(SocketMode.SIMULATED)
+        connect = a.connect
+
+        async def stopping(user: str) -> Socket:
+            stop.set()
+            return await connect(user)
+
+        a.connect = stopping
+        scenario = Scenario(("x", "y"), chosen(["ping"]), 1.0, 300.0, 30.0, settle_s=0)
+        return await compare(a, b, scenario, stop)
+
+    found = asyncio.run(run())
+    assert (found.a.handshake.count, found.b.handshake.count, found.interrupted) == (1, 0, True)
 
 
 @pytest.mark.parametrize(

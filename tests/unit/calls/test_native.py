@@ -352,3 +352,15 @@ def test_peer_that_does_not_close_is_left_after_its_limit() -> None:
 
     assert report.ok
     assert not any(peer.closed for peer in world.peers)
+
+
+def test_peer_that_cannot_be_closed_is_a_remark_and_keeps_no_socket_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(_peer: Peer) -> None:
+        raise ValueError("no transport")
+
+    monkeypatch.setattr(Peer, "close", broken)
+    report = World().made()
+    assert report.ok
+    assert report.remarks == ("Closing failed: ValueError: no transport",) * 2

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from whatschat_ops.choices import SocketMode
 from whatschat_ops.cli.main import main
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.terminal_lines import TerminalLines
 from whatschat_ops.cli.ws.conversation import Screen, printable
+from whatschat_ops.cli.ws.group import render_receipt
 from whatschat_ops.cli.ws.options import read_message
 from whatschat_ops.errors import Hint, UsageError
 from whatschat_ops.sockets.events import Closed, Event, NotSent, Opened, Received, Reconnecting, Sent
+from whatschat_ops.sockets.sending import Receipt
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 EXAMPLE = Hint(("ws", "send"))
@@ -181,3 +184,9 @@ def test_token_problems_are_shown_without_the_token(capsys: pytest.CaptureFixtur
     assert "alg is none" in shown
     assert "never expires" in shown
     assert token not in shown
+
+
+@pytest.mark.parametrize(("users", "words"), [(1, "1 user;"), (2, "2 users;")])
+def test_simulated_receipt_counts_its_users(users: int, words: str) -> None:
+    receipt = Receipt("m", users, users, 0, 0, users, SocketMode.SIMULATED)
+    assert words in render_receipt(receipt)

@@ -85,13 +85,31 @@ def test_chime_requests_get_a_meeting_that_exists_nowhere() -> None:
     create = {"type": "chime:create-meeting", "to": "server", "data": {"externalMeetingId": "call-1"}}
     ((made,),) = answers(create)
     assert (made["type"], made["simulated"]) == ("chime:meeting-created", True)
-    assert made["data"]["meeting"]["ExternalMeetingId"] == "call-1"
-    assert made["data"]["attendee"]["ExternalUserId"] == "alice"
+    meeting = made["data"]["meeting"]
+    assert (meeting["externalMeetingId"], made["meetingId"]) == ("call-1", meeting["meetingId"])
+    assert made["data"]["attendee"]["externalUserId"] == "alice"
+
+
+def test_meeting_is_joined_and_left_with_the_answers_of_the_functions() -> None:
+    ids = {"meetingId": "m", "attendeeId": "a"}
+    ((joined, left),) = answers(
+        {"type": "chime:join-meeting", "id": 1, "data": {"meetingId": "m"}},
+        {"type": "chime:leave-meeting", "id": 2, "data": ids},
+    )
+    assert (joined["type"], joined["id"]) == ("chime:attendee-created", 1)
+    assert (joined["data"]["meeting"], joined["attendee"]["joinToken"]) == ({"meetingId": "m"}, "simulated")
+    assert left == {"type": "chime:left-meeting", "id": 2, "data": ids, **ids, **STAMP}
 
 
 @pytest.mark.parametrize(
     ("sent", "code"),
-    [("hello", "bad_message"), ("[]", "bad_message"), ({"type": "chime:end-meeting"}, "not_simulated")],
+    [
+        ("hello", "bad_json"),
+        ("[]", "bad_message"),
+        ({"type": "chime:end-meeting"}, "not_simulated"),
+        ({"type": "chime:attendee-joined", "to": "bob"}, "reserved_type"),
+        ({"type": "user_status"}, "undeliverable"),
+    ],
 )
 def test_what_cannot_be_answered_gets_an_error(sent: Any, code: str) -> None:
     ((error,),) = answers(sent)
@@ -99,7 +117,7 @@ def test_what_cannot_be_answered_gets_an_error(sent: Any, code: str) -> None:
 
 
 def test_a_message_without_a_user_is_sent_back_as_echo() -> None:
-    sent = {"type": "user_status", "data": {"status": "online"}}
+    sent = {"type": "news", "data": {"status": "online"}}
     assert answers(sent) == [[{"type": "echo", "original": sent, **STAMP}]]
 
 

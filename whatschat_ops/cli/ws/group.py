@@ -156,7 +156,7 @@ def send(
     receipt = _send_as_user(
         adapter(run, mode, user, token, token_via, url, _SEND_EXAMPLE), to, text, timeout_s
     )
-    run.out.result(receipt, _render_receipt)
+    run.out.result(receipt, render_receipt)
     if receipt.failed:
         raise PartlyDone(f"{receipt.failed} of {receipt.recipients} recipients could not be reached.")
 
@@ -196,9 +196,10 @@ def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
     run.out.result(posted, lambda it: f"Posted {it.size_bytes:,} bytes to {it.connection_id}.")
 
 
-def _render_receipt(receipt: Receipt) -> str:
+def render_receipt(receipt: Receipt) -> str:
     if receipt.mode is SocketMode.SIMULATED:
-        return f"Simulated: echoed for {receipt.recipients} users; nothing was sent."
+        plural = "" if receipt.recipients == 1 else "s"
+        return f"Simulated: echoed for {receipt.recipients} user{plural}; nothing was sent."
     if receipt.delivered is None:
         return "Accepted; this handler does not say whether it was delivered."
     users, connections = f"{receipt.delivered} of {receipt.recipients}", receipt.connections
