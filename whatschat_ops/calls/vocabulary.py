@@ -34,7 +34,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Who sends to whom in which call. The web client's messages have no place for the call's id."""
+    """Sender, recipient and call of a message. The web client's messages have no place for the call's id."""
 
     vocabulary: CallVocabulary
     sender: str

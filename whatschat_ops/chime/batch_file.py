@@ -4,7 +4,7 @@
     carol  # a comment           bob,,,                           {"user": "carol", "video": "Receive", "content": "None"}
                                  carol,SendReceive,Receive,None
 
-A user for whom nothing is said has Chime's own default, SendReceive for all. The names of the API (`ExternalUserId`,
+A user without capabilities in the file has Chime's own default, SendReceive for all. The names of the API (`ExternalUserId`,
 `Capabilities`) are read, too.
 """
 

@@ -101,7 +101,7 @@ class FakeChimeClient:
         return {"Attendee": attendee}
 
     def batch_create_attendee(self, *, MeetingId: str, Attendees: Sequence[Mapping[str, Any]]) -> Document:
-        """BatchCreateAttendee: those for whom there is no room are in Errors."""
+        """BatchCreateAttendee: those beyond the limit are in Errors."""
         made, errors = [], []
         with self._lock:
             meeting = self._meeting("BatchCreateAttendee", MeetingId)

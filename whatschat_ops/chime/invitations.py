@@ -26,7 +26,7 @@ _TRANSIENT = (
 """How the error codes of attendees that are retried begin."""
 
 UNANSWERED = "Unanswered"
-"""The code of a user whom Chime's answer does not name; ours."""
+"""The code of a user that is not in the answer of Chime; ours."""
 
 Send = Callable[[Sequence[str]], dict[str, Any]]
 """Sends one BatchCreateAttendee for these external user ids and returns Chime's answer."""
@@ -84,7 +84,7 @@ def _attempt(
 
 
 def _read(answer: dict[str, Any], external_ids: Sequence[str]) -> tuple[list[Attendee], list[FailedAttendee]]:
-    """Who was created and who failed; a user of whom the answer says neither (in any case of letters) has failed."""
+    """Who was created and who failed; a user that the answer has in neither list (in any case of letters) has failed."""
     errors = [
         FailedAttendee(
             error.get("ExternalUserId", ""), error.get("ErrorCode", ""), error.get("ErrorMessage", "")

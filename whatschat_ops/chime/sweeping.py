@@ -17,7 +17,7 @@ _LEAVES = (EventType.ATTENDEE_LEFT, EventType.ATTENDEE_DROPPED, EventType.ATTEND
 _CONTENT_JOINS = (EventType.CONTENT_JOINED, EventType.CONTENT_VIDEO_STARTED)
 _CONTENT_LEAVES = (EventType.CONTENT_LEFT, EventType.CONTENT_DROPPED)
 _JOINS = (EventType.ATTENDEE_JOINED, EventType.VIDEO_STARTED, *_CONTENT_JOINS)
-"""An attendee of whom one of these tells is connected. (The event of the joining itself may not be delivered.)"""
+"""An attendee with one of these events is connected. (The event of the joining itself may not be delivered.)"""
 
 
 @dataclass(frozen=True, slots=True)

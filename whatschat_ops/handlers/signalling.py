@@ -157,7 +157,7 @@ class Signalling:
         return OpenMeeting(token, external, "", self._now_s, is_new=True) if begun else None
 
     def _has_expired(self, entry: OpenMeeting) -> bool:
-        """Whether its age alone tells that it is not open: nobody can have joined a meeting without an id."""
+        """Whether its age alone tells that it is not open: no user can have joined a meeting without an id."""
         if not entry.meeting_id:
             return self._now_s - entry.at_s >= CHIME_UNATTENDED_S
         return StoredMeeting("", "", "", "", "", entry.at_s).is_over(self._now_s)

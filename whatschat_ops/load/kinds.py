@@ -23,9 +23,7 @@ _OF_A_CHAT: Final = (
 _OF_THE_WEB_CLIENT: Final = (
     "It is a type of the web client; no gateway of the Socket.IO server listens for it."
 )
-_ONLY_APPLICATION: Final = (
-    "The functions answer `undeliverable`: only the application knows whom it is meant for."
-)
+_ONLY_APPLICATION: Final = "The functions answer `undeliverable`: only the application knows the recipients."
 
 
 @dataclass(frozen=True, slots=True)

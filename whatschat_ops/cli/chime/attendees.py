@@ -73,7 +73,7 @@ def create_batch(
 ) -> None:
     """Add the users of a file.
 
-    CSV has a header (user,audio,video,content), a line of JSON is {"user": "bob", "video": "receive"}. Users for whom the file says nothing get --capabilities. Exit code 4 if some attendees were not created.
+    CSV has a header (user,audio,video,content), a line of JSON is {"user": "bob", "video": "receive"}. Users without capabilities in the file get --capabilities. Exit code 4 if some attendees were not created.
 
     Example: whatschat-ops chime attendee batch call-alice-1766000000000 users.csv
     """
