@@ -299,3 +299,82 @@ def test_queue_gets_the_events_of_chime(
         (REGION, ACCOUNT, 0)
     }
     assert len({event["id"] for event in received}) == len(received)
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html")
+def test_entry_that_is_not_valid_gets_an_error_and_is_not_delivered(
+    embedded_aws: EmbeddedAws, events: Any, source: str, queue: tuple[str, str]
+) -> None:
+    url, arn = queue
+    arn_of_rule = events.put_rule(Name=source, EventPattern=json.dumps({"account": [ACCOUNT]}))["RuleArn"]
+    events.put_targets(Rule=source, Targets=[{"Id": "1", "Arn": arn}])
+    policy = allow("events.amazonaws.com", ["sqs:SendMessage"], arn, arn_of_rule)
+    embedded_aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    entry = {"Source": source, "DetailType": "Call", "Detail": "{}"}
+    changes: list[dict[str, str]] = [
+        {},
+        {"Detail": "{bad"},
+        {"Detail": "[]"},
+        {"Source": ""},
+        {"DetailType": ""},
+    ]
+    answer = events.put_events(Entries=[{**entry, **change} for change in changes])
+    codes = [each.get("ErrorCode") for each in answer["Entries"]]
+    assert codes == [None, "MalformedDetail", "MalformedDetail", "InvalidArgument", "InvalidArgument"]
+    assert (answer["FailedEntryCount"], bool(answer["Entries"][0]["EventId"])) == (4, True)
+    delivered = [json.loads(body) for body in bodies(embedded_aws, url)]
+    assert [event["source"] for event in delivered] == [source]
+    events.remove_targets(Rule=source, Ids=["1"])
+
+
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html and API_Target.html"
+)
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ({"Arn": f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:f"}, "is not in the Region of the rule"),
+        ({"Arn": QUEUE, "Input": "{bad"}, "Parameter Input is not valid."),
+        ({"Arn": QUEUE, "Input": "{}", "InputPath": "$.detail"}, "Only one of Input, InputPath, or Inp"),
+        (
+            {"Arn": QUEUE, "RunCommandParameters": {"RunCommandTargets": [{"Key": "k", "Values": ["v"]}]}},
+            "Parameter RunCommandParameters is not valid for target",
+        ),
+        ({"Arn": f"{QUEUE}.fifo"}, "Parameter(s) SqsParameters must be specified for target: 1."),
+    ],
+    ids=["Region", "input", "two inputs", "parameters", "FIFO"],
+)
+def test_target_that_is_not_valid_is_refused(
+    events: Any, source: str, target: dict[str, Any], message: str
+) -> None:
+    events.put_rule(Name=source, EventPattern=json.dumps({"source": [source]}))
+    code, said = refused(events.put_targets, Rule=source, Targets=[{"Id": "1", **target}])
+    assert code == "ValidationException"
+    assert message in said
+
+
+@pytest.mark.difference(
+    "EventBridge: targets of other accounts",
+    aws="get events, where their policies allow it",
+    here="refused with ValidationException",
+)
+def test_target_of_another_account_is_refused(events: Any, source: str) -> None:
+    events.put_rule(Name=source, EventPattern=json.dumps({"source": [source]}))
+    target = {"Id": "1", "Arn": f"arn:aws:sqs:{REGION}:111122223333:q"}
+    code, message = refused(events.put_targets, Rule=source, Targets=[target])
+    assert code == "ValidationException"
+    assert "refused: the embedded AWS does not deliver events to other accounts" in message
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html")
+def test_rate_has_a_positive_value_and_the_unit_that_belongs_to_it(events: Any, source: str) -> None:
+    for text in ("rate(0 minutes)", "rate(1 minutes)", "rate(5 minute)"):
+        assert refused(events.put_rule, Name=source, ScheduleExpression=text) == (
+            "ValidationException",
+            "Parameter ScheduleExpression is not valid.",
+        )
+    for text in ("rate(1 minute)", "rate(10 hours)"):
+        events.put_rule(Name=source, ScheduleExpression=text, State="DISABLED")

@@ -170,6 +170,7 @@ def published(embedded_aws: EmbeddedAws) -> Iterator[str]:
         Code={"ZipFile": content.getvalue()},
         Publish=True,
     )
+    functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.1})
     yield name
     functions.delete_function(FunctionName=name)
     iam.delete_role(RoleName=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -13,9 +14,18 @@ from whatschat_ops.local.control.wire import Response
 from whatschat_ops.local.interfaces import ServiceEvent
 from whatschat_ops.local.layout import ACCOUNT_ID
 
+OK: Final = 200
 SERVICE: Final = "events.amazonaws.com"
 DELIVERED: Final = ("lambda", "sqs", "sns", "states", "events", "logs")
 """The services of targets that get events."""
+_RATE: Final = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)")
+"""The unit of 1 is singular (EventBridge User Guide, eb-scheduled-rule-pattern)."""
+_PARAMETERS: Final = {"HttpParameters": "events", "SqsParameters": "sqs"}
+"""Parameters of one kind of target -> its service; those of the others belong to targets that are not delivered to."""
+_OTHER_PARAMETERS: Final = (
+    "AppSyncParameters", "BatchParameters", "EcsParameters", "KinesisParameters", "RedshiftDataParameters",
+    "RunCommandParameters", "SageMakerPipelineParameters",
+)  # fmt: skip
 
 Target = Mapping[str, Any]
 
@@ -28,6 +38,7 @@ class Rules:
         self._cloudwatch_logs = modules.cloudwatch_logs
         self._iam_evaluator = modules.iam_evaluator
         self._sqs, self._sns = modules.sqs, modules.sns
+        self._responses = modules.responses
         self._parts = parts
 
     def install(self) -> None:
@@ -45,7 +56,9 @@ class Rules:
                 invoke(target, event, rule, view)
 
         def put_targets(data: Mapping[str, Any]) -> Response:
-            reason = next(filter(None, map(_refusal, data.get("Targets") or [])), None)
+            region = self._responses.get_region()
+            reasons = (_refusal(target, region) for target in data.get("Targets") or [])
+            reason = next(filter(None, reasons), None)
             response: Response = (
                 self._eventbridge.error_response_json("ValidationException", reason, 400)
                 if reason
@@ -55,6 +68,30 @@ class Rules:
 
         self._eventbridge._invoke_target = invoke_target
         self._eventbridge._put_targets = put_targets
+        self._check_entries()
+        is_valid = self._eventbridge._validate_schedule_expression
+        self._eventbridge._validate_schedule_expression = lambda text: (
+            bool(_RATE.fullmatch(text)) if text.startswith("rate(") else is_valid(text)
+        )
+
+    def _check_entries(self) -> None:
+        put = self._eventbridge._put_events
+
+        def put_events(data: Mapping[str, Any], *rest: Any, **named: Any) -> Response:
+            entries = data.get("Entries") or []
+            errors = [entry_error(entry) for entry in entries]
+            valid = [entry for entry, error in zip(entries, errors, strict=True) if error is None]
+            response: Response = put({**data, "Entries": valid}, *rest, **named)
+            if response[0] != OK or not any(errors):
+                return response
+            document = json.loads(response[2])
+            results = iter(document["Entries"])
+            document["Entries"] = [error or next(results) for error in errors]
+            document["FailedEntryCount"] += len(entries) - len(valid)
+            completed: Response = self._eventbridge.json_response(document)
+            return completed
+
+        self._eventbridge._put_events = put_events
 
     def _may_deliver(self, target: Target, rule_arn: str) -> bool:
         arn, service = str(target["Arn"]), _service(target)
@@ -140,6 +177,25 @@ def send_event(modules: Modules, event: ServiceEvent) -> bool:
     return True
 
 
+def entry_error(entry: Mapping[str, Any]) -> dict[str, str] | None:
+    """The error that an entry of PutEvents gets instead of an id (API Reference, PutEventsResultEntry)."""
+    for name in ("Source", "DetailType", "Detail"):
+        if not entry.get(name):
+            text = f"Parameter {name} is not valid. Reason: {name} is a required argument."
+            return {"ErrorCode": "InvalidArgument", "ErrorMessage": text}
+    if isinstance(_json(entry["Detail"]), dict):
+        return None
+    return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+
+
+def _json(text: str) -> Any:
+    """The value of a JSON text; None if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
 def _log_entry(text: str, now_ms: int) -> dict[str, Any] | None:
     """The event of a template such as {"timestamp": <time>, "message": <text>}; None if it is not in that form."""
     try:
@@ -171,7 +227,7 @@ def _service(target: Target) -> str:
     return [*str(target.get("Arn")).split(":"), "", "", ""][2]
 
 
-def _refusal(target: Target) -> str | None:
+def _refusal(target: Target, region: str) -> str | None:
     arn, service = str(target.get("Arn")), _service(target)
     if not arn.startswith("arn:"):
         return None
@@ -185,4 +241,40 @@ def _refusal(target: Target) -> str | None:
         return f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format."
     if service == "logs" and (target.get("Input") or target.get("InputPath")):
         return f"Input and InputPath are not valid for the log group {arn}."
+    return _place_refusal(arn, service, region) or _parameter_refusal(target, arn, service)
+
+
+def _place_refusal(arn: str, service: str, region: str) -> str | None:
+    """Only event buses may be in another Region (EventBridge User Guide, eb-cross-region)."""
+    if service == "events":
+        return None
+    of_region, of_account = [*arn.split(":"), "", ""][3:5]
+    if of_region != region:
+        return f"Parameter {arn} is not valid. Reason: The target is not in the Region of the rule, {region}."
+    if of_account != ACCOUNT_ID:
+        return f"The target {arn} is refused: the embedded AWS does not deliver events to other accounts."
     return None
+
+
+def _parameter_refusal(target: Target, arn: str, service: str) -> str | None:
+    given = [name for name in ("Input", "InputPath", "InputTransformer") if target.get(name)]
+    if len(given) > 1:
+        return f"Only one of Input, InputPath, or InputTransformer must be provided for target {target.get('Id')}."
+    if target.get("Input") and not _is_json(target["Input"]):
+        return (
+            f"Parameter Input is not valid. Reason: The Input of target {target.get('Id')} is not valid JSON."
+        )
+    for name in (*_OTHER_PARAMETERS, *_PARAMETERS):
+        if target.get(name) and _PARAMETERS.get(name) != service:
+            return f"Parameter {name} is not valid for target {arn}."
+    if (
+        service == "sqs"
+        and arn.endswith(".fifo")
+        and not (target.get("SqsParameters") or {}).get("MessageGroupId")
+    ):
+        return f"Parameter(s) SqsParameters must be specified for target: {target.get('Id')}."
+    return None
+
+
+def _is_json(text: str) -> bool:
+    return _json(text) is not None or text.strip() == "null"

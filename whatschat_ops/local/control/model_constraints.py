@@ -29,7 +29,7 @@ CODES: Final[Mapping[str, str]] = {
 _CHECKED: Final = frozenset(
     {
         *("CreateFunction", "UpdateFunctionConfiguration", "CreateAlias", "UpdateAlias", "AddPermission"),
-        *("CreateEventSourceMapping", "UpdateEventSourceMapping", "PutRule", "PutTargets"),
+        *("CreateEventSourceMapping", "UpdateEventSourceMapping", "PutEvents", "PutRule", "PutTargets"),
         *("CreateLogGroup", "CreateLogStream", "FilterLogEvents", "GetLogEvents"),
     }
 )

@@ -128,6 +128,7 @@ READS: Final = (
     "eventbridge._put_events",
     "eventbridge._rules",
     "eventbridge.error_response_json",
+    "eventbridge.json_response",
     "iam._groups",
     "iam._roles",
     "iam._users",
