@@ -578,6 +578,17 @@ def test_meeting_in_doubt_stops_counting_when_it_must_have_ended(world: World) -
     world.created(external="call-bob-2")
 
 
+def test_new_meeting_of_a_late_resend_counts(world: World) -> None:
+    world.settings = SignallingSettings(REGION, "eu-west-1", 1)
+    world.api.faults["CreateMeeting"] = [DOWN]
+    assert world.code("a1", "create-meeting", externalMeetingId="call-bob-1")[0] == "chime_failed"
+    world.chime.clock.advance(290)
+    world.created()
+    world.chime.clock.advance(11)
+    world.api.faults["GetMeeting"] = [MISSING]
+    assert world.code("a1", "create-meeting", externalMeetingId="call-bob-2")[0] == "too_many_meetings"
+
+
 def test_throttled_creation_is_told_and_leaves_nothing(world: World) -> None:
     world.api.faults["CreateMeeting"] = [THROTTLED] * 3
     assert world.code("a1", "create-meeting", externalMeetingId="call-bob-1") == (

@@ -373,9 +373,13 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("max(at_s, self.entered_s)", "at_s", "a stage of negative time"),
     ),
     *planted(
-        "calls/native.py",
+        "calls/native_report.py",
         "unit/calls/test_native.py",
         ("100 * seen.lost / expected if expected else None", "seen.lost / expected if expected else None", "a share is called percent"),
+    ),
+    *planted(
+        "calls/native.py",
+        "unit/calls/test_native.py",
         ("for delay_s in (*OFFER_RETRIES_S, None):", "for delay_s in (None,):", "who has just connected is offline"),
         ("if arrived != self._logs[side.other].contents(kind, arrived=False):", "if not arrived:", "a changed offer is taken"),
     ),

@@ -8,70 +8,29 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Final
 
 from websockets.exceptions import ConnectionClosed
 
 from whatschat_ops.calls.diagnosis import Cause, End, Seen, diagnose
-from whatschat_ops.calls.report import AudioFlow, AudioSeen, AudioSent, CallReport, DataSeen, SignalCount
+from whatschat_ops.calls.native_report import audio_flow, refusals, signal_counts, without_public_address
+from whatschat_ops.calls.plan import CallPeer, CallPlan, Connect
+from whatschat_ops.calls.report import AudioSeen, AudioSent, CallReport
 from whatschat_ops.calls.signalling import Changes, Line, Side, SignalLog
-from whatschat_ops.calls.stages import STAGES, CallState, Limits, Stage
-from whatschat_ops.calls.tone import FRAME_SAMPLES, SAMPLES_PER_S
+from whatschat_ops.calls.stages import STAGES, CallState, Stage
 from whatschat_ops.calls.vocabulary import Envelope, Kind, Signal
-from whatschat_ops.choices import CallVocabulary
 from whatschat_ops.errors import ConfigError, Hint, OpsError
 from whatschat_ops.sockets.adapter import Socket
-
-SENDS_HZ: Final[Mapping[Side, int]] = {Side.CALLER: 440, Side.CALLEE: 660}
-"""Two tones, so that an end that hears itself is not taken for the other."""
 
 OFFER_RETRIES_S: Final = (0.3, 0.6, 1.2)
 """The index of users is eventually consistent: who has just connected may still be offline in it."""
 
 _PING_EVERY_S: Final = 0.1
-FRAME_S: Final = FRAME_SAMPLES / SAMPLES_PER_S
 _EXPLAINED: Final = "The call could not be connected."
-
-
-class CallPeer(Protocol):
-    """The part of `peer.Peer` that a call needs."""
-
-    @property
-    def ice_connected(self) -> bool: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def hears_tone(self) -> bool: ...
-    @property
-    def round_trips(self) -> int: ...
-    async def offer(self) -> str: ...
-    async def answer(self, offer: str) -> str: ...
-    async def accept(self, answer: str) -> None: ...
-    def candidates(self) -> list[dict[str, Any]]: ...
-    async def add(self, candidate: Mapping[str, Any]) -> bool: ...
-    def ping(self) -> None: ...
-    async def audio(self) -> AudioSeen: ...
-    async def sent(self) -> AudioSent: ...
-    def data(self) -> DataSeen: ...
-    async def close(self) -> None: ...
-
-
-Connect = Callable[[], Awaitable[Socket]]
-
-
-@dataclass(frozen=True, slots=True)
-class CallPlan:
-    """What is to be done. `offer_bytes`: the least size of the message with the offer; 0: as it is. `stun`: with a STUN server."""
-
-    users: Mapping[Side, str]
-    vocabulary: CallVocabulary
-    limits: Limits
-    offer_bytes: int = 0
-    stun: bool = False
 
 
 class _Failed(Exception):
@@ -375,43 +334,18 @@ class NativeCall:
             stages=state.times,
             setup_ms=audio_at,
             failure=state.failure,
-            signals=tuple(self._signal_counts()),
-            audio=tuple(self._flow(side) for side in Side if side.other in self._audio),
+            signals=signal_counts(self._logs.values()),
+            audio=tuple(
+                audio_flow(side, self._audio[side.other], self._sent[side])
+                for side in Side
+                if side.other in self._audio
+            ),
             data=self._peers[Side.CALLER].data() if self._audio else None,
-            remarks=self._remarks(),
+            remarks=(*self._remarks(), *self._not_closed),
         )
 
-    def _signal_counts(self) -> Sequence[SignalCount]:
-        return [
-            SignalCount(
-                kind.value,
-                sum(len(log.contents(kind, arrived=False)) for log in self._logs.values()),
-                sum(len(log.contents(kind, arrived=True)) for log in self._logs.values()),
-            )
-            for kind in Kind
-        ]
-
-    def _flow(self, side: Side) -> AudioFlow:
-        """The audio that `side` sends, as the other end received it."""
-        seen, sent = self._audio[side.other], self._sent[side]
-        expected = seen.packets + seen.lost
-        return AudioFlow(
-            f"{side.value} to {side.other.value}",
-            SENDS_HZ[side],
-            sent.packets,
-            seen.packets,
-            seen.lost,
-            100 * seen.lost / expected if expected else None,
-            seen.jitter_ms,
-            sent.bytes * 8 / 1000 / (sent.packets * FRAME_S) if sent.packets else None,
-            seen.level_dbfs,
-        )
-
-    def _remarks(self) -> tuple[str, ...]:
-        refusals = [refusal for log in self._logs.values() for refusal in log.refusals]
-        found = list(dict.fromkeys(refusals)) if self._state.failure is None else []
-        for side, log in self._logs.items():
-            candidates = [str(each["candidate"]) for each in log.contents(Kind.CANDIDATE, arrived=False)]
-            if self._plan.stun and candidates and not any(" typ srflx" in each for each in candidates):
-                found.append(f"The STUN server gave the {side.value} no public address.")
-        return (*found, *self._not_closed)
+    def _remarks(self) -> Iterator[str]:
+        if self._state.failure is None:
+            yield from refusals(self._logs.values())
+        if self._plan.stun:
+            yield from without_public_address(self._logs)

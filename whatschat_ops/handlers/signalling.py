@@ -169,6 +169,8 @@ class Signalling:
         stored = self._ledger.get(entry.meeting_id)
         if stored is None or stored.is_over(self._now_s):
             return False
+        if self._now_s - stored.created_s < CHIME_UNATTENDED_S:  # a late resend made it
+            return True
         return self._chime.get_meeting(stored.control_region, entry.meeting_id) is not None
 
     def _meeting_of(self, user: str, entry: OpenMeeting) -> tuple[StoredMeeting, Document] | None:

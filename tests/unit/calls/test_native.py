@@ -12,7 +12,8 @@ import pytest
 from websockets.exceptions import ConnectionClosedOK
 
 from whatschat_ops.calls import native
-from whatschat_ops.calls.native import CallPlan, NativeCall
+from whatschat_ops.calls.native import NativeCall
+from whatschat_ops.calls.plan import CallPlan, Connect
 from whatschat_ops.calls.report import AudioSeen, AudioSent, CallReport, DataSeen
 from whatschat_ops.calls.signalling import Side
 from whatschat_ops.calls.stages import STAGES, Limits, Stage
@@ -168,7 +169,7 @@ class World:
         self.peers.append(Peer(changed, **self.peer))
         return self.peers[-1]
 
-    def connectors(self) -> Mapping[Side, native.Connect]:
+    def connectors(self) -> Mapping[Side, Connect]:
         if self.refusal is not None:
             raise self.refusal
         return {side: lambda user=user: self.board.connect(user) for side, user in USERS.items()}  # type: ignore[misc]

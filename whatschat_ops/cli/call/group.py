@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from whatschat_ops.calls.meeting import MeetingReport
-    from whatschat_ops.calls.native import CallPeer, CallPlan, Connect
+    from whatschat_ops.calls.plan import CallPeer, CallPlan, Connect
     from whatschat_ops.calls.report import CallReport
     from whatschat_ops.calls.signalling import Side
     from whatschat_ops.redaction import Secret
@@ -121,7 +121,7 @@ def call_test(
         return
     _check_ice_servers(ice_server or [])
     _require_extra()
-    from whatschat_ops.calls.native import CallPlan
+    from whatschat_ops.calls.plan import CallPlan
     from whatschat_ops.calls.signalling import Side
     from whatschat_ops.calls.stages import Limits
 
@@ -203,8 +203,8 @@ def _peer_maker(
     run: Run, url: str | None, ice_servers: list[str]
 ) -> Callable[[Side, Callable[[], None]], CallPeer]:
     # Here, not when the first one is made: half a second that would count as a stage's.
-    from whatschat_ops.calls.native import SENDS_HZ
     from whatschat_ops.calls.peer import Peer
+    from whatschat_ops.calls.plan import SENDS_HZ
     from whatschat_ops.network import is_loopback
 
     def make(side: Side, changed: Callable[[], None]) -> CallPeer:
