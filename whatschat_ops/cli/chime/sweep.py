@@ -45,7 +45,8 @@ def sweep(
     """Delete meetings that tests left behind.
 
     Without options, every open meeting in the ledger that a command of this program made for a test; of those with --ttl, the ones whose
-    time is over. Calls of users have the purpose call, and are deleted only when it is named. All attendees are disconnected.
+    time is over. Calls of users have the purpose call, and are deleted only when it is named. All attendees are disconnected. Exit code 4 if
+    Chime could not be asked about some, which are kept unless their age allows to delete them. --dry-run creates and deletes nothing.
 
     Example: whatschat-ops chime meeting sweep --older-than 1h --dry-run
     """
