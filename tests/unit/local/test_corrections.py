@@ -32,6 +32,7 @@ SERVICES = (
     "iam",
     "s3",
     "ssm",
+    "kms",
     "lambda",
     "apigateway",
     "cloudformation",

@@ -35,7 +35,9 @@ from whatschat_ops.local.control.corrections_s3 import S3
 from whatschat_ops.local.control.corrections_services import SERVICES
 from whatschat_ops.local.control.identity_pools import IDENTITY_POOLS
 from whatschat_ops.local.control.modules import READS, Modules, require_names
+from whatschat_ops.local.control.policy_documents import POLICY_DOCUMENTS
 from whatschat_ops.local.control.step_functions import StepFunctions
+from whatschat_ops.local.control.update_operands import UPDATE_OPERANDS
 from whatschat_ops.local.control.wire import QUERY_SERVICES, Handler, Response, one_operation
 
 MIN_UNRESERVED_CONCURRENCY: Final = 100
@@ -205,6 +207,8 @@ CORRECTIONS: Final = (
     *CLOUDWATCH,
     *EVENTS,
     *CHECKS,
+    *POLICY_DOCUMENTS,
+    *UPDATE_OPERANDS,
     *S3,
     *IDENTITY_POOLS,
     Correction(

@@ -17,7 +17,6 @@ from whatschat_ops.local.control import (
     model_constraints,
     refused_parameters,
     ssm_checks,
-    update_operands,
 )
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
 from whatschat_ops.local.control.modules import Modules
@@ -237,13 +236,6 @@ CHECKS: Final = (
         source="DynamoDB Developer Guide, Update expressions; PartiQL select statements",
         replaces=("app.SERVICE_HANDLERS[dynamodb]",),
         apply=_check("dynamodb", _of_dynamodb),
-    ),
-    Correction(
-        what="stores or drops the operands of an update that have a wrong type, ignores paths into other types, and creates the parents of a path",
-        why="ValidationException; in a transaction the reason ValidationError",
-        source="DynamoDB Developer Guide, Expressions.UpdateExpressions.html; messages as recorded in the tests of dynalite",
-        replaces=("dynamodb._apply_update_expression", "dynamodb._eval_set_value"),
-        apply=lambda modules, _: update_operands.install(modules.dynamodb),
     ),
     Correction(
         what="does not know `dynamodb:LeadingKeys`: under ForAllValues a policy allows every item",

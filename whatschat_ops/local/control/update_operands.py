@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
+from whatschat_ops.local.control.correction import Correction
+
 _WRONG_TYPE: Final = "An operand in the update expression has an incorrect data type"
 _WRONG_PATH: Final = "The document path provided in the update expression is invalid for update"
 
@@ -76,3 +78,14 @@ def _exists(dynamodb: Any, item: Any, path: Collection[Any]) -> bool:
     *parents, last = path
     parent = dynamodb._get_at_path(item, parents) if parents else {"M": item}
     return isinstance(parent, dict) and ("L" if isinstance(last, int) else "M") in parent
+
+
+UPDATE_OPERANDS: Final = (
+    Correction(
+        what="stores or drops the operands of an update that have a wrong type, ignores paths into other types, and creates the parents of a path",
+        why="ValidationException; in a transaction the reason ValidationError",
+        source="DynamoDB Developer Guide, Expressions.UpdateExpressions.html; messages as recorded in the tests of dynalite",
+        replaces=("dynamodb._apply_update_expression", "dynamodb._eval_set_value"),
+        apply=lambda modules, _: install(modules.dynamodb),
+    ),
+)
