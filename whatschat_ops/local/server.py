@@ -185,6 +185,7 @@ async def _start_parts(
         clock=clock,
         account_id=ACCOUNT_ID,
         publish=control_plane.publish,
+        max_meetings=quotas.concurrent_meetings,
     )
     return _Parts(control_plane, executor, gateway, meetings, clock, quotas)
 

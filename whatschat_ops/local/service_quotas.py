@@ -1,5 +1,5 @@
 """Service Quotas: GetServiceQuota, ListServiceQuotas and their defaults; RequestServiceQuotaIncrease for concurrent
-executions, which is granted at once.
+executions and meetings, which is granted at once.
 
 Shapes and errors: botocore's service-quotas model; quotas: `account_quotas`.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from whatschat_ops.handlers.partitions import partition_of
 from whatschat_ops.local.account_quotas import (
-    CONCURRENT_EXECUTIONS,
+    MIN_CHANGED,
     QUOTAS,
     SERVICE_NAMES,
     AccountQuotas,
@@ -25,8 +25,6 @@ from whatschat_ops.local.layout import ACCOUNT_ID
 
 SIGNING_NAME = "servicequotas"
 MAX_PAGE = 100
-MIN_CONCURRENT_EXECUTIONS = 10
-"""AWS gives a new account as few."""
 
 
 def service(quotas: AccountQuotas, authorizer: RequestAuthorizer) -> JsonService:
@@ -72,15 +70,14 @@ class _Api:
         quota, desired = _find(given["ServiceCode"], given["QuotaCode"]), given["DesiredValue"]
         if not quota.adjustable:
             raise Fault("InvalidResourceStateException", f"The quota {quota.code} is not adjustable.")
-        if quota.code != CONCURRENT_EXECUTIONS:
+        least = MIN_CHANGED.get(quota.code)
+        if least is None:
             raise Fault(
                 "IllegalArgumentException", f"{quota.code}: the embedded AWS does not change this quota."
             )
-        if not float(desired).is_integer() or desired < MIN_CONCURRENT_EXECUTIONS:
-            raise Fault(
-                "IllegalArgumentException", f"DesiredValue must be {MIN_CONCURRENT_EXECUTIONS} or more."
-            )
-        self._quotas.change_concurrent_executions(region, int(desired))
+        if not float(desired).is_integer() or desired < least:
+            raise Fault("IllegalArgumentException", f"DesiredValue must be {least} or more.")
+        self._quotas.change(region, quota.code, int(desired))
         now = time.time()
         document = self._document(region, quota, desired)
         shared = {

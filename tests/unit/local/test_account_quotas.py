@@ -12,7 +12,12 @@ import pytest
 
 from whatschat_ops.local import service_quotas
 from whatschat_ops.local.account_concurrency import AccountConcurrency
-from whatschat_ops.local.account_quotas import QUOTAS, AccountQuotas
+from whatschat_ops.local.account_quotas import (
+    CONCURRENT_EXECUTIONS,
+    CONCURRENT_MEETINGS,
+    QUOTAS,
+    AccountQuotas,
+)
 from whatschat_ops.local.interfaces import (
     Denial,
     HttpRequest,
@@ -79,11 +84,19 @@ def test_functions_beyond_the_quota_of_their_region_are_throttled() -> None:
 
 def test_changed_quota_is_kept_and_a_damaged_file_means_the_default(tmp_path: Path) -> None:
     path = tmp_path / "quotas.json"
-    AccountQuotas(path).change_concurrent_executions("eu-west-1", 10)
+    AccountQuotas(path).change("eu-west-1", CONCURRENT_EXECUTIONS, 10)
+    AccountQuotas(path).change("eu-west-1", CONCURRENT_MEETINGS, 2)
     kept = AccountQuotas(path)
     assert (kept.concurrent_executions("eu-west-1"), kept.concurrent_executions("us-east-1")) == (10, 1_000)
+    assert (kept.concurrent_meetings("eu-west-1"), kept.concurrent_meetings("us-east-1")) == (2, 250)
     path.write_text("[", encoding="utf-8")
     assert AccountQuotas(path).concurrent_executions("eu-west-1") == 1_000
+
+
+def test_file_of_an_earlier_version_has_the_concurrent_executions(tmp_path: Path) -> None:
+    path = tmp_path / "quotas.json"
+    path.write_text('{"eu-west-1": 10}', encoding="utf-8")
+    assert AccountQuotas(path).concurrent_executions("eu-west-1") == 10
 
 
 def test_every_code_is_listed_once() -> None:

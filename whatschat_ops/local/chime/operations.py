@@ -26,12 +26,19 @@ _KEPT = ("ExternalMeetingId", "MediaRegion", "MeetingHostId", "PrimaryMeetingId"
 
 
 class MeetingOperations:
-    """The operations on one account's meetings. `clock` gives seconds since the epoch."""
+    """The operations on one account's meetings. `clock` gives seconds since the epoch, `max_meetings` those of a Region."""
 
-    def __init__(self, store: MeetingStore, account_id: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: MeetingStore,
+        account_id: str,
+        clock: Callable[[], float],
+        max_meetings: Callable[[str], int],
+    ) -> None:
         self._store = store
         self._account_id = account_id
         self._clock = clock
+        self._max_meetings = max_meetings
         self._events: list[ServiceEvent] = []
         self._operations: Mapping[str, Callable[[str, Parameters], Output]] = {
             "BatchCreateAttendee": self._batch_create_attendee,
@@ -77,10 +84,10 @@ class MeetingOperations:
         known = next((meeting for meeting in active if meeting.client_request_token == token), None)
         if known is not None:
             return {"Meeting": _meeting_document(known)}
-        if len(active) >= quotas.CHIME_MEETINGS:
+        if len(active) >= (most := self._max_meetings(region)):
             raise ChimeFault(
                 "LimitExceededException",
-                f"There are {quotas.CHIME_MEETINGS} meetings already, the quota of this account in {region}",
+                f"There are {most} meetings already, the quota of this account in {region}",
             )
         meeting = self._new_meeting(region, given)
         self._store.add(meeting)

@@ -25,6 +25,7 @@ from whatschat_ops.local.chime.throttle import ApiRate
 from whatschat_ops.local.chime.validation import validate
 from whatschat_ops.local.interfaces import Denial, HttpRequest, HttpResponse, RequestAuthorizer, ServiceEvent
 from whatschat_ops.local.layout import ACCOUNT_ID
+from whatschat_ops.quotas import CHIME_MEETINGS
 
 SIGNING_NAME = "chime"
 """The SigV4 service name of its requests."""
@@ -56,11 +57,12 @@ class ChimeMeetings:
         clock: Callable[[], float] = time.time,
         account_id: str = ACCOUNT_ID,
         publish: Callable[[Sequence[ServiceEvent]], None] = lambda _events: None,
+        max_meetings: Callable[[str], int] = lambda _region: CHIME_MEETINGS,
     ) -> None:
         self._authorizer = authorizer
         self._publish = publish
         self._store = MeetingStore(state_path)
-        self._operations = MeetingOperations(self._store, account_id, clock)
+        self._operations = MeetingOperations(self._store, account_id, clock, max_meetings)
         self._protocol = MeetingsProtocol()
         self._rate = ApiRate(clock)
         self.attendance = AttendanceApi(self._operations, authorizer, self._commit)
