@@ -221,6 +221,8 @@ MAX_METRIC_AGE_S: Final = 14 * 24 * 60 * 60
 MAX_METRIC_AHEAD_S: Final = 2 * 60 * 60
 """Of the time stamp in a PutMetricData (CloudWatch API reference, MetricDatum)."""
 
+MAX_METRIC_DIMENSIONS: Final = 30
+"""Of a metric (CloudWatch API Reference, MetricDatum)."""
 MAX_METRIC_VALUES: Final = 150
 """Different values of one datum in a PutMetricData (CloudWatch API reference, MetricDatum)."""
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.loaders import Loader
 
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import eventually
+from whatschat_ops.local.monitoring import metric_input
 
 pytestmark = pytest.mark.local
 
@@ -310,3 +312,62 @@ def test_dashboard_that_is_not_valid_is_refused(
     code, message = refused(cloudwatch.put_dashboard, DashboardName=namespace, DashboardBody=body)
     assert code == "InvalidParameterInput"
     assert shown in message
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html and API_PutMetricData.html"
+)
+@pytest.mark.parametrize(
+    ("datum", "message"),
+    [
+        ({"Unit": "Foo"}, "MetricData.member.1.Unit must be a value in the set [ Seconds, Microseconds,"),
+        ({"StorageResolution": 7}, "StorageResolution must be 1 or 60"),
+        ({"Dimensions": dimensions(**{f"D{n}": "x" for n in range(31)})}, "a size greater than 30"),
+        (
+            {"Value": None, "StatisticValues": {"SampleCount": 1, "Sum": 1, "Minimum": 2, "Maximum": 1}},
+            "Minimum must not be greater",
+        ),
+    ],
+    ids=["unit", "resolution", "dimensions", "minimum"],
+)
+def test_datum_outside_the_constraints_is_refused(
+    cloudwatch: Any, namespace: str, datum: dict[str, Any], message: str
+) -> None:
+    row = {
+        name: value for name, value in {"MetricName": "M", "Value": 1, **datum}.items() if value is not None
+    }
+    code, said = refused(cloudwatch.put_metric_data, Namespace=namespace, MetricData=[row])
+    assert code == "InvalidParameterValue"
+    assert message in said
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html")
+def test_user_does_not_write_the_metrics_of_a_service(cloudwatch: Any) -> None:
+    answer = refused(
+        cloudwatch.put_metric_data, Namespace="AWS/Lambda", MetricData=[{"MetricName": "M", "Value": 1}]
+    )
+    assert answer == ("InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid.")
+
+
+@pytest.mark.aws("the unit None and 26 others: the enumeration StandardUnit of the service model")
+def test_units_are_those_of_the_service_model() -> None:
+    model = Loader().load_service_model("cloudwatch", "service-2")
+    assert list(metric_input.UNITS) == model["shapes"]["StandardUnit"]["enum"]
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html")
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"TreatMissingData": "zz"}, "The value zz is not supported for TreatMissingData parameter."),
+        ({"DatapointsToAlarm": 5}, "DatapointsToAlarm must not be greater than EvaluationPeriods"),
+        ({"AlarmActions": ["foo"]}, "Invalid arn syntax: foo"),
+    ],
+    ids=["missing data", "datapoints", "action"],
+)
+def test_alarm_outside_the_constraints_is_refused(
+    cloudwatch: Any, namespace: str, overrides: dict[str, Any], message: str
+) -> None:
+    code, said = refused(cloudwatch.put_metric_alarm, **alarm(namespace, **overrides))
+    assert code == "ValidationError"
+    assert message in said

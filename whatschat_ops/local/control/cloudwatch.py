@@ -13,7 +13,7 @@ from whatschat_ops.local.control import refused_parameters
 from whatschat_ops.local.control.request_checks import Check
 from whatschat_ops.local.control.wire import Response
 from whatschat_ops.local.layout import DEFAULT_REGION
-from whatschat_ops.local.monitoring import alarms, dashboards, lambda_metrics, metric_queries
+from whatschat_ops.local.monitoring import alarms, dashboards, lambda_metrics, metric_input, metric_queries
 from whatschat_ops.local.monitoring.metric_queries import Document, RequestError, Store, Time
 from whatschat_ops.local.monitoring.statistics import Point
 from whatschat_ops.quotas import MAX_METRIC_AGE_S, MAX_METRIC_AHEAD_S, MAX_METRIC_VALUES
@@ -113,6 +113,9 @@ class CloudWatch:
         return tuple(metrics.get((namespace, name, self._cloudwatch._dims_key(dimensions))) or ())
 
     def _require_data(self, request: Document) -> None:
+        if str(request.get("Namespace") or "").startswith("AWS/"):
+            text = "The value AWS/ for parameter Namespace is invalid."
+            raise RequestError("InvalidParameterValue", text)
         for number, datum in enumerate(request.get("MetricData") or [], start=1):
             at = f"MetricData.member.{number}"
             values, counts = datum.get("Values"), datum.get("Counts")
@@ -129,6 +132,7 @@ class CloudWatch:
                 )
             if not all(math.isfinite(float(value)) for value in (*(values or ()), datum.get("Value") or 0)):
                 raise RequestError("InvalidParameterValue", f"The values of {at} must be finite.")
+            metric_input.require_datum(datum, at)
             try:
                 time_s = metric_queries.epoch_s(datum.get("Timestamp") or self._clock())
             except (ValueError, TypeError, OverflowError):

@@ -16,6 +16,7 @@ from whatschat_ops.local.control import (
     leading_keys,
     model_constraints,
     refused_parameters,
+    sns_checks,
     ssm_checks,
 )
 from whatschat_ops.local.control.correction import Correction, Parts, wrap_handler
@@ -264,6 +265,13 @@ CHECKS: Final = (
         source="Systems Manager API Reference, PutParameter; DescribeParameters",
         replaces=("app.SERVICE_HANDLERS[ssm]",),
         apply=_check("ssm", lambda _: ssm_checks.CHECKS),
+    ),
+    Correction(
+        what="subscribes any protocol, takes filter policies that are not JSON and drops unknown attributes",
+        why="InvalidParameter; protocols besides HTTP, functions and queues are refused",
+        source="SNS API Reference, Subscribe; SetSubscriptionAttributes",
+        replaces=("app.SERVICE_HANDLERS[sns]",),
+        apply=_check("sns", lambda _: sns_checks.CHECKS),
     ),
     Correction(
         what="shows the text of a SecureString, in base64, to a caller who does not ask for decryption",

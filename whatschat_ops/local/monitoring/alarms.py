@@ -38,6 +38,9 @@ class Verdict:
     reason: str
 
 
+_MISSING: Final = ("breaching", "notBreaching", "ignore", "missing")
+
+
 def require_evaluated(alarm: Mapping[str, Any]) -> None:
     """Raise ValueError for an alarm that CloudWatch refuses, or that is not evaluated here. `alarm` is a request."""
     if alarm.get("Metrics") or alarm.get("ThresholdMetricId"):
@@ -53,6 +56,20 @@ def require_evaluated(alarm: Mapping[str, Any]) -> None:
     period, periods = int(alarm.get("Period") or 0), int(alarm.get("EvaluationPeriods") or 0)
     if period not in _HIGH_RESOLUTION_S and (period < 1 or period % 60):
         raise ValueError(f"The value {period} for parameter Period must be 10, 20, 30 or a multiple of 60.")
+    if int(alarm.get("DatapointsToAlarm") or 0) > periods:
+        raise ValueError(
+            "The value for parameter DatapointsToAlarm must not be greater than EvaluationPeriods."
+        )
+    missing = alarm.get("TreatMissingData") or "missing"
+    if missing not in _MISSING:
+        raise ValueError(
+            f"The value {missing} is not supported for TreatMissingData parameter. "
+            f"Supported values are [{', '.join(_MISSING)}]."
+        )
+    for name in ("AlarmActions", "InsufficientDataActions", "OKActions"):
+        for arn in alarm.get(name) or ():
+            if not str(arn).startswith("arn:"):
+                raise ValueError(f"Invalid arn syntax: {arn}")
     if periods < 1 or period * periods > MAX_ALARM_RANGE_S:
         raise ValueError("EvaluationPeriods must be at least 1, and with Period not more than seven days.")
 
