@@ -170,7 +170,8 @@ def published(embedded_aws: EmbeddedAws) -> Iterator[str]:
         Code={"ZipFile": content.getvalue()},
         Publish=True,
     )
-    functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.1})
+    for state in ("function_active_v2", "function_updated_v2"):
+        functions.get_waiter(state).wait(FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
     yield name
     functions.delete_function(FunctionName=name)
     iam.delete_role(RoleName=name)
