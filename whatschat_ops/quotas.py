@@ -202,6 +202,10 @@ _LOG_READS_PER_S: Final[Mapping[str, tuple[int, Mapping[str, int]]]] = {
 }
 """By operation: the usual rate, and that of the Regions with another one (logs-quotas; the first two not adjustable)."""
 
+MAX_API_NAME_CHARACTERS: Final = 128
+MAX_API_DESCRIPTION_CHARACTERS: Final = 1_024
+"""Of an API (API Gateway V2 API Reference, StringWithLengthBetween1And128 and StringWithLengthBetween0And1024)."""
+
 # CloudWatch
 
 MAX_METRIC_DATA_QUERIES: Final = 500

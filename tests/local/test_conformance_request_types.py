@@ -10,6 +10,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 from tests.local.conftest import EmbeddedAws
 
@@ -105,3 +106,26 @@ def test_value_of_the_wrong_type_that_can_be_used_is_accepted(embedded_aws: Embe
     headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AmazonSSM.GetParametersByPath"}
     body = json.dumps({"Path": "/absent", "Recursive": "yes"})
     assert sent(embedded_aws, "ssm", "POST", "/", headers, body)[0] == 200
+
+
+@pytest.mark.difference(
+    "Operations of CloudWatch, Lambda and Logs that are not there",
+    aws="carried out",
+    here="refused with UnknownOperationException, of CloudWatch with InvalidAction",
+)
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "code"),
+    [
+        ("cloudwatch", "list_managed_insight_rules", {"ResourceARN": "arn"}, "InvalidAction"),
+        ("lambda", "get_runtime_management_config", {"FunctionName": "f"}, "UnknownOperationException"),
+        ("logs", "list_anomalies", {}, "UnknownOperationException"),
+    ],
+)
+def test_operation_that_is_not_there_is_named(
+    embedded_aws: EmbeddedAws, service: str, operation: str, arguments: dict[str, str], code: str
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        getattr(embedded_aws.client(service), operation)(**arguments)
+    error = caught.value.response["Error"]
+    assert error["Code"] == code
+    assert error["Message"].endswith(": the embedded AWS does not have this operation.")

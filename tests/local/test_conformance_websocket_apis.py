@@ -656,3 +656,11 @@ def test_deletion_of_what_is_absent_or_used_fails(api: Api, uri: str) -> None:
 def test_update_of_an_absent_stage_is_not_found(api: Api) -> None:
     with pytest.raises(api.gateway.exceptions.NotFoundException):
         api.gateway.update_stage(ApiId=api.id, StageName="absent", Description="x")
+
+
+@pytest.mark.aws("recorded: https://github.com/aws/aws-cdk/issues/20170")
+def test_two_authorizers_of_one_name_are_refused(api: Api, uri: str) -> None:
+    authorizer(api, uri, Name="once")
+    code, message = error_of(lambda: authorizer(api, uri, Name="once"))
+    assert code == "BadRequestException"
+    assert message.startswith("Authorizer name must be unique. Authorizer once already exists")

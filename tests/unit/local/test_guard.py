@@ -235,8 +235,10 @@ class ApiGateway:
             }
         }
         self._stages: dict[str, dict[str, Any]] = {"api": {"beta": {}}}
+        self._authorizers = {"api": {"a1": {"name": "guard"}}}
         self._deployments: dict[str, dict[str, Any]] = {"api": {"d1": {}}}
         for name in [
+            "_create_authorizer",
             "_create_route",
             "_update_route",
             "_create_stage",
@@ -261,6 +263,8 @@ class ApiGateway:
         ("_update_route", ["api", "r2", {"routeKey": "ping"}], 409),
         ("_update_route", ["api", "r1", {"routeKey": "ping"}], 200),
         ("_update_route", ["api", "r2", {"target": "integrations/i1"}], 200),
+        ("_create_authorizer", ["api", {"name": "guard"}], 400),
+        ("_create_authorizer", ["api", {"name": "other"}], 200),
         ("_delete_authorizer", ["api", "a1"], 409),
         ("_delete_authorizer", ["api", "a2"], 200),
         ("_create_stage", ["api", {"stageName": "beta"}], 409),

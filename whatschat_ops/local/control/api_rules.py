@@ -14,7 +14,13 @@ from typing import Any, Final
 
 from whatschat_ops.local.control.records import integration_function_arn
 from whatschat_ops.local.gateway.templates import unsupported
-from whatschat_ops.quotas import MAX_INTEGRATION_TIMEOUT_MS, MIN_INTEGRATION_TIMEOUT_MS, STAGE_PATTERN
+from whatschat_ops.quotas import (
+    MAX_API_DESCRIPTION_CHARACTERS,
+    MAX_API_NAME_CHARACTERS,
+    MAX_INTEGRATION_TIMEOUT_MS,
+    MIN_INTEGRATION_TIMEOUT_MS,
+    STAGE_PATTERN,
+)
 
 Document = Mapping[str, Any]
 
@@ -95,6 +101,10 @@ def _title(name: str) -> str:
 
 
 def _api(whole: Document) -> str | None:
+    if not 1 <= len(str(whole.get("name", "-"))) <= MAX_API_NAME_CHARACTERS:
+        return f"Name must have between 1 and {MAX_API_NAME_CHARACTERS} characters"
+    if len(str(whole.get("description") or "")) > MAX_API_DESCRIPTION_CHARACTERS:
+        return f"Description must have at most {MAX_API_DESCRIPTION_CHARACTERS} characters"
     expression = str(whole.get("routeSelectionExpression") or "")
     if not expression:
         return "Route selection expression is required for WEBSOCKET APIs"

@@ -75,11 +75,12 @@ APIGATEWAY: Final = (
         apply=lambda modules, _: _require_upgrade(modules.apigateway),
     ),
     Correction(
-        what="accepts duplicate routes and stages, unknown deployments, settings of unknown routes, deletion of a used integration or authorizer; settings of routes that an update does not name are lost; lists are never in pages",
+        what="accepts duplicate routes, stages and authorizers, unknown deployments, settings of unknown routes, deletion of a used integration or authorizer; settings of routes that an update does not name are lost; lists are never in pages",
         why="rejected with AWS's error codes; kept until DeleteRouteSettings; MaxResults and NextToken",
         source="API Gateway V2 API Reference; quotas of WebSocket APIs; github.com/terraform-aws-modules/terraform-aws-apigateway-v2/pull/80",
         replaces=(
             "app.SERVICE_HANDLERS[apigateway]",
+            "apigateway._create_authorizer",
             "apigateway._create_route",
             "apigateway._create_stage",
             "apigateway._delete_authorizer",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from whatschat_ops.local.control import cloudformation_template
@@ -38,6 +39,29 @@ def _refuse_other_services(modules: Modules, _: Parts) -> None:
     modules.router._is_aws_service_name = _is_a_service
 
 
+_UNKNOWN: Final = re.compile(r"Unknown action: (\w+)|Function not found: (/.*)")
+"""What ministack says to an operation, or a path of Lambda, that it does not have."""
+
+
+def _name_unknown_operations(modules: Modules, _: Parts) -> None:
+    unknown = "UnknownOperationException"
+    modules.cloudwatch._error = _naming(modules.cloudwatch._error, "InvalidAction")  # the query protocol's
+    modules.cloudwatch_logs.error_response_json = _naming(
+        modules.cloudwatch_logs.error_response_json, unknown
+    )
+    modules.lambda_svc.error_response_json = _naming(modules.lambda_svc.error_response_json, unknown)
+
+
+def _naming(error: Callable[..., Response], unknown: str) -> Callable[..., Response]:
+    def named(code: str, message: str, *rest: Any, **options: Any) -> Response:
+        if found := _UNKNOWN.fullmatch(message):
+            code = unknown
+            message = f"{found[1] or found[2]}: the embedded AWS does not have this operation."
+        return error(code, message, *rest, **options)
+
+    return named
+
+
 def _is_a_service(_: str) -> bool:
     """Whatever a request is signed for. ministack reads all of botocore's models here, 5 s of processor time."""
     return True
@@ -55,6 +79,17 @@ def with_managed_key(handler: Handler) -> Handler:
 
 
 SERVICES: Final = (
+    Correction(
+        what="answers `Unknown action`, or `Function not found` with a path, for an operation that it does not have",
+        why="UnknownOperationException, of CloudWatch InvalidAction, with a message that names the operation",
+        source="our decision: no tool takes it for an answer of AWS; Common errors of the API references",
+        replaces=(
+            "cloudwatch._error",
+            "cloudwatch_logs.error_response_json",
+            "lambda_svc.error_response_json",
+        ),
+        apply=_name_unknown_operations,
+    ),
     Correction(
         what="answers for a service that it does not have, after reading every service model, with 400 and no error",
         why="UnknownOperationException, with a message that names the service, at once",

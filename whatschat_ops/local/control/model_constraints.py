@@ -33,8 +33,8 @@ _CHECKED: Final = frozenset(
         *("CreateLogGroup", "CreateLogStream", "FilterLogEvents", "GetLogEvents"),
     }
 )
-_OTHER_ERROR: Final = frozenset({"Runtime"})
-"""Shapes with an error of their own: lambda_validation.py."""
+_OTHER_ERROR: Final = frozenset({"Arn", "Runtime"})
+"""Shapes with a check of their own (lambda_validation.py), and source ARNs, which policies have with wildcards."""
 
 
 def checked(service: str, handler: Handler) -> Handler:

@@ -42,6 +42,9 @@ def install(apigateway: Any) -> None:
             deployment_exists(apigateway._deployments.get(api_id), data)
             or settings_have_routes(apigateway._routes.get(api_id), data)
         ),
+        "_create_authorizer": lambda api_id, data: authorizer_is_new(
+            apigateway._authorizers.get(api_id), data
+        ),
         "_delete_authorizer": lambda api_id, id_: _authorizer_is_unused(apigateway._routes.get(api_id), id_),
         "_delete_integration": lambda api_id, id_: _integration_is_unused(
             apigateway._routes.get(api_id), id_
@@ -115,6 +118,17 @@ def stage_is_new(stages: Mapping[str, Any] | None, data: Mapping[str, Any]) -> t
     if name in (stages or {}):
         return "ConflictException", f"Stage {name} already exists for this API"
     return None
+
+
+def authorizer_is_new(
+    authorizers: Mapping[str, Any] | None, data: Mapping[str, Any]
+) -> tuple[str, str] | None:
+    """The text as recorded in github.com/aws/aws-cdk/issues/20170."""
+    name = data.get("name")
+    if not any(authorizer.get("name") == name for authorizer in (authorizers or {}).values()):
+        return None
+    text = f"Authorizer name must be unique. Authorizer {name} already exists in this RestApi."
+    return "BadRequestException", text
 
 
 def deployment_exists(
