@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from whatschat_ops.errors import Unavailable
@@ -14,7 +16,9 @@ def download(base: str, service: str, region: str) -> bytes:
     try:
         with urlopen(url, timeout=60, context=tls_context()) as answer:
             data: bytes = answer.read()
-    except OSError as error:
+    except (OSError, HTTPException) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it is the answer as well
         raise Unavailable(
             f"{url} cannot be read: {getattr(error, 'reason', None) or error}.",
             hint="Download the files elsewhere and give their folder with --from.",

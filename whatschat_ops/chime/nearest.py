@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import urllib.error
 import urllib.request
 from typing import Final
 
@@ -30,6 +31,8 @@ def nearest_media_region(url: str = URL) -> str:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S, context=context) as answer:
             region = json.loads(answer.read(_MOST_BYTES))["region"]
     except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the answer as well
         raise _unknown(f"{url} does not answer: {error}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _unknown(f"{url} does not answer with a Region") from error

@@ -72,7 +72,8 @@ def _call(service: LocalService, path: str, document: Mapping[str, object], resu
         with opener.open(request, timeout=TIMEOUT_S) as response:
             return msgspec_json.decode(response.read(), type=result)
     except urllib.error.HTTPError as error:
-        message = json.loads(error.read()).get("message", error.reason)
+        with error:  # it is the answer as well
+            message = json.loads(error.read()).get("message", error.reason)
         raise (UsageError if error.code == 400 else LocalError)(message) from error
     except OSError as error:
         raise LocalError(
