@@ -593,6 +593,22 @@ def test_retry_policy_of_a_target_is_stored(embedded_aws: EmbeddedAws) -> None:
 
 
 @pytest.mark.difference(
+    "Lambda: runtime updates",
+    aws="a template may hold a function at a version of its runtime, or update it with the function only",
+    here="RuntimeManagementConfig other than Auto in a template is refused with InvalidParameterValueException",
+)
+@pytest.mark.parametrize("policy", ["Manual", "FunctionUpdate"])
+def test_runtime_that_is_not_updated_automatically_is_refused_in_a_template(policy: str) -> None:
+    given = {"UpdateRuntimeOn": "Auto"}
+    assert lambda_validation.of_configuration({"RuntimeManagementConfig": given}) is None
+    refused = lambda_validation.of_configuration({"RuntimeManagementConfig": {"UpdateRuntimeOn": policy}})
+    assert refused == (
+        "InvalidParameterValueException",
+        "RuntimeManagementConfig: the embedded AWS does not support this parameter.",
+    )
+
+
+@pytest.mark.difference(
     "Lambda: recursive loops",
     aws="a function may be exempted from the detection by its template",
     here="RecursiveLoop: Allow in a template is refused with InvalidParameterValueException",

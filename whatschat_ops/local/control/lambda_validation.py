@@ -185,6 +185,8 @@ def _without_effect(data: Mapping[str, Any]) -> Refusal | None:
         "DurableConfig": data.get("DurableConfig"),
         "FileSystemConfigs": data.get("FileSystemConfigs"),
         "RecursiveLoop": data.get("RecursiveLoop") == "Allow",
+        "RuntimeManagementConfig": (data.get("RuntimeManagementConfig") or {}).get("UpdateRuntimeOn", "Auto")
+        != "Auto",
         "TenancyConfig": data.get("TenancyConfig"),
         "TracingConfig": (data.get("TracingConfig") or {}).get("Mode") == "Active",
         "VpcConfig": (data.get("VpcConfig") or {}).get("SubnetIds"),
