@@ -48,7 +48,7 @@ class Program:
 
     def json(self, *arguments: str, text: str = "", code: int = 0) -> Any:
         """The same with --json, parsed."""
-        return json.loads(self.run(*arguments, "--json", text=text, code=code).stdout)
+        return json.loads(self.run("--json", *arguments, text=text, code=code).stdout)
 
     def says(self, *arguments: str) -> str:
         """The one line that a command prints: an endpoint, a token."""

@@ -185,7 +185,7 @@ def test_connections_are_listed_and_closed(
     [row] = operator.json("ws", "connections", "list")
     assert row["user_id"] == "alice"
 
-    operator.run("ws", "connections", "delete", row["connection_id"], "--yes")
+    operator.run("ws", "connections", "delete", "--yes", "--", row["connection_id"])
 
     with pytest.raises(Exception, match=r"1000|1001|1005|1006"):
         alice.recv(timeout=60)

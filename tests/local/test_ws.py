@@ -79,7 +79,7 @@ def test_two_users_talk_and_the_operator_broadcasts_and_disconnects(stack: Stack
         assert received(bob) == {"type": "only"}
 
         (row,) = stack.json("ws", "connections", "list", "--user", "bob")
-        details = stack.json("ws", "connections", "get", row["connection_id"])
+        details = stack.json("ws", "connections", "get", "--", row["connection_id"])
         assert details["row"]["user_id"] == "bob"
         assert details["live"]["user_agent"].startswith("whatschat-ops/")
         stack.run(
@@ -93,12 +93,12 @@ def test_two_users_talk_and_the_operator_broadcasts_and_disconnects(stack: Stack
         )
         assert received(bob) == {"type": "direct"}
 
-        deleted = stack.json("ws", "connections", "delete", row["connection_id"], "--yes")
+        deleted = stack.json("ws", "connections", "delete", "--yes", "--", row["connection_id"])
         assert deleted["socket_closed"] and deleted["row_deleted"]
         assert bob.wait(60) == 0
         gone = stack.json("ws", "send", "--connection", row["connection_id"], "too late", code=1)
         assert gone["error"]["code"] == "gone"
-        error = stack.json("ws", "connections", "get", row["connection_id"], code=1)
+        error = stack.json("ws", "connections", "get", "--", row["connection_id"], code=1)
         assert error["error"]["code"] == "not_found"
     assert alice.returncode == 0
     eventually(lambda: stack.json("ws", "connections", "list") == [])
