@@ -178,3 +178,15 @@ def node_clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if installed.returncode != 0:
         pytest.skip(f"npm cannot install the clients: {installed.stderr.strip()[-200:]}")
     return folder
+
+
+@pytest.fixture
+def ledger_config(
+    embedded_aws: EmbeddedAws, meeting_ledger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The configuration file of an environment with that ledger, for commands that run in this process."""
+    for name, value in embedded_aws.environment().items():
+        monkeypatch.setenv(name, value)
+    config = tmp_path / "local.yaml"
+    config.write_text(f"chime:\n  ledger_table_name: {meeting_ledger}\n", encoding="utf-8")
+    return config

@@ -35,16 +35,9 @@ Cli = Callable[..., Done]
 
 
 @pytest.fixture
-def cli(
-    embedded_aws: EmbeddedAws, meeting_ledger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Cli:
-    for name, value in embedded_aws.environment().items():
-        monkeypatch.setenv(name, value)
-    config = tmp_path / "local.yaml"
-    config.write_text(f"chime:\n  ledger_table_name: {meeting_ledger}\n", encoding="utf-8")
-
+def cli(ledger_config: Path) -> Cli:
     def attendee(*arguments: str, stdin: str = "") -> Done:
-        return run("--config", str(config), "chime", *arguments, stdin=stdin.encode())
+        return run("--config", str(ledger_config), "chime", *arguments, stdin=stdin.encode())
 
     return attendee
 

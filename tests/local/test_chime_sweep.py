@@ -43,14 +43,8 @@ class Cli:
 
 
 @pytest.fixture
-def cli(
-    embedded_aws: EmbeddedAws, meeting_ledger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Cli:
-    for name, value in embedded_aws.environment().items():
-        monkeypatch.setenv(name, value)
-    config = tmp_path / "local.yaml"
-    config.write_text(f"chime:\n  ledger_table_name: {meeting_ledger}\n", encoding="utf-8")
-    return Cli(config)
+def cli(ledger_config: Path) -> Cli:
+    return Cli(ledger_config)
 
 
 def test_sweep_without_options_deletes_what_was_made_for_tests_only(cli: Cli) -> None:
