@@ -27,6 +27,7 @@ from whatschat_ops.calls.peer import Peer
 from whatschat_ops.calls.report import AudioSeen
 from whatschat_ops.calls.stages import STAGES, Limits, Stage
 from whatschat_ops.config import Names, Settings
+from whatschat_ops.installation import extra_command
 from whatschat_ops.packaging.builtin import build_function_zip
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets.tokens import mint
@@ -320,7 +321,7 @@ def test_call_without_the_extra_names_what_to_install(monkeypatch: pytest.Monkey
     done = call()
 
     assert done.code == 1
-    assert "pip install 'whatschat-ops[calls]'" in done.stderr
+    assert extra_command("calls") in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ LAYERS: Final = (
         "errors",
         "files",
         "handlers",
+        "installation",
         "measure",
         "message_size",
         "network",
@@ -72,7 +73,17 @@ NARROW: Final[Mapping[str, set[str]]] = {
     "pricing": {"config", "errors", "state_directory"},
     "cost": {"config", "errors", "pricing", "quotas"},
     # The embedded AWS is an AWS: it knows no client code, and shares its limits and its partitions (handlers) only.
-    "local": {"config", "errors", "files", "handlers", "quotas", "redaction", "state_directory", ""},
+    "local": {
+        "config",
+        "errors",
+        "files",
+        "handlers",
+        "installation",
+        "quotas",
+        "redaction",
+        "state_directory",
+        "",
+    },
 }
 """Packages that use less than their layer allows, and why that must stay so."""
 

@@ -17,6 +17,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from whatschat_ops.errors import Hint, LocalError
+from whatschat_ops.installation import extra_command
 from whatschat_ops.local import ports, process
 from whatschat_ops.local.identity import read_access_key
 from whatschat_ops.local.layout import HOST, Layout, Options
@@ -330,5 +331,5 @@ def _check_installed() -> None:
     if missing:
         raise LocalError(
             f"The embedded AWS is not installed: {', '.join(missing)} missing from {sys.prefix}.",
-            hint="pip install 'whatschat-ops[local]'",
+            hint=extra_command("local"),
         )

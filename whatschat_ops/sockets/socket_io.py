@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from whatschat_ops.choices import SocketMode
 from whatschat_ops.errors import Hint, NotFound, OpsError, PermissionDenied, Unavailable, UsageError
+from whatschat_ops.installation import extra_command
 from whatschat_ops.network import proxy_for, tls_context
 from whatschat_ops.redaction import Secret, redact
 from whatschat_ops.sockets.adapter import Adapter, Inbox
@@ -291,7 +292,7 @@ def _client(url: str, tls: ssl.SSLContext | None) -> tuple[socketio.AsyncClient,
     except ImportError as error:
         raise SocketIoMissing(
             f"The mode socketio is not installed: {error.name} is missing.",
-            hint="pip install 'whatschat-ops[socketio]'",
+            hint=extra_command("socketio"),
         ) from error
     context = (tls or tls_context()) if url.startswith("https:") else True
     http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=1))

@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from whatschat_ops.installation import extra_command
 from whatschat_ops.local.control.athena import _statement_problem, completed
 from whatschat_ops.local.control.wire import Response
 
@@ -38,7 +39,7 @@ def test_queries_without_duckdb_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert json.loads(answer) == {
         "__type": "InvalidRequestException",
         "message": "StartQueryExecution: the embedded AWS does not run queries without DuckDB. Install it with: "
-        "pip install 'whatschat-ops[local]'",
+        + extra_command("local"),
     }
 
 

@@ -21,6 +21,7 @@ import pytest
 
 from whatschat_ops.cli.local import Shell, shell_lines
 from whatschat_ops.errors import LocalError
+from whatschat_ops.installation import extra_command
 from whatschat_ops.local import layout as layouts
 from whatschat_ops.local import process, server, service
 from whatschat_ops.local.control.persistence import LAZY_DELAY_S, Autosave, unsaved_text
@@ -460,7 +461,7 @@ def test_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(LocalError) as caught:
         service.ensure_running(port=4566, say=print)
     assert "no_such_module_anywhere missing" in caught.value.message
-    assert str(caught.value.hint) == "pip install 'whatschat-ops[local]'"
+    assert str(caught.value.hint) == extra_command("local")
 
 
 def test_process_environment_keeps_no_secret() -> None:

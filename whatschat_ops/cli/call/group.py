@@ -177,10 +177,12 @@ def _require_extra() -> None:
     import importlib.util
     import sys
 
+    from whatschat_ops.installation import extra_command
+
     if importlib.util.find_spec("aiortc") is None:
         raise OpsError(
             f"The peers of a test call are not installed: aiortc missing from {sys.prefix}.",
-            hint="pip install 'whatschat-ops[calls]'",
+            hint=extra_command("calls"),
         )
 
 

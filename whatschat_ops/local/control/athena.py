@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
+from whatschat_ops.installation import extra_command
 from whatschat_ops.local.control.modules import require_names
 from whatschat_ops.local.control.request_checks import Refusal, checked, first_of, refused
 from whatschat_ops.local.control.wire import Handler, Response, operation
@@ -63,7 +64,7 @@ def _engine_problem(_: Mapping[str, Any]) -> Refusal | None:
         return None
     return _CODE, (
         "StartQueryExecution: the embedded AWS does not run queries without DuckDB. Install it with: "
-        "pip install 'whatschat-ops[local]'"
+        + extra_command("local")
     )
 
 

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from whatschat_ops.installation import extra_command
 from whatschat_ops.local.executor.failures import CannotStart, InvocationFailure
 from whatschat_ops.local.interfaces import LambdaFunction
 
@@ -92,7 +93,7 @@ def _python_command(
     function: LambdaFunction, callbacks: str, modules: Mapping[str, str]
 ) -> tuple[tuple[str, ...], str]:
     if "awslambdaric" not in modules:
-        raise _cannot_run("awslambdaric is missing; run: pip install 'whatschat-ops[local]'")
+        raise _cannot_run(f"awslambdaric is missing; run: {extra_command('local')}")
     script = str(_HERE / "python_bootstrap.py")
     isolated = (sys.executable, "-I", "-S", "-X", "utf8", script)
     command = (*isolated, function.handler, callbacks, json.dumps(dict(modules)))
