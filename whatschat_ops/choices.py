@@ -60,3 +60,20 @@ class CallVocabulary(StrEnum):
 
     WEB = "web"
     SERVER = "server"
+
+
+class LogSource(StrEnum):
+    """Where a log event is from: one of the functions behind the routes, or the stage's access log."""
+
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+    DEFAULT = "default"
+    ACCESS = "access"
+
+
+class LogOutput(StrEnum):
+    """How log events are printed: made readable, as a JSON object each, or as they were written."""
+
+    TEXT = "text"
+    JSON = "json"
+    RAW = "raw"

@@ -38,11 +38,18 @@ def clock_error(
 
 
 def _by_header(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    answered_at = answer_time(headers)
+    return now - answered_at if answered_at else None
+
+
+def answer_time(headers: Mapping[str, str]) -> datetime | None:
+    """When AWS sent an answer, to the second, by its Date header; None without one, or without its zone."""
     date = next((value for name, value in headers.items() if name.lower() == "date"), None)
     try:
-        return now - parsedate_to_datetime(date or "")
-    except (ValueError, TypeError):  # no date, or one without a zone
+        found = parsedate_to_datetime(date or "")
+    except (ValueError, TypeError):
         return None
+    return found if found.tzinfo else None
 
 
 def _by_text(text: str) -> timedelta | None:

@@ -102,6 +102,11 @@ def translate(
     )
 
 
+def is_throttling(answer: Mapping[str, Any]) -> bool:
+    """Whether botocore's parsed answer is a refusal for the rate of requests."""
+    return _BY_CODE.get(answer.get("Error", {}).get("Code", "")) is Throttled
+
+
 def not_aws(operation: str, endpoint_url: str, status: int, what: str) -> Unavailable:
     """The error for an answer that is not AWS's; `what` says what was sent."""
     if status == 407:
