@@ -419,4 +419,18 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("users * days * _round_up(hours / LONGEST_CONNECTION_HOURS)", "users * days * (hours / LONGEST_CONNECTION_HOURS)", "parts of connections"),
         ("lambda count: count * duration_ms / 1000 * memory_mb / 1024,", "lambda count: count * duration_ms * memory_mb / 1024,", "milliseconds are seconds"),
     ),
+    *planted(
+        "logs/reading.py",
+        "aws/test_log_reading.py",
+        ('request["nextToken"] = token', "pass", "the first page again and again"),
+        ("if page.token is None:\n                return", "if not page.events:\n                return", "an empty page is the end"),
+        ("SHARE: Final = 0.8", "SHARE: Final = 1.0", "nothing is left of the rate for others"),
+        ("self.counts.throttled += 1", "pass", "refusals are not counted"),
+    ),
+    *planted(
+        "logs/parsed.py",
+        "unit/logs/test_parsed.py",
+        ('value not in ("", "-")', 'value != ""', "what is absent in the access log is a hyphen"),
+        ('if status not in ("", "success")', "if False", "an invocation that timed out is a good one"),
+    ),
 )  # fmt: skip
