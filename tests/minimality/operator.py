@@ -35,8 +35,9 @@ from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.connections.management import ConnectionsApi
 from whatschat_ops.connections.store import ConnectionStore
-from whatschat_ops.doctor import Status, guide_checks, run_checks
+from whatschat_ops.doctor import Facts, Status, run_checks
 from whatschat_ops.doctor.areas.chime_readiness import quota
+from whatschat_ops.doctor.catalogue import chosen
 from whatschat_ops.errors import OpsError
 from whatschat_ops.sockets.tokens import mint
 from whatschat_ops.stack.arns import Place
@@ -218,7 +219,7 @@ class OperatorScenario:
         chime.delete_meeting(meeting.meeting_id)
 
     def _examine(self, stack: Stack) -> None:
-        for result in run_checks(guide_checks(self._settings, stack.aws)):
+        for result in run_checks(chosen(), Facts(self._settings, stack.aws)):
             _require(result.status is Status.OK, f"{result.name}: {result.status}: {result.detail}")
         found = quota(self._settings, stack.aws)
         _require("may not be read" not in found.detail, found.detail)

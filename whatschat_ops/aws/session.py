@@ -40,6 +40,9 @@ class Aws:
 
     target: AwsTarget
     ask_code: AskCode = no_terminal
+    attempts: int = 5
+    """How often a call is sent at most."""
+    read_timeout_s: float = 60
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _clients: dict[tuple[str, str, str | None], Any] = field(default_factory=dict, repr=False)
     _session: UserSession | None = field(default=None, repr=False)
@@ -110,7 +113,7 @@ class Aws:
                 service,
                 region_name=region,
                 endpoint_url=endpoint_url or self._own_endpoint(service),
-                config=_client_config(session),
+                config=_client_config(session, self.attempts, self.read_timeout_s),
             )
         except BotoCoreError as error:
             raise translate_transport("", error, self.botocore_session()) from error
@@ -177,15 +180,15 @@ def connect(target: AwsTarget, ask_code: AskCode = no_terminal) -> Aws:
     return Aws(target, ask_code)
 
 
-def _client_config(session: Any) -> Any:
+def _client_config(session: Any, attempts: int, read_timeout_s: float) -> Any:
     from urllib.request import getproxies
 
     from botocore.config import Config
 
     return Config(
-        retries={"mode": "standard", "total_max_attempts": 5},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=5,
-        read_timeout=60,
+        read_timeout=read_timeout_s,
         max_pool_connections=32,
         # Given as a whole, because botocore puts its own together twice for every request.
         user_agent=f"{session.user_agent()} whatschat-ops/{__version__}",

@@ -1,9 +1,10 @@
-"""Diagnoses the stack: the guide's eight troubleshooting items as checks.
+"""Diagnoses the stack. Checks are data (`check.py`), found in `areas/` and listed in `catalogue.py`; nothing is changed.
 
-All checks run, independently of each other; each gives a `CheckResult` with a fix. Nothing is changed.
+`running.py` makes them side by side over shared facts (`facts.py`), which ask AWS for nothing twice (`reads.py`).
 """
 
-from whatschat_ops.doctor.check import Check, CheckResult, Status, run_checks
-from whatschat_ops.doctor.guide_checks import guide_checks
+from whatschat_ops.doctor.check import Check, CheckResult, Status
+from whatschat_ops.doctor.facts import Facts
+from whatschat_ops.doctor.running import run_checks
 
-__all__ = ["Check", "CheckResult", "Status", "guide_checks", "run_checks"]
+__all__ = ["Check", "CheckResult", "Facts", "Status", "run_checks"]

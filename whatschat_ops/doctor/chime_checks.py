@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Settings
 from whatschat_ops.doctor.areas import chime_readiness as readiness
 from whatschat_ops.doctor.areas.chime_readiness import MeetingProbe
-from whatschat_ops.doctor.check import Check
-from whatschat_ops.doctor.guide_checks import guide_checks
+from whatschat_ops.doctor.areas.stack import CREDENTIALS
+from whatschat_ops.doctor.catalogue import CHECKS, with_causes
+from whatschat_ops.doctor.check import Check, of
 from whatschat_ops.errors import OpsError
 
 
@@ -21,20 +22,27 @@ def try_meeting(settings: Settings, aws: Aws) -> MeetingProbe | OpsError:
         return error
 
 
-def chime_checks(settings: Settings, aws: Aws, held: MeetingProbe | OpsError | None = None) -> list[Check]:
+def chime_checks(held: MeetingProbe | OpsError | None = None) -> list[Check]:
     """The checks of `doctor chime`, and those of readiness. `held` is the result of `try_meeting`, None without it."""
-    region = settings.chime.region
-    return [
-        *guide_checks(settings, aws, area="chime"),
-        Check("chime.media-region", "Can the Region host media?", partial(readiness.media_region, settings)),
-        Check("chime.quota", "Is there room for more meetings?", partial(readiness.quota, settings, aws)),
-        *(
-            Check(
-                f"chime.{name}",
-                "Are the media servers reachable?",
-                partial(readiness.network, name, aws, region, held),
-            )
-            for name in readiness.NETWORK_CHECKS
-        ),
-        Check("chime.probe", "Can a meeting be made?", partial(readiness.probed, held)),
-    ]
+    guide = [check for check in CHECKS if check.area == "chime"]
+    return [*with_causes(guide, CHECKS), *_readiness(held)]
+
+
+def _readiness(held: MeetingProbe | OpsError | None) -> Iterator[Check]:
+    causes = (CREDENTIALS,)
+    yield Check(
+        "CH010",
+        "chime.media-region",
+        "Can the Region host media?",
+        lambda f: readiness.media_region(f.settings),
+    )
+    yield Check("CH011", "chime.quota", "Is there room for more meetings?", of(readiness.quota), causes)
+    for number, name in enumerate(readiness.NETWORK_CHECKS):
+        yield Check(
+            f"CH{12 + number:03}",
+            f"chime.{name}",
+            "Are the media servers reachable?",
+            lambda f, name=name: readiness.network(name, f.aws, f.settings.chime.region, held),  # type: ignore[misc]
+            causes,
+        )
+    yield Check("CH019", "chime.probe", "Can a meeting be made?", lambda _: readiness.probed(held), causes)

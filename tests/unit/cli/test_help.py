@@ -173,7 +173,10 @@ def test_usage_names_the_arguments() -> None:
         PAGES["whatschat-ops chime meeting delete"].usage
         == "whatschat-ops chime meeting delete [MEETING...] [OPTIONS]"
     )
-    assert PAGES["whatschat-ops doctor"].usage == "whatschat-ops doctor [websocket|chime] [OPTIONS]"
+    assert (
+        PAGES["whatschat-ops doctor"].usage
+        == "whatschat-ops doctor [websocket|chime|stack|app|all] [OPTIONS]"
+    )
 
 
 def test_docstring_is_taken_apart_into_paragraphs_and_examples() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.chime.reachability import TCP_CHECK, UDP_CHECK, MediaEndpoint, Outcome, Reach
 from whatschat_ops.config import Settings
-from whatschat_ops.doctor import Status, run_checks
+from whatschat_ops.doctor import Facts, Status, run_checks
 from whatschat_ops.doctor.areas import chime_readiness as readiness
 from whatschat_ops.doctor.areas.chime_readiness import MeetingProbe, judge_quota, judge_reach
 from whatschat_ops.doctor.chime_checks import chime_checks
@@ -131,9 +132,8 @@ def test_media_region_of_another_partition_fails_with_the_variable_to_set() -> N
 
 
 def test_checks_begin_with_those_of_the_guide() -> None:
-    aws: Any = _Aws(_Client("http://127.0.0.1:4566"))
-    assert [check.name for check in chime_checks(Settings(), aws)] == [
-        "chime.credentials",
+    assert [check.name for check in chime_checks()] == [
+        "stack.credentials",
         "chime.iam",
         "chime.region",
         "chime.meetings",
@@ -146,9 +146,6 @@ def test_checks_begin_with_those_of_the_guide() -> None:
 
 
 def test_meeting_that_could_not_be_made_fails_the_probe_with_its_reason() -> None:
-    aws: Any = _Aws(_Client("http://127.0.0.1:4566"))
-    [check] = [
-        check for check in chime_checks(Settings(), aws, NotFound("gone")) if check.name == "chime.probe"
-    ]
-    [result] = run_checks([check])
+    [check] = [check for check in chime_checks(NotFound("gone")) if check.name == "chime.probe"]
+    [result] = run_checks([check], Facts(Settings(), Aws(AwsTarget("us-east-1"))))
     assert (result.status, result.detail) == (Status.FAIL, "gone")

@@ -14,11 +14,12 @@ from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 from whatschat_ops.cli.advice import advise
 from whatschat_ops.config import Settings
-from whatschat_ops.doctor import Check, Status, guide_checks, run_checks
+from whatschat_ops.doctor import Facts, Status, run_checks
 from whatschat_ops.doctor.areas import chime as chime_checks
 from whatschat_ops.doctor.areas import websocket as websocket_checks
-from whatschat_ops.doctor.check import Finding, judge_permissions, ok
-from whatschat_ops.errors import CredentialsError, Hint, NotFound, PermissionDenied
+from whatschat_ops.doctor.catalogue import CHECKS
+from whatschat_ops.doctor.check import judge_permissions
+from whatschat_ops.errors import Hint, NotFound, PermissionDenied
 from whatschat_ops.sockets.handshake import HandshakeAnswer
 from whatschat_ops.stack.iam_check import MissingPermission, PermissionCheck
 from whatschat_ops.stack.iam_check.evaluator import Decision
@@ -70,39 +71,20 @@ class FakeAws(Aws):
         return FakeClient(self._fakes[service])
 
 
-def test_guide_checks_are_the_eight_items_in_order_and_the_tokens() -> None:
-    names = [check.name for check in guide_checks(Settings(), FakeAws({}))]
-
-    assert names == [
+def test_checks_hold_the_eight_items_of_the_guide_and_the_tokens() -> None:
+    guide = [
         "websocket.endpoint",
         "websocket.functions",
         "websocket.table",
         "websocket.iam",
         "websocket.secret",
         "websocket.tokens",
-        "chime.credentials",
         "chime.iam",
         "chime.region",
         "chime.meetings",
     ]
 
-
-def test_guide_checks_of_one_area_exclude_the_other() -> None:
-    assert {check.name.split(".")[0] for check in guide_checks(Settings(), FakeAws({}), area="chime")} == {
-        "chime"
-    }
-
-
-def test_run_checks_turns_an_error_into_a_failure_and_runs_the_rest() -> None:
-    def broken() -> Finding:
-        raise CredentialsError("no credentials.", hint="aws sso login")
-
-    results = run_checks([Check("a.x", "?", broken), Check("a.y", "?", lambda: ok("fine"))])
-
-    assert [(result.status, result.detail, result.fix) for result in results] == [
-        (Status.FAIL, "no credentials.", Hint(text="aws sso login")),
-        (Status.OK, "fine", None),
-    ]
+    assert {"stack.credentials", *guide} <= {check.name for check in CHECKS}
 
 
 @pytest.mark.parametrize(
@@ -382,9 +364,11 @@ def test_ledger_with_a_new_pending_meeting_is_ok() -> None:
 
 def test_missing_ledger_table_fails_with_provision_as_fix() -> None:
     aws = FakeAws({"dynamodb": {"scan": NotFound("absent")}})
-    [check] = [check for check in guide_checks(Settings(), aws) if check.name == "chime.meetings"]
+    [check] = [check for check in CHECKS if check.name == "chime.meetings"]
+    facts = Facts(Settings(), aws)
+    facts.aws = aws  # type: ignore[assignment]
 
-    [result] = run_checks([check], advise=lambda error: advise(error, "doctor"))
+    [result] = run_checks([check], facts, advise=lambda error: advise(error, "doctor"))
 
     assert (result.status, str(result.fix)) == (Status.FAIL, "whatschat-ops provision")
     assert "chime-meetings does not exist" in result.detail

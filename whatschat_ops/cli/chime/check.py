@@ -36,14 +36,14 @@ def check(
 
     Example: whatschat-ops chime check --probe
     """
-    from whatschat_ops.doctor import run_checks
+    from whatschat_ops.doctor import Facts, run_checks
     from whatschat_ops.doctor.areas.chime_readiness import MeetingProbe
     from whatschat_ops.doctor.chime_checks import chime_checks, try_meeting
 
     with run.out.status("Checking Chime ..."):
         held = try_meeting(run.settings, run.aws) if probe else None
-        checks = chime_checks(run.settings, run.aws, held)
-        results = run_checks(checks, advise=lambda error: advise(error, "chime check"))
+        facts = Facts(run.settings, run.aws)
+        results = run_checks(chime_checks(held), facts, advise=lambda error: advise(error, "chime check"))
     shown = ChimeCheck(results, held if isinstance(held, MeetingProbe) else None)
     run.out.result(shown, lambda result: render_checks(run.out, result.checks))
     require_passed(run.out, results)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.chime.creation import UNATTENDED
 from whatschat_ops.chime.ledger import MeetingLedger
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.doctor.check import Finding, fail, judge_permissions, ok, skip, warn
+from whatschat_ops.doctor.areas.stack import CREDENTIALS
+from whatschat_ops.doctor.check import Check, Finding, fail, judge_permissions, of, ok, skip, warn
 from whatschat_ops.errors import Hint, NotFound, PermissionDenied, Unavailable, UsageError
 from whatschat_ops.quotas import CHIME_CONTROL_REGIONS
 from whatschat_ops.stack.arns import Place
@@ -18,11 +20,6 @@ from whatschat_ops.stack.iam_check import check_permissions, principal_of
 from whatschat_ops.stack.policies import policy_of
 
 NO_SUCH_MEETING = "00000000-0000-0000-0000-000000000000"
-
-
-def credentials(settings: Settings, aws: Aws) -> Finding:
-    """AWS accepts the credentials."""
-    return ok(f"The caller is {aws.caller_arn}, in {settings.chime.region}.")
 
 
 def iam(settings: Settings, aws: Aws) -> Finding:
@@ -89,3 +86,11 @@ def judge_ledger(records: Sequence[MeetingRecord], now: datetime) -> Finding:
         )
     count = len(records) - len(pending)
     return ok(f"The ledger has {count} meeting{'' if count == 1 else 's'}; none failed to start.")
+
+
+_SIGNED: Final = (CREDENTIALS,)
+CHECKS: Final = (
+    Check("CH001", "chime.iam", "Can the caller create meetings?", of(iam), _SIGNED),
+    Check("CH002", "chime.region", "Is the Chime SDK available in the Region?", of(region), _SIGNED),
+    Check("CH003", "chime.meetings", "Did meetings fail to start?", of(meetings), _SIGNED),
+)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Settings
-from whatschat_ops.doctor.check import Finding, fail, ok, warn
+from whatschat_ops.doctor.areas.stack import PROVISIONED
+from whatschat_ops.doctor.check import Check, Finding, fail, of, ok, warn
 from whatschat_ops.errors import Hint
 from whatschat_ops.handlers.token_rules import MIN_SECRET_BYTES
 from whatschat_ops.stack.given_secret import is_other_key
@@ -43,3 +45,8 @@ def _age(span: timedelta) -> str:
         return "less than an hour"
     count, unit = (hours // 24, "day") if hours >= 48 else (hours, "hour")
     return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
+CHECKS: Final = (
+    Check("WS030", "websocket.secret", "Can tokens be signed and checked?", of(secret), (PROVISIONED,)),
+)

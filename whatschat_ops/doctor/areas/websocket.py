@@ -11,7 +11,8 @@ from typing import Any, Final
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS, ROUTE_FUNCTIONS, USER_INDEX
-from whatschat_ops.doctor.check import Finding, fail, judge_permissions, ok, skip, warn
+from whatschat_ops.doctor.areas.stack import PROVISIONED
+from whatschat_ops.doctor.check import Check, Finding, fail, judge_permissions, of, ok, skip, warn
 from whatschat_ops.errors import PROVISION, Hint, NotFound
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets.handshake import (
@@ -223,3 +224,13 @@ def iam(settings: Settings, aws: Aws) -> Finding:
         return fail(f"The role {names.lambda_role} does not exist.", PROVISION)
     fix = Hint(("iam", "attach", "lambda", "--role", names.lambda_role), "Provision the stack, or")
     return judge_permissions(found, fix)
+
+
+_THERE: Final = (PROVISIONED,)
+CHECKS: Final = (
+    Check("WS001", "websocket.endpoint", "Does the endpoint answer?", of(endpoint), _THERE),
+    Check("WS010", "websocket.functions", "Are the functions deployed?", of(functions), _THERE),
+    Check("WS020", "websocket.table", "Does the table exist?", of(table), _THERE),
+    Check("WS031", "websocket.iam", "Do the functions have their permissions?", of(iam), _THERE),
+    Check("WS040", "websocket.tokens", "Are bad tokens rejected?", of(tokens), _THERE),
+)
