@@ -50,7 +50,7 @@ def handlers_client(endpoint_url: str) -> Callable[[], object]:
     from whatschat_ops.handlers.management_api import ManagementApi
 
     management = ManagementApi(AwsApi(os.environ), endpoint_url)
-    log = Log("request", CONNECTION_ID)
+    log = Log("default", "request", CONNECTION_ID)
     return lambda: management.post(CONNECTION_ID, DATA, log)
 
 

@@ -54,7 +54,9 @@ class Aws(ThreadingHTTPServer):
             return 400, {"__type": f"com.amazonaws#{error.response['Error']['Code']}"}
         answer.pop("ResponseMetadata")
         return 200, {
-            key: value for key, value in answer.items() if key in ("Item", "Items", "LastEvaluatedKey")
+            key: value
+            for key, value in answer.items()
+            if key in ("Item", "Items", "Attributes", "LastEvaluatedKey")
         } | ({"Parameter": {"Value": answer["Parameter"]["Value"]}} if "Parameter" in answer else {})
 
     def rows(self) -> dict[str, dict[str, Any]]:
@@ -91,6 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 class LambdaContext:
     aws_request_id = "request"
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:whatschat-default:live"
 
     def get_remaining_time_in_millis(self) -> int:
         return 10_000

@@ -158,6 +158,7 @@ class World:
         self.sockets.got = {}
         now_s = self.chime.clock.now
         signalling = Signalling(self.ledger, ChimeApi(self.api), self.settings, now_s, lambda _: None)
+        log = Log("default", "request", connection_id)
         Conversation(
             connection_id,
             "gateway-id",
@@ -165,9 +166,10 @@ class World:
             self.sockets,
             now_s=now_s,
             seconds_left=10,
-            log=Log("request", connection_id),
+            log=log,
             meetings=signalling,
         ).answer(json.dumps({"type": f"chime:{kind}", **fields}), False)
+        log.write(9_000, cold_start=False)
         [answer] = self.sockets.got.pop(connection_id)
         return answer
 
@@ -609,8 +611,9 @@ def test_missing_permission_is_logged_and_not_shown(world: World, capsys: pytest
     world.chime.control_plane.denials["chime:CreateMeeting"] = Denial("AccessDenied", "User: arn:aws:x")
     code, reason = world.code("a1", "create-meeting")
     assert (code, reason) == ("internal_error", "Chime refused the call")
-    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["reason"] for line in logged if line["level"] == "ERROR"] == ["CreateMeeting: Forbidden"]
+    line = json.loads(capsys.readouterr().out)
+    assert (line["level"], line["event"], line["outcome"]) == ("ERROR", "chime:create-meeting", "failed")
+    assert line["reason"] == "internal_error; CreateMeeting: Forbidden"
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "TransactWriteItems"])

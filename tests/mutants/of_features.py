@@ -51,6 +51,14 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("elif set(outcomes) == {UserOutcome.OFFLINE}:", "elif UserOutcome.OFFLINE in outcomes:", "one user of two is offline"),
     ),
     *planted(
+        "handlers/log.py",
+        "unit/handlers/test_log.py",
+        ("cold_start, _is_cold = _is_cold, False", "cold_start, _is_cold = _is_cold, True", "every event is a cold start"),
+        ("log.problem(type(error).__name__)", "log.problem(str(error))", "what an exception says is in the log"),
+        ("        if self._is_written:\n            return\n", "", "an event that took too long has two lines"),
+        ('_TOKEN.sub("***", reason)', "reason", "a token in a client's close reason is in the log"),
+    ),
+    *planted(
         "handlers/management_api.py",
         "unit/handlers/test_default.py unit/handlers/test_contract.py component/handlers/test_aws_api.py",
         ("410: PostOutcome.GONE,", "404: PostOutcome.GONE,", "410 is a failure"),

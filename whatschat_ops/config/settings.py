@@ -330,6 +330,18 @@ class IamSettings(Section, frozen=True):
     ] = None
 
 
+class LoggingSettings(Section, frozen=True):
+    """What is written to logs."""
+
+    user_ids: Annotated[
+        Literal["plain", "hashed"],
+        Meta(
+            description="User ids in the lines of the built-in functions: as they are, or hashed (docs/operate.md). "
+            "The application's own functions write what they write."
+        ),
+    ] = "plain"
+
+
 class Settings(Section, frozen=True):
     """All settings of one environment."""
 
@@ -356,7 +368,9 @@ class Settings(Section, frozen=True):
     broadcast: BroadcastSettings = BroadcastSettings()
     frontend: FrontendSettings = FrontendSettings()
     iam: IamSettings = IamSettings()
+    logging: LoggingSettings = LoggingSettings()
 
     def canonical(self, *, without: Collection[str] = ()) -> str:
-        """Without `iam` while nothing is set there: digests in plans that 0.1.0 saved know nothing of it."""
-        return super().canonical(without={*without, *(("iam",) if self.iam == IamSettings() else ())})
+        """Without later sections while nothing is set there: digests in plans that 0.1.0 saved know nothing of them."""
+        unset = {name for name in ("iam", "logging") if (section := getattr(self, name)) == type(section)()}
+        return super().canonical(without={*without, *unset})

@@ -16,7 +16,7 @@ from typing import Any
 from .aws_api import AwsApi, AwsCallFailed, NotConfigured, required
 from .connections_table import ConnectionsTable, table_name
 from .jwt_secret import JwtSecret
-from .log import Log
+from .log import Log, line_of
 from .tokens import BadToken, WrongSignature, parse_token_sources, verify
 
 
@@ -34,12 +34,13 @@ class Connect:
         try:
             user_id = self._authenticate(sources.only_token(), now_s)
         except BadToken as bad:
-            log.info("connect", "refused", reason=bad.reason)
+            log.ends("refused", reason=bad.reason)
             return {"statusCode": 401}
+        log.user(user_id)
         context = event["requestContext"]
         connected_at_ms = int(context.get("connectedAt") or now_s * 1000)
         self._table.put(context["connectionId"], user_id, connected_at_ms, int(now_s + self._ttl_s))
-        log.info("connect", "accepted", userId=user_id)
+        log.ends("accepted")
         if sources.subprotocol is None:
             return {"statusCode": 200}
         return {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": sources.subprotocol}}
@@ -58,12 +59,12 @@ class Connect:
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry."""
-    log = Log(context.aws_request_id, event["requestContext"]["connectionId"])
-    try:
-        return _connect().answer(event, time.time(), log)
-    except (AwsCallFailed, NotConfigured) as failure:
-        log.error("connect", "failed", reason=str(failure))
-        return {"statusCode": 500}
+    with line_of("connect", event, context) as log:
+        try:
+            return _connect().answer(event, time.time(), log)
+        except (AwsCallFailed, NotConfigured) as failure:
+            log.problem(str(failure))
+            return {"statusCode": 500}
 
 
 @cache

@@ -73,9 +73,12 @@ class ConnectionsTable:
             if not _is_expired(item, now_s)
         ]
 
-    def delete(self, connection_id: str) -> None:
-        """Delete a row; a missing row is not an error."""
-        self._call("DeleteItem", Key={"connectionId": {"S": connection_id}})
+    def delete(self, connection_id: str) -> str | None:
+        """Delete a row; its user, or None when there is no row."""
+        key = {"connectionId": {"S": connection_id}}
+        old = self._call("DeleteItem", Key=key, ReturnValues="ALL_OLD").get("Attributes")
+        user_id: str | None = None if old is None else old.get("userId", {}).get("S", "")
+        return user_id
 
     def delete_gone(self, connection: StoredConnection) -> bool:
         """Delete the row of a closed connection, unless it was replaced since it was read."""

@@ -18,7 +18,7 @@ from .aws_api import AwsApi, AwsCallFailed, NotConfigured
 from .connections_table import ConnectionsTable, table_name
 from .delivery import Delivering, Delivery, Post, Table, UserOutcome
 from .limits import MAX_MESSAGE_BYTES
-from .log import Log
+from .log import Log, line_of
 from .management_api import ManagementApi, PostOutcome, endpoint_url
 from .protocol import Deliver, Echo, Ping, Refused, Signal
 
@@ -73,10 +73,10 @@ class Conversation:
         match protocol.parse_message(body, is_base64, signalling=self._meetings is not None):
             case Ping(id=message_id):
                 outcome = self._reply(protocol.pong(message_id, self._now_ms))
-                self._log.debug("ping", outcome.value)
+                self._log.ends(outcome, event="ping", level="DEBUG")
             case Echo(original=original):
                 outcome = self._reply(protocol.echo(original))
-                self._log.info("echo", outcome.value)
+                self._log.ends(outcome, event="echo")
             case Refused(code=code, reason=reason, id=message_id):
                 self._refuse("refused", code, reason, message_id)
             case Deliver() as command:
@@ -115,7 +115,7 @@ class Conversation:
             served = self._meetings.serve(signal, sender)
         except MeetingRefused as refused:
             if refused.cause:
-                self._log.error(signal.type, "failed", userId=sender, reason=refused.cause)
+                self._log.problem(refused.cause)
             self._refuse(signal.type, refused.code, refused.reason, signal.id)
             return
         self._reply(
@@ -123,26 +123,27 @@ class Conversation:
                 served.type, served.data, self._now_ms, message_id=signal.id, beside=served.beside
             )
         )
-        self._log.info(signal.type, "served", userId=sender)
+        self._log.ends("served", event=signal.type)
         if (told := served.told) is not None and told.users:
             event = protocol.served(told.type, told.data, self._now_ms, sender=sender)
-            delivery = Delivering(self._table, self._management, self._deadline_s, self._log).deliver(
+            Delivering(self._table, self._management, self._deadline_s, self._log).deliver(
                 told.users, protocol.encode(event), self._now_s
             )
-            self._log.info(told.type, "delivered", userId=sender, **delivery.counts())
 
     def _sender(self, command: Deliver | Signal) -> str | None:
         """The user of this connection. None when it is unknown; the client then gets an error."""
         try:
             sender = self._table.user_of(self._connection_id, self._now_s)
         except AwsCallFailed as failure:
-            self._log.error(command.type, "failed", reason=str(failure))
+            self._log.problem(str(failure))
             reason = "the message could not be handled; send it again"
             self._refuse(command.type, "internal_error", reason, command.id)
             return None
         if sender is None:
             reason = "this connection has no user; connect again"
             self._refuse(command.type, "not_connected", reason, command.id)
+        else:
+            self._log.user(sender)
         return sender
 
     def _post_to_users(self, command: Deliver, data: bytes, sender: str) -> Delivery | None:
@@ -154,8 +155,7 @@ class Conversation:
         )
         if delivery.posts.get(PostOutcome.TOO_LARGE):
             return None
-        gone = delivery.posts[PostOutcome.GONE]
-        self._log.info(command.type, "delivered", userId=sender, gone=gone, **delivery.counts())
+        self._log.ends(delivery.outcome(), event=command.type)
         return delivery
 
     def _report_failure(self, delivery: Delivery, message_id: protocol.MessageId | None) -> None:
@@ -175,38 +175,49 @@ class Conversation:
     def _refuse(
         self, event: str, code: protocol.ErrorCode, reason: str, message_id: protocol.MessageId | None
     ) -> None:
-        self._log.info(event, "refused", code=code)
+        self._log.ends("refused", event=event, reason=code)
         self._reply(protocol.error(code, reason, message_id))
 
     def _reply(self, message: protocol.Json) -> PostOutcome:
         """Post to the sender. A sender whose connection is closed needs no response."""
-        outcome = self._management.post(self._connection_id, protocol.encode(message), self._log)
+        outcome = self._post(protocol.encode(message))
         if outcome is PostOutcome.TOO_LARGE:  # an echo is larger than the original message
             small = protocol.error("message_too_large", "the answer does not fit in a message")
-            outcome = self._management.post(self._connection_id, protocol.encode(small), self._log)
+            outcome = self._post(protocol.encode(small))
+        return outcome
+
+    def _post(self, data: bytes) -> PostOutcome:
+        outcome = self._management.post(self._connection_id, data, self._log)
+        self._log.posted(self._connection_id, len(data), outcome)
         return outcome
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function."""
-    request_context = event["requestContext"]
-    connection_id = request_context["connectionId"]
-    log = Log(context.aws_request_id, connection_id)
-    try:
-        conversation = Conversation(
-            connection_id,
-            str(request_context.get("messageId") or context.aws_request_id),
-            _table(),
-            _management(endpoint_url(os.environ, request_context)),
-            now_s=time.time(),
-            seconds_left=context.get_remaining_time_in_millis() / 1000,
-            log=log,
-            meetings=_meetings(),
-        )
-        conversation.answer(event.get("body"), bool(event.get("isBase64Encoded")))
-    except NotConfigured as failure:
-        log.error("default", "failed", reason=str(failure))
+    with line_of("default", event, context) as log:
+        try:
+            _converse(event, context, log)
+        except NotConfigured as failure:
+            log.problem(str(failure))
     return OK
+
+
+def _converse(event: Mapping[str, Any], context: Any, log: Log) -> None:
+    """Do what the message asks for. Raises NotConfigured."""
+    request_context = event["requestContext"]
+    body, is_base64 = event.get("body"), bool(event.get("isBase64Encoded"))
+    log.received(protocol.size_bytes(body, is_base64))
+    conversation = Conversation(
+        request_context["connectionId"],
+        str(request_context.get("messageId") or context.aws_request_id),
+        _table(),
+        _management(endpoint_url(os.environ, request_context)),
+        now_s=time.time(),
+        seconds_left=context.get_remaining_time_in_millis() / 1000,
+        log=log,
+        meetings=_meetings(),
+    )
+    conversation.answer(body, is_base64)
 
 
 @cache

@@ -59,6 +59,9 @@ class UserOutcome(StrEnum):
     """The user's connections could not be read, or none could be reached and one of them may be live."""
 
 
+_BEST_FIRST: Final = (UserOutcome.DELIVERED, UserOutcome.FAILED, UserOutcome.OFFLINE)
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """The outcome of one message."""
@@ -66,6 +69,11 @@ class Delivery:
     by_user: Mapping[str, UserOutcome]
     posts: Mapping[PostOutcome, int]
     """The number of connections with each outcome."""
+
+    def outcome(self) -> UserOutcome:
+        """The best of any user: one that got the message, else one that failed, else all are offline."""
+        outcomes = set(self.by_user.values())
+        return next((each for each in _BEST_FIRST if each in outcomes), UserOutcome.OFFLINE)
 
     def counts(self) -> dict[str, int]:
         """For the sender: users by outcome (they add up to `recipients`), and the number of connections reached."""
@@ -78,7 +86,7 @@ class Delivery:
 
 
 class Delivering:
-    """Delivers through a table and the management API until `deadline_s` (of `clock`). Failures are logged."""
+    """Delivers through a table and the management API until `deadline_s` (of `clock`). Failures are named in the log line."""
 
     def __init__(
         self,
@@ -119,13 +127,16 @@ class Delivering:
         try:
             return self._table.connections_of(user_id, now_s)
         except AwsCallFailed as failure:
-            self._log.error("find", "failed", recipient=user_id, reason=str(failure))
+            self._log.problem(str(failure))
             return None
 
     def _post(self, connection: StoredConnection, data: bytes) -> PostOutcome:
         if self._clock() > self._deadline_s - RESERVE_S:
-            return PostOutcome.FAILED
-        outcome = self._management.post(connection.connection_id, data, self._log)
+            self._log.problem("no time was left to post")
+            outcome = PostOutcome.FAILED
+        else:
+            outcome = self._management.post(connection.connection_id, data, self._log)
+        self._log.posted(connection.connection_id, len(data), outcome)
         if outcome is PostOutcome.GONE:
             self._forget(connection)
         return outcome
@@ -135,7 +146,7 @@ class Delivering:
             self._table.delete_gone(connection)
         except AwsCallFailed as failure:
             # The message is not affected: the row expires, or is deleted with the next message.
-            self._log.error("forget", "failed", peer=connection.connection_id, reason=str(failure))
+            self._log.problem(str(failure))
 
 
 def user_outcome(posts: Iterable[PostOutcome]) -> UserOutcome:

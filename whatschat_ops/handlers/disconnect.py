@@ -13,25 +13,28 @@ from typing import Any
 
 from .aws_api import AwsApi, AwsCallFailed, NotConfigured
 from .connections_table import ConnectionsTable, table_name
-from .log import Log
+from .log import Log, line_of
 
 
 def disconnect(event: Mapping[str, Any], table: ConnectionsTable, log: Log) -> dict[str, Any]:
     """Delete the row, if it exists. Raises AwsCallFailed."""
     context = event["requestContext"]
-    table.delete(context["connectionId"])
-    log.info("disconnect", "deleted", code=context.get("disconnectStatusCode"))
+    log.closed(context.get("disconnectStatusCode"), str(context.get("disconnectReason") or ""))
+    user_id = table.delete(context["connectionId"])
+    if user_id is not None:
+        log.user(user_id)
+    log.ends("deleted" if user_id is not None else "absent")
     return {"statusCode": 200}
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function."""
-    log = Log(context.aws_request_id, event["requestContext"]["connectionId"])
-    try:
-        return disconnect(event, _table(), log)
-    except (AwsCallFailed, NotConfigured) as failure:
-        log.error("disconnect", "failed", reason=str(failure))
-        return {"statusCode": 500}
+    with line_of("disconnect", event, context) as log:
+        try:
+            return disconnect(event, _table(), log)
+        except (AwsCallFailed, NotConfigured) as failure:
+            log.problem(str(failure))
+            return {"statusCode": 500}
 
 
 @cache

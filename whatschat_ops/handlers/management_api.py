@@ -51,18 +51,18 @@ class ManagementApi:
         self._endpoint = Endpoint.parse(endpoint_url)
 
     def post(self, connection_id: str, data: bytes, log: Log) -> PostOutcome:
-        """Send `data` to a connection. A failure is an outcome and a log line, never an exception."""
+        """Send `data` to a connection. A failure is an outcome and named in the log line, never an exception."""
         if len(data) > MAX_MESSAGE_BYTES:
             return PostOutcome.TOO_LARGE
         path = f"/@connections/{quote(connection_id, safe='')}"
         try:
             answer = self._api.request("execute-api", self._endpoint, path, HEADERS, data, "PostToConnection")
         except AwsCallFailed as failure:
-            log.error("post", "failed", peer=connection_id, reason=str(failure))
+            log.problem(str(failure))
             return PostOutcome.FAILED
         outcome = _OUTCOMES.get(answer.status, PostOutcome.FAILED)
         if outcome is PostOutcome.FAILED:
-            log.error("post", "failed", peer=connection_id, reason=f"PostToConnection: HTTP {answer.status}")
+            log.problem(f"PostToConnection: HTTP {answer.status}")
         return outcome
 
 

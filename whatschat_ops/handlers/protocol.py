@@ -218,6 +218,15 @@ def _message_id(message: Json) -> MessageId | None:
     )
 
 
+def size_bytes(body: str | None, is_base64: bool) -> int:
+    """The size of a message as the client sent it; of base64, from its length."""
+    if not body:
+        return 0
+    if is_base64:
+        return len(body) * 3 // 4 - body[-2:].count("=")
+    return len(body) if body.isascii() else len(body.encode("utf-8", "surrogatepass"))
+
+
 def encode(message: Mapping[str, Any]) -> bytes:
     """JSON as UTF-8, without spaces: API Gateway meters bytes."""
     try:

@@ -17,7 +17,7 @@ from whatschat_ops.handlers.limits import MAX_MESSAGE_BYTES
 from whatschat_ops.handlers.log import Log
 from whatschat_ops.handlers.management_api import ManagementApi, PostOutcome, endpoint_url
 
-LOG = Log("request", "sender")
+LOG = Log("default", "request", "sender")
 DROP, HANG = -1, -2
 """Script entries that close the connection without an answer, and that never answer."""
 
@@ -247,7 +247,9 @@ def test_post_to_a_connection_has_an_outcome(
     server.will_answer(status, status, status)
     api = api_for(server)
     management = ManagementApi(api, f"{server.url}/_aws/execute-api/abc/production/")
-    assert management.post("R0oXAdfD0kwCH6w=", b"{}", LOG) is outcome
+    log = Log("default", "request", "sender")
+    assert management.post("R0oXAdfD0kwCH6w=", b"{}", log) is outcome
+    log.write(9_000, cold_start=False)
     path, headers, body = server.requests[0]
     assert path == "/_aws/execute-api/abc/production/@connections/R0oXAdfD0kwCH6w%3D"
     assert "/execute-api/aws4_request" in headers["authorization"]

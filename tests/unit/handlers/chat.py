@@ -73,6 +73,7 @@ class Chat:
         self.send_body(json.dumps(message), connection_id, seconds_left)
 
     def send_body(self, body: str, connection_id: str = "a1", seconds_left: float = 10.0) -> None:
+        log = Log("default", "request", connection_id)
         Conversation(
             connection_id,
             "gateway-id",
@@ -80,8 +81,9 @@ class Chat:
             self.management,
             now_s=NOW_S,
             seconds_left=seconds_left,
-            log=Log("request", connection_id),
+            log=log,
         ).answer(body, False)
+        log.write(9_000, cold_start=False)
 
     @property
     def got(self) -> dict[str, list[dict[str, Any]]]:

@@ -60,8 +60,9 @@ class FakeAws:
         return {}
 
     def _delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        self.rows.pop(request["Key"]["connectionId"]["S"], None)
-        return {}
+        assert request["ReturnValues"] == "ALL_OLD"
+        row = self.rows.pop(request["Key"]["connectionId"]["S"], None)
+        return {} if row is None else {"Attributes": row}
 
 
 class Clock:
@@ -84,7 +85,10 @@ class Route:
 
     def answer(self, event: dict[str, Any]) -> dict[str, Any]:
         context = {"connectionId": "R0oXAdfD0kwCH6w=", "connectedAt": 1_800_000_000_123}
-        return self.connect.answer({"requestContext": context, **event}, NOW_S, Log("request", "connection"))
+        log = Log("connect", "request", "connection")
+        answer = self.connect.answer({"requestContext": context, **event}, NOW_S, log)
+        log.write(9_000, cold_start=False)
+        return answer
 
 
 def mint(secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
@@ -307,11 +311,16 @@ def test_any_headers_and_query_are_401(headers: Any, many_headers: Any, query: A
     assert route.aws.rows == {}
 
 
-def test_disconnect_deletes_the_row_and_can_be_repeated() -> None:
+def test_disconnect_deletes_the_row_and_can_be_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     aws = FakeAws()
-    aws.rows = {"one": {}, "two": {}}
-    event = {"requestContext": {"connectionId": "one", "disconnectStatusCode": 1001}}
-    for _ in range(2):
-        answer = disconnect(event, ConnectionsTable(aws, "connections"), Log("request", "one"))
-        assert answer == {"statusCode": 200}
+    aws.rows = {"one": {"userId": {"S": "alice"}}, "two": {}}
+    context = {"connectionId": "one", "disconnectStatusCode": 1001, "disconnectReason": "Going away"}
+    event = {"requestContext": context}
+    for outcome, user in (("deleted", {"userId": "alice"}), ("absent", {})):
+        log = Log("disconnect", "request", "one")
+        assert disconnect(event, ConnectionsTable(aws, "connections"), log) == {"statusCode": 200}
         assert list(aws.rows) == ["two"]
+        log.write(9_000, cold_start=False)
+        line = json.loads(capsys.readouterr().out)
+        assert (line["outcome"], line["code"], line["reason"]) == (outcome, 1001, "Going away")
+        assert {key: line[key] for key in line.keys() & {"userId"}} == user

@@ -120,11 +120,17 @@ def test_failing_clean_up_is_logged_and_does_not_fail_the_message(
 ) -> None:
     chat = Chat(b1=PostOutcome.GONE)
     chat.table.fails = True
-    delivering = Delivering(chat.table, chat.management, time.monotonic() + 10, Log("request", "a1"))
+    log = Log("default", "request", "a1")
+    delivering = Delivering(chat.table, chat.management, time.monotonic() + 10, log)
     delivery = delivering.deliver(["bob"], b"{}", NOW_S)
     assert delivery.by_user == {"bob": UserOutcome.DELIVERED}
     assert delivery.posts[PostOutcome.GONE] == 1
-    assert "DeleteItem: InternalServerError" in capsys.readouterr().out
+    log.posted("a1", 2, "delivered")
+    log.write(9_000, cold_start=False)
+    line = json.loads(capsys.readouterr().out)
+    assert (line["level"], line["reason"]) == ("ERROR", "DeleteItem: InternalServerError")
+    assert line["deliveries"] == {"sent": 2, "gone": 1, "failed": 0}
+    assert line["unreached"] == {"b1": "gone"}
 
 
 def test_failing_table_is_told_to_the_sender() -> None:
@@ -230,6 +236,8 @@ def test_logs_hold_no_content(capsys: pytest.CaptureFixture[str]) -> None:
         ("refused", "refused"),
     ]
     assert lines[0]["userId"] == "alice"
+    assert [line["recipients"] for line in lines] == [["b1", "b2", "a1"], ["b1", "b2"], ["a1"], ["a1"]]
+    assert (lines[3]["reason"], lines[3]["bytesIn"]) == ("bad_json", 0)
     assert {line["connectionId"] for line in lines} == {"a1"}
 
 

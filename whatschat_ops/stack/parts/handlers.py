@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from whatschat_ops.config.names import ROUTE_FUNCTIONS, USER_INDEX
+from whatschat_ops.handlers.user_ids import HASHED
 from whatschat_ops.provision import Reference, Resource, text
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.iam_documents import Document, allow, document
@@ -113,6 +114,7 @@ def _environment(blueprint: Blueprint) -> dict[str, Any]:
         "CONNECTION_TTL_HOURS": str(settings.connections.ttl_hours),
         "JWT_SECRET_PARAMETER": names.jwt_secret_parameter,
         "LOG_LEVEL": settings.lambda_.log_level,
+        **({"LOG_USER_IDS": settings.logging.user_ids} if settings.logging.user_ids == HASHED else {}),
         "USER_INDEX": USER_INDEX,
     }
 
