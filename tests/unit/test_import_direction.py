@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parents[2] / "whatschat_ops"
 LAYERS: Final = (
     {"cli"},
     {"broadcast", "calls", "cost", "doctor", "environment", "load", "logs"},
-    {"chime", "connections", "sockets", "stack"},
+    {"audit", "chime", "connections", "sockets", "stack"},
     {"local", "packaging", "pricing", "worker"},
     {"aws", "config", "provision", "report", "sender"},
     {
@@ -44,6 +44,7 @@ LAYERS: Final = (
 """From the top; "" is `whatschat_ops` itself (its version)."""
 
 SAME_LAYER: Final[Mapping[tuple[str, str], str]] = {
+    ("audit", "stack"): "it waits for its table as the stack waits for its resources",
     ("endpoint", "errors"): "an endpoint that cannot be read is one of our errors",
     ("endpoint", "quotas"): "what a stage may be called is a rule of AWS",
     ("endpoint", "redaction"): "a URL may carry a token, which no error may show",

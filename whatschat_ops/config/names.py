@@ -95,6 +95,11 @@ class Names:
         """Name of the table that holds the stack's lock while it is changed."""
         return f"{self.stack}-ops-lock"
 
+    @property
+    def audit_table(self) -> str:
+        """Name of the table of what operators did, which outlives the stack."""
+        return f"{self.stack}-ops-audit"
+
     def function(self, short: str) -> str:
         """Name of the function `connect`, `disconnect` or `default`."""
         return f"{self._prefix}websocket-{short}"

@@ -85,8 +85,11 @@ class Orphans(Struct, frozen=True):
         return Names(self.settings, self.context.aws.region)
 
     def _names_of(self, known: Iterable[Resource]) -> set[tuple[str, Any]]:
-        lock = Resource("table", "lock", {"table_name": self._names.lock_table})
-        simple = [r for r in (*known, lock) if len(self.kinds[r.kind].identity) == 1]
+        apart = (
+            Resource("table", name, {"table_name": name})
+            for name in (self._names.lock_table, self._names.audit_table)
+        )
+        simple = [r for r in (*known, *apart) if len(self.kinds[r.kind].identity) == 1]
         return {(resource.kind, self._identity(resource)) for resource in simple}
 
     def _identity(self, resource: Resource) -> Any:
