@@ -222,6 +222,13 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("reverse=True)", "reverse=False)", "the oldest first"),
     ),
     *planted(
+        "audit/log.py",
+        "aws/test_audit_log.py",
+        ('ConditionExpression="attribute_not_exists(#entry)"', 'ConditionExpression="attribute_not_exists(#entry) OR attribute_exists(#entry)"', "a row is overwritten"),
+        ("ScanIndexForward=False", "ScanIndexForward=True", "the oldest first"),
+        ('f"{stamp(last)}~"', "stamp(last)", "an action of the last moment is left out"),
+    ),
+    *planted(
         "connections/pruning.py",
         "unit/connections/test_housekeeping.py",
         ("now - began > LONGEST_CONNECTION + CLOCKS_MAY_DIFFER", "now - began > LONGEST_CONNECTION", "the clocks may differ"),
