@@ -230,6 +230,9 @@ MAX_METRIC_DIMENSIONS: Final = 30
 MAX_METRIC_VALUES: Final = 150
 """Different values of one datum in a PutMetricData (CloudWatch API reference, MetricDatum)."""
 
+MAX_DASHBOARD_NAME_CHARACTERS: Final = 255
+"""CloudWatch API reference, PutDashboard."""
+
 MAX_DASHBOARD_WIDGETS: Final = 500
 """Of a dashboard (CloudWatch API reference, Dashboard body structure and syntax)."""
 
@@ -277,6 +280,9 @@ MAX_BUCKET_NAME_CHARACTERS: Final = 63
 
 MAX_STATE_MACHINE_NAME_CHARACTERS: Final = 80
 """Step Functions API reference, CreateStateMachine."""
+
+MAX_TOPIC_NAME_CHARACTERS: Final = 256
+"""SNS API reference, CreateTopic."""
 
 MAX_EVENT_RULE_NAME_CHARACTERS: Final = 64
 """EventBridge API reference, PutRule."""

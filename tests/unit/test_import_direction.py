@@ -27,6 +27,7 @@ LAYERS: Final = (
     {"aws", "config", "provision", "report", "sender"},
     {
         "choices",
+        "dashboard_body",
         "endpoint",
         "errors",
         "files",
@@ -45,6 +46,7 @@ LAYERS: Final = (
 
 SAME_LAYER: Final[Mapping[tuple[str, str], str]] = {
     ("audit", "stack"): "it waits for its table as the stack waits for its resources",
+    ("dashboard_body", "quotas"): "a dashboard has a most of widgets",
     ("endpoint", "errors"): "an endpoint that cannot be read is one of our errors",
     ("endpoint", "quotas"): "what a stage may be called is a rule of AWS",
     ("endpoint", "redaction"): "a URL may carry a token, which no error may show",
@@ -76,6 +78,7 @@ NARROW: Final[Mapping[str, set[str]]] = {
     # The embedded AWS is an AWS: it knows no client code, and shares its limits and its partitions (handlers) only.
     "local": {
         "config",
+        "dashboard_body",
         "errors",
         "files",
         "handlers",

@@ -15,10 +15,12 @@ from whatschat_ops.quotas import (
     ACCOUNT_ID_CHARACTERS,
     LONGEST_REGION_CHARACTERS,
     MAX_BUCKET_NAME_CHARACTERS,
+    MAX_DASHBOARD_NAME_CHARACTERS,
     MAX_EVENT_RULE_NAME_CHARACTERS,
     MAX_POLICY_NAME_CHARACTERS,
     MAX_ROLE_NAME_CHARACTERS,
     MAX_STATE_MACHINE_NAME_CHARACTERS,
+    MAX_TOPIC_NAME_CHARACTERS,
 )
 
 ROUTE_FUNCTIONS: Final[Mapping[str, str]] = {
@@ -32,6 +34,8 @@ STACK_TAG = "whatschat-ops:stack"
 LIVE_ALIAS = "live"
 BROADCAST_WORKER = "broadcast-worker"
 """Short name of the function that sends one shard of a distributed broadcast."""
+OPEN_CONNECTIONS = "open-connections"
+"""Short name of the function that counts open connections on a schedule."""
 USER_INDEX = "userId-index"
 
 _BUCKET_ROOM: Final = MAX_BUCKET_NAME_CHARACTERS - 1 - ACCOUNT_ID_CHARACTERS
@@ -106,16 +110,19 @@ class Names:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """Short names of all functions: those behind the routes, and the worker of distributed broadcasts."""
+        """Short names of all functions: those behind the routes, the worker of distributed broadcasts, the count."""
         distributed = self._settings.broadcast.distributed.enabled
-        return (*ROUTE_FUNCTIONS.values(), *((BROADCAST_WORKER,) if distributed else ()))
+        counts = self._settings.monitoring.counts_connections
+        extra = {BROADCAST_WORKER: distributed, OPEN_CONNECTIONS: counts}
+        return (*ROUTE_FUNCTIONS.values(), *(short for short, wanted in extra.items() if wanted))
 
     @property
     def roles(self) -> tuple[str, ...]:
         """Names of the roles that the stack makes for itself."""
         distributed = self._settings.broadcast.distributed.enabled
         extra = (self.broadcast_worker_role, self.broadcast_states_role) if distributed else ()
-        return (self.lambda_role, *extra)
+        counts = self._settings.monitoring.counts_connections
+        return (self.lambda_role, *extra, *((self.open_connections_role,) if counts else ()))
 
     def function_log_group(self, short: str) -> str:
         """Log group of a function, fixed by Lambda to `/aws/lambda/<function>`."""
@@ -135,6 +142,25 @@ class Names:
     def chime_event_rule(self) -> str:
         """Name of the rule that sends the events of Chime there."""
         return _within(f"{self.stack}-chime-events", MAX_EVENT_RULE_NAME_CHARACTERS)
+
+    @property
+    def open_connections_rule(self) -> str:
+        """Name of the rule that starts the count of open connections."""
+        return _within(f"{self.stack}-open-connections", MAX_EVENT_RULE_NAME_CHARACTERS)
+
+    def alarm(self, short: str) -> str:
+        """Name of an alarm. What stands before the slash lists all of the stack."""
+        return f"{self.stack}/{short}"
+
+    @property
+    def alarm_topic(self) -> str:
+        """Name of the topic that alarms send to."""
+        return _within(f"{self.stack}-alarms", MAX_TOPIC_NAME_CHARACTERS)
+
+    @property
+    def dashboard(self) -> str:
+        """Name of the dashboard: dashboards are global, so the Region is in it."""
+        return self._in_region(self.stack, MAX_DASHBOARD_NAME_CHARACTERS)
 
     @property
     def iam_path(self) -> str:
@@ -166,6 +192,13 @@ class Names:
         """Name of the role of the state machine of distributed broadcasts."""
         return _role_name(self._settings.iam.broadcast_states_role) or self._in_region(
             self._earlier_role("broadcast-states"), MAX_ROLE_NAME_CHARACTERS
+        )
+
+    @property
+    def open_connections_role(self) -> str:
+        """Name of the role of the function that counts open connections."""
+        return _role_name(self._settings.iam.open_connections_role) or self._in_region(
+            self._earlier_role(OPEN_CONNECTIONS), MAX_ROLE_NAME_CHARACTERS
         )
 
     @property

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from whatschat_ops.config.lambda_settings import LambdaSettings
+from whatschat_ops.config.monitoring_settings import MonitoringSettings
 from whatschat_ops.config.section import Section
 from whatschat_ops.quotas import (
     API_REQUESTS,
@@ -328,6 +329,9 @@ class IamSettings(Section, frozen=True):
     broadcast_states_role: Annotated[
         RoleArn | None, Meta(description="The same for the state machine of distributed broadcasts.")
     ] = None
+    open_connections_role: Annotated[
+        RoleArn | None, Meta(description="The same for the scheduled count of open connections.")
+    ] = None
 
 
 class LoggingSettings(Section, frozen=True):
@@ -369,8 +373,10 @@ class Settings(Section, frozen=True):
     frontend: FrontendSettings = FrontendSettings()
     iam: IamSettings = IamSettings()
     logging: LoggingSettings = LoggingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
 
     def canonical(self, *, without: Collection[str] = ()) -> str:
         """Without later sections while nothing is set there: digests in plans that 0.1.0 saved know nothing of them."""
-        unset = {name for name in ("iam", "logging") if (section := getattr(self, name)) == type(section)()}
+        later = ("iam", "logging", "monitoring")
+        unset = {name for name in later if (section := getattr(self, name)) == type(section)()}
         return super().canonical(without={*without, *unset})

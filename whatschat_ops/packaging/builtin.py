@@ -53,6 +53,12 @@ def build_function_zip(
     return function_package(function, f"{PACKAGE_IN_ZIP}.{function}.handler", zip_bytes)
 
 
+def build_count_zip(function: str) -> FunctionPackage:
+    """The code of the scheduled count of open connections, under the short name `function`; ours whatever the others are."""
+    zip_bytes = pack(function, _handler_files("open_connections"))
+    return function_package(function, f"{PACKAGE_IN_ZIP}.open_connections.handler", zip_bytes)
+
+
 def _require_agreement(files: Mapping[str, bytes], extra: Mapping[str, bytes]) -> None:
     differing = sorted(path for path in files.keys() & extra.keys() if files[path] != extra[path])
     if differing:

@@ -48,7 +48,8 @@ class Live(Struct, frozen=True):
     `id` is what a person would look for (an ARN, an id). `fields` are comparable with the desired ones, `outputs`
     are what only the world knows. `owner` is the value of the owner's tag, None when there is none. `protected` says
     why it must not be deleted lightly. `held` says why a person's hand is on it: while that is so a change is refused,
-    and `release` says how to end that. `note` is what a person should know before it is changed.
+    and `release` says how to end that. `note` is what a person should know before it is changed, `state` what is going on
+    with it now, which a plan does not depend on.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Live(Struct, frozen=True):
     held: str | None = None
     release: Hint | None = None
     note: str | None = None
+    state: str | None = None
 
 
 class Obstacle(Struct, frozen=True):

@@ -28,6 +28,7 @@ from msgspec.structs import replace
 from whatschat_ops import __version__
 from whatschat_ops.errors import Hint, OpsError, UsageError
 from whatschat_ops.files import ARGUMENT, read_bytes, write_whole
+from whatschat_ops.provision.kind import Live
 from whatschat_ops.provision.report import PlanReport, report
 from whatschat_ops.provision.steps import Plan, Resource
 from whatschat_ops.redaction import Secret
@@ -157,7 +158,7 @@ def fingerprint(made: Plan, salt: str) -> str:
         {
             "action": step.action.value,
             "resource": _canonical(_comparable(step.resource)),
-            "live": _canonical(step.live),
+            "live": _canonical(_lasting(step.live)),
             **({"warnings": list(step.warnings)} if step.warnings else {}),
         }
         for step in sorted(made, key=lambda step: step.address)
@@ -168,6 +169,15 @@ def fingerprint(made: Plan, salt: str) -> str:
 
 def _comparable(resource: Resource) -> dict[str, Any]:
     return {"address": resource.address, "fields": resource.fields, "after": resource.after}
+
+
+def _lasting(live: Live | None) -> dict[str, Any] | None:
+    """What is there, without what is going on with it now."""
+    if live is None:
+        return None
+    fields = msgspec.structs.asdict(live)
+    del fields["state"]
+    return {"Live": fields}
 
 
 def _canonical(value: Any) -> Any:
@@ -195,7 +205,7 @@ def _canonical(value: Any) -> Any:
 
 def _shown(plan: PlanReport) -> dict[str, bytes]:
     """Address -> all that is shown of its step. A step's place among the others depends on the order of the settings."""
-    return {step.address: _as_json(step) for step in plan.steps}
+    return {step.address: _as_json(replace(step, state=None)) for step in plan.steps}
 
 
 def _whole(plan: PlanReport) -> tuple[object, ...]:

@@ -66,6 +66,10 @@ class StepReport(Struct, frozen=True, forbid_unknown_fields=True):
     warnings: Annotated[
         tuple[str, ...], _says("Who else uses what is taken over, and what changes for them.")
     ] = ()
+    state: Annotated[
+        str | None,
+        _says("What is going on with it now: an alarm that is in ALARM, an address that did not confirm."),
+    ] = None
 
 
 class PlanReport(Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +110,7 @@ def step_report(step: Step) -> StepReport:
         destructive=step.action in (Action.DELETE, Action.REPLACE),
         kept=step.kept,
         warnings=step.warnings,
+        state=step.live.state if step.live else None,
     )
 
 

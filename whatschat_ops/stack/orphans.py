@@ -1,5 +1,7 @@
 """What carries the stack's tag and is not wanted any more: a renamed table, a stage of another name.
 
+Dashboards and subscriptions have no tags that can be searched: the topic of the alarms leads to them.
+
 What version 0.1.0 called otherwise is such a thing, too, and stays while it is in use: its roles by another Region
 (`earlier_roles.py`), its bucket by broadcasts that can be resumed.
 
@@ -31,6 +33,7 @@ from whatschat_ops.stack.kinds.event_rule import EventRule
 from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.log_group import list_log_groups
 from whatschat_ops.stack.kinds.role import Role, is_earlier_path
+from whatschat_ops.stack.kinds.topic import ADDRESS_TAG, EMAIL, Topic
 from whatschat_ops.stack.parts.blueprint import API
 
 
@@ -51,7 +54,7 @@ class Orphans(Struct, frozen=True):
         """Everything of ours that is not among `known` resources, as resources to be unwanted."""
         names = self._names_of(known)
         listings: Sequence[Callable[[], Iterable[Resource]]] = (
-            self._tagged, self._stages, self._roles, self._log_groups,
+            self._tagged, self._stages, self._roles, self._log_groups, self._monitoring,
         )  # fmt: skip
         with ThreadPoolExecutor(max_workers=len(listings), thread_name_prefix="orphans") as pool:
             found = [
@@ -153,6 +156,21 @@ class Orphans(Struct, frozen=True):
                 f"event_rule.orphan/{self._names.chime_event_rule}",
             )
             yield _orphan("log_group", name, {"group_name": name}, {rule})
+
+    def _monitoring(self) -> Iterator[Resource]:
+        """The dashboard of monitoring that was turned off; addresses that are not in the settings any more."""
+        names, monitoring = self._names, self.settings.monitoring
+        arn = Topic.arn.of(self.context.place, names.alarm_topic)
+        tags = self.context.tagged(names.stack).get(arn)
+        if tags is not None and not monitoring.enabled:
+            # It goes before the topic, which leads to it.
+            topic = f"topic.orphan/{names.alarm_topic}"
+            yield _orphan("dashboard", names.dashboard, {"dashboard_name": names.dashboard}, {topic})
+        elif tags is not None:
+            ours = {address for key, address in tags.items() if key.startswith(ADDRESS_TAG)}
+            for address in sorted(ours - set(monitoring.emails)):
+                fields = {"topic_arn": arn, "protocol": EMAIL, "endpoint": address}
+                yield _orphan("subscription", address, fields)
 
 
 def _resource_of(arn: str) -> Iterator[Resource]:

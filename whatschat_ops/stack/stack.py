@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.config.names import BROADCAST_WORKER
-from whatschat_ops.packaging import FunctionPackage, build_packages, build_worker_zip
+from whatschat_ops.config.names import BROADCAST_WORKER, OPEN_CONNECTIONS
+from whatschat_ops.packaging import FunctionPackage, build_count_zip, build_packages, build_worker_zip
 from whatschat_ops.provision import (
     Applied,
     Event,
@@ -215,11 +215,13 @@ def function_packages(
     rebuild: bool = False,
     include: Sequence[str] = (),
 ) -> dict[str, FunctionPackage]:
-    """Function (`connect`, `disconnect`, `default`; `broadcast-worker` if enabled) -> its code.
+    """Function (`connect`, `disconnect`, `default`; `broadcast-worker` and `open-connections` if enabled) -> its code.
 
     `rebuild` and `include` as in `build_packages`. Raises what packaging raises.
     """
     packages = build_packages(settings.lambda_, say=say, rebuild=rebuild, include=include)
     if settings.broadcast.distributed.enabled:
         packages[BROADCAST_WORKER] = build_worker_zip(BROADCAST_WORKER)
+    if settings.monitoring.counts_connections:
+        packages[OPEN_CONNECTIONS] = build_count_zip(OPEN_CONNECTIONS)
     return packages

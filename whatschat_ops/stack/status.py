@@ -90,7 +90,7 @@ def status_of(plan: Plan, stack: str) -> StackStatus:
             state=_state(step),
             id=step.id,
             drift=step.changes if step.action in (Action.UPDATE, Action.REPLACE) else (),
-            reason=step.reason or step.note,
+            reason=step.reason or step.note or step.state,
         )
         for step in steps
         if not (step.action == Action.NO_OP and step.id is None)  # unwanted and absent: as it should be

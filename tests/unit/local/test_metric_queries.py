@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whatschat_ops import dashboard_body as dashboards
 from whatschat_ops.local.control.cloudwatch import CloudWatch, query_document
-from whatschat_ops.local.monitoring import alarms, dashboards
+from whatschat_ops.local.monitoring import alarms
 from whatschat_ops.local.monitoring.lambda_metrics import lambda_points, with_lambda_sums
 from whatschat_ops.local.monitoring.metric_queries import (
     RequestError,

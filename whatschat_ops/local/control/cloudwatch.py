@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
+from whatschat_ops import dashboard_body
 from whatschat_ops.local.control import refused_parameters
 from whatschat_ops.local.control.request_checks import Check
 from whatschat_ops.local.control.wire import Response
 from whatschat_ops.local.layout import DEFAULT_REGION
-from whatschat_ops.local.monitoring import alarms, dashboards, lambda_metrics, metric_input, metric_queries
+from whatschat_ops.local.monitoring import alarms, lambda_metrics, metric_input, metric_queries
 from whatschat_ops.local.monitoring.metric_queries import Document, RequestError, Store, Time
 from whatschat_ops.local.monitoring.statistics import Point
 from whatschat_ops.quotas import MAX_METRIC_AGE_S, MAX_METRIC_AHEAD_S, MAX_METRIC_VALUES
@@ -68,14 +69,14 @@ class CloudWatch:
 
         def put_dashboard(*protocol: Any) -> Response:
             try:
-                dashboards.require_valid(str(_request(protocol).get("DashboardBody") or ""))
-            except dashboards.InvalidDashboardError as error:
+                dashboard_body.require_valid(str(_request(protocol).get("DashboardBody") or ""))
+            except dashboard_body.InvalidDashboardError as error:
                 return self._invalid_dashboard(error, protocol)
             response: Response = put(*protocol)
             return response
 
         def cloudformation_put_dashboard(name: str, body: str) -> Any:
-            dashboards.require_valid(body)
+            dashboard_body.require_valid(body)
             return put_by_template(name, body)
 
         self._cloudwatch.cloudformation_put_dashboard = cloudformation_put_dashboard
@@ -174,7 +175,7 @@ class CloudWatch:
 
         return handle
 
-    def _invalid_dashboard(self, error: dashboards.InvalidDashboardError, protocol: Any) -> Response:
+    def _invalid_dashboard(self, error: dashboard_body.InvalidDashboardError, protocol: Any) -> Response:
         if error.path is None:
             return self._error("InvalidParameterInput", error.message, protocol)
         shown = f'[{{"dataPath": "{error.path}", "message": "{error.message}"}}]'

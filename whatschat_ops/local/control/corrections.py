@@ -234,11 +234,13 @@ CORRECTIONS: Final = (
         apply=_correct_step_functions,
     ),
     Correction(
-        what="GetResources does not find log groups and SSM parameters",
+        what="GetResources does not find log groups, SSM parameters and alarms",
         why="found",
         source="Resource Groups Tagging API, Supported services",
         replaces=("tagging._COLLECTORS",),
-        apply=lambda modules, _: tag_collectors.install(modules.tagging, modules.cloudwatch_logs),
+        apply=lambda modules, _: tag_collectors.install(
+            modules.tagging, modules.cloudwatch_logs, modules.cloudwatch
+        ),
     ),
     Correction(
         what="stores every value of a metric, without limit",

@@ -98,6 +98,7 @@ READS: Final = (
     "cloudwatch._metric_bucket",
     "cloudwatch._metrics",
     "cloudwatch._record_history",
+    "cloudwatch._resource_tags",
     "cloudwatch._ts_iso",
     "cloudwatch._xml",
     "cloudwatch.get_account_id",

@@ -1,4 +1,4 @@
-"""A rule of EventBridge's default bus, with one target of ours. Targets that others add stay until the rule is deleted."""
+"""A rule of EventBridge's default bus, for a pattern or on a schedule, with one target of ours. Targets that others add stay until the rule is deleted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TARGET_ID: Final = "whatschat-ops"
 
 
 class EventRule(AwsKind):
-    """`event_pattern` is the pattern as data. EventBridge refuses to delete a rule that has targets."""
+    """`event_pattern` is the pattern as data; a rule on a schedule has `schedule` in its place. EventBridge refuses to delete a rule that has targets."""
 
     name = "event_rule"
     service = "events"
@@ -25,6 +25,7 @@ class EventRule(AwsKind):
     fields: ClassVar[Mapping[str, AwsField]] = {
         "rule_name": AwsField(cfn="Name"),
         "event_pattern": AwsField(cfn="EventPattern"),
+        "schedule": AwsField(cfn="ScheduleExpression"),
         "state": AwsField(cfn="State"),
         "target_arn": AwsField(cfn=lambda arn: {"Targets": [{"Id": TARGET_ID, "Arn": arn}]}),
         "tags": AwsField(matches=contains, cfn=tag_list_property),
@@ -48,6 +49,7 @@ class EventRule(AwsKind):
         fields = {
             "rule_name": name,
             "event_pattern": json.loads(rule.get("EventPattern") or "null"),
+            "schedule": rule.get("ScheduleExpression") or None,
             "state": rule.get("State"),
             "target_arn": next((each["Arn"] for each in targets if each["Id"] == TARGET_ID), None),
             "tags": tags,
@@ -63,7 +65,7 @@ class EventRule(AwsKind):
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         if "tags" in changed:
             self._client.tag_resource(ResourceARN=live.id, Tags=tag_list(desired["tags"]))
-        if changed & {"event_pattern", "state"}:
+        if changed & {"event_pattern", "schedule", "state"}:
             self._put_rule(desired)
         if "target_arn" in changed:
             self._put_target(desired)
@@ -79,10 +81,9 @@ class EventRule(AwsKind):
             return
 
     def _put_rule(self, desired: Mapping[str, Any], **more: Any) -> Any:
-        pattern = json.dumps(desired["event_pattern"])
-        return self._client.put_rule(
-            Name=desired["rule_name"], EventPattern=pattern, State=desired["state"], **more
-        )
+        pattern, schedule = desired.get("event_pattern"), desired.get("schedule")
+        when = {"ScheduleExpression": schedule} if schedule else {"EventPattern": json.dumps(pattern)}
+        return self._client.put_rule(Name=desired["rule_name"], State=desired["state"], **when, **more)
 
     def _put_target(self, desired: Mapping[str, Any]) -> None:
         target = {"Id": TARGET_ID, "Arn": desired["target_arn"]}

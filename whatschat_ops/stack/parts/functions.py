@@ -95,6 +95,7 @@ def given_role(blueprint: Blueprint, name: str) -> str | None:
         "lambda": iam.lambda_role,
         "broadcast-worker": iam.broadcast_worker_role,
         "broadcast-states": iam.broadcast_states_role,
+        "open-connections": iam.open_connections_role,
     }[name]
 
 

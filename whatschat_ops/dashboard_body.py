@@ -1,6 +1,6 @@
-"""PutDashboard's validation of a body. Pure.
+"""What CloudWatch accepts as the body of a dashboard. Pure.
 
-CloudWatch API reference, "Dashboard body structure and syntax". AWS refuses a body that is not JSON, and one with
+CloudWatch API reference, "Dashboard body structure and syntax". PutDashboard refuses a body that is not JSON, and one with
 validation errors, which it names by their path.
 """
 
