@@ -2,8 +2,8 @@
 
 docs/commands.md comes from the very objects that `--help` prints, docs/plan-schema.json from the class that `plan --json`
 prints, the tables in docs/embedded-aws.md from the corrections that are applied and from the markers of the tests, the one in
-docs/protocol.md from the routes of the `default` function, the one in docs/environment.md from the variables that are written; a
-test holds them fresh.
+docs/protocol.md from the routes of the `default` function, the one in docs/environment.md from the variables that are written,
+docs/explain.md from what `explain` knows; a test holds them fresh.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from whatschat_ops.environment.variables import (
     frontend_variables,
 )
 from whatschat_ops.errors import ExitCode
+from whatschat_ops.explain import entries
 from whatschat_ops.handlers import routing
 from whatschat_ops.handlers.routing import Action, Route, WithoutUser
 from whatschat_ops.local.control.corrections import CORRECTIONS
@@ -36,6 +37,7 @@ PLAN_SCHEMA = PAGE.with_name("plan-schema.json")
 EMBEDDED_AWS = PAGE.with_name("embedded-aws.md")
 PROTOCOL = PAGE.with_name("protocol.md")
 ENVIRONMENT = PAGE.with_name("environment.md")
+EXPLANATIONS = PAGE.with_name("explain.md")
 HEADER = """\
 # Commands
 
@@ -152,6 +154,27 @@ def _variable_row(file: str, variable: Variable) -> str:
     return f"| {file} | `{variable.name}` | {shown} | {variable.read_by} |"
 
 
+def explanations_page() -> str:
+    """What `explain` knows, as one page that can be searched."""
+    lines = [
+        "# Errors and close codes, explained\n",
+        'Generated from what `whatschat-ops explain "<text, code or close code>"` knows, by `python docs/generate.py`.',
+    ]
+    for key, entry in entries().items():
+        lines += [f"\n## {entry.title}\n", f"`explain {key}`. {entry.meaning}\n"]
+        if said := (*entry.codes, *entry.texts):
+            lines.append(f"Seen as: {', '.join(f'`` {text} ``' for text in said)}\n")
+        lines += [f"{number}. {cause}" for number, cause in enumerate(entry.causes, 1)]
+        fix = f"`whatschat-ops {entry.run}`" if entry.run else ""
+        lines.append(f"\nNext: {': '.join(filter(None, (entry.advice, fix)))}")
+        lines.append(f"Sources: {', '.join(map(_link, entry.sources))}")
+    return "\n".join(lines) + "\n"
+
+
+def _link(source: str) -> str:
+    return f"<{source}>" if source.startswith("https:") else f"[{source}]({source.removeprefix('docs/')})"
+
+
 def _route_row(route: Route) -> str:
     cells = [
         _codes(route.types) if route.types != ("*",) else "any other",
@@ -193,6 +216,7 @@ def main() -> int:
         EMBEDDED_AWS: embedded_aws_page(),
         PROTOCOL: protocol_page(),
         ENVIRONMENT: environment_page(),
+        EXPLANATIONS: explanations_page(),
     }
     if "--check" in sys.argv:
         return 0 if all(page.read_text(encoding="utf-8") == text for page, text in pages.items()) else 1

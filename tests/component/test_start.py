@@ -30,7 +30,8 @@ GROUP_HELP = ["ws", "--help"]
 COMMAND_HELP = ["ws", "broadcast", "--help"]
 SHOW = ["config", "show"]
 COST = ["cost", "estimate", "--messages", "10M", "--users", "5", "--hours-per-day", "1"]
-LINES = [HELP, GROUP_HELP, COMMAND_HELP, SHOW, COST]
+EXPLAIN = ["explain", "1006"]
+LINES = [HELP, GROUP_HELP, COMMAND_HELP, SHOW, COST, EXPLAIN]
 HELP_LINES = [HELP, GROUP_HELP, COMMAND_HELP]
 
 

@@ -39,6 +39,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "status": [()],
     "doctor": [(), ("websocket", "--verbose")],
     "init": [()],
+    "explain": [(), (MESSAGE,), (f"Unexpected server response: 403 ?token={JWT}",)],
     "whoami": [()],
     "env list": [()],
     "config show": [()],

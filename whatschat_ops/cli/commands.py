@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "destroy": Command("Delete the stack", "stack.provision:destroy"),
     "unlock": Command("Remove the lock of the stack", "stack.provision:unlock"),
     "doctor": Command("Diagnose the stack and suggest fixes", "doctor:doctor"),
+    "explain": Command("Explain an error text, code or close code", "explain:explain"),
     "whoami": Command("Show the account, role, Region and stack", "environments:whoami"),
     "config": Group(
         "Show and check the settings",
@@ -235,8 +236,8 @@ COMMANDS: Final[Mapping[str, Entry]] = {
 }
 """In the order of `--help`."""
 
-PLACED_COMMANDS: Final = tuple(name for name in COMMANDS if name != "local")
-"""Commands that mean an environment: all but `local`."""
+PLACED_COMMANDS: Final = tuple(name for name in COMMANDS if name not in ("local", "explain"))
+"""Commands that mean an environment: all but `local` and `explain`."""
 
 
 def every_command(commands: Mapping[str, Entry] = COMMANDS, path: str = "") -> Iterator[tuple[str, Entry]]:

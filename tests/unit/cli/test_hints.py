@@ -116,7 +116,7 @@ def _literal_hints() -> Iterator[tuple[str, list[str]]]:
                 yield f"{file}:{node.lineno}", [str(word) for word in words]
 
 
-def _problem(words: list[str]) -> str | None:
+def problem_of(words: list[str]) -> str | None:
     """Why a command line does not exist, or None."""
     command: Any = build_program()
     while words and hasattr(command, "commands"):
@@ -139,7 +139,7 @@ def test_every_hint_is_a_command_that_exists() -> None:
         if words[0] != "X"  # built elsewhere, from words that are checked there
     ]
     assert len(hints) > 60
-    assert [(place, words, problem) for place, words in hints if (problem := _problem(words))] == []
+    assert [(place, words, problem) for place, words in hints if (problem := problem_of(words))] == []
 
 
 def _prose(tree: ast.AST) -> Iterator[tuple[int, str]]:
