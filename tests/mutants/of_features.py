@@ -448,4 +448,17 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ('value not in ("", "-")', 'value != ""', "what is absent in the access log is a hyphen"),
         ('if status not in ("", "success")', "if False", "an invocation that timed out is a good one"),
     ),
+    *planted(
+        "explain/matching.py",
+        "unit/explain/test_explain.py",
+        ("return _WHOLE_TEXT + longest / MOST_CHARACTERS", "return _WHOLE_TEXT", "a short part of a text is as good as the whole of another"),
+        ("elif any(_SAYS_A_CODE.search(before)", "elif any(True", "every number in a text is a code"),
+        ("return int(low) <= int(said[0]) <= int(high)", "return int(low) < int(said[0]) < int(high)", "the ends of a range are not in it"),
+        ("_VARIABLE.sub(\" \", text", "_VARIABLE.sub(\"\\\\g<0>\", text", "ids and times are compared"),
+    ),
+    *planted(
+        "explain/entries.py",
+        "unit/explain/test_explain.py",
+        ('"codes": [code], **fields', "**fields", "close codes are not found"),
+    ),
 )  # fmt: skip
