@@ -102,7 +102,10 @@ def requirements_of(extra: str) -> list[str]:
 
 def present_extras() -> list[str]:
     """The extras of which everything is installed."""
-    extras = importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
+    try:
+        extras = importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
     return [extra for extra in extras if all(map(_is_installed, requirements_of(extra)))]
 
 
@@ -112,7 +115,10 @@ def _is_installed(requirement: str) -> bool:
 
 
 def _direct_url() -> dict[str, object]:
-    text = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+    try:
+        text = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:  # run from a clone that is not installed
+        return {"url": Path(__file__).parents[1].as_uri(), "dir_info": {"editable": True}}
     found = json.loads(text) if text else {}
     return found if isinstance(found, dict) else {}
 

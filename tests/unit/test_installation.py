@@ -106,6 +106,15 @@ def test_source_is_where_the_copy_came_from_while_that_is_there(
     assert (found.source, found.editable) == (str(here) if source == "here" else source, editable)
 
 
+def test_clone_that_is_not_installed_is_installed_from_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_found(name: str) -> importlib.metadata.Distribution:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", not_found)
+    monkeypatch.setattr(importlib.metadata, "metadata", not_found)
+    assert shlex.split(extra_command("calls"))[-2:] == ["--editable", f"{Path(__file__).parents[2]}[calls]"]
+
+
 def test_requirements_of_an_extra_are_those_of_the_metadata() -> None:
     assert [line.split("<")[0] for line in requirements_of("calls")] == ["aiortc"]
     assert requirements_of("no-such-extra") == []
