@@ -30,6 +30,7 @@ VARIABLE = (
     (r"\b\d\d:\d\d:\d\d\b", "TIME"),
     (r"\b\d+\.\d+( s,|$)", r"SECONDS\1"),
     (r"\b\d+ requests", "N requests"),
+    (r"\bnow\b|\b\d+ (s|min|h) ago\b|\bin \d+ h\b", "AGE"),
     (r"[ \t]+", " "),
 )
 

@@ -36,6 +36,7 @@ LAYERS: Final = (
         "measure",
         "message_size",
         "network",
+        "plurals",
         "quotas",
         "redaction",
         "state_directory",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.lines import Styled
 from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.terminal.tables import Blocks, Column, Table
 from whatschat_ops.errors import ChecksFailed
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.environment.check import FileCheck
@@ -130,25 +134,19 @@ def _count(number: int, noun: str) -> str:
     return f"1 {noun} does" if number == 1 else f"{number} {noun}s do"
 
 
-def _render_checks(out: Output, results: list[FileCheck]) -> Any:
-    from rich.console import Group
-
-    return Group(*(part for result in results for part in _render_check(out, result)))
+def _render_checks(out: Output, results: list[FileCheck]) -> Blocks:
+    return Blocks([part for result in results for part in _render_check(out, result)])
 
 
-def _render_check(out: Output, result: FileCheck) -> list[Any]:
-    from rich.table import Table
-    from rich.text import Text
-
-    marks = {"warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
-    table = Table.grid(padding=(0, 2))
-    for mismatch in result.mismatches:
-        text, style = marks[mismatch.status.value]
-        table.add_row(
-            Text(text, style=style), Text(f"{mismatch.variable} {mismatch.detail}", overflow="fold")
-        )
-        table.add_row("", Text(f"Fix: {out.suggestion(mismatch.fix)}", style="bold", overflow="fold"))
-    found = len(result.mismatches)
-    fits = f"{found} finding{'' if found == 1 else 's'}" if found else "fits the stack"
-    line = f"{result.path} ({result.side.value}): {fits}; {result.compared} variables compared."
-    return [Text(line, style="bold"), table] if result.mismatches else [Text(line, style="bold")]
+def _render_check(out: Output, result: FileCheck) -> Iterator[Styled | Table]:
+    marks = {"warn": Styled("warn", "yellow"), "fail": Styled("FAIL", "red")}
+    fits = counted(len(result.mismatches), "finding") if result.mismatches else "fits the stack"
+    yield Styled(
+        f"{result.path} ({result.side.value}): {fits}; {result.compared} variables compared.", "bold"
+    )
+    if result.mismatches:
+        rows: list[tuple[str | Styled, ...]] = []
+        for mismatch in result.mismatches:
+            rows.append((marks[mismatch.status.value], f"{mismatch.variable} {mismatch.detail}"))
+            rows.append(("", Styled(f"Fix: {out.suggestion(mismatch.fix)}", "bold")))
+        yield Table((Column(""), Column("", wraps=True)), rows)

@@ -11,6 +11,7 @@ import typer
 
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.tables import Facts
 
 if TYPE_CHECKING:
     from whatschat_ops.local.own_api import ClockResult
@@ -223,13 +224,9 @@ def _render_reset(result: ResetResult) -> str:
 
 
 def _render_status(status: LocalStatus) -> Any:
-    from rich.table import Table
-
     if not status.running:
         lost = f" When it stopped, it could not save {status.unsaved}." if status.unsaved else ""
         return f"The embedded AWS is not running. Its state is in {status.state_directory}.{lost}"
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
     rows = {
         "Endpoint": status.endpoint_url,
         "Process": status.pid,
@@ -240,9 +237,7 @@ def _render_status(status: LocalStatus) -> Any:
         **({"Cannot save": status.unsaved} if status.unsaved else {}),
         **{_COUNTS.get(name, name): count for name, count in status.counts.items()},
     }
-    for label, value in rows.items():
-        table.add_row(label, str(value))
-    return table
+    return Facts({label: str(value) for label, value in rows.items()})
 
 
 _COUNTS = {

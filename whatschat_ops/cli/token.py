@@ -13,6 +13,9 @@ import typer
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.lines import Styled
+from whatschat_ops.cli.terminal.tables import Column, Table
+from whatschat_ops.cli.terminal.times import local_time
 from whatschat_ops.errors import ExitCode, Hint, UsageError
 
 if TYPE_CHECKING:
@@ -146,7 +149,7 @@ def rotate(
 
 def _render_rotated(rotated: Rotated) -> str:
     until = rotated.previous_accepted_until
-    previous = f"accepted until {until:%Y-%m-%d %H:%M} UTC" if until else "rejected within a minute"
+    previous = f"accepted until {local_time(until)}" if until else "rejected within a minute"
     return f"The secret {rotated.parameter} was rotated. Tokens of the previous one are {previous}."
 
 
@@ -183,24 +186,21 @@ def _token_text(token: str | None) -> str:
     return read_text(PIPE)
 
 
-def _render(inspection: Inspection) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    table.add_row("Header", Text(json.dumps(inspection.header)))
-    table.add_row("Claims", Text(json.dumps(inspection.claims, ensure_ascii=False)))
-    table.add_row("User", Text(inspection.user_id or "none"))
+def _render(inspection: Inspection) -> Table:
+    rows: list[tuple[str | Styled, ...]] = [
+        ("Header", json.dumps(inspection.header)),
+        ("Claims", json.dumps(inspection.claims, ensure_ascii=False)),
+        ("User", inspection.user_id or "none"),
+    ]
     if inspection.issued_at:
-        table.add_row("Issued", f"{inspection.issued_at:%Y-%m-%d %H:%M:%S} UTC")
+        rows.append(("Issued", local_time(inspection.issued_at)))
     if inspection.expires_at and inspection.expires_in_s is not None:
         minutes = inspection.expires_in_s / 60
         left = f"in {minutes:,.1f} min" if minutes > 0 else f"{-minutes:,.1f} min ago"
-        table.add_row("Expires", f"{inspection.expires_at:%Y-%m-%d %H:%M:%S} UTC ({left})")
+        rows.append(("Expires", f"{local_time(inspection.expires_at)} ({left})"))
     signature = {None: "not checked (add --verify)", True: "valid", False: "not valid"}
-    table.add_row("Signature", signature[inspection.signature_valid])
-    for problem in inspection.problems:
-        table.add_row(Text("Problem", style="red"), Text(problem))
+    rows.append(("Signature", signature[inspection.signature_valid]))
+    rows += [(Styled("Problem", "red"), problem) for problem in inspection.problems]
     if not inspection.problems:
-        table.add_row(Text("Problems", style="green"), "none found")
-    return table
+        rows.append((Styled("Problems", "green"), "none found"))
+    return Table((Column(""), Column("", wraps=True)), rows)

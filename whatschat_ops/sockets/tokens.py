@@ -18,6 +18,7 @@ from typing import Any
 from whatschat_ops.errors import PROVISION, ConfigError, Hint, UsageError
 from whatschat_ops.handlers import token_rules as rules
 from whatschat_ops.handlers.limits import MAX_USER_ID_CHARACTERS, is_user_id
+from whatschat_ops.plurals import counted
 from whatschat_ops.redaction import Secret
 
 RESERVED_CLAIMS = (*rules.USER_CLAIMS, "iat", "exp", "jti")
@@ -230,6 +231,5 @@ def ago(span: timedelta) -> str:
     seconds = int(span.total_seconds())
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    return f"{seconds} second{'' if seconds == 1 else 's'}"
+            return counted(seconds // size, unit)
+    return counted(seconds, "second")

@@ -71,27 +71,29 @@ def test_new_meeting_shows_who_came_and_who_did_not() -> None:
 def test_ledger_shows_one_line_per_meeting() -> None:
     record = MeetingRecord(
         "m-1", "standup", "alice", "us-east-1", "eu-west-1",
-        datetime(2026, 11, 23, 8, 30, tzinfo=UTC), MeetingStatus.ACTIVE,
+        datetime.now(UTC) - timedelta(days=5, hours=1), MeetingStatus.ACTIVE,
     )  # fmt: skip
     text = printed(run(), [record], tables.render_records)
-    assert "2026-11-23 08:30:00" in text
+    assert "5 d ago" in text
     assert "active" in text
     assert len(text.splitlines()) == 2
 
 
 RECORD = MeetingRecord(
-    "m-1", "standup", "alice", "us-east-1", "us-east-1", datetime(2026, 11, 23, 8, 30, tzinfo=UTC),
-    MeetingStatus.ACTIVE, purpose="test", delete_after=datetime(2026, 11, 23, 9, 0, tzinfo=UTC),
+    "m-1", "standup", "alice", "us-east-1", "us-east-1", datetime.now(UTC) - timedelta(hours=4),
+    MeetingStatus.ACTIVE, purpose="test", delete_after=datetime.now(UTC) - timedelta(hours=3),
 )  # fmt: skip
 
 
 def test_ledger_shows_purpose_time_to_live_and_how_a_meeting_ended() -> None:
+    young = replace(RECORD, delete_after=datetime.now(UTC) + timedelta(hours=3, minutes=30))
     swept = replace(RECORD, meeting_id="m-2", status=MeetingStatus.DELETED, end_reason="swept")
     unknown = replace(RECORD, meeting_id="m-3", status=MeetingStatus.CREATED, not_asked="denied")
     text = printed(run(), [RECORD, swept, unknown], tables.render_records)
     assert "created (not asked)" in text
     assert "test" in text
-    assert "active until 09:00:00" in text
+    assert "active, expired 3 h ago" in text
+    assert "active, expires in 3 h" in printed(run(), [young], tables.render_records)
     assert "deleted (swept)" in text
 
 

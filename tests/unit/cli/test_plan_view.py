@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tests.unit.provision.provision_fakes import OWNER, World, box, kinds
 from whatschat_ops.cli.stack.plan_view import render_plan, render_status, render_status_change
+from whatschat_ops.cli.terminal.times import local_time
 from whatschat_ops.provision import Ownership, Reference, Resource, apply, plan, report
 from whatschat_ops.stack.status import StackStatus, changes_between, status_of
 
@@ -107,8 +108,8 @@ def test_a_change_between_two_states_is_one_line() -> None:
     del world.things[("box", ("b",))]
     after = look(box("a", size=1), box("b"))
     assert [render_status_change(change) for change in changes_between(before, after, at)] == [
-        "03:04:05Z box.a: in sync -> drifted (size: 7 -> 1)",
-        "03:04:05Z box.b: in sync -> missing",
+        f"{local_time(at)} box.a: in sync -> drifted (size: 7 -> 1)",
+        f"{local_time(at)} box.b: in sync -> missing",
     ]
     nothing = StackStatus(OWNER, False, False, ())
     assert [change.old_state for change in changes_between(nothing, after, at)] == [None, None]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from whatschat_ops.errors import UsageError
 from whatschat_ops.files import opened, users_of
+from whatschat_ops.plurals import counted
 
 LARGEST_SAMPLE = 100_000
 """A sample of N connections is held in memory until the table has been read; a percentage is not."""
@@ -75,7 +76,7 @@ class Selection:
         """In words, for a table or a question: "every connection", "the connections of 2 users"."""
         words = " and ".join(self._named()) or "every connection"
         if self.exclude_users:
-            words += f" except those of {_count(len(self.exclude_users), 'user')}"
+            words += f" except those of {counted(len(self.exclude_users), 'user')}"
         if self.sample:
             size = f"{self.sample.percent}%" if self.sample.percent else f"{self.sample.count:,}"
             words = f"a sample ({size}) of {words}"
@@ -83,11 +84,11 @@ class Selection:
 
     def _named(self) -> Iterator[str]:
         if self.users:
-            yield f"the connections of {_count(len(self.users), 'user')}"
+            yield f"the connections of {counted(len(self.users), 'user')}"
         if self.users_file:
-            yield f"those of {_count(self.users_file.lines, 'user')} in {self.users_file.path}"
+            yield f"those of {counted(self.users_file.lines, 'user')} in {self.users_file.path}"
         if self.connections:
-            yield _count(len(self.connections), "named connection")
+            yield counted(len(self.connections), "named connection")
 
 
 def select(
@@ -155,7 +156,3 @@ def users_in(file: UsersFile) -> Iterator[str]:
     """The user ids of a file, in its order, as they are named. Raises UsageError."""
     with opened(Path(file.path), flag="--users-file") as lines:
         yield from users_of(lines, file.path)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.times import local_time
 from whatschat_ops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _render_calls(calls: list[FailedCall]) -> str:
 
 
 def _call_line(call: FailedCall) -> str:
-    at = call.at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    at = local_time(call.at)
     meeting = f" {call.meeting_id}" if call.meeting_id else ""
     return f"{at}  {call.operation}{meeting}  {call.error_code}: {call.error_message or '-'}  ({call.caller or 'unknown caller'})"
 
@@ -114,7 +115,7 @@ def _render(report: EventReport) -> str:
 
 def _line(event: MeetingEvent) -> str:
     who = event.external_user_id or event.external_meeting_id or ""
-    at = event.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at = local_time(event.at, milliseconds=True)
     return f"{at}  {event.event_type:<24} {event.meeting_id}  {who}".rstrip()
 
 

@@ -16,6 +16,7 @@ from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import Hint, Interrupted, PartlyDone
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.chime import MeetingRecord
@@ -116,4 +117,4 @@ def _question(chosen: Sequence[MeetingRecord]) -> str:
     of_each = ", ".join(f"{count} with purpose {name}" for name, count in sorted(purposes.items(), key=str))
     named = "\n".join(f"  {record.meeting_id}  {record.external_meeting_id}" for record in chosen[:20])
     more = f"\n  and {len(chosen) - 20} more" if len(chosen) > 20 else ""
-    return f"{named}{more}\nDelete {len(chosen)} meeting{'s' if len(chosen) > 1 else ''} ({of_each})? All attendees are disconnected."
+    return f"{named}{more}\nDelete {counted(len(chosen), 'meeting')} ({of_each})? All attendees are disconnected."

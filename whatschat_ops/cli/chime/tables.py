@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from whatschat_ops.cli.terminal.lines import Shown
+from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table, figures
+from whatschat_ops.cli.terminal.times import relative
 
+if TYPE_CHECKING:
     from whatschat_ops.chime import Attendee, AttendeeBatch, FailedAttendee, Meeting, MeetingRecord
     from whatschat_ops.cli.chime.results import ChangedCapabilities, CreatedMeeting, DeletedMeeting, Sweep
     from whatschat_ops.cli.run import Run
@@ -19,35 +22,28 @@ _ALL = "SendReceive / SendReceive / SendReceive"
 """The capabilities of nearly every attendee, which need no column."""
 
 
-def render_created(run: Run, created: CreatedMeeting) -> RenderableType:
+def render_created(run: Run, created: CreatedMeeting) -> Shown:
     """A new meeting and its attendees."""
-    from rich.console import Group
-
-    parts: list[RenderableType] = [render_meeting(created.meeting)]
+    meeting = render_meeting(created.meeting)
     if created.attendees or created.failed:
-        parts += ["", _render_rows(run, created.attendees, created.failed)]
-    return Group(*parts)
+        return Blocks([meeting, "", _render_rows(run, created.attendees, created.failed)])
+    return meeting
 
 
-def render_meeting(meeting: Meeting) -> RenderableType:
+def render_meeting(meeting: Meeting) -> Facts:
     """One meeting, line by line."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in (
-        ("Meeting", meeting.meeting_id),
-        ("External id", meeting.external_meeting_id),
-        ("Control Region", meeting.control_region),
-        ("Media Region", meeting.media_region),
-        ("Signaling", meeting.media_placement.signaling_url),
-        ("Host", meeting.sdk.get("MeetingHostId")),
-        ("Replica of", meeting.sdk.get("PrimaryMeetingId")),
-        ("Features", _features(meeting.sdk.get("MeetingFeatures") or {})),
-    ):
-        if value:
-            table.add_row(Text(name, style="bold"), Text(value))
-    return table
+    return Facts(
+        {
+            "Meeting": meeting.meeting_id,
+            "External id": meeting.external_meeting_id,
+            "Control Region": meeting.control_region,
+            "Media Region": meeting.media_region,
+            "Signaling": meeting.media_placement.signaling_url,
+            "Host": meeting.sdk.get("MeetingHostId") or "",
+            "Replica of": meeting.sdk.get("PrimaryMeetingId") or "",
+            "Features": _features(meeting.sdk.get("MeetingFeatures") or {}),
+        }
+    )
 
 
 def _features(features: Mapping[str, Mapping[str, Any]]) -> str:
@@ -58,27 +54,28 @@ def _features(features: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def render_records(records: Sequence[MeetingRecord]) -> RenderableType:
+def render_records(records: Sequence[MeetingRecord]) -> Table | str:
     """The ledger, one line per meeting."""
-    from rich.table import Column, Table
-    from rich.text import Text
-
     if not records:
         return "No meetings."
     measured = any(record.attendee_minutes is not None for record in records)
-    table = Table(
-        Column("Meeting", no_wrap=True, min_width=36),  # an id that is cut cannot be copied
-        Column("External id", overflow="fold"), "User", "Purpose", "Region", "Created (UTC)", "Status",
-        *((Column("Minutes", justify="right"), "Cost") if measured else ()),
-        box=None, header_style="bold", pad_edge=False,
-    )  # fmt: skip
-    for record in records:
-        created = f"{record.created_at:%Y-%m-%d %H:%M:%S}"
-        regions = dict.fromkeys((record.control_region, record.media_region))  # usually one and the same
-        who = (record.meeting_id, record.external_meeting_id, record.created_by, record.purpose or "-")
-        used = (_minutes(record), _cost(record.cost_usd)) if measured else ()
-        table.add_row(*map(Text, (*who, " / ".join(regions), created, _status(record), *used)))
-    return table
+    now = datetime.now(UTC)
+    return Table(
+        (
+            *(Column("Meeting"), Column("External id", optional=True), Column("User")),
+            *(Column("Purpose", wraps=True, optional=True), Column("Region", wraps=True, optional=True)),
+            *(Column("Created"), Column("Status", wraps=True)),
+            *(figures("Minutes", "Cost") if measured else ()),
+        ),
+        [_record_row(record, now, measured=measured) for record in records],
+    )
+
+
+def _record_row(record: MeetingRecord, now: datetime, *, measured: bool) -> tuple[str, ...]:
+    regions = dict.fromkeys((record.control_region, record.media_region))  # usually one and the same
+    who = (record.meeting_id, record.external_meeting_id, record.created_by, record.purpose or "-")
+    used = (_minutes(record), _cost(record.cost_usd)) if measured else ()
+    return (*who, " / ".join(regions), relative(record.created_at, now), _status(record), *used)
 
 
 def _minutes(used: MeetingRecord | DeletedMeeting) -> str:
@@ -103,7 +100,8 @@ def _status(record: MeetingRecord) -> str:
     if record.status.over and record.end_reason and record.end_reason != status:
         return f"{status} ({record.end_reason})"
     if record.delete_after is not None and not record.status.over:
-        return f"{status} until {record.delete_after:%H:%M:%S}"
+        over = record.delete_after < datetime.now(UTC)
+        return f"{status}, {'expired' if over else 'expires'} {relative(record.delete_after)}"
     return status
 
 
@@ -120,32 +118,32 @@ def _would_delete(sweep: Sweep) -> list[str]:
     return [f"Would delete {record.meeting_id} ({record.external_meeting_id})." for record in sweep.chosen]
 
 
-def render_batch(run: Run, batch: AttendeeBatch) -> RenderableType:
+def render_batch(run: Run, batch: AttendeeBatch) -> Table:
     """Created and failed attendees."""
     return _render_rows(run, batch.attendees, batch.failed)
 
 
-def render_attendees(run: Run, attendees: Sequence[Attendee]) -> RenderableType:
+def render_attendees(run: Run, attendees: Sequence[Attendee]) -> Table | str:
     """One line per attendee."""
     return _render_rows(run, attendees, ()) if attendees else "No attendees."
 
 
-def _render_rows(run: Run, attendees: Sequence[Attendee], failed: Sequence[FailedAttendee]) -> RenderableType:
-    from rich.table import Table
-    from rich.text import Text
-
+def _render_rows(run: Run, attendees: Sequence[Attendee], failed: Sequence[FailedAttendee]) -> Table:
     capable = [" / ".join(attendee.capabilities.values()) for attendee in attendees]
     kinds = next((" / ".join(attendee.capabilities).capitalize() for attendee in attendees), "")
     differ = set(capable) - {_ALL, ""}
     names = ("User", "Attendee", *([kinds] if differ else []), "Join token")
-    table = Table(*names, box=None, header_style="bold", pad_edge=False)
-    for attendee, values in zip(attendees, capable, strict=True):
-        token = Text(run.out.shown(attendee.join_token), overflow="fold")
-        user, attendee_id = Text(attendee.external_user_id), Text(attendee.attendee_id)
-        table.add_row(user, attendee_id, *([values] if differ else []), token)
-    for item in failed:
-        table.add_row(Text(item.external_user_id), Text(f"failed: {item.message or item.code}"))
-    return table
+    rows = [
+        (
+            attendee.external_user_id,
+            attendee.attendee_id,
+            *([values] if differ else []),
+            run.out.shown(attendee.join_token),
+        )
+        for attendee, values in zip(attendees, capable, strict=True)
+    ]
+    rows += [(item.external_user_id, f"failed: {item.message or item.code}") for item in failed]
+    return Table([Column(name) for name in names], rows)
 
 
 def render_changed(changed: ChangedCapabilities) -> str:

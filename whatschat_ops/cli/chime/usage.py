@@ -10,10 +10,9 @@ import typer
 
 from whatschat_ops.choices import UsageBy
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.tables import Column, Table, figures
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from whatschat_ops.chime.metering import UsageReport
 
 
@@ -52,22 +51,26 @@ def notes(report: UsageReport, retention_days: int) -> Iterator[str]:
         yield f"Events that could not be read: {report.malformed}."
 
 
-def _render(report: UsageReport) -> RenderableType:
-    from rich.table import Column, Table
-    from rich.text import Text
-
+def _render(report: UsageReport) -> Table | str:
     from whatschat_ops.pricing.amounts import show_money
 
     if not report.rows:
         return "No attendances."
-    heads = ("Meetings", "Attendances", "Estimated", "Minutes", "Guide", "AWS")
-    table = Table(
-        Column(report.by.capitalize(), overflow="fold"),
-        *(Column(head, justify="right") for head in heads),
-        box=None, header_style="bold", pad_edge=False,
-    )  # fmt: skip
-    for row in (*report.rows, report.total):
-        counts = (row.meetings, row.attendances, row.estimated, row.attendee_minutes)
-        costs = (show_money(row.cost_usd["guide"]), show_money(row.cost_usd["aws"]))
-        table.add_row(Text(row.key), *(f"{count:,}" for count in counts), *costs)
-    return table
+    return Table(
+        (
+            Column(report.by.capitalize()),
+            *figures("Meetings", "Attendances", "Estimated", "Minutes", "Guide", "AWS"),
+        ),
+        [
+            (
+                row.key,
+                *(
+                    f"{count:,}"
+                    for count in (row.meetings, row.attendances, row.estimated, row.attendee_minutes)
+                ),
+                show_money(row.cost_usd["guide"]),
+                show_money(row.cost_usd["aws"]),
+            )
+            for row in (*report.rows, report.total)
+        ],
+    )

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from whatschat_ops.cli.terminal.tables import Column, Table, figures
+from whatschat_ops.cli.terminal.times import duration
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.lambdas.functions import (
         DeployedFunction,
-        FunctionVersion,
         InvocationResult,
         WrittenZip,
     )
     from whatschat_ops.stack.lambdas.lifecycle import Moved
 
 
-def render_zips(written: list[WrittenZip]) -> Any:
+def render_zips(written: list[WrittenZip]) -> Table:
     """The zips that were written."""
-    from rich.table import Table
-
-    table = Table(
-        "Function", "File", "Size", "Unzipped", "SHA-256", box=None, header_style="bold", pad_edge=False
+    return Table(
+        (Column("Function"), Column("File"), *figures("Size", "Unzipped"), Column("SHA-256")),
+        [
+            (
+                item.function,
+                str(item.path),
+                f"{item.size_bytes:,} B",
+                f"{item.unzipped_size_bytes:,} B",
+                item.code_sha256,
+            )
+            for item in written
+        ],
     )
-    for item in written:
-        table.add_row(
-            item.function,
-            str(item.path),
-            f"{item.size_bytes:,} B",
-            f"{item.unzipped_size_bytes:,} B",
-            item.code_sha256,
-        )
-    return table
 
 
 def render_moved(moved: list[Moved]) -> str:
@@ -38,38 +41,38 @@ def render_moved(moved: list[Moved]) -> str:
     return "\n".join(f"{one.function}: {one.alias}: {one.old} -> {one.new} ({one.action})" for one in moved)
 
 
-def render_functions(functions: list[DeployedFunction]) -> Any:
+def render_functions(functions: list[DeployedFunction]) -> Table:
     """The deployed functions, a line for each version."""
-    from rich.table import Table
-
-    headings = ("Function", "Version", "Gets", "Code SHA-256", "Size", "Age", "Runtime", "Memory")
-    table = Table(*headings, box=None, header_style="bold", pad_edge=False)
-    for function in functions:
-        if not function.versions:
-            table.add_row(function.function, "none published")
-        names = [function.function, *([""] * len(function.versions))]
-        for name, version in zip(names, function.versions, strict=False):
-            table.add_row(
-                name,
-                version.version,
-                ", ".join(f"{alias} {weight:.0%}" for alias, weight in version.weights.items()),
-                version.code_sha256[:16],
-                f"{version.code_size_bytes:,} B",
-                _age(version),
-                version.runtime,
-                f"{version.memory_mb} MB",
-            )
-    return table
+    return Table(_FUNCTION_COLUMNS, [row for function in functions for row in _function_rows(function)])
 
 
-def _age(version: FunctionVersion) -> str:
-    from datetime import UTC, datetime
+_FUNCTION_COLUMNS: Final = (
+    Column("Function"),
+    *figures("Version"),
+    Column("Gets"),
+    Column("Code SHA-256"),
+    *figures("Size"),
+    Column("Age"),
+    Column("Runtime", optional=True),
+    Column("Memory", right=True, optional=True),
+)
 
-    seconds = max(0, int((datetime.now(UTC) - version.last_modified).total_seconds()))
-    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length_s:
-            return f"{seconds // length_s} {unit}"
-    return f"{seconds} s"
+
+def _function_rows(function: DeployedFunction) -> Iterator[tuple[str, ...]]:
+    if not function.versions:
+        yield (function.function, "none published")
+    now = datetime.now(UTC)
+    for version in function.versions:
+        yield (
+            function.function,
+            version.version,
+            ", ".join(f"{alias} {weight:.0%}" for alias, weight in version.weights.items()),
+            version.code_sha256[:16],
+            f"{version.code_size_bytes:,} B",
+            duration((now - version.last_modified).total_seconds()),
+            version.runtime,
+            f"{version.memory_mb} MB",
+        )
 
 
 def render_invocation(result: InvocationResult) -> Any:

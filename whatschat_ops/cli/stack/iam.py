@@ -12,6 +12,8 @@ import typer
 
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.lines import Styled
+from whatschat_ops.cli.terminal.tables import Blocks, Column, Table
 from whatschat_ops.errors import ChecksFailed, Hint, NotFound, UsageError
 from whatschat_ops.quotas import ACCOUNT_ID_CHARACTERS
 
@@ -233,20 +235,16 @@ def _attach_hint(results: list[PermissionCheck]) -> Hint:
     return Hint(("iam", "attach", lacking.component, f"--{lacking.principal_type}", lacking.principal))
 
 
-def _render_checks(results: list[PermissionCheck]) -> Any:
-    from rich.console import Group
-
-    return Group(*(part for result in results for part in _render_check(result)))
+def _render_checks(results: list[PermissionCheck]) -> Blocks:
+    return Blocks([part for result in results for part in _render_check(result)])
 
 
-def _render_check(result: PermissionCheck) -> list[Any]:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    for (mark, style, action, why), resources in _findings(result).items():
-        place = Text("\n".join(resources), overflow="fold")
-        table.add_row(Text(mark, style=style), action, place, Text(why, overflow="fold"))
+def _render_check(result: PermissionCheck) -> list[Styled | Table]:
+    columns = (Column(""), Column(""), Column("", wraps=True), Column("", wraps=True))
+    rows = [
+        (Styled(mark, style), action, "\n".join(resources), why)
+        for (mark, style, action, why), resources in _findings(result).items()
+    ]
     held = result.needed - len(result.missing) - len(result.unknown)
     by = "IAM says" if result.decided_by == "iam" else "its policies say"
     line = (
@@ -255,7 +253,7 @@ def _render_check(result: PermissionCheck) -> list[Any]:
     )
     if result.superfluous is None:
         line += "; superfluous permissions are unknown, because you are not allowed to read its policies"
-    return [Text(f"{line}.", style="bold"), table]
+    return [Styled(f"{line}.", "bold"), *([Table(columns, rows)] if rows else [])]
 
 
 LONGEST_REASON = 120

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from whatschat_ops.cli.terminal.lines import Lines, Styled
+from whatschat_ops.cli.terminal.tables import Blocks, Column, Table
+from whatschat_ops.cli.terminal.times import local_time
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from whatschat_ops.provision import PlanReport, StepReport
     from whatschat_ops.provision.report import ChangeReport
-    from whatschat_ops.stack.status import StackStatus, StatusChange
+    from whatschat_ops.stack.status import ResourceStatus, StackStatus, StatusChange
 
 MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "create": ("  +", "green"),
@@ -49,43 +49,39 @@ def summary(plan: PlanReport) -> str:
     return f"Plan: {', '.join(counts)}.{nothing}" if counts else UP_TO_DATE
 
 
-def render_status(status: StackStatus, *, lines: int | None = None) -> RenderableType:
+def render_status(status: StackStatus, *, lines: int | None = None) -> Blocks:
     """A line for each resource: its state and its identity in AWS. Only those that are not in sync, if not all fit into `lines`."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    styles = {
-        "in sync": "green",
-        "drifted": "yellow",
-        "missing": "red",
-        "not wanted": "yellow",
-        "not ours": "red",
-    }
-    table = Table("Resource", "State", "Identity", box=None, header_style="bold", pad_edge=False)
     shown = status.resources
     if lines is not None and sum(1 + len(one.drift) + bool(one.reason) for one in shown) + 3 > lines:
         shown = tuple(one for one in shown if one.state != "in sync")
-    for resource in shown:
-        table.add_row(
-            resource.address,
-            Text(resource.state, styles[resource.state]),
-            Text(resource.id or "", overflow="fold"),
-        )
-        if resource.reason:
-            table.add_row("", "", Text(resource.reason, "dim", overflow="fold"))
-        for line in (line for change in resource.drift for line in _change_lines(change)):
-            table.add_row("", Text("~", "yellow"), Text(line, overflow="fold"))
+    columns = (Column("Resource"), Column("State"), Column("Identity", wraps=True))
     in_sync = sum(resource.state == "in sync" for resource in status.resources)
     count = f"{in_sync} of {len(status.resources)} resources of {status.stack} are in sync."
-    return Group(table, Text(count))
+    return Blocks([Table(columns, [row for one in shown for row in _status_rows(one)]), count])
+
+
+def _status_rows(resource: ResourceStatus) -> Iterator[tuple[str | Styled, ...]]:
+    yield resource.address, Styled(resource.state, _STATE_STYLES[resource.state]), resource.id or ""
+    if resource.reason:
+        yield "", "", Styled(resource.reason, "dim")
+    for line in (line for change in resource.drift for line in _change_lines(change)):
+        yield "", Styled("~", "yellow"), line
+
+
+_STATE_STYLES: Final[Mapping[str, str]] = {
+    "in sync": "green",
+    "drifted": "yellow",
+    "missing": "red",
+    "not wanted": "yellow",
+    "not ours": "red",
+}
 
 
 def render_status_change(change: StatusChange) -> str:
-    """`12:00:01Z table.connections: in sync -> drifted (ttl_attribute: ttl -> expires)`."""
+    """`2026-11-29 12:00:01 UTC table.connections: in sync -> drifted (ttl_attribute: ttl -> expires)`."""
     states = [state for state in (change.old_state, change.state or "gone") if state]
     drift = "; ".join(line for field in change.drift for line in _change_lines(field))
-    return f"{change.at:%H:%M:%S}Z {change.address}: {' -> '.join(states)}{f' ({drift})' if drift else ''}"
+    return f"{local_time(change.at)} {change.address}: {' -> '.join(states)}{f' ({drift})' if drift else ''}"
 
 
 def _step_lines(step: StepReport, everything: bool) -> Iterator[tuple[str, str]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.stack.applying import AdoptOption, DeleteDataOption, destroy_planned, show_and_apply
+from whatschat_ops.cli.terminal.tables import Facts
 
 if TYPE_CHECKING:
     from whatschat_ops.stack.status import TableDescription
@@ -67,10 +68,7 @@ def delete(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = Fal
     destroy_planned(run, stack, made, yes=yes)
 
 
-def _render_table(description: TableDescription) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
+def _render_table(description: TableDescription) -> Facts:
     indexes = ", ".join(
         f"{index.name} on {index.key} ({index.projection}, {index.status})" for index in description.indexes
     )
@@ -88,7 +86,4 @@ def _render_table(description: TableDescription) -> Any:
         "Size": f"{description.size_bytes} bytes",
         "Tags": ", ".join(f"{key}={value}" for key, value in description.tags.items()) or "none",
     }
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for key, value in rows.items():
-        table.add_row(Text(key, "bold"), Text(value, overflow="fold"))
-    return table
+    return Facts(rows)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import textwrap
-from collections.abc import Collection, Iterable, Sequence
-from typing import Final, NamedTuple, TextIO
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.text import Text
 
 _STYLES: Final = {
     "": "",
@@ -45,18 +51,38 @@ class Styled(NamedTuple):
     wrapped: bool = False
 
 
-class Lines(NamedTuple):
+class Shown(ABC):
+    """A result that is laid out when the width is known."""
+
+    @abstractmethod
+    def text(self, width: int, *, styled: bool, clean: Callable[[str], str] = str) -> str:
+        """As it is printed on `width` columns. `clean` takes out of each piece of text what must not be shown."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """As a part of what Rich redraws."""
+        from rich.text import Text
+
+        yield Text.from_ansi(self.text(options.max_width, styled=not console.no_color))
+
+
+@dataclass(frozen=True)
+class Lines(Shown):
     """What is shown, from top to bottom."""
 
     lines: Sequence[Styled]
 
-    def text(self, width: int, *, styled: bool) -> str:
+    def text(self, width: int, *, styled: bool, clean: Callable[[str], str] = str) -> str:
         """As it is printed on `width` columns."""
         return "\n".join(
-            f"{_STYLES[line.style]}{text}{_RESET}" if styled and line.style and text else text
+            styled_text(clean(text), line.style, styled=styled)
             for line in self.lines
             for text in (textwrap.wrap(line.text, width) or [""] if line.wrapped else [line.text])
         )
+
+
+def styled_text(text: str, style: str, *, styled: bool) -> str:
+    """The text in a style, one of `_STYLES`."""
+    return f"{_STYLES[style]}{text}{_RESET}" if styled and style and text else text
 
 
 def aligned(rows: Iterable[Sequence[str]], *, right: Collection[int] = (), gap: int = 2) -> list[str]:

@@ -20,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from whatschat_ops.cli.terminal.lines import Lines, columns, is_styled
+from whatschat_ops.cli.terminal.lines import Lines, Shown, columns, is_styled
 from whatschat_ops.cli.terminal.redacting import hidden, redacting, set_shown, unwrapped
 from whatschat_ops.cli.terminal.streams import ReaderGone, takes_only_some_characters
 from whatschat_ops.cli.terminal.typed import typed
@@ -81,14 +81,14 @@ class Output:
         for stream in (self.stdout, self.stderr):
             set_shown(stream, shown)
 
-    def result(self, model: T, render: Callable[[T], Lines | RenderableType]) -> None:
+    def result(self, model: T, render: Callable[[T], Shown | RenderableType]) -> None:
         """Print the result: as JSON, or as whatever text, lines or Rich object `render` makes of it."""
         shown = self._without_secrets(model)
         # What is left of the command still says by its exit code what happened.
         with contextlib.suppress(ReaderGone):
             self._result(shown, render)
 
-    def _result(self, shown: T, render: Callable[[T], Lines | RenderableType]) -> None:
+    def _result(self, shown: T, render: Callable[[T], Shown | RenderableType]) -> None:
         if self.as_json:
             self._document(shown, indent=2)
             return
@@ -97,7 +97,7 @@ class Output:
         # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
         if isinstance(rendered, str):
             self.text(rendered.translate(_CONTROL_CODES))
-        elif isinstance(rendered, Lines):
+        elif isinstance(rendered, Shown):
             self.text(self._styled(rendered, self.stdout))
         else:
             from rich.text import Text
@@ -287,8 +287,10 @@ class Output:
             self.stderr.write(f"{text.translate(_CONTROL_CODES)}\n")
             self.stderr.flush()
 
-    def _styled(self, shown: Lines, stream: TextIO) -> str:
-        return shown.text(columns(stream), styled=is_styled(stream)).translate(_CONTROL_CODES)
+    def _styled(self, shown: Shown, stream: TextIO) -> str:
+        # Before it is laid out: half of a token, at the end of a line, is nothing that anything recognises.
+        clean = str if self.show_secrets else redact
+        return shown.text(columns(stream), styled=is_styled(stream), clean=clean).translate(_CONTROL_CODES)
 
     def _console(self, stream: TextIO) -> Console:
         from whatschat_ops.cli.terminal.console import RedactingConsole

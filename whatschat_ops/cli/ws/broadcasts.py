@@ -9,6 +9,7 @@ import typer
 
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
+from whatschat_ops.plurals import counted
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="Id of the run, or latest", show_default=False)
@@ -30,13 +31,13 @@ def list_runs(run: Run) -> None:
     Example: whatschat-ops ws broadcasts list
     """
     from whatschat_ops.broadcast.journal.past_runs import list_runs as read
-    from whatschat_ops.cli.ws.broadcast_tables import plural, render_runs
+    from whatschat_ops.cli.ws.broadcast_tables import render_runs
 
     found, unreadable = read(run.broadcasts_directory)
     run.out.result(found, render_runs)
     for error in unreadable:
         run.out.warn(error.message)
-    run.out.note(f"{plural(len(found), 'broadcast')}.")
+    run.out.note(f"{counted(len(found), 'broadcast')}.")
 
 
 def show(

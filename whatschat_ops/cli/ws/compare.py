@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,7 @@ from whatschat_ops.choices import SocketMode
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
+from whatschat_ops.cli.terminal.tables import Blocks, Column, Table, figures
 from whatschat_ops.cli.ws.load import checked_url, tokens_of
 from whatschat_ops.errors import Hint, Interrupted, UsageError
 from whatschat_ops.measure.histogram import shown
@@ -119,22 +120,18 @@ def _agreed(run: Run, paths: tuple[Path, ...], scenario: Scenario, yes: bool) ->
     return run.out.confirm(question, yes=yes or not foreign)
 
 
-def _render(found: Comparison) -> Any:
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("Kind", "Path", box=None, header_style="bold", pad_edge=False)
-    for name in ("Sent", "Lost", "Loss", "p50 ms", "p95 ms", "p99 ms", "Max ms"):
-        table.add_column(name, justify="right")
-    for kind in found.kinds:
-        if kind.a or kind.b:
-            for name, path, side in (("a", found.a, kind.a), ("b", found.b, kind.b)):
-                table.add_row(kind.kind, f"{name} {path.mode.value}", *_figures(side))
+def _render(found: Comparison) -> Blocks:
+    rows = [
+        (kind.kind, f"{name} {path.mode.value}", *_figures(side))
+        for kind in found.kinds
+        if kind.a or kind.b
+        for name, path, side in (("a", found.a, kind.a), ("b", found.b, kind.b))
+    ]
+    columns = figures("Sent", "Lost", "Loss", "p50 ms", "p95 ms", "p99 ms", "Max ms")
     reasons = [f"{kind.kind}: {kind.why}" for kind in found.kinds if kind.why]
     notes = ["", "No counterpart:", *(f"  {reason}" for reason in reasons)] if reasons else []
     head = [_facts("a", found.a), _facts("b", found.b), ""]
-    return Group(*map(Text, head), table, *map(Text, notes))
+    return Blocks([*head, Table((Column("Kind"), Column("Path"), *columns), rows), *notes])
 
 
 def _figures(side: Deliveries | None) -> list[str]:

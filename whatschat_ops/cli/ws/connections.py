@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.lines import Styled
+from whatschat_ops.cli.terminal.tables import Column, Facts, Table
+from whatschat_ops.cli.terminal.times import local_time, relative
 from whatschat_ops.errors import Missing
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.connections.management import ConnectionInfo
@@ -70,7 +74,7 @@ def list_connections(
     ]
     found.sort(key=lambda row: row.connected_at.timestamp() if row.connected_at else 0.0, reverse=True)
     run.out.result(found, _render_list)
-    run.out.note(f"{len(found)} connection{'' if len(found) == 1 else 's'}.")
+    run.out.note(f"{counted(len(found), 'connection')}.")
 
 
 def get(run: Run, connection_id: ConnectionArgument) -> None:
@@ -118,42 +122,46 @@ def _row(connection: Connection) -> ConnectionRow:
     )
 
 
-def _time(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+def _render_list(rows: list[ConnectionRow]) -> Table:
+    now = datetime.now(UTC)
+    return Table(
+        (Column("Connection"), Column("User"), Column("Connected"), Column("Expires", optional=True)),
+        [
+            [
+                Styled(cell, "dim" if row.expired else "")
+                for cell in (
+                    row.connection_id,
+                    row.user_id,
+                    relative(row.connected_at, now) if row.connected_at else "",
+                    _expiry(row, now),
+                )
+            ]
+            for row in rows
+        ],
+    )
 
 
-def _render_list(rows: list[ConnectionRow]) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("Connection", "User", "Connected", "Expires", box=None, header_style="bold", pad_edge=False)
-    table.columns[0].no_wrap = True
-    for row in rows:
-        style = "dim strike" if row.expired else ""
-        cells = (row.connection_id, row.user_id, _time(row.connected_at), _time(row.ttl))
-        table.add_row(*(Text(cell, style=style) for cell in cells))
-    return table
+def _expiry(row: ConnectionRow, now: datetime) -> str:
+    if row.ttl is None:
+        return ""
+    return f"expired {relative(row.ttl, now)}" if row.expired else relative(row.ttl, now)
 
 
-def _render_details(details: ConnectionDetails) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
+def _render_details(details: ConnectionDetails) -> Facts:
     row, live = details.row, details.live
-    table = Table.grid(padding=(0, 2))
-    known = {
-        "User": row.user_id if row else "no row in the table",
-        "Connected": _time((live and live.connected_at) or (row and row.connected_at) or None),
-        "Row expires": (_time(row.ttl) + (" (has expired)" if row.expired else "")) if row else "",
-        "Socket": "open" if live else "gone",
-        "Last active": _time(live.last_active_at) if live else "",
-        "Address": live.source_ip if live else "",
-        "Client": live.user_agent if live else "",
-    }
-    for name, value in known.items():
-        if value:
-            table.add_row(name, Text(value))
-    return table
+    connected_at = (live and live.connected_at) or (row and row.connected_at) or None
+    expires = local_time(row.ttl) if row and row.ttl else ""
+    return Facts(
+        {
+            "User": row.user_id if row else "no row in the table",
+            "Connected": local_time(connected_at) if connected_at else "",
+            "Row expires": f"{expires} (has expired)" if row and row.expired else expires,
+            "Socket": "open" if live else "gone",
+            "Last active": local_time(live.last_active_at) if live and live.last_active_at else "",
+            "Address": (live and live.source_ip) or "",
+            "Client": (live and live.user_agent) or "",
+        }
+    )
 
 
 def _render_deleted(result: DeletedConnection) -> str:

@@ -21,6 +21,7 @@ from whatschat_ops.cli.ws.options import (
     read_message,
 )
 from whatschat_ops.errors import Gone, Hint, OpsError, PartlyDone, UsageError
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.sockets.adapter import Adapter
@@ -198,10 +199,12 @@ def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
 
 def render_receipt(receipt: Receipt) -> str:
     if receipt.mode is SocketMode.SIMULATED:
-        plural = "" if receipt.recipients == 1 else "s"
-        return f"Simulated: echoed for {receipt.recipients} user{plural}; nothing was sent."
+        return f"Simulated: echoed for {counted(receipt.recipients or 0, 'user')}; nothing was sent."
     if receipt.delivered is None:
         return "Accepted; this handler does not say whether it was delivered."
-    users, connections = f"{receipt.delivered} of {receipt.recipients}", receipt.connections
-    words = f"Delivered to {users} users on {connections} connection{'' if connections == 1 else 's'}."
+    users, connections = (
+        f"{receipt.delivered} of {receipt.recipients}",
+        counted(receipt.connections or 0, "connection"),
+    )
+    words = f"Delivered to {users} users on {connections}."
     return words + (f" {receipt.offline} offline." if receipt.offline else "")

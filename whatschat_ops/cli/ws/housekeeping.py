@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.progress import ProgressView
+from whatschat_ops.cli.terminal.tables import Table, figures
 from whatschat_ops.errors import Hint, OpsError, PartlyDone, UsageError
+from whatschat_ops.plurals import counted
 from whatschat_ops.quotas import API_REQUESTS
 
 if TYPE_CHECKING:
@@ -143,7 +145,7 @@ def fail_if_any(failed: int, total: int, failures: Sequence[RowFailure], what: s
 
 
 def _question(run: Run, planned: DisconnectReport, all_users: bool) -> str:
-    count = f"{planned.connections:,} connection{'' if planned.connections == 1 else 's'}"
+    count = counted(planned.connections, "connection")
     where = f"{run.settings.stack} in the environment {run.settings.environment}"
     return f"Close all {count} of {where}?" if all_users else f"Close {count} of {where}?"
 
@@ -174,7 +176,7 @@ def _disconnect(
         return feature(rows, sockets, store.prune, progress=lambda it: view.update(lambda: words(it)))
 
 
-def _render_pruned(report: PruneReport) -> Any:
+def _render_pruned(report: PruneReport) -> Table:
     columns = {
         "Scanned": report.scanned,
         "Expired": report.expired,
@@ -189,11 +191,11 @@ def _render_pruned(report: PruneReport) -> Any:
     return _counts(columns)
 
 
-def _render_disconnected(report: DisconnectReport) -> Any:
+def _render_disconnected(report: DisconnectReport) -> Table | str:
     if report.dry_run and not report.connections:
         return "These users have no connections."
     if report.dry_run:
-        return f"Would close {report.connections:,} connection{'' if report.connections == 1 else 's'}."
+        return f"Would close {counted(report.connections, 'connection')}."
     return _counts(
         {
             "Connections": report.connections,
@@ -205,11 +207,5 @@ def _render_disconnected(report: DisconnectReport) -> Any:
     )
 
 
-def _counts(columns: dict[str, int]) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(name, justify="right")
-    table.add_row(*(f"{count:,}" for count in columns.values()))
-    return table
+def _counts(columns: dict[str, int]) -> Table:
+    return Table(figures(*columns), [[f"{count:,}" for count in columns.values()]])

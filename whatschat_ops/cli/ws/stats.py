@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.lines import Shown
+from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table, bar, figures
 from whatschat_ops.errors import Hint
 
 if TYPE_CHECKING:
@@ -63,43 +66,34 @@ def _probe(run: Run, census: Census) -> Probes:
     return census.probed(gone=answers.count(False), failed=answers.count(None))
 
 
-def _render(stats: ConnectionStats) -> Any:
-    from rich.console import Group
-    from rich.text import Text
-
-    parts: list[Any] = [_totals(stats)]
+def _render(stats: ConnectionStats) -> Blocks:
+    parts: list[Shown | str] = [Facts(dict(_totals(stats)))]
     if stats.connections:
-        parts += [Text(), _ages(stats)]
+        parts += ["", _ages(stats)]
     if stats.top_users:
-        parts += [Text(), _top(stats)]
-    return Group(*parts)
+        parts += ["", _top(stats)]
+    return Blocks(parts)
 
 
-def _totals(stats: ConnectionStats) -> Any:
-    from rich.table import Table
-
+def _totals(stats: ConnectionStats) -> Iterator[tuple[str, str]]:
     from whatschat_ops.measure.histogram import shown
 
-    table = Table.grid(padding=(0, 2))
-    table.add_row("Connections", f"{stats.connections:,}")
-    table.add_row(
-        "Users",
-        f"{stats.users:,} (connections each: {shown(stats.per_user_mean, '.1f')} on average, {stats.per_user_max:,} at most)",
-    )
-    table.add_row("Older than 2 h", f"{stats.certain_orphans:,} (their connections are certainly closed)")
+    each = f"{shown(stats.per_user_mean, '.1f')} on average, {stats.per_user_max:,} at most"
+    yield "Connections", f"{stats.connections:,}"
+    yield "Users", f"{stats.users:,} (connections each: {each})"
+    yield "Older than 2 h", f"{stats.certain_orphans:,} (their connections are certainly closed)"
     if stats.probes is not None:
-        table.add_row("Probed", _probed(stats.probes))
+        yield "Probed", _probed(stats.probes)
     if stats.orphan_share is not None:
-        table.add_row("Rows of closed connections", _interval(stats.orphan_share))
-    table.add_row("Expired, not deleted yet", f"{stats.expired:,}")
+        yield "Rows of closed connections", _interval(stats.orphan_share)
+    yield "Expired, not deleted yet", f"{stats.expired:,}"
     if stats.never_expire:
         examples = ", ".join(stats.never_expire_examples)
         more = ", ..." if stats.never_expire > len(stats.never_expire_examples) else ""
-        table.add_row(
+        yield (
             "Never expire",
             f"{stats.never_expire:,} (ttl is missing or no Number of seconds): {examples}{more}",
         )
-    return table
 
 
 def _probed(probes: Probes) -> str:
@@ -113,7 +107,7 @@ def _interval(interval: Interval) -> str:
     return f"about {interval.share:.1%} ({interval.low:.1%} to {interval.high:.1%} with 95 % confidence)"
 
 
-def _ages(stats: ConnectionStats) -> Any:
+def _ages(stats: ConnectionStats) -> Table:
     rows = [
         (bucket.age, bucket.connections)
         for bucket in stats.ages
@@ -122,21 +116,16 @@ def _ages(stats: ConnectionStats) -> Any:
     return _bars("Age", rows, stats.connections)
 
 
-def _top(stats: ConnectionStats) -> Any:
+def _top(stats: ConnectionStats) -> Table:
     return _bars("User", [(user.user_id, user.connections) for user in stats.top_users], stats.connections)
 
 
-def _bars(title: str, rows: list[tuple[str, int]], total: int) -> Any:
-    from rich.bar import Bar
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title, box=None, header_style="bold", pad_edge=False)
-    table.add_column("Connections", justify="right")
-    table.add_column("Share", justify="right")
-    table.add_column("", width=BAR_WIDTH)
-    longest = max((count for _, count in rows), default=0)
-    for name, count in rows:
-        bar = Bar(longest or 1, 0, count, width=BAR_WIDTH)
-        table.add_row(Text(name), f"{count:,}", f"{count / total:.1%}", bar)
-    return table
+def _bars(title: str, rows: list[tuple[str, int]], total: int) -> Table:
+    longest = max((count for _, count in rows), default=0) or 1
+    return Table(
+        (Column(title), *figures("Connections", "Share"), Column("", optional=True)),
+        [
+            (name, f"{count:,}", f"{count / total:.1%}", bar(count / longest, BAR_WIDTH))
+            for name, count in rows
+        ],
+    )

@@ -1,0 +1,124 @@
+"""Tables at any width: nothing that tells rows apart is cut, no word is broken, nothing moves the cursor."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatschat_ops.cli.terminal.lines import Styled
+from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table, display_width, figures
+
+FUNCTIONS = Table(
+    (
+        Column("Function"),
+        *figures("Size"),
+        Column("Runtime", optional=True),
+        Column("Memory", right=True, optional=True),
+        Column("Note", wraps=True),
+    ),
+    [
+        ("websocket-connect", "12,345 B", "python3.12", "256 MB", "published by the pipeline"),
+        ("websocket-disconnect", "9 B", "python3.12", "256 MB"),
+    ],
+)
+
+
+def test_wide_table_has_a_line_for_each_row() -> None:
+    assert FUNCTIONS.text(120, styled=False).splitlines() == [
+        "Function                  Size  Runtime     Memory  Note",
+        "websocket-connect     12,345 B  python3.12  256 MB  published by the pipeline",
+        "websocket-disconnect       9 B  python3.12  256 MB",
+    ]
+
+
+def test_texts_are_wrapped_before_columns_go() -> None:
+    assert FUNCTIONS.text(64, styled=False).splitlines() == [
+        "Function                  Size  Runtime     Memory  Note",
+        "websocket-connect     12,345 B  python3.12  256 MB  published by",
+        "                                                    the pipeline",
+        "websocket-disconnect       9 B  python3.12  256 MB",
+    ]
+
+
+def test_optional_columns_go_from_the_last_one() -> None:
+    narrow = Table(FUNCTIONS.columns[:-1], [row[:4] for row in FUNCTIONS.rows])
+    wide = Table((*narrow.columns, Column("Hash")), [(*row, "f" * 20) for row in narrow.rows])
+    assert wide.text(66, styled=False).splitlines()[0].split() == ["Function", "Size", "Runtime", "Hash"]
+    assert wide.text(60, styled=False).splitlines()[0].split() == ["Function", "Size", "Hash"]
+
+
+def test_below_60_columns_rows_become_records_with_all_their_columns() -> None:
+    assert FUNCTIONS.text(40, styled=False).splitlines() == [
+        "Function  websocket-connect",
+        "Size      12,345 B",
+        "Runtime   python3.12",
+        "Memory    256 MB",
+        "Note      published by the pipeline",
+        "",
+        "Function  websocket-disconnect",
+        "Size      9 B",
+        "Runtime   python3.12",
+        "Memory    256 MB",
+    ]
+
+
+def test_small_table_stays_a_table_on_a_narrow_terminal() -> None:
+    assert (
+        Table(figures("Gone", "Failed"), [("1", "22")]).text(20, styled=False) == "Gone  Failed\n   1      22"
+    )
+
+
+def test_styles_are_around_texts_and_change_no_width() -> None:
+    table = Table((Column("A"), Column("B")), [(Styled("x", "red"), "y")])
+    assert table.text(80, styled=True) == "\x1b[1mA\x1b[0m  \x1b[1mB\x1b[0m\n\x1b[31mx\x1b[0m  y"
+
+
+def test_control_characters_are_shown_and_not_sent() -> None:
+    shown = Table((Column("User"),), [("\x1b[2Jeve\r",)]).text(80, styled=False)
+    assert shown.splitlines()[1] == r"\x1b[2Jeve\r"
+
+
+def test_what_must_not_be_shown_is_taken_out_before_the_layout() -> None:
+    table = Table((Column("Token"), Column("B")), [("secret-value", "y")])
+    assert table.text(80, styled=False, clean=lambda text: text.replace("secret-value", "***")) == (
+        "Token  B\n***    y"
+    )
+
+
+@pytest.mark.parametrize(("text", "columns"), [("abc", 3), ("日本", 4), ("e\u0301", 1), ("", 0)])
+def test_width_is_what_a_terminal_uses(text: str, columns: int) -> None:
+    assert display_width(text) == columns
+
+
+def test_facts_leave_out_what_is_empty_and_indent_what_is_long() -> None:
+    facts = Facts({"Connection": "abc", "Reason": "no message arrived for all of ten minutes", "User": ""})
+    assert facts.text(40, styled=False).splitlines() == [
+        "Connection  abc",
+        "Reason      no message arrived for all",
+        "            of ten minutes",
+    ]
+
+
+def test_blocks_stand_one_below_the_other() -> None:
+    assert Blocks([Facts({"A": "b"}), "", "two words"]).text(5, styled=False) == "A  b\n\ntwo\nwords"
+
+
+WORD = st.text("abcdefghij0123456789-:/", min_size=1, max_size=45)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(WORD, WORD, st.lists(WORD, max_size=6).map(" ".join), WORD), min_size=1, max_size=4
+    ),
+    width=st.integers(20, 160),
+)
+def test_no_word_is_cut_or_broken_at_any_width(rows: list[tuple[str, str, str, str]], width: int) -> None:
+    columns = (Column("Id"), *figures("Count"), Column("Note", wraps=True), Column("Extra", optional=True))
+    shown = Table(columns, rows).text(width, styled=False)
+    words = shown.split()
+    for identity, count, note, _ in rows:
+        assert {identity, count, *note.split()} <= set(words)
+    if width >= 60 and shown.startswith("Id  "):
+        table = shown.splitlines()
+        assert all(display_width(line) <= width for line in table)
