@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tests.local import monitoring_fields
 from tests.local.program import eventually
 from whatschat_ops.config import Names
 from whatschat_ops.redaction import Secret
@@ -776,6 +777,11 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
         lambda there: put_rule(there, EventPattern='{"source": ["aws.ec2"]}'),
         {"source": ["aws.chime"]},
     ),
+    ("event_rule", "schedule"): Row(
+        lambda there: there.rule.get("ScheduleExpression") or None,
+        lambda there: put_rule(there, ScheduleExpression="rate(1 hour)"),
+        "rate(2 hours)",
+    ),
     ("event_rule", "state"): Row(
         lambda there: there.rule["State"], lambda there: put_rule(there, State="DISABLED"), "DISABLED"
     ),
@@ -786,6 +792,7 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
         ),
         "arn:aws:logs:us-east-1:000000000000:log-group:/aws/events/another",
     ),
+    **monitoring_fields.rows(Row, found_by),
 }  # fmt: skip
 """(kind, field) -> its row. Tags have a test of their own."""
 
@@ -892,6 +899,8 @@ TAGGED: Final[Mapping[str, tuple[Callable[[There, str], None], Callable[[There],
             there.client("events").list_tags_for_resource(ResourceARN=there.rule["Arn"])["Tags"]
         ),
     ),
+    "topic": (monitoring_fields.tag_topic, monitoring_fields.tags_of_topic),
+    "alarm": (monitoring_fields.tag_alarm, monitoring_fields.tags_of_alarm),
 }
 """Kind -> how the tag `team` is set by hand, and how its tags are read."""
 

@@ -37,14 +37,34 @@ def refusal(call: Any, **parameters: Any) -> str:
 
 @pytest.mark.difference(
     "SNS: protocols",
-    aws="e-mail, text messages, mobile applications and Firehose too",
-    here="HTTP, HTTPS, functions and queues; others are refused with InvalidParameter",
+    aws="text messages, mobile applications, Firehose and e-mail as JSON too",
+    here="e-mail, HTTP, HTTPS, functions and queues; others are refused with InvalidParameter",
 )
-@pytest.mark.parametrize("protocol", ["email", "email-json", "sms", "application", "firehose"])
+@pytest.mark.parametrize("protocol", ["email-json", "sms", "application", "firehose"])
 def test_subscription_that_would_get_nothing_is_refused(sns: Any, topic: str, protocol: str) -> None:
     said = refusal(sns.subscribe, TopicArn=topic, Protocol=protocol, Endpoint="alice@example.com")
     assert said == f"Protocol {protocol} is refused: the embedded AWS does not send messages by it."
     assert sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"] == []
+
+
+@pytest.mark.aws("https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html")
+@pytest.mark.difference(
+    "SNS: e-mail",
+    aws="a mail with a link goes to the address, and messages once it is followed",
+    here="no mail is sent: the subscription stays PendingConfirmation and gets nothing",
+)
+def test_address_has_no_arn_before_it_is_confirmed(sns: Any, topic: str) -> None:
+    asked = sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="alice@example.com")
+    assert asked["SubscriptionArn"] == "pending confirmation"
+    (listed,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert (listed["SubscriptionArn"], listed["Endpoint"]) == ("PendingConfirmation", "alice@example.com")
+    everywhere = sns.list_subscriptions()["Subscriptions"]
+    assert "PendingConfirmation" in {
+        each["SubscriptionArn"] for each in everywhere if each["TopicArn"] == topic
+    }
+    arn = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=QUEUE)["SubscriptionArn"]
+    assert arn.startswith(f"{topic}:")  # a queue of the account needs no confirmation
+    sns.unsubscribe(SubscriptionArn=arn)
 
 
 @pytest.mark.aws("https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html")

@@ -32,6 +32,7 @@ BASE = {
     "prefix": "fields-",
     "broadcast": {"distributed": {"enabled": True}},
     "chime": {"events": True},
+    "monitoring": {"enabled": True, "emails": ["oncall@example.com"]},
     "iam": {"permissions_boundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
 }
 ADDRESSES = {
@@ -52,6 +53,10 @@ ADDRESSES = {
     "bucket": "bucket.broadcast",
     "state_machine": "state_machine.broadcast",
     "event_rule": "event_rule.chime-events",
+    "topic": "topic.alarms",
+    "subscription": "subscription.oncall@example.com",
+    "alarm": "alarm.connect-errors",
+    "dashboard": "dashboard.monitoring",
 }
 """Kind -> the resource that stands for it."""
 DRIFTING = [key for key, row in ROWS.items() if row.drift is not None]

@@ -1,6 +1,6 @@
 """The clock of the embedded AWS, which can be moved ahead of the machine's.
 
-The gateway, Chime, logs and metrics read it. Functions, tokens, signatures and the TTL of tables keep the machine's
+The gateway, Chime, schedules of EventBridge, logs and metrics read it. Functions, tokens, signatures and the TTL of tables keep the machine's
 time: they are checked against clients that do. A restart sets it back.
 """
 

@@ -41,6 +41,7 @@ class Scene:
         self.ids: list[str] = []
         self.records: list[tuple[str, Record]] = []
         self.letters: list[tuple[str, Any, Mapping[str, str]]] = []
+        self.dropped = 0
         self._results = list(results)
         self.disabled_after: int | None = None
         self.on_letter: Callable[[], object] = lambda: None
@@ -53,6 +54,10 @@ class Scene:
     ) -> None:
         self.letters.append((target_arn, event, attributes))
         self.on_letter()
+
+    def record_dropped(self, settings: EventSettings) -> None:
+        assert settings.function_name == ARN.split(":")[6]
+        self.dropped += 1
 
     def play(self) -> Scene:
         asyncio.run(self.invocations().process({}, {"number": 1}, InvokeCall("request-1")))
@@ -90,6 +95,7 @@ def test_failing_event_is_retried_after_one_minute_and_after_two_more() -> None:
     [(target, record)] = scene.records
     assert (target, record["requestContext"]["approximateInvokeCount"]) == ("failure", 3)
     assert [target for target, _, _ in scene.letters] == ["letters"]
+    assert scene.dropped == 1
 
 
 @pytest.mark.aws("https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html")
@@ -98,7 +104,7 @@ def test_event_that_succeeds_at_last_is_a_success() -> None:
     assert scene.attempts == [0.0, 60.0]
     assert [target for target, _ in scene.records] == ["success"]
     assert scene.condition == "Success"
-    assert scene.letters == []
+    assert (scene.letters, scene.dropped) == ([], 0)
 
 
 @pytest.mark.aws(

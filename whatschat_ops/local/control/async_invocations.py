@@ -88,6 +88,7 @@ class Delivery(Protocol):
     def send_dead_letter(
         self, settings: EventSettings, target_arn: str, event: Any, attributes: Mapping[str, str]
     ) -> None: ...
+    def record_dropped(self, settings: EventSettings) -> None: ...
 
 
 class AsyncInvocations:
@@ -167,6 +168,10 @@ class AsyncInvocations:
                 await _in_thread(
                     lambda: self._delivery.send_dead_letter(settings, dead_letter, event, attributes)
                 )
+        if (
+            outcome.condition != "Success"
+        ):  # also when it was sent elsewhere before (Lambda guide, "monitoring-metrics-types")
+            self._delivery.record_dropped(settings)
 
     async def _outcome(
         self,

@@ -66,7 +66,7 @@ def _complete_cloudformation(modules: Modules, parts: Parts) -> None:
 
 
 def _correct_step_functions(modules: Modules, parts: Parts) -> None:
-    machines = StepFunctions(modules.stepfunctions, parts.authorization.role_may)
+    machines = StepFunctions(modules.stepfunctions, parts.authorization.role_may, parts.telemetry.add_point)
     machines.install()
     modules.tagging._COLLECTORS["states"] = machines.tagged
     wrap_handler(modules, "states", machines.completed)

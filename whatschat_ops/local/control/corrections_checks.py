@@ -268,10 +268,17 @@ CHECKS: Final = (
     ),
     Correction(
         what="subscribes any protocol, takes filter policies that are not JSON and drops unknown attributes",
-        why="InvalidParameter; protocols besides HTTP, functions and queues are refused",
+        why="InvalidParameter; protocols besides e-mail, HTTP, functions and queues are refused",
         source="SNS API Reference, Subscribe; SetSubscriptionAttributes",
         replaces=("app.SERVICE_HANDLERS[sns]",),
         apply=_check("sns", lambda _: sns_checks.CHECKS),
+    ),
+    Correction(
+        what="confirms an e-mail address that it sends nothing to; lists subscriptions that are not confirmed by their ARN",
+        why="PendingConfirmation until the link of a mail is followed; no mail is sent",
+        source="SNS API Reference, Subscribe; ListSubscriptionsByTopic",
+        replaces=("sns._subscribe", "sns._list_subscriptions", "sns._list_subscriptions_by_topic"),
+        apply=lambda modules, _: sns_checks.install_confirmation(modules.sns),
     ),
     Correction(
         what="shows the text of a SecureString, in base64, to a caller who does not ask for decryption",

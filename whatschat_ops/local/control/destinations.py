@@ -94,6 +94,16 @@ class Destinations:
             lambda service: self._send_message(service, target_arn, event, typed),
         )
 
+    def record_dropped(self, settings: EventSettings) -> None:
+        """Count an event that was given up."""
+        self._record(settings, "AsyncEventsDropped")
+
+    def _record(self, settings: EventSettings, metric: str) -> None:
+        region, account = settings.function_arn.split(":")[3:5]
+        with self._modules.responses.request_scope(account, region):
+            dimensions = {"FunctionName": settings.function_name}
+            self._modules.cloudwatch.record_metric("AWS/Lambda", metric, 1, "Count", dimensions)
+
     def _send(
         self, settings: EventSettings, target_arn: str, metric: str, send: Callable[[str], None]
     ) -> None:
@@ -106,9 +116,7 @@ class Destinations:
             self._changed()
         except Exception as problem:  # noqa: BLE001  ministack's services raise exceptions of their own
             _log.warning("%s sent nothing to %s: %s", settings.function_arn, target_arn, problem)
-            dimensions = {"FunctionName": settings.function_name}
-            with self._modules.responses.request_scope(account, settings.function_arn.split(":")[3]):
-                self._modules.cloudwatch.record_metric("AWS/Lambda", metric, 1, "Count", dimensions)
+            self._record(settings, metric)
 
     def _send_message(self, service: str, arn: str, body: Any, attributes: Mapping[str, Any]) -> None:
         text = json.dumps(body)

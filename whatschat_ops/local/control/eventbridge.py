@@ -69,6 +69,7 @@ class Rules:
         self._eventbridge._invoke_target = invoke_target
         self._eventbridge._put_targets = put_targets
         self._check_entries()
+        self._eventbridge._now_ts = self._parts.clock  # of schedules, which `local clock advance` moves
         is_valid = self._eventbridge._validate_schedule_expression
         self._eventbridge._validate_schedule_expression = lambda text: (
             bool(_RATE.fullmatch(text)) if text.startswith("rate(") else is_valid(text)

@@ -186,6 +186,7 @@ READS: Final = (
     "s3._put_bucket_encryption",
     "s3._put_bucket_lifecycle",
     "sigv4.decode_header_value",
+    "sns._topics",
     "sns.publish_internal",
     "sns.topic_policy_allows",
     "sqs._Err",

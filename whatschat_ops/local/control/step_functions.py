@@ -24,6 +24,14 @@ from whatschat_ops.local.control.wire import Handler
 Allows = Callable[[str, str, str], bool]
 """(role ARN, action, resource ARN) -> whether the role's policies allow it."""
 
+_METRICS: Final = {
+    "ABORTED": "ExecutionsAborted",
+    "FAILED": "ExecutionsFailed",
+    "SUCCEEDED": "ExecutionsSucceeded",
+    "TIMED_OUT": "ExecutionsTimedOut",
+}
+"""How an execution ended -> its metric of AWS/States (Step Functions Developer Guide, "Execution metrics")."""
+
 MAP_ACTIONS: Final = ("states:DescribeExecution", "states:StopExecution")
 """The permissions that the role needs on the children of a Distributed Map besides starting them."""
 
@@ -33,9 +41,10 @@ _execution: ContextVar[dict[str, Any] | None] = ContextVar("whatschat_execution"
 class StepFunctions:
     """The corrections. `stepfunctions` is ministack's `services.stepfunctions`."""
 
-    def __init__(self, stepfunctions: Any, allows: Allows) -> None:
+    def __init__(self, stepfunctions: Any, allows: Allows, add_point: Callable[..., None]) -> None:
         self._stepfunctions = stepfunctions
         self._allows = allows
+        self._add_point = add_point
         self._failed: dict[str, frozenset[str] | None] = {}
         """Execution that failed in a Distributed Map -> inputs of its failed children; None if no child was started."""
         self._redriven: set[str] = set()
@@ -81,6 +90,9 @@ class StepFunctions:
         def run_execution(arn: str) -> None:
             _execution.set(self._stepfunctions._executions.get(arn))
             run(arn)
+            if (execution := self._stepfunctions._executions.get(arn)) and execution["status"] in _METRICS:
+                dimensions = {"StateMachineArn": str(execution["stateMachineArn"])}
+                self._add_point("AWS/States", _METRICS[execution["status"]], 1, "Count", dimensions)
 
         self._stepfunctions._run_execution = run_execution
 

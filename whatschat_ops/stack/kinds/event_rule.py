@@ -17,7 +17,7 @@ TARGET_ID: Final = "whatschat-ops"
 
 
 class EventRule(AwsKind):
-    """`event_pattern` is the pattern as data; a rule on a schedule has `schedule` in its place. EventBridge refuses to delete a rule that has targets."""
+    """`event_pattern` is the pattern as data; `schedule` an expression (`rate(5 minutes)`): one of the two is None. EventBridge refuses to delete a rule that has targets."""
 
     name = "event_rule"
     service = "events"
@@ -81,8 +81,9 @@ class EventRule(AwsKind):
             return
 
     def _put_rule(self, desired: Mapping[str, Any], **more: Any) -> Any:
-        pattern, schedule = desired.get("event_pattern"), desired.get("schedule")
-        when = {"ScheduleExpression": schedule} if schedule else {"EventPattern": json.dumps(pattern)}
+        pattern, schedule = desired["event_pattern"], desired["schedule"]
+        when = {"EventPattern": json.dumps(pattern)} if pattern else {}
+        when |= {"ScheduleExpression": schedule} if schedule else {}
         return self._client.put_rule(Name=desired["rule_name"], State=desired["state"], **when, **more)
 
     def _put_target(self, desired: Mapping[str, Any]) -> None:

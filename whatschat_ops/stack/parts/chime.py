@@ -53,6 +53,7 @@ def _event_rule(blueprint: Blueprint, group: Resource) -> Resource:
         {
             "rule_name": blueprint.names.chime_event_rule,
             "event_pattern": {"source": ["aws.chime"], "detail-type": ["Chime Meeting State Change"]},
+            "schedule": None,
             "state": "ENABLED",
             "target_arn": _event_log_group(blueprint),
             "tags": blueprint.names.tags,
