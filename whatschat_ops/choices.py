@@ -47,6 +47,22 @@ class UsageBy(StrEnum):
     DAY = "day"
 
 
+class OutputFormat(StrEnum):
+    """How a result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+
+
+class Processor(StrEnum):
+    """Of a Lambda function."""
+
+    ARM64 = "arm64"
+    X86_64 = "x86_64"
+
+
 class CallMode(StrEnum):
     """How a test call is made: two peers over the WebSocket API, a Chime meeting, or inside this process only."""
 

@@ -112,6 +112,10 @@ MIN_FUNCTION_MEMORY_MB: Final = 128
 MAX_FUNCTION_MEMORY_MB: Final = 10_240
 """Of a function, in steps of 1 MB (lambda-quotas)."""
 
+FREE_TMP_MB: Final = 512
+MAX_TMP_MB: Final = 10_240
+"""/tmp of a function; beyond the first it is billed (lambda-quotas, lambda/pricing)."""
+
 MAX_FUNCTION_TIMEOUT_S: Final = 15 * 60
 """Of an invocation (lambda-quotas)."""
 

@@ -429,10 +429,14 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "cost/quantities.py",
         "unit/cost/test_estimate.py",
-        ("KB_PER_GB = Decimal(1024 * 1024)", "KB_PER_GB = Decimal(1000 * 1000)", "decimal gigabytes"),
+        ("KB_PER_GB: Final = Decimal(1024 * 1024)", "KB_PER_GB: Final = Decimal(1000 * 1000)", "decimal gigabytes"),
         ("lambda sent, opened: sent + 2 * opened,", "lambda sent, opened: sent + opened,", "$disconnect is free"),
-        ("users * days * _round_up(hours / LONGEST_CONNECTION_HOURS)", "users * days * (hours / LONGEST_CONNECTION_HOURS)", "parts of connections"),
-        ("lambda count: count * duration_ms / 1000 * memory_mb / 1024,", "lambda count: count * duration_ms * memory_mb / 1024,", "milliseconds are seconds"),
+        ("users * days * round_up(hours / LONGEST_CONNECTION_HOURS)", "users * days * (hours / LONGEST_CONNECTION_HOURS)", "parts of connections"),
+    ),
+    *planted(
+        "cost/resources/functions.py",
+        "unit/cost/test_estimate.py",
+        ("lambda count: count * duration_ms / 1000 * memory_gb,", "lambda count: count * duration_ms * memory_gb,", "milliseconds are seconds"),
     ),
     *planted(
         "logs/reading.py",

@@ -227,7 +227,7 @@ TOOLS: Final[tuple[Fault, ...]] = (
         ("(size_kb / unit_kb).to_integral_value(ROUND_CEILING)", "(size_kb / unit_kb)", "parts of messages are billed"),
         ("parts.append(max(ZERO, ceiling - floor))", "parts.append(max(ZERO, ceiling))", "tiers are added up"),
         ("taken = min(units, max(ZERO, free.quantity - gone))", "taken = min(units, free.quantity)", "a free tier twice"),
-        ('if free.kind == "first_year" and free_tiers is not FreeTiers.FIRST_YEAR:', 'if free.kind == "first_year" and free_tiers is FreeTiers.FIRST_YEAR:', "the first year is never over"),
+        ('if free.kind == "first_year" and self.free_tiers is not FreeTiers.FIRST_YEAR:', 'if free.kind == "first_year" and self.free_tiers is FreeTiers.FIRST_YEAR:', "the first year is never over"),
     ),
     *planted(
         "pricing/amounts.py",

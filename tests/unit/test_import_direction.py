@@ -48,6 +48,7 @@ LAYERS: Final = (
 SAME_LAYER: Final[Mapping[tuple[str, str], str]] = {
     ("audit", "stack"): "it waits for its table as the stack waits for its resources",
     ("dashboard_body", "quotas"): "a dashboard has a most of widgets",
+    ("cost", "broadcast"): "what a distributed broadcast takes is one arithmetic",
     ("endpoint", "errors"): "an endpoint that cannot be read is one of our errors",
     ("endpoint", "quotas"): "what a stage may be called is a rule of AWS",
     ("endpoint", "redaction"): "a URL may carry a token, which no error may show",
@@ -75,7 +76,7 @@ NARROW: Final[Mapping[str, set[str]]] = {
     "provision": {"errors", "files", "redaction", ""},
     # Prices are arithmetic, and files: those that were refreshed are in the state directory.
     "pricing": {"config", "errors", "state_directory"},
-    "cost": {"config", "errors", "pricing", "quotas"},
+    "cost": {"broadcast", "config", "errors", "pricing", "quotas"},
     # The embedded AWS is an AWS: it knows no client code, and shares its limits and its partitions (handlers) only.
     "local": {
         "config",

@@ -61,8 +61,9 @@ class Broadcasting:
         """Read the table and say what the broadcast would come to. Sends nothing."""
         from whatschat_ops.broadcast.distributed.dry_run import with_workers
         from whatschat_ops.broadcast.estimate import audience, estimate
-        from whatschat_ops.pricing.rates import aws_card, guide_card
+        from whatschat_ops.pricing.rates import guide_card, known_card
 
+        card = known_card(self.settings.aws.region)
         table = Table(self.aws, self.outputs.connections_table)
         who = audience(table.source(order.selection, warn).pages(None))
         found = estimate(
@@ -72,10 +73,10 @@ class Broadcasting:
             selection=str(order.selection),
             read_units=table.read_units,
             guide=guide_card(),
-            aws=aws_card(),
+            aws=card,
         )
         is_local = engine is EngineName.LOCAL
-        return found if is_local else with_workers(found, self.settings, aws_card())
+        return found if is_local else with_workers(found, self.settings, card)
 
     def about_how_many(self) -> int:
         """The number of rows of the table, as DynamoDB counts them every six hours."""

@@ -9,8 +9,8 @@ from decimal import Decimal
 from whatschat_ops.broadcast.audience.targets import Page
 from whatschat_ops.broadcast.message import Message
 from whatschat_ops.pricing.amounts import plain
-from whatschat_ops.pricing.pricing import FreeTiers, charge
-from whatschat_ops.pricing.rates import RateCard, RateKey
+from whatschat_ops.pricing.pricing import Charge, FreeTiers, charge
+from whatschat_ops.pricing.rates import Rate, RateCard, RateKey
 from whatschat_ops.quotas import RateLimit
 
 MOST_USERS = 2_000_000
@@ -30,13 +30,13 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """One thing that is billed, in US dollars. `guide` is None where the guide has no price."""
+    """One thing that is billed, in US dollars. `guide` and `aws` are None where the card has no price of it."""
 
     item: str
     quantity: Decimal
     unit: str
     guide: Decimal | None
-    aws: Decimal
+    aws: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,10 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastEstimate:
-    """A broadcast that was not sent. `duration_s` is the least that the rate allows; costs are without free tiers."""
+    """A broadcast that was not sent. `duration_s` is the least that the rate allows; costs are without free tiers.
+
+    `aws_total` has the lines whose price is known in `price_region`.
+    """
 
     selection: str
     connections: int
@@ -109,9 +112,14 @@ def estimate(
         duration_s=round(duration_s(to.connections, limit), 3),
         cost=cost,
         guide_total=plain(sum((line.guide for line in cost if line.guide is not None), Decimal(0))),
-        aws_total=plain(sum((line.aws for line in cost), Decimal(0))),
+        aws_total=total_of(cost),
         price_region=aws.region,
     )
+
+
+def total_of(lines: Iterable[CostLine]) -> Decimal:
+    """What the lines come to whose price AWS's card has."""
+    return plain(sum((line.aws for line in lines if line.aws is not None), Decimal(0)))
 
 
 def _cost(
@@ -119,18 +127,19 @@ def _cost(
 ) -> Iterator[CostLine]:
     size_kb = Decimal(size_bytes) / _KB
     sent_gb = Decimal(connections * size_bytes) / _GB
-    lines: tuple[tuple[RateKey, str, Decimal], ...] = (
-        ("websocket_messages", "Messages", Decimal(connections)),
-        ("data_transfer_out", "Data transfer", sent_gb),
-        ("dynamodb_reads", "Reading the table", Decimal(str(read_units))),
+    lines: tuple[tuple[RateKey, str, str, Decimal], ...] = (
+        ("websocket_messages", "Messages", "message", Decimal(connections)),
+        ("data_transfer_out", "Data transfer", "GB", sent_gb),
+        ("dynamodb_reads", "Reading the table", "request unit", Decimal(str(read_units))),
     )
-    for rate, item, quantity in lines:
-        if not quantity:
-            continue
-        on_aws = charge(quantity, aws.rates[rate], size_kb=size_kb, free_tiers=FreeTiers.NONE)
-        on_guide = (
-            charge(quantity, guide.rates[rate], size_kb=size_kb, free_tiers=FreeTiers.NONE).cost
-            if rate in guide.rates
-            else None
-        )
-        yield CostLine(item, on_aws.billed, aws.rates[rate].unit, on_guide, on_aws.cost)
+    for key, item, unit, quantity in lines:
+        if quantity:
+            on_guide, on_aws = (_charge(quantity, card.rates.get(key), size_kb) for card in (guide, aws))
+            billed = on_aws.billed if on_aws else quantity
+            yield CostLine(
+                item, billed, unit, on_guide.cost if on_guide else None, on_aws.cost if on_aws else None
+            )
+
+
+def _charge(quantity: Decimal, rate: Rate | None, size_kb: Decimal) -> Charge | None:
+    return charge(quantity, rate, size_kb=size_kb, free_tiers=FreeTiers.NONE) if rate else None

@@ -17,6 +17,7 @@ from whatschat_ops.chime.ledger import MeetingLedger, utc_now
 from whatschat_ops.chime.minutes import (
     LONGEST,
     Attendance,
+    Prices,
     Usage,
     day_of,
     end_of,
@@ -48,10 +49,16 @@ class Metering:
     """Reads events and the ledger, and writes to the ledger what meetings that are over have used."""
 
     def __init__(
-        self, events: EventLog, ledger: MeetingLedger, *, clock: Callable[[], datetime] = utc_now
+        self,
+        events: EventLog,
+        ledger: MeetingLedger,
+        prices: Prices,
+        *,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._events = events
         self._ledger = ledger
+        self._prices = prices
         self._clock = clock
 
     @property
@@ -75,8 +82,8 @@ class Metering:
             record = records.get(attendance.meeting_id)
             return UNKNOWN if record is None or record.purpose is None else record.purpose
 
-        rows = tuple(usage(found, key))
-        total = sum_of(found, "total")
+        rows = tuple(usage(found, key, self._prices))
+        total = sum_of(found, "total", self._prices)
         return UsageReport(by, since, now, rows, total, measured.unmatched, self._events.malformed)
 
     def metered(self, records: Sequence[MeetingRecord]) -> list[MeetingRecord]:
@@ -102,7 +109,7 @@ class Metering:
         # Of a meeting before `chime.events` was on, nothing is told and known.
         for meeting_id, events in told.items():
             record, now = by_id[meeting_id], self._clock()
-            used = sum_of(measure(events, by_id, now).attendances, meeting_id)
+            used = sum_of(measure(events, by_id, now).attendances, meeting_id, self._prices)
             may_change = record.status.over and not _are_all_in(events, record, now)
             measured[meeting_id] = _with_usage(record, used, estimated=used.estimated > 0 or may_change)
         for meeting_id, record in measured.items():

@@ -5,7 +5,7 @@ An attendance is from `AttendeeJoined` to `AttendeeLeft` or `AttendeeDropped` of
 without its end lasts until the attendee joined again, was deleted, or the meeting ended, and is an estimate; so is one that
 goes on. An end without its beginning cannot be measured: it is counted (`unmatched`).
 
-Costs are list prices of both rate cards, without their free tiers, which are an account's and a month's.
+Costs are list prices of both rate cards, AWS's of one Region, without their free tiers, which are an account's and a month's.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from itertools import groupby
 from typing import Final
 
 from whatschat_ops.chime.events import EventType, MeetingEvent
 from whatschat_ops.chime.models import MeetingRecord
 from whatschat_ops.pricing.pricing import FreeTiers, charge
-from whatschat_ops.pricing.rates import RateCard, aws_card, guide_card
+from whatschat_ops.pricing.rates import RateCard, guide_card, known_card
 from whatschat_ops.quotas import CHIME_MEETING_S
 
 BILLED: Final = timedelta(seconds=6)
 """An attendance is billed in steps of this length: 0.1 minute."""
 LONGEST: Final = timedelta(seconds=CHIME_MEETING_S)
+
+Prices = Mapping[str, RateCard]
+"""Rate cards by the names that results have them under."""
 
 _JOINED: Final = EventType.ATTENDEE_JOINED.value
 _ENDS: Final = (EventType.ATTENDEE_LEFT.value, EventType.ATTENDEE_DROPPED.value)
@@ -62,7 +64,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Attendances of one meeting, user, purpose or day. `cost_usd`: US dollars by rate card."""
+    """Attendances of one meeting, user, purpose or day. `cost_usd`: US dollars by rate card, of those that have the price."""
 
     key: str
     meetings: int
@@ -96,15 +98,15 @@ def measure(
     return Measured(tuple(sorted(attendances, key=lambda each: each.joined_at)), unmatched)
 
 
-def usage(attendances: Sequence[Attendance], key: Callable[[Attendance], str]) -> list[Usage]:
+def usage(attendances: Sequence[Attendance], key: Callable[[Attendance], str], prices: Prices) -> list[Usage]:
     """The sums of the attendances of each key, in order of the keys."""
     by_key: dict[str, list[Attendance]] = defaultdict(list)
     for attendance in attendances:
         by_key[key(attendance)].append(attendance)
-    return [sum_of(by_key[each], each) for each in sorted(by_key)]
+    return [sum_of(by_key[each], each, prices) for each in sorted(by_key)]
 
 
-def sum_of(attendances: Sequence[Attendance], key: str) -> Usage:
+def sum_of(attendances: Sequence[Attendance], key: str, prices: Prices) -> Usage:
     """Their number, minutes and cost."""
     return Usage(
         key,
@@ -112,16 +114,20 @@ def sum_of(attendances: Sequence[Attendance], key: str) -> Usage:
         len(attendances),
         sum(each.estimated for each in attendances),
         sum((each.minutes for each in attendances), Decimal(0)),
-        cost_of(attendances),
+        cost_of(attendances, prices),
     )
 
 
-def cost_of(attendances: Iterable[Attendance]) -> dict[str, Decimal]:
+def cost_of(attendances: Iterable[Attendance], prices: Prices) -> dict[str, Decimal]:
     """US dollars by rate card. Where a card has a price of video, attendances with video have that."""
     minutes = {False: Decimal(0), True: Decimal(0)}
     for each in attendances:
         minutes[each.video] += each.minutes
-    return {name: _cost(card, minutes[False], minutes[True]) for name, card in _cards().items()}
+    return {
+        name: _cost(card, minutes[False], minutes[True])
+        for name, card in prices.items()
+        if {"chime_audio", "chime_video"} <= card.rates.keys()
+    }
 
 
 def _cost(card: RateCard, audio: Decimal, video: Decimal) -> Decimal:
@@ -133,9 +139,9 @@ def _cost(card: RateCard, audio: Decimal, video: Decimal) -> Decimal:
     return sum((each.cost for each in charges), Decimal(0))
 
 
-@cache
-def _cards() -> Mapping[str, RateCard]:
-    return {"guide": guide_card(), "aws": aws_card()}
+def prices_in(region: str) -> Prices:
+    """The guide's prices, and AWS's in a control Region, which may not be known."""
+    return {"guide": guide_card(), "aws": known_card(region)}
 
 
 def end_of(events: Sequence[MeetingEvent], record: MeetingRecord | None, now: datetime) -> datetime | None:

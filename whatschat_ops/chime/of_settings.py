@@ -8,6 +8,7 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.chime.events import EventLog
 from whatschat_ops.chime.ledger import MeetingLedger
 from whatschat_ops.chime.metering import Metering
+from whatschat_ops.chime.minutes import prices_in
 from whatschat_ops.chime.service import ChimeService
 from whatschat_ops.config import Names, Settings
 
@@ -31,4 +32,6 @@ def chime_service(aws: Aws, settings: Settings) -> ChimeService:
 def metering(aws: Aws, settings: Settings) -> Metering:
     """What the meetings have used."""
     ledger = MeetingLedger(aws.client("dynamodb"), Names(settings).ledger_table)
-    return Metering(EventLog(aws, settings), ledger)
+    # Without events nothing is measured, and no prices need to be read.
+    prices = prices_in(settings.chime.region) if settings.chime.events else {}
+    return Metering(EventLog(aws, settings), ledger, prices)

@@ -1,137 +1,123 @@
-"""One month on two rate cards, line by line.
+"""One month on any number of rate cards, line by line.
 
-Input: `Usage`, the facts of the stack, the guide's card and AWS's. Output: an `Estimate` in exact Decimal; the
-command line rounds. Makes no request and needs no account.
+Input: `Usage`, the facts of the stack, rate cards. Output: an `Estimate` in exact Decimal; the command line rounds. Makes no
+request and needs no account.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
 
 from whatschat_ops.cost import remarks
-from whatschat_ops.cost.coverage import NOT_INCLUDED
-from whatschat_ops.cost.quantities import Quantities, Quantity, StackFacts, quantities
-from whatschat_ops.cost.result import Card, Estimate, Line, Price, Totals
+from whatschat_ops.cost.components import Component
+from whatschat_ops.cost.coverage import not_included
+from whatschat_ops.cost.quantities import StackFacts, Traffic, traffic
+from whatschat_ops.cost.resources import components
+from whatschat_ops.cost.resources.meetings import SERVICE as CHIME
+from whatschat_ops.cost.result import Card, Estimate, Line, OnCard, Price, State, Total
 from whatschat_ops.cost.usage import Usage
-from whatschat_ops.pricing.amounts import plain
-from whatschat_ops.pricing.pricing import ZERO, Charge, FreeTiers, charge
-from whatschat_ops.pricing.rates import Rate, RateCard, RateKey, aws_card
+from whatschat_ops.pricing.amounts import SMALLEST_MONEY, plain
+from whatschat_ops.pricing.pricing import ZERO, FreeTiers, Month
+from whatschat_ops.pricing.rates import Rate, RateCard
 
 PRECISION = 60
 """Digits: products of the largest quantity and the finest price stay exact."""
 
-LINES: tuple[tuple[RateKey, str, str], ...] = (
-    ("websocket_messages", "API Gateway WebSocket", "Messages"),
-    ("websocket_connection_minutes", "API Gateway WebSocket", "Connection minutes"),
-    ("chime_audio", "Chime SDK", "Audio"),
-    ("chime_video", "Chime SDK", "Video"),
-    ("lambda_requests", "Lambda", "Requests"),
-    ("lambda_duration_arm64", "Lambda", "Duration"),
-    ("lambda_duration_x86_64", "Lambda", "Duration"),
-    ("dynamodb_writes", "DynamoDB", "Writes"),
-    ("dynamodb_reads", "DynamoDB", "Reads"),
-    ("dynamodb_storage", "DynamoDB", "Storage"),
-    ("dynamodb_pitr", "DynamoDB", "Point-in-time recovery"),
-    ("logs_ingested_lambda", "CloudWatch Logs", "Functions"),
-    ("logs_ingested", "CloudWatch Logs", "Access log"),
-    ("logs_stored", "CloudWatch Logs", "Stored"),
-    ("logs_scanned", "CloudWatch Logs", "Scanned by Insights"),
-    ("data_transfer_out", "Data transfer", "Out to the internet"),
-)
-"""Rate key, service, item, in the order shown."""
-
 
 def estimate(
-    usage: Usage,
-    stack: StackFacts,
-    *,
-    guide: RateCard,
-    aws: RateCard,
-    free_tiers: FreeTiers = FreeTiers.ALWAYS,
+    usage: Usage, stack: StackFacts, cards: Sequence[RateCard], *, free_tiers: FreeTiers = FreeTiers.ALWAYS
 ) -> Estimate:
-    """Price a month of `usage` on both cards."""
+    """Price a month of `usage` on every card."""
+    named = dict(zip(names_of(cards), cards, strict=True))
     with localcontext(prec=PRECISION):
-        amounts = quantities(usage, stack)
-        lines = _lines(amounts, guide, aws, free_tiers)
-        totals = _totals(lines)
-        notes = remarks.notes(stack, amounts, lines, totals, aws)
+        whole = traffic(usage, stack)
+        parts = components(whole)
+        lines = _lines(parts, named, free_tiers)
+        totals = {name: _total(name, lines, whole) for name in named}
+        notes = remarks.notes(whole, lines, totals, named)
     return Estimate(
         period="month",
         currency="USD",
         free_tiers=free_tiers.value,
-        guide_card=_card(guide),
-        aws_card=_card(aws),
+        cards=tuple(Card(name, card.title, card.region, card.as_of) for name, card in named.items()),
         lines=lines,
         totals=totals,
         notes=tuple(notes),
-        not_included=NOT_INCLUDED,
+        not_included=not_included(parts, cards),
     )
 
 
-def _lines(amounts: Quantities, guide: RateCard, aws: RateCard, free_tiers: FreeTiers) -> tuple[Line, ...]:
-    guide_used: dict[str, Decimal] = {}
-    aws_used: dict[str, Decimal] = {}
-    found = []
-    for rate, service, item in LINES:
-        quantity = amounts.by_rate.get(rate)
-        if quantity is None:  # the duration of the other architecture
-            continue
-        guide_rate, aws_rate = guide.rates.get(rate), aws.rates.get(rate)
-        on_guide = _charge(quantity, guide_rate, amounts.message_kb, free_tiers, guide_used)
-        on_aws = _charge(quantity, aws_rate, amounts.message_kb, free_tiers, aws_used)
-        found.append(
-            Line(
-                rate=rate,
-                service=service,
-                item=item,
-                unit=(aws_rate or guide_rate or aws_card().rates[rate]).unit,
-                quantity=None if quantity.amount is None else plain(quantity.amount),
-                basis=quantity.basis,
-                guide=on_guide,
-                aws=on_aws,
-                difference=plain(on_aws.cost - on_guide.cost) if on_aws and on_guide else None,
-                guide_price=_price(guide_rate) if guide_rate else None,
-                aws_price=_price(aws_rate) if aws_rate else None,
-            )
+def names_of(cards: Sequence[RateCard]) -> list[str]:
+    """What the cards are called side by side: their titles, with the Region where several have one title."""
+    titles = [card.title for card in cards]
+    names = [card.title if titles.count(card.title) == 1 else f"{card.title} {card.region}" for card in cards]
+    return [
+        name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)
+    ]
+
+
+def _lines(
+    parts: Iterable[Component], cards: Mapping[str, RateCard], free_tiers: FreeTiers
+) -> tuple[Line, ...]:
+    months = {name: Month(free_tiers) for name in cards}
+    lines = []
+    for part in parts:
+        amount = part.quantity.amount
+        charges = {
+            name: _on_card(part, card.rates.get(part.rate), months[name]) for name, card in cards.items()
+        }
+        if amount is None and all(on.state is State.NOT_FOUND for on in charges.values()):
+            continue  # listed as not included
+        quantity = None if amount is None else plain(amount)
+        lines.append(
+            Line(part.rate, part.service, part.item, part.unit, quantity, part.quantity.basis, charges)
         )
-    return tuple(found)
+    return tuple(lines)
 
 
-def _charge(
-    quantity: Quantity,
-    rate: Rate | None,
-    message_kb: Decimal,
-    free_tiers: FreeTiers,
-    used: dict[str, Decimal],
-) -> Charge | None:
-    if rate is None or quantity.amount is None:
-        return None
-    return charge(quantity.amount, rate, size_kb=message_kb, free_tiers=free_tiers, used=used)
+def _on_card(part: Component, rate: Rate | None, month: Month) -> OnCard:
+    if rate is None:
+        return OnCard(State.NOT_FOUND, None, None)
+    price = Price(plain(rate.tiers[0].price), plain(rate.per), rate.unit)
+    if part.quantity.amount is None:
+        return OnCard(State.DEPENDS_ON_USAGE, price, None)
+    return OnCard(State.PRICED, price, month.charge(part.rate, rate, part.sizes))
 
 
-def _totals(lines: tuple[Line, ...]) -> Totals:
-    guide = _sum(line.guide.cost for line in lines if line.guide)
-    same = _sum(line.aws.cost for line in lines if line.aws and line.guide)
-    return Totals(
-        guide=guide,
-        aws=_sum(line.aws.cost for line in lines if line.aws),
-        aws_on_guide_lines=same,
-        difference=plain(same - guide),
-        guide_free_tier=_sum(line.guide.saved for line in lines if line.guide),
-        aws_free_tier=_sum(line.aws.saved for line in lines if line.aws),
-        unknown_lines=sum(line.quantity is None for line in lines),
-        not_found_prices=sum(line.aws_price is None for line in lines),
+def _total(name: str, lines: Sequence[Line], whole: Traffic) -> Total:
+    known = [line for line in lines if line.quantity is not None]
+    priced = [line for line in known if line.charges[name].charge]
+    usage = whole.usage
+    minutes = usage.chime.minutes and usage.chime.meetings and usage.chime.minutes * usage.chime.meetings
+    messages = whole.messages.amount
+    return Total(
+        cost=_cost(name, priced) if known else None,
+        common=_cost(name, (line for line in priced if is_common(line))),
+        free_tier=plain(sum((on.saved for line in priced if (on := line.charges[name].charge)), ZERO)),
+        per_user=_per(usage.websocket.users, name, priced),
+        per_1000_messages=_per(
+            messages and messages / 1000, name, priced, lambda line: line.service != CHIME
+        ),
+        per_call_minute=_per(minutes, name, priced, lambda line: line.service == CHIME),
+        depends_on_usage=len(lines) - len(known),
+        not_found=len(known) - len(priced),
     )
 
 
-def _sum(costs: Iterable[Decimal]) -> Decimal:
-    return plain(sum(costs, ZERO))
+def is_common(line: Line) -> bool:
+    """Whether every card prices it, so that the cards can be compared."""
+    return all(on.state is State.PRICED for on in line.charges.values())
 
 
-def _price(rate: Rate) -> Price:
-    return Price(plain(rate.tiers[0].price), plain(rate.per), rate.unit)
+def _cost(name: str, lines: Iterable[Line]) -> Decimal:
+    return plain(sum((line.charges[name].cost or ZERO for line in lines), ZERO))
 
 
-def _card(card: RateCard) -> Card:
-    return Card(card.title, card.region, card.as_of)
+def _per(
+    count: Decimal | None, name: str, lines: Iterable[Line], counts: Callable[[Line], bool] = lambda _: True
+) -> Decimal | None:
+    """A share of the cost, which division makes inexact: rounded to the smallest money that is shown anywhere."""
+    if not count:
+        return None
+    return plain((_cost(name, filter(counts, lines)) / count).quantize(SMALLEST_MONEY))

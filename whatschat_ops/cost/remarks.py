@@ -1,34 +1,40 @@
-"""The notes of an estimate: assumptions, and where and why the guide differs from AWS's list.
+"""The notes of an estimate: what it needs, assumptions, and where and why the guide differs from AWS's list.
 
 Input: the estimate's parts. Output: sentences. Computes nothing that the lines do not already have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
-from whatschat_ops.cost.quantities import Quantities, StackFacts
-from whatschat_ops.cost.result import Line, Price, Totals
+from whatschat_ops.cost.quantities import Traffic
+from whatschat_ops.cost.result import Line, Price, Total
 from whatschat_ops.pricing.amounts import plain, show_amount, show_money, show_price
 from whatschat_ops.pricing.pricing import ZERO, metered_units
-from whatschat_ops.pricing.rates import RateCard
+from whatschat_ops.pricing.rates import Rate, RateCard
 from whatschat_ops.quotas import MAX_IDLE_S
+
+GUIDE = "Guide"
+NEEDS = (
+    "No usage is given. Give at least --messages and --connection-minutes; or --users with --hours-per-day and "
+    "--messages-per-day; or --meetings with --attendees and --meeting-minutes; or a file with --usage."
+)
 
 
 def notes(
-    stack: StackFacts, amounts: Quantities, lines: Sequence[Line], totals: Totals, aws: RateCard
+    traffic: Traffic, lines: Sequence[Line], totals: Mapping[str, Total], cards: Mapping[str, RateCard]
 ) -> list[str]:
     """The notes of an estimate, most important first."""
+    others = [name for name in cards if name != GUIDE]
     return [
-        *_where_the_guide_differs(lines, aws),
-        *_guide_free_tier(lines),
-        *_what_the_guide_leaves_out(lines),
-        *_messages(amounts, lines, aws),
-        *_keep_alive(amounts, aws),
+        *([] if traffic.usage.is_given else [NEEDS]),
+        *(_guide(lines, others[0], cards) if GUIDE in cards and others else ()),
+        *_messages(traffic, cards),
+        *(_keep_alive(traffic, others[0], cards) if others else ()),
         *_free_tiers(totals),
         *_unknown(totals),
-        *_region(stack, aws),
+        *_region(traffic, cards),
     ]
 
 
@@ -40,61 +46,65 @@ def price_text(price: Price) -> str:
     return f"{show_price(price.amount)} per {count} {price.unit}s"
 
 
-def _where_the_guide_differs(lines: Iterable[Line], aws: RateCard) -> Iterator[str]:
+def _guide(lines: Sequence[Line], other: str, cards: Mapping[str, RateCard]) -> Iterator[str]:
+    yield from _where_the_guide_differs(lines, other, cards)
+    yield from _guide_free_tier(lines)
+    silent = [line for line in lines if line.charges[GUIDE].price is None and line.charges[other].cost]
+    cost = sum((line.charges[other].cost or ZERO for line in silent), ZERO)
+    if cost:
+        services = dict.fromkeys(line.service for line in silent)
+        yield f"The guide gives no price for {', '.join(services)}: {show_money(cost)} of the {other} total."
+
+
+def _where_the_guide_differs(
+    lines: Iterable[Line], other: str, cards: Mapping[str, RateCard]
+) -> Iterator[str]:
     for line in lines:
-        if not line.quantity or line.guide_price is None or line.aws_price is None:
+        ours, theirs = line.charges[GUIDE].price, line.charges[other].price
+        if not line.quantity or ours is None or theirs is None:
             continue
-        guide_price, aws_price = _unit_price(line.guide_price), _unit_price(line.aws_price)
+        guide_price, aws_price = ours.amount / ours.per, theirs.amount / theirs.per
         if guide_price == aws_price or not guide_price or not aws_price:
             continue
         too = "low" if guide_price < aws_price else "high"
         ratio = max(guide_price, aws_price) / min(guide_price, aws_price)
-        remark = aws.rates[line.rate].remark
+        remark = cards[other].rates[line.rate].remark
         yield (
-            f"{line.service}, {line.item.lower()}: the guide says {price_text(line.guide_price)}, {aws.title} "
-            f"lists {show_price(line.aws_price.amount)}: the guide is {_times(ratio)} times too {too}."
+            f"{line.name}: the guide says {price_text(ours)}, {other} "
+            f"lists {show_price(theirs.amount)}: the guide is {_times(ratio)} times too {too}."
             + (f" {remark}" if remark else "")
         )
 
 
 def _guide_free_tier(lines: Iterable[Line]) -> Iterator[str]:
-    free = [
-        line.guide.free for line in lines if line.guide and line.guide.free and line.service == "Chime SDK"
-    ]
+    charges = (line.charges[GUIDE].charge for line in lines if line.service == "Chime SDK")
+    free = sum((charge.free for charge in charges if charge), ZERO)
     if free:
         yield (
-            f"The guide deducts {show_amount(sum(free, ZERO))} free attendee-minutes (here: audio first, then "
+            f"The guide deducts {show_amount(free)} free attendee-minutes (here: audio first, then "
             "video); AWS's price page has none."
         )
 
 
-def _what_the_guide_leaves_out(lines: Iterable[Line]) -> Iterator[str]:
-    silent = [line for line in lines if line.aws and line.guide_price is None]
-    cost = sum((line.aws.cost for line in silent if line.aws), ZERO)
-    if cost:
-        services = dict.fromkeys(line.service for line in silent)
-        yield f"The guide gives no price for {', '.join(services)}: {show_money(cost)} of the AWS total."
-
-
-def _messages(amounts: Quantities, lines: Iterable[Line], aws: RateCard) -> Iterator[str]:
-    messages = next(line for line in lines if line.rate == "websocket_messages")
-    rate = aws.rates.get("websocket_messages")
-    unit_kb = rate.metered_kb if rate else None
-    if not messages.quantity or unit_kb is None:
+def _messages(traffic: Traffic, cards: Mapping[str, RateCard]) -> Iterator[str]:
+    rates = [card.rates.get("websocket_messages") for card in cards.values()]
+    unit_kb = next((rate.metered_kb for rate in rates if rate and rate.metered_kb), None)
+    if not traffic.messages.amount or unit_kb is None:
         return
-    if amounts.message_kb_assumed:
-        yield f"Message size not given: {show_amount(amounts.message_kb)} KB assumed."
-    units = metered_units(amounts.message_kb, unit_kb)
-    if units > 1:
-        yield (
-            f"AWS meters messages in units of {show_amount(unit_kb)} KB: one of {show_amount(amounts.message_kb)} "
-            f"KB is billed as {show_amount(units)}."
+    socket = traffic.usage.websocket
+    if socket.message_size_kb is None and not socket.message_sizes:
+        yield f"Message size not given: {show_amount(traffic.mean_kb)} KB assumed."
+    large = {size_kb: units for size_kb in traffic.shares if (units := metered_units(size_kb, unit_kb)) > 1}
+    if large:
+        counts = ", ".join(
+            f"one of {show_amount(size)} KB is billed as {units}" for size, units in large.items()
         )
+        yield f"AWS meters messages in units of {show_amount(unit_kb)} KB: {counts}."
 
 
-def _keep_alive(amounts: Quantities, aws: RateCard) -> Iterator[str]:
-    extra = amounts.keep_alive_messages
-    rate = aws.rates.get("websocket_messages")
+def _keep_alive(traffic: Traffic, other: str, cards: Mapping[str, RateCard]) -> Iterator[str]:
+    extra = traffic.keep_alive_messages
+    rate: Rate | None = cards[other].rates.get("websocket_messages")
     if extra and rate is not None:
         cost = extra * rate.tiers[0].price / rate.per
         yield (
@@ -103,29 +113,29 @@ def _keep_alive(amounts: Quantities, aws: RateCard) -> Iterator[str]:
         )
 
 
-def _free_tiers(totals: Totals) -> Iterator[str]:
-    taken = {"guide": totals.guide_free_tier, "AWS": totals.aws_free_tier}
-    if any(taken.values()):
-        parts = [f"{show_money(amount)} ({whose})" for whose, amount in taken.items() if amount]
+def _free_tiers(totals: Mapping[str, Total]) -> Iterator[str]:
+    parts = [f"{show_money(total.free_tier)} ({name})" for name, total in totals.items() if total.free_tier]
+    if parts:
         yield f"Free tiers deducted: {' and '.join(parts)}."
 
 
-def _unknown(totals: Totals) -> Iterator[str]:
-    if totals.unknown_lines:
-        one = totals.unknown_lines == 1
-        lines = "1 line is" if one else f"{totals.unknown_lines} lines are"
-        yield f"{lines} not in the totals: {'its' if one else 'their'} usage was not given."
-    if totals.not_found_prices:
-        yield f"{totals.not_found_prices} prices of AWS were not found for this Region: their lines are in no total."
+def _unknown(totals: Mapping[str, Total]) -> Iterator[str]:
+    unknown = max(total.depends_on_usage for total in totals.values())
+    if unknown:
+        lines = "1 line is" if unknown == 1 else f"{unknown} lines are"
+        yield f"{lines} not in the totals: {'its' if unknown == 1 else 'their'} usage was not given."
+    for name, total in totals.items():
+        if total.not_found and name != GUIDE:
+            yield f"{total.not_found} prices were not found for {name}: their lines are not in its total."
 
 
-def _region(stack: StackFacts, aws: RateCard) -> Iterator[str]:
-    if stack.region != aws.region:
-        yield f"The prices are those of {aws.region}; the stack is in {stack.region}, where they may differ."
-
-
-def _unit_price(price: Price) -> Decimal:
-    return price.amount / price.per
+def _region(traffic: Traffic, cards: Mapping[str, RateCard]) -> Iterator[str]:
+    others = {card.region for name, card in cards.items() if name != GUIDE}
+    if others and traffic.stack.region not in others:
+        yield (
+            f"The prices are those of {', '.join(sorted(others))}; the stack is in {traffic.stack.region}, "
+            "where they may differ."
+        )
 
 
 def _times(ratio: Decimal) -> str:

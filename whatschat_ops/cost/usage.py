@@ -17,9 +17,11 @@ from whatschat_ops.config.yaml_file import read_yaml
 from whatschat_ops.errors import Hint
 from whatschat_ops.pricing.amounts import Amount
 from whatschat_ops.quotas import (
+    FREE_TMP_MB,
     MAX_FUNCTION_MEMORY_MB,
     MAX_FUNCTION_TIMEOUT_S,
     MAX_MESSAGE_BYTES,
+    MAX_TMP_MB,
     MIN_FUNCTION_MEMORY_MB,
 )
 
@@ -57,6 +59,13 @@ class DaysAMonth(Amount):
     most = 31
 
 
+class Percent(Amount):
+    """Of 100."""
+
+    unit = "percent"
+    most = 100
+
+
 class DurationMs(Amount):
     """Of one invocation."""
 
@@ -70,6 +79,21 @@ class MemoryMb(Amount):
     unit = "MB"
     least = MIN_FUNCTION_MEMORY_MB
     most = MAX_FUNCTION_MEMORY_MB
+
+
+class TmpMb(Amount):
+    """Of one function, as Lambda allows it."""
+
+    unit = "MB"
+    least = FREE_TMP_MB
+    most = MAX_TMP_MB
+
+
+class SizeClass(Section, frozen=True):
+    """A share of the messages that has one size."""
+
+    kb: SizeKb
+    percent: Percent
 
 
 class WebSocketUsage(Section, frozen=True):
@@ -90,6 +114,18 @@ class WebSocketUsage(Section, frozen=True):
             description=f"Size of a message in KB; API Gateway accepts at most {MAX_MESSAGE_BYTES // 1024} KB."
         ),
     ] = None
+    message_sizes: Annotated[
+        tuple[SizeClass, ...],
+        Meta(description="Sizes of messages with their shares in percent, instead of message_size_kb."),
+    ] = ()
+    messages_per_day: Annotated[
+        Amount | None,
+        Meta(description="Messages a day of each user, both directions; with users, instead of messages."),
+    ] = None
+    fan_out: Annotated[
+        Amount | None,
+        Meta(description="Messages to clients for each message from a client; 2 if not given."),
+    ] = None
     connection_minutes: Annotated[
         Minutes | None, Meta(description="Minutes a month, summed over all connections.")
     ] = None
@@ -104,14 +140,29 @@ class WebSocketUsage(Section, frozen=True):
 
     def __post_init__(self) -> None:
         """Raises ValueError for amounts that contradict each other."""
-        by_users = [name for name in ("users", "hours_per_day", "days") if getattr(self, name) is not None]
-        if self.connection_minutes is not None and by_users:
+        self._check_users()
+        self._check_messages()
+        if self.message_sizes and self.message_size_kb is not None:
+            raise ValueError("give either message_size_kb or message_sizes, not both")
+        if self.message_sizes and sum(each.percent for each in self.message_sizes) != 100:
+            raise ValueError("the percentages of message_sizes must add up to 100")
+
+    def _check_users(self) -> None:
+        hours = [name for name in ("hours_per_day", "days") if getattr(self, name) is not None]
+        if self.connection_minutes is not None and self.hours_per_day is not None:
             raise ValueError(
-                f"give either connection_minutes or users and hours_per_day, not both ({by_users[0]})"
+                "give either connection_minutes or users and hours_per_day, not both (hours_per_day)"
             )
-        if by_users and (self.users is None or self.hours_per_day is None):
-            missing = "users" if self.users is None else "hours_per_day"
-            raise ValueError(f"{by_users[0]} needs {missing}, which is missing")
+        if hours and self.users is None:
+            raise ValueError(f"{hours[0]} needs users, which is missing")
+        if self.messages_per_day is not None and self.users is None:
+            raise ValueError("messages_per_day needs users, which is missing")
+
+    def _check_messages(self) -> None:
+        if self.messages is not None and self.messages_per_day is not None:
+            raise ValueError("give either messages or messages_per_day, not both")
+        if self.inbound_messages is not None and self.fan_out is not None:
+            raise ValueError("give either inbound_messages or fan_out, not both")
         if self.inbound_messages is not None and (
             self.messages is None or self.inbound_messages > self.messages
         ):
@@ -125,6 +176,23 @@ class ChimeUsage(Section, frozen=True):
         None
     )
     video_attendee_minutes: Annotated[Minutes | None, Meta(description="Attendee-minutes with video.")] = None
+    meetings: Annotated[Amount | None, Meta(description="Meetings a month.")] = None
+    attendees: Annotated[Amount | None, Meta(description="Attendees of a meeting, on average.")] = None
+    minutes: Annotated[Minutes | None, Meta(description="Minutes that a meeting lasts, on average.")] = None
+    video_percent: Annotated[
+        Percent | None, Meta(description="Attendee-minutes with video, of all; 0 if not given.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for amounts that contradict each other."""
+        shape = {"attendees": self.attendees, "minutes": self.minutes}
+        given = [name for name, amount in shape.items() if amount is not None]
+        if given and (self.meetings is None or len(given) < len(shape)):
+            raise ValueError("meetings, attendees and minutes need each other")
+        if given and (self.audio_attendee_minutes, self.video_attendee_minutes) != (None, None):
+            raise ValueError("give either attendee-minutes or attendees and minutes of meetings, not both")
+        if self.video_percent is not None and not given:
+            raise ValueError("video_percent needs meetings, attendees and minutes")
 
 
 class LambdaUsage(Section, frozen=True):
@@ -143,13 +211,31 @@ class LambdaUsage(Section, frozen=True):
         Meta(description="Processor; the environment's lambda.architecture if not given."),
     ] = None
 
+    cold_starts: Annotated[
+        Amount | None,
+        Meta(description="New execution environments a month; each is billed for its INIT phase."),
+    ] = None
+    init_ms: Annotated[
+        DurationMs | None, Meta(description="Milliseconds of an INIT phase; 300 if not given.")
+    ] = None
+    tmp_mb: Annotated[
+        TmpMb | None, Meta(description="/tmp of a function; 512 MB are free, and what the stack has.")
+    ] = None
+
 
 class DynamoDbUsage(Section, frozen=True):
-    """The connections table, on demand."""
+    """The connections table, on demand, and what comes beside it."""
 
     write_request_units: Annotated[Amount | None, Meta(description="1 KB written each.")] = None
     read_request_units: Annotated[Amount | None, Meta(description="4 KB read consistently each.")] = None
     storage_gb: Annotated[SizeGb | None, Meta(description="Average size of table and index.")] = None
+    backup_gb: Annotated[SizeGb | None, Meta(description="On-demand backups kept, on average.")] = None
+    restored_gb: Annotated[SizeGb | None, Meta(description="Size of the tables restored from backups.")] = (
+        None
+    )
+    stream_reads: Annotated[Amount | None, Meta(description="GetRecords requests of DynamoDB Streams.")] = (
+        None
+    )
 
 
 class LogsUsage(Section, frozen=True):
@@ -162,7 +248,54 @@ class LogsUsage(Section, frozen=True):
     scanned_gb: Annotated[SizeGb | None, Meta(description="Log data that Logs Insights scans a month.")] = (
         None
     )
-    stored_gb: Annotated[SizeGb | None, Meta(description="Log data kept, on average.")] = None
+    stored_gb: Annotated[
+        SizeGb | None, Meta(description="Log data kept, on average, as AWS compresses it.")
+    ] = None
+    compressed_percent: Annotated[
+        Percent | None,
+        Meta(description="What compression leaves of kept log data; 100 (nothing saved) if not given."),
+    ] = None
+    live_tail_minutes: Annotated[Minutes | None, Meta(description="Minutes of Live Tail sessions.")] = None
+
+
+class CloudWatchUsage(Section, frozen=True):
+    """Metrics, alarms and dashboards beside those that the settings make."""
+
+    metrics: Annotated[Amount | None, Meta(description="Custom metrics.")] = None
+    metrics_requested: Annotated[
+        Amount | None, Meta(description="Metrics that GetMetricData is asked for a month.")
+    ] = None
+    alarms: Annotated[Amount | None, Meta(description="Metrics of standard alarms.")] = None
+    high_resolution_alarms: Annotated[
+        Amount | None, Meta(description="Metrics of high-resolution alarms.")
+    ] = None
+    composite_alarms: Annotated[Amount | None, Meta(description="Composite alarms.")] = None
+    dashboards: Annotated[Amount | None, Meta(description="Dashboards.")] = None
+    emails: Annotated[Amount | None, Meta(description="Notifications by e-mail a month.")] = None
+
+
+class BroadcastUsage(Section, frozen=True):
+    """Broadcasts by `ws broadcast`. Their messages are not part of `websocket.messages`."""
+
+    count: Annotated[Amount | None, Meta(description="Broadcasts a month.")] = None
+    connections: Annotated[Amount | None, Meta(description="Connections that one reaches.")] = None
+    message_size_kb: Annotated[
+        SizeKb | None, Meta(description="Size of the message in KB; 1 if not given.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where one is given without the other."""
+        if (self.count is None) != (self.connections is None):
+            raise ValueError("count and connections need each other")
+
+
+class OperationsUsage(Section, frozen=True):
+    """What operators do."""
+
+    commands: Annotated[
+        Amount | None, Meta(description="Commands a month that change the stack and so take its lock.")
+    ] = None
+    audit_entries: Annotated[Amount | None, Meta(description="Entries a month of the audit table.")] = None
 
 
 class DataTransferUsage(Section, frozen=True):
@@ -181,7 +314,15 @@ class Usage(Section, frozen=True):
     lambda_: LambdaUsage = field(default=LambdaUsage(), name="lambda")
     dynamodb: DynamoDbUsage = DynamoDbUsage()
     logs: LogsUsage = LogsUsage()
+    cloudwatch: CloudWatchUsage = CloudWatchUsage()
+    broadcasts: BroadcastUsage = BroadcastUsage()
+    operations: OperationsUsage = OperationsUsage()
     data_transfer: DataTransferUsage = DataTransferUsage()
+
+    @property
+    def is_given(self) -> bool:
+        """Whether anything is."""
+        return self != Usage()
 
 
 def load_usage(path: Path | None, flags: Mapping[str, tuple[str, Any]]) -> Usage:

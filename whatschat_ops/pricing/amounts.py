@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Self
 LARGEST = 10**15
 """More than a month's usage can be; keeps every product exact."""
 DECIMAL_PLACES = 12
+SMALLEST_MONEY = Decimal(1).scaleb(-DECIMAL_PLACES)
+"""To which a quotient of money is rounded."""
 
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
 _NUMBER = re.compile(

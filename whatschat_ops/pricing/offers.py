@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -38,38 +38,73 @@ PRICES: Final[Mapping[RateKey, PriceOf]] = {
     "lambda_requests": PriceOf("AWSLambda", "Request"),
     "lambda_duration_x86_64": PriceOf("AWSLambda", "Lambda-GB-Second"),
     "lambda_duration_arm64": PriceOf("AWSLambda", "Lambda-GB-Second-ARM"),
+    "lambda_storage": PriceOf("AWSLambda", "Lambda-Storage-GB-Second"),
     "dynamodb_writes": PriceOf("AmazonDynamoDB", "WriteRequestUnits", "PayPerRequestThroughput"),
     "dynamodb_reads": PriceOf("AmazonDynamoDB", "ReadRequestUnits", "PayPerRequestThroughput"),
     "dynamodb_storage": PriceOf("AmazonDynamoDB", "TimedStorage-ByteHrs", "StandardStorage"),
     "dynamodb_pitr": PriceOf("AmazonDynamoDB", "TimedPITRStorage-ByteHrs"),
+    "dynamodb_backup": PriceOf("AmazonDynamoDB", "TimedBackupStorage-ByteHrs"),
+    "dynamodb_restore": PriceOf("AmazonDynamoDB", "RestoreDataSize-Bytes"),
+    "dynamodb_streams": PriceOf("AmazonDynamoDB", "Streams-Requests", "GetRecords"),
+    "logs_ingested_lambda": PriceOf("AmazonCloudWatch", "VendedLog-Bytes"),
     "logs_ingested": PriceOf("AmazonCloudWatch", "DataProcessing-Bytes", "PutLogEvents"),
     "logs_stored": PriceOf("AmazonCloudWatch", "TimedStorage-ByteHrs", "HourlyStorageMetering"),
     "logs_scanned": PriceOf("AmazonCloudWatch", "DataScanned-Bytes"),
+    "metrics": PriceOf("AmazonCloudWatch", "CW:MetricMonitorUsage"),
+    "metrics_requested": PriceOf("AmazonCloudWatch", "CW:GMD-Metrics"),
+    "alarms": PriceOf("AmazonCloudWatch", "CW:AlarmMonitorUsage"),
+    "alarms_high_resolution": PriceOf("AmazonCloudWatch", "CW:HighResAlarmMonitorUsage"),
+    "alarms_composite": PriceOf("AmazonCloudWatch", "CW:CompositeAlarmMonitorUsage"),
+    "notifications_email": PriceOf("AmazonSNS", "DeliveryAttempts-SMTP"),
+    "kms_requests": PriceOf("awskms", "KMS-Requests"),
+    "step_functions_transitions": PriceOf("AmazonStates", "StateTransition"),
+    "s3_writes": PriceOf("AmazonS3", "Requests-Tier1"),
+    "s3_reads": PriceOf("AmazonS3", "Requests-Tier2"),
+    "s3_storage": PriceOf("AmazonS3", "TimedStorage-ByteHrs"),
     "data_transfer_out": PriceOf("AWSDataTransfer", "DataTransfer-Out-Bytes"),
 }
-"""Usage types as the offer files of 2026-09 have them. Those of Chime meetings and of Lambda's log tiers are in no public source."""
+"""Usage types as the offer files of 2026-09 have them; those of CloudWatch as its guide lists them (cloudwatch_billing.html).
 
-SERVICES: Final = tuple(dict.fromkeys(price.service for price in PRICES.values()))
+Logs of Lambda are vended logs since 2025-05-01. No public source names the usage type of dashboards and of Live Tail, so
+their prices are not found.
+"""
+
+CHIME_SERVICES: Final = (
+    "AmazonChime", "AmazonChimeServices", "AmazonChimeFeatures", "AmazonChimeBusinessCalling", "AmazonChimeCallMe",
+    "AmazonChimeCallMeAMCS", "AmazonChimeDialin", "AmazonChimeDialInAMCS", "AmazonChimeVoiceConnector",
+)  # fmt: skip
+"""One of them has the attendee-minute of meetings. No public source says which, nor its usage type: it is discovered."""
+ATTENDEE_MINUTE: Final = re.compile(r"attendee[- ]?minute", re.IGNORECASE)
+OTHER_MEETINGS: Final = re.compile(r"\b(HD|high[- ]definition|1080p|4K|replica)", re.IGNORECASE)
+
+SERVICES: Final = (*dict.fromkeys(price.service for price in PRICES.values()), *CHIME_SERVICES)
+NOT_AS_PUBLISHED: Final = (KeyError, ValueError, TypeError, AttributeError, InvalidOperation)
+"""What reading a price raises that is not as AWS publishes it."""
+
 _OTHER_CLASS: Final = "IA-"
 """Before a usage type of DynamoDB's infrequent access, where other prefixes name a Region."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """A card made from price list files, and the rates that they do not have."""
+    """A card made from price list files, and why it has not every price."""
 
     card: RateCard
-    not_found: tuple[RateKey, ...]
+    not_found: Mapping[str, str]
+    """Rate -> reason."""
 
 
 def refreshed(offers: Iterable[Mapping[str, Any]], region: str, shipped: RateCard) -> Refreshed:
-    """The card of a Region. Raises Unusable for a file that is none of AWS's, or that has two prices for one rate."""
+    """The card of a Region. Raises Unusable for a file that is none of AWS's or has a price that cannot be read."""
     by_service = {str(offer.get("offerCode")): offer for offer in offers}
     rates: dict[RateKey, Rate] = {}
-    for key, price in PRICES.items():
-        offer = by_service.get(price.service)
-        if offer is not None and (rate := _rate(offer, price, region, shipped.rates[key])) is not None:
-            rates[key] = rate
+    not_found: dict[str, str] = {}
+    for key in shipped.rates:
+        found = _products_of(key, by_service, region)
+        if isinstance(found, str):
+            not_found[key] = found
+        else:
+            rates[key] = _rate(*found, region, shipped.rates[key])
     if not rates:
         raise Unusable(f"The price list files have no price of this stack in {region}.")
     card = RateCard(
@@ -79,7 +114,56 @@ def refreshed(offers: Iterable[Mapping[str, Any]], region: str, shipped: RateCar
         rates=rates,
         offers={service: str(offer.get("version", "")) for service, offer in by_service.items()},
     )
-    return Refreshed(card, tuple(key for key in shipped.rates if key not in rates))
+    return Refreshed(card, not_found)
+
+
+def _products_of(
+    key: RateKey, offers: Mapping[str, Mapping[str, Any]], region: str
+) -> tuple[Mapping[str, Any], str] | str:
+    """The file and the SKU of a price, or why there is none. Two products with different prices are none: which one is unknown."""
+    price = PRICES.get(key)
+    if price is not None:
+        offer = offers.get(price.service, {})
+        found = [(offer, sku) for sku, product in _products(offer) if _matches(product, price, region)]
+        what = f"usage type {price.usage_type}"
+    elif key in ("chime_audio", "chime_video"):
+        found = [each for name in CHIME_SERVICES for each in _attendee_minutes(offers.get(name, {}), region)]
+        what = "attendee-minute"
+    else:
+        return "its usage type is in no public source"
+    if not found:
+        return f"no product with the {what}"
+    if len(found) > 1 and not _have_one_price(found):
+        return f"{len(found)} products with the {what}: {', '.join(sorted(sku for _, sku in found))}"
+    return min(found, key=lambda each: each[1])
+
+
+def _have_one_price(found: Iterable[tuple[Mapping[str, Any], str]]) -> bool:
+    try:
+        prices = [[band[:3] for band in _bands(offer, sku)] for offer, sku in found]
+    except NOT_AS_PUBLISHED:
+        return False
+    return all(price == prices[0] for price in prices)
+
+
+def _attendee_minutes(offer: Mapping[str, Any], region: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """The products whose description says that they are attendee-minutes of standard meetings."""
+    for sku, product in _products(offer):
+        words = " ".join([*map(str, product.values()), *_descriptions(offer, sku)])
+        if (
+            region == product.get("regionCode")
+            and ATTENDEE_MINUTE.search(words)
+            and not OTHER_MEETINGS.search(words)
+        ):
+            yield offer, sku
+
+
+def _descriptions(offer: Mapping[str, Any], sku: str) -> list[str]:
+    try:
+        (term,) = offer["terms"]["OnDemand"][sku].values()
+        return [str(each.get("description", "")) for each in term["priceDimensions"].values()]
+    except NOT_AS_PUBLISHED:
+        return []
 
 
 def document(card: RateCard) -> dict[str, Any]:
@@ -104,19 +188,14 @@ def read_offer(data: bytes, name: str) -> Mapping[str, Any]:
     return offer
 
 
-def _rate(offer: Mapping[str, Any], price: PriceOf, region: str, shipped: Rate) -> Rate | None:
-    skus = [sku for sku, product in _products(offer) if _matches(product, price, region)]
-    if not skus:
-        return None
-    if len(skus) > 1:
-        raise Unusable(
-            f"{price.service} has {len(skus)} products with the usage type {price.usage_type} in {region}: {', '.join(sorted(skus))}."
-        )
+def _rate(offer: Mapping[str, Any], sku: str, region: str, shipped: Rate) -> Rate:
+    service = str(offer["offerCode"])
+    attributes = dict(_products(offer))[sku]
     try:
-        tiers = _tiers(offer["terms"]["OnDemand"][skus[0]], shipped.per)
-    except (KeyError, ValueError, TypeError, AttributeError, InvalidOperation) as error:
+        tiers = _tiers(_bands(offer, sku), shipped.per)
+    except NOT_AS_PUBLISHED as error:
         raise Unusable(
-            f"{price.service} has no readable price for {price.usage_type} in {region}."
+            f"{service} has no readable price for {attributes.get('usagetype')} in {region}."
         ) from error
     return Rate(
         unit=shipped.unit,
@@ -124,15 +203,16 @@ def _rate(offer: Mapping[str, Any], price: PriceOf, region: str, shipped: Rate) 
         tiers=tiers,
         metered_kb=shipped.metered_kb,
         free=shipped.free,
-        source=f"{PRICE_LIST}/{price.service}/{offer.get('version', 'current')}/{region}/index.json",
+        source=f"{PRICE_LIST}/{service}/{offer.get('version', 'current')}/{region}/index.json",
         as_of=_date(offer),
         remark=shipped.remark,
-        sku=skus[0],
+        sku=sku,
+        usage_type=str(attributes.get("usagetype", "")),
     )
 
 
 def _products(offer: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    products = offer["products"]
+    products = offer.get("products")
     for sku, product in products.items() if isinstance(products, dict) else ():
         attributes = product.get("attributes") if isinstance(product, dict) else None
         if isinstance(attributes, dict):
@@ -140,9 +220,10 @@ def _products(offer: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]
 
 
 def _matches(attributes: Mapping[str, Any], price: PriceOf, region: str) -> bool:
-    """Whether a product is that of a rate: `EU-Request` is the `Request` of eu-west-1; `Global-Request` is AWS's free tier."""
+    """Whether a product is that of a rate: `EU-Request` is the `Request` of eu-west-1, and KMS names Regions in full; `Global-Request` is AWS's free tier."""
     usage_type = str(attributes.get("usagetype", ""))
-    named = re.fullmatch(rf"(?:[A-Z0-9]+-)?{re.escape(price.usage_type)}", usage_type) is not None
+    prefix = rf"(?:[A-Z0-9]+-|{re.escape(region)}-)?"
+    named = re.fullmatch(f"{prefix}{re.escape(price.usage_type)}", usage_type) is not None
     return (
         named
         and not usage_type.startswith(_OTHER_CLASS)
@@ -151,13 +232,21 @@ def _matches(attributes: Mapping[str, Any], price: PriceOf, region: str) -> bool
     )
 
 
-def _tiers(terms: Mapping[str, Any], per: Decimal) -> tuple[Tier, ...]:
-    """The bands of the one on-demand term, lowest first. A first band at $0 is a free tier, which the card has as such."""
-    (term,) = terms.values()
-    bands = sorted(
+_Band = tuple[Decimal, str, Decimal, str]
+"""Begin, end, price for one, rate code."""
+
+
+def _bands(offer: Mapping[str, Any], sku: str) -> list[_Band]:
+    """The bands of the one on-demand term, lowest first. Raises KeyError and others for what is not as AWS publishes it."""
+    (term,) = offer["terms"]["OnDemand"][sku].values()
+    return sorted(
         (Decimal(each["beginRange"]), each["endRange"], Decimal(each["pricePerUnit"]["USD"]), code)
         for code, each in term["priceDimensions"].items()
     )
+
+
+def _tiers(bands: list[_Band], per: Decimal) -> tuple[Tier, ...]:
+    """A first band at $0 is a free tier, which the card has as such."""
     free = Decimal(0)
     if len(bands) > 1 and bands[0][2] == 0:
         free = Decimal(bands.pop(0)[1])
@@ -194,6 +283,7 @@ def _rate_document(rate: Rate) -> dict[str, Any]:
         ],
         "source": rate.source,
         "sku": rate.sku,
+        "usage_type": rate.usage_type,
         "as_of": rate.as_of,
     }
     if rate.metered_kb is not None:

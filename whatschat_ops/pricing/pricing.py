@@ -8,8 +8,8 @@ split(0, up_to=[None])                == [0]
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from enum import Enum
 
@@ -68,53 +68,63 @@ def split(quantity: Decimal, up_to: Sequence[Decimal | None]) -> list[Decimal]:
     return parts
 
 
-def cost_of(quantity: Decimal, rate: Rate) -> tuple[Bucket, ...]:
-    """`quantity` units, tier by tier."""
-    parts = split(quantity, [tier.up_to for tier in rate.tiers])
+def cost_of(quantity: Decimal, rate: Rate, *, before: Decimal = ZERO) -> tuple[Bucket, ...]:
+    """`quantity` units, tier by tier, after `before` units of the same month."""
+    limits = [tier.up_to for tier in rate.tiers]
+    parts = zip(split(before + quantity, limits), split(before, limits), rate.tiers, strict=True)
     return tuple(
-        Bucket(plain(part), tier.price, rate.per, plain(part * tier.price / rate.per))
-        for part, tier in zip(parts, rate.tiers, strict=True)
+        Bucket(plain(whole - first), tier.price, rate.per, plain((whole - first) * tier.price / rate.per))
+        for whole, first, tier in parts
     )
+
+
+@dataclass(slots=True)
+class Month:
+    """What one card has charged so far in a month: free units and tiers are of the account, not of one line of its bill."""
+
+    free_tiers: FreeTiers = FreeTiers.ALWAYS
+    _free: dict[str, Decimal] = field(default_factory=dict)
+    _billed: dict[str, Decimal] = field(default_factory=dict)
+    _charged: dict[str, Decimal] = field(default_factory=dict)
+
+    def charge(self, key: str, rate: Rate, sizes: Mapping[Decimal, Decimal]) -> Charge:
+        """What these units cost after those before. `sizes`: KB of one -> how many, for a rate that meters."""
+        units = sum((count * _units_of(size_kb, rate) for size_kb, count in sizes.items()), ZERO)
+        billed, charged = self._billed.get(key, ZERO), self._charged.get(key, ZERO)
+        free = self._take_free(key, units, rate.free)
+        self._billed[key], self._charged[key] = billed + units, charged + units - free
+        buckets = cost_of(units - free, rate, before=charged)
+        cost = _total(buckets)
+        return Charge(
+            cost=plain(cost),
+            billed=plain(units),
+            free=plain(free),
+            free_kind=rate.free.kind if rate.free and free else None,
+            saved=plain(_total(cost_of(units, rate, before=billed)) - cost),
+            buckets=buckets,
+        )
+
+    def _take_free(self, key: str, units: Decimal, free: FreeTier | None) -> Decimal:
+        if free is None or self.free_tiers is FreeTiers.NONE:
+            return ZERO
+        if free.kind == "first_year" and self.free_tiers is not FreeTiers.FIRST_YEAR:
+            return ZERO
+        pool = free.pool or key
+        gone = self._free.get(pool, ZERO)
+        taken = min(units, max(ZERO, free.quantity - gone))
+        self._free[pool] = gone + taken
+        return taken
 
 
 def charge(
-    quantity: Decimal,
-    rate: Rate,
-    *,
-    size_kb: Decimal = ZERO,
-    free_tiers: FreeTiers = FreeTiers.ALWAYS,
-    used: MutableMapping[str, Decimal] | None = None,
+    quantity: Decimal, rate: Rate, *, size_kb: Decimal = ZERO, free_tiers: FreeTiers = FreeTiers.ALWAYS
 ) -> Charge:
-    """What `quantity` costs. `size_kb` is the size of each, for a rate that meters.
-
-    `used`: how much of each shared pool has been used; this call adds to it.
-    """
-    units = quantity * metered_units(size_kb, rate.metered_kb) if rate.metered_kb else quantity
-    free = _take_free(units, rate.free, free_tiers, {} if used is None else used)
-    buckets = cost_of(units - free, rate)
-    cost = _total(buckets)
-    return Charge(
-        cost=plain(cost),
-        billed=plain(units),
-        free=plain(free),
-        free_kind=rate.free.kind if rate.free and free else None,
-        saved=plain(_total(cost_of(units, rate)) - cost),
-        buckets=buckets,
-    )
+    """What `quantity` costs in a month without other usage. `size_kb` is the size of each, for a rate that meters."""
+    return Month(free_tiers).charge("", rate, {size_kb: quantity})
 
 
-def _take_free(
-    units: Decimal, free: FreeTier | None, free_tiers: FreeTiers, used: MutableMapping[str, Decimal]
-) -> Decimal:
-    if free is None or free_tiers is FreeTiers.NONE:
-        return ZERO
-    if free.kind == "first_year" and free_tiers is not FreeTiers.FIRST_YEAR:
-        return ZERO
-    gone = used.get(free.pool, ZERO) if free.pool else ZERO
-    taken = min(units, max(ZERO, free.quantity - gone))
-    if free.pool:
-        used[free.pool] = gone + taken
-    return taken
+def _units_of(size_kb: Decimal, rate: Rate) -> Decimal:
+    return metered_units(size_kb, rate.metered_kb) if rate.metered_kb else Decimal(1)
 
 
 def _total(buckets: Sequence[Bucket]) -> Decimal:

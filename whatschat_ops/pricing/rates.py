@@ -30,19 +30,45 @@ RateKey = Literal[
     "websocket_connection_minutes",
     "chime_audio",
     "chime_video",
+    "chime_hd",
+    "chime_capture",
+    "chime_concatenation",
+    "chime_live_connector",
+    "chime_replication",
+    "chime_streaming",
+    "chime_transcription",
+    "chime_voice_focus",
     "lambda_requests",
     "lambda_duration_arm64",
     "lambda_duration_x86_64",
+    "lambda_storage",
     "dynamodb_writes",
     "dynamodb_reads",
     "dynamodb_storage",
     "dynamodb_pitr",
+    "dynamodb_backup",
+    "dynamodb_restore",
+    "dynamodb_streams",
     "logs_ingested_lambda",
     "logs_ingested",
     "logs_stored",
     "logs_scanned",
+    "logs_live_tail",
+    "metrics",
+    "metrics_requested",
+    "alarms",
+    "alarms_high_resolution",
+    "alarms_composite",
+    "dashboards",
+    "notifications_email",
+    "kms_requests",
+    "step_functions_transitions",
+    "s3_writes",
+    "s3_reads",
+    "s3_storage",
     "data_transfer_out",
 ]
+"""What a card can have a price of. One that it does not have is "not found"."""
 
 
 class Tier(Section, frozen=True):
@@ -75,7 +101,9 @@ class Rate(Section, frozen=True):
     as_of: date | None = None
     remark: str | None = None
     sku: str = ""
-    """AWS's product, of a refreshed card."""
+    """AWS's product; empty where the source of the price does not name it."""
+    usage_type: str = ""
+    """AWS's usage type as bills have it, with the Region's prefix; empty where the source of the price does not name it."""
 
     def __post_init__(self) -> None:
         """Raises ValueError for tiers that do not go up."""
@@ -138,6 +166,13 @@ def aws_card(overrides: Path | None = None, region: str = HOME_REGION) -> RateCa
         values.update(given)
         values.update(_sources(given, overrides))
     return validate(RateCard, values, hint=Hint(("cost", "rates", "show", "--json"), "See every rate"))
+
+
+def known_card(region: str) -> RateCard:
+    """AWS's list prices in a Region, which may be none: no price is taken from another Region. Raises ConfigError."""
+    if region in card_files():
+        return aws_card(region=region)
+    return RateCard(title="AWS", region=region, as_of=date.today(), rates={})
 
 
 def _sources(given: Mapping[str, Located], path: Path) -> dict[str, Located]:

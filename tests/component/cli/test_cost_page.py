@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.coverage_of_costs import PAGE, page_with, table
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -27,3 +29,8 @@ def test_the_page_shows_what_the_commands_print() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_page_lists_what_an_estimate_covers() -> None:
+    """Renew it with: python -m tests.coverage_of_costs --write"""
+    assert page_with(table()) == PAGE.read_text(encoding="utf-8")

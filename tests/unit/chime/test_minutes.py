@@ -12,9 +12,10 @@ from typing import Final
 import pytest
 
 from whatschat_ops.chime.events import MeetingEvent
-from whatschat_ops.chime.minutes import Attendance, cost_of, day_of, measure, sum_of, usage
+from whatschat_ops.chime.minutes import Attendance, cost_of, day_of, measure, prices_in, sum_of, usage
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 
+PRICES: Final = prices_in("us-east-1")
 START: Final = datetime(2026, 11, 28, 22, tzinfo=UTC)
 NOW: Final = START + timedelta(days=40)
 ATTENDANCES: Final = 10_000
@@ -111,7 +112,7 @@ def test_minutes_of_ten_thousand_attendances_are_those_that_the_simulator_knows(
     assert sum(each.estimated for each in measured.attendances) == len(lost)
     assert len(lost) > 50
     assert measured.unmatched == 0
-    total = sum_of(measured.attendances, "all")
+    total = sum_of(measured.attendances, "all", PRICES)
     assert total.attendee_minutes == Decimal(sum(expected.values())) / 10
     assert total.cost_usd["aws"] == total.attendee_minutes * Decimal("0.0017")
 
@@ -214,7 +215,7 @@ def test_video_has_the_price_of_video_where_a_card_has_one() -> None:
     ]
     attendances = measure(events, {}, NOW).attendances
     assert [each.video for each in attendances] == [True, False]
-    assert cost_of(attendances) == {"guide": Decimal("0.0087"), "aws": Decimal("0.0034")}
+    assert cost_of(attendances, PRICES) == {"guide": Decimal("0.0087"), "aws": Decimal("0.0034")}
 
 
 def test_usage_is_summed_by_key() -> None:
@@ -222,9 +223,9 @@ def test_usage_is_summed_by_key() -> None:
     events += [event("AttendeeJoined", 0, "b", "n"), event("AttendeeLeft", 30, "b", "n")]
     events += [event("AttendeeJoined", 7_200, "b", "n"), event("AttendeeLeft", 7_260, "b", "n")]
     attendances = measure(events, {}, NOW).attendances
-    by_user = usage(attendances, lambda each: each.external_user_id)
+    by_user = usage(attendances, lambda each: each.external_user_id, PRICES)
     assert [(each.key, each.meetings, each.attendances, each.attendee_minutes) for each in by_user] == [
         ("user-a", 1, 1, 1),
         ("user-b", 1, 2, Decimal("1.5")),
     ]
-    assert [each.key for each in usage(attendances, day_of)] == ["2026-11-28", "2026-11-29"]
+    assert [each.key for each in usage(attendances, day_of, PRICES)] == ["2026-11-28", "2026-11-29"]

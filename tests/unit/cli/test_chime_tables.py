@@ -20,7 +20,7 @@ from whatschat_ops.chime import (
     MeetingStatus,
 )
 from whatschat_ops.chime.metering import UsageReport
-from whatschat_ops.chime.minutes import sum_of
+from whatschat_ops.chime.minutes import prices_in, sum_of
 from whatschat_ops.choices import UsageBy
 from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import CreatedMeeting, DeletedMeeting, Sweep
@@ -160,5 +160,7 @@ def test_deleted_meeting_is_shown_with_what_it_used() -> None:
 def test_usage_beyond_the_retention_of_events_is_told(days: int, noted: bool) -> None:
     until = datetime(2026, 11, 29, tzinfo=UTC)
     since = until - timedelta(days=days)
-    report = UsageReport(UsageBy.DAY, since, until, (), sum_of((), "total"), unmatched=0, malformed=0)
+    report = UsageReport(
+        UsageBy.DAY, since, until, (), sum_of((), "total", prices_in("us-east-1")), unmatched=0, malformed=0
+    )
     assert any("Events are kept for 14 days" in note for note in notes(report, 14)) is noted

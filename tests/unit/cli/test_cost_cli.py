@@ -43,15 +43,20 @@ def test_json_has_money_as_exact_strings(capsys: Capture) -> None:
     assert main([*EXAMPLE, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert set(document) == {
-        "period", "currency", "free_tiers", "guide_card", "aws_card", "lines", "totals", "notes", "not_included",
+        "period", "currency", "free_tiers", "cards", "lines", "totals", "notes", "not_included",
     }  # fmt: skip
     lines = {line["rate"]: line for line in document["lines"]}
     assert lines["websocket_messages"]["quantity"] == "10000000"
-    assert lines["websocket_messages"]["guide"]["cost"] == "2.5"
+    assert lines["websocket_messages"]["charges"]["Guide"]["charge"]["cost"] == "2.5"
     assert lines["chime_video"]["quantity"] is None
-    assert lines["chime_video"]["guide_price"] == {"amount": "0.007", "per": "1", "unit": "attendee-minute"}
-    known = [line["aws"]["cost"] for line in document["lines"] if line["aws"]]
-    assert sum(map(Decimal, known)) == Decimal(document["totals"]["aws"])
+    assert lines["chime_video"]["charges"]["Guide"] == {
+        "state": "depends on usage",
+        "price": {"amount": "0.007", "per": "1", "unit": "attendee-minute"},
+        "charge": None,
+    }
+    charges = [line["charges"]["AWS"]["charge"] for line in document["lines"]]
+    known = [charge["cost"] for charge in charges if charge]
+    assert sum(map(Decimal, known)) == Decimal(document["totals"]["AWS"]["cost"])
 
 
 def test_usage_file_and_flags_together(capsys: Capture) -> None:
@@ -70,7 +75,7 @@ def test_the_environment_says_what_the_functions_are(capsys: Capture, tmp_path: 
     own = ["cost", "estimate", "--config", "own.yaml", "--price-region", "us-east-1"]
     assert main([*own, "--lambda-requests", "1000", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    duration = next(line for line in document["lines"] if line["rate"].startswith("lambda_duration"))
+    duration = next(line for line in document["lines"] if line["item"] == "Duration")
     assert (duration["rate"], duration["quantity"]) == ("lambda_duration_x86_64", "50")
     assert any("eu-west-1" in note for note in document["notes"])
 
@@ -95,4 +100,7 @@ def test_rates_show_source_and_date_of_every_price(capsys: Capture) -> None:
 
 def test_no_flag_at_all_shows_the_prices(capsys: Capture) -> None:
     assert main(["cost", "estimate"]) == 0
-    assert "depends on usage" in capsys.readouterr().out
+    out = capsys.readouterr().out.replace("\n", " ")
+    assert "Depends on usage" in out
+    assert "needs usage" in out and "$0.00 " not in out
+    assert "No usage is given. Give at least --messages" in out

@@ -31,7 +31,40 @@ FIGURES: dict[tuple[str, str, str], list[Band]] = {
     ("AmazonDynamoDB", "IA-WriteRequestUnits", "PayPerRequestThroughput"): [("0", "Inf", "0.00000078")],
     ("AmazonDynamoDB", "TimedStorage-ByteHrs", "StandardStorage"): [("0", "25", "0"), ("25", "Inf", "0.25")],
     ("AmazonDynamoDB", "TimedPITRStorage-ByteHrs", ""): [("0", "Inf", "0.20")],
+    ("AmazonDynamoDB", "TimedBackupStorage-ByteHrs", ""): [("0", "Inf", "0.10")],
+    ("AmazonDynamoDB", "RestoreDataSize-Bytes", ""): [("0", "Inf", "0.15")],
+    ("AmazonDynamoDB", "Streams-Requests", "GetRecords"): [
+        ("0", "2500000", "0"),
+        ("2500000", "Inf", "0.0000002"),
+    ],
     ("AmazonCloudWatch", "DataProcessing-Bytes", "PutLogEvents"): [("0", "Inf", "0.50")],
+    ("AmazonCloudWatch", "VendedLog-Bytes", ""): [
+        ("0", "10000", "0.50"),
+        ("10000", "30000", "0.25"),
+        ("30000", "50000", "0.10"),
+        ("50000", "Inf", "0.05"),
+    ],
+    ("AmazonCloudWatch", "CW:MetricMonitorUsage", ""): [
+        ("0", "10000", "0.30"),
+        ("10000", "250000", "0.10"),
+        ("250000", "1000000", "0.05"),
+        ("1000000", "Inf", "0.02"),
+    ],
+    ("AmazonCloudWatch", "CW:GMD-Metrics", "GetMetricData"): [("0", "Inf", "0.00001")],
+    ("AmazonCloudWatch", "CW:AlarmMonitorUsage", ""): [("0", "Inf", "0.10")],
+    ("AmazonCloudWatch", "CW:HighResAlarmMonitorUsage", ""): [("0", "Inf", "0.30")],
+    ("AmazonCloudWatch", "CW:CompositeAlarmMonitorUsage", ""): [("0", "Inf", "0.50")],
+    ("AmazonSNS", "DeliveryAttempts-SMTP", ""): [("0", "1000", "0"), ("1000", "Inf", "0.00002")],
+    ("awskms", "KMS-Requests", ""): [("0", "Inf", "0.000003")],
+    ("AmazonStates", "StateTransition", ""): [("0", "Inf", "0.000025")],
+    ("AmazonS3", "Requests-Tier1", ""): [("0", "Inf", "0.000005")],
+    ("AmazonS3", "Requests-Tier2", ""): [("0", "Inf", "0.0000004")],
+    ("AmazonS3", "TimedStorage-ByteHrs", ""): [
+        ("0", "51200", "0.023"),
+        ("51200", "512000", "0.022"),
+        ("512000", "Inf", "0.021"),
+    ],
+    ("AWSLambda", "Lambda-Storage-GB-Second", ""): [("0", "Inf", "0.0000000309")],
     ("AmazonCloudWatch", "TimedStorage-ByteHrs", "HourlyStorageMetering"): [("0", "Inf", "0.03")],
     ("AmazonCloudWatch", "DataScanned-Bytes", ""): [("0", "Inf", "0.005")],
     ("AWSDataTransfer", "DataTransfer-Out-Bytes", ""): [
@@ -86,8 +119,10 @@ def _add(
     prefix: str | None = None,
 ) -> None:
     before = PREFIX[region] if prefix is None else prefix
-    if usage_type.startswith("ApiGatewayM") and region == "us-east-1":
+    if region == "us-east-1" and usage_type.startswith(("ApiGatewayM", "StateT", "Streams")):
         before = "USE1-"
+    elif offer["offerCode"] == "awskms":
+        before = f"{region}-"
     attributes = {
         "servicecode": offer["offerCode"],
         "regionCode": region,

@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.pricing.offer_files import offers
 from whatschat_ops.cli.main import main
-from whatschat_ops.cost.result import rate_changes
+from whatschat_ops.cost.cards import rate_changes
 from whatschat_ops.errors import Missing, Unusable
 from whatschat_ops.pricing.offers import PRICES, read_offer, refreshed
 from whatschat_ops.pricing.pricing import FreeTiers, charge
@@ -45,7 +45,7 @@ def test_the_files_of_us_east_1_give_the_shipped_prices() -> None:
         change for change in rate_changes(SHIPPED, found.card) if change.b is None
     ]
     assert set(found.card.rates) == set(PRICES)
-    assert set(found.not_found) == {"chime_audio", "chime_video", "logs_ingested_lambda"}
+    assert set(found.not_found) == {"chime_audio", "chime_video", "dashboards", "logs_live_tail"}
 
 
 def test_every_price_has_its_sku_rate_code_and_offer_version() -> None:
@@ -90,7 +90,6 @@ def broken(change: Callable[[dict[str, Any]], None]) -> list[dict[str, Any]]:
     [
         (lambda offer: offer["terms"].clear(), "no readable price"),
         (lambda offer: offer["terms"]["OnDemand"]["SKU00"].update(second={}), "no readable price"),
-        (lambda offer: offer["products"].update(X=offer["products"]["SKU00"]), "2 products"),
         (lambda offer: offer.update(publicationDate="soon"), "no publicationDate"),
         (
             lambda offer: offer["terms"]["OnDemand"]["SKU00"]["SKU00.JRTCKXETXF"]["priceDimensions"][
@@ -103,6 +102,25 @@ def broken(change: Callable[[dict[str, Any]], None]) -> list[dict[str, Any]]:
 def test_a_file_that_cannot_be_read_is_refused(change: Callable[[dict[str, Any]], None], reason: str) -> None:
     with pytest.raises(Unusable, match=reason):
         refreshed(broken(change), "us-east-1", SHIPPED)
+
+
+def test_two_products_of_a_usage_type_are_not_found_and_the_others_are() -> None:
+    def add(offer: dict[str, Any]) -> None:
+        offer["products"]["X"] = offer["products"]["SKU00"]
+
+    found = refreshed(broken(add), "us-east-1", SHIPPED)
+    assert (
+        found.not_found["websocket_messages"] == "2 products with the usage type ApiGatewayMessage: SKU00, X"
+    )
+    assert "websocket_connection_minutes" in found.card.rates
+
+
+def test_two_products_of_one_price_are_that_price() -> None:
+    def add(offer: dict[str, Any]) -> None:
+        offer["products"]["X"] = offer["products"]["SKU00"]
+        offer["terms"]["OnDemand"]["X"] = offer["terms"]["OnDemand"]["SKU00"]
+
+    assert refreshed(broken(add), "us-east-1", SHIPPED).card.rates["websocket_messages"].sku == "SKU00"
 
 
 @pytest.mark.parametrize("data", [b"<html>", b"[]", b'{"products": {}}', b"[" * 100_000])
@@ -119,7 +137,7 @@ def test_a_region_without_prices_is_not_found() -> None:
 def test_a_refreshed_region_is_listed_shown_compared_and_used(state: Path, capsys: Capture) -> None:
     files = folder(state / "files", "ap-northeast-2")
     assert main(["cost", "rates", "refresh", "ap-northeast-2", "--from", files]) == 0
-    assert "logs_ingested_lambda" in capsys.readouterr().err
+    assert "chime_audio (no product with the attendee-minute)" in capsys.readouterr().err
 
     assert main(["cost", "rates", "list", "--json"]) == 0
     rows = {row["region"]: row for row in json.loads(capsys.readouterr().out)}
@@ -127,7 +145,7 @@ def test_a_refreshed_region_is_listed_shown_compared_and_used(state: Path, capsy
 
     assert main(["cost", "rates", "diff", "us-east-1", "ap-northeast-2", "--json"]) == 0
     changed = {row["rate"] for row in json.loads(capsys.readouterr().out)}
-    assert changed == {"websocket_messages", "chime_audio", "chime_video", "logs_ingested_lambda"}
+    assert changed == {"websocket_messages", "chime_audio", "chime_video", "dashboards", "logs_live_tail"}
 
     assert main(["cost", "rates", "show", "--price-region", "ap-northeast-2", "--json"]) == 0
     shown = {row["rate"]: row for row in json.loads(capsys.readouterr().out)}
@@ -148,8 +166,8 @@ def test_a_refreshed_region_is_listed_shown_compared_and_used(state: Path, capsy
     ]
     assert main(priced) == 0
     lines = {line["rate"]: line for line in json.loads(capsys.readouterr().out)["lines"]}
-    assert Decimal(lines["websocket_messages"]["aws"]["cost"]) == 1234
-    assert lines["chime_audio"]["aws_price"] is None
+    assert Decimal(lines["websocket_messages"]["charges"]["AWS"]["charge"]["cost"]) == 1234
+    assert lines["chime_audio"]["charges"]["AWS"]["state"] == "not found"
 
 
 def test_an_estimate_for_a_region_without_prices_fails_and_says_what_to_run(capsys: Capture) -> None:

@@ -1,8 +1,4 @@
-"""What a distributed broadcast of any size comes to: time, requests, money, and the quotas it runs into. Pure.
-
-Prices that the rate cards do not have (us-east-1, without free tiers): aws.amazon.com/step-functions/pricing and
-aws.amazon.com/s3/pricing, read on 2026-11-23.
-"""
+"""What a distributed broadcast of any size comes to: time, requests, money, and the quotas it runs into. Pure."""
 
 from __future__ import annotations
 
@@ -24,10 +20,6 @@ from whatschat_ops.quotas import (
     RateLimit,
 )
 from whatschat_ops.worker.recorder import PART_INTERVAL_S
-
-STATE_TRANSITION: Final = Decimal("0.025") / 1_000
-S3_WRITE_OR_LIST: Final = Decimal("0.005") / 1_000
-S3_READ: Final = Decimal("0.0004") / 1_000
 
 TRANSITIONS_OF_A_SHARD: Final = 4
 """Into Send, AllSent and Done, and out; two more each time that a worker hands on the rest of its shard."""
@@ -57,18 +49,28 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
+class Metered:
+    """One thing that AWS meters: its price, what it is, how much of it."""
+
+    rate: RateKey
+    item: str
+    quantity: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that is billed, in US dollars."""
+    """One thing that is billed, in US dollars. `cost` None: the card has no price of it."""
 
     item: str
     quantity: int
     unit: str
-    cost: Decimal
+    cost: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
 class DistributedEstimate:
-    """A broadcast that was not sent. `quotas` are those that it needs raised, in words; empty: none."""
+    """A broadcast that was not sent. `total` has the lines whose price the card has. `quotas`: those that it needs raised, in words."""
 
     connections: int
     shards: int
@@ -117,7 +119,7 @@ class _Work:
 def distributed_estimate(connections: int, shape: Shape, card: RateCard) -> DistributedEstimate:
     """The arithmetic for this number of connections with the prices of `card`."""
     work = _Work(connections, shape)
-    lines = tuple(_lines(work, card)) if connections else ()
+    lines = tuple(_line(each, shape, card) for each in metered(connections, shape))
     return DistributedEstimate(
         connections=connections,
         shards=work.shards,
@@ -125,33 +127,43 @@ def distributed_estimate(connections: int, shape: Shape, card: RateCard) -> Dist
         worker_rate_per_s=round(shape.limit.rate_per_s / work.workers, 1),
         duration_s=round(work.sending_s, 1),
         lines=lines,
-        total=plain(sum((line.cost for line in lines), Decimal(0))),
+        total=plain(sum((line.cost for line in lines if line.cost is not None), Decimal(0))),
         quotas=tuple(_quotas(work)) if connections else (),
     )
 
 
-def _lines(work: _Work, card: RateCard) -> Iterator[Line]:
-    shape = work.shape
+def metered(connections: int, shape: Shape) -> tuple[Metered, ...]:
+    """What AWS meters for a broadcast to this number of connections."""
+    return tuple(_metered(_Work(connections, shape))) if connections else ()
+
+
+def _line(each: Metered, shape: Shape, card: RateCard) -> Line:
+    rate = card.rates.get(each.rate)
+    if rate is None:
+        return Line(each.item, each.quantity, each.unit, None)
     size_kb = Decimal(shape.size_bytes) / _KB
+    made = charge(Decimal(each.quantity), rate, size_kb=size_kb, free_tiers=FreeTiers.NONE)
+    return Line(each.item, int(made.billed), each.unit, made.cost)
+
+
+def _metered(work: _Work) -> Iterator[Metered]:
+    shape = work.shape
     gb_s = ceil(work.sending_s * work.workers * shape.memory_mb / 1_024)
     duration = cast(RateKey, f"lambda_duration_{shape.architecture}")
-    priced: tuple[tuple[RateKey, str, int], ...] = (
-        ("websocket_messages", "Messages", work.connections),
-        ("data_transfer_out", "Data transfer", ceil(work.connections * shape.size_bytes / _GB)),
-        ("dynamodb_reads", "Reading the table", ceil(work.connections * shape.row_bytes / _UNIT_BYTES)),
-        (duration, "Workers", gb_s),
-        ("lambda_requests", "Invocations of workers", work.invocations),
-    )
-    for key, item, quantity in priced:
-        made = charge(Decimal(quantity), card.rates[key], size_kb=size_kb, free_tiers=FreeTiers.NONE)
-        yield Line(item, int(made.billed), card.rates[key].unit, made.cost)
+    sent_gb = ceil(work.connections * shape.size_bytes / _GB)
+    read_units = ceil(work.connections * shape.row_bytes / _UNIT_BYTES)
     transitions = TRANSITIONS_OF_A_RUN + work.shards * TRANSITIONS_OF_A_SHARD
     transitions += 2 * (work.invocations - work.shards)
     writes = work.shards + work.parts + work.invocations + ceil(work.sending_s) + 3
     reads = 3 * work.invocations + 2 * work.parts
-    yield Line("State transitions", transitions, "transition", plain(transitions * STATE_TRANSITION))
-    yield Line("S3 writes and listings", writes, "request", plain(writes * S3_WRITE_OR_LIST))
-    yield Line("S3 reads", reads, "request", plain(reads * S3_READ))
+    yield Metered("websocket_messages", "Messages", work.connections, "message")
+    yield Metered("data_transfer_out", "Data transfer", sent_gb, "GB")
+    yield Metered("dynamodb_reads", "Reading the table", read_units, "request unit")
+    yield Metered(duration, "Workers", gb_s, "GB-second")
+    yield Metered("lambda_requests", "Invocations of workers", work.invocations, "request")
+    yield Metered("step_functions_transitions", "State transitions", transitions, "transition")
+    yield Metered("s3_writes", "S3 writes and listings", writes, "request")
+    yield Metered("s3_reads", "S3 reads", reads, "request")
 
 
 def _quotas(work: _Work) -> Iterator[str]:

@@ -6,9 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from whatschat_ops.broadcast.distributed.arithmetic import Shape, distributed_estimate
-from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
+from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution, total_of
 from whatschat_ops.config import Settings
-from whatschat_ops.pricing.amounts import plain
 from whatschat_ops.pricing.rates import RateCard
 from whatschat_ops.quotas import RateLimit
 
@@ -35,6 +34,6 @@ def with_workers(found: BroadcastEstimate, settings: Settings, card: RateCard) -
         found,
         duration_s=max(found.duration_s, whole.duration_s),
         cost=(*found.cost, *added),
-        aws_total=plain(found.aws_total + sum((line.aws for line in added), Decimal(0))),
+        aws_total=total_of((*found.cost, *added)),
         distribution=Distribution(whole.shards, whole.workers, whole.worker_rate_per_s, whole.quotas),
     )

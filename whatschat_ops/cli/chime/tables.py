@@ -88,8 +88,10 @@ def _cost(cost_usd: Mapping[str, str] | None) -> str:
     """The list price; both where the rate cards differ: the guide's, then AWS's."""
     from whatschat_ops.pricing.amounts import show_price
 
-    prices = dict.fromkeys(show_price(Decimal(amount)) for amount in (cost_usd or {}).values())
-    return " / ".join(prices) or "-"
+    if not cost_usd:
+        return "-"
+    prices = dict.fromkeys(show_price(Decimal(amount)) for amount in cost_usd.values())
+    return " / ".join([*prices, *([] if "aws" in cost_usd else ["not found"])])
 
 
 def _status(record: MeetingRecord) -> str:

@@ -25,7 +25,7 @@ def usage(
 
     Measured from the events of all meetings in the control Region (setting chime.events). An attendance is rounded up to 0.1
     minute, and counts on the day (UTC) on which it began. One whose end was not reported lasts until its meeting ended, and is
-    an estimate. Costs are list prices without free tiers.
+    an estimate. Costs are list prices without free tiers, AWS's of the control Region.
 
     Example: whatschat-ops chime usage --by user --since 7d
     """
@@ -68,8 +68,10 @@ def _render(report: UsageReport) -> Table | str:
                     f"{count:,}"
                     for count in (row.meetings, row.attendances, row.estimated, row.attendee_minutes)
                 ),
-                show_money(row.cost_usd["guide"]),
-                show_money(row.cost_usd["aws"]),
+                *(
+                    show_money(row.cost_usd[name]) if name in row.cost_usd else "not found"
+                    for name in ("guide", "aws")
+                ),
             )
             for row in (*report.rows, report.total)
         ],

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whatschat_ops.cli.cost import tables as cost_tables
+import typer
+
+from whatschat_ops.choices import OutputFormat
+from whatschat_ops.cli.cost.formats import FormatOption, exact_rows, show
 from whatschat_ops.cli.cost.options import (
+    ArchitectureOption,
+    AttendeesOption,
     AudioMinutesOption,
+    CardOption,
     ConnectionMinutesOption,
     DataOutGbOption,
     DaysOption,
+    FailOverOption,
+    FanOutOption,
     FirstYearOption,
     HoursPerDayOption,
     InboundMessagesOption,
@@ -17,8 +25,11 @@ from whatschat_ops.cli.cost.options import (
     LambdaMsOption,
     LambdaRequestsOption,
     LogsGbOption,
+    MeetingMinutesOption,
+    MeetingsOption,
     MessageKbOption,
     MessagesOption,
+    MessagesPerDayOption,
     NoFreeTierOption,
     PriceRegionOption,
     RatesOption,
@@ -30,7 +41,7 @@ from whatschat_ops.cli.cost.options import (
 from whatschat_ops.cli.run import Run
 
 if TYPE_CHECKING:
-    from whatschat_ops.cost.quantities import StackFacts
+    from whatschat_ops.cost.result import Estimate
     from whatschat_ops.pricing.pricing import FreeTiers
 
 
@@ -38,6 +49,8 @@ def estimate(
     run: Run,
     messages: MessagesOption = None,
     inbound_messages: InboundMessagesOption = None,
+    messages_per_day: MessagesPerDayOption = None,
+    fan_out: FanOutOption = None,
     message_kb: MessageKbOption = None,
     connection_minutes: ConnectionMinutesOption = None,
     users: UsersOption = None,
@@ -45,16 +58,23 @@ def estimate(
     days: DaysOption = None,
     audio_minutes: AudioMinutesOption = None,
     video_minutes: VideoMinutesOption = None,
+    meetings: MeetingsOption = None,
+    attendees: AttendeesOption = None,
+    meeting_minutes: MeetingMinutesOption = None,
     lambda_requests: LambdaRequestsOption = None,
     lambda_ms: LambdaMsOption = None,
     lambda_memory_mb: LambdaMemoryMbOption = None,
+    architecture: ArchitectureOption = None,
     data_out_gb: DataOutGbOption = None,
     logs_gb: LogsGbOption = None,
     usage: UsageFileOption = None,
+    card: CardOption = [],  # noqa: B006 (Typer reads it)
     rates: RatesOption = None,
     price_region: PriceRegionOption = None,
     no_free_tier: NoFreeTierOption = False,
     first_year: FirstYearOption = False,
+    fail_over: FailOverOption = None,
+    output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
     """Estimate the cost of a month.
 
@@ -63,29 +83,34 @@ def estimate(
 
     Example: whatschat-ops cost estimate --messages 10M --users 1000 --hours-per-day 8
     """
+    from whatschat_ops.cli.cost.cards import cards
+    from whatschat_ops.cli.cost.estimate_table import render_estimate, rows_of
+    from whatschat_ops.cli.cost.facts import stack_facts
     from whatschat_ops.cost.estimate import estimate as make_estimate
     from whatschat_ops.cost.usage import load_usage
-    from whatschat_ops.pricing.rates import aws_card, guide_card
 
     usage_flags = {
         **given(messages=messages, inbound_messages=inbound_messages, message_kb=message_kb),
+        **given(messages_per_day=messages_per_day, fan_out=fan_out),
         **given(connection_minutes=connection_minutes, users=users, hours_per_day=hours_per_day, days=days),
         **given(audio_minutes=audio_minutes, video_minutes=video_minutes),
+        **given(meetings=meetings, attendees=attendees, meeting_minutes=meeting_minutes),
         **given(lambda_requests=lambda_requests, lambda_ms=lambda_ms, lambda_memory_mb=lambda_memory_mb),
-        **given(data_out_gb=data_out_gb, logs_gb=logs_gb),
+        **given(architecture=architecture, data_out_gb=data_out_gb, logs_gb=logs_gb),
     }
-    facts = _stack_facts(run)
+    facts = stack_facts(run.settings)
     result = make_estimate(
         load_usage(usage, usage_flags),
         facts,
-        guide=guide_card(),
-        aws=aws_card(rates, price_region or facts.region),
-        free_tiers=_free_tiers(no_free_tier, first_year),
+        cards(card, rates, price_region or facts.region),
+        free_tiers=free_tiers_of(no_free_tier, first_year),
     )
-    run.out.result(result, cost_tables.render_estimate)
+    show(run, result, output_format, render_estimate, rows_of, exact_rows)
+    check_limit(run, result, fail_over)
 
 
-def _free_tiers(no_free_tier: bool, first_year: bool) -> FreeTiers:
+def free_tiers_of(no_free_tier: bool, first_year: bool) -> FreeTiers:
+    """Which free tiers the options mean. Raises UsageError for both."""
     from whatschat_ops.errors import UsageError
     from whatschat_ops.pricing.pricing import FreeTiers
 
@@ -96,14 +121,23 @@ def _free_tiers(no_free_tier: bool, first_year: bool) -> FreeTiers:
     return FreeTiers.FIRST_YEAR if first_year else FreeTiers.ALWAYS
 
 
-def _stack_facts(run: Run) -> StackFacts:
-    from whatschat_ops.cost.quantities import StackFacts
+def check_limit(run: Run, result: Estimate, fail_over: str | None) -> None:
+    """Exit with code 3 if the month costs more than `--fail-over` on a card of AWS. Raises UsageError, ChecksFailed."""
+    from whatschat_ops.errors import ChecksFailed, UsageError
+    from whatschat_ops.pricing.amounts import Amount, show_money
 
-    settings = run.settings
-    return StackFacts(
-        region=settings.aws.region,
-        memory_mb=settings.lambda_.memory_mb,
-        architecture=settings.lambda_.architecture,
-        log_retention_days=settings.lambda_.log_retention_days,
-        point_in_time_recovery=settings.connections.point_in_time_recovery,
+    if fail_over is None:
+        return
+    try:
+        limit = Amount.parse(fail_over.removeprefix("$"))
+    except ValueError as error:
+        raise UsageError(f"--fail-over {error}.") from error
+    over = result.over(limit)
+    if not over:
+        return
+    if run.out.as_json:
+        raise typer.Exit(ChecksFailed.exit_code)
+    costs = ", ".join(f"{show_money(result.totals[name].cost or limit)} ({name})" for name in over)
+    raise ChecksFailed(
+        f"A month costs {costs}, more than {show_money(limit)}.", hint="The lines above show for what."
     )

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from whatschat_ops.choices import Processor
+
 _USAGE = "Usage of one month"
 
 
@@ -18,7 +20,17 @@ MessagesOption = Annotated[str | None, _amount("--messages", "WebSocket messages
 InboundMessagesOption = Annotated[
     str | None, _amount("--inbound-messages", "Messages that clients send [default: a third]")
 ]
-MessageKbOption = Annotated[str | None, _amount("--message-kb", "Size of a message in KB [default: 1]")]
+MessagesPerDayOption = Annotated[
+    str | None,
+    _amount("--messages-per-day", "Messages a day of each user; with --users, instead of --messages"),
+]
+FanOutOption = Annotated[
+    str | None, _amount("--fan-out", "Messages to clients for each that a client sends [default: 2]")
+]
+MessageKbOption = Annotated[
+    str | None,
+    _amount("--message-kb", "Size of a message in KB, or sizes with percentages: 1:90,40:10 [default: 1]"),
+]
 ConnectionMinutesOption = Annotated[
     str | None, _amount("--connection-minutes", "Connection minutes, summed over all connections")
 ]
@@ -31,6 +43,12 @@ HoursPerDayOption = Annotated[
 DaysOption = Annotated[str | None, _amount("--days", "Days of the month [default: 30]")]
 AudioMinutesOption = Annotated[str | None, _amount("--audio-minutes", "Chime attendee-minutes without video")]
 VideoMinutesOption = Annotated[str | None, _amount("--video-minutes", "Chime attendee-minutes with video")]
+MeetingsOption = Annotated[
+    str | None,
+    _amount("--meetings", "Meetings; with --attendees and --meeting-minutes, instead of the above"),
+]
+AttendeesOption = Annotated[str | None, _amount("--attendees", "Attendees of a meeting")]
+MeetingMinutesOption = Annotated[str | None, _amount("--meeting-minutes", "Minutes of a meeting")]
 LambdaRequestsOption = Annotated[
     str | None, _amount("--lambda-requests", "Invocations [default: from messages and connections]")
 ]
@@ -40,6 +58,14 @@ LambdaMsOption = Annotated[
 LambdaMemoryMbOption = Annotated[
     str | None,
     _amount("--lambda-memory-mb", "Memory of a function in MB [default: the setting lambda.memory_mb]"),
+]
+ArchitectureOption = Annotated[
+    Processor | None,
+    typer.Option(
+        "--architecture",
+        help="Processor of the functions [default: the setting lambda.architecture]",
+        rich_help_panel=_USAGE,
+    ),
 ]
 DataOutGbOption = Annotated[
     str | None, _amount("--data-out-gb", "Data transfer to the internet in GB [default: from messages]")
@@ -55,6 +81,18 @@ UsageFileOption = Annotated[
         help="YAML file with the usage; options override it",
         rich_help_panel=_USAGE,
     ),
+]
+CardOption = Annotated[
+    list[str],
+    typer.Option(
+        "--card",
+        metavar="CARD",
+        help="Prices to show: guide, a Region or a file; repeat for more [default: guide and the Region's]",
+    ),
+]
+FailOverOption = Annotated[
+    str | None,
+    typer.Option("--fail-over", metavar="USD", help="Exit with code 3 if a month costs more"),
 ]
 RatesOption = Annotated[
     Path | None,
@@ -77,6 +115,8 @@ FirstYearOption = Annotated[
 _SETTINGS: Final = {
     "messages": "websocket.messages",
     "inbound_messages": "websocket.inbound_messages",
+    "messages_per_day": "websocket.messages_per_day",
+    "fan_out": "websocket.fan_out",
     "message_kb": "websocket.message_size_kb",
     "connection_minutes": "websocket.connection_minutes",
     "users": "websocket.users",
@@ -84,19 +124,31 @@ _SETTINGS: Final = {
     "days": "websocket.days",
     "audio_minutes": "chime.audio_attendee_minutes",
     "video_minutes": "chime.video_attendee_minutes",
+    "meetings": "chime.meetings",
+    "attendees": "chime.attendees",
+    "meeting_minutes": "chime.minutes",
     "lambda_requests": "lambda.requests",
     "lambda_ms": "lambda.duration_ms",
     "lambda_memory_mb": "lambda.memory_mb",
+    "architecture": "lambda.architecture",
     "data_out_gb": "data_transfer.out_gb",
     "logs_gb": "logs.ingested_gb",
 }
 """Parameter -> the setting of the usage file that it stands for."""
 
 
-def given(**amounts: str | None) -> dict[str, tuple[str, str]]:
-    """The amounts that were given: setting -> (flag, text)."""
-    return {
-        _SETTINGS[name]: (f"--{name.replace('_', '-')}", text)
+def given(**amounts: str | None) -> dict[str, tuple[str, Any]]:
+    """The amounts that were given: setting -> (flag, value)."""
+    return dict(
+        _setting(name, f"--{name.replace('_', '-')}", str(text))
         for name, text in amounts.items()
         if text is not None
-    }
+    )
+
+
+def _setting(name: str, flag: str, text: str) -> tuple[str, tuple[str, Any]]:
+    if name == "message_kb" and ":" in text:
+        pairs = (part.partition(":") for part in text.split(","))
+        classes = [{"kb": size_kb.strip(), "percent": percent.strip(" %")} for size_kb, _, percent in pairs]
+        return "websocket.message_sizes", (flag, classes)
+    return _SETTINGS[name], (flag, text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.cli.cost import tables
+from whatschat_ops.cli.cost.cards import REGION
 from whatschat_ops.cli.cost.options import PriceRegionOption, RatesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import UsageError
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 RegionArgument = Annotated[str, typer.Argument(metavar="REGION", help="AWS Region")]
 
 
@@ -26,14 +24,15 @@ def list_cards(run: Run) -> None:
 
     Example: whatschat-ops cost rates list
     """
-    from whatschat_ops.cost.result import CardRow
+    from whatschat_ops.cli.cost.tables import render_cards
+    from whatschat_ops.cost.cards import CardRow
     from whatschat_ops.pricing.rates import aws_card, card_files
 
     rows = []
     for region, path in sorted(card_files().items()):
         card = aws_card(region=region)
         rows.append(CardRow(region, card.title, card.as_of, len(card.rates), str(path)))
-    run.out.result(rows, tables.render_cards)
+    run.out.result(rows, render_cards)
 
 
 def show(run: Run, rates: RatesOption = None, price_region: PriceRegionOption = None) -> None:
@@ -43,11 +42,12 @@ def show(run: Run, rates: RatesOption = None, price_region: PriceRegionOption = 
 
     Example: whatschat-ops cost rates show --rates my-prices.yaml
     """
-    from whatschat_ops.cost.result import rate_rows
+    from whatschat_ops.cli.cost.tables import render_rates
+    from whatschat_ops.cost.cards import rate_rows
     from whatschat_ops.pricing.rates import HOME_REGION, aws_card, guide_card
 
     card = aws_card(rates, price_region or HOME_REGION)
-    run.out.result(rate_rows(guide_card(), card), tables.render_rates)
+    run.out.result(rate_rows(guide_card(), card), render_rates)
 
 
 def diff(
@@ -62,11 +62,12 @@ def diff(
 
     Example: whatschat-ops cost rates diff us-east-1 ap-northeast-2
     """
-    from whatschat_ops.cost.result import rate_changes
+    from whatschat_ops.cli.cost.tables import render_changes
+    from whatschat_ops.cost.cards import rate_changes
     from whatschat_ops.pricing.rates import aws_card
 
     found = rate_changes(aws_card(region=first), aws_card(rates, second))
-    run.out.result(found, tables.render_changes)
+    run.out.result(found, render_changes)
 
 
 def refresh(
@@ -108,7 +109,8 @@ def refresh(
     write_whole(path, text, flag="--output")
     run.out.result(found, lambda it: f"Wrote {len(it.card.rates)} prices of {wanted} to {path}.")
     if found.not_found:
-        run.out.warn(f"Not found in the price list: {', '.join(found.not_found)}.")
+        reasons = "; ".join(f"{rate} ({reason})" for rate, reason in found.not_found.items())
+        run.out.warn(f"Not found in the price list: {reasons}.")
 
 
 def _offers(region: str, folder: Path | None) -> list[Mapping[str, Any]]:

@@ -1,74 +1,55 @@
-"""How `cost` shows its results. Rounds to cents; the exact figures are in `--json`."""
+"""How `cost rates` shows cards. No amount or id is ever cut: on a narrow terminal a line is longer than it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
-from itertools import groupby
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from whatschat_ops.cli.terminal.lines import Lines, Styled, aligned
+from whatschat_ops.pricing.amounts import show_amount, show_price
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from whatschat_ops.cost.result import CardRow, Estimate, Line, Price, RateChange, RateRow, Totals
+    from whatschat_ops.cost.cards import CardRow, RateChange, RateRow
     from whatschat_ops.pricing.rates import Tier
 
 NOT_PRICED = "–"
 
 
-def render_estimate(estimate: Estimate) -> Lines:
-    """The lines by service, the totals, how quantities were derived, and the notes."""
-    cards = (
-        f"Prices: {estimate.guide_card.title} of {estimate.guide_card.as_of}; {estimate.aws_card.title} list, "
-        f"{estimate.aws_card.region}, {estimate.aws_card.as_of}. Taxes not included."
-    )
-    derived = [Styled(text, "dim", wrapped=True) for text in _derivations(estimate.lines)]
-    notes = [Styled(f"- {text}", wrapped=True) for text in (*estimate.notes, cards)]
-    items = "; ".join(f"{each.service}: {each.item} ({each.why})" for each in estimate.not_included)
-    missing = Styled(f"Not included: {items}.", "dim", wrapped=True)
-    return Lines([*_estimate_table(estimate), Styled(""), *derived, *notes, missing])
-
-
-def _estimate_table(estimate: Estimate) -> list[Styled]:
-    headings = (
-        "A month, in US dollars",
-        "Quantity",
-        estimate.guide_card.title,
-        estimate.aws_card.title,
-        "Difference",
-    )
-    rows: list[Sequence[str]] = [headings]
-    bold = {0}
-    for service, lines in groupby(estimate.lines, key=lambda line: line.service):
-        bold.add(len(rows))
-        rows += [(service, "", "", "", ""), *(_cells(line) for line in lines)]
-    rows += _total_rows(estimate.totals)
-    bold.add(len(rows) - 1)
-    texts = aligned(rows, right=range(1, len(headings)), gap=1)
-    return [Styled(text, "bold" if number in bold else "") for number, text in enumerate(texts)]
-
-
-def render_rates(rows: Sequence[RateRow]) -> RenderableType:
+def render_rates(rows: Sequence[RateRow]) -> Lines:
     """One line per rate and tier, then where and when each was read."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    from whatschat_ops.pricing.amounts import show_amount
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("Rate", no_wrap=True)
-    for heading in ("Per", "Guide", "AWS", "Free a month on AWS"):
-        table.add_column(heading)
+    table = [("Rate", "Per", "Guide", "AWS", "Free a month on AWS")]
     for row in rows:
         per = row.unit if row.per == 1 else f"{show_amount(row.per)} {row.unit}s"
-        first_year = " (first year)" if row.free_kind == "first_year" else ""
-        free = f"{show_amount(row.free)}{first_year}" if row.free else ""
-        table.add_row(*(Text(cell) for cell in (row.rate, per, _tiers(row.guide), _tiers(row.aws), free)))
+        kind = " (first year)" if row.free_kind == "first_year" else ""
+        free = f"{show_amount(row.free)}{kind}" if row.free else "none"
+        tiers = zip_longest(_tiers(row.guide), _tiers(row.aws), fillvalue="")
+        for number, (guide, aws) in enumerate(tiers):
+            table.append(("", "", guide, aws, "") if number else (row.rate, per, guide, aws, free))
     sources = dict.fromkeys((row.source, row.as_of) for row in rows)
-    return Group(table, Text(""), *(Text(f"{source} ({as_of})", style="dim") for source, as_of in sources))
+    return Lines(
+        [
+            *_headed(table),
+            Styled(""),
+            *(Styled(f"{source} ({as_of})", "dim") for source, as_of in sources),
+            Styled(_identified(rows), wrapped=True),
+        ]
+    )
+
+
+def _identified(rows: Sequence[RateRow]) -> str:
+    """How many prices can be found in AWS's price list by their SKU."""
+    named = sum(row.sku is not None for row in rows)
+    if named == len(rows):
+        return f"All {named} prices have a SKU, rate code, usage type and offer version (--json)."
+    return (
+        f"{named} of {len(rows)} prices have a SKU: the sources of the others name none. "
+        "`cost rates refresh` reads them with SKU, rate code, usage type and offer version."
+    )
+
+
+def _headed(rows: Sequence[Sequence[str]]) -> list[Styled]:
+    return [Styled(text, "" if number else "bold") for number, text in enumerate(aligned(rows))]
 
 
 def render_cards(cards: Sequence[CardRow]) -> Lines:
@@ -77,7 +58,7 @@ def render_cards(cards: Sequence[CardRow]) -> Lines:
         ("Region", "Title", "As of", "Prices", "File"),
         *((card.region, card.title, str(card.as_of), str(card.prices), card.file) for card in cards),
     ]
-    return Lines([Styled(text, "" if number else "bold") for number, text in enumerate(aligned(rows))])
+    return Lines(_headed(rows))
 
 
 def render_changes(changes: Sequence[RateChange]) -> Lines:
@@ -89,77 +70,18 @@ def render_changes(changes: Sequence[RateChange]) -> Lines:
         *(
             (
                 change.rate,
-                *(_tiers(side).replace("\n", "; ") if side else "not found" for side in (change.a, change.b)),
+                *("; ".join(_tiers(side)) if side else "not found" for side in (change.a, change.b)),
             )
             for change in changes
         ),
     ]
-    return Lines([Styled(text, "" if number else "bold") for number, text in enumerate(aligned(rows))])
+    return Lines(_headed(rows))
 
 
-def _cells(line: Line) -> list[str]:
-    from whatschat_ops.pricing.amounts import show_amount, show_money
-
-    if line.quantity is None:
-        prices = (_price(line.guide_price), _price(line.aws_price))
-        return [_label(line), "depends on usage", *prices, ""]
-    derived = "~" if line.basis else ""
-    aws_cost = (
-        show_money(line.aws.cost) if line.aws else "not found" if line.aws_price is None else NOT_PRICED
-    )
-    difference = "" if line.difference is None else _signed(line.difference)
-    return [
-        _label(line),
-        f"{derived}{show_amount(line.quantity)}",
-        show_money(line.guide.cost) if line.guide else NOT_PRICED,
-        aws_cost,
-        difference,
-    ]
-
-
-def _label(line: Line) -> str:
-    plural = f"{line.unit}s" if line.unit != "GB" else line.unit
-    return f"  {line.item}" if plural == line.item.lower() else f"  {line.item}, {plural}"
-
-
-def _total_rows(totals: Totals) -> list[Sequence[str]]:
-    from whatschat_ops.pricing.amounts import show_money
-
-    guide, aws = show_money(totals.guide), show_money(totals.aws_on_guide_lines)
-    return [
-        ("What the guide prices", "", guide, aws, _signed(totals.difference)),
-        ("Total", "", "", show_money(totals.aws), ""),
-    ]
-
-
-def _derivations(lines: Iterable[Line]) -> list[str]:
-    return [f"~ {line.service}, {line.item.lower()}: {line.basis}." for line in lines if line.basis]
-
-
-def _price(price: Price | None) -> str:
-    from whatschat_ops.pricing.amounts import show_amount, show_price
-
-    if price is None:
-        return NOT_PRICED
-    per = (
-        "each" if price.per == 1 else "per 1M" if price.per == 1_000_000 else f"per {show_amount(price.per)}"
-    )
-    return f"{show_price(price.amount)} {per}"
-
-
-def _signed(value: Decimal) -> str:
-    from whatschat_ops.pricing.amounts import show_money
-
-    text = show_money(value)
-    return f"+{text}" if value > 0 else text
-
-
-def _tiers(tiers: Sequence[Tier] | None) -> str:
-    from whatschat_ops.pricing.amounts import show_amount, show_price
-
+def _tiers(tiers: Sequence[Tier] | None) -> list[str]:
     if tiers is None:
-        return NOT_PRICED
-    return "\n".join(
+        return [NOT_PRICED]
+    return [
         show_price(tier.price) + (f" to {show_amount(tier.up_to)}" if tier.up_to is not None else "")
         for tier in tiers
-    )
+    ]

@@ -76,13 +76,18 @@ class Lines(Shown):
         return "\n".join(
             styled_text(clean(text), line.style, styled=styled)
             for line in self.lines
-            for text in (textwrap.wrap(line.text, width) or [""] if line.wrapped else [line.text])
+            for text in (_paragraph(line.text, width) if line.wrapped else [line.text])
         )
 
 
 def styled_text(text: str, style: str, *, styled: bool) -> str:
     """The text in a style, one of `_STYLES`."""
     return f"{_STYLES[style]}{text}{_RESET}" if styled and style and text else text
+
+
+def _paragraph(text: str, width: int) -> list[str]:
+    """Broken between words only: an id with a hyphen and a long URL stay whole, so that they can be copied."""
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False) or [""]
 
 
 def aligned(rows: Iterable[Sequence[str]], *, right: Collection[int] = (), gap: int = 2) -> list[str]:

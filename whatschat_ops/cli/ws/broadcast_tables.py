@@ -79,7 +79,7 @@ def _cost_table(it: BroadcastEstimate) -> Table:
             line.item,
             _quantity(line),
             "-" if line.guide is None else show_money(line.guide),
-            show_money(line.aws),
+            "not found" if line.aws is None else show_money(line.aws),
         ]
         for line in it.cost
     ]

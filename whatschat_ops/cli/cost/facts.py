@@ -1,0 +1,30 @@
+"""The facts of the environment that a bill depends on, from its settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from whatschat_ops.config import Settings
+    from whatschat_ops.cost.quantities import StackFacts
+
+
+def stack_facts(settings: Settings) -> StackFacts:
+    """What of the settings costs money, or decides how much."""
+    from whatschat_ops.cost.quantities import DistributedFacts, StackFacts
+
+    distributed = settings.broadcast.distributed
+    return StackFacts(
+        region=settings.aws.region,
+        memory_mb=settings.lambda_.memory_mb,
+        architecture=settings.lambda_.architecture,
+        log_retention_days=settings.lambda_.log_retention_days,
+        point_in_time_recovery=settings.connections.point_in_time_recovery,
+        access_logs=settings.websocket.access_logs,
+        chime_events=settings.chime.events,
+        distributed=DistributedFacts(
+            distributed.workers, distributed.shard_connections, distributed.memory_mb
+        )
+        if distributed.enabled
+        else None,
+    )
