@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 from whatschat_ops.broadcast.distributed.arithmetic import Shape, distributed_estimate
@@ -25,7 +26,7 @@ def table() -> str:
     for limit, workers in LIMITS:
         for connections in CONNECTIONS:
             found = distributed_estimate(connections, Shape(limit=limit, workers=workers), aws_card())
-            cost = {line.item: line.cost for line in found.lines}
+            cost = {line.item: line.cost or Decimal(0) for line in found.lines}
             s3 = cost["S3 writes and listings"] + cost["S3 reads"]
             money = [
                 cost["Messages"],

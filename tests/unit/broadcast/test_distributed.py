@@ -407,7 +407,7 @@ def test_arithmetic_of_ten_million_connections_by_hand() -> None:
     assert lines["State transitions"].quantity == 1_602
     assert lines["State transitions"].cost == Decimal("0.04005")
     assert lines["S3 writes and listings"].quantity == 400 + (800 + 10_800) + 400 + 1_080 + 3
-    assert found.total == sum(line.cost for line in found.lines)
+    assert found.total == sum(line.cost or 0 for line in found.lines)
     assert [quota.partition(" (")[0] for quota in found.quotas] == ["New connections per second"]
 
 
@@ -449,7 +449,7 @@ def test_dry_run_adds_what_the_workers_cost_and_keeps_the_rest() -> None:
     found = with_workers(local, Settings(), CARD)
     assert found.cost[0] == messages
     assert [line.item for line in found.cost].count("Messages") == 1
-    assert found.aws_total == sum(line.aws for line in found.cost)
+    assert found.aws_total == sum(line.aws or 0 for line in found.cost)
     assert found.guide_total == local.guide_total
     assert found.duration_s == pytest.approx(107.5)
     assert found.distribution == Distribution(40, 10, 1_000.0, ())
