@@ -169,5 +169,11 @@ def _print_version(value: bool) -> None:
 
 
 _VersionOption = Annotated[
-    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version")
+    bool,
+    typer.Option(
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Print the version; with --json, of Python and botocore, too",
+    ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import typer
 from botocore.exceptions import ParamValidationError
 
+from whatschat_ops import __version__
 from whatschat_ops.cli import commands
 from whatschat_ops.cli.commands import Command
 from whatschat_ops.cli.main import main
@@ -239,3 +241,11 @@ def test_a_value_that_botocore_refuses_is_wrong_usage(failing: Any, capsys: Capt
     report = 'Invalid bucket name "[/]": it must match the regex'
     assert failing(ParamValidationError(report=report)) == 2
     assert f"AWS does not take such a value: {report}" in capsys.readouterr().err
+
+
+def test_version_as_json_says_what_decides_how_this_copy_behaves(capsys: Capture) -> None:
+    assert main(["--version", "--json"]) == ExitCode.DONE
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["version"] == __version__
+    assert shown["python"] == platform.python_version()
+    assert "local" in shown["extras"]
