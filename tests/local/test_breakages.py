@@ -1,0 +1,65 @@
+"""A sample of the ways to break a stack (`python -m tests.breakages` runs them all): one of each area, each done for real."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.breakages.row import Breakage
+from tests.breakages.running import tried, worse
+from tests.breakages.table import ROWS, page, sample
+from tests.breakages.world import Said, World, provisioned
+from tests.local.conftest import EmbeddedAws
+from whatschat_ops.doctor.catalogue import CHECKS
+
+pytestmark = pytest.mark.local
+
+SAMPLE = sample()
+
+
+@pytest.fixture(scope="module")
+def world(embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with provisioned(embedded_aws, tmp_path_factory.mktemp("broken")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def healthy(world: World) -> Mapping[str, Said]:
+    return world.doctor()
+
+
+@pytest.fixture(autouse=True)
+def same_environment(clean_environment: None, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in world.aws.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(world.directory)
+
+
+def test_a_stack_that_is_all_right_has_no_failure(healthy: Mapping[str, Said]) -> None:
+    assert worse({}, healthy) == []
+    assert len(healthy) > 10
+
+
+@pytest.mark.parametrize("row", SAMPLE, ids=lambda row: row.name)
+def test_what_is_broken_is_named_alone_and_the_fix_makes_it_well(
+    row: Breakage, world: World, healthy: Mapping[str, Said]
+) -> None:
+    outcome = tried(row, world, healthy, as_process=row is SAMPLE[0])
+    assert outcome.problems == ()
+
+
+def test_every_row_has_its_own_name_and_a_check_of_the_catalogue() -> None:
+    assert [name for name, count in Counter(row.name for row in ROWS).items() if count > 1] == []
+    assert {row.code for row in ROWS} <= {check.code for check in CHECKS}
+
+
+def test_the_page_has_every_row_and_each_is_well_again() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "doctor-breakages.md").read_text(encoding="utf-8")
+    head = page([])
+    assert text.startswith(head)
+    written = [line for line in text[len(head) :].splitlines() if line]
+    assert [line.split(" | ")[0].removeprefix("| ") for line in written] == [row.name for row in ROWS]
+    assert [line for line in written if not line.endswith("| yes |")] == []
