@@ -8,6 +8,7 @@ in a text, and `cli/terminal/redacting.py` in everything that a command shows.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 REDACTED: Final = "********"
@@ -52,6 +53,9 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     # A password in a URL: up to the last @ of the authority, also without a user (Redis).
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?:@[^/\s@\"',]+)*(?=@)"), rf"\1{REDACTED}"),
 )
+
+_SHORTEST_WORD: Final = 20
+"""Of what is a secret by its shape, letters and digits only: a key of Google. Most values of a log line are shorter."""
 
 _NAMED: Final = re.compile(
     r"""(?<![A-Za-z0-9_.])(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,127}+)(?P<end>\\*["']?)(?P<equals>[ \t]*[=:][ \t]*)"""
@@ -165,6 +169,7 @@ class Secret:
         return hash(self._value)
 
 
+@lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether what has this name is a secret: JWT_SECRET, apiKey, db-password; not routeKey, nextToken, key_id, tokenTtl.
 
@@ -191,6 +196,8 @@ def is_secret_value(value: str) -> bool:
 
 def redact(text: str) -> str:
     """`text` with all tokens, signatures and keys replaced."""
+    if len(text) < _SHORTEST_WORD and text.isalnum():
+        return text
     for pattern, replacement in _SHAPES:
         text = pattern.sub(replacement, text)
     shown: list[str] = []
@@ -211,9 +218,11 @@ def _value_of(found: re.Match[str]) -> re.Match[str] | None:
     name, colon = found["name"].strip("-."), "=" not in found["equals"]
     if name == "arn" and colon:
         return _VALUE.match(found.string, found.end())
+    if not is_secret_name(name):
+        return None
     # "Invalid token: ..." is a sentence: in front of a lone colon only JWT_SECRET, jwtSecret or TOKEN name a value.
     sure = not colon or name.isupper() or len(_WORDS.findall(name)) > 1
-    if not ((sure or found["end"]) and is_secret_name(name)):
+    if not (sure or found["end"]):
         return None
     value = _VALUE.match(found.string, found.end())
     return value if value and (sure or value["quote"]) else None
