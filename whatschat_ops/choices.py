@@ -87,6 +87,14 @@ class LogSource(StrEnum):
     ACCESS = "access"
 
 
+class LogFunction(StrEnum):
+    """The functions behind the routes, by their names as a `LogSource`."""
+
+    CONNECT = LogSource.CONNECT
+    DISCONNECT = LogSource.DISCONNECT
+    DEFAULT = LogSource.DEFAULT
+
+
 class LogOutput(StrEnum):
     """How log events are printed: made readable, as a JSON object each, or as they were written."""
 

@@ -191,6 +191,11 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "call test --duration 10",
         {"test": Command("Make a test call and measure it", "call.group:call_test")},
     ),
+    "logs": Group(
+        "Read the logs of the stack",
+        "logs tail --follow",
+        {"tail": Command("Show the events of all log groups", "logs.tail:tail")},
+    ),
     "cost": Group(
         "Estimate the monthly cost",
         "cost estimate --messages 10M --users 1000 --hours-per-day 8",

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -124,6 +124,28 @@ class Output:
         """Print raw text on stdout, unwrapped and unstyled: an endpoint, a token, a file."""
         self.stdout.write(text if text.endswith("\n") else f"{text}\n")
         self.stdout.flush()
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Print lines together, whose secrets were hidden already: many events a second, each by itself, would take long."""
+        self._result_printed = True
+        stream = unwrapped(self.stdout)
+        stream.write("".join(f"{text}\n" for text in texts))
+        stream.flush()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether results go to a terminal."""
+        return self.stdout.isatty()
+
+    @property
+    def styled(self) -> bool:
+        """Whether results may have colours."""
+        return is_styled(self.stdout)
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether JSON must do without other characters."""
+        return takes_only_some_characters(unwrapped(self.stdout))
 
     def note(self, text: str | Hint) -> None:
         """Print a note on stderr, unless --quiet. The text is not markup."""
@@ -272,8 +294,7 @@ class Output:
     def _document(self, shown: Any, *, indent: int | None = None) -> None:
         """Print as JSON what is free of secrets already."""
         stream = unwrapped(self.stdout)
-        escaped = takes_only_some_characters(stream)
-        document = json.dumps(self.encode(shown), indent=indent, ensure_ascii=escaped)
+        document = json.dumps(self.encode(shown), indent=indent, ensure_ascii=self.ascii_only)
         self._result_printed = True
         stream.write(document + "\n")
         stream.flush()
