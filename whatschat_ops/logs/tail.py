@@ -20,7 +20,7 @@ from whatschat_ops.errors import AwsError, NotFound, PermissionDenied, Rejected,
 from whatschat_ops.logs.events import LogEvent
 from whatschat_ops.logs.groups import LogGroup
 from whatschat_ops.logs.reading import LogReader, Page, Search
-from whatschat_ops.logs.seen import Seen
+from whatschat_ops.logs.seen import HORIZON_MS, Seen
 
 POLL_S: Final = 1.0
 """At least, between the beginnings of two rounds."""
@@ -28,8 +28,6 @@ BEHIND_MS: Final = 30_000
 """A group whose page ends this long before now has more to read than a round should wait for."""
 RETRY_GROUPS_S: Final = 10.0
 """How often a group that is not there is looked for."""
-_IDLE_MS: Final = 60_000
-"""A group without events is read again from so long ago."""
 _LOOK_BACK_S: Final = 5.0
 """At least, between the beginnings of two looks at the same older time."""
 _CHUNK: Final = 500
@@ -74,33 +72,28 @@ Item: TypeAlias = Read | RoundEnded
 
 
 class _Followed:
-    """One group while it is read."""
+    """One group while it is read. All that was visible at `read_ms` of AWS's clock was read, since the start."""
 
     def __init__(self, group: LogGroup, start_ms: int) -> None:
         self.group = group
         self.seen = Seen(start_ms)
-        self.newest_ms = start_ms
         self.read_ms = start_ms
         self.skipped = False
         self.look_back: Iterator[Page] | None = None
         self.look_back_at_s = 0.0
+        self._newest_ms = start_ms
 
     def new(self, page: Page, overlap_ms: int) -> list[LogEvent]:
         """The events of a page that were not read before."""
         found = [event for event in page.events if self.seen.add(event)]
         if found:
-            self.newest_ms = max(self.newest_ms, min(found[-1].time_ms, page.answered_ms))
-        self.seen.forget(self.newest_ms, 2 * overlap_ms)
+            self._newest_ms = max(self._newest_ms, min(found[-1].time_ms, page.answered_ms))
+        self.seen.forget(self._newest_ms, 4 * overlap_ms)
         return found
 
-    def ended(self, page: Page) -> None:
-        """A search without an end has ended with this page. What is idle is not searched from the beginning each time."""
-        self.read_ms = page.answered_ms
-        self.newest_ms = max(self.newest_ms, page.answered_ms - _IDLE_MS)
-
-    def from_ms(self, before_ms: int) -> int:
-        """Where to read from, to see again what is up to `before_ms` older than the newest event."""
-        return max(self.seen.floor_ms, self.newest_ms - before_ms)
+    def from_ms(self, overlap_ms: int) -> int:
+        """Where to read from, to find what became visible since, up to so long after its time."""
+        return max(self.seen.floor_ms, self.read_ms - overlap_ms)
 
 
 class Tail:
@@ -132,9 +125,9 @@ class Tail:
         self._groups_tried_s = clock()
 
     @property
-    def unread(self) -> Sequence[tuple[LogGroup, int]]:
-        """The groups that are read, each with the time up to which it was read."""
-        return [(each.group, each.read_ms) for each in self._live()]
+    def read_ms(self) -> int:
+        """Up to when all groups that are there were read."""
+        return min((each.read_ms for each in self._live()), default=self._query.start_ms)
 
     def items(self) -> Iterator[Item]:
         """What is read, without an end when it follows."""
@@ -177,7 +170,7 @@ class Tail:
 
     def _all(self, followed: _Followed, end_ms: int | None) -> Iterator[LogEvent]:
         overlap_ms = self._query.overlap_ms
-        for page in self._pages(followed, followed.from_ms(overlap_ms), end_ms):
+        for page in self._pages(followed, followed.from_ms(overlap_ms), end_ms, counts=True):
             yield from followed.new(page, overlap_ms)
 
     # --- following ------------------------------------------------------------------------------------------------
@@ -191,7 +184,7 @@ class Tail:
 
     def _end_of(self, followed: _Followed) -> Iterator[Item]:
         overlap_ms = self._query.overlap_ms
-        for page in self._pages(followed, followed.from_ms(overlap_ms), None):
+        for page in self._pages(followed, followed.from_ms(overlap_ms), None, counts=True):
             if found := followed.new(page, overlap_ms):
                 yield Read(found, page.answered_ms, self._clock())
             if page.token and page.events and page.answered_ms - page.events[-1].time_ms > BEHIND_MS:
@@ -204,8 +197,8 @@ class Tail:
         if waiting is None or waiting.look_back_at_s > self._clock():
             return
         if waiting.look_back is None:
-            until_ms = waiting.newest_ms - self._query.overlap_ms
-            waiting.look_back = self._pages(waiting, waiting.seen.floor_ms, until_ms)
+            until_ms = waiting.from_ms(self._query.overlap_ms)
+            waiting.look_back = self._pages(waiting, waiting.from_ms(HORIZON_MS), until_ms)
         page = next(waiting.look_back, None)
         waiting.look_back_at_s = self._clock()
         if page is None or page.token is None:
@@ -216,9 +209,15 @@ class Tail:
 
     # --- pages, whatever happens ----------------------------------------------------------------------------------
 
-    def _pages(self, followed: _Followed, start_ms: int, end_ms: int | None) -> Iterator[Page]:
-        """The pages of a search. Ends early for a group that has gone, which is skipped from then on."""
+    def _pages(
+        self, followed: _Followed, start_ms: int, end_ms: int | None, *, counts: bool = False
+    ) -> Iterator[Page]:
+        """The pages of a search. Ends early for a group that has gone, which is skipped from then on.
+
+        If it `counts`, the group was read up to its beginning, or its end, when it is over.
+        """
         token: str | None = None
+        began_ms: int | None = None
         while end_ms is None or start_ms <= end_ms:
             try:
                 page = self._page(followed, Search(start_ms, end_ms, self._query.pattern), token)
@@ -230,13 +229,12 @@ class Tail:
                     raise
                 token = None  # it has expired: what was read is known, and not shown again
                 continue
-            if page.events and page.token:
-                followed.read_ms = max(followed.read_ms, page.events[-1].time_ms)
+            began_ms = page.answered_ms if began_ms is None else began_ms
             yield page
             token = page.token
             if token is None:
-                if end_ms is None:
-                    followed.ended(page)
+                if counts:
+                    followed.read_ms = began_ms if end_ms is None else min(began_ms, end_ms)
                 return
 
     def _page(self, followed: _Followed, search: Search, token: str | None) -> Page:
@@ -268,7 +266,7 @@ class Tail:
         self._groups_tried_s = self._clock()
         for followed in skipped:
             try:
-                self._page(followed, Search(followed.from_ms(0), None, self._query.pattern), None)
+                self._page(followed, Search(followed.read_ms, None, self._query.pattern), None)
             except (NotFound, PermissionDenied):
                 continue
             followed.skipped = False

@@ -123,7 +123,7 @@ class Show:
         printer: Printer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._items = Background(items)
+        self._items = items
         self._selection = selection
         self._settling = settling
         self._printer = printer
@@ -132,10 +132,11 @@ class Show:
 
     def run(self) -> None:
         """Until the end. Raises Interrupted after an interrupt, and what the tail raises; what is held is shown before."""
-        with stop_on_interrupt(self._items.wake) as stop:
+        items = Background(self._items)
+        with stop_on_interrupt(items.wake) as stop:
             try:
                 while not stop.is_set():
-                    self._take(self._items.next(timeout_s=1.0))
+                    self._take(items.next(timeout_s=1.0))
             except StopIteration:
                 pass
             finally:

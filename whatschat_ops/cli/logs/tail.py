@@ -11,7 +11,16 @@ import typer
 
 from whatschat_ops.choices import LogFunction, LogOutput, LogSource
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import PROVISION, NotFound, NotProvisioned, PermissionDenied, Rejected, UsageError
+from whatschat_ops.errors import (
+    PROVISION,
+    AwsError,
+    NotFound,
+    NotProvisioned,
+    OpsError,
+    PermissionDenied,
+    Rejected,
+    UsageError,
+)
 from whatschat_ops.quotas import MAX_CONNECTION_S
 
 if TYPE_CHECKING:
@@ -94,24 +103,35 @@ def tail(
 
 
 def _show(run: Run, query: Query, selection: Selection, user: str | None, printer: Printer) -> None:
+    from whatschat_ops.cli.logs.lines import iso_time
     from whatschat_ops.cli.logs.showing import Show
     from whatschat_ops.logs.reading import LogReader
     from whatschat_ops.logs.settling import Settling
     from whatschat_ops.logs.tail import Tail
 
     reader = LogReader(run.aws)
+    tail = Tail(reader, query, run.out.warn)
+    show = Show(tail.items(), selection, Settling(query.settle_s), printer)
+    closing = ""
     try:
         if user is not None:
             _learn(selection, reader, query, user)
-        Show(Tail(reader, query, run.out.warn).items(), selection, Settling(query.settle_s), printer).run()
+        show.run()
     except NotFound as error:
         raise NotProvisioned.of(error, "None of these log groups exists.", hint=PROVISION) from error
     except Rejected as error:
-        if query.pattern and error.aws_code == "InvalidParameterException":
-            raise UsageError(f"--filter is no filter pattern of CloudWatch Logs: {error.message}") from error
+        raise _about_pattern(error, query.pattern) from error
+    except AwsError:
+        closing = f" Read up to {iso_time(tail.read_ms)}."
         raise
     finally:
-        run.out.note(printer.counts.words(reader.counts.throttled))
+        run.out.note(f"{printer.counts.words(reader.counts.throttled)}{closing}")
+
+
+def _about_pattern(error: Rejected, pattern: str) -> OpsError:
+    if not pattern or error.aws_code != "InvalidParameterException":
+        return error
+    return UsageError(f"--filter is no filter pattern of CloudWatch Logs: {error.message}")
 
 
 def _learn(selection: Selection, reader: LogReader, query: Query, user: str) -> None:
