@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -138,6 +138,14 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
         ("--caller-token", JWT, "--callee", "bob"),
         ("--ice-server", f"stun:{JWT}@x"),
     ],
+    "logs tail": [
+        (),
+        ("-o", "raw"),
+        ("--user", JWT),
+        ("--connection", JWT),
+        ("--filter", f"{{ $.{JWT}"),
+        ("--since", JWT),
+    ],
     "cost estimate": [("--messages", JWT), ("--usage", "usage.yaml")],
     "cost rates list": [()],
     "cost rates show": [(), ("--price-region", JWT)],
@@ -255,6 +263,7 @@ def plant_in_aws(aws: EmbeddedAws) -> None:
     functions.update_function_configuration(
         FunctionName=name, Environment={"Variables": {**variables, **more}}
     )
+    plant_in_logs(aws.client("logs"), f"/aws/lambda/{PREFIX}websocket-default")
     trust = {"Version": "2012-10-17", "Statement": []}
     aws.client("iam").create_role(RoleName="planted", AssumeRolePolicyDocument=json.dumps(trust))
     with (aws.state_directory / "local" / "service.log").open("a") as log:
@@ -262,6 +271,20 @@ def plant_in_aws(aws: EmbeddedAws) -> None:
         log.write(
             f"failed: API_KEY={BY_NAME[2]} https://h/x?password={BY_NAME[1]} redis://:{BY_NAME[3]}@h/0\n"
         )
+
+
+def plant_in_logs(logs: Any, group: str) -> None:
+    """What an application's own function may print."""
+    messages = [
+        json.dumps({"event": "login", "outcome": "done", "token": JWT, "userId": JWT, "apiKey": BY_NAME[2]}),
+        json.dumps({"type": "platform.report", "record": {"status": f"Bearer {JWT}"}}),
+        f"SERVICE_CREDENTIALS={BY_NAME[3]} {ACCESS_KEY}\n{PEM}",
+        f"{JWT} {'x' * 5000}",
+    ]
+    logs.create_log_stream(logGroupName=group, logStreamName="planted")
+    now_ms = time.time_ns() // 1_000_000
+    events = [{"timestamp": now_ms, "message": message} for message in messages]
+    logs.put_log_events(logGroupName=group, logStreamName="planted", logEvents=events)
 
 
 def assert_no_json_in_strings(path: str, printed: str) -> None:
@@ -309,6 +332,7 @@ SHOWN: Final[Mapping[str, tuple[Sequence[str], Sequence[str]]]] = {
     "ws connections stats": ((), (JWT,)),
     "config show": ((), (BY_NAME[1], BY_NAME[2], ACCESS_KEY)),
     "local logs": ((), (JWT, BY_NAME[0], ACCESS_KEY)),
+    "logs tail": ((), (JWT, BY_NAME[2], BY_NAME[3])),
     "export cloudformation": ((), (BY_NAME[1], BY_NAME[2], ACCESS_KEY)),
 }
 """Commands with what they show of the planted secrets when they are asked to: the proof that they reach what is printed."""

@@ -465,4 +465,24 @@ FEATURES: Final[tuple[Fault, ...]] = (
         "unit/explain/test_explain.py",
         ('"codes": [code], **fields', "**fields", "close codes are not found"),
     ),
+    *planted(
+        "logs/settling.py",
+        "unit/logs/test_tail.py",
+        ("places.append(min(event.time_ms, now_ms))", "places.append(event.time_ms)", "after an event of the future all others are late"),
+        ("self._arrivals[0][0] + self._settle_s <= all_read_since_s", "self._arrivals[0][0] <= all_read_since_s", "no settle window"),
+        ("self._newest_shown_ms = max(newest, place)", "self._newest_shown_ms = place", "how late an event is, is told from the last one"),
+    ),
+    *planted(
+        "logs/tail.py",
+        "unit/logs/test_tail.py",
+        ("waiting.look_back = self._pages(waiting, waiting.from_ms(HORIZON_MS), until_ms)", "waiting.look_back = iter(())", "events that are minutes late are not found"),
+        ("return max(self.seen.floor_ms, self.read_ms - overlap_ms)", "return max(self.seen.floor_ms, self.read_ms)", "what becomes visible after its time is not found"),
+        ("                    followed.read_ms = began_ms if end_ms is None else min(began_ms, end_ms)\n", "                    pass\n", "idle groups are searched from the beginning each time"),
+        ("token = None  # it has expired", "raise  # it has expired", "an expired token ends the command"),
+    ),
+    *planted(
+        "logs/seen.py",
+        "unit/logs/test_tail.py",
+        ("        return len(ids) > before\n", "        return True\n", "what is read again is shown again"),
+    ),
 )  # fmt: skip

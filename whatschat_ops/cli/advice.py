@@ -36,6 +36,9 @@ from whatschat_ops.errors import (
 _POLICY: Final = Hint(
     ("iam", "policies", "operator"), "The identity needs an IAM policy that allows {operation}. See"
 )
+_LOG_POLICY: Final = Hint(
+    ("iam", "policies", "operator-logs"), "The identity needs an IAM policy that allows {operation}. See"
+)
 _CONNECTIONS: Final = Hint(("ws", "connections", "list"))
 _FUNCTIONS: Final = Hint(("lambda", "list"))
 _MEETINGS: Final = Hint(("chime", "meeting", "list", "--all"))
@@ -44,6 +47,7 @@ _ATTENDEES: Final = Hint(("chime", "attendee", "list", "MEETING"))
 
 ADVICE: Final[tuple[tuple[type[OpsError], str, Hint], ...]] = (
     (NotProvisioned, "", PROVISION),
+    (PermissionDenied, "logs", _LOG_POLICY),
     (PermissionDenied, "", _POLICY),
     (NotFound, "table", Hint(("table", "create"))),
     (NotFound, "lambda", _FUNCTIONS),

@@ -111,7 +111,7 @@ Line: TypeAlias = HandlerLine | AccessLine | PlatformLine | Other | Text
 
 def parse(event: LogEvent) -> Line:
     """What the event says. Never raises."""
-    fields = _object(event.message)
+    fields = json_object(event.message)
     if fields is None:
         return _platform_text(event.message) or Text(event.message)
     if event.source is LogSource.ACCESS:
@@ -123,7 +123,8 @@ def parse(event: LogEvent) -> Line:
     return Other(_ids(fields), fields)
 
 
-def _object(message: str) -> Fields | None:
+def json_object(message: str) -> Fields | None:
+    """The JSON object that a message is; None if it is none."""
     if not message.lstrip().startswith("{"):
         return None
     try:

@@ -6,18 +6,18 @@ traceback of a crash. They are found by the connection, the request, and what a 
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Collection
 
 from whatschat_ops.logs.events import LogEvent
 from whatschat_ops.logs.parsed import AccessLine, HandlerLine, Line, PlatformLine
 
 
 class Selection:
-    """The lines of one user, or of one connection; all lines without either."""
+    """The lines of one user, or of one connection; all lines without either. `users`: the user's id, in each of its forms."""
 
-    def __init__(self, user: str | None = None, connection: str | None = None) -> None:
-        self.is_all = user is None and connection is None
-        self._users = set() if user is None else {user, hashed(user)}
+    def __init__(self, users: Collection[str] = (), connection: str | None = None) -> None:
+        self.is_all = not users and connection is None
+        self.users = frozenset(users)
         self._connections = set() if connection is None else {connection}
         self._requests: set[str] = set()
         self._requests_of_streams: dict[str, str] = {}
@@ -30,7 +30,7 @@ class Selection:
         if isinstance(line, AccessLine):
             requests.append(line.integration_request)
         self._requests.update(filter(None, requests))
-        if line.ids.connection and line.ids.user in self._users:
+        if line.ids.connection and line.ids.user in self.users:
             self._connections.add(line.ids.connection)
 
     def wants(self, event: LogEvent, line: Line) -> bool:
@@ -43,7 +43,7 @@ class Selection:
         return self._names(line) or request in self._requests
 
     def _names(self, line: Line) -> bool:
-        if line.ids.user in self._users or line.ids.connection in self._connections:
+        if line.ids.user in self.users or line.ids.connection in self._connections:
             return True
         return isinstance(line, HandlerLine) and not self._connections.isdisjoint(line.recipients)
 
@@ -55,12 +55,8 @@ class Selection:
             self._requests_of_streams[event.stream] = line.ids.request
 
 
-def hashed(user: str) -> str:
-    """A user id as handlers write it with `logging.user_ids: hashed`."""
-    return f"sha256:{hashlib.sha256(user.encode()).hexdigest()[:16]}"
-
-
-def pattern_of_user(user: str) -> str:
-    """A filter pattern for the lines that name the user. It may match other users too: `*` stands for unusual characters."""
-    safe = "".join(letter if letter.isalnum() or letter in "-_.@" else "*" for letter in user)
-    return f'{{ ($.userId = "{safe}") || ($.userId = "{hashed(user)}") }}'
+def pattern_of_users(users: Collection[str]) -> str:
+    """A filter pattern for the lines that name one of them, and maybe others: `*` stands for unusual characters."""
+    names = ("".join(each if each.isalnum() or each in "-_.@:" else "*" for each in user) for user in users)
+    conditions = " || ".join(f'($.userId = "{name}")' for name in names)
+    return f"{{ {conditions} }}"

@@ -13,14 +13,18 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from whatschat_ops.errors import AwsError, NotFound, PermissionDenied, Rejected, Throttled, Unavailable
 from whatschat_ops.logs.events import LogEvent
 from whatschat_ops.logs.groups import LogGroup
+from whatschat_ops.logs.parsed import parse
 from whatschat_ops.logs.reading import LogReader, Page, Search
 from whatschat_ops.logs.seen import HORIZON_MS, Seen
+from whatschat_ops.logs.selecting import Selection, pattern_of_users
+from whatschat_ops.quotas import MAX_CONNECTION_S
 
 POLL_S: Final = 1.0
 """At least, between the beginnings of two rounds."""
@@ -271,3 +275,15 @@ class Tail:
                 continue
             followed.skipped = False
             self._warn(f"The log group {followed.group.name} exists now.")
+
+
+def learn_from_earlier(selection: Selection, reader: LogReader, query: Query) -> None:
+    """Learn the connections that a user opened before the start, as far back as they may still be open."""
+    if not selection.users:
+        return
+    start_ms = query.start_ms - MAX_CONNECTION_S * 1000
+    search = Search(start_ms, query.end_ms, pattern_of_users(selection.users))
+    for group in query.groups:
+        with suppress(NotFound, PermissionDenied):  # said when it is read
+            for event in reader.events(group, search):
+                selection.learn(parse(event))

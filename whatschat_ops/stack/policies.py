@@ -22,11 +22,12 @@ from whatschat_ops.stack.parts.backend import backend_policy
 from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.parts.chime import chime_policy
 from whatschat_ops.stack.parts.handlers import lambda_policy
+from whatschat_ops.stack.parts.log_reading import log_reading_policy
 from whatschat_ops.stack.resources import PARTS, stack_resources
 
 
 def policy_of(component: str, settings: Settings, place: Place, api_id: str) -> Document:
-    """The policy of `lambda`, `chime`, `backend` or `operator`."""
+    """The policy of `lambda`, `chime`, `backend`, `operator` or `operator-logs`."""
     blueprint = Blueprint(settings, place, api_id=api_id)
     if component == "lambda":
         return lambda_policy(blueprint)
@@ -34,6 +35,8 @@ def policy_of(component: str, settings: Settings, place: Place, api_id: str) -> 
         return chime_policy(blueprint)
     if component == "backend":
         return backend_policy(blueprint)
+    if component == "operator-logs":
+        return log_reading_policy(blueprint)
     return operator_policy(blueprint)
 
 

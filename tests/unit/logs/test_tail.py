@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.logs.cloudwatch import GROUPS, CloudWatch, ms, times
@@ -62,25 +62,27 @@ def marks_are_right(found: Sequence[Shown]) -> bool:
 WRITES = st.lists(
     st.tuples(
         st.sampled_from(LogSource),
-        st.floats(-500, 40),
-        st.one_of(st.floats(0, 1.9), st.floats(0, 100)),
+        st.floats(-500, 20),
+        st.one_of(st.floats(0, 1.9), st.floats(0, 40)),
     ),
     max_size=60,
 )
 """(source, time in seconds of the clock, how much later it becomes visible)"""
 
 
+@settings(max_examples=30)
 @given(WRITES, st.integers(1, 5), st.sampled_from([0.01, 0.3]))
 def test_whatever_the_order_of_arrival_each_event_is_shown_once(
     writes: list[tuple[LogSource, float, float]], page_events: int, request_s: float
 ) -> None:
     logs = CloudWatch(page_events, request_s)
     written = [logs.write(time_s + delay_s, source, time_s) for source, time_s, delay_s in writes]
-    found = shown(logs, 250.0)
+    found = shown(logs, 110.0)
     assert sorted(each.event.id for each in found) == sorted(event.id for event in written)
     assert marks_are_right(found)
 
 
+@settings(max_examples=30)
 @given(WRITES)
 def test_what_arrives_within_the_settle_window_is_in_order(
     writes: list[tuple[LogSource, float, float]],
@@ -88,17 +90,18 @@ def test_what_arrives_within_the_settle_window_is_in_order(
     logs = CloudWatch(page_events=1000)
     for source, time_s, delay_s in writes:
         logs.write(time_s + min(delay_s, SETTLE_S), source, time_s)
-    found = [each.event for each in shown(logs, 60.0)]
+    found = [each.event for each in shown(logs, 30.0)]
     assert times(found) == sorted(times(found))
 
 
+@settings(max_examples=30)
 @given(WRITES, st.sets(st.integers(1, 80), max_size=30))
 def test_refused_requests_lose_and_repeat_nothing(
     writes: list[tuple[LogSource, float, float]], refused: set[int]
 ) -> None:
     logs = CloudWatch(fails=lambda number: Unavailable("cut.") if number in refused else None)
     written = [logs.write(time_s + delay_s, source, time_s) for source, time_s, delay_s in writes]
-    found = shown(logs, 400.0)
+    found = shown(logs, 300.0)
     assert sorted(each.event.id for each in found) == sorted(event.id for event in written)
     assert marks_are_right(found)
 
@@ -144,7 +147,7 @@ def test_group_that_does_not_exist_is_named_skipped_and_followed_when_it_appears
             if self.now_s > 20:
                 self.missing.clear()
 
-    logs = Appearing(missing=set(group.name for group in GROUPS))
+    logs = Appearing(missing={group.name for group in GROUPS})
     logs._events.append((1.0, of_access))
     assert [each.event for each in shown(logs, 60.0, warn=said.append)] == [of_access]
     assert said[-1] == "The log group /access exists now."

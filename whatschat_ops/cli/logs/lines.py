@@ -137,7 +137,7 @@ def without_secrets(line: Line) -> Line:
     if isinstance(line, Text):
         return replace(line, text=redact(line.text))
     if isinstance(line, PlatformLine):
-        return replace(line, detail=redact(line.detail))
+        return hidden(line)
     return replace(line, fields=hidden(line.fields))
 
 

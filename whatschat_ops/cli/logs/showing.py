@@ -13,9 +13,10 @@ from whatschat_ops.cli.logs.lines import LineFormat, iso_time, late_words, witho
 from whatschat_ops.cli.terminal.background import Background
 from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.terminal.redacting import hidden
 from whatschat_ops.cli.terminal.safe_text import safe_text
 from whatschat_ops.errors import Interrupted
-from whatschat_ops.logs.parsed import AccessLine, HandlerLine, Line, Other, PlatformLine, parse
+from whatschat_ops.logs.parsed import AccessLine, HandlerLine, Line, Other, PlatformLine, json_object, parse
 from whatschat_ops.logs.selecting import Selection
 from whatschat_ops.logs.settling import Settling, Shown
 from whatschat_ops.logs.tail import Item, Read
@@ -93,6 +94,8 @@ class Printer:
     def _json(self, shown: Shown, line: Line) -> str:
         event = shown.event
         fields = line.fields if isinstance(line, HandlerLine | AccessLine | Other) else None
+        if isinstance(line, PlatformLine):
+            fields = hidden(json_object(event.message))
         message = None
         if fields is None:
             message = event.message if self.out.show_secrets else redact(event.message)

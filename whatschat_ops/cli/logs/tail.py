@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,15 +17,12 @@ from whatschat_ops.errors import (
     NotFound,
     NotProvisioned,
     OpsError,
-    PermissionDenied,
     Rejected,
     UsageError,
 )
-from whatschat_ops.quotas import MAX_CONNECTION_S
 
 if TYPE_CHECKING:
     from whatschat_ops.cli.logs.showing import Printer
-    from whatschat_ops.logs.reading import LogReader
     from whatschat_ops.logs.selecting import Selection
     from whatschat_ops.logs.tail import Query
 
@@ -92,30 +89,24 @@ def tail(
     chosen = LogOutput.JSON if run.options.json else output
     printer = Printer(run.out, chosen, LineFormat(run.out.styled, _regex(highlight)))
     sources = [*map(LogSource, function or ()), *([LogSource.ACCESS] if access else [])]
-    groups = log_groups(run.settings, sources)
-    _show(
-        run,
-        Query(groups, *span, filter_pattern, follow, settle_s),
-        Selection(user, connection),
-        user,
-        printer,
-    )
+    query = Query(log_groups(run.settings, sources), *span, filter_pattern, follow, settle_s)
+    users = () if user is None else _forms_of(run, user)
+    _show(run, query, Selection(users, connection), printer)
 
 
-def _show(run: Run, query: Query, selection: Selection, user: str | None, printer: Printer) -> None:
+def _show(run: Run, query: Query, selection: Selection, printer: Printer) -> None:
     from whatschat_ops.cli.logs.lines import iso_time
     from whatschat_ops.cli.logs.showing import Show
     from whatschat_ops.logs.reading import LogReader
     from whatschat_ops.logs.settling import Settling
-    from whatschat_ops.logs.tail import Tail
+    from whatschat_ops.logs.tail import Tail, learn_from_earlier
 
     reader = LogReader(run.aws)
     tail = Tail(reader, query, run.out.warn)
     show = Show(tail.items(), selection, Settling(query.settle_s), printer)
     closing = ""
     try:
-        if user is not None:
-            _learn(selection, reader, query, user)
+        learn_from_earlier(selection, reader, query)
         show.run()
     except NotFound as error:
         raise NotProvisioned.of(error, "None of these log groups exists.", hint=PROVISION) from error
@@ -134,17 +125,13 @@ def _about_pattern(error: Rejected, pattern: str) -> OpsError:
     return UsageError(f"--filter is no filter pattern of CloudWatch Logs: {error.message}")
 
 
-def _learn(selection: Selection, reader: LogReader, query: Query, user: str) -> None:
-    """Learn the user's connections of before, which may still be open."""
-    from whatschat_ops.logs.parsed import parse
-    from whatschat_ops.logs.reading import Search
-    from whatschat_ops.logs.selecting import pattern_of_user
+def _forms_of(run: Run, user: str) -> Sequence[str]:
+    """The user's id as lines may have it."""
+    from whatschat_ops.handlers.user_ids import HASHED, hashed_user_id
 
-    start_ms = query.start_ms - MAX_CONNECTION_S * 1000
-    for group in query.groups:
-        with suppress(NotFound, PermissionDenied):  # said when it is read
-            for event in reader.events(group, Search(start_ms, query.end_ms, pattern_of_user(user))):
-                selection.learn(parse(event))
+    if run.settings.logging.user_ids != HASHED:
+        return (user,)
+    return (user, hashed_user_id(user, run.aws.account_id, run.aws.region, run.names.connections_table))
 
 
 def _span(since: str, until: str | None, *, follow: bool) -> tuple[int, int | None]:

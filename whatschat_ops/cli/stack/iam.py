@@ -32,6 +32,7 @@ class Component(StrEnum):
     CHIME = "chime"
     BACKEND = "backend"
     OPERATOR = "operator"
+    OPERATOR_LOGS = "operator-logs"
 
 
 RoleOption = Annotated[str | None, typer.Option("--role", metavar="NAME", help="Name of an IAM role")]
@@ -40,7 +41,7 @@ GroupOption = Annotated[str | None, typer.Option("--group", metavar="NAME", help
 ComponentArgument = Annotated[
     Component,
     typer.Argument(
-        help="Policy of the functions, of meetings alone, of the application's backend, or of you"
+        help="Policy of the functions, of meetings alone, of the application's backend, of you, or of whoever reads logs"
     ),
 ]
 
@@ -50,7 +51,7 @@ def policies(
     component: Annotated[
         Component | None,
         typer.Argument(
-            help="Policy of the functions, of meetings alone, of the application's backend, or of you [default: all]"
+            help="Policy of the functions, of meetings alone, of the application's backend, of you, or of whoever reads logs [default: all]"
         ),
     ] = None,
     account_id: Annotated[
@@ -118,7 +119,7 @@ def check(
     component: Annotated[
         Component | None,
         typer.Argument(
-            help="Permissions of the functions, of meetings alone, of the application's backend, or yours [default: all]"
+            help="Permissions of the functions, of meetings alone, of the application's backend, yours, or to read logs [default: all]"
         ),
     ] = None,
     role: RoleOption = None,
