@@ -19,7 +19,8 @@ from tests.local.conftest import EmbeddedAws
 from tests.local.program import Program
 from tests.local.test_provision import connect
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.doctor.areas import websocket as doctor
+from whatschat_ops.doctor import Facts
+from whatschat_ops.doctor.areas import api as doctor
 from whatschat_ops.doctor.check import Status
 from whatschat_ops.provision import Action
 from whatschat_ops.sockets.tokens import mint
@@ -159,7 +160,7 @@ def test_api_made_by_hand_is_taken_over_and_its_clients_get_answers(
         with socket(stack, f"{endpoint}/production") as alice:
             alice.send('{"type":"ping"}')
             assert json.loads(alice.recv(30))["type"] == "pong"
-        assert doctor.functions(settings, stack.aws).status is Status.OK
+        assert doctor.other_users(Facts(settings, stack.aws)).status is Status.OK
         assert stack.plan().changing == ()
     finally:
         destroyed(stack)
@@ -212,7 +213,7 @@ def test_others_who_use_what_is_taken_over_are_named_before(
     shown = program.run("provision", "--adopt", "--yes").stderr
     try:
         assert f"Warning: {sockets}" in shown.replace("\n", " ").replace("  ", " ") or sockets in shown
-        told = doctor.functions(settings, stack.aws)
+        told = doctor.other_users(Facts(settings, stack.aws))
         assert told.status is Status.WARN
         assert f"the WebSocket API their-chat ({api_id}) invokes these functions, too" in told.detail
         assert "their-site" not in told.detail

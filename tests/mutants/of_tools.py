@@ -267,11 +267,35 @@ TOOLS: Final[tuple[Fault, ...]] = (
         ("    if found.missing:\n", "    if found.missing and found.unknown:\n", "missing rights are not told"),
     ),
     *planted(
-        "doctor/areas/websocket.py",
+        "doctor/areas/sockets.py",
         "unit/doctor/test_tokens_sent.py unit/doctor/test_doctor.py",
         ("accepted = [what for what, answer in answers.items() if answer.status == 101]", "accepted = [what for what, answer in answers.items() if answer.status == 200]", "an endpoint that lets all in"),
-        ('or ttl.get("AttributeName") != "ttl"', "", "TTL on another attribute"),
         ("-_LIFE, now)", "_LIFE, now)", "the expired token has not expired"),
+    ),
+    *planted(
+        "doctor/areas/api.py",
+        "unit/doctor/test_areas.py",
+        ("if settings.get(field) == 0:", "if settings.get(field) == 1:", "a stage that lets nothing through"),
+        ("if _LEAKS.search(name)]", "if _LEAKS.search(name) and False]", "tokens in the access log"),
+        ("if runs_s > waits_s:", "if runs_s < waits_s:", "a function that API Gateway does not wait for"),
+    ),
+    *planted(
+        "doctor/areas/stack.py",
+        "unit/doctor/test_areas.py",
+        ("if len(kinds) < 3:", "if len(kinds) < 4:", "a stack that was half deleted"),
+        ("if not each.is_of(facts.watched)]", "if each.is_of(facts.watched)]", "drift that another check explains"),
+        ("if abs(ahead) > SIGNATURE_LEEWAY_S:", "if ahead > SIGNATURE_LEEWAY_S:", "a clock that is behind"),
+    ),
+    *planted(
+        "doctor/drift.py",
+        "unit/doctor/test_areas.py",
+        ("if not change.known_after_apply:", "if True:", "a consequence is named as a cause"),
+    ),
+    *planted(
+        "doctor/areas/functions.py",
+        "unit/doctor/test_areas.py",
+        ("        if limit == 0:", "        if limit is None:", "a function that is switched off"),
+        ("ends <= today", "ends > today", "a runtime without support"),
     ),
     *planted(
         "doctor/areas/chime.py",

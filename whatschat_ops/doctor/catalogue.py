@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from whatschat_ops.doctor.areas import chime, secret, stack, websocket
+from whatschat_ops.doctor.areas import api, chime, functions, iam, secret, sockets, stack, table
 from whatschat_ops.doctor.check import Check
 from whatschat_ops.errors import UsageError
 
-CHECKS: Final[tuple[Check, ...]] = (*stack.CHECKS, *websocket.CHECKS, *secret.CHECKS, *chime.CHECKS)
+CHECKS: Final[tuple[Check, ...]] = (
+    *stack.CHECKS,
+    *api.CHECKS,
+    *functions.CHECKS,
+    *table.CHECKS,
+    *iam.CHECKS,
+    *secret.CHECKS,
+    *sockets.CHECKS,
+    *chime.CHECKS,
+)
 """In the order in which they are shown."""
 
 

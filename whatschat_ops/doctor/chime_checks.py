@@ -9,7 +9,7 @@ from whatschat_ops.config import Settings
 from whatschat_ops.doctor.areas import chime_readiness as readiness
 from whatschat_ops.doctor.areas.chime_readiness import MeetingProbe
 from whatschat_ops.doctor.areas.stack import CREDENTIALS
-from whatschat_ops.doctor.catalogue import CHECKS, with_causes
+from whatschat_ops.doctor.catalogue import CHECKS
 from whatschat_ops.doctor.check import Check, of
 from whatschat_ops.errors import OpsError
 
@@ -24,8 +24,8 @@ def try_meeting(settings: Settings, aws: Aws) -> MeetingProbe | OpsError:
 
 def chime_checks(held: MeetingProbe | OpsError | None = None) -> list[Check]:
     """The checks of `doctor chime`, and those of readiness. `held` is the result of `try_meeting`, None without it."""
-    guide = [check for check in CHECKS if check.area == "chime"]
-    return [*with_causes(guide, CHECKS), *_readiness(held)]
+    guide = [check for check in CHECKS if check.code == CREDENTIALS or check.area == "chime"]
+    return [*guide, *_readiness(held)]
 
 
 def _readiness(held: MeetingProbe | OpsError | None) -> Iterator[Check]:

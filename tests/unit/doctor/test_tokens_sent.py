@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
 
 import pytest
 
-from whatschat_ops.aws import Aws
+from tests.unit.doctor.recorded import facts
 from whatschat_ops.config import Settings
-from whatschat_ops.doctor.areas import websocket
+from whatschat_ops.doctor.areas import sockets
 from whatschat_ops.doctor.check import Status
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets.handshake import Handshake, HandshakeAnswer
@@ -20,33 +17,28 @@ from whatschat_ops.sockets.tokens import inspect
 SECRET = Secret("the-secret-of-the-stack-has-enough-bytes")
 
 
-@dataclass
-class Outputs:
-    """Of a stack."""
-
-    websocket_url: str = "wss://host/stage"
-
-
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Handshake]:
     found: list[Handshake] = []
 
-    def probe(handshake: Handshake) -> HandshakeAnswer:
+    def probe(handshake: Handshake, *, user_agent: str) -> HandshakeAnswer:
+        assert user_agent == "whatschat-ops-doctor"
         found.append(handshake)
         return HandshakeAnswer(401)
 
-    replaced: dict[str, Callable[..., Any]] = {
-        "probe_handshake": probe,
-        "read_outputs": lambda *_: Outputs(),
-        "read_jwt_secret": lambda *_: SECRET,
-    }
-    for name, value in replaced.items():
-        monkeypatch.setattr(websocket, name, value)
+    monkeypatch.setattr(sockets, "probe_handshake", probe)
+    monkeypatch.setattr(sockets, "read_jwt_secret", lambda *_: SECRET)
     return found
 
 
 def test_tokens_are_ones_that_must_be_rejected_and_each_for_its_own_reason(sent: list[Handshake]) -> None:
-    assert websocket.tokens(Settings(), cast(Aws, None)).status is Status.OK
+    settings = Settings.of({"websocket": {"endpoint": "wss://host/stage"}})
+
+    found = facts(("apigatewayv2", "GetApis", {}, {"Items": []}), settings=settings)
+    found.offline = False  # AWS as recorded, but handshakes as they are
+
+    assert sockets.tokens(found).status is Status.OK
+
     nothing, foreign, expired = sent
     assert (nothing.url, nothing.headers, nothing.subprotocols) == ("wss://host/stage", {}, ())
     now = datetime.now(UTC)

@@ -11,7 +11,7 @@ from whatschat_ops.chime.creation import UNATTENDED
 from whatschat_ops.chime.ledger import MeetingLedger
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.doctor.areas.stack import CREDENTIALS
+from whatschat_ops.doctor.areas.stack import CREDENTIALS, THERE
 from whatschat_ops.doctor.check import Check, Finding, fail, judge_permissions, of, ok, skip, warn
 from whatschat_ops.errors import Hint, NotFound, PermissionDenied, Unavailable, UsageError
 from whatschat_ops.quotas import CHIME_CONTROL_REGIONS
@@ -92,5 +92,5 @@ _SIGNED: Final = (CREDENTIALS,)
 CHECKS: Final = (
     Check("CH001", "chime.iam", "Can the caller create meetings?", of(iam), _SIGNED),
     Check("CH002", "chime.region", "Is the Chime SDK available in the Region?", of(region), _SIGNED),
-    Check("CH003", "chime.meetings", "Did meetings fail to start?", of(meetings), _SIGNED),
+    Check("CH003", "chime.meetings", "Did meetings fail to start?", of(meetings), THERE),
 )

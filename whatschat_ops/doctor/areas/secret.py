@@ -7,7 +7,7 @@ from typing import Final
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Settings
-from whatschat_ops.doctor.areas.stack import PROVISIONED
+from whatschat_ops.doctor.areas.stack import THERE
 from whatschat_ops.doctor.check import Check, Finding, fail, of, ok, warn
 from whatschat_ops.errors import Hint
 from whatschat_ops.handlers.token_rules import MIN_SECRET_BYTES
@@ -47,6 +47,4 @@ def _age(span: timedelta) -> str:
     return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
-CHECKS: Final = (
-    Check("WS030", "websocket.secret", "Can tokens be signed and checked?", of(secret), (PROVISIONED,)),
-)
+CHECKS: Final = (Check("WS030", "websocket.secret", "Can tokens be signed and checked?", of(secret), THERE),)
