@@ -45,6 +45,12 @@ _ANNOTATIONS: dict[str, Any] = {
     "profile": Annotated[str | None, _common("--profile", metavar="NAME", help="AWS profile")],
     "region": Annotated[str | None, _common("--region", metavar="REGION", help="AWS Region")],
     "json": Annotated[bool | None, _common("--json", help="Print the result as JSON")],
+    "query": Annotated[
+        str | None,
+        _common(
+            "--query", metavar="EXPRESSION", help="Print what a JMESPath expression selects from the JSON"
+        ),
+    ],
     "show_secrets": Annotated[
         bool | None, _common("--show-secrets", help="Show secrets instead of asterisks")
     ],

@@ -28,6 +28,7 @@ from whatschat_ops.cli.help_pages import (
     usage,
 )
 from whatschat_ops.cli.terminal.lines import is_styled
+from whatschat_ops.cli.terminal.redacting import set_shown
 from whatschat_ops.cli.values import read_plain_values
 from whatschat_ops.errors import PROGRAM
 
@@ -159,6 +160,7 @@ def _filled(app: typer.Typer, about: Page, entries: Mapping[str, Entry]) -> Prog
 
 
 def _laid_out(page: Page) -> str:
+    set_shown(sys.stdout, True)  # a page holds no value of this run, and `KEY=VALUE` in it is no secret
     return render(page, terminal_width(), styled=is_styled(sys.stdout)) + "\n"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.terminal.selection import selection
 
 if TYPE_CHECKING:
     from whatschat_ops.aws import Aws
@@ -40,6 +41,7 @@ class CommonOptions:
     profile: str | None = None
     region: str | None = None
     json: bool | None = None
+    query: str | None = None
     show_secrets: bool | None = None
     quiet: bool | None = None
     verbose: bool | None = None
@@ -78,12 +80,14 @@ class Run:
         """Add options that were given; they win over those taken before. Before settings are loaded."""
         self.options = options = options.over(self.options)
         self.out = Output(
-            as_json=bool(options.json),
+            as_json=bool(options.json) or options.query is not None,
             quiet=bool(options.quiet),
             verbose=bool(options.verbose or options.debug),
             show_secrets=bool(options.show_secrets),
             place=options.place_words,
         )
+        if options.query is not None:
+            self.out.select = selection(options.query)
 
     def fill_place(self, given: Mapping[str, str]) -> None:
         """Select the environment of another run (its `full_place`) where no option was given. Before settings are loaded."""

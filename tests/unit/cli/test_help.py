@@ -244,3 +244,10 @@ def test_headings_are_bold_only_where_that_is_wanted(
 def test_every_group_of_the_table_has_commands() -> None:
     assert all(entry.commands for _, entry in every_command() if not isinstance(entry, Command))
     assert list(COMMANDS) == [name for name, _ in PAGES["whatschat-ops"].sections[0].rows]
+
+
+def test_placeholders_of_a_page_are_not_taken_for_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "mint", "--help"]) == 0
+    page = capsys.readouterr().out
+    assert "--claim KEY=VALUE" in page
+    assert '?token=$(whatschat-ops token mint --user alice)"' in page

@@ -46,7 +46,7 @@ class Output:
     """Prints what a command says. `show_secrets` is switched on by the option of that name.
 
     `place` are the options that lead to this run's environment (`-e staging --config mine.yaml`): the command of every hint
-    gets them, so that it can be typed as it stands.
+    gets them, so that it can be typed as it stands. `select` picks from the JSON of a result what is printed.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Output:
         stderr: TextIO | None = None,
     ) -> None:
         self.as_json = as_json
+        self.select: Callable[[Any], Any] | None = None
         self.quiet = quiet
         self.verbose = verbose
         self.place = place
@@ -90,7 +91,7 @@ class Output:
 
     def _result(self, shown: T, render: Callable[[T], Shown | RenderableType]) -> None:
         if self.as_json:
-            self._document(shown, indent=2)
+            self._selected(shown, indent=2)
             return
         rendered = render(shown)
         self._result_printed = True
@@ -116,7 +117,7 @@ class Output:
         self._result_printed = True
         shown = self._without_secrets(model)
         if self.as_json:
-            self._document(shown)
+            self._selected(shown)
         else:
             self._console(self.stdout).print(render(shown), soft_wrap=True)
 
@@ -290,6 +291,10 @@ class Output:
 
     def _without_secrets(self, model: T) -> T:
         return model if self.show_secrets else hidden(model)
+
+    def _selected(self, shown: Any, *, indent: int | None = None) -> None:
+        """Print as JSON what `--query` selects of a result that is free of secrets, or all of it."""
+        self._document(self.select(self.encode(shown)) if self.select else shown, indent=indent)
 
     def _document(self, shown: Any, *, indent: int | None = None) -> None:
         """Print as JSON what is free of secrets already."""
