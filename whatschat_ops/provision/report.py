@@ -72,6 +72,22 @@ class StepReport(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
+class CostReport(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a part of the stack costs every month, however little it is used."""
+
+    what: Annotated[str, _says("What is billed, for example `alarms`.")]
+    setting: Annotated[str, _says("The setting that it comes from.")]
+    quantity: Annotated[str, _says("Units a month, a decimal number.")]
+    usd: Annotated[
+        str | None, _says("US dollars a month, before free units; null when the price is not known.")
+    ]
+    source: Annotated[str, _says("Where the price was read; without a price, that it was not found.")]
+    each: Annotated[
+        str | None,
+        _says("What quantity and amount are of, when the whole is not known: `of each million rows`."),
+    ] = None
+
+
 class PlanReport(Struct, frozen=True, forbid_unknown_fields=True):
     """A whole plan, as `whatschat-ops plan --json` prints it."""
 
@@ -85,6 +101,10 @@ class PlanReport(Struct, frozen=True, forbid_unknown_fields=True):
         tuple[StepReport, ...],
         _says("Every resource, in an order in which the steps may be done one after the other."),
     ]
+    monthly_costs: Annotated[
+        tuple[CostReport, ...],
+        _says("What `monitoring` costs every month, whether the plan changes it or not."),
+    ] = ()
 
 
 def report(plan: Plan, stack: str) -> PlanReport:

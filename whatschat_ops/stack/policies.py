@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import structs
+
 from whatschat_ops.config import Settings
 from whatschat_ops.provision import Resource
 from whatschat_ops.stack.arns import Place
@@ -18,6 +20,7 @@ from whatschat_ops.stack.iam_documents import Document, allow, document, merged
 from whatschat_ops.stack.kinds import KINDS
 from whatschat_ops.stack.kinds.declaration import Granted
 from whatschat_ops.stack.kinds.role import delete_roles, role_arn
+from whatschat_ops.stack.parts import monitoring
 from whatschat_ops.stack.parts.backend import backend_policy
 from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.parts.chime import chime_policy
@@ -27,8 +30,10 @@ from whatschat_ops.stack.resources import PARTS, stack_resources
 
 
 def policy_of(component: str, settings: Settings, place: Place, api_id: str) -> Document:
-    """The policy of `lambda`, `chime`, `backend`, `operator` or `operator-logs`."""
+    """The policy of `lambda`, `chime`, `backend`, `operator`, `operator-monitoring` or `operator-logs`."""
     blueprint = Blueprint(settings, place, api_id=api_id)
+    if component == monitoring.COMPONENT:
+        return monitoring_policy(blueprint)
     if component == "lambda":
         return lambda_policy(blueprint)
     if component == "chime":
@@ -41,12 +46,13 @@ def policy_of(component: str, settings: Settings, place: Place, api_id: str) -> 
 
 
 def operator_policy(blueprint: Blueprint) -> Document:
-    """What this program needs to provision, read, use, check and delete the stack."""
+    """What this program needs to provision, read, use, check and delete the stack, but for `monitoring`."""
+    parts = [part for part in PARTS if part is not monitoring.PART]
     return document(
         *merged(
             [
-                *_of_kinds(stack_resources(blueprint).all, blueprint),
-                *(statement for part in PARTS for statement in part.operator_statements(blueprint)),
+                *_of_kinds(stack_resources(blueprint, parts).all, blueprint),
+                *(statement for part in parts for statement in part.operator_statements(blueprint)),
                 # What carries our tag and is not wanted any more: listings, which know no resource.
                 allow("Anywhere", ["tag:GetResources", "iam:ListRoles"], "*"),
                 *_of_earlier_roles(blueprint),
@@ -59,6 +65,25 @@ def operator_policy(blueprint: Blueprint) -> Document:
             ]
         )
     )
+
+
+def monitoring_policy(blueprint: Blueprint) -> Document:
+    """What `monitoring` adds to it, in a document of its own: the operator's fills a managed policy.
+
+    It covers all that `monitoring` can turn on, so that who turns something off may still delete it.
+    """
+    on = structs.replace(
+        blueprint.settings.monitoring,
+        enabled=True,
+        alarms=True,
+        dashboard=True,
+        emails=("oncall@example.com",),
+        open_connections=structs.replace(blueprint.settings.monitoring.open_connections, enabled=True),
+    )
+    whole = structs.replace(blueprint, settings=structs.replace(blueprint.settings, monitoring=on))
+    part = monitoring.PART
+    resources = stack_resources(whole, [part]).all
+    return document(*merged([*_of_kinds(resources, whole), *part.operator_statements(whole)]))
 
 
 def _of_earlier_roles(blueprint: Blueprint) -> Iterator[Document]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -34,11 +35,11 @@ class StackResources(Struct, frozen=True):
         return (*self.wanted, *self.unwanted, *self.kept)
 
 
-def stack_resources(blueprint: Blueprint) -> StackResources:
-    """Every resource of the stack, kind by kind."""
-    wanted = (resource for part in PARTS for resource in part.resources(blueprint))
+def stack_resources(blueprint: Blueprint, parts: Sequence[Part] = PARTS) -> StackResources:
+    """Every resource of the stack, or of some parts of it, kind by kind."""
+    wanted = (resource for part in parts for resource in part.resources(blueprint))
     return StackResources(
         tuple(sorted(wanted, key=lambda resource: _ORDER[resource.kind])),
-        tuple(resource for part in PARTS for resource in part.unwanted(blueprint)),
-        tuple(resource for part in PARTS for resource in part.kept(blueprint)),
+        tuple(resource for part in parts for resource in part.unwanted(blueprint)),
+        tuple(resource for part in parts for resource in part.kept(blueprint)),
     )

@@ -131,14 +131,21 @@ def test_operator_policy_has_few_actions_on_everything() -> None:
     assert everywhere == {"chime:CreateMeeting", *listings}
 
 
-@pytest.mark.parametrize("component", ["lambda", "chime", "backend", "operator"])
+@pytest.mark.parametrize("component", ["lambda", "chime", "backend", "operator", "operator-monitoring"])
 def test_no_action_is_a_wildcard(component: str) -> None:
     for statement in policy_of(component, SETTINGS, PLACE, "abc123")["Statement"]:
         assert all("*" not in action for action in statement["Action"])
 
 
 @pytest.mark.parametrize(
-    ("component", "limit"), [("lambda", 2_048), ("chime", 2_048), ("backend", 2_048), ("operator", 6_144)]
+    ("component", "limit"),
+    [
+        ("lambda", 2_048),
+        ("chime", 2_048),
+        ("backend", 2_048),
+        ("operator", 6_144),
+        ("operator-monitoring", 6_144),
+    ],
 )
 def test_policies_fit_where_they_are_put(component: str, limit: int) -> None:
     # IAM: 2,048 characters inline for a user (less than for a group or role), 6,144 in a managed policy.

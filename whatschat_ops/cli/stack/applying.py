@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,10 +10,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from whatschat_ops.cli.run import Run
+from whatschat_ops.errors import Missing
 
 if TYPE_CHECKING:
+    from whatschat_ops.pricing.rates import Rate
     from whatschat_ops.provision import Applied, Plan, PlanReport
+    from whatschat_ops.provision.report import CostReport
     from whatschat_ops.stack.stack import Stack
+
+TOPIC = "topic.alarms"
+"""Wanted when `monitoring` is on."""
 
 AdoptOption = Annotated[
     bool,
@@ -102,7 +109,19 @@ def placed_report(run: Run, stack: Stack, made: Plan) -> PlanReport:
     report = stack.report(made)
     hints = (run.out.suggestion(step.hint) if step.hint else None for step in made)
     steps = tuple(replace(shown, hint=hint) for shown, hint in zip(report.steps, hints, strict=True))
-    return replace(report, steps=steps)
+    return replace(report, steps=steps, monthly_costs=_monthly_costs(run) if TOPIC in made.known else ())
+
+
+def _monthly_costs(run: Run) -> tuple[CostReport, ...]:
+    """What `monitoring` costs, on the prices of the stack's Region."""
+    from whatschat_ops.pricing.rates import aws_card
+    from whatschat_ops.stack.monthly_costs import monthly_usage, priced, table_size_bytes
+
+    rates: dict[str, Rate] = {}
+    with suppress(Missing):  # the prices of this Region are not known
+        rates.update(aws_card(region=run.settings.aws.region).rates.items())
+    usage = monthly_usage(run.settings, table_size_bytes(run.settings, run.aws))
+    return tuple(priced(each, rates) for each in usage)
 
 
 def data_loss(made: Plan) -> str:

@@ -33,6 +33,12 @@ class Component(StrEnum):
     BACKEND = "backend"
     OPERATOR = "operator"
     OPERATOR_LOGS = "operator-logs"
+    OPERATOR_MONITORING = "operator-monitoring"
+
+    @property
+    def is_operators(self) -> bool:
+        """Whether it is for who runs this program."""
+        return self in (Component.OPERATOR, Component.OPERATOR_MONITORING)
 
 
 RoleOption = Annotated[str | None, typer.Option("--role", metavar="NAME", help="Name of an IAM role")]
@@ -41,7 +47,7 @@ GroupOption = Annotated[str | None, typer.Option("--group", metavar="NAME", help
 ComponentArgument = Annotated[
     Component,
     typer.Argument(
-        help="Policy of the functions, of meetings alone, of the application's backend, of you, or of whoever reads logs"
+        help="Policy of the functions, of meetings alone, of the application's backend, of you, of you for monitoring, or of whoever reads logs"
     ),
 ]
 
@@ -51,7 +57,7 @@ def policies(
     component: Annotated[
         Component | None,
         typer.Argument(
-            help="Policy of the functions, of meetings alone, of the application's backend, of you, or of whoever reads logs [default: all]"
+            help="Policy of the functions, of meetings alone, of the application's backend, of you, of you for monitoring, or of whoever reads logs [default: all]"
         ),
     ] = None,
     account_id: Annotated[
@@ -74,7 +80,7 @@ def policies(
             hint="aws sts get-caller-identity --query Account --output text",
         )
     place = Place(run.settings.aws.region, account_id)
-    chosen = [component] if component else list(Component)
+    chosen = [component] if component else _wanted(run)
     documents = {item.value: policy_of(item.value, run.settings, place, api_id) for item in chosen}
     run.out.result(documents[component.value] if component else documents, _render_document)
 
@@ -119,7 +125,7 @@ def check(
     component: Annotated[
         Component | None,
         typer.Argument(
-            help="Permissions of the functions, of meetings alone, of the application's backend, yours, or to read logs [default: all]"
+            help="Permissions of the functions, of meetings alone, of the application's backend, yours, yours for monitoring, or to read logs [default: all]"
         ),
     ] = None,
     role: RoleOption = None,
@@ -138,7 +144,7 @@ def check(
 
     named = _principal("check", role, user, group) if role or user or group else None
     results = []
-    for item in [component] if component else list(Component):
+    for item in [component] if component else _wanted(run):
         principal = named or _default_principal(run, item)
         with run.out.status(f"Checking what {item.value} needs"):
             results.append(check_permissions(run.aws, item.value, principal, _document_of(run, item)))
@@ -154,7 +160,7 @@ def _change(run: Run, verb: str, component: Component, principal: Principal, *, 
     """Attach or detach the component's policy, under the stack's lock if there is a stack."""
     from whatschat_ops.stack.attachments import attach_policy, detach_policy
 
-    lock = _lock(run, required=verb == "attach" and component is not Component.OPERATOR)
+    lock = _lock(run, required=verb == "attach" and not component.is_operators)
     document = _document_of(run, component) if verb == "attach" else {}
     preposition = "to" if verb == "attach" else "from"
     question = f"{verb.capitalize()} the {component.value} policy {preposition} the {principal.type} {principal.name}?"
@@ -181,6 +187,12 @@ def _lock(run: Run, *, required: bool) -> AbstractContextManager[None]:
             raise
         return nullcontext()
     return stack.locked()
+
+
+def _wanted(run: Run) -> list[Component]:
+    """All that these settings need."""
+    monitored = run.settings.monitoring.enabled
+    return [each for each in Component if monitored or each is not Component.OPERATOR_MONITORING]
 
 
 def _document_of(run: Run, component: Component) -> dict[str, Any]:

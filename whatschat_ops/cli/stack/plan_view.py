@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from whatschat_ops.cli.terminal.lines import Lines, Styled
@@ -33,7 +34,7 @@ def render_plan(plan: PlanReport, *, everything: bool = False) -> Lines:
     `everything` shows the fields of what is created or deleted as well.
     """
     lines = [Styled(line, style) for step in plan.steps for line, style in _step_lines(step, everything)]
-    return Lines([*lines, Styled(summary(plan))])
+    return Lines([*lines, Styled(summary(plan)), *map(Styled, _cost_lines(plan))])
 
 
 def summary(plan: PlanReport) -> str:
@@ -47,6 +48,18 @@ def summary(plan: PlanReport) -> str:
     counts += [f"{blocked} blocked"] if blocked else []
     nothing = " While a step is blocked, provision changes nothing." if blocked else ""
     return f"Plan: {', '.join(counts)}.{nothing}" if counts else UP_TO_DATE
+
+
+def _cost_lines(plan: PlanReport) -> Iterator[str]:
+    """What `monitoring` costs: a line for each thing that is billed."""
+    if plan.monthly_costs:
+        yield "Every month, before the account's free units:"
+    for cost in plan.monthly_costs:
+        amount = f"${cost.usd}" if cost.usd is not None else "?"
+        each = f" {cost.each}" if cost.each else ""
+        depends = "depends on the rows: " if cost.each else ""
+        quantity = f"{Decimal(cost.quantity):,}"
+        yield f"  {amount:>8}  {depends}{quantity} {cost.what}{each} ({cost.setting}; {cost.source})"
 
 
 def render_status(status: StackStatus, *, lines: int | None = None) -> Blocks:

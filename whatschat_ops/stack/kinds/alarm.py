@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Final
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotFound
-from whatschat_ops.provision import Live, contains
+from whatschat_ops.provision import Live, Resource, contains
+from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_documents import Document, actions, allow
 from whatschat_ops.stack.kinds.context import AwsKind, tag_list, tag_list_property, tag_map
 from whatschat_ops.stack.kinds.declaration import (
@@ -54,6 +55,12 @@ class Alarm(AwsKind):
     operator_sid = "Alarms"
     operator_actions = actions("cloudwatch", "PutMetricAlarm DeleteAlarms TagResource ListTagsForResource")
     template = (CloudFormationType("AWS::CloudWatch::Alarm"),)
+
+    @classmethod
+    def arns(cls, resource: Resource, place: Place) -> list[str]:
+        """All of the stack's: those of settings that were turned off are deleted, too."""
+        stack, slash, _ = resource.fields["alarm_name"].partition("/")
+        return [cls.arn.of(place, f"{stack}{slash}*")]
 
     @classmethod
     def operator_statements(cls, granted: Granted) -> Iterator[Document]:

@@ -30,6 +30,8 @@ from whatschat_ops.stack.parts.functions import (
     use_given_role,
 )
 
+COMPONENT: Final = "operator-monitoring"
+"""What the operator's policy for all this is called."""
 TOPIC: Final = "topic.alarms"
 TOPIC_ARN: Final = Reference(TOPIC, "arn")
 ROLE: Final = OPEN_CONNECTIONS
