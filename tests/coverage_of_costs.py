@@ -20,13 +20,14 @@ END: Final = "<!-- coverage: end -->"
 
 EVERYTHING_SET: Final = StackFacts(
     region="us-east-1", memory_mb=256, architecture="arm64", log_retention_days=14,
-    point_in_time_recovery=True, chime_events=True, audit=True, alarms=1, dashboards=1, metrics=1,
+    point_in_time_recovery=True, chime_events=True, alarms=1, dashboards=1, metrics=1, count_every_minutes=5,
     distributed=DistributedFacts(workers=10, shard_connections=25_000, memory_mb=1_024),
 )  # fmt: skip
 USAGE: Final = Usage.of(
     {
         "websocket": {"messages": 1_000_000, "connection_minutes": 1_000_000},
         "chime": {"meetings": 10, "attendees": 2, "minutes": 10},
+        "operations": {"commands": 30, "audit_entries": 100},
         "lambda": {"tmp_mb": 1_024, "cold_starts": 10},
         "broadcasts": {"count": 1, "connections": 1_000},
     }

@@ -56,6 +56,13 @@ class OutputFormat(StrEnum):
     MARKDOWN = "markdown"
 
 
+class PriceSource(StrEnum):
+    """Where the prices of a Region are read: AWS's public price list files, or the Query API of the same list."""
+
+    BULK = "bulk"
+    API = "api"
+
+
 class Processor(StrEnum):
     """Of a Lambda function."""
 

@@ -206,6 +206,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "cost estimate --messages 10M --users 1000 --hours-per-day 8",
         {
             "estimate": Command("Estimate the cost of a month", "cost.group:estimate"),
+            "compare": Command("Compare the cost of two months", "cost.compare:compare"),
             "rates": Group(
                 "Show and refresh the prices that estimates use",
                 "cost rates show",

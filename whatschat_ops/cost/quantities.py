@@ -18,6 +18,7 @@ from whatschat_ops.quotas import MAX_CONNECTION_S, MAX_IDLE_S
 KB_PER_GB: Final = Decimal(1024 * 1024)
 MINUTES_PER_HOUR: Final = Decimal(60)
 DAYS_PER_MONTH: Final = Decimal(30)
+MONTH_MINUTES: Final = DAYS_PER_MONTH * 24 * MINUTES_PER_HOUR
 LONGEST_CONNECTION_HOURS: Final = Decimal(MAX_CONNECTION_S) / 3600
 
 KEEP_ALIVE_MINUTES: Final = Decimal(MAX_IDLE_S) / 60 - 1
@@ -52,12 +53,13 @@ class StackFacts:
     point_in_time_recovery: bool = False
     access_logs: bool = True
     chime_events: bool = False
-    audit: bool = False
     alarms: int = 0
     """Metrics of the alarms that the settings make."""
     dashboards: int = 0
     metrics: int = 0
     """Custom metrics that the settings make."""
+    count_every_minutes: int | None = None
+    """Of the scheduled count of open connections."""
     distributed: DistributedFacts | None = None
 
 

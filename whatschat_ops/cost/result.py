@@ -71,7 +71,7 @@ class Line:
         """Service and item in a sentence."""
         item = (
             self.item
-            if self.item[1:2].isupper() or self.item == "Live Tail"
+            if not self.item[1:2].islower() or self.item == "Live Tail"
             else self.item[:1].lower() + self.item[1:]
         )
         return f"{self.service}, {item}"
@@ -121,7 +121,8 @@ class Estimate:
     not_included: tuple[NotIncluded, ...]
     """What AWS may bill for this stack beside the lines."""
 
-    def over(self, limit: Decimal) -> tuple[str, ...]:
-        """The cards on which the month costs more. The guide's counts only where it stands alone."""
+    @property
+    def limited(self) -> dict[str, Decimal | None]:
+        """Card -> what a limit counts for: every card but the guide's, which counts where it stands alone."""
         names = [card.name for card in self.cards if card.title != "Guide"] or list(self.totals)
-        return tuple(name for name in names if (self.totals[name].cost or 0) > limit)
+        return {name: self.totals[name].cost for name in names}

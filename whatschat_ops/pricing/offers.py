@@ -7,7 +7,6 @@ What a file does not have is not in the card: no price is taken from another Reg
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -166,28 +165,6 @@ def _descriptions(offer: Mapping[str, Any], sku: str) -> list[str]:
         return []
 
 
-def document(card: RateCard) -> dict[str, Any]:
-    """The card as its YAML file has it; prices are strings, so that they stay exact."""
-    return {
-        "title": card.title,
-        "region": card.region,
-        "as_of": card.as_of,
-        "offers": dict(card.offers),
-        "rates": {key: _rate_document(rate) for key, rate in card.rates.items()},
-    }
-
-
-def read_offer(data: bytes, name: str) -> Mapping[str, Any]:
-    """A price list file. Raises Unusable."""
-    try:
-        offer = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise Unusable(f"{name} is not a price list file of AWS: it is not JSON.") from error
-    if not isinstance(offer, dict) or not {"offerCode", "products", "terms"} <= offer.keys():
-        raise Unusable(f"{name} is not a price list file of AWS: it has no offerCode, products and terms.")
-    return offer
-
-
 def _rate(offer: Mapping[str, Any], sku: str, region: str, shipped: Rate) -> Rate:
     service = str(offer["offerCode"])
     attributes = dict(_products(offer))[sku]
@@ -203,7 +180,10 @@ def _rate(offer: Mapping[str, Any], sku: str, region: str, shipped: Rate) -> Rat
         tiers=tiers,
         metered_kb=shipped.metered_kb,
         free=shipped.free,
-        source=f"{PRICE_LIST}/{service}/{offer.get('version', 'current')}/{region}/index.json",
+        source=str(
+            offer.get("source")
+            or f"{PRICE_LIST}/{service}/{offer.get('version', 'current')}/{region}/index.json"
+        ),
         as_of=_date(offer),
         remark=shipped.remark,
         sku=sku,
@@ -267,28 +247,3 @@ def _date(offer: Mapping[str, Any]) -> date:
         return date.fromisoformat(str(offer.get("publicationDate", ""))[:10])
     except ValueError as error:
         raise Unusable(f"The file of {offer.get('offerCode')} has no publicationDate.") from error
-
-
-def _rate_document(rate: Rate) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "unit": rate.unit,
-        "per": str(plain(rate.per)),
-        "tiers": [
-            {
-                **({} if tier.up_to is None else {"up_to": str(plain(tier.up_to))}),
-                "price": str(plain(tier.price)),
-                "rate_code": tier.rate_code,
-            }
-            for tier in rate.tiers
-        ],
-        "source": rate.source,
-        "sku": rate.sku,
-        "usage_type": rate.usage_type,
-        "as_of": rate.as_of,
-    }
-    if rate.metered_kb is not None:
-        found["metered_kb"] = str(plain(rate.metered_kb))
-    if rate.free is not None:
-        pool = {} if rate.free.pool is None else {"pool": rate.free.pool}
-        found["free"] = {"quantity": str(plain(rate.free.quantity)), "kind": rate.free.kind, **pool}
-    return found | ({} if rate.remark is None else {"remark": rate.remark})

@@ -15,7 +15,8 @@ from tests.unit.pricing.offer_files import offers
 from whatschat_ops.cli.main import main
 from whatschat_ops.cost.cards import rate_changes
 from whatschat_ops.errors import Missing, Unusable
-from whatschat_ops.pricing.offers import PRICES, read_offer, refreshed
+from whatschat_ops.pricing.offer_files import read_offer
+from whatschat_ops.pricing.offers import PRICES, refreshed
 from whatschat_ops.pricing.pricing import FreeTiers, charge
 from whatschat_ops.pricing.rates import aws_card
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import typer
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from whatschat_ops.choices import OutputFormat
 from whatschat_ops.cli.cost.formats import FormatOption, exact_rows, show
@@ -79,13 +78,16 @@ def estimate(
     """Estimate the cost of a month.
 
     Shows each line at the guide's prices and at AWS's list prices. Write numbers as 10000000, 10_000_000 or 10M. Quantities
-    that are not given are derived from the others where possible, and left out of the totals otherwise.
+    that are not given are derived from the others where possible, and left out of the totals otherwise. A range such as
+    10k..1M, for one option, gives the cost over that range and where a price changes.
 
     Example: whatschat-ops cost estimate --messages 10M --users 1000 --hours-per-day 8
     """
     from whatschat_ops.cli.cost.cards import cards
+    from whatschat_ops.cli.cost.curves import ranges, show_curve
     from whatschat_ops.cli.cost.estimate_table import render_estimate, rows_of
     from whatschat_ops.cli.cost.facts import stack_facts
+    from whatschat_ops.cli.cost.limits import fail_if_over
     from whatschat_ops.cost.estimate import estimate as make_estimate
     from whatschat_ops.cost.usage import load_usage
 
@@ -99,14 +101,18 @@ def estimate(
         **given(architecture=architecture, data_out_gb=data_out_gb, logs_gb=logs_gb),
     }
     facts = stack_facts(run.settings)
-    result = make_estimate(
-        load_usage(usage, usage_flags),
-        facts,
-        cards(card, rates, price_region or facts.region),
-        free_tiers=free_tiers_of(no_free_tier, first_year),
-    )
+    chosen = cards(card, rates, price_region or facts.region)
+    free_tiers = free_tiers_of(no_free_tier, first_year)
+
+    def month(flags: Mapping[str, tuple[str, Any]]) -> Estimate:
+        return make_estimate(load_usage(usage, flags), facts, chosen, free_tiers=free_tiers)
+
+    if varied := ranges(usage_flags):
+        show_curve(run, varied, usage_flags, chosen, month, output_format)
+        return
+    result = month(usage_flags)
     show(run, result, output_format, render_estimate, rows_of, exact_rows)
-    check_limit(run, result, fail_over)
+    fail_if_over(run, fail_over, result.limited)
 
 
 def free_tiers_of(no_free_tier: bool, first_year: bool) -> FreeTiers:
@@ -119,25 +125,3 @@ def free_tiers_of(no_free_tier: bool, first_year: bool) -> FreeTiers:
     if no_free_tier:
         return FreeTiers.NONE
     return FreeTiers.FIRST_YEAR if first_year else FreeTiers.ALWAYS
-
-
-def check_limit(run: Run, result: Estimate, fail_over: str | None) -> None:
-    """Exit with code 3 if the month costs more than `--fail-over` on a card of AWS. Raises UsageError, ChecksFailed."""
-    from whatschat_ops.errors import ChecksFailed, UsageError
-    from whatschat_ops.pricing.amounts import Amount, show_money
-
-    if fail_over is None:
-        return
-    try:
-        limit = Amount.parse(fail_over.removeprefix("$"))
-    except ValueError as error:
-        raise UsageError(f"--fail-over {error}.") from error
-    over = result.over(limit)
-    if not over:
-        return
-    if run.out.as_json:
-        raise typer.Exit(ChecksFailed.exit_code)
-    costs = ", ".join(f"{show_money(result.totals[name].cost or limit)} ({name})" for name in over)
-    raise ChecksFailed(
-        f"A month costs {costs}, more than {show_money(limit)}.", hint="The lines above show for what."
-    )

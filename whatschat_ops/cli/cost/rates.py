@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whatschat_ops.choices import PriceSource
 from whatschat_ops.cli.cost.cards import REGION
 from whatschat_ops.cli.cost.options import PriceRegionOption, RatesOption
 from whatschat_ops.cli.run import Run
@@ -73,12 +74,17 @@ def diff(
 def refresh(
     run: Run,
     wanted: RegionArgument,
-    folder: Annotated[
-        Path | None,
+    origin: Annotated[
+        str | None,
         typer.Option(
-            "--from", metavar="FOLDER", help="Read SERVICE.json files here instead of downloading them"
+            "--from",
+            metavar="FOLDER|URL",
+            help="Read SERVICE.json files here, or the price list files of a mirror",
         ),
     ] = None,
+    source: Annotated[
+        PriceSource, typer.Option("--source", help="Read the public files, or the Query API of the account")
+    ] = PriceSource.BULK,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -88,21 +94,27 @@ def refresh(
 ) -> None:
     """Read the prices of a Region from AWS.
 
-    Reads AWS's public price list files; no account is needed. Each price gets its SKU, rate code and offer version. A price that the files
-    do not have is not found: estimates then leave its line out of the total.
+    Reads AWS's public price list files; no account is needed. Each price gets its SKU, rate code, usage type and offer version. A
+    price that the files do not have is not found: estimates then leave its line out of the total. `--source api` asks the Query
+    API instead, for which the caller needs pricing:GetProducts.
 
     Example: whatschat-ops cost rates refresh ap-northeast-2
     """
     import yaml
 
     from whatschat_ops.files import write_whole
-    from whatschat_ops.pricing.offers import document, refreshed
+    from whatschat_ops.pricing.offer_files import document
+    from whatschat_ops.pricing.offers import refreshed
     from whatschat_ops.pricing.rates import CARDS, HOME_REGION, read_card, refreshed_directory
 
     if not REGION.fullmatch(wanted):
         raise UsageError(f"{wanted} is not the code of an AWS Region, such as eu-west-1.")
+    if origin is not None and source is PriceSource.API:
+        raise UsageError("--from and --source api contradict each other.", hint="Leave one out.")
     shipped = read_card(CARDS / f"aws-{HOME_REGION}.yaml")
-    found = refreshed(_offers(wanted, folder), wanted, shipped)
+    found = refreshed(
+        _asked(run, wanted) if source is PriceSource.API else _offers(wanted, origin), wanted, shipped
+    )
     path = output or refreshed_directory() / f"aws-{wanted}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(document(found.card), sort_keys=False, allow_unicode=True)
@@ -113,17 +125,44 @@ def refresh(
         run.out.warn(f"Not found in the price list: {reasons}.")
 
 
-def _offers(region: str, folder: Path | None) -> list[Mapping[str, Any]]:
+def _asked(run: Run, region: str) -> list[Mapping[str, Any]]:
+    """The answers of the Query API."""
+    from whatschat_ops.aws.price_list import QUERY_REGION, products
+    from whatschat_ops.pricing.offer_files import offer_of
+    from whatschat_ops.pricing.offers import SERVICES
+
+    client = run.aws.client("pricing", region=QUERY_REGION)
+    found = (offer_of(service, products(client, service, region)) for service in SERVICES)
+    return [offer for offer in found if offer is not None]
+
+
+def _offers(region: str, origin: str | None) -> list[Mapping[str, Any]]:
+    """The price list files: those of a folder, else downloaded. A service that has none in the Region is left out."""
+    from whatschat_ops.pricing.offers import PRICE_LIST
+
+    if origin is None or origin.startswith(("https://", "http://")):
+        return _downloaded(region, (origin or PRICE_LIST).rstrip("/"))
+    return _in_folder(Path(origin))
+
+
+def _downloaded(region: str, base: str) -> list[Mapping[str, Any]]:
+    from whatschat_ops.aws.price_list import files
+    from whatschat_ops.pricing.offer_files import read_offer
+    from whatschat_ops.pricing.offers import SERVICES
+
+    return [read_offer(data, service) for service, data in files(base, SERVICES, region)]
+
+
+def _in_folder(folder: Path) -> list[Mapping[str, Any]]:
     from whatschat_ops.errors import Missing
     from whatschat_ops.files import read_bytes
-    from whatschat_ops.pricing.offers import PRICE_LIST, SERVICES, read_offer
+    from whatschat_ops.pricing.offer_files import read_offer
+    from whatschat_ops.pricing.offers import SERVICES
 
-    if folder is None:
-        from whatschat_ops.aws.price_list import download
-
-        return [read_offer(download(PRICE_LIST, service, region), service) for service in SERVICES]
     files = [folder / f"{service}.json" for service in SERVICES]
     present = [path for path in files if path.is_file()]
     if not present:
-        raise Missing(f"{folder} has no price list file: none of {', '.join(path.name for path in files)}.")
+        raise Missing(
+            f"{folder} has no price list file: none of {', '.join(path.name for path in files[:7])} and others."
+        )
     return [read_offer(read_bytes(path, flag="--from"), path.name) for path in present]

@@ -19,6 +19,7 @@ def components(traffic: Traffic) -> tuple[Component, ...]:
             tables.components(traffic),
             logs.components(traffic),
             monitoring.components(traffic),
+            monitoring.count(traffic),
             broadcasts.components(traffic),
             sockets.transfer(traffic),
         )

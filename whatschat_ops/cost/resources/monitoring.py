@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
 
 from whatschat_ops.cost.components import Component
-from whatschat_ops.cost.quantities import Quantity, Traffic
+from whatschat_ops.cost.quantities import KB_PER_GB, MONTH_MINUTES, SMALLEST, Quantity, Traffic, derived
+from whatschat_ops.cost.resources.tables import ROW_KB
+from whatschat_ops.pricing.amounts import plain, show_amount
 from whatschat_ops.pricing.rates import RateKey
 
 SERVICE: Final = "CloudWatch"
+COUNT: Final = "Count of open connections"
+COUNT_S: Final = Decimal(1)
+"""An assumption: the function reads about 1 MB of the table in 0.1 seconds."""
+COUNT_LOG_KB: Final = Decimal(1)
+READ_UNIT_KB: Final = Decimal(8)
+"""What one eventually consistent read unit reads."""
 
 
 def components(traffic: Traffic) -> Iterator[Component]:
@@ -29,6 +37,28 @@ def components(traffic: Traffic) -> Iterator[Component]:
     yield Component(
         "SNS", "Notifications by e-mail", "notifications_email", "notification", Quantity(given.emails)
     )
+
+
+def count(traffic: Traffic) -> Iterator[Component]:
+    """The scheduled function that reads the connections table, where monitoring.open_connections is set."""
+    every = traffic.stack.count_every_minutes
+    if every is None:
+        return
+    runs, basis = MONTH_MINUTES / every, f"one every {every} minutes: monitoring.open_connections is set"
+    duration = cast(RateKey, f"lambda_duration_{traffic.architecture}")
+    size_kb = f"the average number of open connections × {show_amount(ROW_KB)} KB, read by each count"
+    reads = derived(
+        None,
+        size_kb,
+        lambda total: runs * max(Decimal("0.5"), total / MONTH_MINUTES * ROW_KB / READ_UNIT_KB),
+        traffic.minutes,
+    )
+    seconds = Quantity(plain(runs * COUNT_S * traffic.memory_gb), "one second for each count")
+    lines = Quantity(plain((runs * COUNT_LOG_KB / KB_PER_GB).quantize(SMALLEST)), "1 KB for each count")
+    yield Component(COUNT, "Invocations", "lambda_requests", "request", Quantity(plain(runs), basis))
+    yield Component(COUNT, "Duration", duration, "GB-second", seconds)
+    yield Component(COUNT, "Reads of the table", "dynamodb_reads", "request unit", reads)
+    yield Component(COUNT, "Log lines", "logs_ingested_lambda", "GB", lines)
 
 
 def _number(made: int, more: Decimal | None) -> Quantity:

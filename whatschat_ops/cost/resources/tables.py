@@ -8,9 +8,8 @@ from typing import Final
 
 from whatschat_ops.cost.components import Component
 from whatschat_ops.cost.quantities import (
-    DAYS_PER_MONTH,
     KB_PER_GB,
-    MINUTES_PER_HOUR,
+    MONTH_MINUTES,
     Quantity,
     Traffic,
     derived,
@@ -31,6 +30,9 @@ ROW_KB: Final = Decimal("0.5")
 
 WRITES_PER_MEETING: Final = Decimal(6)
 """The pending row, a transaction that replaces it (two rows, at two units each), and the row's end."""
+
+WRITES_PER_ENTRY: Final = Decimal(2)
+"""An action is written down before it is done, and its outcome after it."""
 
 WRITES_PER_COMMAND: Final = Decimal(4)
 """Taking the lock, two renewals, releasing it."""
@@ -64,11 +66,10 @@ def _connections(traffic: Traffic) -> Iterator[Component]:
         lambda sent: sent * READS_PER_INBOUND,
         traffic.inbound,
     )
-    month_minutes = DAYS_PER_MONTH * 24 * MINUTES_PER_HOUR
     storage = derived(
         given.storage_gb,
         "rows of the average number of open connections",
-        lambda total: total / month_minutes * ROW_KB / KB_PER_GB,
+        lambda total: total / MONTH_MINUTES * ROW_KB / KB_PER_GB,
         traffic.minutes,
     )
     yield Component(SERVICE, "Writes", "dynamodb_writes", REQUEST_UNIT, writes)
@@ -98,8 +99,12 @@ def _other_tables(traffic: Traffic) -> Iterator[Component]:
         lambda commands: commands * WRITES_PER_COMMAND,
         Quantity(usage.operations.commands),
     )
+    audit = derived(
+        None,
+        "2 per entry: before the action and after it",
+        lambda entries: entries * WRITES_PER_ENTRY,
+        Quantity(usage.operations.audit_entries),
+    )
     yield Component(SERVICE, "Writes of the ledger", "dynamodb_writes", REQUEST_UNIT, ledger)
     yield Component(SERVICE, "Writes of the lock", "dynamodb_writes", REQUEST_UNIT, lock)
-    if traffic.stack.audit or usage.operations.audit_entries is not None:
-        audit = Quantity(usage.operations.audit_entries)
-        yield Component(SERVICE, "Writes of the audit table", "dynamodb_writes", REQUEST_UNIT, audit)
+    yield Component(SERVICE, "Writes of the audit table", "dynamodb_writes", REQUEST_UNIT, audit)

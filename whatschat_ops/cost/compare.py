@@ -1,0 +1,73 @@
+"""Two months side by side on one card: what the second costs more, line by line. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from whatschat_ops.cost.result import Card, Estimate, Line
+from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.pricing import ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A line or a total of one month. None: unknown, or not on the bill."""
+
+    quantity: Decimal | None
+    cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedLine:
+    """A line of both months. `difference`: b minus a, where what is unknown is nothing."""
+
+    rate: str
+    service: str
+    item: str
+    unit: str
+    a: Month
+    b: Month
+    difference: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two months on one card."""
+
+    a: str
+    b: str
+    card: Card
+    lines: tuple[ComparedLine, ...]
+    total_a: Decimal | None
+    total_b: Decimal | None
+    difference: Decimal
+
+
+def compare(a: Estimate, b: Estimate, names: tuple[str, str]) -> Comparison:
+    """Both on the first card of `a`, which `b` has as well."""
+    card = a.cards[0]
+    found = [{(line.service, line.item): line for line in month.lines} for month in (a, b)]
+    keys = dict.fromkeys([*found[0], *found[1]])
+    lines = (_line(found[0].get(key), found[1].get(key), card.name) for key in keys)
+    totals = a.totals[card.name].cost, b.totals[card.name].cost
+    return Comparison(
+        *names,
+        card=card,
+        lines=tuple(line for line in lines if (line.a.quantity, line.b.quantity) != (None, None)),
+        total_a=totals[0],
+        total_b=totals[1],
+        difference=plain((totals[1] or ZERO) - (totals[0] or ZERO)),
+    )
+
+
+def _line(a: Line | None, b: Line | None, card: str) -> ComparedLine:
+    some = a or b
+    assert some is not None, "a key of one of them"
+    first, second = _month(a, card), _month(b, card)
+    difference = plain((second.cost or ZERO) - (first.cost or ZERO))
+    return ComparedLine(some.rate, some.service, some.item, some.unit, first, second, difference)
+
+
+def _month(line: Line | None, card: str) -> Month:
+    return Month(None, None) if line is None else Month(line.quantity, line.charges[card].cost)
