@@ -148,6 +148,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
         ("--since", JWT),
     ],
     "cost estimate": [("--messages", JWT), ("--usage", "usage.yaml")],
+    "cost compare": [("usage.yaml", "usage.yaml"), (JWT, JWT)],
     "cost rates list": [()],
     "cost rates show": [(), ("--price-region", JWT)],
     "cost rates diff": [("us-east-1", "us-east-1"), ("us-east-1", JWT)],

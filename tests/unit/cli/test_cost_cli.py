@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -104,3 +105,203 @@ def test_no_flag_at_all_shows_the_prices(capsys: Capture) -> None:
     assert "Depends on usage" in out
     assert "needs usage" in out and "$0.00 " not in out
     assert "No usage is given. Give at least --messages" in out
+
+
+def cells(out: str, first: str) -> list[str]:
+    """The last words of the line that begins with these."""
+    return next(line for line in out.splitlines() if line.strip().startswith(first)).split()
+
+
+def test_a_scenario_is_users_hours_messages_and_fan_out(capsys: Capture) -> None:
+    scenario = ["--users", "1000", "--hours-per-day", "12", "--messages-per-day", "600", "--fan-out", "5"]
+    assert main(["cost", "estimate", *scenario]) == 0
+    out = capsys.readouterr().out
+    assert cells(out, "Messages")[-3:] == ["$4.50", "$18.00", "+$13.50"]
+    assert cells(out, "What the guide prices")[-3:-1] == ["$12.06", "$23.40"]
+    assert "messages / (1 + fan-out of 5)" not in out  # client messages are no line of their own
+
+
+def test_meetings_are_given_as_sessions_attendees_and_minutes(capsys: Capture) -> None:
+    assert (
+        main(["cost", "estimate", "--meetings", "100", "--attendees", "30", "--meeting-minutes", "60"]) == 0
+    )
+    out = capsys.readouterr().out
+    assert cells(out, "Audio")[-2] == "$306.00"
+    assert cells(out, "per call minute")[-1] == "$0.051"
+
+
+def test_message_sizes_with_percentages_are_metered_each(capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--messages", "10M", "--message-kb", "1:90,40:10", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    messages = document["lines"][0]["charges"]["AWS"]["charge"]
+    assert (messages["billed"], messages["cost"]) == ("11000000", "11")
+    assert any("one of 40 KB is billed as 2" in note for note in document["notes"])
+
+
+def test_message_sizes_that_do_not_add_up_are_refused(capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--messages", "1", "--message-kb", "1:90,40:20"]) == 2
+    assert "must add up to 100" in capsys.readouterr().err
+
+
+def test_the_processor_is_an_option(capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--lambda-requests", "1000", "--architecture", "x86_64", "--json"]) == 0
+    rates = [line["rate"] for line in json.loads(capsys.readouterr().out)["lines"]]
+    assert "lambda_duration_x86_64" in rates and "lambda_duration_arm64" not in rates
+
+
+def test_cards_are_a_region_the_guide_or_a_file(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text(
+        'title: Ours\nrates:\n  websocket_messages:\n    tiers: [{price: "0.5"}]\n', encoding="utf-8"
+    )
+    cards = ["--card", "us-east-1", "--card", "ours.yaml", "--card", "guide"]
+    assert main(["cost", "estimate", "--messages", "10M", *cards]) == 0
+    out = capsys.readouterr().out
+    assert cells(out, "A month")[-3:] == ["AWS", "Ours", "Guide"]
+    assert cells(out, "Messages")[-3:] == ["$10.00", "$5.00", "$2.50"]
+
+
+def test_a_card_that_is_none_is_refused(capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--messages", "1", "--card", "absent.yaml"]) == 2
+    assert "absent.yaml cannot be read" in capsys.readouterr().err
+    assert main(["cost", "estimate", "--messages", "1", "--card", "sa-east-1"]) == 1
+    assert "cost rates refresh sa-east-1" in capsys.readouterr().err
+
+
+def test_a_limit_is_kept_or_ends_with_exit_code_3(capsys: Capture) -> None:
+    assert main([*EXAMPLE, "--fail-over", "500"]) == 0
+    assert main([*EXAMPLE, "--fail-over", "$15"]) == 3
+    assert "A month costs $15.04 (AWS): over the limit of $15.00" in capsys.readouterr().err
+    assert main([*EXAMPLE, "--fail-over", "15", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["totals"]["AWS"]["cost"].startswith("15.03")
+
+
+@pytest.mark.parametrize("limit", ["-1", "much", ""])
+def test_a_limit_that_is_no_amount_is_refused(limit: str, capsys: Capture) -> None:
+    assert main([*EXAMPLE, "--fail-over", limit]) == 2
+    assert "--fail-over" in capsys.readouterr().err
+
+
+def test_formats_are_csv_markdown_and_json(capsys: Capture) -> None:
+    assert main([*EXAMPLE, "--format", "csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    on_aws = [Decimal(row["cost_usd"]) for row in rows if row["card"] == "AWS" and row["cost_usd"]]
+    assert main([*EXAMPLE, "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert sum(on_aws) == Decimal(document["totals"]["AWS"]["cost"])
+    assert main([*EXAMPLE, "--format", "markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| Service | Item | Quantity | Guide | AWS | Difference |"
+    assert {line.count("|") for line in lines} == {7}
+    assert any(line.startswith("|  | Total |") and "$15.04" in line for line in lines)
+
+
+def test_a_range_gives_a_curve_with_the_edges_of_its_tiers(capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--messages", "100M..2B", "--no-free-tier", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["quantity"] == "messages"
+    (edge,) = [each for each in found["edges"] if each["rate"] == "websocket_messages"]
+    assert (edge["value"], edge["limit"], edge["price"], edge["card"]) == (
+        "1000000001",
+        "1000000000",
+        "0.8",
+        "AWS",
+    )
+    points = {point["value"]: point["totals"] for point in found["points"]}
+    assert {"100000000", "200000000", "500000000", "1000000000", "1000000001", "2000000000"} <= set(points)
+    values = [Decimal(totals["AWS"]) for totals in points.values()]
+    assert values == sorted(values)
+
+
+def test_the_total_of_each_point_is_the_estimate_there(capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--users", "1k..100k", "--hours-per-day", "8", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {row["card"] for row in rows} == {"Guide", "AWS"}
+    row = next(row for row in rows if row["users"] == "20000" and row["card"] == "AWS")
+    assert main(["cost", "estimate", "--users", "20000", "--hours-per-day", "8", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["totals"]["AWS"]["cost"] == row["cost_usd"]
+
+
+def test_the_end_of_free_units_is_an_edge(capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--lambda-requests", "100k..10M"]) == 0
+    out = capsys.readouterr().out
+    assert "lambda_requests $0.20 per 1M requests (AWS), after 1,000,000 free" in cells_text(out, "1,000,001")
+
+
+def cells_text(out: str, first: str) -> str:
+    """The line that begins with this."""
+    return next(line for line in out.splitlines() if line.startswith(first))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--users", "1..2", "--messages", "1..2"], "--messages and --users are ranges"),
+        (["--messages", "5..2"], "a lower and a higher value"),
+        (["--messages", "..2"], "expected a number"),
+        (["--messages", "1..x"], "expected a number"),
+        (["--hours-per-day", "1..30", "--users", "1"], "must be at most 24"),
+    ],
+)
+def test_a_range_that_is_none_is_refused(arguments: list[str], reason: str, capsys: Capture) -> None:
+    assert main(["cost", "estimate", *arguments]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_two_months_are_compared_line_by_line(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "now.yaml").write_text("websocket: {messages: 10M}\n", encoding="utf-8")
+    (tmp_path / "later.yaml").write_text(
+        "websocket: {messages: 30M}\ncloudwatch: {dashboards: 5}\n", encoding="utf-8"
+    )
+    assert main(["cost", "compare", "now.yaml", "later.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert cells(out, "API Gateway WebSocket, Messages")[-5:] == [
+        "10,000,000",
+        "$10.00",
+        "30,000,000",
+        "$30.00",
+        "+$20.00",
+    ]
+    assert cells(out, "CloudWatch, Dashboards")[-5:] == ["–", "–", "5", "$6.00", "+$6.00"]
+    assert main(["cost", "compare", "now.yaml", "later.yaml", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert sum(Decimal(line["difference"]) for line in document["lines"]) == Decimal(document["difference"])
+    assert (document["a"], document["b"], document["card"]["region"]) == ("now", "later", "us-east-1")
+
+
+def test_a_month_that_costs_too_much_more_ends_with_exit_code_3(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "now.yaml").write_text("websocket: {messages: 10M}\n", encoding="utf-8")
+    (tmp_path / "later.yaml").write_text("websocket: {messages: 30M}\n", encoding="utf-8")
+    assert main(["cost", "compare", "now.yaml", "later.yaml", "--fail-over", "100"]) == 0
+    assert main(["cost", "compare", "now.yaml", "later.yaml", "--fail-over", "20"]) == 3
+    assert main(["cost", "compare", "later.yaml", "now.yaml", "--fail-over", "0"]) == 0
+    assert "later, more than now" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+@pytest.mark.parametrize(
+    "arguments", [EXAMPLE, ["cost", "rates", "show"], ["cost", "estimate", "--messages", "100M..2B"]], ids=len
+)
+def test_no_amount_and_no_id_is_cut_on_a_narrow_terminal(
+    arguments: list[str], width: int, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(arguments)
+    wide = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", str(width))
+    main(arguments)
+    assert capsys.readouterr().out.split() == wide.split()
+
+
+def test_settings_that_cost_money_are_on_the_bill(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "environment: own\nmonitoring: {enabled: true, open_connections: {every_minutes: 10}}\n"
+        "connections: {point_in_time_recovery: true}\nchime: {events: true}\n"
+        "broadcast: {distributed: {enabled: true}}\n",
+        encoding="utf-8",
+    )
+    assert main(["cost", "estimate", "--config", "own.yaml", "--messages", "1M", "--json"]) == 0
+    lines = {(line["service"], line["item"]): line for line in json.loads(capsys.readouterr().out)["lines"]}
+    assert int(lines["CloudWatch", "Alarms"]["quantity"]) > 10
+    assert lines["CloudWatch", "Dashboards"]["quantity"] == "1"
+    assert lines["CloudWatch", "Custom metrics"]["quantity"] == "2"
+    assert lines["Count of open connections", "Invocations"]["quantity"] == "4320"
+    assert {("Broadcasts", "State transitions"), ("DynamoDB", "Point-in-time recovery")} <= set(lines)
