@@ -199,7 +199,10 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "logs": Group(
         "Read the logs of the stack",
         "logs tail --follow",
-        {"tail": Command("Show the events of all log groups", "logs.tail:tail")},
+        {
+            "tail": Command("Show the events of all log groups", "logs.tail:tail"),
+            "trace": Command("Show the life of a connection", "logs.trace:trace"),
+        },
     ),
     "cost": Group(
         "Estimate the monthly cost",

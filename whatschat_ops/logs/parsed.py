@@ -112,6 +112,8 @@ Line: TypeAlias = HandlerLine | AccessLine | PlatformLine | Other | Text
 def parse(event: LogEvent) -> Line:
     """What the event says. Never raises."""
     fields = json_object(event.message)
+    if fields is None and event.source is LogSource.ACCESS:
+        fields = _without_user_agent(event.message)
     if fields is None:
         return _platform_text(event.message) or Text(event.message)
     if event.source is LogSource.ACCESS:
@@ -132,6 +134,13 @@ def json_object(message: str) -> Fields | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _without_user_agent(message: str) -> Fields | None:
+    """An access line that a quote in the client's user agent, its last value, makes no JSON: what stands before it."""
+    before, name, agent = message.partition(',"userAgent":"')
+    fields = json_object(before + "}") if name else None
+    return None if fields is None else {**fields, "userAgent": agent.removesuffix('"}')}
 
 
 def _ids(fields: Fields) -> Ids:

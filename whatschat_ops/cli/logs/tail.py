@@ -90,7 +90,7 @@ def tail(
     printer = Printer(run.out, chosen, LineFormat(run.out.styled, _regex(highlight)))
     sources = [*map(LogSource, function or ()), *([LogSource.ACCESS] if access else [])]
     query = Query(log_groups(run.settings, sources), *span, filter_pattern, follow, settle_s)
-    users = () if user is None else _forms_of(run, user)
+    users = () if user is None else forms_of(run, user)
     _show(run, query, Selection(users, connection), printer)
 
 
@@ -125,7 +125,7 @@ def _about_pattern(error: Rejected, pattern: str) -> OpsError:
     return UsageError(f"--filter is no filter pattern of CloudWatch Logs: {error.message}")
 
 
-def _forms_of(run: Run, user: str) -> Sequence[str]:
+def forms_of(run: Run, user: str) -> Sequence[str]:
     """The user's id as lines may have it."""
     from whatschat_ops.handlers.user_ids import HASHED, hashed_user_id
 

@@ -1,0 +1,318 @@
+"""`logs trace` of connections that ended in different ways, each for real: sockets, functions, clock and operator of an embedded AWS."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket as sockets
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.in_process import Done, run
+from tests.local.conftest import EmbeddedAws, started
+from tests.local.program import eventually
+from tests.ports import free_port
+from whatschat_ops.local import service
+from whatschat_ops.redaction import Secret
+from whatschat_ops.sockets.tokens import mint
+
+pytestmark = pytest.mark.local
+
+SECRET = "/whatschat-ops/whatschat-local/jwt-secret"
+CRASH = "def handler(event, context):\n    raise RuntimeError('boom')\n"
+EXIT = "import os\ndef handler(event, context):\n    print('about to exit')\n    os._exit(3)\n"
+
+
+@dataclass
+class World:
+    """A provisioned stack of an embedded AWS whose clock may be moved."""
+
+    aws: EmbeddedAws
+    url: str
+    secret: Secret
+
+    def token(self, user: str, life: timedelta = timedelta(days=1)) -> str:
+        made = mint(user, self.secret, ttl=life, now=datetime.now(UTC) - timedelta(hours=1), token_id="t")
+        return made.token.reveal()
+
+    def open(self, user: str, agent: str = "test/1", **token: Any) -> ClientConnection:
+        headers = {"Authorization": f"Bearer {self.token(user, **token)}"}
+        return connect(
+            self.url,
+            additional_headers=headers,
+            proxy=None,
+            ping_interval=None,
+            compression=None,
+            user_agent_header=agent,
+        )
+
+    def ask(self, client: ClientConnection, **message: Any) -> dict[str, Any]:
+        client.send(json.dumps(message))
+        answer: dict[str, Any] = json.loads(client.recv(timeout=60))
+        return answer
+
+    def advance(self, duration: str) -> None:
+        assert run("local", "clock", "advance", duration).code == 0
+
+    def trace(self, who: str, *options: str) -> dict[str, Any]:
+        done = run("logs", "trace", "--json", *options, "--", who)
+        assert done.code == 0, done.said
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def ended(self, user: str, state: str = "closed") -> dict[str, Any]:
+        """The trace of the user's newest connection, once its end is written."""
+
+        def newest() -> dict[str, Any] | None:
+            done = run("logs", "trace", "--json", "--user", user)
+            found: dict[str, Any] | None = json.loads(done.stdout)["traces"][0] if done.code == 0 else None
+            has_end = found is not None and (state != "closed" or found["code"] is not None)
+            assert done.code in (0, 1), done.said
+            return found if found is not None and has_end and found["state"] == state else None
+
+        found = eventually(newest, float(os.environ.get("TRACE_S", "60")))
+        assert found is not None
+        return found
+
+    def replace_code(self, function: str, source: str) -> str:
+        """Put other code behind the alias; the version that was there."""
+        client, name = self.aws.client("lambda"), f"websocket-{function}"
+        before: str = client.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as archive:
+            archive.writestr(f"whatschat_ops/handlers/{function}.py", source)
+            archive.writestr(f"{function}.py", source)
+        client.update_function_code(FunctionName=name, ZipFile=data.getvalue())
+        client.get_waiter("function_updated_v2").wait(FunctionName=name)
+        version = client.publish_version(FunctionName=name)["Version"]
+        client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+        return before
+
+    def restore(self, function: str, version: str) -> None:
+        self.aws.client("lambda").update_alias(
+            FunctionName=f"websocket-{function}", Name="live", FunctionVersion=version
+        )
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    directory = tmp_path_factory.mktemp("trace")
+    port = free_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WHATSCHAT_OPS_STATE_DIR", str(directory))
+        patch.setenv("WHATSCHAT_LOCAL_PORT", str(port))
+        aws = started(directory, service.ensure_running(port=port, say=lambda _: None))
+        try:
+            provisioned = run("provision", "--yes")
+            assert provisioned.code == 0, provisioned.said
+            value = aws.client("ssm").get_parameter(Name=SECRET, WithDecryption=True)["Parameter"]["Value"]
+            yield World(aws, run("ws", "endpoint").stdout.strip(), Secret(value))
+        finally:
+            service.stop()
+
+
+@pytest.fixture
+def world(stand: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("WHATSCHAT_OPS_STATE_DIR", str(stand.aws.state_directory))
+    monkeypatch.setenv("WHATSCHAT_LOCAL_PORT", str(stand.aws.port))
+    return stand
+
+
+def steps(trace: dict[str, Any]) -> list[tuple[str, str, int | None]]:
+    return [(step["kind"], step["what"], step["status"]) for step in trace["steps"]]
+
+
+def test_normal_closure_shows_both_sides_of_each_message_and_posts_of_others(world: World) -> None:
+    with world.open("bob") as bob, world.open("alice", agent='Mozi"lla/5.0') as alice:
+        world.ask(alice, type="message:send", id="m1", recipients=["bob"], text="never in a log")
+        assert json.loads(bob.recv(timeout=60))["type"] == "message:received"
+    trace = world.ended("alice")
+    assert (trace["cause"], trace["code"], trace["meaning"]) == (
+        "closed by the client",
+        1000,
+        "normal closure",
+    )
+    assert steps(trace) == [
+        ("connect", "connect", 200),
+        ("message", "message:send", 200),
+        ("disconnect", "disconnect", 200),
+    ]
+    (connected, sent, _) = trace["steps"]
+    assert all(step["request_id"] for step in trace["steps"])
+    assert (connected["outcome"].split(";")[0], sent["outcome"]) == (
+        "accepted",
+        "delivered; 2 posts; cold start",
+    )
+    assert sent["message_id"]
+    assert (trace["messages_in"], trace["posts_sent"], trace["gaps"]) == (1, 1, [])
+    assert (trace["user_id"], trace["source_ip"], trace["user_agent"]) == (
+        "alice",
+        "127.0.0.1",
+        'Mozi"lla/5.0',
+    )
+    other = world.ended("bob")
+    assert ("post", "message:send from alice", None) in steps(other)
+    assert "never in a log" not in json.dumps([trace, other])
+
+
+def test_lost_network_is_1006(world: World) -> None:
+    client = world.open("lost")
+    client.socket.shutdown(sockets.SHUT_RDWR)
+    trace = world.ended("lost")
+    assert (trace["cause"], trace["code"]) == ("connection lost", 1006)
+
+
+def test_client_that_leaves_is_told_from_api_gateways_cuts(world: World) -> None:
+    world.open("left").close(1001, "leaving \x1b[31m eyJhbGciOiJIUzI1NiJ9.e30.x")
+    trace = world.ended("left")
+    assert (trace["cause"], trace["code"]) == ("client went away", 1001)
+    assert "eyJ" not in json.dumps(trace)
+    shown = run("logs", "trace", "--user", "left")
+    assert "\x1b[31m" not in shown.stdout and "Client went away." in shown.stdout
+
+
+def test_message_that_is_too_big_is_1009(world: World) -> None:
+    client = world.open("big")
+    with pytest.raises(ConnectionClosed):
+        client.send("x" * 140_000)
+        client.recv(timeout=60)
+    trace = world.ended("big")
+    assert (trace["cause"], trace["code"], trace["meaning"].split(";")[0]) == (
+        "message too big",
+        1009,
+        "message too big",
+    )
+
+
+def test_refused_token_says_which_rule(world: World) -> None:
+    with pytest.raises(InvalidStatus):
+        world.open("late", life=timedelta(minutes=1))
+    lines = run(
+        "logs",
+        "tail",
+        "--access",
+        "--function",
+        "connect",
+        "-o",
+        "json",
+        "--since",
+        "1m",
+        "--filter",
+        "refused",
+    )
+    connection = json.loads(lines.stdout.splitlines()[-1])["fields"]["connectionId"]
+    trace = world.trace(connection)["traces"][0]
+    assert (trace["state"], trace["cause"], trace["code"]) == ("refused", "token refused", 401)
+    assert trace["why"] == "Its token was refused: expired."
+    assert run("logs", "trace", "late").code == 1  # who it was is not known: the token is not trusted
+
+
+@pytest.mark.parametrize(("source", "says"), [(CRASH, "RuntimeError"), (EXIT, "exit")])
+def test_function_that_crashes_is_the_cause(world: World, source: str, says: str) -> None:
+    before = world.replace_code("connect", source)
+    try:
+        with pytest.raises(InvalidStatus) as refused:
+            world.open("crash")
+    finally:
+        world.restore("connect", before)
+    assert refused.value.response.status_code in (500, 502)
+    line = run(
+        "logs", "tail", "--access", "-o", "json", "--since", "1m", "--filter", '"$connect"'
+    ).stdout.splitlines()[-1]
+    trace = world.trace(json.loads(line)["fields"]["connectionId"])["traces"][0]
+    assert (trace["state"], trace["cause"]) == ("refused", "function failed"), trace
+    assert says in json.dumps(trace)
+    assert trace["errors"] == 1
+
+
+def test_operator_is_named_with_what_was_done(world: World) -> None:
+    with world.open("kicked") as client:
+        done = run("ws", "disconnect", "--user", "kicked", "--yes", "--json")
+        assert done.code == 0, done.said
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=60)
+    trace = world.ended("kicked")
+    assert (trace["cause"], trace["code"]) == ("closed by an operator", 1000)
+    assert trace["by"].startswith("arn:aws:") and "ws.disconnect" in trace["why"]
+
+
+def test_open_connection_says_so_until_it_is_idle_for_ten_minutes(world: World) -> None:
+    with world.open("idle") as client:
+        world.ask(client, type="ping", id=1)
+        trace = world.ended("idle", "open")
+        assert (trace["ended_at"], trace["code"], trace["user_id"]) == (None, None, "idle")
+        assert "It is open." in run("logs", "trace", "idle").stdout
+        world.advance("10m")
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=60)
+    trace = world.ended("idle")
+    assert (trace["cause"], trace["code"]) == ("idle for 10 minutes", 1001)
+    assert trace["gaps"] == [
+        "Once the function default ran and wrote no line: a ping, which LOG_LEVEL INFO leaves out, "
+        "or code that is not the built-in function's."
+    ]
+
+
+def test_two_hours_end_a_busy_connection(world: World) -> None:
+    with world.open("busy") as client:
+        for _ in range(13):
+            world.ask(client, type="ping", id=1)
+            world.advance("9m")
+        assert client.ping().wait(60)
+        world.advance("3m")
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=60)
+    trace = world.ended("busy")
+    assert (trace["cause"], trace["code"], trace["messages_in"]) == ("open for 2 hours", 1001, 13)
+    assert "and 12 like it" in run("logs", "trace", "busy").stdout
+
+
+def test_lost_lines_and_a_deleted_group_are_gaps(world: World) -> None:
+    with world.open("gaps"):
+        pass
+    connection = world.ended("gaps")["connection_id"]
+    logs, group = world.aws.client("logs"), "/aws/lambda/websocket-disconnect"
+    logs.delete_log_group(logGroupName=group)
+    try:
+        trace = world.trace(connection)["traces"][0]
+        assert (trace["state"], trace["cause"], trace["code"]) == ("closed", "unknown", None)
+        assert trace["gaps"][0] == f"The log group {group} does not exist: what it held is lost."
+        logs.delete_log_group(logGroupName="/aws/apigateway/websocket")
+        trace = world.trace(connection)["traces"][0]
+        assert steps(trace) == [("connect", "connect", None)]
+    finally:
+        assert run("provision", "--yes").code == 0
+
+
+def refused(*arguments: str) -> Done:
+    done = run("logs", "trace", *arguments)
+    assert done.code == 1
+    return done
+
+
+def test_unknown_connection_says_what_was_searched(world: World) -> None:
+    for unknown in ("AAAAAAAAAAAAAAA=", "-AAAAAAAAAAAAAA="):
+        done = refused("--since", "1h", "--", unknown)
+        assert unknown in done.stderr and "/aws/apigateway/websocket" in done.stderr and done.stdout == ""
+
+
+def test_connections_of_a_user_are_listed_newest_first(world: World) -> None:
+    for _ in range(2):
+        with world.open("twice"):
+            pass
+        world.ended("twice")
+    found = world.trace("twice", "--all")
+    assert [each["state"] for each in found["connections"]] == ["closed", "closed"]
+    assert [each["connection_id"] for each in found["traces"]] == [
+        each["connection_id"] for each in found["connections"]
+    ]
+    assert found["traces"][0]["connected_at"] > found["traces"][1]["connected_at"]
+    assert len(world.trace("twice")["traces"]) == 1

@@ -1,0 +1,174 @@
+"""The screen of `logs trace`. What clients and functions wrote is shown without control characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+from whatschat_ops.cli.terminal.safe_text import safe_text
+from whatschat_ops.logs.trace.endings import Cause, State
+from whatschat_ops.logs.trace.life import Step, Trace
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from whatschat_ops.cli.logs.trace import TraceResult
+    from whatschat_ops.logs.trace.tracing import UserConnection
+
+MOST_LINES: Final = 10
+"""Ours: other lines of one invocation that are shown; JSON has all."""
+
+_LONGEST: Final = 400
+_STYLES: Final = {
+    State.OPEN: "green",
+    State.CLOSED: "bold",
+    State.REFUSED: "bold red",
+    State.UNKNOWN: "yellow",
+}
+_BAD: Final = {Cause.FUNCTION_FAILED, Cause.TOO_BIG, Cause.PROTOCOL, Cause.NETWORK}
+
+
+def render(result: TraceResult) -> Any:
+    """The user's connections, if it is about a user, and each trace."""
+    from rich.console import Group
+
+    parts: list[Any] = []
+    if result.user is not None:
+        parts += [_heading(f"Connections of {result.user}"), _connections(result.connections), _plain("")]
+    for trace in result.traces:
+        parts += [*_trace(trace), _plain("")]
+    requests, events = result.searched.requests, result.searched.events
+    parts.append(_plain(f"{events:,} log events read with {requests:,} requests.", "dim"))
+    return Group(*parts)
+
+
+def _connections(connections: Sequence[UserConnection]) -> Any:
+    table = _table("Connection", "Connected (UTC)", "Ended", "State")
+    table.columns[0].no_wrap = True
+    for each in connections:
+        state = str(each.state) + (f" ({each.code} {each.meaning})" if each.code is not None else "")
+        cells = (each.connection_id, _day(each.connected_at), _day(each.ended_at), state)
+        table.add_row(*(_plain(cell) for cell in cells))
+    return table
+
+
+def _trace(trace: Trace) -> Iterator[Any]:
+    yield _heading("Connection")
+    yield _facts(trace)
+    yield _plain("")
+    yield _heading("Events")
+    yield _steps(trace)
+    yield _plain("")
+    yield _heading("End")
+    yield _end(trace)
+    if trace.gaps:
+        yield _plain("")
+        yield _heading("Gaps")
+        for gap in trace.gaps:
+            yield _plain(f"- {gap}", "yellow")
+
+
+def _facts(trace: Trace) -> Any:
+    from rich.table import Table
+
+    sent = f"{trace.messages_in} received ({trace.bytes_in:,} bytes), {trace.posts_sent} sent"
+    failed = f", {trace.posts_failed} not delivered" if trace.posts_failed else ""
+    errors = f", {trace.errors} errors" if trace.errors != 1 else ", 1 error"
+    rows = {
+        "Id": trace.connection_id,
+        "User": trace.user_id or "not known",
+        "State": str(trace.state),
+        "Connected": _day(trace.connected_at) or "not known",
+        "Open for": _length(trace.seconds) if trace.state is not State.REFUSED else "",
+        "Client": " ".join(filter(None, [trace.source_ip, trace.user_agent])),
+        "Messages": f"{sent}{failed}{errors if trace.errors else ''}",
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        if value:
+            grid.add_row(_plain(name, "dim"), _plain(value, _STYLES[trace.state] if name == "State" else ""))
+    return grid
+
+
+def _steps(trace: Trace) -> Any:
+    table = _table("Time (UTC)", "Event", "What", "Status", "Outcome", "Took")
+    for column in (0, 1, 3, 5):
+        table.columns[column].no_wrap = True
+    for first, last, number in _runs(trace.steps):
+        style = "red" if first.is_error else ""
+        what = first.what + (f" (and {number - 1} like it, until {_clock(last.at)})" if number > 1 else "")
+        cells = (
+            _clock(first.at),
+            first.kind,
+            what,
+            "" if first.status is None else str(first.status),
+            first.outcome,
+            "" if first.latency_ms is None else f"{first.latency_ms:.0f} ms",
+        )
+        table.add_row(*(_plain(cell, style) for cell in cells))
+        for line in first.lines[:MOST_LINES]:
+            table.add_row("", "", _plain(line, "dim"), "", "", "")
+        if (more := len(first.lines) - MOST_LINES) > 0:
+            table.add_row("", "", _plain(f"... {more} lines more (--json)", "dim"), "", "", "")
+    return table
+
+
+def _runs(steps: Sequence[Step]) -> Iterator[tuple[Step, Step, int]]:
+    """Steps that say the same one after the other, as the first, the last and their number."""
+    for _, same in groupby(steps, lambda step: (step.kind, step.what, step.status, step.outcome, step.lines)):
+        run = list(same)
+        yield run[0], run[-1], len(run)
+
+
+def _end(trace: Trace) -> Any:
+    if trace.state is State.OPEN:
+        return _plain("It is open.", "green")
+    what = "HTTP status" if trace.state is State.REFUSED else "Close code"
+    code = (
+        f"{what} {trace.code}{f' ({trace.meaning})' if trace.meaning else ''}"
+        if trace.code is not None
+        else ""
+    )
+    at = f"{_day(trace.ended_at)} " if trace.ended_at else ""
+    head = f"{at}{str(trace.cause)[0].upper()}{str(trace.cause)[1:]}."
+    style = "bold red" if trace.state is State.REFUSED or trace.cause in _BAD else "bold"
+    text = _plain(head, style)
+    text.append(f"\n{_cut(trace.why)}")
+    if code:
+        text.append(f"\n{_cut(code)}", "dim")
+    return text
+
+
+def _table(*columns: str) -> Any:
+    from rich.table import Table
+
+    return Table(*columns, box=None, header_style="dim", pad_edge=False)
+
+
+def _heading(text: str) -> Text:
+    return _plain(text, "bold underline")
+
+
+def _plain(text: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(_cut(text), style)
+
+
+def _cut(text: str) -> str:
+    shown = safe_text(text)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+
+
+def _day(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+
+
+def _length(seconds: float | None) -> str:
+    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
