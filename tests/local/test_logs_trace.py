@@ -43,7 +43,7 @@ class World:
         made = mint(user, self.secret, ttl=life, now=datetime.now(UTC) - timedelta(hours=1), token_id="t")
         return made.token.reveal()
 
-    def open(self, user: str, agent: str = "test/1", **token: Any) -> ClientConnection:
+    def open(self, user: str, agent: str = "test/1", **token: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.token(user, **token)}"}
         return connect(
             self.url,
@@ -73,23 +73,22 @@ class World:
 
         def newest() -> dict[str, Any] | None:
             done = run("logs", "trace", "--json", "--user", user)
-            found: dict[str, Any] | None = json.loads(done.stdout)["traces"][0] if done.code == 0 else None
+            found = json.loads(done.stdout)["traces"][0] if done.code == 0 else None
             has_end = found is not None and (state != "closed" or found["code"] is not None)
             assert done.code in (0, 1), done.said
             return found if found is not None and has_end and found["state"] == state else None
 
-        found = eventually(newest, float(os.environ.get("TRACE_S", "60")))
-        assert found is not None
+        found: dict[str, Any] = eventually(newest, float(os.environ.get("TRACE_S", "60")))
         return found
 
     def replace_code(self, function: str, source: str) -> str:
         """Put other code behind the alias; the version that was there."""
         client, name = self.aws.client("lambda"), f"websocket-{function}"
         before: str = client.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
+        module = client.get_function_configuration(FunctionName=name)["Handler"].rpartition(".")[0]
         data = io.BytesIO()
         with zipfile.ZipFile(data, "w") as archive:
-            archive.writestr(f"whatschat_ops/handlers/{function}.py", source)
-            archive.writestr(f"{function}.py", source)
+            archive.writestr(f"{module.replace('.', '/')}.py", source)
         client.update_function_code(FunctionName=name, ZipFile=data.getvalue())
         client.get_waiter("function_updated_v2").wait(FunctionName=name)
         version = client.publish_version(FunctionName=name)["Version"]
@@ -109,6 +108,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WHATSCHAT_OPS_STATE_DIR", str(directory))
         patch.setenv("WHATSCHAT_LOCAL_PORT", str(port))
+        patch.chdir(directory)
         aws = started(directory, service.ensure_running(port=port, say=lambda _: None))
         try:
             provisioned = run("provision", "--yes")
@@ -123,6 +123,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def world(stand: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("WHATSCHAT_OPS_STATE_DIR", str(stand.aws.state_directory))
     monkeypatch.setenv("WHATSCHAT_LOCAL_PORT", str(stand.aws.port))
+    monkeypatch.chdir(stand.aws.state_directory)
     return stand
 
 
@@ -164,14 +165,15 @@ def test_normal_closure_shows_both_sides_of_each_message_and_posts_of_others(wor
 
 
 def test_lost_network_is_1006(world: World) -> None:
-    client = world.open("lost")
-    client.socket.shutdown(sockets.SHUT_RDWR)
+    with world.open("lost") as client:
+        client.socket.shutdown(sockets.SHUT_RDWR)
     trace = world.ended("lost")
     assert (trace["cause"], trace["code"]) == ("connection lost", 1006)
 
 
 def test_client_that_leaves_is_told_from_api_gateways_cuts(world: World) -> None:
-    world.open("left").close(1001, "leaving \x1b[31m eyJhbGciOiJIUzI1NiJ9.e30.x")
+    with world.open("left") as client:
+        client.close(1001, "leaving \x1b[31m eyJhbGciOiJIUzI1NiJ9.e30.x")
     trace = world.ended("left")
     assert (trace["cause"], trace["code"]) == ("client went away", 1001)
     assert "eyJ" not in json.dumps(trace)
@@ -180,8 +182,7 @@ def test_client_that_leaves_is_told_from_api_gateways_cuts(world: World) -> None
 
 
 def test_message_that_is_too_big_is_1009(world: World) -> None:
-    client = world.open("big")
-    with pytest.raises(ConnectionClosed):
+    with world.open("big") as client, pytest.raises(ConnectionClosed):
         client.send("x" * 140_000)
         client.recv(timeout=60)
     trace = world.ended("big")
@@ -193,8 +194,8 @@ def test_message_that_is_too_big_is_1009(world: World) -> None:
 
 
 def test_refused_token_says_which_rule(world: World) -> None:
-    with pytest.raises(InvalidStatus):
-        world.open("late", life=timedelta(minutes=1))
+    with pytest.raises(InvalidStatus), world.open("late", life=timedelta(minutes=1)):
+        pass
     lines = run(
         "logs",
         "tail",
@@ -219,8 +220,8 @@ def test_refused_token_says_which_rule(world: World) -> None:
 def test_function_that_crashes_is_the_cause(world: World, source: str, says: str) -> None:
     before = world.replace_code("connect", source)
     try:
-        with pytest.raises(InvalidStatus) as refused:
-            world.open("crash")
+        with pytest.raises(InvalidStatus) as refused, world.open("crash"):
+            pass
     finally:
         world.restore("connect", before)
     assert refused.value.response.status_code in (500, 502)

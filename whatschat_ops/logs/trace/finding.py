@@ -17,7 +17,7 @@ from whatschat_ops.choices import LogSource
 from whatschat_ops.errors import NotFound
 from whatschat_ops.logs.events import LogEvent
 from whatschat_ops.logs.groups import LogGroup
-from whatschat_ops.logs.parsed import AccessLine, HandlerLine, parse
+from whatschat_ops.logs.parsed import AccessLine, HandlerLine, PlatformLine, parse
 from whatschat_ops.logs.reading import LogReader, Search
 from whatschat_ops.logs.trace.joining import Exchange
 from whatschat_ops.quotas import MAX_CONNECTION_S, MAX_FILTER_PATTERN_CHARACTERS
@@ -29,6 +29,9 @@ LIFE_MS: Final = MAX_CONNECTION_S * 1000 + SLACK_MS
 
 MAX_LOOKED_UP: Final = 100
 """Ours: invocations whose other lines are looked for."""
+
+MAX_FAILURES: Final = 10
+"""Ours: failed invocations of which all lines are read."""
 
 _INVOCATION_MS: Final = 60_000
 """After its event, an invocation's lines are looked for this long: API Gateway waits 29 s."""
@@ -103,6 +106,21 @@ class Finder:
                 events += self._read(source, start_ms, end_ms, pattern)
         return events
 
+    def failures(self, exchanges: Sequence[Exchange], lines: Iterable[LogEvent]) -> list[LogEvent]:
+        """All that was written while an invocation ran that failed: a traceback names no request. `lines` are Lambda's own."""
+        failed = {each.request: each.source for each in exchanges if each.request and each.has_failed}
+        spans: dict[str, list[int]] = {}
+        for event in lines:
+            line = parse(event)
+            if isinstance(line, PlatformLine) and line.ids.request in failed:
+                spans.setdefault(line.ids.request or "", []).append(event.time_ms)
+        latest = sorted(spans.items(), key=lambda item: item[1])[-MAX_FAILURES:]
+        return [
+            event
+            for request, times in latest
+            for event in self._read(failed[request], min(times), max(times), "")
+        ]
+
     def lines_of_user(self, pattern: str) -> list[LogEvent]:
         """The lines of the functions connect and disconnect that match, in the order of time."""
         found = [
@@ -136,9 +154,7 @@ class Finder:
 
 def needs_lines(exchange: Exchange) -> bool:
     """Whether its invocation has no line of ours, or ended with an error."""
-    access, handler = exchange.access, exchange.handler
-    failed = access is not None and ((access.status or 0) >= 500 or access.integration_error is not None)
-    return handler is None or failed
+    return exchange.handler is None or exchange.has_failed
 
 
 def windows(since_ms: int, until_ms: int | None, now_ms: int) -> Iterator[tuple[int, int | None]]:

@@ -13,6 +13,9 @@ from whatschat_ops.choices import LogSource
 from whatschat_ops.logs.events import LogEvent
 from whatschat_ops.logs.parsed import AccessLine, HandlerLine, Line, PlatformLine, parse
 
+_ERROR = "ERROR"
+"""In the line of an unhandled error: `[ERROR] KeyError: 'x'` of Python, `TIME REQUEST ERROR Invoke Error {...}` of Node.js."""
+
 _SOURCES = {"$connect": LogSource.CONNECT, "$disconnect": LogSource.DISCONNECT}
 
 
@@ -41,8 +44,18 @@ class Exchange:
 
     @property
     def failure(self) -> str | None:
-        """What Lambda itself says went wrong with the invocation: a time-out, an exit, an error's type."""
-        return next((line.detail or line.failure for line in self.platform if line.failure), None)
+        """What Lambda says went wrong: a time-out, an exit, an error's type; else the line of an error nothing caught."""
+        found = next((line.detail or line.failure for line in self.platform if line.failure), None)
+        if found is None and self.has_failed:
+            lines = (event.message.partition("\n")[0] for event in self.said)
+            found = next((line.removeprefix("[ERROR] ").strip() for line in lines if _ERROR in line), None)
+        return found
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether API Gateway says that the function failed."""
+        access = self.access
+        return access is not None and ((access.status or 0) >= 500 or access.integration_error is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ class Tracing:
             return None
         joined = join(found.events, connection_id)
         if more := self.finder.invocations(joined.exchanges, found):
-            joined = join([*found.events, *more], connection_id)
+            of_failures = self.finder.failures(joined.exchanges, more)
+            joined = join([*of_failures, *found.events, *more], connection_id)
         user = row.user_id if row else next((x.handler.ids.user for x in joined.exchanges if x.handler), None)
         return trace_of(connection_id, joined, self._beside(connection_id, user, row, found))
 
