@@ -147,6 +147,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
         ("--filter", f"{{ $.{JWT}"),
         ("--since", JWT),
     ],
+    "logs trace": [("planted",), (JWT, "--all"), ("planted=",), ("planted", "--since", JWT)],
     "cost estimate": [("--messages", JWT), ("--usage", "usage.yaml")],
     "cost compare": [("usage.yaml", "usage.yaml"), (JWT, JWT)],
     "cost rates list": [()],

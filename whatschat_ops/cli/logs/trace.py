@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,33 +12,13 @@ from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import Missing, UsageError
 
 if TYPE_CHECKING:
+    from whatschat_ops.cli.logs.trace_view import Searched, TraceResult
     from whatschat_ops.logs.reading import LogReader
-    from whatschat_ops.logs.trace.life import Step, Trace
+    from whatschat_ops.logs.trace.life import Step
     from whatschat_ops.logs.trace.tracing import Sources, Tracing, UserConnection
 
 MOST_TRACED = 20
 """Ours: connections of a user that `--all` traces."""
-
-
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """What was asked: the groups, the time, the requests and the log events that they gave."""
-
-    groups: tuple[str, ...]
-    since: datetime
-    until: datetime
-    requests: int
-    events: int
-
-
-@dataclass(frozen=True, slots=True)
-class TraceResult:
-    """`user` and `connections` are those of `logs trace USER`; the newest is the first of `traces`."""
-
-    user: str | None
-    connections: tuple[UserConnection, ...]
-    traces: tuple[Trace, ...]
-    searched: Searched
 
 
 def trace(
@@ -93,6 +72,7 @@ def _traced(
     every: bool,
 ) -> TraceResult:
     """Raises Missing if nothing knows the connection or user."""
+    from whatschat_ops.cli.logs.trace_view import Searched, TraceResult
     from whatschat_ops.logs.trace.finding import is_connection_id
 
     user = who if is_user or not is_connection_id(who) else None

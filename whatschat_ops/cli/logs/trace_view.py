@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,6 @@ from whatschat_ops.logs.trace.life import Step, Trace
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from whatschat_ops.cli.logs.trace import TraceResult
     from whatschat_ops.logs.trace.tracing import UserConnection
 
 MOST_LINES: Final = 10
@@ -28,6 +28,27 @@ _STYLES: Final = {
     State.UNKNOWN: "yellow",
 }
 _BAD: Final = {Cause.FUNCTION_FAILED, Cause.TOO_BIG, Cause.PROTOCOL, Cause.NETWORK}
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What was asked: the groups, the time, the requests and the log events that they gave."""
+
+    groups: tuple[str, ...]
+    since: datetime
+    until: datetime
+    requests: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceResult:
+    """`user` and `connections` are those of `logs trace USER`; the newest is the first of `traces`."""
+
+    user: str | None
+    connections: tuple[UserConnection, ...]
+    traces: tuple[Trace, ...]
+    searched: Searched
 
 
 def render(result: TraceResult) -> Any:
