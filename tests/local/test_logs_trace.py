@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import socket as sockets
 import zipfile
 from collections.abc import Iterator
@@ -78,7 +77,7 @@ class World:
             assert done.code in (0, 1), done.said
             return found if found is not None and has_end and found["state"] == state else None
 
-        found: dict[str, Any] = eventually(newest, float(os.environ.get("TRACE_S", "60")))
+        found: dict[str, Any] = eventually(newest)
         return found
 
     def replace_code(self, function: str, source: str) -> str:
