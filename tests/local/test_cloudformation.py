@@ -27,6 +27,7 @@ lambda:
   policy_statements: [{sid: Images, actions: ["s3:GetObject"], resources: ["arn:aws:s3:::images/*"]}]
 websocket: {integration_timeout_ms: 20000, throttling_rate_limit: 100}
 connections: {point_in_time_recovery: true, ttl_hours: 2}
+monitoring: {enabled: true, emails: [oncall@example.com]}
 """
 
 

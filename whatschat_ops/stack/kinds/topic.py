@@ -7,7 +7,7 @@ is told from one that somebody else made.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from whatschat_ops.config.names import STACK_TAG
@@ -20,6 +20,10 @@ from whatschat_ops.stack.kinds.declaration import ArnPattern, AwsField, CloudFor
 EMAIL: Final = "email"
 ADDRESS_TAG: Final = "whatschat-ops:email-"
 """Begins the keys of the tags that name our addresses."""
+
+
+_OF_SUBSCRIPTION: Final = {"topic_arn": "TopicArn", "protocol": "Protocol", "endpoint": "Endpoint"}
+"""Field -> parameter of Subscribe and CloudFormation property."""
 
 
 class Topic(AwsKind):
@@ -75,9 +79,7 @@ class Subscription(AwsKind):
     service = "sns"
     identity = ("topic_arn", "protocol", "endpoint")
     fields: ClassVar[Mapping[str, AwsField]] = {
-        "topic_arn": AwsField(cfn="TopicArn"),
-        "protocol": AwsField(cfn="Protocol"),
-        "endpoint": AwsField(cfn="Endpoint"),
+        field: AwsField(cfn=name) for field, name in _OF_SUBSCRIPTION.items()
     }
     operator_on = "topic"
     operator_actions = actions("sns", "Subscribe ListSubscriptionsByTopic UntagResource")
@@ -102,11 +104,9 @@ class Subscription(AwsKind):
         return Live(arn if is_confirmed else f"{fields['endpoint']}", fields, {"arn": arn}, state=state)
 
     def create(self, desired: Mapping[str, Any]) -> Live:
-        topic, address = desired["topic_arn"], desired["endpoint"]
-        mark = {_address_tag(address): address}
-        self._client.tag_resource(ResourceArn=topic, Tags=tag_list(mark))
-        self._client.subscribe(TopicArn=topic, Protocol=desired["protocol"], Endpoint=address)
-        return Live(address, dict(desired), {"arn": None})
+        request = {parameter: desired[field] for field, parameter in _OF_SUBSCRIPTION.items()}
+        self._client.subscribe(**request)
+        return Live(desired["endpoint"], dict(desired), {"arn": None})
 
     def delete(self, live: Live) -> None:
         """One that is pending cannot be cancelled: SNS forgets it (SNS developer guide, "Deleting subscriptions")."""
@@ -114,7 +114,7 @@ class Subscription(AwsKind):
         try:
             if live.outputs["arn"].startswith("arn:"):
                 self._client.unsubscribe(SubscriptionArn=live.outputs["arn"])
-            self._client.untag_resource(ResourceArn=topic, TagKeys=[_address_tag(address)])
+            self._client.untag_resource(ResourceArn=topic, TagKeys=list(address_tags([address])))
         except NotFound:
             return
 
@@ -128,5 +128,6 @@ class Subscription(AwsKind):
         return next((each for each in subscriptions if (each["Protocol"], each["Endpoint"]) == wanted), None)
 
 
-def _address_tag(address: str) -> str:
-    return f"{ADDRESS_TAG}{hashlib.sha256(address.encode()).hexdigest()[:8]}"
+def address_tags(addresses: Iterable[str]) -> dict[str, str]:
+    """The tags of the topic that say which addresses are ours."""
+    return {f"{ADDRESS_TAG}{hashlib.sha256(each.encode()).hexdigest()[:8]}": each for each in addresses}

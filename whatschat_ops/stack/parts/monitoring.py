@@ -16,7 +16,7 @@ from whatschat_ops.quotas import MAX_FUNCTION_TIMEOUT_S
 from whatschat_ops.stack.iam_documents import Document, allow, document
 from whatschat_ops.stack.kinds.event_rule import EventRule
 from whatschat_ops.stack.kinds.table import Table
-from whatschat_ops.stack.kinds.topic import EMAIL
+from whatschat_ops.stack.kinds.topic import EMAIL, address_tags
 from whatschat_ops.stack.parts.alarms import Watch, watches
 from whatschat_ops.stack.parts.blueprint import Blueprint, Part
 from whatschat_ops.stack.parts.dashboard import dashboard_body
@@ -44,7 +44,8 @@ def resources(blueprint: Blueprint) -> Iterator[Resource]:
     monitoring = blueprint.settings.monitoring
     if not monitoring.enabled:
         return
-    topic = {"topic_name": blueprint.names.alarm_topic, "tags": blueprint.names.tags}
+    tags = {**blueprint.names.tags, **address_tags(monitoring.emails)}
+    topic = {"topic_name": blueprint.names.alarm_topic, "tags": tags}
     yield Resource("topic", "alarms", topic)
     yield from (_subscription(address) for address in dict.fromkeys(monitoring.emails))
     if monitoring.alarms:
