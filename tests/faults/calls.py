@@ -19,7 +19,7 @@ READS = ("Get", "Describe", "List", "Simulate", "Query", "Scan")
 REST_SERVICES = ("lambda", "apigatewayv2", "apigateway", "chime-sdk-meetings")
 SIGNED_AS = {"chime": "chime-sdk-meetings"}
 """Name in the signature -> botocore's name."""
-QUERY_SERVICES = ("iam", "sts")
+QUERY_SERVICES = ("iam", "sns", "sts")
 
 
 @dataclass(frozen=True, slots=True, order=True)

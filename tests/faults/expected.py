@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.faults import monitoring
 from tests.faults.inventory import Things
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.stack.access_log import ACCESS_LOG_FORMAT
@@ -43,12 +44,14 @@ def expected(settings: Settings) -> Things:
         f"api {names.api} 0": _api(settings),
         f"stage {settings.websocket.stage} of {names.api} 0": _stage(settings),
         **(_distributed(settings) if settings.broadcast.distributed.enabled else {}),
+        **(monitoring.expected(settings, ACCOUNT, _role, _role_arn) if settings.monitoring.enabled else {}),
     }
 
 
 def _log_groups(settings: Settings) -> list[str]:
     names = Names(settings)
     worker = ["broadcast-worker"] if settings.broadcast.distributed.enabled else []
+    worker += ["open-connections"] if settings.monitoring.counts_connections else []
     access = [names.access_log_group] if settings.websocket.access_logs else []
     return [*map(names.function_log_group, (*ROUTES.values(), *worker)), *access]
 

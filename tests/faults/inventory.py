@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.faults import monitoring
+
 Client = Callable[[str], Any]
 """Service name -> a boto3 client of the operator, past the proxy."""
 Things = dict[str, Any]
@@ -30,6 +32,7 @@ def ours(client: Client, prefix: str) -> Things:
         **_parameters(client, prefix),
         **_buckets(client, prefix),
         **_state_machines(client, prefix),
+        **monitoring.ours(client, prefix),
     }
     return {name: thing for name, thing in sorted(found.items()) if "foreign" not in name}
 
@@ -112,7 +115,7 @@ def _functions(client: Client, prefix: str) -> Things:
         if name.startswith(prefix):
             versions = lambda_.list_versions_by_function(FunctionName=name)["Versions"]
             environment = dict(function["Environment"]["Variables"])
-            del environment["API_GATEWAY_ENDPOINT"]  # holds the API's random id
+            environment.pop("API_GATEWAY_ENDPOINT", None)  # holds the API's random id
             found[f"function {name}"] = {
                 **{
                     key: function[key]

@@ -100,26 +100,34 @@ def test_inventory_that_is_not_as_the_settings_say_is_named(wrong: dict[str, Any
     assert len(missing(expected(other), expected(Settings()))) == 4
 
 
-DISTRIBUTED = Settings.of({"broadcast": {"distributed": {"enabled": True}}})
-ROWS = [(name, key) for name, thing in expected(DISTRIBUTED).items() for key in thing]
+WHOLE = Settings.of(
+    {
+        "broadcast": {"distributed": {"enabled": True}},
+        "monitoring": {"enabled": True, "emails": ["oncall@example.com"]},
+    }
+)
+ROWS = [(name, key) for name, thing in expected(WHOLE).items() for key in thing]
 
 
 @pytest.mark.parametrize(("name", "key"), ROWS, ids=lambda value: str(value))
 def test_every_row_of_the_inventory_can_be_missing(name: str, key: str) -> None:
-    found = expected(DISTRIBUTED)
+    found = expected(WHOLE)
     found[name] = {**found[name], key: "another value"}
-    (problem,) = missing(expected(DISTRIBUTED), found)
+    (problem,) = missing(expected(WHOLE), found)
     assert problem.startswith(f"{name}: {key} is another value, and the settings say ")
 
 
 def test_inventory_has_a_row_for_each_kind_of_thing() -> None:
-    kinds = {name.partition(" ")[0] for name in expected(DISTRIBUTED)}
-    assert kinds == {"api", "bucket", "function", "log", "parameter", "role", "stage", "state", "table"}
+    kinds = {name.partition(" ")[0] for name in expected(WHOLE)}
+    assert kinds == {
+        "alarm", "api", "bucket", "dashboard", "function", "log", "parameter", "role", "rule", "stage", "state", "table",
+        "topic",
+    }  # fmt: skip
     worker_and_access = {
         "log group /aws/lambda/websocket-broadcast-worker",
         "log group /aws/apigateway/websocket",
     }
-    assert worker_and_access < set(expected(DISTRIBUTED))
+    assert worker_and_access < set(expected(WHOLE))
     without = expected(Settings.of({"websocket": {"access_logs": False}}))
     assert worker_and_access.isdisjoint(without)
     assert without["stage production of whatschat-websocket 0"]["logs"] is None
@@ -139,10 +147,12 @@ def test_recorded_calls_cover_every_kind_of_write(baseline: Baseline) -> None:
         "UpdateAssumeRolePolicy", "PutParameter", "UpdateApi", "UpdateFunctionCode", "UpdateFunctionConfiguration",
         "PublishVersion", "UpdateAlias", "RemovePermission", "AddPermission", "UpdateIntegration", "UpdateRoute",
         "CreateDeployment", "DeleteDeployment", "DeleteAccessLogSettings", "CreateStateMachine",
+        "CreateTopic", "Subscribe", "PutMetricAlarm", "PutDashboard", "PutRule", "PutTargets",
     } <= written[Operation.UPDATE]  # fmt: skip
-    assert {"DeleteApi", "DeleteTable", "DeleteRole", "DeleteParameter", "DeleteStateMachine"} <= written[
-        Operation.DESTROY
-    ]
+    assert {
+        "DeleteApi", "DeleteTable", "DeleteRole", "DeleteParameter", "DeleteStateMachine", "DeleteTopic", "DeleteAlarms",
+        "DeleteDashboards", "RemoveTargets", "DeleteRule",
+    } <= written[Operation.DESTROY]  # fmt: skip
 
 
 @pytest.mark.local

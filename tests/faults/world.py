@@ -37,6 +37,7 @@ websocket:
 connections: {point_in_time_recovery: true, deletion_protection: true, ttl_hours: 2}
 lambda: {architecture: x86_64, memory_mb: 512, timeout_s: 20, log_retention_days: 30, log_level: DEBUG}
 broadcast: {distributed: {enabled: true, workers: 4, memory_mb: 512, tolerated_failure_percentage: 5}}
+monitoring: {enabled: true, emails: [oncall@example.com], thresholds: {function_errors: 9}}
 """
 """Settings that change every kind that settings can change; `drift` changes the others."""
 
