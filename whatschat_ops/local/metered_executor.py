@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 from whatschat_ops.local.interfaces import (
     ControlPlane,
@@ -11,6 +12,7 @@ from whatschat_ops.local.interfaces import (
     InvocationThrottled,
     LambdaFunction,
 )
+from whatschat_ops.local.monitoring.lambda_metrics import CONCURRENCY, LAMBDA
 
 
 class MeteredExecutor:
@@ -45,3 +47,18 @@ class MeteredExecutor:
         if qualifier := function.arn.partition(f":function:{function.name}:")[2]:
             dimensions["Resource"] = f"{function.name}:{qualifier}"
         self._control_plane.record_metric("AWS/Lambda", name, value, unit, dimensions)
+
+
+def record_concurrency(
+    record_in: Callable[[str, str, str, float, Mapping[str, str]], None],
+    region: str,
+    function: str | None,
+    running: int,
+) -> None:
+    """Record ConcurrentExecutions of a function, or of all of the Region without a name.
+
+    Without dimensions for the account, by FunctionName for a function (Lambda Developer Guide, "Types of metrics for Lambda
+    functions", concurrency metrics: view them with Max).
+    """
+    dimensions = {} if function is None else {"FunctionName": function}
+    record_in(region, LAMBDA, CONCURRENCY, running, dimensions)

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +163,7 @@ async def _start_parts(
     from whatschat_ops.local.executor import LambdaExecutor
     from whatschat_ops.local.gateway import Gateway
     from whatschat_ops.local.identity import ensure_operator
-    from whatschat_ops.local.metered_executor import MeteredExecutor
+    from whatschat_ops.local.metered_executor import MeteredExecutor, record_concurrency
 
     clock, quotas = ServiceClock(), AccountQuotas(layout.quotas_file)
     control_plane = Ministack(port, clock, quotas, layout.api_hosts_file, report_unsaved)
@@ -176,7 +177,9 @@ async def _start_parts(
         node_modules=Path(options.node_modules) if options.node_modules else None,
         enforce_memory=options.enforce_memory,
     )
-    executor = AccountConcurrency(workers, control_plane.unreserved_concurrency)
+    executor = AccountConcurrency(
+        workers, control_plane.unreserved_concurrency, partial(record_concurrency, control_plane.record_in)
+    )
     control_plane.run_functions_on(executor)
     gateway = Gateway(control_plane, MeteredExecutor(executor, control_plane), clock=clock)
     meetings = ChimeMeetings(
@@ -185,6 +188,7 @@ async def _start_parts(
         clock=clock,
         account_id=ACCOUNT_ID,
         publish=control_plane.publish,
+        record_metric=control_plane.record_in,
         max_meetings=quotas.concurrent_meetings,
     )
     return _Parts(control_plane, executor, gateway, meetings, clock, quotas)

@@ -10,7 +10,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -39,6 +39,11 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "ForbiddenExceptio
 _SCOPE = re.compile(rf"Credential=[^/,\s&]+/\d{{8}}/([a-z0-9-]+)/{SIGNING_NAME}/aws4_request")
 """In the Authorization header, or in the query of a presigned request."""
 
+USAGE = "AWS/Usage"
+RecordMetric = Callable[[str, str, str, float, Mapping[str, str]], None]
+"""Region, namespace, name, value and dimensions of one count."""
+_THROTTLED = "ThrottlingException"
+
 _log = logging.getLogger(__name__)
 
 
@@ -57,10 +62,12 @@ class ChimeMeetings:
         clock: Callable[[], float] = time.time,
         account_id: str = ACCOUNT_ID,
         publish: Callable[[Sequence[ServiceEvent]], None] = lambda _events: None,
+        record_metric: RecordMetric = lambda *_: None,
         max_meetings: Callable[[str], int] = lambda _region: CHIME_MEETINGS,
     ) -> None:
         self._authorizer = authorizer
         self._publish = publish
+        self._record_metric = record_metric
         self._store = MeetingStore(state_path)
         self._operations = MeetingOperations(self._store, account_id, clock, max_meetings)
         self._protocol = MeetingsProtocol()
@@ -72,7 +79,7 @@ class ChimeMeetings:
         request_id = str(uuid.uuid4())
         try:
             call = self._protocol.read(request)
-            return self._protocol.answer(call, self._carry_out(call, request), request_id)
+            return self._protocol.answer(call, self._counted(call, request), request_id)
         except ChimeFault as fault:
             return self._protocol.refuse(fault, request_id)
 
@@ -88,8 +95,23 @@ class ChimeMeetings:
         """Close the state file; it contains every change already."""
         self._store.close()
 
-    def _carry_out(self, call: OperationCall, request: HttpRequest) -> dict[str, Any]:
+    def _counted(self, call: OperationCall, request: HttpRequest) -> dict[str, Any]:
+        """The result; the call is counted in AWS/Usage (Chime SDK Developer Guide, "Service usage metrics").
+
+        What the page does not say is decided here: a throttled call has a ThrottleCount only, a failed one CallCount and ErrorCount.
+        """
         region = _signed_region(request)
+        try:
+            output = self._carry_out(call, request, region)
+        except ChimeFault as fault:
+            throttled = fault.code == _THROTTLED
+            for name in ("ThrottleCount",) if throttled else ("CallCount", "ErrorCount"):
+                self._record_metric(region, USAGE, name, 1, _usage_of(call))
+            raise
+        self._record_metric(region, USAGE, "CallCount", 1, _usage_of(call))
+        return output
+
+    def _carry_out(self, call: OperationCall, request: HttpRequest, region: str) -> dict[str, Any]:
         self._authorize(call, request, region)
         rules.check_control_region(region)
         self._rate.take(region, call.name)
@@ -119,6 +141,10 @@ class ChimeMeetings:
         self._store.save()
         if happened := self._operations.take_events():
             self._publish(happened)
+
+
+def _usage_of(call: OperationCall) -> dict[str, str]:
+    return {"Service": "ChimeSDK", "Type": "API", "Resource": call.name, "Class": "None"}
 
 
 def _signed_region(request: HttpRequest) -> str:

@@ -92,6 +92,7 @@ class Ministack:
             clock,
         )
         self.record_metric = self._telemetry.record_metric
+        self.record_in = self._telemetry.record_in
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lifespan: asyncio.Task[None] | None = None
 

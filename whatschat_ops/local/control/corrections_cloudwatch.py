@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from whatschat_ops.local.control import dynamodb_metrics
 from whatschat_ops.local.control.cloudwatch import CloudWatch
 from whatschat_ops.local.control.correction import Correction, Parts
+from whatschat_ops.local.control.dynamodb_metrics import OPERATIONS
 from whatschat_ops.local.control.modules import Modules
 
 
@@ -63,5 +65,18 @@ CLOUDWATCH: Final = (
             "cloudwatch._put_metric_data",
         ),
         apply=lambda modules, parts: _cloudwatch(modules, parts).install_refusals(),
+    ),
+    Correction(
+        what="DynamoDB writes no metrics",
+        why="consumed capacity, latency by operation, items that TTL deletes",
+        source="DynamoDB Developer Guide, DynamoDB metrics and dimensions",
+        replaces=(
+            "dynamodb.json_response",
+            "dynamodb._remove_item",
+            *(f"dynamodb.{name}" for name in OPERATIONS),
+        ),
+        apply=lambda modules, parts: dynamodb_metrics.install(
+            modules.dynamodb, parts.telemetry.add_point, modules.responses.request_scope
+        ),
     ),
 )

@@ -3,7 +3,7 @@
 ministack decides with them. Four differences are corrected (AWS: the Service Authorization Reference, one page per
 service, columns "Resource types" and "Dependent actions"):
 
-- a wrong action: ListAliases for GetAlias, UpdateAlias and DeleteAlias; an action that does not exist for PartiQL
+- a wrong action: ListAliases for GetAlias, UpdateAlias and DeleteAlias; none for GetAccountSettings; an action that does not exist for PartiQL
   statements (AWS: PartiQLSelect, PartiQLDelete and so on, on the table);
 - an unrecognised resource: CreateFunction (its name is in the body), the tag operations of DynamoDB and Step
   Functions (they have an ARN), Map Runs, IAM paths, rules of EventBridge, and the qualifier of an invocation;
@@ -91,6 +91,8 @@ def corrected_action(call: SignedCall) -> str | None:
         case "lambda", ["functions", _, "aliases", _]:
             verb = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}.get(call.method)
             return f"lambda:{verb}Alias" if verb else None
+        case "lambda", ["account-settings"]:
+            return "lambda:GetAccountSettings"
     if call.service == "dynamodb" and (statements := _partiql(call)):
         return statements[0][0]
     return None

@@ -112,6 +112,13 @@ class Telemetry:
             }
         return streams[stream]
 
+    def record_in(
+        self, region: str, namespace: str, name: str, value: float, dimensions: Mapping[str, str]
+    ) -> None:
+        """Record one count in a Region."""
+        with self._scope(ACCOUNT_ID, region):
+            self.add_point(namespace, name, value, "Count", dimensions)
+
     def record_metric(
         self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
     ) -> None:

@@ -10,12 +10,14 @@ from whatschat_ops.local.monitoring.metric_queries import Metric, Store
 from whatschat_ops.local.monitoring.statistics import Point
 
 LAMBDA: Final = "AWS/Lambda"
+CONCURRENCY: Final = "ConcurrentExecutions"
 
 
 def lambda_points(name: str, dimensions: Mapping[str, str], store: Store) -> Iterator[Point]:
     """The points of a metric of AWS/Lambda: those of a function are those of its aliases too, those of no function all.
 
-    Lambda Developer Guide, "Types of metrics for Lambda functions". A point is stored once, with all its dimensions.
+    Lambda Developer Guide, "Types of metrics for Lambda functions". A point is stored once, with all its dimensions. Concurrency
+    is no sum: it is counted for a function and for all.
     """
     return (
         point
@@ -24,6 +26,7 @@ def lambda_points(name: str, dimensions: Mapping[str, str], store: Store) -> Ite
         and namespace == LAMBDA
         and points
         and dimensions.items() <= points[0]["Dimensions"].items()
+        and (name != CONCURRENCY or dimensions == points[0]["Dimensions"])
         for point in points
     )
 
