@@ -67,6 +67,9 @@ MAX_URL_CHARACTERS: Final = 4_096
 CONNECTION_ID_PATTERN: Final = r"[A-Za-z0-9_-]{15}="
 """The whole of a connection id, such as `R0oXAdfD0kwCH6w=`: 11 bytes in URL-safe base64. As seen; AWS does not document it."""
 
+API_ROUTES: Final = 300
+"""Of a WebSocket API (api-gateway-quotas, L-01C8A9E0)."""
+
 STAGE_PATTERN: Final = r"[A-Za-z0-9_-]{1,128}"
 """The whole of a stage's name (API Gateway v2 API reference, CreateStage)."""
 
@@ -218,6 +221,13 @@ MAX_METRIC_DATA_POINTS: Final = 100_800
 
 MAX_METRIC_STATISTICS_POINTS: Final = 1_440
 """Of a GetMetricStatistics (CloudWatch API reference)."""
+
+METRIC_RETENTION_S: Final[Mapping[int, int]] = {
+    60: 15 * 24 * 60 * 60,
+    300: 63 * 24 * 60 * 60,
+    3_600: 455 * 24 * 60 * 60,
+}
+"""Period in seconds -> how long data points of that period are kept (CloudWatch API reference, GetMetricData)."""
 
 METRICS_PAGE: Final = 500
 """Of ListMetrics (CloudWatch API reference)."""

@@ -485,4 +485,29 @@ FEATURES: Final[tuple[Fault, ...]] = (
         "unit/logs/test_tail.py",
         ("        return len(ids) > before\n", "        return True\n", "what is read again is shown again"),
     ),
+    *planted(
+        "metrics/reading.py",
+        "unit/metrics/test_reading.py",
+        ("if 0 <= place < places and math.isfinite(value):", "if 0 <= place < places:", "NaN is a value"),
+        ("if status.get(number) != COMPLETE}", "if number not in status}", "an answer that lacks data is whole"),
+        ("series: list[list[float | None]] = [[None] * places", "series: list[list[float | None]] = [[0.0] * places", "what is missing is 0"),
+    ),
+    *planted(
+        "metrics/figures.py",
+        "unit/metrics/test_figures.py",
+        ("None if top is None or not bottom else top / bottom", "None if not bottom else (top or 0) / bottom", "errors that are not known are none"),
+        ("return sum(found) if found else None", "return sum(found)", "the sum of nothing is 0"),
+        ("line.series[-points:], less[0])", "line.series[-points:], (0, 0))", "probes are in the error rate"),
+    ),
+    *planted(
+        "metrics/window.py",
+        "unit/metrics/test_window.py",
+        ("if age_s <= retention_s]", "if last_s <= retention_s]", "the time before is asked for in a period that is not kept"),
+    ),
+    *planted(
+        "metrics/selecting.py",
+        "unit/metrics/test_selecting.py",
+        ('if dimensions.keys() == {"Route"}:', 'if "Route" in dimensions:', "metrics narrower than a route count as the route's"),
+        ("[:API_ROUTES]", "", "a hostile listing is asked for and paid"),
+    ),
 )  # fmt: skip

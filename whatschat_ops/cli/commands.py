@@ -72,11 +72,6 @@ COMMANDS: Final[Mapping[str, Entry]] = {
             ),
         },
     ),
-    "audit": Group(
-        "Show what operators did",
-        "audit list --user alice",
-        {"list": Command("List what operators did", "audit:list_entries")},
-    ),
     "table": Group(
         "Manage the connections table alone",
         "table describe",
@@ -190,6 +185,11 @@ COMMANDS: Final[Mapping[str, Entry]] = {
             "usage": Command("Show attendee-minutes and their cost", "chime.usage:usage"),
             "events": Command("Show the events of meetings", "chime.events:events"),
         },
+    ),
+    "metrics": Group(
+        "Show the metrics of the stack",
+        "metrics show --last 24h --compare",
+        {"show": Command("Show requests, errors, durations and open connections", "metrics:show")},
     ),
     "call": Group(
         "Make test calls",

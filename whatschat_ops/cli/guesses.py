@@ -82,7 +82,7 @@ IN_GROUP: Final[Mapping[Path, Mapping[str, Path]]] = {
         **_meanings(local_logs="log tail", lambda_list="functions function versions", table_describe="dynamodb database"),
         **_meanings(token_mint="jwt login", iam_policies="policy permissions role"),
         **_meanings(ws_connect="listen wscat", ws_send="message post", ws_endpoint="url", ws_load="bench benchmark stress"),
-        **_meanings(ws_connections_list="clients sockets who", ws_connections_stats="metrics"),
+        **_meanings(ws_connections_list="clients sockets who"),
         **_meanings(chime_meeting="meetings", chime_attendee="attendees invite"),
         **_meanings(cost_estimate="price pricing prices bill billing", env_render="dotenv environment"),
         **_meanings(export_cloudformation="cfn template"),

@@ -9,7 +9,8 @@ any of them, so `iam attach` to such a principal takes an administrator.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
 
 from msgspec import structs
 
@@ -26,23 +27,13 @@ from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.parts.chime import chime_policy
 from whatschat_ops.stack.parts.handlers import lambda_policy
 from whatschat_ops.stack.parts.log_reading import log_reading_policy
+from whatschat_ops.stack.parts.metrics import metrics_policy
 from whatschat_ops.stack.resources import PARTS, stack_resources
 
 
 def policy_of(component: str, settings: Settings, place: Place, api_id: str) -> Document:
-    """The policy of `lambda`, `chime`, `backend`, `operator`, `operator-monitoring` or `operator-logs`."""
-    blueprint = Blueprint(settings, place, api_id=api_id)
-    if component == monitoring.COMPONENT:
-        return monitoring_policy(blueprint)
-    if component == "lambda":
-        return lambda_policy(blueprint)
-    if component == "chime":
-        return chime_policy(blueprint)
-    if component == "backend":
-        return backend_policy(blueprint)
-    if component == "operator-logs":
-        return log_reading_policy(blueprint)
-    return operator_policy(blueprint)
+    """The policy of `lambda`, `chime`, `backend`, `operator` or one of its additions, such as `operator-metrics`."""
+    return _POLICIES[component](Blueprint(settings, place, api_id=api_id))
 
 
 def operator_policy(blueprint: Blueprint) -> Document:
@@ -56,9 +47,9 @@ def operator_policy(blueprint: Blueprint) -> Document:
                 # What carries our tag and is not wanted any more: listings, which know no resource.
                 allow("Anywhere", ["tag:GetResources", "iam:ListRoles"], "*"),
                 *_of_earlier_roles(blueprint),
-                # The doctor asks what its own caller may do. What else the statement allows is of roles, not of users.
+                # The doctor asks what its own caller may do.
                 allow(
-                    "Roles",
+                    "Self",
                     ["iam:SimulatePrincipalPolicy"],
                     blueprint.place.user("/", "${aws:username}"),
                 ),
@@ -109,3 +100,15 @@ def _of_kinds(resources: Iterable[Resource], blueprint: Blueprint) -> Iterator[D
         ]
         granted = Granted(found, actions, blueprint.place, str(blueprint.api_id))
         yield from KINDS[name].operator_statements(granted)
+
+
+_POLICIES: Final[Mapping[str, Callable[[Blueprint], Document]]] = {
+    "lambda": lambda_policy,
+    "chime": chime_policy,
+    "backend": backend_policy,
+    "operator": operator_policy,
+    "operator-logs": log_reading_policy,
+    "operator-metrics": metrics_policy,
+    monitoring.COMPONENT: monitoring_policy,
+}
+"""Component -> its policy. The operator's fills the length of a managed policy: what only some commands need is a policy of its own."""

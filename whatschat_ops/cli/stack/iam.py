@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.lines import Styled
@@ -34,12 +33,13 @@ class Component(StrEnum):
     BACKEND = "backend"
     OPERATOR = "operator"
     OPERATOR_LOGS = "operator-logs"
+    OPERATOR_METRICS = "operator-metrics"
     OPERATOR_MONITORING = "operator-monitoring"
 
     @property
     def is_operators(self) -> bool:
         """Whether it is for who runs this program."""
-        return self in (Component.OPERATOR, Component.OPERATOR_MONITORING)
+        return self.startswith(Component.OPERATOR)
 
 
 RoleOption = Annotated[str | None, typer.Option("--role", metavar="NAME", help="Name of an IAM role")]
@@ -86,7 +86,6 @@ def policies(
     run.out.result(documents[component.value] if component else documents, _render_document)
 
 
-@audited(policy="component", role="role", iam_user="user", group="group", shows=("policy", "changed"))
 def attach(
     run: Run,
     component: ComponentArgument,
@@ -105,7 +104,6 @@ def attach(
     _change(run, "attach", component, _principal("attach", role, user, group), yes=yes)
 
 
-@audited(policy="component", role="role", iam_user="user", group="group", shows=("policy", "changed"))
 def detach(
     run: Run,
     component: ComponentArgument,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whatschat_ops.choices import SocketMode, TokenVia
-from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws.options import (
     EndpointOption,
@@ -109,7 +108,6 @@ def connect(
         raise failure(f"{report.not_sent} of {report.sent + report.not_sent} messages were not sent.")
 
 
-@audited(connection_id="connection")
 def send(
     run: Run,
     message: MessageArgument = None,
