@@ -56,7 +56,7 @@ class Query:
 
 
 class Read(NamedTuple):
-    """New events of one group, which arrived at `arrived_s` of the clock, and `now_ms` of AWS's.
+    """New events of one group, which arrived at `arrived_s` of the clock, and before `now_ms` of AWS's.
 
     `arrived_s` is None for events of all groups in the order of their time.
     """
@@ -126,6 +126,7 @@ class Tail:
         self._groups = [_Followed(group, query.start_ms) for group in query.groups]
         self._failures: list[AwsError] = []
         self._behind = False
+        self._aws_now_ms = now_ms()
         self._groups_tried_s = clock()
 
     @property
@@ -168,9 +169,9 @@ class Tail:
         for event in merged:
             chunk.append(event)
             if len(chunk) == _CHUNK:
-                yield Read(chunk, self._now_ms(), None)
+                yield Read(chunk, self._aws_now_ms, None)
                 chunk = []
-        yield Read(chunk, self._now_ms(), None)
+        yield Read(chunk, self._aws_now_ms, None)
 
     def _all(self, followed: _Followed, end_ms: int | None) -> Iterator[LogEvent]:
         overlap_ms = self._query.overlap_ms
@@ -190,7 +191,7 @@ class Tail:
         overlap_ms = self._query.overlap_ms
         for page in self._pages(followed, followed.from_ms(overlap_ms), None, counts=True):
             if found := followed.new(page, overlap_ms):
-                yield Read(found, page.answered_ms, self._clock())
+                yield Read(found, self._aws_now_ms, self._clock())
             if page.token and page.events and page.answered_ms - page.events[-1].time_ms > BEHIND_MS:
                 self._behind = True
                 return
@@ -209,7 +210,7 @@ class Tail:
             waiting.look_back = None
             waiting.look_back_at_s += _LOOK_BACK_S
         if page and (found := waiting.new(page, self._query.overlap_ms)):
-            yield Read(found, page.answered_ms, self._clock())
+            yield Read(found, self._aws_now_ms, self._clock())
 
     # --- pages, whatever happens ----------------------------------------------------------------------------------
 
@@ -234,6 +235,7 @@ class Tail:
                 token = None  # it has expired: what was read is known, and not shown again
                 continue
             began_ms = page.answered_ms if began_ms is None else began_ms
+            self._aws_now_ms = page.answered_ms + 1_000  # HTTP's dates have no parts of a second
             yield page
             token = page.token
             if token is None:

@@ -62,7 +62,7 @@ def marks_are_right(found: Sequence[Shown]) -> bool:
 WRITES = st.lists(
     st.tuples(
         st.sampled_from(LogSource),
-        st.floats(-500, 20),
+        st.one_of(st.integers(0, 80).map(lambda tenths: tenths / 10), st.floats(-500, 20)),
         st.one_of(st.floats(0, 1.9), st.floats(0, 40)),
     ),
     max_size=60,
@@ -104,6 +104,13 @@ def test_refused_requests_lose_and_repeat_nothing(
     found = shown(logs, 300.0)
     assert sorted(each.event.id for each in found) == sorted(event.id for event in written)
     assert marks_are_right(found)
+
+
+def test_older_event_that_becomes_visible_within_the_settle_window_is_shown_before() -> None:
+    logs = CloudWatch()
+    logs.write(10.0, LogSource.CONNECT, 10.0)
+    logs.write(11.4, LogSource.ACCESS, 9.5)
+    assert times([each.event for each in shown(logs)]) == [9500, 10000]
 
 
 def test_late_event_is_marked_with_how_much_older_it_is_than_what_was_shown() -> None:
