@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import get_args
 
 from whatschat_ops.pricing.amounts import Amount, plain
-from whatschat_ops.pricing.rates import Rate, RateCard, Tier
+from whatschat_ops.pricing.rates import Rate, RateCard, RateKey, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,37 +19,40 @@ class RateRow:
     unit: str
     per: Decimal
     guide: tuple[Tier, ...] | None
-    aws: tuple[Tier, ...]
+    aws: tuple[Tier, ...] | None
+    """None: not found."""
     free: Decimal | None
     """AWS's free units a month."""
     free_kind: str
     """"always", "first_year" (of an account, twelve months) or "none"."""
     source: str
-    as_of: date
+    as_of: date | None
     sku: str | None = None
     usage_type: str | None = None
     offer_version: str | None = None
 
 
 def rate_rows(guide: RateCard, aws: RateCard) -> list[RateRow]:
-    """Both cards, rate by rate."""
-    return [
-        RateRow(
-            rate=key,
-            unit=rate.unit,
-            per=plain(rate.per),
-            guide=_tiers(guide.rates[key]) if key in guide.rates else None,
-            aws=_tiers(rate),
-            free=plain(rate.free.quantity) if rate.free else None,
-            free_kind=rate.free.kind if rate.free else "none",
-            source=rate.source,
-            as_of=rate.as_of or aws.as_of,
-            sku=rate.sku or None,
-            usage_type=rate.usage_type or None,
-            offer_version=_offer(rate, aws) or None,
-        )
-        for key, rate in aws.rates.items()
-    ]
+    """Both cards, rate by rate: every one that a card can have, so that what AWS's does not have is seen to be not found."""
+    return [_row(key, guide.rates.get(key), aws.rates.get(key), aws) for key in get_args(RateKey)]
+
+
+def _row(key: RateKey, guide: Rate | None, aws: Rate | None, card: RateCard) -> RateRow:
+    some = aws or guide
+    return RateRow(
+        rate=key,
+        unit=some.unit if some else "",
+        per=plain(some.per) if some else Decimal(1),
+        guide=_tiers(guide) if guide else None,
+        aws=_tiers(aws) if aws else None,
+        free=plain(aws.free.quantity) if aws and aws.free else None,
+        free_kind=aws.free.kind if aws and aws.free else "none",
+        source=aws.source if aws else "",
+        as_of=(aws.as_of or card.as_of) if aws else None,
+        sku=(aws.sku or None) if aws else None,
+        usage_type=(aws.usage_type or None) if aws else None,
+        offer_version=(_offer(aws, card) or None) if aws else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,79 +14,20 @@ from msgspec import Meta, field
 from whatschat_ops.config.located import Located, Origin
 from whatschat_ops.config.section import Section, validate
 from whatschat_ops.config.yaml_file import read_yaml
+from whatschat_ops.cost.units import (
+    DaysAMonth,
+    DurationMs,
+    HoursADay,
+    MemoryMb,
+    Minutes,
+    Percent,
+    SizeGb,
+    SizeKb,
+    TmpMb,
+)
 from whatschat_ops.errors import Hint
 from whatschat_ops.pricing.amounts import Amount
-from whatschat_ops.quotas import (
-    FREE_TMP_MB,
-    MAX_FUNCTION_MEMORY_MB,
-    MAX_FUNCTION_TIMEOUT_S,
-    MAX_MESSAGE_BYTES,
-    MAX_TMP_MB,
-    MIN_FUNCTION_MEMORY_MB,
-)
-
-
-class SizeGb(Amount):
-    """Of stored or sent data in a month."""
-
-    unit = "GB"
-
-
-class Minutes(Amount):
-    """Summed over all who are connected."""
-
-    unit = "minutes"
-
-
-class SizeKb(Amount):
-    """Of a message."""
-
-    unit = "KB"
-    most = MAX_MESSAGE_BYTES // 1024
-
-
-class HoursADay(Amount):
-    """Of 24."""
-
-    unit = "hours"
-    most = 24
-
-
-class DaysAMonth(Amount):
-    """Of 31."""
-
-    unit = "days"
-    most = 31
-
-
-class Percent(Amount):
-    """Of 100."""
-
-    unit = "percent"
-    most = 100
-
-
-class DurationMs(Amount):
-    """Of one invocation."""
-
-    unit = "ms"
-    most = MAX_FUNCTION_TIMEOUT_S * 1000
-
-
-class MemoryMb(Amount):
-    """Of one function, as Lambda allows it."""
-
-    unit = "MB"
-    least = MIN_FUNCTION_MEMORY_MB
-    most = MAX_FUNCTION_MEMORY_MB
-
-
-class TmpMb(Amount):
-    """Of one function, as Lambda allows it."""
-
-    unit = "MB"
-    least = FREE_TMP_MB
-    most = MAX_TMP_MB
+from whatschat_ops.quotas import MAX_MESSAGE_BYTES
 
 
 class SizeClass(Section, frozen=True):
@@ -281,6 +222,9 @@ class BroadcastUsage(Section, frozen=True):
     connections: Annotated[Amount | None, Meta(description="Connections that one reaches.")] = None
     message_size_kb: Annotated[
         SizeKb | None, Meta(description="Size of the message in KB; 1 if not given.")
+    ] = None
+    stored_gb: Annotated[
+        SizeGb | None, Meta(description="Shards and results of distributed ones in S3, on average.")
     ] = None
 
     def __post_init__(self) -> None:

@@ -94,7 +94,16 @@ def test_own_rates_change_the_aws_column(capsys: Capture, tmp_path: Path) -> Non
 def test_rates_show_source_and_date_of_every_price(capsys: Capture) -> None:
     assert main(["cost", "rates", "show", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert all(row["source"].startswith("https://") and row["as_of"] for row in rows)
+    found = [row for row in rows if row["aws"] is not None]
+    assert all(row["source"].startswith("https://") and row["as_of"] for row in found)
+    assert {row["rate"] for row in rows if row not in found} == {
+        "chime_hd", "chime_capture", "chime_concatenation", "chime_live_connector", "chime_replication",
+        "chime_streaming", "chime_transcription", "chime_voice_focus",
+    }  # fmt: skip
+    assert {row["rate"]: row["sku"] for row in rows if row["sku"]} == {
+        "websocket_messages": "3Y5E3ETY2M5CMHYP",
+        "websocket_connection_minutes": "UTA8VPBNDBWNCNMC",
+    }
     assert main(["cost", "rates", "show"]) == 0
     assert "https://aws.amazon.com/api-gateway/pricing/ (2026-09-20)" in capsys.readouterr().out
 

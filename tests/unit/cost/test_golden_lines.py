@@ -36,7 +36,7 @@ WHOLE_USAGE = Usage.of(
             "metrics": 3, "metrics_requested": 50_000, "alarms": 1, "high_resolution_alarms": 2,
             "composite_alarms": 1, "dashboards": 1, "emails": 500,
         },
-        "broadcasts": {"count": 30, "connections": 50_000, "message_size_kb": 40},
+        "broadcasts": {"count": 30, "connections": 50_000, "message_size_kb": 40, "stored_gb": 2},
         "operations": {"commands": 30, "audit_entries": 200},
     }
 )  # fmt: skip
@@ -86,7 +86,7 @@ GOLDEN: list[Golden] = [
     ("Broadcasts", "State transitions", "step_functions_transitions", "300", "0.0075"),
     ("Broadcasts", "S3 writes and listings", "s3_writes", "960", "0.0048"),
     ("Broadcasts", "S3 reads", "s3_reads", "1260", "0.000504"),
-    ("Broadcasts", "S3 storage", "s3_storage", None, None),
+    ("Broadcasts", "S3 storage", "s3_storage", "2", "0.046"),
     ("Data transfer", "Out to the internet", "data_transfer_out", "70.095062256", "6.30855560304"),
 ]  # fmt: skip
 """18 million messages, of which a tenth has 40 KB and counts twice, are $19.80; the rest by the formulas of docs/cost.md."""

@@ -22,11 +22,11 @@ def render_rates(rows: Sequence[RateRow]) -> Lines:
     for row in rows:
         per = row.unit if row.per == 1 else f"{show_amount(row.per)} {row.unit}s"
         kind = " (first year)" if row.free_kind == "first_year" else ""
-        free = f"{show_amount(row.free)}{kind}" if row.free else "none"
-        tiers = zip_longest(_tiers(row.guide), _tiers(row.aws), fillvalue="")
+        free = "" if row.aws is None else f"{show_amount(row.free)}{kind}" if row.free else "none"
+        tiers = zip_longest(_tiers(row.guide), _tiers(row.aws, "not found"), fillvalue="")
         for number, (guide, aws) in enumerate(tiers):
             table.append(("", "", guide, aws, "") if number else (row.rate, per, guide, aws, free))
-    sources = dict.fromkeys((row.source, row.as_of) for row in rows)
+    sources = dict.fromkeys((row.source, row.as_of) for row in rows if row.aws)
     return Lines(
         [
             *_headed(table),
@@ -39,11 +39,12 @@ def render_rates(rows: Sequence[RateRow]) -> Lines:
 
 def _identified(rows: Sequence[RateRow]) -> str:
     """How many prices can be found in AWS's price list by their SKU."""
-    named = sum(row.sku is not None for row in rows)
-    if named == len(rows):
+    found = [row for row in rows if row.aws]
+    named = sum(row.sku is not None for row in found)
+    if named == len(found):
         return f"All {named} prices have a SKU, rate code, usage type and offer version (--json)."
     return (
-        f"{named} of {len(rows)} prices have a SKU: the sources of the others name none. "
+        f"{named} of {len(found)} prices have a SKU: the sources of the others name none. "
         "`cost rates refresh` reads them with SKU, rate code, usage type and offer version."
     )
 
@@ -78,9 +79,9 @@ def render_changes(changes: Sequence[RateChange]) -> Lines:
     return Lines(_headed(rows))
 
 
-def _tiers(tiers: Sequence[Tier] | None) -> list[str]:
+def _tiers(tiers: Sequence[Tier] | None, without: str = NOT_PRICED) -> list[str]:
     if tiers is None:
-        return [NOT_PRICED]
+        return [without]
     return [
         show_price(tier.price) + (f" to {show_amount(tier.up_to)}" if tier.up_to is not None else "")
         for tier in tiers

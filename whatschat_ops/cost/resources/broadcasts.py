@@ -32,13 +32,13 @@ def components(traffic: Traffic) -> Iterator[Component]:
         for price, item, unit in DISTRIBUTED:
             yield Component(SERVICE, item, price, unit, Quantity(None))
     if stack.distributed is not None:
-        yield Component(SERVICE, "S3 storage", "s3_storage", "GB-month", Quantity(None))
+        yield Component(SERVICE, "S3 storage", "s3_storage", "GB-month", Quantity(given.stored_gb))
 
 
 def _given(traffic: Traffic, count: Decimal, connections: Decimal) -> Iterator[Component]:
     size_kb = traffic.usage.broadcasts.message_size_kb or DEFAULT_MESSAGE_KB
     sent_gb = (connections * size_kb / KB_PER_GB).quantize(SMALLEST)
-    basis = f"{show_amount(count)} broadcasts to {show_amount(connections)} connections"
+    basis = f"{show_amount(count)} × a broadcast to {show_amount(connections)} connections"
     for each in _metered(traffic, int(connections), size_kb):
         if traffic.stack.distributed is None and each.rate not in OF_ANY_ENGINE:
             continue
