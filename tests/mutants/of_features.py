@@ -434,6 +434,28 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("users * days * round_up(hours / LONGEST_CONNECTION_HOURS)", "users * days * (hours / LONGEST_CONNECTION_HOURS)", "parts of connections"),
     ),
     *planted(
+        "cost/resources/sockets.py",
+        "unit/cost/test_estimate.py",
+        ("lambda every, sent: (every - sent) *", "lambda every, sent: every *", "what clients send leaves AWS"),
+    ),
+    *planted(
+        "cost/estimate.py",
+        "unit/cost/test_estimate.py unit/cost/test_golden_lines.py",
+        ("cost=_cost(name, priced) if known else None", "cost=_cost(name, priced)", "no usage costs nothing"),
+        ("if not count:\n        return None", "if count is None:\n        return None", "a division by no users"),
+    ),
+    *planted(
+        "cost/curve.py",
+        "unit/cli/test_cost_cli.py",
+        ("if before.charged <= limit < after.charged:", "if before.charged < limit <= after.charged:", "the end of free units is no edge"),
+        ("return _used(month(value), card, rate).charged > limit", "return _used(month(value), card, rate).charged >= limit", "an edge one unit early"),
+    ),
+    *planted(
+        "cost/compare.py",
+        "unit/cli/test_cost_cli.py",
+        ("difference=plain((totals[1] or ZERO) - (totals[0] or ZERO))", "difference=plain((totals[0] or ZERO) - (totals[1] or ZERO))", "the wrong month is dearer"),
+    ),
+    *planted(
         "cost/resources/functions.py",
         "unit/cost/test_estimate.py",
         ("lambda count: count * duration_ms / 1000 * memory_gb,", "lambda count: count * duration_ms * memory_gb,", "milliseconds are seconds"),
