@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from tests.breakages import of_functions
+from tests.breakages import of_app, of_chime, of_functions, of_logs, of_permissions, of_secret
 from tests.breakages.row import Breakage
 from tests.breakages.running import Outcome
 
-ROWS: Final[tuple[Breakage, ...]] = (*of_functions.ROWS,)
+ROWS: Final[tuple[Breakage, ...]] = (
+    *of_functions.ROWS,
+    *of_permissions.ROWS,
+    *of_secret.ROWS,
+    *of_logs.ROWS,
+    *of_chime.ROWS,
+    *of_app.ROWS,
+)
 
 HEAD: Final = """\
 # Ways to break a stack, and what `doctor` says

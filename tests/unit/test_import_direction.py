@@ -46,6 +46,7 @@ LAYERS: Final = (
 """From the top; "" is `whatschat_ops` itself (its version)."""
 
 SAME_LAYER: Final[Mapping[tuple[str, str], str]] = {
+    ("doctor", "environment"): "the application's files are compared as `env check` compares them",
     ("audit", "stack"): "it waits for its table as the stack waits for its resources",
     ("dashboard_body", "quotas"): "a dashboard has a most of widgets",
     ("cost", "broadcast"): "what a distributed broadcast takes is one arithmetic",

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from whatschat_ops.doctor.areas import api, chime, functions, iam, secret, sockets, stack, table
+from whatschat_ops.doctor.areas import (
+    api,
+    app,
+    capacity,
+    chime,
+    functions,
+    logs,
+    permissions,
+    secret,
+    sockets,
+    stack,
+    table,
+)
 from whatschat_ops.doctor.check import Check
 from whatschat_ops.errors import UsageError
 
@@ -14,10 +26,13 @@ CHECKS: Final[tuple[Check, ...]] = (
     *api.CHECKS,
     *functions.CHECKS,
     *table.CHECKS,
-    *iam.CHECKS,
+    *permissions.CHECKS,
     *secret.CHECKS,
+    *logs.CHECKS,
+    *capacity.CHECKS,
     *sockets.CHECKS,
     *chime.CHECKS,
+    *app.CHECKS,
 )
 """In the order in which they are shown."""
 

@@ -10,7 +10,7 @@ from whatschat_ops.doctor.areas import chime_readiness as readiness
 from whatschat_ops.doctor.areas.chime_readiness import MeetingProbe
 from whatschat_ops.doctor.areas.stack import CREDENTIALS
 from whatschat_ops.doctor.catalogue import CHECKS
-from whatschat_ops.doctor.check import Check, of
+from whatschat_ops.doctor.check import Check
 from whatschat_ops.errors import OpsError
 
 
@@ -30,13 +30,6 @@ def chime_checks(held: MeetingProbe | OpsError | None = None) -> list[Check]:
 
 def _readiness(held: MeetingProbe | OpsError | None) -> Iterator[Check]:
     causes = (CREDENTIALS,)
-    yield Check(
-        "CH010",
-        "chime.media-region",
-        "Can the Region host media?",
-        lambda f: readiness.media_region(f.settings),
-    )
-    yield Check("CH011", "chime.quota", "Is there room for more meetings?", of(readiness.quota), causes)
     for number, name in enumerate(readiness.NETWORK_CHECKS):
         yield Check(
             f"CH{12 + number:03}",

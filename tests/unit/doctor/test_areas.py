@@ -6,12 +6,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.doctor.recorded import NOW, Call, facts
 from whatschat_ops.config import Settings
 from whatschat_ops.doctor import Facts, Status
 from whatschat_ops.doctor.areas import api, functions, sockets, stack, table
+from whatschat_ops.doctor.areas.secret import SecretFacts
 from whatschat_ops.doctor.catalogue import CHECKS, chosen
 from whatschat_ops.doctor.check import Finding
 from whatschat_ops.errors import NotFound, UsageError
@@ -401,14 +403,29 @@ def test_rows_that_ttl_should_have_deleted_are_counted(hours: int, status: Statu
     assert table.stale(facts(("dynamodb", "Scan", asked, rows))).status is status
 
 
+def stored_for(**age: float) -> dict[str, Any]:
+    """Facts about a secret that was stored so long ago."""
+    found: dict[str, Any] = msgspec.to_builtins(SecretFacts(False, 32, 160.0, NOW - timedelta(**age), "none"))
+    return found
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(20, Status.SKIP), (90, Status.FAIL)])
+def test_good_token_may_be_refused_for_a_minute_after_the_secret_changed(
+    seconds: int, status: Status
+) -> None:
+    had = {"handshake": {"status": 401, "error": ""}, "answer": "", "answered_ms": 0.0}
+    found = facts(observed={"conversation": had, "secret": stored_for(seconds=seconds)})
+    assert sockets.good(found).status is status
+
+
 @pytest.mark.parametrize(
     ("status", "answer", "expected"),
     [
         (101, "pong", (Status.OK, Status.OK)),
         (101, "no answer (TimeoutError)", (Status.OK, Status.FAIL)),
-        (401, "", (Status.FAIL, Status.FAIL)),
-        (500, "", (Status.FAIL, Status.FAIL)),
-        (429, "", (Status.SKIP, Status.FAIL)),
+        (401, "", (Status.FAIL, Status.SKIP)),
+        (500, "", (Status.FAIL, Status.SKIP)),
+        (429, "", (Status.SKIP, Status.SKIP)),
     ],
 )
 def test_conversation_is_judged_by_its_handshake_and_its_answer(
@@ -429,6 +446,6 @@ def test_conversation_is_judged_by_its_handshake_and_its_answer(
         for short in ("connect", "default")
     ]
     had = {"handshake": {"status": status, "error": ""}, "answer": answer, "answered_ms": 3.0}
-    found = facts(*logs, observed={"conversation": had})
+    found = facts(*logs, observed={"conversation": had, "secret": stored_for(days=2)})
 
     assert (sockets.good(found).status, sockets.round_trip(found).status) == expected

@@ -121,7 +121,7 @@ def test_endpoint_that_is_not_aws_has_no_media_servers() -> None:
 )
 def test_quota_is_the_accounts_or_the_default(answer: Any, limit: float, source: str) -> None:
     aws: Any = _Aws(_Client("https://servicequotas.us-east-1.amazonaws.com", answer))
-    assert readiness._quota(aws, "us-east-1", readiness.CONCURRENT_MEETINGS, 250) == (limit, source)
+    assert readiness.quota_of(aws, "us-east-1", readiness.CONCURRENT_MEETINGS, 250) == (limit, source)
 
 
 def test_media_region_of_another_partition_fails_with_the_variable_to_set() -> None:
@@ -137,6 +137,8 @@ def test_checks_begin_with_those_of_the_guide() -> None:
         "chime.iam",
         "chime.region",
         "chime.meetings",
+        "chime.leftovers",
+        "chime.events",
         "chime.media-region",
         "chime.quota",
         "chime.checkNetworkUDPConnectivity",

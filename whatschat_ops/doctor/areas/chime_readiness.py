@@ -58,8 +58,8 @@ def media_region(settings: Settings) -> Finding:
 def quota(settings: Settings, aws: Aws) -> Finding:
     """There is room for more meetings. Only those in the ledger can be counted."""
     region = settings.chime.region
-    limit, source = _quota(aws, region, CONCURRENT_MEETINGS, quotas.CHIME_MEETINGS)
-    rate, _ = _quota(aws, region, CREATE_MEETING_RATE, quotas.CHIME_API.rate_per_s)
+    limit, source = quota_of(aws, region, CONCURRENT_MEETINGS, quotas.CHIME_MEETINGS)
+    rate, _ = quota_of(aws, region, CREATE_MEETING_RATE, quotas.CHIME_API.rate_per_s)
     try:
         records = chime_service(aws, settings).list_meetings(check=False)
     except NotFound:
@@ -84,11 +84,11 @@ def judge_quota(open_meetings: int, limit: float, rate_per_s: float, source: str
     return warn(detail, fix) if open_meetings >= NEARLY_FULL * limit else ok(detail)
 
 
-def _quota(aws: Aws, region: str, code: str, default: float) -> tuple[float, str]:
+def quota_of(aws: Aws, region: str, code: str, default: float, service: str = "chime") -> tuple[float, str]:
     """A quota of the account, and where it is from."""
     try:
         answer = aws.client("service-quotas", region=region).get_service_quota(
-            ServiceCode="chime", QuotaCode=code
+            ServiceCode=service, QuotaCode=code
         )
     except PermissionDenied:
         return default, "AWS's defaults (Service Quotas may not be read)"

@@ -28,11 +28,13 @@ from whatschat_ops.doctor.areas.api import (
     TLS,
 )
 from whatschat_ops.doctor.areas.functions import newest_error
+from whatschat_ops.doctor.areas.secret import known_secret
 from whatschat_ops.doctor.areas.stack import THERE
 from whatschat_ops.doctor.areas.table import INDEX, KEY, TABLE
 from whatschat_ops.doctor.check import Check, Finding, fail, ok, skip, warn
 from whatschat_ops.doctor.facts import USER_AGENT, Facts
 from whatschat_ops.errors import Hint
+from whatschat_ops.handlers.token_rules import SECRET_KEPT_S
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets.handshake import (
     Handshake,
@@ -189,6 +191,10 @@ def _conversation(facts: Facts) -> Conversation:
     return Conversation(answer, *heard[0]) if heard else Conversation(answer)
 
 
+KEPT: Final = timedelta(seconds=SECRET_KEPT_S + 15)
+"""For how long a function may know an earlier secret, and a bit for its answer."""
+
+
 def good(facts: Facts) -> Finding:
     """A handshake with a good token is accepted."""
     answer = conversation(facts).handshake
@@ -196,6 +202,11 @@ def good(facts: Facts) -> Finding:
         return ok("A good token is accepted.")
     seen = f"handshake with a good token: {answered(answer)}"
     function = ROUTE_FUNCTIONS["$connect"]
+    if answer.status == 401 and (age := facts.now - known_secret(facts).stored_at) < KEPT:
+        return skip(
+            f"A good token is refused, and the secret was changed {age.total_seconds():.0f} s ago: the functions keep the earlier one for up to {KEPT.total_seconds():.0f} s.",
+            "Run it again in a minute.",
+        )
     if answer.status == 401:
         return fail(
             f"The function {function} refuses a token that is signed with the stack's secret.",
@@ -217,6 +228,8 @@ def good(facts: Facts) -> Finding:
 
 def round_trip(facts: Facts) -> Finding:
     """A message reaches the default function, and its answer the client."""
+    if conversation(facts).handshake.status != 101:
+        return skip("No connection was opened.", f"See {GOOD}.")
     if facts.settings.lambda_.source.path is not None:
         return skip("What the application's own functions answer is not known.")
     found = conversation(facts)
@@ -235,7 +248,7 @@ _CAUSES: Final = (
     *THERE,
     *(API, ENDPOINT, DNS, TLS, STAGE, DOMAIN, ROUTES, INTEGRATIONS, DEPLOYMENT, "WS050", "WS054", "WS055"),
     *(functions.DEPLOYED, functions.STATE, "WS014", "WS015", "WS016", "WS017", functions.RESERVED),
-    *("WS030", "WS031"),
+    *("WS030", "WS031", "WS036"),
 )
 """Whatever keeps a handshake from its function, or the function from its work."""
 CHECKS: Final = (

@@ -173,6 +173,7 @@ CHECKS: Final = (
         "stack.code",
         "Can the functions' code be built?",
         code,
+        ("AP001", "AP002"),
         meaning="`lambda.source` names a folder that cannot be packaged; what is deployed cannot be compared with it.",
         fix=Hint(("config", "validate")),
         timeout_s=300,
