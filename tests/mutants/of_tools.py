@@ -318,7 +318,7 @@ TOOLS: Final[tuple[Fault, ...]] = (
     *planted(
         "doctor/areas/secret.py",
         "unit/doctor/test_secret.py",
-        ("if len(text.encode()) < MIN_SECRET_BYTES:", "if len(text) <= MIN_SECRET_BYTES:", "32 bytes are too short"),
+        ("if found.size_bytes < MIN_SECRET_BYTES:", "if found.size_bytes <= MIN_SECRET_BYTES:", "32 bytes are too short"),
     ),
     *planted(
         "environment/comparing.py",
