@@ -74,6 +74,7 @@ def _traced(
     """Raises Missing if nothing knows the connection or user."""
     from whatschat_ops.cli.logs.trace_view import Searched, TraceResult
     from whatschat_ops.logs.trace.finding import is_connection_id
+    from whatschat_ops.logs.trace.tracing import with_trace
 
     user = who if is_user or not is_connection_id(who) else None
     connections = _of_user(run, tracing, user) if user is not None else []
@@ -84,7 +85,7 @@ def _traced(
     traces = tuple(each for each in found if each is not None)
     if not traces:
         raise Missing(_unknown(who, user, searched), hint="A longer --since looks further back.")
-    return TraceResult(user, tuple(connections), traces, searched)
+    return TraceResult(user, tuple(with_trace(each, traces) for each in connections), traces, searched)
 
 
 def _of_user(run: Run, tracing: Tracing, user: str) -> Sequence[UserConnection]:

@@ -117,6 +117,7 @@ def _steps(trace: Trace) -> Any:
     table = _table("Time (UTC)", "Event", "What", "Status", "Outcome", "Took")
     for column in (0, 1, 3, 5):
         table.columns[column].no_wrap = True
+    table.columns[5].justify = "right"
     for first, last, number in _runs(trace.steps):
         style = "red" if first.is_error else ""
         what = first.what + (f" (and {number - 1} like it, until {_clock(last.at)})" if number > 1 else "")

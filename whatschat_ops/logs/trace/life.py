@@ -198,7 +198,9 @@ def _outcome(each: Exchange, beside: Beside) -> str:
         reached = len(handler.recipients) + handler.recipients_omitted
         if reached and each.source is LogSource.DEFAULT:
             failed = handler.deliveries.get("failed", 0) + handler.deliveries.get("gone", 0)
-            said.append(f"{reached} posts" + (f", {failed} of them failed" if failed else ""))
+            said.append(
+                f"{reached} post{'' if reached == 1 else 's'}{f', {failed} failed' if failed else ''}"
+            )
         if handler.cold_start:
             said.append("cold start")
         return "; ".join(said)

@@ -161,6 +161,16 @@ class Tracing:
             return None
 
 
+def with_trace(connection: UserConnection, traces: Iterable[Trace]) -> UserConnection:
+    """The connection with what its trace found, if it is among the traces: more than its own lines say."""
+    for trace in traces:
+        if trace.connection_id == connection.connection_id:
+            return UserConnection(
+                connection.connection_id, trace.connected_at, trace.ended_at, trace.code, trace.state
+            )
+    return connection
+
+
 def _concerns(entry: AuditEntry, connection_id: str, user: str | None) -> bool:
     """Whether the entry names the connection; one that names connections and not this one does not concern it."""
     if entry.concerns(connection=connection_id):
