@@ -81,7 +81,8 @@ def _traced(
     ids = [who] if user is None else [each.connection_id for each in connections]
     found = [tracing.connection(each) for each in ids[: MOST_TRACED if every else 1]]
     groups = tuple(group.name for group in tracing.groups)
-    searched = Searched(groups, *span, reader.counts.requests, tracing.finder.events)
+    finder = tracing.finder
+    searched = Searched(groups, *span, reader.counts.requests, finder.events, finder.bytes)
     traces = tuple(each for each in found if each is not None)
     if not traces:
         raise Missing(_unknown(who, user, searched), hint="A longer --since looks further back.")

@@ -39,6 +39,7 @@ class Searched:
     until: datetime
     requests: int
     events: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)

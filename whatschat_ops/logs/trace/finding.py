@@ -58,7 +58,7 @@ def is_connection_id(text: str) -> bool:
 class Finder:
     """Looks through the groups from `since_ms` until `until_ms`; None: to the end, whatever this machine's clock says.
 
-    `events` counts what was fetched.
+    `events` and `bytes` (of ASCII) count what was fetched.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Finder:
         self._now_ms = now_ms
         self.missing: list[LogGroup] = []
         self.events = 0
+        self.bytes = 0
 
     def connection(self, connection_id: str, connected_at_ms: int | None = None) -> Findings:
         """The lines with this connection's id. `connected_at_ms` is when it began, if the table says so."""
@@ -149,6 +150,7 @@ class Finder:
             self.missing.append(group)
             return []
         self.events += len(found)
+        self.bytes += sum(len(event.message) for event in found)
         return found
 
 
