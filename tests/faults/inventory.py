@@ -38,10 +38,11 @@ def ours(client: Client, prefix: str) -> Things:
 
 
 def _tables(client: Client, prefix: str) -> Things:
+    """But the table of what operators did, which outlives the stack."""
     dynamodb = client("dynamodb")
     found = {}
     for name in dynamodb.list_tables()["TableNames"]:
-        if name.startswith(prefix):
+        if name.startswith(prefix) and not name.endswith("-audit"):
             table = dynamodb.describe_table(TableName=name)["Table"]
             ttl = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
             backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import time
 import uuid
 import zipfile
 from collections.abc import Callable, Mapping
@@ -457,6 +458,29 @@ def test_dead_letter_is_the_event_with_three_attributes(
         "ErrorCode": {"DataType": "Number", "StringValue": "200"},
         "ErrorMessage": {"DataType": "String", "StringValue": "intended"},
     }
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html (AsyncEventsDropped)"
+)
+def test_event_that_is_given_up_is_counted_once(embedded_aws: EmbeddedAws, create: Create) -> None:
+    name = create(FAILS)
+    embedded_aws.client("lambda").put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+    sent(embedded_aws, name, {"number": 3})
+
+    def dropped() -> list[Any]:
+        points: list[Any] = embedded_aws.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="AsyncEventsDropped",
+            Dimensions=[{"Name": "FunctionName", "Value": name}],
+            StartTime=time.time() - 3600,
+            EndTime=time.time() + 60,
+            Period=7200,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return points
+
+    assert sum(point["Sum"] for point in eventually(dropped)) == 1
 
 
 @pytest.mark.aws(

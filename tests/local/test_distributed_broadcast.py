@@ -173,6 +173,9 @@ def test_every_connection_gets_it_once_and_gone_rows_are_pruned(
     (map_run,) = site.client("stepfunctions").list_map_runs(executionArn=execution["executionArn"])["mapRuns"]
     counts = site.client("stepfunctions").describe_map_run(mapRunArn=map_run["mapRunArn"])["itemCounts"]
     assert counts["succeeded"] == counts["total"] == -(-(SOCKETS + GONE) // 50)
+    ended = site.client("cloudwatch").list_metrics(Namespace="AWS/States", MetricName="ExecutionsSucceeded")
+    (dimension,) = ended["Metrics"][0]["Dimensions"]
+    assert dimension == {"Name": "StateMachineArn", "Value": execution["stateMachineArn"]}
 
 
 def test_run_goes_on_without_its_command_and_is_merged_by_the_next_one(

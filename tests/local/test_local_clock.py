@@ -14,6 +14,7 @@ from websockets.sync.client import connect
 
 from tests.in_process import run
 from tests.local.conftest import EmbeddedAws
+from tests.local.program import eventually
 from whatschat_ops.local import service
 
 pytestmark = pytest.mark.local
@@ -51,8 +52,27 @@ def socket_endpoint(aws: EmbeddedAws) -> str:
     return f"{api['ApiEndpoint']}/test"
 
 
-def test_clock_moves_the_gateway_chime_logs_and_metrics(own_aws: EmbeddedAws) -> None:
+def scheduled_queue(aws: EmbeddedAws) -> str:
+    """The URL of a queue that a rule sends to every 20 minutes."""
+    sqs, events = aws.client("sqs"), aws.client("events")
+    rule = events.put_rule(Name="clock", ScheduleExpression="rate(20 minutes)")["RuleArn"]
+    arn = f"arn:aws:sqs:us-east-1:{aws.account_id}:clock"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    url: str = sqs.create_queue(QueueName="clock", Attributes={"Policy": policy})["QueueUrl"]
+    events.put_targets(Rule="clock", Targets=[{"Id": "queue", "Arn": arn}])
+    return url
+
+
+def test_clock_moves_the_gateway_chime_schedules_logs_and_metrics(own_aws: EmbeddedAws) -> None:
     assert unsigned_status(own_aws) == 404
+    queue = scheduled_queue(own_aws)
     meetings, logs, metrics = (own_aws.client(name) for name in ("chime-sdk-meetings", "logs", "cloudwatch"))
     meeting = meetings.create_meeting(
         ClientRequestToken="clock", MediaRegion="us-east-1", ExternalMeetingId="clock"
@@ -73,6 +93,11 @@ def test_clock_moves_the_gateway_chime_logs_and_metrics(own_aws: EmbeddedAws) ->
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "Going away")
     with pytest.raises(ClientError, match="NotFoundException"):
         meetings.get_meeting(MeetingId=meeting)
+
+    sent = eventually(
+        lambda: own_aws.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages")
+    )
+    assert json.loads(sent[0]["Body"])["detail-type"] == "Scheduled Event"
 
     ahead = datetime.now(UTC) + timedelta(minutes=27)
     logs.create_log_group(logGroupName="clock")
