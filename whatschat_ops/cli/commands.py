@@ -216,7 +216,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
                 {
                     "list": Command("List the Regions whose prices are known", "cost.rates:list_cards"),
                     "show": Command("Show the prices that estimates use", "cost.rates:show"),
-                    "diff": Command("Show which prices differ between Regions", "cost.rates:diff"),
+                    "diff": Command("Show which prices differ between two cards", "cost.rates:diff"),
                     "refresh": Command("Read the prices of a Region from AWS", "cost.rates:refresh"),
                 },
             ),

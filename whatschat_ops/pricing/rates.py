@@ -24,6 +24,7 @@ from whatschat_ops.state_directory import state_directory
 CARDS = Path(__file__).with_name("cards")
 GUIDE_CARD = CARDS / "guide.yaml"
 HOME_REGION = "us-east-1"
+_HINT = Hint(("cost", "rates", "show", "--json"), "See every rate")
 
 RateKey = Literal[
     "websocket_messages",
@@ -152,8 +153,12 @@ def refreshed_directory() -> Path:
 def aws_card(overrides: Path | None = None, region: str = HOME_REGION) -> RateCard:
     """AWS's list prices in a Region, with those of the file `overrides` in their place.
 
-    Raises Missing when the prices of the Region are not known, ConfigError.
+    A file that says its Region, as a refreshed one does, is a whole card: what it does not have is not found. Raises Missing
+    when the prices of the Region are not known, ConfigError.
     """
+    given = {} if overrides is None else read_yaml(overrides, flag="--rates")
+    if "region" in given:
+        return validate(RateCard, given, hint=_HINT)
     path = card_files().get(region)
     if path is None:
         raise Missing(
@@ -162,10 +167,9 @@ def aws_card(overrides: Path | None = None, region: str = HOME_REGION) -> RateCa
         )
     values = read_yaml(path)
     if overrides is not None:
-        given = read_yaml(overrides, flag="--rates")
         values.update(given)
         values.update(_sources(given, overrides))
-    return validate(RateCard, values, hint=Hint(("cost", "rates", "show", "--json"), "See every rate"))
+    return validate(RateCard, values, hint=_HINT)
 
 
 def known_card(region: str) -> RateCard:

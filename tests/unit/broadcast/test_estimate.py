@@ -13,7 +13,7 @@ from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.estimate import Audience, BroadcastEstimate, audience, duration_s, estimate
 from whatschat_ops.broadcast.limits import send_limit
 from whatschat_ops.broadcast.message import compose
-from whatschat_ops.pricing.rates import aws_card, guide_card
+from whatschat_ops.pricing.rates import aws_card, guide_card, known_card
 from whatschat_ops.quotas import API_REQUESTS, API_REQUESTS_OF_SMALL_REGIONS, RateLimit, account_limit
 
 
@@ -38,6 +38,21 @@ def test_the_burst_goes_at_once_and_the_rest_at_the_rate() -> None:
 @given(st.integers(0, 10**8), st.integers(0, 10**6))
 def test_more_connections_never_take_less_time(connections: int, more: int) -> None:
     assert duration_s(connections, API_REQUESTS) <= duration_s(connections + more, API_REQUESTS)
+
+
+def test_prices_of_a_region_that_are_not_known_are_in_no_total() -> None:
+    found = estimate(
+        Audience(10, 10),
+        compose("hello", None, text=True),
+        API_REQUESTS,
+        selection="every connection",
+        read_units=5.0,
+        guide=guide_card(),
+        aws=known_card("sa-east-1"),
+    )
+    assert [line.aws for line in found.cost] == [None, None, None]
+    assert (found.aws_total, found.price_region) == (Decimal(0), "sa-east-1")
+    assert found.guide_total == Decimal("0.0000025")
 
 
 def test_a_million_small_messages_cost_what_the_cards_say() -> None:

@@ -216,6 +216,7 @@ def test_video_has_the_price_of_video_where_a_card_has_one() -> None:
     attendances = measure(events, {}, NOW).attendances
     assert [each.video for each in attendances] == [True, False]
     assert cost_of(attendances, PRICES) == {"guide": Decimal("0.0087"), "aws": Decimal("0.0034")}
+    assert cost_of(attendances, prices_in("sa-east-1")) == {"guide": Decimal("0.0087")}
 
 
 def test_usage_is_summed_by_key() -> None:

@@ -136,6 +136,25 @@ def test_another_region_has_only_its_own_prices(server: PriceList, region: str) 
     assert all(f"/{region}/" in rate.source for rate in card.rates.values())
 
 
+def test_a_card_that_was_written_elsewhere_is_whole_and_takes_no_price_from_another_region(
+    server: PriceList, capsys: Capture
+) -> None:
+    server.publish(offers("ap-northeast-2"), "ap-northeast-2")
+    assert refresh(server, "ap-northeast-2", "--output", "seoul.yaml") == 0
+    capsys.readouterr()
+    estimate = ["cost", "estimate", "--messages", "1.1B", "--audio-minutes", "5", "--no-free-tier", "--json"]
+    for given in (["--card", "seoul.yaml"], ["--rates", "seoul.yaml", "--region", "ap-northeast-2"]):
+        assert main([*estimate, *given]) == 0
+        lines = {
+            line["item"]: line["charges"]["AWS"] for line in json.loads(capsys.readouterr().out)["lines"]
+        }
+        assert lines["Messages"]["charge"]["cost"] == "1234"
+        assert lines["Audio"]["state"] == "not found"
+    assert main(["cost", "rates", "diff", "us-east-1", "seoul.yaml", "--json"]) == 0
+    changes = {row["rate"]: row["b"] for row in json.loads(capsys.readouterr().out)}
+    assert changes["websocket_messages"] is not None and changes["chime_audio"] is None
+
+
 def test_a_service_without_a_file_in_a_region_leaves_its_prices_out(
     server: PriceList, capsys: Capture
 ) -> None:

@@ -19,10 +19,11 @@ def cards(names: Sequence[str], rates: Path | None, region: str) -> list[RateCar
 
     Raises Missing when the prices of a Region are not known, ConfigError.
     """
-    return [_card(name, rates, region) for name in names or (GUIDE, region)]
+    return [card(name, rates, region) for name in names or (GUIDE, region)]
 
 
-def _card(name: str, rates: Path | None, region: str) -> RateCard:
+def card(name: str, rates: Path | None, region: str) -> RateCard:
+    """The card of a name. Raises Missing, ConfigError."""
     from whatschat_ops.pricing.rates import aws_card, guide_card
 
     if name == GUIDE:

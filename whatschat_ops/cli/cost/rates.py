@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+CardArgument = Annotated[str, typer.Argument(metavar="CARD", help="AWS Region, or a file that refresh wrote")]
 RegionArgument = Annotated[str, typer.Argument(metavar="REGION", help="AWS Region")]
 
 
@@ -53,21 +54,23 @@ def show(run: Run, rates: RatesOption = None, price_region: PriceRegionOption = 
 
 def diff(
     run: Run,
-    first: RegionArgument,
-    second: RegionArgument,
+    first: CardArgument,
+    second: CardArgument,
     rates: RatesOption = None,
 ) -> None:
-    """Show which prices differ between Regions.
+    """Show which prices differ between two cards.
 
-    With --rates, the second one has the prices of that file.
+    A card is that of a Region, or a file, such as one that an earlier refresh wrote with --output. With --rates, the second one
+    has the prices of that file.
 
     Example: whatschat-ops cost rates diff us-east-1 ap-northeast-2
     """
+    from whatschat_ops.cli.cost.cards import card
     from whatschat_ops.cli.cost.tables import render_changes
     from whatschat_ops.cost.cards import rate_changes
-    from whatschat_ops.pricing.rates import aws_card
+    from whatschat_ops.pricing.rates import HOME_REGION
 
-    found = rate_changes(aws_card(region=first), aws_card(rates, second))
+    found = rate_changes(card(first, None, HOME_REGION), card(second, rates, HOME_REGION))
     run.out.result(found, render_changes)
 
 
