@@ -17,6 +17,7 @@ from whatschat_ops.pricing.pricing import ZERO
 from whatschat_ops.pricing.rates import Rate, RateCard
 
 STEPS_OF_A_DECADE: Final = (1, 2, 5)
+MOST_DECADES: Final = 4
 FINEST: Final = Decimal("0.01")
 """Of small quantities, such as hours a day; others are whole."""
 
@@ -94,8 +95,9 @@ def _totals(estimate: Estimate) -> dict[str, Decimal | None]:
 
 
 def _round_values(values: Range) -> Iterator[Decimal]:
-    """1, 2 and 5 of each decade between the ends."""
-    decade = Decimal(10) ** (max(values.low, values.step).adjusted())
+    """1, 2 and 5 of each decade between the ends, of the last decades if there are many."""
+    lowest = max(values.low, values.step, values.high.scaleb(-MOST_DECADES))
+    decade = Decimal(10) ** lowest.adjusted()
     while decade < values.high:
         yield from (decade * step for step in STEPS_OF_A_DECADE if values.low < decade * step < values.high)
         decade *= 10
@@ -148,7 +150,7 @@ def _used(estimate: Estimate, card: str, rate: str) -> _Used:
 
 
 def _first(values: Range, is_beyond: Callable[[Decimal], bool]) -> Decimal:
-    """The lowest value of the range, to a step, that is beyond: found by halving, as what is used grows with the value."""
+    """The lowest value of the range, to a step, that is beyond: found by halving, where what is used grows with the value."""
     low, high = values.low, values.high
     while high - low > values.step:
         middle = ((low + high) / 2 / values.step).to_integral_value(ROUND_CEILING) * values.step

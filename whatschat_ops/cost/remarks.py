@@ -17,7 +17,7 @@ from whatschat_ops.quotas import MAX_IDLE_S
 
 GUIDE = "Guide"
 NEEDS = (
-    "No usage is given. Give at least --messages and --connection-minutes; or --users with --hours-per-day and "
+    "Give at least --messages and --connection-minutes; or --users with --hours-per-day and "
     "--messages-per-day; or --meetings with --attendees and --meeting-minutes; or a file with --usage."
 )
 
@@ -28,7 +28,7 @@ def notes(
     """The notes of an estimate, most important first."""
     others = [name for name in cards if name != GUIDE]
     return [
-        *([] if traffic.usage.is_given else [NEEDS]),
+        *_needs(traffic, totals),
         *(_guide(lines, others[0], cards) if GUIDE in cards and others else ()),
         *_messages(traffic, cards),
         *(_keep_alive(traffic, others[0], cards) if others else ()),
@@ -36,6 +36,13 @@ def notes(
         *_unknown(totals),
         *_region(traffic, cards),
     ]
+
+
+def _needs(traffic: Traffic, totals: Mapping[str, Total]) -> Iterator[str]:
+    if not traffic.usage.is_given:
+        yield f"No usage is given. {NEEDS}"
+    elif all(total.cost is None for total in totals.values()):
+        yield f"No quantity follows from the usage that is given. {NEEDS}"
 
 
 def price_text(price: Price) -> str:

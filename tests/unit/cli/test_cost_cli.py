@@ -241,6 +241,20 @@ def cells_text(out: str, first: str) -> str:
     return next(line for line in out.splitlines() if line.startswith(first))
 
 
+def test_a_range_from_zero_begins_at_zero_and_shows_the_last_decades(capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--messages", "0..10M", "--json"]) == 0
+    values = [point["value"] for point in json.loads(capsys.readouterr().out)["points"]]
+    assert values[:3] == ["0", "1000", "2000"]
+    assert values[-1] == "10000000"
+
+
+def test_a_range_from_which_nothing_follows_says_what_it_needs(capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--users", "1k..2k"]) == 0
+    out = capsys.readouterr().out.replace("\n", " ")
+    assert "$0" not in out
+    assert "No quantity follows from the usage that is given. Give at least --messages" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
