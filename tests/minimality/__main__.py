@@ -1,6 +1,6 @@
 """Takes every action out of every policy, one at a time, on an embedded AWS of its own, and prints what breaks.
 
-    python -m tests.minimality [lambda] [signalling] [chime] [backend] [operator] [broadcast-worker] [broadcast-states] [broadcast-operator] [chime-events-operator] [--write] [--only SID/ACTION ...]
+    python -m tests.minimality [lambda] [signalling] [chime] [backend] [operator] [broadcast-worker] [broadcast-states] [broadcast-operator] [chime-events-operator] [operator-monitoring] [--write] [--only SID/ACTION ...]
 
 `--write` puts the table into docs/iam.md. Exit code 1 if an action can be spared, or if a whole policy is not enough.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import boto3
 
-from tests.minimality import chime_events
+from tests.minimality import chime_events, monitoring
 from tests.minimality.backend import BackendScenario
 from tests.minimality.broadcasts import SETTINGS, BroadcastOperatorScenario, BroadcastScenario
 from tests.minimality.functions import FunctionsScenario
@@ -240,6 +240,30 @@ def chime_events_operator_rows(bench: Bench, only: Sequence[str]) -> Iterator[Ro
     base.apply(base.plan_destroy(delete_data=True))
 
 
+def monitoring_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
+    """The policy `operator-monitoring`, beside the operator's."""
+    base = Stack(Settings(), bench.administrator)
+    base.apply(base.plan())
+    place = stack_place(base)
+    user = User(bench.admin, "monitoring-operator")
+    usual = json.dumps(policy_of("operator", Settings(), place, "*"), separators=(",", ":"))
+    made = bench.admin("iam").create_policy(PolicyName="whatschat-usual", PolicyDocument=usual)
+    bench.admin("iam").attach_user_policy(UserName=user.name, PolicyArn=made["Policy"]["Arn"])
+    document = policy_of("operator-monitoring", Settings(), place, "*")
+
+    def attempt(policy: Document) -> None:
+        user.may(policy)
+        try:
+            operator = bench.aws(user.access_key_id, Secret(user.secret_access_key))
+            monitoring.attempt_monitoring("", bench.admin, operator)
+        finally:
+            monitoring.clear("", bench.administrator)
+
+    attempt(document)
+    yield from tried(document, attempt, only)
+    base.apply(base.plan_destroy(delete_data=True))
+
+
 POLICIES = {
     "lambda": functions_rows,
     "signalling": signalling_rows,
@@ -250,6 +274,7 @@ POLICIES = {
     "broadcast-states": states_rows,
     "broadcast-operator": broadcast_operator_rows,
     "chime-events-operator": chime_events_operator_rows,
+    "operator-monitoring": monitoring_rows,
 }
 
 

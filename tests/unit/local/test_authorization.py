@@ -187,3 +187,35 @@ def test_user_name_in_a_policy_is_the_callers() -> None:
     assert found.resources == ["arn:aws:iam::1:user/alice", "other"]
     assert unchanged is plain
     assert own.resources[0].endswith("${aws:username}")
+
+
+ALARM, BOARD = "arn:aws:cloudwatch:us-east-1:1:alarm:s/a", "arn:aws:cloudwatch::1:dashboard/d"
+
+
+@pytest.mark.aws("Service Authorization Reference, Amazon CloudWatch: resource types alarm and dashboard")
+@pytest.mark.parametrize(
+    ("call", "arn"),
+    [
+        (json_call("monitoring", "PutMetricAlarm", AlarmName="s/a"), ALARM),
+        (json_call("monitoring", "DeleteAlarms", AlarmNames=["s/a"]), ALARM),
+        (
+            json_call("monitoring", "DeleteAlarms", AlarmNames=["s/a", "b"]),
+            "arn:aws:cloudwatch:us-east-1:1:alarm:*",
+        ),
+        (json_call("monitoring", "TagResource", ResourceARN=ALARM), ALARM),
+        (json_call("monitoring", "DescribeAlarms", AlarmNames=["s/a"]), None),
+        (json_call("monitoring", "GetDashboard", DashboardName="d"), BOARD),
+        (json_call("monitoring", "DeleteDashboards", DashboardNames=["d"]), BOARD),
+        (json_call("monitoring", "GetMetricData"), None),
+        (
+            SignedCall(
+                "monitoring", "POST", "/", FORM, urlencode({"AlarmNames.member.1": "s/a"}).encode(), {}
+            ),
+            ALARM,
+        ),
+        (SignedCall("sns", "POST", "/", FORM, urlencode({"ResourceArn": ALARM}).encode(), {}), ALARM),
+        (SignedCall("sns", "POST", "/", FORM, urlencode({"TopicArn": ALARM}).encode(), {}), None),
+    ],
+)
+def test_alarms_and_dashboards_are_known_by_their_names(call: SignedCall, arn: str | None) -> None:
+    assert resource(call) == arn

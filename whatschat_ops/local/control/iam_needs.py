@@ -127,9 +127,31 @@ def corrected_resource(call: SignedCall, region: str, account_id: str, lookup: L
         of_bus = "" if bus == "default" else f"{str(bus).rpartition('/')[2]}/"
         arn = call.json.get("ResourceARN") or f"arn:aws:events:{region}:{account_id}:rule/{of_bus}{name}"
         return str(arn)
+    if call.service == "sns":  # its tags
+        return call.form("ResourceArn") or None
+    if call.service == "monitoring":
+        return _cloudwatch_arn(call, region, account_id)
     if call.service == "states":
         arn = call.json.get("mapRunArn") or call.json.get("resourceArn")
         return str(arn) if arn else None
+    return None
+
+
+def _cloudwatch_arn(call: SignedCall, region: str, account_id: str) -> str | None:
+    """Of an alarm or a dashboard, by its name or ARN. Requests that name several are checked on all that there can be."""
+    kinds = {
+        "Alarm": f"arn:aws:cloudwatch:{region}:{account_id}:alarm:",
+        "Dashboard": f"arn:aws:cloudwatch::{account_id}:dashboard/",
+    }
+    given = call.json
+    if arn := given.get("ResourceARN") or call.form("ResourceARN"):
+        return str(arn)
+    for kind, prefix in kinds.items():
+        names = given.get(f"{kind}Names") or [given.get(f"{kind}Name") or call.form(f"{kind}Name")]
+        names = [name for name in (*names, call.form(f"{kind}Names.member.1")) if name]
+        if names and call.operation != "DescribeAlarms":
+            several = len(names) > 1 or call.form(f"{kind}Names.member.2")
+            return f"{prefix}{'*' if several else names[0]}"
     return None
 
 
