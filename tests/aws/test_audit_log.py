@@ -18,7 +18,7 @@ from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import NotProvisioned
 from whatschat_ops.redaction import Secret
 
-TABLE = "whatschat-local-ops-audit"
+TABLE = "whatschat-local-audit"
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 ALICE = AuditEntry(
     at=NOW, by="arn:aws:iam::1:user/eve", action="ws.disconnect", target={"user_id": ["alice", "bob"]}

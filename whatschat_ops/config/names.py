@@ -102,7 +102,7 @@ class Names:
     @property
     def audit_table(self) -> str:
         """Name of the table of what operators did, which outlives the stack."""
-        return f"{self.stack}-ops-audit"
+        return f"{self.stack}-audit"
 
     def function(self, short: str) -> str:
         """Name of the function `connect`, `disconnect` or `default`."""

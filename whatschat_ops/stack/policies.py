@@ -47,9 +47,9 @@ def operator_policy(blueprint: Blueprint) -> Document:
                 # What carries our tag and is not wanted any more: listings, which know no resource.
                 allow("Anywhere", ["tag:GetResources", "iam:ListRoles"], "*"),
                 *_of_earlier_roles(blueprint),
-                # The doctor asks what its own caller may do.
+                # The doctor asks what its own caller may do. What else the statement allows is of roles, not of users.
                 allow(
-                    "Self",
+                    "Roles",
                     ["iam:SimulatePrincipalPolicy"],
                     blueprint.place.user("/", "${aws:username}"),
                 ),

@@ -9,11 +9,20 @@ from msgspec import Struct
 
 from whatschat_ops.provision import Resource
 from whatschat_ops.stack.kinds import KINDS
-from whatschat_ops.stack.parts import broadcast, chime, connections, handlers, lock, monitoring, websocket
+from whatschat_ops.stack.parts import (
+    audit,
+    broadcast,
+    chime,
+    connections,
+    handlers,
+    lock,
+    monitoring,
+    websocket,
+)
 from whatschat_ops.stack.parts.blueprint import Blueprint, Part
 
 PARTS: Final[tuple[Part, ...]] = (
-    connections.PART, chime.PART, lock.PART, handlers.PART, websocket.PART, broadcast.PART,
+    connections.PART, chime.PART, lock.PART, audit.PART, handlers.PART, websocket.PART, broadcast.PART,
     monitoring.PART,
 )  # fmt: skip
 _ORDER: Final = {name: number for number, name in enumerate(KINDS)}

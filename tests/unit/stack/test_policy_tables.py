@@ -93,9 +93,9 @@ LOG_ROLE = "whatschat-ops-apigateway-logs"
 def usual_rights(settings: Settings) -> Table:
     """What an operator has with and without distributed broadcasts."""
     names = Names(settings, PLACE.region)
-    connections, ledger, lock = (
+    connections, ledger, lock, audit = (
         arn("dynamodb", f"table/{name}")
-        for name in (names.connections_table, names.ledger_table, names.lock_table)
+        for name in (names.connections_table, names.ledger_table, names.lock_table, names.audit_table)
     )
     functions = {
         arn("lambda", f"function:{names.function(short)}{qualifier}")
@@ -122,7 +122,7 @@ def usual_rights(settings: Settings) -> Table:
     gateway = "arn:aws:apigateway:eu-west-1::"
     api, tags = (
         {f"{gateway}/apis/abc123", f"{gateway}/apis/abc123/*"},
-        (f"{gateway}/tags/arn%3Aaws%3Aapigateway%3Aeu-west-1%3A%3A%2Fapis%2Fabc123*"),
+        f"{gateway}/tags/arn%3Aaws%3Aapigateway%3Aeu-west-1%3A%3A%2Fapis%2Fabc123*",
     )
     return together(
         on(
@@ -139,12 +139,15 @@ def usual_rights(settings: Settings) -> Table:
             "dynamodb",
             "CreateTable DescribeTable DeleteTable TagResource GetItem PutItem UpdateItem",
         ),
+        # Rows are added and read: none is changed or deleted, nor the table.
+        on(audit, "dynamodb", "CreateTable TagResource UpdateTimeToLive PutItem Query"),
         on(
             groups, "logs", "CreateLogGroup DeleteLogGroup PutRetentionPolicy TagResource ListTagsForResource"
         ),
         on("*", "logs", "DescribeLogGroups"),
+        # What the doctor asks about its own caller; the other actions are of roles only, none of a user.
         on(
-            own_roles,
+            own_roles | {"arn:aws:iam::123456789012:user/${aws:username}"},
             "iam",
             "CreateRole UpdateAssumeRolePolicy TagRole SimulatePrincipalPolicy PutRolePolicy GetRolePolicy",
         ),
@@ -159,14 +162,13 @@ def usual_rights(settings: Settings) -> Table:
         passed(of_states, "states") if of_states else {},
         passed(log_role, "apigateway"),
         on("*", "iam", "ListRoles"),
-        on("arn:aws:iam::123456789012:user/${aws:username}", "iam", "SimulatePrincipalPolicy"),
-        # Of these, API Gateway has no PATCH and DELETE of `/apis`, and no POST and DELETE of `/account`.
+        # Of these, API Gateway has no PATCH and DELETE of `/apis`, and no POST and DELETE of `/account`. Who may delete the
+        # API may delete its tags.
         on(
-            api | {f"{gateway}/account", f"{gateway}/apis"},
+            api | {f"{gateway}/account", f"{gateway}/apis", tags},
             "apigateway",
             "GET POST PATCH DELETE TagResource",
         ),
-        on(tags, "apigateway", "GET POST"),
         on(secrets, "ssm", "PutParameter GetParameter DeleteParameter AddTagsToResource ListTagsForResource"),
         on(
             functions,
@@ -178,13 +180,18 @@ def usual_rights(settings: Settings) -> Table:
         on("*", "chime", "CreateMeeting"),
         on("*", "servicequotas", "GetServiceQuota"),
         on("*", "cloudtrail", "LookupEvents"),
+        # One statement for both services, which have none of each other's actions and resources.
         on(
-            "arn:aws:chime:us-east-1:123456789012:meeting/*",
+            {"arn:aws:chime:us-east-1:123456789012:meeting/*", *sockets("*")},
             "chime",
             "GetMeeting DeleteMeeting CreateAttendee BatchCreateAttendee GetAttendee ListAttendees DeleteAttendee "
             "UpdateAttendeeCapabilities BatchUpdateAttendeeCapabilitiesExcept",
         ),
-        on(sockets("*"), "execute-api", "ManageConnections"),
+        on(
+            {"arn:aws:chime:us-east-1:123456789012:meeting/*", *sockets("*")},
+            "execute-api",
+            "ManageConnections",
+        ),
         on("*", "tag", "GetResources"),
         on("*", "lambda", "ListFunctions"),  # who still uses a role of version 0.1.0, in which Regions
         on("*", "ec2", "DescribeRegions"),
@@ -234,6 +241,16 @@ def rights_of_distributed_broadcasts(settings: Settings) -> Table:
 
 def test_operator_may_do_exactly_this() -> None:
     assert table_of(policy_of("operator", USUAL, PLACE, "abc123")) == usual_rights(USUAL)
+
+
+def test_operator_may_neither_change_nor_delete_what_is_in_the_audit_log() -> None:
+    table = arn("dynamodb", f"table/{Names(USUAL, PLACE.region).audit_table}")
+    found = table_of(policy_of("operator", USUAL, PLACE, "abc123"))
+    allowed = {action for (action, _), resources in found.items() if table in resources}
+    assert allowed == {
+        f"dynamodb:{action}"
+        for action in ["CreateTable", "TagResource", "UpdateTimeToLive", "PutItem", "Query"]
+    }
 
 
 def test_operator_of_distributed_broadcasts_may_do_exactly_this() -> None:

@@ -57,16 +57,15 @@ class Api(GatewayKind):
         """What is in an API, too. API Gateway's ARNs carry no account, and its actions are those of HTTP.
 
         One statement with the list of APIs and the account's settings, of which there is no POST, PATCH or DELETE more
-        than they need (API Gateway V2 API Reference, `/v2/apis`; REST API Reference, `/account`).
+        than they need (API Gateway V2 API Reference, `/v2/apis`; REST API Reference, `/account`), and with the tags of the
+        API, of which there is DELETE more: who may delete the API may delete its tags.
         """
         api = cls.arn.of(granted.place, granted.api_id)
         apis = api.removesuffix(f"/{granted.api_id}")
         # The ARNs of the API and of its stages, as parts of a path (API Gateway developer guide, ARN reference).
         tags = f"{apis.removesuffix('apis')}tags/{quote(api, safe='*')}*"
-        yield allow(
-            "Apis", actions("apigateway", "GET POST PATCH DELETE TagResource"), [apis, api, f"{api}/*"]
-        )
-        yield allow("ApiTags", actions("apigateway", "GET POST"), tags)
+        allowed = actions("apigateway", "GET POST PATCH DELETE TagResource")
+        yield allow("Apis", allowed, [apis, api, f"{api}/*", tags])
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
         found = list(find_apis(self._context, identity["api_name"]))

@@ -157,7 +157,7 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
         *use["Action"],
         *actions("chime", "UpdateAttendeeCapabilities BatchUpdateAttendeeCapabilitiesExcept"),
     ]
-    yield {**use, "Action": of_operators}
+    yield {**use, "Sid": "Use", "Action": of_operators}
     yield allow("Anywhere", ["servicequotas:GetServiceQuota", "cloudtrail:LookupEvents"], "*")
 
 

@@ -45,9 +45,13 @@ def unwanted(blueprint: Blueprint) -> Iterator[Resource]:
 
 
 def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
-    """To send to connections, look at them and close them: all methods that @connections has."""
+    """To send to connections, look at them and close them: all methods that @connections has.
+
+    In one statement with the use of meetings, which saves 60 of the 6,144 characters of a policy: no service has the other's
+    actions or resources.
+    """
     sockets = blueprint.place.connections(blueprint.api_id, blueprint.settings.websocket.stage, "*")
-    yield allow("Sockets", ["execute-api:ManageConnections"], sockets)
+    yield allow("Use", ["execute-api:ManageConnections"], sockets)
 
 
 def _access_logs(blueprint: Blueprint) -> Iterator[Resource]:
