@@ -161,6 +161,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "lambda deploy": [("connect", "--yes"), ("connect", "--canary", "10", "--yes")],
     "token secret rotate": [("--grace", JWT), ("--grace", "0", "--yes")],
     "unlock": [()],
+    "audit list": [(), ("--user", JWT), ("--action", JWT), ("--since", JWT), ("--connection", JWT)],
     "provision": [(), ("saved.json",), ("--yes",)],
     "destroy": [(), ("--yes", "--delete-data", "--verbose")],
 }

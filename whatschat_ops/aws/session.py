@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -22,6 +23,11 @@ from whatschat_ops.redaction import Secret, redact
 
 if TYPE_CHECKING:
     from whatschat_ops.aws.user_session import UserSession
+
+READS: Final = (
+    "BatchGet", "Describe", "Filter", "Get", "Head", "List", "Lookup", "Query", "Scan", "Search", "Simulate",
+)  # fmt: skip
+"""How the names of operations begin that change nothing."""
 
 
 class AwsTarget(Struct, frozen=True):
@@ -43,6 +49,8 @@ class Aws:
     attempts: int = 5
     """How often a call is sent at most."""
     read_timeout_s: float = 60
+    before_change: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Called before each request that may change something, in the thread that sends it."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _clients: dict[tuple[str, str, str | None], Any] = field(default_factory=dict, repr=False)
     _session: UserSession | None = field(default=None, repr=False)
@@ -123,6 +131,7 @@ class Aws:
         call = client._make_api_call
         client._make_api_call = lambda operation, values: answer_of(operation, call(operation, values))
         client.meta.events.register("before-send", self._count)
+        client.meta.events.register("before-call", self._announce)
         self._pacing.attach(client)
         return client
 
@@ -133,6 +142,10 @@ class Aws:
         if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
             return self.target.endpoint_url
         return None if os.environ.get(_variable_of(service)) else self.target.endpoint_url
+
+    def _announce(self, model: Any, **_: Any) -> None:
+        if not model.name.startswith(READS):
+            self.before_change()
 
     def _count(self, **_: Any) -> None:
         with self._counting:  # not the other one: while a client is made, those that are there go on

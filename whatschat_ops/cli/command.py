@@ -3,6 +3,8 @@
     def mint(run: Run, user: Annotated[str, typer.Option("--user", metavar="USER")]) -> None:
         '''Create a token for a user.'''
 
+A command that changes something in AWS says so with `@audited` (`audited.py`), and has `--reason`, too.
+
 The run is on Typer's context, where `main` put it. The options may stand before or after the command's own name.
 """
 
@@ -18,6 +20,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from typer.models import ArgumentInfo, ParameterInfo
 
+from whatschat_ops.cli.audited import declaration
 from whatschat_ops.cli.help_pages import COMMON_PANEL
 from whatschat_ops.cli.run import CommonOptions, Run
 
@@ -65,6 +68,11 @@ def _parameter(name: str, annotation: Any, default: Any = None) -> inspect.Param
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
+REASON = "reason"
+_REASON_PARAMETER = _parameter(
+    REASON,
+    Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the audit log")],
+)
 COMMON_PARAMETERS = [_parameter(name, annotation) for name, annotation in _ANNOTATIONS.items()]
 _CONTEXT = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
 
@@ -82,16 +90,24 @@ def root_callback(app: typer.Typer, version: Any) -> None:
 def with_common_options(function: Callable[..., None]) -> Callable[..., None]:
     """The function of a command, whose first parameter is a `Run`, as Typer is to see and call it."""
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    declared = declaration(function)
 
     @functools.wraps(function)
     def wrapper(ctx: typer.Context, **values: Any) -> None:
         run = _run_of(ctx)
         run.take(_taken(values))
         run.command_path = ctx.command_path
-        function(run, **values)
+        if declared is None:
+            function(run, **values)
+            return
+        from whatschat_ops.cli.auditing import auditing
+
+        with auditing(run, declared, values, values.pop(REASON)):
+            function(run, **values)
 
     del wrapper.__wrapped__  # its signature would be read instead of ours
     options = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    options += [_REASON_PARAMETER] if declared else []
     return _with_parameters(wrapper, [_CONTEXT, *options, *COMMON_PARAMETERS])
 
 

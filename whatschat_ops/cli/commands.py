@@ -72,6 +72,11 @@ COMMANDS: Final[Mapping[str, Entry]] = {
             ),
         },
     ),
+    "audit": Group(
+        "Show what operators did",
+        "audit list --user alice",
+        {"list": Command("List what operators did", "audit:list_entries")},
+    ),
     "table": Group(
         "Manage the connections table alone",
         "table describe",

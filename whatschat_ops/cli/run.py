@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.selection import selection
 
 if TYPE_CHECKING:
+    from whatschat_ops.audit import AuditedAction, AuditLog
     from whatschat_ops.aws import Aws
     from whatschat_ops.broadcast.broadcasting import Broadcasting
     from whatschat_ops.chime import ChimeService
@@ -72,6 +73,8 @@ class Run:
     out: Output = field(default_factory=Output)
     command_path: str = "whatschat-ops"
     """The command as it was called, for example `whatschat-ops table create`."""
+    audit: AuditedAction | None = field(default=None, repr=False)
+    """The audit entry of a command that is declared to change something."""
     _loaded: LoadedSettings | None = field(default=None, repr=False)
     _aws: Aws | None = field(default=None, repr=False)
     _outputs: StackOutputs | None = field(default=None, repr=False)
@@ -159,7 +162,28 @@ class Run:
 
             self._aws = connect(aws_target(self.loaded, self.out), ask_code=self.out.ask_secret)
             self._aws.sign_in()
+            self._aws.before_change = self.before_change
         return self._aws
+
+    def before_change(self, **target: Any) -> None:
+        """Something is about to be changed: the audit entry begins, `target` being what is not among the options.
+
+        A request that botocore sends to change something calls this by itself.
+        """
+        self.acts_on(**target)
+        if self.audit is not None:
+            self.audit.begin()
+
+    def acts_on(self, **target: Any) -> None:
+        """What the command is about to change, for its audit entry, where the options do not say it."""
+        if self.audit is not None:
+            self.audit.add(target)
+
+    def audit_log(self) -> AuditLog:
+        """What operators did to this stack."""
+        from whatschat_ops.audit import AuditLog
+
+        return AuditLog(self.aws, self.names)
 
     @property
     def outputs(self) -> StackOutputs:

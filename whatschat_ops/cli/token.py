@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
@@ -109,6 +110,7 @@ def inspect_token(
         raise typer.Exit(ExitCode.CHANGES)
 
 
+@audited(grace="grace", shows=("parameter", "previous_accepted_until"))
 def rotate(
     run: Run,
     grace: Annotated[

@@ -11,6 +11,7 @@ import typer
 
 from whatschat_ops.choices import CallMode, CallVocabulary, TokenVia
 from whatschat_ops.cli.advice import advise
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.ws.options import EndpointOption, TokenViaOption, opener
@@ -31,6 +32,7 @@ _EXAMPLE = Hint(("call", "test"))
 _LIFE_OF_A_MEETING = timedelta(minutes=10)
 
 
+@audited(mode="mode", user_id="caller", callee="callee")
 def call_test(
     run: Run,
     mode: Annotated[

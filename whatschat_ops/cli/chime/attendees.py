@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import ChangedCapabilities, DeletedAttendee
 from whatschat_ops.cli.chime.shared import MeetingArgument, checked_users, require_all
@@ -32,6 +33,7 @@ CapabilitiesOption = Annotated[
 ]
 
 
+@audited(meeting="meeting", user_id="user", users_file="users_file")
 def create_attendees(
     run: Run,
     meeting: MeetingArgument,
@@ -63,6 +65,7 @@ def create_attendees(
     _create(run, meeting, users)
 
 
+@audited(meeting="meeting", users_file="file")
 def create_batch(
     run: Run,
     meeting: MeetingArgument,
@@ -131,6 +134,7 @@ def join_info(
     run.out.result({"Meeting": info.meeting, "Attendee": info.attendee.sdk}, lambda shown: _json(run, shown))
 
 
+@audited(meeting="meeting", values="values", user_id="attendee", all_except="except_")
 def change_capabilities(
     run: Run,
     meeting: MeetingArgument,
@@ -175,6 +179,7 @@ def change_capabilities(
     run.out.result(updated, lambda result: tables.render_attendees(run, result))
 
 
+@audited(meeting="meeting", user_id="attendee", shows=("attendee_id",))
 def delete_attendee(
     run: Run, meeting: MeetingArgument, attendee: AttendeeArgument, yes: YesOption = False
 ) -> None:

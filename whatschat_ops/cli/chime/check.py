@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whatschat_ops.cli.advice import advise
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.doctor import render_checks, require_passed
 from whatschat_ops.cli.run import Run
 
@@ -24,6 +25,7 @@ class ChimeCheck:
     probe: MeetingProbe | None
 
 
+@audited(probe="probe")
 def check(
     run: Run,
     probe: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import CreatedMeeting
 from whatschat_ops.cli.chime.shared import (
@@ -26,6 +27,7 @@ from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import Hint, Interrupted, UsageError
 
 
+@audited(user_id="user", attendees="attendee", external_id="external_id")
 def create_meeting(
     run: Run,
     user: Annotated[str, typer.Option("--user", "-u", metavar="USER", help="User who starts the call")],
@@ -148,6 +150,7 @@ def list_meetings(
         run.out.note(f"Ended and not shown: {len(records) - len(shown)}. Add --all to show them.")
 
 
+@audited(meeting="meetings", all="all_", shows=("meeting", "deleted"))
 def delete_meetings(
     run: Run,
     meetings: Annotated[

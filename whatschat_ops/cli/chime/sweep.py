@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import Sweep
 from whatschat_ops.cli.chime.shared import delete_all, note_not_asked, require_deleted
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from whatschat_ops.chime.sweeping import Presence
 
 
+@audited(purpose="purpose")
 def sweep(
     run: Run,
     older_than: Annotated[
@@ -76,6 +78,7 @@ def sweep(
         return
     if not run.out.confirm(_question(chosen), yes=yes):
         raise Interrupted("Nothing was deleted.")
+    run.acts_on(meeting=[record.meeting_id for record in chosen])
     results = delete_all(run, [record.meeting_id for record in chosen], EndReason.SWEPT)
     run.out.result(Sweep(tuple(chosen), kept, tuple(results)), tables.render_sweep)
     require_deleted(results)

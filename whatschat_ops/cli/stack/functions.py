@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.stack.applying import show_and_apply
@@ -68,6 +69,7 @@ def package(
     run.out.result(written, render_zips)
 
 
+@audited(function="name", canary_percent="canary", shows=("function", "version", "canary"))
 def deploy(
     run: Run,
     name: NameArgument = None,
@@ -115,6 +117,7 @@ def deploy(
     run.out.result(deployed, render_functions)
 
 
+@audited(function="name", shows=("function", "action", "old", "new"))
 def promote(run: Run, name: NameArgument = None, yes: YesOption = False) -> None:
     """Route all traffic to the canary.
 
@@ -126,6 +129,7 @@ def promote(run: Run, name: NameArgument = None, yes: YesOption = False) -> None
     _show_and_move(run, stack, run.lifecycle().promotions(_shorts(run, name)), yes=yes)
 
 
+@audited(function="name", version="to", shows=("function", "action", "old", "new"))
 def rollback(
     run: Run,
     name: NameArgument = None,
@@ -168,6 +172,7 @@ def list_(run: Run) -> None:
     run.out.result(list_functions(run.settings, run.aws), render_functions)
 
 
+@audited(function="name", shows=("function", "version", "status_code", "function_error"))
 def invoke(
     run: Run,
     name: Annotated[str, typer.Argument(metavar="FUNCTION", help="connect, disconnect or default")],

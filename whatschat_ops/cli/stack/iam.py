@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.lines import Styled
@@ -86,6 +87,7 @@ def policies(
     run.out.result(documents[component.value] if component else documents, _render_document)
 
 
+@audited(policy="component", role="role", iam_user="user", group="group", shows=("policy", "changed"))
 def attach(
     run: Run,
     component: ComponentArgument,
@@ -104,6 +106,7 @@ def attach(
     _change(run, "attach", component, _principal("attach", role, user, group), yes=yes)
 
 
+@audited(policy="component", role="role", iam_user="user", group="group", shows=("policy", "changed"))
 def detach(
     run: Run,
     component: ComponentArgument,

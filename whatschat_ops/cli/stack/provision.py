@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import Struct
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.stack.applying import (
@@ -57,6 +58,7 @@ class UnlockResult(Struct, frozen=True):
     held: LockHolder | None
 
 
+@audited(plan="plan_file", shows=("done",))
 def provision(
     run: Run,
     plan_file: Annotated[
@@ -152,6 +154,7 @@ def plan(
         raise typer.Exit(ExitCode.CHANGES)
 
 
+@audited(delete_data="delete_data", shows=("deleted",))
 def destroy(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = False) -> None:
     """Delete the stack.
 
@@ -169,6 +172,7 @@ def destroy(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = Fa
     destroy_planned(run, stack, made, yes=yes, by_typing=name, last=True)
 
 
+@audited()
 def unlock(run: Run, yes: YesOption = False) -> None:
     """Remove the lock of the stack.
 
@@ -182,6 +186,8 @@ def unlock(run: Run, yes: YesOption = False) -> None:
         run.out.note("Nothing was changed.")
         return
     held = stack.unlock()
+    if held is not None:
+        run.acts_on(holder=held.holder, holder_host=held.host, holder_command=held.command)
     run.out.result(UnlockResult(stack.name, held), _render_unlocked)
 
 

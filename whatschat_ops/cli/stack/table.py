@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.stack.applying import AdoptOption, DeleteDataOption, destroy_planned, show_and_apply
@@ -22,6 +23,7 @@ class TableResult:
     changed: bool
 
 
+@audited(shows=("table", "changed"))
 def create(run: Run, yes: YesOption = False, adopt: AdoptOption = False) -> None:
     """Create or update the connections table.
 
@@ -54,6 +56,7 @@ def describe(run: Run) -> None:
     run.out.result(describe_connections_table(run.settings, run.aws), _render_table)
 
 
+@audited(shows=("deleted",))
 def delete(run: Run, yes: YesOption = False, delete_data: DeleteDataOption = False) -> None:
     """Delete the connections table.
 

@@ -68,6 +68,8 @@ class Output:
         self.stdout = redacting(stdout or sys.stdout)
         self.stderr = redacting(stderr or sys.stderr)
         self.show_secrets = show_secrets
+        self.last_result: Any = None
+        """The result of the command, once it is known."""
         self._result_printed = False
         self._display: LiveDisplay | None = None
 
@@ -84,6 +86,7 @@ class Output:
 
     def result(self, model: T, render: Callable[[T], Shown | RenderableType]) -> None:
         """Print the result: as JSON, or as whatever text, lines or Rich object `render` makes of it."""
+        self.last_result = model
         shown = self._without_secrets(model)
         # What is left of the command still says by its exit code what happened.
         with contextlib.suppress(ReaderGone):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whatschat_ops.choices import EngineName
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws.broadcast_options import (
@@ -39,6 +40,13 @@ if TYPE_CHECKING:
     from whatschat_ops.sender.model import SendPolicy
 
 
+@audited(
+    user_id="user",
+    users_file="users_file",
+    connection_id="connection",
+    resumed="resume",
+    shows=("delivered", "gone", "failed"),
+)
 def broadcast(
     run: Run,
     message: MessageArgument = None,
@@ -181,6 +189,7 @@ def _work_on(
     run.out.note(f"Run {record.run_id}: {len(record.message):,} bytes to {words}.")
     progress = BroadcastProgress(run.out, run.out.suggestion(resume_hint(record.run_id)))
     _collect_rarely()
+    run.before_change(run=record.run_id, everyone=words.whole_table)
     try:
         with progress.shown() as stop:
             summary = work.work_on(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.plurals import counted
@@ -62,6 +63,7 @@ def show(
     run.out.result(read_run(directory, chosen), render_details)
 
 
+@audited(run="run_ids")
 def delete(
     run: Run,
     run_ids: Annotated[list[str], typer.Argument(metavar="RUN", help="Ids of the runs", show_default=False)],
@@ -75,6 +77,7 @@ def delete(
     """
     from whatschat_ops.broadcast.broadcasting import forget
     from whatschat_ops.broadcast.journal.past_runs import require_run
+    from whatschat_ops.cli.target import has_other_users
 
     chosen = tuple(dict.fromkeys(named_run(run, run_id) for run_id in run_ids))
     for run_id in chosen:
@@ -82,6 +85,10 @@ def delete(
     if not run.out.confirm(f"Delete {', '.join(chosen)}?", yes=yes):
         run.out.note("Nothing was deleted.")
         return
+    if has_other_users(
+        run.settings
+    ):  # no request of its own goes to AWS, which the embedded one need not start for
+        run.before_change()
     for run_id in chosen:
         forget(run.broadcasts_directory, run_id)
     run.out.result(DeletedRuns(chosen), lambda it: f"Deleted {', '.join(it.deleted)}.")

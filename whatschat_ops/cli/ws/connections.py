@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.lines import Styled
@@ -91,6 +92,7 @@ def get(run: Run, connection_id: ConnectionArgument) -> None:
     run.out.result(ConnectionDetails(_row(row) if row else None, live), _render_details)
 
 
+@audited(connection_id="connection_id", shows=("socket_closed", "row_deleted"))
 def delete(run: Run, connection_id: ConnectionArgument, yes: YesOption = False) -> None:
     """Close a connection.
 
@@ -102,7 +104,10 @@ def delete(run: Run, connection_id: ConnectionArgument, yes: YesOption = False) 
         run.out.note("Nothing was changed.")
         return
     store = run.connections()
-    had_row = store.get(connection_id) is not None
+    row = store.get(connection_id)
+    had_row = row is not None
+    if row is not None:
+        run.acts_on(user_id=row.user_id)
     closed = run.connections_api().delete(connection_id)
     store.delete(connection_id)  # closing a socket runs $disconnect, which may have been faster
     if not closed and not had_row:

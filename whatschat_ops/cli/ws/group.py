@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whatschat_ops.choices import SocketMode, TokenVia
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws.options import (
     EndpointOption,
@@ -108,6 +109,7 @@ def connect(
         raise failure(f"{report.not_sent} of {report.sent + report.not_sent} messages were not sent.")
 
 
+@audited(connection_id="connection")
 def send(
     run: Run,
     message: MessageArgument = None,

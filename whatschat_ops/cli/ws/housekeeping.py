@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.progress import ProgressView
@@ -42,6 +43,7 @@ TrustEndpointOption = Annotated[
 ]
 
 
+@audited(probe="probe", shows=("scanned", "pruned", "failed"))
 def prune(
     run: Run,
     probe: Annotated[
@@ -79,6 +81,7 @@ def prune(
     fail_if_any(report.failed, report.scanned, report.failures, "rows could not be checked or deleted", done)
 
 
+@audited(user_id="user", everyone="all_users", shows=("closed", "gone", "failed", "rows_deleted"))
 def disconnect(
     run: Run,
     user: Annotated[
