@@ -19,6 +19,7 @@ import pytest
 from tests.in_process import Done, run
 from tests.local.conftest import EmbeddedAws
 from whatschat_ops.cli.commands import Command, every_command
+from whatschat_ops.cli.run import Run
 
 pytestmark = pytest.mark.local
 
@@ -186,6 +187,8 @@ class World:
     hidden: int = 0
     """Of them, those with something that is hidden."""
     walked: set[str] = field(default_factory=set)
+    changing: set[str] = field(default_factory=set)
+    """Commands that sent a request which changes something, and leave no audit entry."""
 
     def look(self, path: str, done: Done) -> None:
         """Fails if one of the secrets is in what a command line printed, or in a file that it wrote."""
@@ -232,6 +235,14 @@ def same_environment(clean_environment: None, world: World, monkeypatch: pytest.
     for name, value in world.aws.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(world.directory)
+    announced = Run.before_change
+
+    def watched(self: Run, **target: Any) -> None:
+        if self.audit is None:
+            world.changing.add(self.command_path.removeprefix("whatschat-ops "))
+        announced(self, **target)
+
+    monkeypatch.setattr(Run, "before_change", watched)
 
 
 def plant_files(directory: Path) -> None:
@@ -376,6 +387,17 @@ def test_a_command_shows_no_planted_secret(world: World, path: str) -> None:
     for mistake in MISTAKES[:1] if path == "local stop" else MISTAKES:
         world.look(path, run(*path.split(), *mistake))
         world.look(path, run(*path.split(), *mistake, "--json"))
+
+
+UNAUDITED: Final = {
+    "chime meeting list",
+    "chime usage",
+}
+"""They change the ledger alone: what it says of a meeting that has ended."""
+
+
+def test_commands_without_an_audit_entry_change_nothing(world: World) -> None:
+    assert world.changing <= UNAUDITED
 
 
 def test_the_walk_saw_the_planted_secrets_hidden(world: World) -> None:

@@ -49,7 +49,7 @@ class AuditedAction:
 
     def add(self, target: Mapping[str, Any]) -> None:
         """More of what it is done to, learnt while it goes on."""
-        self._target |= target
+        self._target = {**self._target, **target}
 
     def begin(self) -> None:
         """Something is about to be changed: write the first row, once."""

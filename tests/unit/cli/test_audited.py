@@ -1,0 +1,45 @@
+"""Every command either leaves an audit entry of what it changes, or changes nothing in AWS: which is said here."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Final
+
+import pytest
+
+from whatschat_ops.cli.audited import declaration
+from whatschat_ops.cli.command import COMMON
+from whatschat_ops.cli.commands import Command, every_command
+
+COMMANDS: Final = {path: entry for path, entry in every_command() if isinstance(entry, Command)}
+
+AUDITED: Final = {
+    "provision", "destroy", "unlock", "table create", "table delete",
+    "lambda deploy", "lambda promote", "lambda rollback", "lambda invoke",
+    "iam attach", "iam detach", "token secret rotate",
+    "ws send", "ws broadcast", "ws broadcasts delete", "ws connections delete", "ws prune", "ws disconnect",
+    "chime meeting create", "chime meeting delete", "chime meeting sweep", "chime check",
+    "chime attendee create", "chime attendee batch", "chime attendee capabilities", "chime attendee delete",
+    "call test",
+}  # fmt: skip
+"""Those that send AWS requests which change something. `local/test_secrets_walk.py` holds the others to it."""
+
+
+def function_of(path: str) -> object:
+    module, _, name = COMMANDS[path].function.partition(":")
+    return getattr(importlib.import_module(f"whatschat_ops.cli.{module}"), name)
+
+
+def test_exactly_these_commands_are_audited() -> None:
+    assert {path for path in COMMANDS if declaration(function_of(path))} == AUDITED  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", sorted(AUDITED))
+def test_declared_target_is_made_of_the_commands_own_options(path: str) -> None:
+    function = function_of(path)
+    declared = declaration(function)  # type: ignore[arg-type]
+    assert declared is not None
+    own = set(inspect.signature(function).parameters)  # type: ignore[arg-type]
+    assert set(declared.target.values()) <= own
+    assert "reason" not in own | set(COMMON)
