@@ -21,6 +21,7 @@ from websockets.sync.client import connect
 
 from tests.minimality.change_over import change_over
 from tests.minimality.removal import Broken
+from whatschat_ops.audit import AuditEntry, AuditLog
 from whatschat_ops.aws import Aws
 from whatschat_ops.broadcast.audience.selection import select
 from whatschat_ops.broadcast.audience.sources import Table
@@ -90,12 +91,16 @@ class OperatorScenario:
             dynamodb.update_table(**table)
         if self._names.lock_table in tables:
             dynamodb.delete_table(TableName=self._names.lock_table)
+        if (audit := self._names.audit_table) in tables:
+            dynamodb.update_table(TableName=audit, DeletionProtectionEnabled=False)
+            dynamodb.delete_table(TableName=audit)
         self._give_back_tag()
         self._administrator.apply(self._administrator.plan_destroy(delete_data=True))
         self._forget_log_role()
         self._delete_log_groups()
 
     def _steps(self, stack: Stack) -> Iterator[tuple[str, Callable[[Stack], None]]]:
+        yield "audit", self._audit
         yield "provision", self._provision
         yield "provision again", self._settle
         yield "fix what others changed", self._fix
@@ -112,6 +117,13 @@ class OperatorScenario:
         yield "iam check", self._check
         yield "destroy", self._destroy
         yield "destroy again", lambda stack: _require(not stack.plan_destroy(delete_data=True).changing)
+
+    def _audit(self, stack: Stack) -> None:
+        """The first entry creates the table."""
+        log = AuditLog(stack.aws, self._names)
+        log.record(AuditEntry(at=datetime.now(UTC), by=stack.aws.caller_arn, action="provision"))
+        log.ensure_table()
+        _require(len(list(log.entries())) == 1)
 
     def _provision(self, stack: Stack) -> None:
         lock = StackLock(self._settings, stack.aws, "provision")
