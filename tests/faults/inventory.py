@@ -22,7 +22,7 @@ LOG_ROLE = "whatschat-ops-apigateway-logs"
 
 
 def ours(client: Client, prefix: str) -> Things:
-    """Everything whose name starts with the prefix, except `foreign` things."""
+    """Everything whose name starts with the prefix, except `foreign` things and the audit log, which outlives the stack."""
     found = {
         **_tables(client, prefix),
         **_apis(client, prefix),

@@ -22,7 +22,9 @@ from tests.faults import inventory
 from tests.faults.program import Ended, Program
 from tests.faults.proxy import Fault, Point, Proxy, Recording
 from tests.ports import free_port
-from whatschat_ops.config import Settings
+from whatschat_ops.audit import AuditLog
+from whatschat_ops.aws import AwsTarget, connect
+from whatschat_ops.config import Names, Settings
 from whatschat_ops.local import service
 from whatschat_ops.local.service import LocalService
 
@@ -88,7 +90,14 @@ class World:
         self._program = Program(self._environment(directory), directory)
         inventory.place_foreign(self.client, prefix)
         self._foreign = inventory.foreign(self.client, prefix)
+        self._create_audit_table()
         self._program.until_ready()
+
+    def _create_audit_table(self) -> None:
+        """It outlives every `destroy`: so that each cycle makes the same calls, it is there before the first one."""
+        secret = self._aws.secret_access_key
+        target = AwsTarget(REGION, None, self._aws.endpoint_url, self._aws.access_key_id, secret)
+        AuditLog(connect(target), Names(Settings.of({"prefix": self.prefix}))).ensure_table()
 
     def close(self) -> None:
         """End the program's server and the proxy."""

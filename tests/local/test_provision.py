@@ -56,7 +56,7 @@ def writes_of(aws: Aws) -> list[str]:
 
 
 def what_is_there(embedded: EmbeddedAws, prefix: str = "") -> dict[str, list[str]]:
-    """Names of everything of ours, asked from AWS directly."""
+    """Names of everything of ours, asked from AWS directly, but the audit log, which outlives the stack."""
     iam, logs, ssm = (embedded.client(name) for name in ("iam", "logs", "ssm"))
     names = {
         "apis": [api["Name"] for api in embedded.client("apigatewayv2").get_apis()["Items"]],
@@ -66,7 +66,11 @@ def what_is_there(embedded: EmbeddedAws, prefix: str = "") -> dict[str, list[str
         "roles": [
             role["RoleName"] for role in iam.list_roles(PathPrefix="/whatschat-ops/whatschat-")["Roles"]
         ],
-        "tables": embedded.client("dynamodb").list_tables()["TableNames"],
+        "tables": [
+            name
+            for name in embedded.client("dynamodb").list_tables()["TableNames"]
+            if not name.endswith("-audit")
+        ],
     }
     return {kind: found for kind, found in names.items() if found}
 
@@ -267,7 +271,13 @@ def run_killed(embedded: EmbeddedAws, command: str, target: Point, fault: Fault)
     ("command", "service", "operation", "n", "fault"),
     [
         ("provision", "iam", "CreateRole", 1, Fault.KILL_AFTER),
-        ("provision", "dynamodb", "CreateTable", 2, Fault.KILL_AFTER),
+        (
+            "provision",
+            "dynamodb",
+            "CreateTable",
+            3,
+            Fault.KILL_AFTER,
+        ),  # after those of the audit and the lock
         ("provision", "lambda", "CreateAlias", 2, Fault.KILL_BEFORE),
         ("provision", "apigatewayv2", "CreateStage", 1, Fault.KILL_BEFORE),
         ("destroy", "apigatewayv2", "DeleteStage", 1, Fault.KILL_AFTER),
