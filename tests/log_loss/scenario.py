@@ -1,6 +1,6 @@
 """Writes events to the four log groups of an embedded AWS while `logs tail --follow` reads them through a proxy that refuses requests.
 
-What is written follows from a seed. Most events are of the last second; one batch in `LATE_EVERY` is of up to two minutes ago, in its
+What is written follows from a seed. Most events are of the last second; one batch in `LATE_EVERY` is of up to a minute ago, in its
 stream and behind what was shown already. Streams are new when they are first written to. After all of those have been shown, some
 more are written that are older than everything that was shown: each of them must be marked.
 """
@@ -30,8 +30,8 @@ PREFIX: Final = "loss-"
 REGION: Final = "us-east-1"
 BATCH: Final = 50
 LATE_EVERY: Final = 25
-LATE_S: Final = (5.0, 100.0)
-LIMIT_S: Final = 600.0
+LATE_S: Final = (5.0, 60.0)
+LIMIT_S: Final = 300.0
 """Longer than any machine needs to show what was written."""
 
 

@@ -497,7 +497,7 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "logs/tail.py",
         "unit/logs/test_tail.py",
-        ("waiting.look_back = self._pages(waiting, waiting.from_ms(HORIZON_MS), until_ms)", "waiting.look_back = iter(())", "events that are minutes late are not found"),
+        ("followed.look_back = self._pages(followed, followed.from_ms(HORIZON_MS), until_ms)", "followed.look_back = iter(())", "events that are minutes late are not found"),
         ("return max(self.seen.floor_ms, self.read_ms - overlap_ms)", "return max(self.seen.floor_ms, self.read_ms)", "what becomes visible after its time is not found"),
         ("                    followed.read_ms = began_ms if end_ms is None else min(began_ms, end_ms)\n", "                    pass\n", "idle groups are searched from the beginning each time"),
         ("token = None  # it has expired", "raise  # it has expired", "an expired token ends the command"),

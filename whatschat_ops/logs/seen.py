@@ -6,8 +6,8 @@ from typing import Final
 
 from whatschat_ops.logs.events import LogEvent
 
-MOST_IDS: Final = 50_000
-"""Of the events of a group: about 8 MB."""
+MOST_IDS: Final = 100_000
+"""Of the events of a group: about 16 MB."""
 
 HORIZON_MS: Final = 300_000
 """How late an event may arrive, in ms, to be found. CloudWatch Logs states no limit but the 14 days that it accepts; this is ours."""

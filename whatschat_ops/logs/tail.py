@@ -1,8 +1,8 @@
 """Reads the events of several log groups as they come, each once: the reading half of `logs tail`.
 
 First everything since the start, in exact order (`_catch_up`). Then, when following, in rounds: the end of every group is read
-again from a little before its newest event, because events become visible some seconds after their time and not in its
-order, and one page of an older time, so that an event that is minutes late is found too (`seen.HORIZON_MS`). A group that is not
+again from a little before the last time, because events become visible some seconds after their time and not in its
+order, and pages of an older time, so that an event that is minutes late is found too (`seen.HORIZON_MS`). A group that is not
 there is skipped and looked for again; a group that falls behind is caught up with.
 
 Waits and asks AWS; knows nothing of the order in which events are shown (`settling.py`), nor of what they say.
@@ -185,7 +185,7 @@ class Tail:
             yield from self._end_of(followed)
         if not self._behind:
             yield RoundEnded(began_s)
-            yield from self._look_back()
+            yield from self._look_back(began_s + POLL_S)
 
     def _end_of(self, followed: _Followed) -> Iterator[Item]:
         overlap_ms = self._query.overlap_ms
@@ -196,20 +196,26 @@ class Tail:
                 self._behind = True
                 return
 
-    def _look_back(self) -> Iterator[Item]:
-        """A page of an older time, of the group whose turn it is."""
-        waiting = min(self._live(), key=lambda each: each.look_back_at_s, default=None)
-        if waiting is None or waiting.look_back_at_s > self._clock():
-            return
-        if waiting.look_back is None:
-            until_ms = waiting.from_ms(self._query.overlap_ms)
-            waiting.look_back = self._pages(waiting, waiting.from_ms(HORIZON_MS), until_ms)
-        page = next(waiting.look_back, None)
-        waiting.look_back_at_s = self._clock()
+    def _look_back(self, until_s: float) -> Iterator[Item]:
+        """Pages of an older time, of the group whose turn it is: one, and more while there is time."""
+        while True:
+            due = [each for each in self._live() if each.look_back_at_s <= self._clock()]
+            if not due:
+                return
+            yield from self._page_of_older(min(due, key=lambda each: each.look_back_at_s))
+            if self._clock() >= until_s:
+                return
+
+    def _page_of_older(self, followed: _Followed) -> Iterator[Item]:
+        if followed.look_back is None:
+            until_ms = followed.from_ms(self._query.overlap_ms)
+            followed.look_back = self._pages(followed, followed.from_ms(HORIZON_MS), until_ms)
+        page = next(followed.look_back, None)
+        followed.look_back_at_s = self._clock()
         if page is None or page.token is None:
-            waiting.look_back = None
-            waiting.look_back_at_s += _LOOK_BACK_S
-        if page and (found := waiting.new(page, self._query.overlap_ms)):
+            followed.look_back = None
+            followed.look_back_at_s += _LOOK_BACK_S
+        if page and (found := followed.new(page, self._query.overlap_ms)):
             yield Read(found, self._aws_now_ms, self._clock())
 
     # --- pages, whatever happens ----------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ def test_event_of_a_clock_that_is_ahead_makes_no_other_late() -> None:
     logs = CloudWatch()
     ahead = logs.write(10.0, LogSource.CONNECT, 7_200.0)
     for number in range(10):
-        logs.write(11.0 + number, LogSource.ACCESS, 11.0 + number)
+        logs.write(12.0 + number, LogSource.ACCESS, 12.0 + number)
     found = shown(logs)
     assert [each.late_ms for each in found] == [0] * 11
     assert found[0].event == ahead
