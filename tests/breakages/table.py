@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from tests.breakages import of_app, of_chime, of_functions, of_logs, of_permissions, of_secret
+from tests.breakages import (
+    of_api,
+    of_app,
+    of_chime,
+    of_functions,
+    of_logs,
+    of_permissions,
+    of_secret,
+    of_stack,
+    of_table,
+)
 from tests.breakages.row import Breakage
 from tests.breakages.running import Outcome
 
 ROWS: Final[tuple[Breakage, ...]] = (
     *of_functions.ROWS,
+    *of_api.ROWS,
+    *of_table.ROWS,
+    *of_stack.ROWS,
     *of_permissions.ROWS,
     *of_secret.ROWS,
     *of_logs.ROWS,

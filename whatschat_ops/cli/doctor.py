@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whatschat_ops.cli.advice import advise
+from whatschat_ops.cli.command import YesOption
+from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.output import Output
-from whatschat_ops.errors import ChecksFailed
+from whatschat_ops.errors import ChecksFailed, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.doctor import Check, CheckResult
@@ -44,39 +48,98 @@ def doctor(
     skip: Annotated[
         str | None, typer.Option("--skip", metavar="CODE[,CODE]", help="Skip these checks")
     ] = None,
+    apply_fixes: Annotated[
+        bool, typer.Option("--fix", help="Show and make the repairs that lose no data, then check again")
+    ] = False,
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="TIME", help="Check again until Ctrl-C, for example 5m")
+    ] = None,
     output: Annotated[
         Format, typer.Option("--output", "-o", help="Print as text, JSON or JUnit XML")
     ] = Format.TEXT,
+    yes: YesOption = False,
 ) -> None:
     """Diagnose the stack and suggest fixes.
 
-    Names the cause of what does not work, with the command that fixes it; what follows from that cause is not checked. Each check has a code, which docs/doctor.md describes. Changes nothing. Exit code 3 if a check fails.
+    Names the cause of what does not work, with the command that fixes it; what follows from that cause is not checked. Each
+    check has a code, which docs/doctor.md describes. Changes nothing without --fix. With --every, prints what changes, and ends
+    with the exit code of the last time. Exit code 3 if a check fails.
 
     Example:
         whatschat-ops doctor
-        whatschat-ops doctor websocket -e production
+        whatschat-ops doctor websocket -e production --fix
+        whatschat-ops doctor --skip WS019 --every 5m
         whatschat-ops doctor --only WS001,WS020 -o junit
     """
     from whatschat_ops.doctor.catalogue import chosen
 
     run.out.as_json = run.out.as_json or output is Format.JSON
     checks = chosen(None if area in (None, Area.ALL) else str(area), only=_codes(only), skip=_codes(skip))
-    with run.out.status("Checking the stack"):
-        results = check_all(run, checks)
+    if every is not None:
+        if apply_fixes or output is Format.JUNIT:
+            raise UsageError("--every prints changes as they come: it goes with neither --fix nor JUnit.")
+        _watch(run, checks, parse_duration(every, "--every").total_seconds())
+        return
+    results: Sequence[CheckResult] = check_all(run, checks)
+    if apply_fixes:
+        results = _fixed(run, checks, results, yes=yes)
+    _show(run.out, results, output)
+    require_passed(run.out, results)
+
+
+def _show(out: Output, results: Sequence[CheckResult], output: Format) -> None:
     if output is Format.JUNIT:
         from whatschat_ops.doctor.junit import as_junit
 
-        run.out.text(as_junit(results, run.out.suggestion))
+        out.text(as_junit(results, out.suggestion))
     else:
-        run.out.result(results, lambda results: render_checks(run.out, results))
+        out.result(results, lambda results: render_checks(out, results))
+
+
+def _fixed(
+    run: Run, checks: Sequence[Check], results: Sequence[CheckResult], *, yes: bool
+) -> Sequence[CheckResult]:
+    """The results after the repairs; those that were given when nothing was repaired."""
+    from whatschat_ops.cli.doctor_fixing import fix
+
+    for result in results:
+        if result.status in ("fail", "warn"):
+            run.out.note(f"{result.code} {result.name}: {result.detail}")
+    return check_all(run, checks) if fix(run, checks, results, yes=yes) else results
+
+
+def _watch(run: Run, checks: Sequence[Check], interval_s: float) -> None:
+    """Print the results, then each that changes, until Ctrl-C; the exit code is that of the last time."""
+    from rich.text import Text
+
+    from whatschat_ops.cli.terminal.interrupts import interrupted_while_pausing
+
+    results: list[CheckResult] = []
+    before: dict[str, CheckResult] = {}
+    with suppress(KeyboardInterrupt), interrupted_while_pausing() as pause:
+        while True:
+            results = check_all(run, checks)
+            for result in results:
+                was = before.get(result.code)
+                if was is None or was.status is not result.status:
+                    run.out.stream(result, lambda it, was=was: Text(_line_of(it, was)))  # type: ignore[misc]
+            before = {result.code: result for result in results}
+            pause(interval_s)
     require_passed(run.out, results)
+
+
+def _line_of(result: CheckResult, before: CheckResult | None) -> str:
+    was = f"{before.status} -> " if before else ""
+    return f"{datetime.now(UTC):%H:%M:%S} {result.code} {result.name} {was}{result.status}: {result.detail}"
 
 
 def check_all(run: Run, checks: Sequence[Check]) -> list[CheckResult]:
     """Make the checks once, over facts of their own."""
     from whatschat_ops.doctor import Facts, run_checks
 
-    return run_checks(checks, Facts(run.settings, run.aws), advise=lambda error: advise(error, "doctor"))
+    facts = Facts(run.settings, run.aws)
+    with run.out.status("Checking the stack"):
+        return run_checks(checks, facts, advise=lambda error: advise(error, "doctor"))
 
 
 def _codes(given: str | None) -> tuple[str, ...]:

@@ -34,7 +34,6 @@ class Repair(StrEnum):
     """What `doctor --fix` may do by itself: each calls the feature that the fix command calls, and loses no data."""
 
     PROVISION = "provision"
-    UNLOCK = "unlock"
     PRUNE = "ws prune"
     CONCURRENCY = "lambda concurrency"
 
