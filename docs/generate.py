@@ -3,7 +3,7 @@
 docs/commands.md comes from the very objects that `--help` prints, docs/plan-schema.json from the class that `plan --json`
 prints, the tables in docs/embedded-aws.md from the corrections that are applied and from the markers of the tests, the one in
 docs/protocol.md from the routes of the `default` function, the one in docs/environment.md from the variables that are written,
-docs/explain.md from what `explain` knows; a test holds them fresh.
+docs/explain.md from what `explain` knows, the codes in docs/doctor.md from the checks; a test holds them fresh.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from tests import conformance
 from whatschat_ops.cli.help_pages import COMMON_PANEL, Page
 from whatschat_ops.cli.program import every_page
 from whatschat_ops.config import Names, Settings
+from whatschat_ops.doctor.catalogue import CHECKS
+from whatschat_ops.doctor.check import Check, Repair
 from whatschat_ops.environment.variables import (
     BackendSecrets,
     Variable,
@@ -38,6 +40,7 @@ EMBEDDED_AWS = PAGE.with_name("embedded-aws.md")
 PROTOCOL = PAGE.with_name("protocol.md")
 ENVIRONMENT = PAGE.with_name("environment.md")
 EXPLANATIONS = PAGE.with_name("explain.md")
+DOCTOR = PAGE.with_name("doctor.md")
 HEADER = """\
 # Commands
 
@@ -171,6 +174,43 @@ def explanations_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def doctor_page() -> str:
+    """The page with its table and its sections written again, each between its two markers."""
+    rows = ["| Code | Question | Needs |", "|---|---|---|"]
+    rows += [
+        f"| [{check.code}](#{check.code.lower()}) | {check.question} | {_codes_of(check)} |"
+        for check in CHECKS
+    ]
+    page = _with_table(DOCTOR.read_text(encoding="utf-8"), "codes", rows)
+    return _with_table(page, "checks", [line for check in CHECKS for line in _check_section(check)])
+
+
+def _check_section(check: Check) -> list[str]:
+    lines = [f"### {check.code}\n", f"`{check.name}` {check.question}\n"]
+    if check.meaning:
+        lines.append(f"{check.meaning}\n")
+    lines.append(f"- Not made when one of these failed: {_codes_of(check)}")
+    if check.actions:
+        lines.append(f"- IAM: {_codes(check.actions)}")
+    if check.watches:
+        lines.append(f"- Of `status`: {_codes(check.watches)}")
+    if check.fix:
+        by_itself = f"; {_REPAIRED[check.repair]}" if check.repair else "; `--fix` leaves it to a person"
+        lines.append(f"- Fix: `{check.fix}`{by_itself}")
+    return [*lines, ""]
+
+
+_REPAIRED = {
+    Repair.PROVISION: "`--fix` provisions, unless that would delete something",
+    Repair.PRUNE: "`--fix` deletes those rows",
+    Repair.CONCURRENCY: "`--fix` removes the limit of 0",
+}
+
+
+def _codes_of(check: Check) -> str:
+    return ", ".join(check.causes) or "none"
+
+
 def _link(source: str) -> str:
     return f"<{source}>" if source.startswith("https:") else f"[{source}]({source.removeprefix('docs/')})"
 
@@ -217,6 +257,7 @@ def main() -> int:
         PROTOCOL: protocol_page(),
         ENVIRONMENT: environment_page(),
         EXPLANATIONS: explanations_page(),
+        DOCTOR: doctor_page(),
     }
     if "--check" in sys.argv:
         return 0 if all(page.read_text(encoding="utf-8") == text for page, text in pages.items()) else 1

@@ -36,6 +36,7 @@ class Component(StrEnum):
     OPERATOR_LOGS = "operator-logs"
     OPERATOR_METRICS = "operator-metrics"
     OPERATOR_MONITORING = "operator-monitoring"
+    DOCTOR = "doctor"
 
     @property
     def is_operators(self) -> bool:
@@ -207,6 +208,10 @@ def _document_of(run: Run, component: Component) -> dict[str, Any]:
     of_one_api = component in (Component.LAMBDA, Component.BACKEND)
     api_id = (run.outputs.api_id or "*") if of_one_api else "*"
     place = Place(run.aws.region, run.aws.account_id)
+    if component is Component.DOCTOR:
+        from whatschat_ops.doctor.policy import doctor_policy
+
+        return doctor_policy(run.settings, place)
     return policy_of(component.value, run.settings, place, api_id)
 
 

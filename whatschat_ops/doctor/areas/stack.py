@@ -29,6 +29,31 @@ SIGNATURE_LEEWAY_S: Final = 300
 _STANDING_ALONE: Final = frozenset({"table", "role", "api", "secret", "function"})
 """Kinds that need no other resource of the stack to exist: a loss of three of them is no accident."""
 
+READS_OF_STATUS: Final = (
+    "apigateway:GET",
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    "events:DescribeRule",
+    "events:ListTargetsByRule",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListRoles",
+    "lambda:GetAlias",
+    "lambda:GetFunction",
+    "lambda:GetPolicy",
+    "lambda:ListTags",
+    "lambda:ListVersionsByFunction",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "ssm:GetParameter",
+    "tag:GetResources",
+)
+"""What a plan of the stack asks, events of Chime included; versions are listed when the alias does not say enough.
+
+Without lambda:ListTags, GetFunction leaves the tags out (Lambda API reference), and the functions look like another's.
+"""
+
 
 def clock(facts: Facts) -> Finding:
     """This machine's clock is AWS's."""
@@ -184,6 +209,7 @@ CHECKS: Final = (
         "Can the state of every resource be read?",
         status,
         (CREDENTIALS, CODE),
+        actions=READS_OF_STATUS,
         meaning="A service does not answer, or the caller may not read a resource: most checks rest on this one.",
         fix=Hint(("status",)),
         timeout_s=30,
