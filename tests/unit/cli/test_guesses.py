@@ -88,7 +88,7 @@ GUESSES = {
     "export template": "export cloudformation",
     # by name: it exists, in another group
     "rollback": "lambda rollback",
-    "logs": "local logs",
+    "log": "logs tail",
     "mint": "token mint",
     "broadcast": "ws broadcast",
     "meeting list": "chime meeting list",

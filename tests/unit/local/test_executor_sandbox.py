@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.component.local.executor_functions import CREDENTIALS, make_function
+from whatschat_ops.installation import extra_command
 from whatschat_ops.local.executor import sandbox
 from whatschat_ops.local.executor.failures import CannotStart
 from whatschat_ops.local.interfaces import LambdaFunction
@@ -76,7 +78,7 @@ def test_runtime_that_does_not_run_here_is_reported(runtime: str) -> None:
 
 
 def test_missing_awslambdaric_is_reported_with_the_command_that_installs_it() -> None:
-    with pytest.raises(CannotStart, match=r"pip install 'whatschat-ops\[local\]'"):
+    with pytest.raises(CannotStart, match=re.escape(extra_command("local"))):
         sandbox.launch(make_function(), Path("/code"), "", {})
 
 
