@@ -17,11 +17,16 @@ from tests.in_process import Done, run
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import eventually
 from tests.local.test_provision import connect
+from tests.minimality.removal import User
+from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import ExitCode
 from whatschat_ops.provision import Action
+from whatschat_ops.redaction import Secret
+from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.kinds.topic import Subscription
+from whatschat_ops.stack.policies import policy_of
 from whatschat_ops.stack.stack import Stack
 
 pytestmark = pytest.mark.local
@@ -38,13 +43,36 @@ NAMES = Names(settings())
 
 
 class Bench:
-    """One stack, whose settings change. `aws` are clients of the operator."""
+    """One stack, whose settings change. Its operator has the two policies for that and no other rights; `client` is an
+    administrator's.
+    """
 
     def __init__(self, aws: EmbeddedAws) -> None:
         self.aws = aws
+        self._user = User(self.client, "mon-operator")
+        place = Place(aws.region, aws.account_id)
+        usual, added = (
+            policy_of(each, settings(), place, "*") for each in ("operator", "operator-monitoring")
+        )
+        self._user.may(usual)
+        made = self.client("iam").create_policy(
+            PolicyName="mon-monitoring", PolicyDocument=json.dumps(added, separators=(",", ":"))
+        )
+        self.client("iam").attach_user_policy(UserName=self._user.name, PolicyArn=made["Policy"]["Arn"])
+
+    @property
+    def operator(self) -> Aws:
+        """Clients of the operator."""
+        target = AwsTarget(
+            self.aws.region,
+            endpoint_url=self.aws.endpoint_url,
+            access_key_id=self._user.access_key_id,
+            secret_access_key=Secret(self._user.secret_access_key),
+        )
+        return Aws(target)
 
     def stack(self, **monitoring: Any) -> Stack:
-        return Stack(settings(**monitoring), connect(self.aws))
+        return Stack(settings(**monitoring), self.operator)
 
     def provision(self, *, adopt: bool = False, **monitoring: Any) -> dict[str, Action]:
         """Address -> what was done."""
@@ -212,7 +240,7 @@ def test_subscription_that_is_confirmed_is_cancelled(bench: Bench) -> None:
     sqs = bench.client("sqs")
     url = sqs.create_queue(QueueName="mon-confirmed")["QueueUrl"]
     endpoint = f"arn:aws:sqs:us-east-1:{bench.aws.account_id}:mon-confirmed"
-    kind = Subscription(Context(connect(bench.aws)))
+    kind = Subscription(Context(bench.operator))
     wanted = {"topic_arn": bench.topic, "protocol": "sqs", "endpoint": endpoint}
     kind.create(wanted)
     live = kind.read(wanted)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
+from tests.component.local.executor_functions import make_zip
 from tests.minimality.removal import Broken
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
@@ -24,7 +25,10 @@ COUNT: Final = "open-connections"
 def settings(prefix: str = "", **monitoring: Any) -> Settings:
     """With monitoring on, unless that is what `monitoring` says."""
     given = {"prefix": prefix} if prefix else {}
-    return Settings.of({**given, "monitoring": {"enabled": True, "emails": [ADDRESS], **monitoring}})
+    few = {"keep_versions": 1}  # so that a version is deleted
+    return Settings.of(
+        {**given, "lambda": few, "monitoring": {"enabled": True, "emails": [ADDRESS], **monitoring}}
+    )
 
 
 def attempt_monitoring(prefix: str, admin: Callable[[str], Any], aws: Aws) -> None:
@@ -36,7 +40,7 @@ def attempt_monitoring(prefix: str, admin: Callable[[str], Any], aws: Aws) -> No
         ("cancel a subscription", lambda: _cancel(names, aws)),
         ("take over", lambda: _take_over(names, admin, settings(prefix), aws)),
         ("turn parts off", lambda: _apply(settings(prefix, emails=[], dashboard=False, alarms=False), aws)),
-        ("delete", lambda: _apply(settings(prefix, enabled=False), aws)),
+        ("delete", lambda: _delete(names, admin, settings(prefix, enabled=False), aws)),
     )
     for name, step in steps:
         try:
@@ -74,13 +78,28 @@ def _fix(names: Names, admin: Callable[[str], Any], wanted: Settings, aws: Aws) 
         RoleName=names.open_connections_role, PolicyDocument=json.dumps(trust)
     )
     admin("lambda").remove_permission(**place, StatementId="whatschat-ops-schedule")
+    admin("lambda").update_function_code(
+        FunctionName=function, ZipFile=make_zip({"index.py": "drift = True"})
+    )
+    admin("lambda").get_waiter("function_updated_v2").wait(FunctionName=function)
     admin("lambda").update_function_configuration(FunctionName=function, MemorySize=256)
     admin("lambda").get_waiter("function_updated_v2").wait(FunctionName=function)
     _apply(wanted, aws)
+    versions = admin("lambda").list_versions_by_function(FunctionName=function)["Versions"]
+    if [version["Version"] for version in versions].count("$LATEST") != len(versions) - 1:
+        raise Broken("fix", f"{len(versions) - 1} versions are still there")
     admin("lambda").add_permission(
         **place, StatementId="another", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
     )
     admin("lambda").remove_permission(**place, StatementId="another")
+
+
+def _delete(names: Names, admin: Callable[[str], Any], wanted: Settings, aws: Aws) -> None:
+    """Others gave the count's role a policy of AWS's."""
+    admin("iam").attach_role_policy(
+        RoleName=names.open_connections_role, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess"
+    )
+    _apply(wanted, aws)
 
 
 def _edited(cloudwatch: Any, name: str) -> str:

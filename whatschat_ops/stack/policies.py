@@ -74,7 +74,15 @@ def monitoring_policy(blueprint: Blueprint) -> Document:
     whole = structs.replace(blueprint, settings=structs.replace(blueprint.settings, monitoring=on))
     part = monitoring.PART
     resources = stack_resources(whole, [part]).all
-    return document(*merged([*_of_kinds(resources, whole), *part.operator_statements(whole)]))
+    statements = merged([*_of_kinds(resources, whole), *part.operator_statements(whole)])
+    return document(
+        *({**each, "Action": [a for a in each["Action"] if a not in _HAS]} for each in statements)
+    )
+
+
+_HAS: Final = ("logs:DescribeLogGroups", "iam:SimulatePrincipalPolicy")
+"""What the kinds of monitoring's resources name, too, and it does not need: a listing that the operator may make anyway, and
+what `iam check` asks of other roles."""
 
 
 def _of_earlier_roles(blueprint: Blueprint) -> Iterator[Document]:
