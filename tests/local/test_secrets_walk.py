@@ -149,6 +149,10 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     ],
     "logs trace": [("planted",), (JWT, "--all"), ("planted=",), ("planted", "--since", JWT)],
     "cost estimate": [("--messages", JWT), ("--usage", "usage.yaml")],
+    "cost report": [
+        ("--messages", "10M", "--card", JWT),
+        ("--messages", "10M", "--users", "10", "-o", "load.html"),
+    ],
     "cost compare": [("usage.yaml", "usage.yaml"), (JWT, JWT)],
     "cost rates list": [()],
     "cost rates show": [(), ("--price-region", JWT)],

@@ -77,7 +77,7 @@ NARROW: Final[Mapping[str, set[str]]] = {
     "provision": {"errors", "files", "redaction", ""},
     # Prices are arithmetic, and files: those that were refreshed are in the state directory.
     "pricing": {"config", "errors", "state_directory"},
-    "cost": {"broadcast", "config", "errors", "pricing", "quotas"},
+    "cost": {"broadcast", "config", "errors", "pricing", "quotas", "report", ""},
     # The embedded AWS is an AWS: it knows no client code, and shares its limits and its partitions (handlers) only.
     "local": {
         "config",

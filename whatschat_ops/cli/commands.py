@@ -214,6 +214,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "cost estimate --messages 10M --users 1000 --hours-per-day 8",
         {
             "estimate": Command("Estimate the cost of a month", "cost.group:estimate"),
+            "report": Command("Write a page about a month's cost", "cost.report:report"),
             "compare": Command("Compare the cost of two months", "cost.compare:compare"),
             "rates": Group(
                 "Show and refresh the prices that estimates use",

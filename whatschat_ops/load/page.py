@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Final
 
 from whatschat_ops import __version__
 from whatschat_ops.load.report import LoadReport, deliveries, in_words, latencies, overload, unmatched_answers
 from whatschat_ops.load.timeline import Point
 from whatschat_ops.measure.histogram import shown
 from whatschat_ops.report.charts import Series, distribution, lines
-
-_STYLE: Final = """
-:root { color-scheme: light dark; --ground: #ffffff; --card: #f5f6f8; --ink: #1b1f24; --soft: #57606a; --grid: #d8dee4;
-  --c1: #0b63c5; --c2: #b45309; --c3: #a0247a; --c4: #0f766e; --warn: #9a3412; }
-@media (prefers-color-scheme: dark) { :root { --ground: #0f1318; --card: #191f27; --ink: #e6e9ed; --soft: #9aa4af; --grid: #323b46;
-  --c1: #6cb2ff; --c2: #f5a742; --c3: #ee7fc8; --c4: #4fd1c0; --warn: #fdba74; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 24px 20px 48px; max-width: 1180px; background: var(--ground); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 17px; margin: 32px 0 12px; }
-p { margin: 4px 0; } .soft, .label { color: var(--soft); fill: var(--soft); } code { font: 13px/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
-.warn { color: var(--warn); font-weight: 600; margin: 12px 0; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin-top: 20px; }
-.figures div { background: var(--card); border-radius: 8px; padding: 12px 14px; } .figures b { display: block; font-size: 20px; line-height: 1.3; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr)); gap: 16px; margin-top: 16px; }
-figure { margin: 0; background: var(--card); border-radius: 8px; padding: 12px 14px; } figcaption { font-weight: 600; margin-bottom: 4px; }
-svg { display: block; width: 100%; height: auto; } .label { font: 11px system-ui, sans-serif; } .grid { stroke: var(--grid); stroke-width: 1; }
-.line { fill: none; stroke-width: 2; stroke-linejoin: round; }
-.c1 { stroke: var(--c1); } .c2 { stroke: var(--c2); } .c3 { stroke: var(--c3); } .c4 { stroke: var(--c4); }
-.fill { stroke: none; } .fill.c1, .key.c1 { fill: var(--c1); background: var(--c1); } .fill.c2, .key.c2 { fill: var(--c2); background: var(--c2); }
-.fill.c3, .key.c3 { fill: var(--c3); background: var(--c3); } .fill.c4, .key.c4 { fill: var(--c4); background: var(--c4); }
-.legend { display: flex; gap: 16px; flex-wrap: wrap; font-size: 13px; color: var(--soft); } .key { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px; vertical-align: -1px; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--grid); white-space: nowrap; } th:first-child, td:first-child { text-align: left; }
-"""
+from whatschat_ops.report.page import document, figures, table
 
 
 def page(report: LoadReport, *, command: str) -> str:
@@ -60,19 +35,13 @@ def page(report: LoadReport, *, command: str) -> str:
         f"<h2>Messages</h2>{_message_table(report)}",
         f"<h2>Refusals, cuts and errors</h2>{_failures(report)}",
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        # Even if a text got through unescaped, nothing would be loaded or run.
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>{''.join(body)}</body></html>\n"
-    )
+    return document(title, body)
 
 
 def _figures(report: LoadReport) -> str:
     sockets = report.sockets
     duplicates = report.ping.duplicates + report.message.duplicates
-    figures = (
+    values = (
         (f"{sockets.opened:,} / {report.plan.sockets:,}", "sockets opened"),
         (f"{shown(sockets.opened_per_s, ',.0f')} /s", "opened per second"),
         (f"{shown(report.sent_per_s, ',.0f')} /s", "messages sent"),
@@ -81,8 +50,7 @@ def _figures(report: LoadReport) -> str:
         (f"{duplicates:,}", "duplicates"),
         (f"{report.tool.cpu_share:.0%}", "of a core for this program"),
     )
-    cells = "".join(f"<div><b>{escape(value)}</b>{escape(name)}</div>" for value, name in figures)
-    return f'<div class="figures">{cells}</div>'
+    return figures(values)
 
 
 def _latency_table(report: LoadReport) -> str:
@@ -90,7 +58,7 @@ def _latency_table(report: LoadReport) -> str:
         (name, f"{of.count:,}", *(shown(ms, ",.1f") for ms in (of.mean_ms, of.p50_ms, of.p90_ms, of.p95_ms, of.p99_ms, of.max_ms)))
         for name, of in (*latencies(report), ("This program: late with sending", report.tool.send_delay))
     ]  # fmt: skip
-    return _table(("milliseconds", "count", "mean", "p50", "p90", "p95", "p99", "max"), rows)
+    return table(("milliseconds", "count", "mean", "p50", "p90", "p95", "p99", "max"), rows)
 
 
 def _distributions(report: LoadReport) -> str:
@@ -137,7 +105,7 @@ def _message_table(report: LoadReport) -> str:
         (name, *(f"{count:,}" for count in (of.sent, of.expected, of.arrived, of.late, of.lost)), f"{shown(of.loss_percent, '.3g')} %", f"{of.duplicates:,}")
         for name, of in deliveries(report)
     ]  # fmt: skip
-    return _table(("", "sent", "expected", "arrived", "late", "lost", "loss", "duplicates"), rows)
+    return table(("", "sent", "expected", "arrived", "late", "lost", "loss", "duplicates"), rows)
 
 
 def _failures(report: LoadReport) -> str:
@@ -152,9 +120,3 @@ def _failures(report: LoadReport) -> str:
     )
     lines_ = [f"<p>{escape(name)}: {escape(text)}</p>" for name, text in found if text]
     return "".join(lines_) or "<p>None.</p>"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -90,8 +90,8 @@ def nice_ticks(largest: float) -> list[float]:
 
 
 def short(value: float) -> str:
-    """A number as an axis shows it: 0.12, 3.4, 57, 1.2k, 3M."""
-    for limit, unit in ((1e6, "M"), (1e3, "k")):
+    """A number as an axis shows it: 0.12, 3.4, 57, 1.2k, 3M, 2B."""
+    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{value / limit:.3g}{unit}"
     return f"{value:.3g}" if value >= 1 else f"{value:.2g}"
