@@ -40,7 +40,8 @@ def main() -> int:
         finally:
             service.stop()
     if file:
-        file.write_text(page(outcomes), encoding="utf-8")
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        file.write_text(page(outcomes, before), encoding="utf-8")
     bad = sum(bool(outcome.problems) for outcome in outcomes)
     _say(f"{len(outcomes)} ways to break the stack: {len(outcomes) - bad} as they should be, {bad} not")
     return 1 if bad else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from tests.breakages import (
@@ -51,9 +51,18 @@ def sample(rows: Iterable[Breakage] = ROWS) -> list[Breakage]:
     return list(first.values())
 
 
-def page(outcomes: Sequence[Outcome]) -> str:
-    """The page as Markdown."""
-    return HEAD + "".join(f"{_line(outcome)}\n" for outcome in outcomes)
+def page(outcomes: Sequence[Outcome], before: str = "") -> str:
+    """The page as Markdown, in the order of the table; a row that was not run keeps its line of the page as it was before."""
+    lines = dict(written(before))
+    lines.update((outcome.row.name, _line(outcome)) for outcome in outcomes)
+    return HEAD + "".join(f"{lines[row.name]}\n" for row in ROWS if row.name in lines)
+
+
+def written(text: str) -> Iterator[tuple[str, str]]:
+    """Name of the row, and its line, of a page."""
+    for line in text.removeprefix(HEAD).splitlines():
+        if line.startswith("| ") and line.endswith(" |"):
+            yield line.split(" | ")[0].removeprefix("| "), line
 
 
 def _line(outcome: Outcome) -> str:
