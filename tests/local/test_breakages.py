@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.breakages import of_secret
 from tests.breakages.row import Breakage
 from tests.breakages.running import tried, worse
 from tests.breakages.table import ROWS, sample, written
 from tests.breakages.world import Said, World, provisioned
+from tests.in_process import run
 from tests.local.conftest import EmbeddedAws
 from whatschat_ops.doctor.catalogue import CHECKS
 
@@ -61,3 +64,41 @@ def test_the_page_has_every_row_and_each_is_well_again() -> None:
     lines = dict(written(text))
     assert list(lines) == [row.name for row in ROWS]
     assert [line for line in lines.values() if not line.endswith("| yes |")] == []
+
+
+PLANTED = {"API_TOKEN": "planted-api-token", "OPAQUE": "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiJhIn0.cGxhbnRlZA"}
+
+
+def test_a_bundle_has_no_secret_and_gives_the_same_results_without_aws(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions, name = world.client("lambda"), world.names.function("connect")
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**variables, **PLANTED}}
+    )
+    done = world.cli("doctor", "bundle", str(tmp_path / "bundle.json"))
+    assert done.code == 0, done.said
+    text = (tmp_path / "bundle.json").read_text(encoding="utf-8")
+    secrets = [of_secret.secret(world), world.aws.secret_access_key.reveal(), *PLANTED.values()]
+    assert [secret for secret in secrets if secret in text] == []
+    made = json.loads(text)["results"]
+    assert [each["code"] for each in made if each["status"] == "fail"]
+
+    monkeypatch.chdir(tmp_path)  # no settings, and another state directory: no AWS could be found
+    monkeypatch.setenv("WHATSCHAT_OPS_STATE_DIR", str(tmp_path / "state"))
+    offline = run("doctor", "--from", "bundle.json", "--json")
+    assert offline.code == 3, offline.said
+    shown = json.loads(offline.stdout)
+    assert [tuple(each[key] for key in ("code", "status", "detail", "evidence")) for each in shown] == [
+        tuple(each[key] for key in ("code", "status", "detail", "evidence")) for each in made
+    ]
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_file_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text("{}")
+    done = run("doctor", "--from", str(tmp_path / "b.json"))
+    assert done.code == 2
+    assert "no bundle of `doctor`" in done.stderr
+    assert run("doctor", "chime", "b.json").code == 2

@@ -38,7 +38,7 @@ AS: Final = ("ws", "connect", "--token", JWT, "--wait", "0")
 LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "plan": [(), ("--verbose",), ("--out", "saved.json"), ("--detailed-exitcode",)],
     "status": [()],
-    "doctor": [(), ("websocket", "--verbose")],
+    "doctor": [(), ("websocket", "--verbose"), ("bundle", "bundle.json"), ("--from", "planted.env")],
     "init": [()],
     "explain": [(), (MESSAGE,), (f"Unexpected server response: 403 ?token={JWT}",)],
     "whoami": [()],
@@ -205,7 +205,7 @@ class World:
 
     def _files(self, path: str) -> Iterator[str]:
         """The files that it wrote, which are deleted. A saved plan is kept: it is applied later."""
-        names = ("load.html", ".env", ".env.local", "stack.yaml")
+        names = ("load.html", "bundle.json", ".env", ".env.local", "stack.yaml")
         written = [self.directory / name for name in names if (self.directory / name).exists()]
         if (self.directory / "saved.json").exists():
             yield (self.directory / "saved.json").read_text()

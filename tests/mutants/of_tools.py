@@ -316,6 +316,24 @@ TOOLS: Final[tuple[Fault, ...]] = (
         ("now - record.created_at > UNATTENDED", "now - record.created_at < UNATTENDED", "a meeting that is just being created"),
     ),
     *planted(
+        "doctor/bundle.py",
+        "unit/doctor/test_bundle.py",
+        ("return redact(text)  # what", "return text  # what", "a token behind a name is in a bundle"),
+        ("if isinstance(inner, list) else (value,)", "if False else (value,)", "the secrets of a rotation are in a bundle"),
+        ("if document.get(\"version\") != VERSION:", "if False:", "a newer bundle is read"),
+    ),
+    *planted(
+        "doctor/areas/permissions.py",
+        "unit/doctor/test_account_areas.py",
+        ("if not found.missing:", "if found.missing:", "an operator without permissions is all right"),
+    ),
+    *planted(
+        "doctor/areas/capacity.py",
+        "unit/doctor/test_account_areas.py",
+        ("if busiest_per_s < NEARLY_FULL * limit_per_s:", "if busiest_per_s <= NEARLY_FULL * limit_per_s:", "four fifths of the rate are not near it"),
+        ('alarm["StateValue"] == "ALARM"', 'alarm["StateValue"] != "OK"', "an alarm without data fires"),
+    ),
+    *planted(
         "doctor/areas/secret.py",
         "unit/doctor/test_secret.py",
         ("if found.size_bytes < MIN_SECRET_BYTES:", "if found.size_bytes <= MIN_SECRET_BYTES:", "32 bytes are too short"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,6 +30,7 @@ class Area(StrEnum):
     STACK = "stack"
     APP = "app"
     ALL = "all"
+    BUNDLE = "bundle"
 
 
 class Format(StrEnum):
@@ -41,7 +43,12 @@ class Format(StrEnum):
 
 def doctor(
     run: Run,
-    area: Annotated[Area | None, typer.Argument(help="Check one area only")] = None,
+    area: Annotated[
+        Area | None, typer.Argument(help="Check one area only; `bundle` writes the facts of all checks to FILE")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="Where `bundle` writes [default: doctor-bundle.json]")
+    ] = None,
     only: Annotated[
         str | None, typer.Option("--only", metavar="CODE[,CODE]", help="Make these checks only")
     ] = None,
@@ -54,6 +61,9 @@ def doctor(
     every: Annotated[
         str | None, typer.Option("--every", metavar="TIME", help="Check again until Ctrl-C, for example 5m")
     ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Check the facts of a bundle, not AWS")
+    ] = None,
     output: Annotated[
         Format, typer.Option("--output", "-o", help="Print as text, JSON or JUnit XML")
     ] = Format.TEXT,
@@ -63,16 +73,27 @@ def doctor(
 
     Names the cause of what does not work, with the command that fixes it; what follows from that cause is not checked. Each
     check has a code, which docs/doctor.md describes. Changes nothing without --fix. With --every, prints what changes, and ends
-    with the exit code of the last time. Exit code 3 if a check fails.
+    with the exit code of the last time. A bundle has no secrets and no messages; the checks run on it without AWS. Exit code 3 if a check fails.
 
     Example:
         whatschat-ops doctor
         whatschat-ops doctor websocket -e production --fix
         whatschat-ops doctor --skip WS019 --every 5m
         whatschat-ops doctor --only WS001,WS020 -o junit
+        whatschat-ops doctor bundle bundle.json
+        whatschat-ops doctor --from bundle.json
     """
     from whatschat_ops.doctor.catalogue import chosen
 
+    if area is Area.BUNDLE:
+        from whatschat_ops.cli.doctor_bundle import write_bundle
+
+        write_bundle(run, file)
+        return
+    if file is not None:
+        raise UsageError("FILE is for `bundle` only.", hint="To check the facts of a bundle, give it with --from.")
+    if source is not None and (apply_fixes or every is not None):
+        raise UsageError("--from reads what is in a file: it goes with neither --fix nor --every.")
     run.out.as_json = run.out.as_json or output is Format.JSON
     checks = chosen(None if area in (None, Area.ALL) else str(area), only=_codes(only), skip=_codes(skip))
     if every is not None:
@@ -80,7 +101,7 @@ def doctor(
             raise UsageError("--every prints changes as they come: it goes with neither --fix nor JUnit.")
         _watch(run, checks, parse_duration(every, "--every").total_seconds())
         return
-    results: Sequence[CheckResult] = check_all(run, checks)
+    results: Sequence[CheckResult] = check_all(run, checks, source)
     if apply_fixes:
         results = _fixed(run, checks, results, yes=yes)
     _show(run.out, results, output)
@@ -133,11 +154,12 @@ def _line_of(result: CheckResult, before: CheckResult | None) -> str:
     return f"{datetime.now(UTC):%H:%M:%S} {result.code} {result.name} {was}{result.status}: {result.detail}"
 
 
-def check_all(run: Run, checks: Sequence[Check]) -> list[CheckResult]:
-    """Make the checks once, over facts of their own."""
+def check_all(run: Run, checks: Sequence[Check], source: Path | None = None) -> list[CheckResult]:
+    """Make the checks once, over facts of their own, or over those of the bundle `source`."""
+    from whatschat_ops.cli.doctor_bundle import read_facts
     from whatschat_ops.doctor import Facts, run_checks
 
-    facts = Facts(run.settings, run.aws)
+    facts = Facts(run.settings, run.aws) if source is None else read_facts(run, source)
     with run.out.status("Checking the stack"):
         return run_checks(checks, facts, advise=lambda error: advise(error, "doctor"))
 

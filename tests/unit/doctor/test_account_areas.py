@@ -94,7 +94,9 @@ def test_stage_that_promises_more_than_the_account_has_warns(limit: float, statu
     assert capacity.requests(found).status is status
 
 
-@pytest.mark.parametrize(("state", "status"), [("OK", Status.OK), ("ALARM", Status.FAIL)])
+@pytest.mark.parametrize(
+    ("state", "status"), [("OK", Status.OK), ("INSUFFICIENT_DATA", Status.OK), ("ALARM", Status.FAIL)]
+)
 def test_alarm_that_fires_is_named_with_its_reason(state: str, status: Status) -> None:
     name = "whatschat-local/connect-errors"
     alarm = {"AlarmName": name, "StateValue": state, "StateReason": "Threshold crossed"}
