@@ -22,7 +22,7 @@ from whatschat_ops.doctor.facts import Facts
 from whatschat_ops.errors import Hint, UsageError
 from whatschat_ops.redaction import REDACTED, Secret, is_secret_name, is_secret_value, redact
 
-FORMAT: Final = "whatschat-ops doctor bundle"
+FORMAT: Final = "whatschat-ops/doctor-bundle"
 VERSION: Final = 1
 LEAST_WITHIN: Final = 6
 """Characters that a secret has at least to be looked for inside of other texts; a shorter one is masked where it stands alone."""
