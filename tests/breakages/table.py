@@ -43,12 +43,16 @@ be as before. The codes are described in [doctor.md](doctor.md).
 """
 
 
+SAMPLED: Final = ("functions", "api", "table", "permissions", "logs", "app")
+"""The areas with a row in the suite, which has little time: 3 s of a processor for each."""
+
+
 def sample(rows: Iterable[Breakage] = ROWS) -> list[Breakage]:
-    """One row of each area, the first."""
+    """One row of each of these areas, the first."""
     first: dict[str, Breakage] = {}
     for row in rows:
         first.setdefault(row.area, row)
-    return list(first.values())
+    return [first[area] for area in SAMPLED]
 
 
 def page(outcomes: Sequence[Outcome], before: str = "") -> str:

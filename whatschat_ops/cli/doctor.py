@@ -44,7 +44,8 @@ class Format(StrEnum):
 def doctor(
     run: Run,
     area: Annotated[
-        Area | None, typer.Argument(help="Check one area only; `bundle` writes the facts of all checks to FILE")
+        Area | None,
+        typer.Argument(help="Check one area only; `bundle` writes the facts of all checks to FILE"),
     ] = None,
     file: Annotated[
         Path | None, typer.Argument(help="Where `bundle` writes [default: doctor-bundle.json]")
@@ -91,7 +92,9 @@ def doctor(
         write_bundle(run, file)
         return
     if file is not None:
-        raise UsageError("FILE is for `bundle` only.", hint="To check the facts of a bundle, give it with --from.")
+        raise UsageError(
+            "FILE is for `bundle` only.", hint="To check the facts of a bundle, give it with --from."
+        )
     if source is not None and (apply_fixes or every is not None):
         raise UsageError("--from reads what is in a file: it goes with neither --fix nor --every.")
     run.out.as_json = run.out.as_json or output is Format.JSON
