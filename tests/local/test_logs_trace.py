@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.in_process import Done, run
 from tests.local.conftest import EmbeddedAws, started
-from tests.local.program import eventually
+from tests.local.program import Program, eventually
+from tests.minimality.removal import User
 from tests.ports import free_port
 from whatschat_ops.local import service
 from whatschat_ops.redaction import Secret
@@ -80,24 +82,43 @@ class World:
         found: dict[str, Any] = eventually(newest)
         return found
 
-    def replace_code(self, function: str, source: str) -> str:
-        """Put other code behind the alias; the version that was there."""
+    def replace_code(self, function: str, source: str) -> None:
+        """Put other code behind the alias."""
         client, name = self.aws.client("lambda"), f"websocket-{function}"
-        before: str = client.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
         module = client.get_function_configuration(FunctionName=name)["Handler"].rpartition(".")[0]
         data = io.BytesIO()
         with zipfile.ZipFile(data, "w") as archive:
             archive.writestr(f"{module.replace('.', '/')}.py", source)
         client.update_function_code(FunctionName=name, ZipFile=data.getvalue())
+        self._publish(name)
+
+    def configure(self, function: str, **configuration: Any) -> None:
+        """Change the function behind the alias."""
+        client, name = self.aws.client("lambda"), f"websocket-{function}"
+        client.update_function_configuration(FunctionName=name, **configuration)
+        self._publish(name)
+
+    def _publish(self, name: str) -> None:
+        client = self.aws.client("lambda")
         client.get_waiter("function_updated_v2").wait(FunctionName=name)
         version = client.publish_version(FunctionName=name)["Version"]
         client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
-        return before
 
-    def restore(self, function: str, version: str) -> None:
-        self.aws.client("lambda").update_alias(
-            FunctionName=f"websocket-{function}", Name="live", FunctionVersion=version
-        )
+    def repair(self) -> None:
+        """Make the stack what the settings say."""
+        done = run("provision", "--yes")
+        assert done.code == 0, done.said
+
+    def last_connection(self) -> str:
+        """The connection of the newest handshake."""
+        done = run("logs", "tail", "--access", "-o", "json", "--since", "1m", "--filter", '"$connect"')
+        connection: str = json.loads(done.stdout.splitlines()[-1])["fields"]["connectionId"]
+        return connection
+
+    def timed_out(self, connection: str) -> dict[str, Any] | None:
+        """The trace, once Lambda's line of the time-out is written."""
+        found: dict[str, Any] = self.trace(connection)["traces"][0]
+        return found if "timed out" in found["why"] else None
 
 
 @pytest.fixture(scope="module")
@@ -217,17 +238,14 @@ def test_refused_token_says_which_rule(world: World) -> None:
 
 @pytest.mark.parametrize(("source", "says"), [(CRASH, "RuntimeError"), (EXIT, "exit")])
 def test_function_that_crashes_is_the_cause(world: World, source: str, says: str) -> None:
-    before = world.replace_code("connect", source)
+    world.replace_code("connect", source)
     try:
         with pytest.raises(InvalidStatus) as refused, world.open("crash"):
             pass
     finally:
-        world.restore("connect", before)
+        world.repair()
     assert refused.value.response.status_code in (500, 502)
-    line = run(
-        "logs", "tail", "--access", "-o", "json", "--since", "1m", "--filter", '"$connect"'
-    ).stdout.splitlines()[-1]
-    trace = world.trace(json.loads(line)["fields"]["connectionId"])["traces"][0]
+    trace = world.trace(world.last_connection())["traces"][0]
     assert (trace["state"], trace["cause"]) == ("refused", "function failed"), trace
     assert says in json.dumps(trace)
     assert trace["errors"] == 1
@@ -240,7 +258,7 @@ def test_operator_is_named_with_what_was_done(world: World) -> None:
         with pytest.raises(ConnectionClosed):
             client.recv(timeout=60)
     trace = world.ended("kicked")
-    assert (trace["cause"], trace["code"]) == ("closed by an operator", 1000)
+    assert (trace["cause"], trace["code"]) == ("closed by an operator", 1000), trace
     assert trace["by"].startswith("arn:aws:") and "ws.disconnect" in trace["why"]
 
 
@@ -259,6 +277,46 @@ def test_open_connection_says_so_until_it_is_idle_for_ten_minutes(world: World) 
         "Once the function default ran and wrote no line: a ping, which LOG_LEVEL INFO leaves out, "
         "or code that is not the built-in function's."
     ]
+
+
+def test_one_connection_among_many_lines_is_found_by_fetching_its_own(world: World) -> None:
+    with world.open("needle") as client:
+        world.ask(client, type="message:send", id="m1", recipients=["needle"])
+    connection = world.ended("needle")["connection_id"]
+    logs, now_ms = world.aws.client("logs"), int(datetime.now(UTC).timestamp() * 1000)
+    for group in ("/aws/apigateway/websocket", "/aws/lambda/websocket-default"):
+        logs.create_log_stream(logGroupName=group, logStreamName="others")
+        others = [
+            {"timestamp": now_ms - 3000 + number, "message": f'{{"connectionId":"{number:014d}B="}}'}
+            for number in range(3000)
+        ]
+        logs.put_log_events(logGroupName=group, logStreamName="others", logEvents=others)
+    searched = world.trace(connection)["searched"]
+    assert searched["events"] <= 10
+    assert searched["requests"] <= 8
+
+
+def test_function_that_runs_out_of_time_has_one_line_and_is_the_cause(world: World) -> None:
+    client, name = world.aws.client("lambda"), "websocket-connect"
+    before = client.get_function_configuration(FunctionName=name)
+    with sockets.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        variables = {**before["Environment"]["Variables"], "AWS_ENDPOINT_URL_SSM": endpoint}
+        world.configure("connect", Timeout=1, Environment={"Variables": variables})
+        try:
+            with pytest.raises(InvalidStatus), world.open("slow"):
+                pass
+        finally:
+            world.repair()
+    connection = world.last_connection()
+    trace = eventually(lambda: world.timed_out(connection))
+    assert (trace["state"], trace["cause"]) == ("refused", "function failed")
+    raw = run(
+        "logs", "tail", "-o", "json", "--since", "5m", "--function", "connect", "--filter", f'"{connection}"'
+    )
+    (line,) = (json.loads(each)["fields"] for each in raw.stdout.splitlines())
+    assert (line["level"], line["outcome"]) == ("ERROR", "unfinished")
+    assert 0 < line["remainingMs"] <= 200
 
 
 def test_two_hours_end_a_busy_connection(world: World) -> None:
@@ -289,7 +347,38 @@ def test_lost_lines_and_a_deleted_group_are_gaps(world: World) -> None:
         trace = world.trace(connection)["traces"][0]
         assert steps(trace) == [("connect", "connect", None)]
     finally:
-        assert run("provision", "--yes").code == 0
+        world.repair()
+
+
+def test_printed_policies_are_enough_and_what_they_leave_out_is_a_gap(world: World, tmp_path: Path) -> None:
+    eve = User(world.aws.client, "eve")
+    (tmp_path / "configs").mkdir()
+    settings = {"local": {"enabled": False}, "aws": {"endpoint_url": world.aws.endpoint_url}}
+    (tmp_path / "configs" / "staging.yaml").write_text(json.dumps(settings))
+    variables = {
+        **world.aws.environment(),
+        "WHATSCHAT_ENV": "staging",
+        "AWS_ACCESS_KEY_ID": eve.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": eve.secret_access_key,
+    }
+    program = Program(variables, directory=tmp_path)
+    reading, operating = (
+        program.json("iam", "policies", each, "--account-id", "000000000000")
+        for each in ("operator-logs", "operator")
+    )
+    with world.open("watched") as client:
+        world.ask(client, type="message:send", id="m1", recipients=["watched"])
+        eve.may({**operating, "Statement": [*operating["Statement"], *reading["Statement"]]})
+        (trace,) = program.json("logs", "trace", "watched")["traces"]
+        assert (trace["state"], trace["user_id"], trace["gaps"]) == ("open", "watched", [])
+        eve.may(reading)
+        (trace,) = program.json("logs", "trace", trace["connection_id"])["traces"]
+    assert (trace["user_id"], len(trace["steps"]), trace["state"]) == ("watched", 2, "unknown")
+    assert [gap.partition(".")[0] for gap in trace["gaps"]] == [
+        "Not read: the connections table",
+        "Not read: API Gateway",
+        "Not read: the audit log",
+    ]
 
 
 def refused(*arguments: str) -> Done:
