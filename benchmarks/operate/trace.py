@@ -101,8 +101,11 @@ def write(client: Any, lines: int) -> None:
 
 
 def put(client: Any, group: str, batch: list[dict[str, Any]]) -> None:
+    """One batch. The embedded AWS keeps the newest 20,000 events of a stream: every batch has its own."""
+    stream = f"benchmark-{uuid.uuid4()}"
+    client.create_log_stream(logGroupName=group, logStreamName=stream)
     batch.sort(key=lambda event: event["timestamp"])
-    client.put_log_events(logGroupName=group, logStreamName="benchmark", logEvents=batch)
+    client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=batch)
 
 
 def main(lines: int) -> None:
@@ -135,11 +138,6 @@ def main(lines: int) -> None:
                 aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
                 aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
             )
-            for group in (
-                ACCESS,
-                *(f"/aws/lambda/websocket-{each}" for each in ("connect", "default", "disconnect")),
-            ):
-                client.create_log_stream(logGroupName=group, logStreamName="benchmark")
             began_s = time.perf_counter()
             write(client, lines)
             say(f"{lines:,} lines written in {time.perf_counter() - began_s:.0f} s")
