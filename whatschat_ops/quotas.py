@@ -250,6 +250,14 @@ MAX_DASHBOARD_NAME_CHARACTERS: Final = 255
 MAX_DASHBOARD_WIDGETS: Final = 500
 """Of a dashboard (CloudWatch API reference, Dashboard body structure and syntax)."""
 
+# Budgets
+
+BUDGET_SUBSCRIBERS: Final[Mapping[str, int]] = {"SNS": 1, "EMAIL": 10}
+"""Of one notification of a budget, by type (AWS Budgets API reference, Notification)."""
+
+MAX_BUDGET_NAME_CHARACTERS: Final = 100
+"""Of the name of a budget (AWS Budgets API reference, Budget)."""
+
 # DynamoDB
 
 DYNAMODB_TABLES: Final = 2_500

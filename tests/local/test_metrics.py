@@ -343,3 +343,97 @@ def test_without_any_permission_nothing_is_shown(as_reader: Cli, reader: User, t
     done = as_reader("metrics", "show", "--json")
     assert done.code == ExitCode.FAILED
     assert json.loads(done.stdout)["error"]["code"] == "permission_denied"
+
+
+# --- cost budget: on the same stack and its messages ------------------------------------------------------------------
+
+TOPIC = "arn:aws:sns:us-east-1:000000000000:alarms"
+TELL = ("--notify", "ops@example.com", "--notify", TOPIC)
+
+
+def actions(result: Any) -> list[str]:
+    return [each["action"] for each in result["changes"]]
+
+
+@pytest.fixture
+def budgets(embedded_aws: EmbeddedAws) -> Iterator[Any]:
+    client = embedded_aws.client("budgets")
+    yield client
+    found = client.describe_budgets(AccountId="000000000000").get("Budgets", ())
+    if any(each["BudgetName"] == NAMES.budget for each in found):
+        client.delete_budget(AccountId="000000000000", BudgetName=NAMES.budget)
+    embedded_aws.client("cloudwatch").delete_alarms(AlarmNames=[NAMES.budget_alarm])
+
+
+def test_budget_is_created_changed_and_deleted_once(cli: Cli, budgets: Any) -> None:
+    assert actions(cli.json("cost", "budget", "set", "500", *TELL, "--dry-run")) == ["create"] * 3
+    assert cli("cost", "budget", "show").code == ExitCode.FAILED
+    assert cli("cost", "budget", "set", "500", *TELL).code == ExitCode.USAGE  # it cannot ask
+
+    assert actions(cli.json("cost", "budget", "set", "500", *TELL, "--yes")) == ["create"] * 3
+    assert actions(cli.json("cost", "budget", "set", "500.00", *TELL)) == ["no change"] * 3
+    shown = cli.json("cost", "budget", "show")
+    assert (shown["monthly_usd"], shown["actual_usd"], shown["forecast_usd"]) == ("500", "0", None)
+    assert shown["subscribers"] == [TOPIC, "ops@example.com"]
+    assert (shown["alarm_messages"], shown["alarm_window_s"]) == (16_666_666, 86_400)
+
+    changed = cli.json("cost", "budget", "set", "300", "--notify", "ops@example.com", "--yes")
+    assert (actions(changed), changed["applied"]) == (["update"] * 3, True)
+    assert actions(cli.json("cost", "budget", "set", "300", "--yes")) == ["no change", "update", "no change"]
+    named = {"AccountId": "000000000000", "BudgetName": NAMES.budget}
+    assert budgets.describe_notifications_for_budget(**named)["Notifications"] == []
+    assert actions(cli.json("cost", "budget", "delete", "--yes")) == ["delete"] * 2
+    assert actions(cli.json("cost", "budget", "delete")) == ["no change"] * 2
+
+
+def test_budget_that_was_changed_by_others_is_set_again(cli: Cli, budgets: Any) -> None:
+    cli.json("cost", "budget", "set", "500", *TELL, "--yes")
+    named = {"AccountId": "000000000000", "BudgetName": NAMES.budget}
+    first, *_ = budgets.describe_notifications_for_budget(**named)["Notifications"]
+    first.pop("NotificationState")
+    budgets.delete_notification(**named, Notification=first)
+    assert actions(cli.json("cost", "budget", "set", "500", *TELL, "--yes")) == [
+        "no change",
+        "update",
+        "no change",
+    ]
+    assert len(budgets.describe_notifications_for_budget(**named)["Notifications"]) == 3
+
+
+def test_alarm_fires_when_messages_come_faster_than_the_amount_lasts(
+    cli: Cli, traffic: Traffic, budgets: Any
+) -> None:
+    cli.json("cost", "budget", "set", "0.000043", "--window", "7d", "--yes")  # 43 in 30 days, 10 in 7
+    assert traffic.frames > cli.json("cost", "budget", "show")["alarm_messages"] == 10
+    eventually(lambda: cli.json("cost", "budget", "show")["alarm_state"] == "ALARM")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("0",),
+        ("much",),
+        ("500", "--window", "8d"),
+        ("500", "--notify", "x"),
+        ("500", *TELL, "--notify", f"{TOPIC}2"),
+    ],
+)
+def test_budget_that_cannot_be_is_refused(cli: Cli, arguments: tuple[str, ...]) -> None:
+    assert cli("cost", "budget", "set", *arguments, "--yes").code == ExitCode.USAGE
+
+
+BUDGET_POLICY = policy_of("operator-budget", SETTINGS, PLACE, "*")
+
+
+def test_policy_of_budgets_is_enough_and_each_action_is_needed(
+    as_reader: Cli, reader: User, budgets: Any
+) -> None:
+    def attempt() -> Done:
+        done = as_reader("cost", "budget", "set", "500", *TELL, "--yes")
+        return done if done.code else as_reader("cost", "budget", "delete", "--yes")
+
+    reader.may(BUDGET_POLICY)
+    assert (done := attempt()).code == ExitCode.DONE, done.said
+    for removed in removals(BUDGET_POLICY):
+        reader.may(without(BUDGET_POLICY, removed))
+        assert attempt().code == ExitCode.FAILED, removed

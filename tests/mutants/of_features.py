@@ -532,4 +532,10 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ('if dimensions.keys() == {"Route"}:', 'if "Route" in dimensions:', "metrics narrower than a route count as the route's"),
         ("[:API_ROUTES]", "", "a hostile listing is asked for and paid"),
     ),
+    *planted(
+        "budgets/allowance.py",
+        "unit/budgets/test_allowance.py",
+        ("bought + room, floor + room, left - room * tier.price / rate.per", "bought + room, floor + room, left", "a tier that is used up costs nothing"),
+        ("messages_for(usd * share, rate)", "messages_for(usd, rate)", "all of the amount is for messages"),
+    ),
 )  # fmt: skip

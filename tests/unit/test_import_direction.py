@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parents[2] / "whatschat_ops"
 
 LAYERS: Final = (
     {"cli"},
-    {"broadcast", "calls", "cost", "doctor", "environment", "explain", "load", "logs", "metrics"},
+    {"broadcast", "budgets", "calls", "cost", "doctor", "environment", "explain", "load", "logs", "metrics"},
     {"audit", "chime", "connections", "sockets", "stack"},
     {"local", "packaging", "pricing", "worker"},
     {"aws", "config", "provision", "report", "sender"},

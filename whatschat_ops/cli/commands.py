@@ -216,6 +216,15 @@ COMMANDS: Final[Mapping[str, Entry]] = {
             "estimate": Command("Estimate the cost of a month", "cost.group:estimate"),
             "report": Command("Write a page about a month's cost", "cost.report:report"),
             "compare": Command("Compare the cost of two months", "cost.compare:compare"),
+            "budget": Group(
+                "Watch a monthly amount",
+                "cost budget set 500 --notify ops@example.com",
+                {
+                    "show": Command("Show the budget and its alarm", "cost.budget:show"),
+                    "set": Command("Create or change the monthly budget", "cost.budget:set_"),
+                    "delete": Command("Delete the budget and its alarm", "cost.budget:delete"),
+                },
+            ),
             "rates": Group(
                 "Show and refresh the prices that estimates use",
                 "cost rates show",

@@ -15,6 +15,7 @@ from whatschat_ops.quotas import (
     ACCOUNT_ID_CHARACTERS,
     LONGEST_REGION_CHARACTERS,
     MAX_BUCKET_NAME_CHARACTERS,
+    MAX_BUDGET_NAME_CHARACTERS,
     MAX_DASHBOARD_NAME_CHARACTERS,
     MAX_EVENT_RULE_NAME_CHARACTERS,
     MAX_POLICY_NAME_CHARACTERS,
@@ -151,6 +152,16 @@ class Names:
     def alarm(self, short: str) -> str:
         """Name of an alarm. What stands before the slash lists all of the stack."""
         return f"{self.stack}/{short}"
+
+    @property
+    def budget(self) -> str:
+        """Name of the budget of `cost budget`: budgets are of all Regions, so the Region is in it."""
+        return self._in_region(f"{self.stack}-monthly", MAX_BUDGET_NAME_CHARACTERS)
+
+    @property
+    def budget_alarm(self) -> str:
+        """Name of the alarm of `cost budget`. It is not the stack's: `provision` does not delete it."""
+        return f"{self.stack}-budget-messages"
 
     @property
     def alarm_topic(self) -> str:

@@ -24,6 +24,7 @@ from whatschat_ops.stack.kinds.role import delete_roles, role_arn
 from whatschat_ops.stack.parts import monitoring
 from whatschat_ops.stack.parts.backend import backend_policy
 from whatschat_ops.stack.parts.blueprint import Blueprint
+from whatschat_ops.stack.parts.budget import budget_policy
 from whatschat_ops.stack.parts.chime import chime_policy
 from whatschat_ops.stack.parts.handlers import lambda_policy
 from whatschat_ops.stack.parts.log_reading import log_reading_policy
@@ -115,6 +116,7 @@ _POLICIES: Final[Mapping[str, Callable[[Blueprint], Document]]] = {
     "chime": chime_policy,
     "backend": backend_policy,
     "operator": operator_policy,
+    "operator-budget": budget_policy,
     "operator-logs": log_reading_policy,
     "operator-metrics": metrics_policy,
     monitoring.COMPONENT: monitoring_policy,

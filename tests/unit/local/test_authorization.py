@@ -50,9 +50,12 @@ def resource(call: SignedCall) -> str | None:
         (lambda_call("POST", "functions/f/aliases"), None),
         (lambda_call("GET", "functions/f"), None),
         (json_call("dynamodb", "GetItem", TableName="t"), None),
+        (lambda_call("GET", "account-settings"), "lambda:GetAccountSettings"),
+        (json_call("budgets", "DescribeNotificationsForBudget", BudgetName="b"), "budgets:ViewBudget"),
+        (json_call("budgets", "DeleteNotification", BudgetName="b"), "budgets:ModifyBudget"),
     ],
 )
-def test_one_alias_is_not_the_list_of_aliases(call: SignedCall, action: str | None) -> None:
+def test_action_is_that_of_the_service_authorization_reference(call: SignedCall, action: str | None) -> None:
     assert corrected_action(call) == action
 
 
@@ -70,6 +73,10 @@ TABLE = "arn:aws:dynamodb:us-east-1:1:table/t"
         (lambda_call("POST", f"functions/{quote(FUNCTION)}/invocations", Qualifier="1"), f"{FUNCTION}:1"),
         (lambda_call("POST", "functions/f/invocations"), None),
         (lambda_call("GET", "functions"), None),
+        (json_call("budgets", "CreateBudget", Budget={"BudgetName": "b"}), "arn:aws:budgets::1:budget/b"),
+        (json_call("budgets", "UpdateBudget", NewBudget={"BudgetName": "b"}), "arn:aws:budgets::1:budget/b"),
+        (json_call("budgets", "DeleteBudget", BudgetName="b"), "arn:aws:budgets::1:budget/b"),
+        (json_call("budgets", "DescribeBudgets"), "arn:aws:budgets::1:budget/*"),
         (json_call("dynamodb", "ListTagsOfResource", ResourceArn=TABLE), TABLE),
         (json_call("dynamodb", "GetItem", TableName="t"), None),
         (iam_call(Action="CreateRole", RoleName="new", Path="/a/"), "arn:aws:iam::1:role/a/new"),

@@ -33,6 +33,7 @@ class Component(StrEnum):
     CHIME = "chime"
     BACKEND = "backend"
     OPERATOR = "operator"
+    OPERATOR_BUDGET = "operator-budget"
     OPERATOR_LOGS = "operator-logs"
     OPERATOR_METRICS = "operator-metrics"
     OPERATOR_MONITORING = "operator-monitoring"

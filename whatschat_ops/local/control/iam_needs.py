@@ -3,7 +3,8 @@
 ministack decides with them. Four differences are corrected (AWS: the Service Authorization Reference, one page per
 service, columns "Resource types" and "Dependent actions"):
 
-- a wrong action: ListAliases for GetAlias, UpdateAlias and DeleteAlias; none for GetAccountSettings; an action that does not exist for PartiQL
+- a wrong action: ListAliases for GetAlias, UpdateAlias and DeleteAlias; none for GetAccountSettings; the operations of Budgets, whose
+  actions are ViewBudget and ModifyBudget; an action that does not exist for PartiQL
   statements (AWS: PartiQLSelect, PartiQLDelete and so on, on the table);
 - an unrecognised resource: CreateFunction (its name is in the body), the tag operations of DynamoDB and Step
   Functions (they have an ARN), Map Runs, IAM paths, rules of EventBridge, and the qualifier of an invocation;
@@ -93,6 +94,9 @@ def corrected_action(call: SignedCall) -> str | None:
             return f"lambda:{verb}Alias" if verb else None
         case "lambda", ["account-settings"]:
             return "lambda:GetAccountSettings"
+    if call.service == "budgets":
+        reads = call.operation.startswith("Describe")
+        return f"budgets:{'View' if reads else 'Modify'}Budget"
     if call.service == "dynamodb" and (statements := _partiql(call)):
         return statements[0][0]
     return None
@@ -120,6 +124,10 @@ def corrected_resource(call: SignedCall, region: str, account_id: str, lookup: L
             return f"arn:aws:dynamodb:{region}:{account_id}:table/{statements[0][1]}"
         arn = call.json.get("ResourceArn")
         return arn if isinstance(arn, str) and arn else None
+    if call.service == "budgets":
+        budget = call.json.get("Budget") or call.json.get("NewBudget") or call.json
+        name = budget.get("BudgetName") if isinstance(budget, dict) else None
+        return f"arn:aws:budgets::{account_id}:budget/{name or '*'}"
     if call.service == "iam":
         return _identity_arn(call, account_id, lookup)
     if call.service == "events" and call.operation in _RULE_OPERATIONS:
