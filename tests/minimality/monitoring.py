@@ -77,7 +77,9 @@ def _fix(names: Names, admin: Callable[[str], Any], wanted: Settings, aws: Aws) 
     admin("iam").update_assume_role_policy(
         RoleName=names.open_connections_role, PolicyDocument=json.dumps(trust)
     )
-    admin("lambda").remove_permission(**place, StatementId="whatschat-ops-schedule")
+    statement = {**place, "StatementId": "whatschat-ops-schedule"}
+    admin("lambda").remove_permission(**statement)
+    admin("lambda").add_permission(**statement, Action="lambda:InvokeFunction", Principal="s3.amazonaws.com")
     admin("lambda").update_function_code(
         FunctionName=function, ZipFile=make_zip({"index.py": "drift = True"})
     )
@@ -88,10 +90,6 @@ def _fix(names: Names, admin: Callable[[str], Any], wanted: Settings, aws: Aws) 
     versions = admin("lambda").list_versions_by_function(FunctionName=function)["Versions"]
     if [version["Version"] for version in versions].count("$LATEST") != len(versions) - 1:
         raise Broken("fix", f"{len(versions) - 1} versions are still there")
-    admin("lambda").add_permission(
-        **place, StatementId="another", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
-    )
-    admin("lambda").remove_permission(**place, StatementId="another")
 
 
 def _delete(names: Names, admin: Callable[[str], Any], wanted: Settings, aws: Aws) -> None:

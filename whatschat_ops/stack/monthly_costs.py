@@ -15,6 +15,7 @@ from msgspec import Struct
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import NotFound
+from whatschat_ops.pricing.amounts import plain
 from whatschat_ops.pricing.pricing import FreeTiers, charge
 from whatschat_ops.pricing.rates import Rate
 from whatschat_ops.provision.report import CostReport
@@ -76,11 +77,11 @@ def count_reads(table_bytes: int, every_minutes: int) -> Decimal:
     """Read units a month of counting a table of this size.
 
     >>> count_reads(8_192, 5)  # one unit, 8,640 times
-    Decimal('8640.0')
+    Decimal('8640')
     """
     units = (Decimal(table_bytes) / _BYTES_PER_UNIT).to_integral_value(ROUND_CEILING) * _EVENTUAL
     counts = (Decimal(MINUTES_PER_MONTH) / every_minutes).to_integral_value(ROUND_CEILING)
-    return units * counts
+    return plain(units * counts)
 
 
 def priced(usage: MonthlyUsage, rates: Mapping[str, Rate]) -> CostReport:
