@@ -120,6 +120,24 @@ def _conversation(stand: Stand) -> None:
         time.sleep(0.2)
 
 
+def _without_index(stand: Stand) -> None:
+    """Another hand deletes the index by user."""
+    import boto3
+
+    variables = dict(re.findall(r"export (\w+)=(\S+)", stand.run("local", "env")))
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        region_name=variables["AWS_REGION"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+    )
+    (table,) = (name for name in client.list_tables()["TableNames"] if name.endswith("websocket-connections"))
+    client.update_table(
+        TableName=table, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "userId-index"}}]
+    )
+
+
 SCREENS = (
     Screen(
         "trace",
@@ -128,6 +146,14 @@ SCREENS = (
         "cli/logs/trace_view.py",
         ("Connection", "Events", "End", "Status", "Outcome", "Took"),
         _conversation,
+    ),
+    Screen(
+        "doctor",
+        ("doctor", "--only", "ST001,ST004,WS001,WS007,WS020,WS022,WS023,WS024,WS042,WS043"),
+        "doctor.md",
+        "cli/doctor.py",
+        ("ok", "FAIL", "Seen: ", "Fix: "),
+        _without_index,
     ),
 )
 
