@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from whatschat_ops import quotas
 from whatschat_ops.doctor.areas.chime_readiness import NEARLY_FULL, quota_of
-from whatschat_ops.doctor.areas.stack import CREDENTIALS, THERE
+from whatschat_ops.doctor.areas.stack import CREDENTIALS, STATUS, THERE
 from whatschat_ops.doctor.check import Check, Finding, fail, ok, skip, warn
 from whatschat_ops.doctor.facts import Facts
 from whatschat_ops.errors import Hint
@@ -134,7 +134,7 @@ CHECKS: Final = (
         "stack.code-storage",
         "Is there room for more versions of functions?",
         code_storage,
-        (CREDENTIALS,),
+        (CREDENTIALS, STATUS),  # Lambda answers
         actions=("lambda:GetAccountSettings",),
         meaning="Deployments fail with CodeStorageExceededException when all versions of all functions reach the account's limit.",
         fix=Hint(("lambda", "list")),
