@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from whatschat_ops.explain import Entry, Found
 
 _MOST_OTHERS = 4
+_CHECK = re.compile(r"(?i)(?:ST|WS|CH|AP)\d{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def explain(
     """Explain an error text, code or close code.
 
     Gives the meaning, the likely causes, the command to run next, and the source. Ids, times and addresses in a pasted text do not
-    matter. Without a text, lists what is known. Asks AWS nothing. Exit code 1 if nothing fits.
+    matter. The codes of `doctor` (WS014) are explained, too. Without a text, lists what is known. Asks AWS nothing. Exit code 1 if nothing fits.
 
     Example:
         whatschat-ops explain 1006
@@ -69,11 +71,29 @@ def explain(
         raise UsageError(
             "There is no text to explain.", hint=Hint(("explain", "1006"), "Give one, for example")
         )
+    if _CHECK.fullmatch(asked.strip()) and (check := _of_check(asked.strip().upper())):
+        run.out.result(check, lambda shown: Lines(list(_lines(run.out, shown))))
+        return
     found = [_of_key(asked, known)] if asked.strip() in known else search(asked, known)
     if not (found and found[0].sure):
         raise _unknown(found)
     shown = _explanation(found)
     run.out.result(shown, lambda shown: Lines(list(_lines(run.out, shown))))
+
+
+def _of_check(code: str) -> Explanation | None:
+    """A check of `doctor` by its code; the others are the checks whose failure explains it."""
+    from whatschat_ops.doctor.catalogue import CHECKS
+
+    checks = {check.code: check for check in CHECKS}
+    if code not in checks:
+        return None
+    found = checks[code]
+    others = [Topic(each, checks[each].question) for each in found.causes[-_MOST_OTHERS:]]
+    fix = found.fix or Hint(("doctor", "--only", code), "Check it alone")
+    title = f"{code} {found.name}: {found.question}"
+    meaning = "A check of `doctor`. What follows is what its failure means, and below it the checks that it may follow from."
+    return Explanation(code, title, meaning, (found.meaning,), fix, (found.document,), others)
 
 
 def _of_key(key: str, known: Mapping[str, Entry]) -> Found:

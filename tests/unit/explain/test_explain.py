@@ -143,6 +143,16 @@ def test_without_a_text_everything_known_is_listed() -> None:
     assert [topic["key"] for topic in shown] == list(KNOWN)
 
 
+@pytest.mark.parametrize("code", ["WS031", "ws031"])
+def test_a_code_of_doctor_is_explained_with_its_document(code: str) -> None:
+    shown = json.loads(run("explain", "--json", code).stdout)
+    assert shown["key"] == "WS031"
+    assert shown["causes"][0].startswith("The role has the stack's policies")
+    assert shown["sources"] == ["docs/doctor.md#ws031"]
+    assert "WS037" in [other["key"] for other in shown["others"]]
+    assert run("explain", "WS999").code == 1
+
+
 def test_a_key_of_the_list_is_explained() -> None:
     assert json.loads(run("explain", "--json", "log-role").stdout)["key"] == "log-role"
 
