@@ -175,7 +175,7 @@ def test_usage_names_the_arguments() -> None:
     )
     assert (
         PAGES["whatschat-ops doctor"].usage
-        == "whatschat-ops doctor [websocket|chime|stack|app|all] [OPTIONS]"
+        == "whatschat-ops doctor [websocket|chime|stack|app|all|bundle] [FILE] [OPTIONS]"
     )
 
 

@@ -114,7 +114,7 @@ CHECKS: Final = (
         "stack.new-connections",
         "Is there room for more new connections?",
         new_connections,
-        THERE,
+        (*THERE, "WS001"),
         actions=("servicequotas:GetServiceQuota", "cloudwatch:GetMetricStatistics"),
         meaning="Handshakes beyond the account's rate of new connections are refused with 429; a reconnect storm comes close first.",
         fix=Hint(text="aws service-quotas request-service-quota-increase"),
