@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whatschat_ops.cli.advice import advise
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
@@ -41,6 +42,7 @@ class Format(StrEnum):
     JUNIT = "junit"
 
 
+@audited(area="area", fix="apply_fixes")
 def doctor(
     run: Run,
     area: Annotated[
