@@ -32,6 +32,9 @@ DAY_MS = 24 * 60 * 60 * 1000
 BATCH = 2_000
 ACCESS = "/aws/apigateway/websocket"
 
+KEEP_ALL = "import whatschat_ops.local.control.budgets as budgets; budgets.MAX_EVENTS_PER_GROUP = 10_000_000"
+"""For the processes of the embedded AWS, which keeps the newest 20,000 events of a group otherwise."""
+
 Event = tuple[str, int, str]
 """A log group, a time in ms, a message."""
 
@@ -101,7 +104,7 @@ def write(client: Any, lines: int) -> None:
 
 
 def put(client: Any, group: str, batch: list[dict[str, Any]]) -> None:
-    """One batch. The embedded AWS keeps the newest 20,000 events of a stream: every batch has its own."""
+    """One batch, in a stream of its own."""
     stream = f"benchmark-{uuid.uuid4()}"
     client.create_log_stream(logGroupName=group, logStreamName=stream)
     batch.sort(key=lambda event: event["timestamp"])
@@ -114,10 +117,12 @@ def main(lines: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": os.pathsep.join([directory, str(Path(__file__).parents[2])]),
             "WHATSCHAT_OPS_STATE_DIR": directory,
             "WHATSCHAT_LOCAL_PORT": str(free_port()),
         }
+
+        Path(directory, "sitecustomize.py").write_text(KEEP_ALL)
 
         def run(*arguments: str) -> str:
             program = (sys.executable, "-m", "whatschat_ops", *arguments)

@@ -51,6 +51,25 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("elif set(outcomes) == {UserOutcome.OFFLINE}:", "elif UserOutcome.OFFLINE in outcomes:", "one user of two is offline"),
     ),
     *planted(
+        "logs/trace/endings.py",
+        "unit/logs/test_trace.py",
+        ("if idle_s < MAX_IDLE_S - 1:", "if idle_s < 0:", "a client that leaves is taken for an idle cut"),
+        ("if age_s >= MAX_CONNECTION_S - TOLERANCE_S:", "if age_s >= 2 * MAX_CONNECTION_S:", "the cut after two hours is not known"),
+        ('return action.startswith("ws.") and any', 'return any', "another command's deletion closed the connection"),
+    ),
+    *planted(
+        "logs/trace/joining.py",
+        "unit/logs/test_trace.py",
+        ("found.setdefault((event.source, line.ids.request or event.id), (event, line))", "found.setdefault(event.id, (event, line))", "a line that is stored twice is two events"),
+        ("and line.ids.connection != connection_id", "", "an answer on the connection itself is a post of another"),
+    ),
+    *planted(
+        "logs/trace/finding.py",
+        "unit/logs/test_trace.py",
+        ("end_ms, start_ms = start_ms - 1,", "end_ms, start_ms = start_ms,", "an event between two windows is read twice"),
+        ("length > MAX_FILTER_PATTERN_CHARACTERS", "length > 2 * MAX_FILTER_PATTERN_CHARACTERS", "a filter pattern is longer than AWS takes"),
+    ),
+    *planted(
         "handlers/log.py",
         "unit/handlers/test_log.py",
         ("cold_start, _is_cold = _is_cold, False", "cold_start, _is_cold = _is_cold, True", "every event is a cold start"),
