@@ -204,7 +204,8 @@ def _reason(kind: Any, value: Any, problem: str) -> str:
     if wrong := re.match(r"Expected `(\w+)", problem):
         expected = "a value that is not empty" if "of length" in problem else _KINDS.get(wrong[1], wrong[1])
         return f"expected {expected} (got {_shown(value)})."
-    return f"{problem[:1].lower()}{problem[1:]} (got {_shown(value)})."  # such as a number out of range
+    reason = f"{problem[:1].lower()}{problem[1:]}"  # such as a number out of range
+    return f"{reason}." if " (got " in reason else f"{reason} (got {_shown(value)})."
 
 
 def _shown(value: Any) -> str:

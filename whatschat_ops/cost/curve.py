@@ -32,7 +32,8 @@ class Range:
     @classmethod
     def parse(cls, text: str) -> Range:
         """`10k..1M`. Raises ValueError."""
-        low, high = (parse_amount(part) for part in text.split("..", 1))
+        ends = text.split("..", 1)
+        low, high = (parse_amount(part) for part in ends) if all(ends) else (Decimal(0), Decimal(0))
         if not 0 <= low < high:
             raise ValueError(f"expected a lower and a higher value, such as 10k..1M (got {text!r})")
         return cls(low, high)

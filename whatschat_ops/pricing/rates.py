@@ -150,13 +150,13 @@ def refreshed_directory() -> Path:
     return state_directory() / "rates"
 
 
-def aws_card(overrides: Path | None = None, region: str = HOME_REGION) -> RateCard:
-    """AWS's list prices in a Region, with those of the file `overrides` in their place.
+def aws_card(overrides: Path | None = None, region: str = HOME_REGION, *, flag: str = "--rates") -> RateCard:
+    """AWS's list prices in a Region, with those of the file `overrides`, which `flag` named, in their place.
 
     A file that says its Region, as a refreshed one does, is a whole card: what it does not have is not found. Raises Missing
     when the prices of the Region are not known, ConfigError.
     """
-    given = {} if overrides is None else read_yaml(overrides, flag="--rates")
+    given = {} if overrides is None else read_yaml(overrides, flag=flag)
     if "region" in given:
         return validate(RateCard, given, hint=_HINT)
     path = card_files().get(region)

@@ -190,6 +190,63 @@ def test_a_limit_that_is_no_amount_is_refused(limit: str, capsys: Capture) -> No
     assert "--fail-over" in capsys.readouterr().err
 
 
+def test_a_cost_that_rounds_to_the_limit_shows_what_is_over_it(capsys: Capture) -> None:
+    ten_million = ["cost", "estimate", "--messages", "10M", "--card", "us-east-1", "--fail-over"]
+    assert main([*ten_million, "10.625000125"]) == 0
+    assert main([*ten_million, "10.625"]) == 3
+    assert "$10.625000125 (AWS): over the limit of $10.625." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--messages", "1M..20M", "--fail-over", "5"], "one month, not a range"),
+        (["--fail-over", "5"], "needs a cost, and none is known"),
+    ],
+    ids=["range", "no usage"],
+)
+def test_a_limit_that_cannot_be_compared_is_refused(
+    arguments: list[str], reason: str, capsys: Capture
+) -> None:
+    assert main(["cost", "estimate", *arguments]) == 2
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["-5", "50/dx2x10min", "1e400"])
+def test_a_number_that_is_refused_is_named_once(text: str, capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--messages", text]) == 2
+    assert capsys.readouterr().err.count("(got ") == 1
+
+
+@pytest.mark.parametrize("text", ["10k..", "..10k", ".."])
+def test_a_range_without_an_end_is_refused_as_a_range(text: str, capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--messages", text]) == 2
+    assert f"such as 10k..1M (got '{text}')" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["rates", "show", "--region", "eu-west-1"],
+        ["estimate", "--messages", "1", "--region", "eu-west-1"],
+        ["estimate", "--messages", "1", "--price-region", "eu-west"],
+    ],
+    ids=" ".join,
+)
+def test_prices_of_a_region_without_any_are_not_those_of_another(
+    arguments: list[str], capsys: Capture
+) -> None:
+    assert main(["cost", *arguments]) == 1
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert "are not known" in captured.err
+
+
+def test_a_missing_card_file_is_named_with_its_option(capsys: Capture) -> None:
+    assert main(["cost", "estimate", "--messages", "1", "--card", "ours.yaml"]) == 2
+    assert "Name another file with --card." in capsys.readouterr().err
+
+
 def test_formats_are_csv_markdown_and_json(capsys: Capture) -> None:
     assert main([*EXAMPLE, "--format", "csv"]) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
@@ -260,7 +317,7 @@ def test_a_range_from_which_nothing_follows_says_what_it_needs(capsys: Capture) 
     [
         (["--users", "1..2", "--messages", "1..2"], "--messages and --users are ranges"),
         (["--messages", "5..2"], "a lower and a higher value"),
-        (["--messages", "..2"], "expected a number"),
+        (["--messages", "..2"], "a lower and a higher value"),
         (["--messages", "1..x"], "expected a number"),
         (["--hours-per-day", "1..30", "--users", "1"], "must be at most 24"),
     ],

@@ -19,7 +19,11 @@ def cards(names: Sequence[str], rates: Path | None, region: str) -> list[RateCar
 
     Raises Missing when the prices of a Region are not known, ConfigError.
     """
-    return [card(name, rates, region) for name in names or (GUIDE, region)]
+    from whatschat_ops.pricing.rates import aws_card, guide_card
+
+    if not names:
+        return [guide_card(), aws_card(rates, region)]
+    return [card(name, rates, region) for name in names]
 
 
 def card(name: str, rates: Path | None, region: str) -> RateCard:
@@ -30,4 +34,4 @@ def card(name: str, rates: Path | None, region: str) -> RateCard:
         return guide_card()
     if REGION.fullmatch(name):
         return aws_card(rates, name)
-    return aws_card(Path(name), region)
+    return aws_card(Path(name), region, flag="--card")

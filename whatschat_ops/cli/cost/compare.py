@@ -34,18 +34,19 @@ def compare(
 
     Example: whatschat-ops cost compare now.yaml next-year.yaml
     """
-    from whatschat_ops.cli.cost.cards import cards
     from whatschat_ops.cli.cost.curve_table import exact_comparison, render_comparison, rows_of_comparison
     from whatschat_ops.cli.cost.facts import stack_facts
-    from whatschat_ops.cli.cost.limits import fail_if_over
+    from whatschat_ops.cli.cost.limits import fail_if_over, parse_limit
     from whatschat_ops.cost.compare import compare as compare_months
     from whatschat_ops.cost.estimate import estimate
     from whatschat_ops.cost.usage import load_usage
+    from whatschat_ops.pricing.rates import aws_card
 
+    limit = parse_limit(fail_over)
     facts = stack_facts(run.settings)
     region = price_region or facts.region
-    card, free_tiers = cards((region,), rates, region), free_tiers_of(no_free_tier, first_year)
+    card, free_tiers = [aws_card(rates, region)], free_tiers_of(no_free_tier, first_year)
     months = [estimate(load_usage(path, {}), facts, card, free_tiers=free_tiers) for path in (first, second)]
     result = compare_months(months[0], months[1], (first.stem, second.stem))
     show(run, result, output_format, render_comparison, rows_of_comparison, exact_comparison)
-    fail_if_over(run, fail_over, {f"{second.stem}, more than {first.stem}": result.difference})
+    fail_if_over(run, limit, {f"{second.stem}, more than {first.stem}": result.difference})

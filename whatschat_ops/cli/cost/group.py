@@ -87,9 +87,10 @@ def estimate(
     from whatschat_ops.cli.cost.curves import ranges, show_curve
     from whatschat_ops.cli.cost.estimate_table import render_estimate, rows_of
     from whatschat_ops.cli.cost.facts import stack_facts
-    from whatschat_ops.cli.cost.limits import fail_if_over
+    from whatschat_ops.cli.cost.limits import fail_if_over, parse_limit
     from whatschat_ops.cost.estimate import estimate as make_estimate
     from whatschat_ops.cost.usage import load_usage
+    from whatschat_ops.errors import UsageError
 
     usage_flags = {
         **given(messages=messages, inbound_messages=inbound_messages, message_kb=message_kb),
@@ -107,12 +108,15 @@ def estimate(
     def month(flags: Mapping[str, tuple[str, Any]]) -> Estimate:
         return make_estimate(load_usage(usage, flags), facts, chosen, free_tiers=free_tiers)
 
+    limit = parse_limit(fail_over)
     if varied := ranges(usage_flags):
+        if limit is not None:
+            raise UsageError("--fail-over compares one month, not a range.", hint="Give one value.")
         show_curve(run, varied, usage_flags, chosen, month, output_format)
         return
     result = month(usage_flags)
     show(run, result, output_format, render_estimate, rows_of, exact_rows)
-    fail_if_over(run, fail_over, result.limited)
+    fail_if_over(run, limit, result.limited)
 
 
 def free_tiers_of(no_free_tier: bool, first_year: bool) -> FreeTiers:

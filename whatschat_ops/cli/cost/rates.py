@@ -44,11 +44,12 @@ def show(run: Run, rates: RatesOption = None, price_region: PriceRegionOption = 
 
     Example: whatschat-ops cost rates show --rates my-prices.yaml
     """
+    from whatschat_ops.cli.cost.facts import stack_facts
     from whatschat_ops.cli.cost.tables import render_rates
     from whatschat_ops.cost.cards import rate_rows
-    from whatschat_ops.pricing.rates import HOME_REGION, aws_card, guide_card
+    from whatschat_ops.pricing.rates import aws_card, guide_card
 
-    card = aws_card(rates, price_region or HOME_REGION)
+    card = aws_card(rates, price_region or stack_facts(run.settings).region)
     run.out.result(rate_rows(guide_card(), card), render_rates)
 
 
