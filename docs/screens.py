@@ -138,6 +138,21 @@ def _without_index(stand: Stand) -> None:
     )
 
 
+def _traffic(stand: Stand) -> None:
+    """alice pings; a client without a valid token is rejected."""
+    with stand.socket("alice") as alice:
+        for number in range(8):
+            alice.send(json.dumps({"type": "ping", "id": number}))
+            alice.recv(timeout=60)
+    stand.run("ws", "connect", "--token", "wrong", "--wait", "0")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = json.loads(stand.run("metrics", "show", "--last", "10m", "--json"))["sections"][0]["figures"]
+        if all(each["value"] for each in found if each["name"] in ("Messages", "Integration errors")):
+            return
+        time.sleep(0.5)
+
+
 SCREENS = (
     Screen(
         "trace",
@@ -146,6 +161,14 @@ SCREENS = (
         "cli/logs/trace_view.py",
         ("Connection", "Events", "End", "Status", "Outcome", "Took"),
         _conversation,
+    ),
+    Screen(
+        "metrics",
+        ("metrics", "show", "--last", "10m"),
+        "operate.md",
+        "cli/metrics.py",
+        ("Open connections", "Metric", "Value", "Trend"),
+        _traffic,
     ),
     Screen(
         "doctor",
