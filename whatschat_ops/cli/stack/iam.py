@@ -19,6 +19,7 @@ from whatschat_ops.errors import ChecksFailed, Hint, NotFound, UsageError
 from whatschat_ops.quotas import ACCOUNT_ID_CHARACTERS
 
 if TYPE_CHECKING:
+    from whatschat_ops.stack.arns import Place
     from whatschat_ops.stack.attachments import Attachment, Principal
     from whatschat_ops.stack.iam_check import PermissionCheck
 
@@ -76,7 +77,6 @@ def policies(
     Example: whatschat-ops iam policies backend --account-id 123456789012
     """
     from whatschat_ops.stack.arns import Place
-    from whatschat_ops.stack.policies import policy_of
 
     if account_id != "*" and not ACCOUNT_ID.fullmatch(account_id):
         raise UsageError(
@@ -85,7 +85,7 @@ def policies(
         )
     place = Place(run.settings.aws.region, account_id)
     chosen = [component] if component else _wanted(run)
-    documents = {item.value: policy_of(item.value, run.settings, place, api_id) for item in chosen}
+    documents = {item.value: _policy(run, item, place, api_id) for item in chosen}
     run.out.result(documents[component.value] if component else documents, _render_document)
 
 
@@ -204,11 +204,15 @@ def _wanted(run: Run) -> list[Component]:
 def _document_of(run: Run, component: Component) -> dict[str, Any]:
     """The component's policy in this account. The operator's covers an API that does not exist yet, so it names none."""
     from whatschat_ops.stack.arns import Place
-    from whatschat_ops.stack.policies import policy_of
 
     of_one_api = component in (Component.LAMBDA, Component.BACKEND)
     api_id = (run.outputs.api_id or "*") if of_one_api else "*"
-    place = Place(run.aws.region, run.aws.account_id)
+    return _policy(run, component, Place(run.aws.region, run.aws.account_id), api_id)
+
+
+def _policy(run: Run, component: Component, place: Place, api_id: str) -> dict[str, Any]:
+    from whatschat_ops.stack.policies import policy_of
+
     if component is Component.DOCTOR:
         from whatschat_ops.doctor.policy import doctor_policy
 
