@@ -472,7 +472,7 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "cost/compare.py",
         "unit/cli/test_cost_cli.py",
-        ("difference=plain((totals[1] or ZERO) - (totals[0] or ZERO))", "difference=plain((totals[0] or ZERO) - (totals[1] or ZERO))", "the wrong month is dearer"),
+        ("difference=plain((of_b.cost or ZERO) - (of_a.cost or ZERO))", "difference=plain((of_a.cost or ZERO) - (of_b.cost or ZERO))", "the wrong month is dearer"),
     ),
     *planted(
         "cost/resources/functions.py",

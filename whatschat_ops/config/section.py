@@ -76,7 +76,7 @@ def validate(model: type[Model], values: Mapping[str, Located], *, hint: Hint | 
     except msgspec.ValidationError as error:
         origins = _origins(values)
         lines = [
-            f"{_origin(key, origins)}: {key}: {reason}" if key else reason
+            f"{_origin(_named(key, reason, origins), origins)}: {key}: {reason}" if key else reason
             for key, reason in islice(_problems(model, tree, ""), _MOST_PROBLEMS)
         ]
         if len(lines) == _MOST_PROBLEMS:
@@ -180,6 +180,12 @@ def _origins(values: Mapping[str, Located]) -> dict[str, Origin]:
         while key := key.rpartition(".")[0]:
             origins.setdefault(key, item.origin)
     return origins
+
+
+def _named(key: str, reason: str, origins: Mapping[str, Origin]) -> str:
+    """The key in a section that the problem of the section names first, else the section."""
+    names = (f"{key}.{word}" for word in re.findall(r"\w+", reason))
+    return next((name for name in names if name in origins), key)
 
 
 def _origin(key: str, origins: Mapping[str, Origin]) -> Origin:

@@ -42,6 +42,8 @@ class Comparison:
     total_a: Decimal | None
     total_b: Decimal | None
     difference: Decimal
+    complete: bool
+    """Whether the card prices every line of both. If not, the totals and their difference lack what it does not price."""
 
 
 def compare(a: Estimate, b: Estimate, names: tuple[str, str]) -> Comparison:
@@ -50,14 +52,15 @@ def compare(a: Estimate, b: Estimate, names: tuple[str, str]) -> Comparison:
     found = [{(line.service, line.item): line for line in month.lines} for month in (a, b)]
     keys = dict.fromkeys([*found[0], *found[1]])
     lines = (_line(found[0].get(key), found[1].get(key), card.name) for key in keys)
-    totals = a.totals[card.name].cost, b.totals[card.name].cost
+    of_a, of_b = a.totals[card.name], b.totals[card.name]
     return Comparison(
         *names,
         card=card,
         lines=tuple(line for line in lines if (line.a.quantity, line.b.quantity) != (None, None)),
-        total_a=totals[0],
-        total_b=totals[1],
-        difference=plain((totals[1] or ZERO) - (totals[0] or ZERO)),
+        total_a=of_a.cost,
+        total_b=of_b.cost,
+        difference=plain((of_b.cost or ZERO) - (of_a.cost or ZERO)),
+        complete=of_a.complete and of_b.complete,
     )
 
 

@@ -15,7 +15,16 @@ from whatschat_ops.cost.coverage import not_included
 from whatschat_ops.cost.quantities import StackFacts, Traffic, traffic
 from whatschat_ops.cost.resources import components
 from whatschat_ops.cost.resources.meetings import SERVICE as CHIME
-from whatschat_ops.cost.result import Card, Estimate, Line, OnCard, Price, State, Total
+from whatschat_ops.cost.result import (
+    Card,
+    Estimate,
+    Line,
+    OnCard,
+    Price,
+    State,
+    Total,
+    lines_without_price,
+)
 from whatschat_ops.cost.usage import Usage
 from whatschat_ops.pricing.amounts import SMALLEST_MONEY, plain
 from whatschat_ops.pricing.pricing import ZERO, FreeTiers, Month
@@ -102,6 +111,7 @@ def _total(name: str, lines: Sequence[Line], whole: Traffic) -> Total:
         per_call_minute=_per(minutes, name, priced, lambda line: line.service == CHIME),
         depends_on_usage=len(lines) - len(known),
         not_found=len(known) - len(priced),
+        complete=not lines_without_price(name, lines),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from whatschat_ops.cost.quantities import Traffic
-from whatschat_ops.cost.result import Line, Price, Total
+from whatschat_ops.cost.result import Line, Price, Total, lines_without_price
 from whatschat_ops.pricing.amounts import plain, show_amount, show_money, show_price
 from whatschat_ops.pricing.pricing import ZERO, metered_units
 from whatschat_ops.pricing.rates import Rate, RateCard
@@ -34,6 +34,7 @@ def notes(
         *(_keep_alive(traffic, others[0], cards) if others else ()),
         *_free_tiers(totals),
         *_unknown(totals),
+        *_incomplete(lines, [name for name in cards if name != GUIDE] or list(cards)),
         *_region(traffic, cards),
     ]
 
@@ -56,9 +57,9 @@ def price_text(price: Price) -> str:
 def _guide(lines: Sequence[Line], other: str, cards: Mapping[str, RateCard]) -> Iterator[str]:
     yield from _where_the_guide_differs(lines, other, cards)
     yield from _guide_free_tier(lines)
-    silent = [line for line in lines if line.charges[GUIDE].price is None and line.charges[other].cost]
+    silent = lines_without_price(GUIDE, lines)
     cost = sum((line.charges[other].cost or ZERO for line in silent), ZERO)
-    if cost:
+    if silent:
         services = dict.fromkeys(line.service for line in silent)
         yield f"The guide gives no price for {', '.join(services)}: {show_money(cost)} of the {other} total."
 
@@ -131,9 +132,13 @@ def _unknown(totals: Mapping[str, Total]) -> Iterator[str]:
     if unknown:
         lines = "1 line is" if unknown == 1 else f"{unknown} lines are"
         yield f"{lines} not in the totals: {'its' if unknown == 1 else 'their'} usage was not given."
-    for name, total in totals.items():
-        if total.not_found and name != GUIDE:
-            yield f"{total.not_found} prices were not found for {name}: their lines are not in its total."
+
+
+def _incomplete(lines: Sequence[Line], names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if missing := lines_without_price(name, lines):
+            items = "; ".join(line.name for line in missing)
+            yield f"{name} has no price for {items}: the month costs at least the sums (≥) of its other lines."
 
 
 def _region(traffic: Traffic, cards: Mapping[str, RateCard]) -> Iterator[str]:

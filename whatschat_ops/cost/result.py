@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -77,6 +77,11 @@ class Line:
         return f"{self.service}, {item}"
 
 
+def lines_without_price(card: str, lines: Iterable[Line]) -> list[Line]:
+    """The lines of which there is some, and which the total of this card does not have."""
+    return [line for line in lines if line.quantity and line.charges[card].state is State.NOT_FOUND]
+
+
 @dataclass(frozen=True, slots=True)
 class Total:
     """Sums of the lines that a card prices. `cost` None: no usage is known."""
@@ -95,6 +100,8 @@ class Total:
     """Lines without a quantity."""
     not_found: int
     """Lines with a quantity, whose price the card does not have."""
+    complete: bool
+    """Whether the card prices every line of which there is some. If not, the month costs at least these sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,7 @@ class Estimate:
     """What AWS may bill for this stack beside the lines."""
 
     @property
-    def limited(self) -> dict[str, Decimal | None]:
+    def limited(self) -> dict[str, Total]:
         """Card -> what a limit counts for: every card but the guide's, which counts where it stands alone."""
         names = [card.name for card in self.cards if card.title != "Guide"] or list(self.totals)
-        return {name: self.totals[name].cost for name in names}
+        return {name: self.totals[name] for name in names}

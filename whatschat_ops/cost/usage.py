@@ -27,7 +27,7 @@ from whatschat_ops.cost.units import (
 )
 from whatschat_ops.errors import Hint
 from whatschat_ops.pricing.amounts import Amount
-from whatschat_ops.quotas import MAX_MESSAGE_BYTES
+from whatschat_ops.quotas import CHIME_ATTENDEES, MAX_MESSAGE_BYTES
 
 
 class SizeClass(Section, frozen=True):
@@ -134,6 +134,10 @@ class ChimeUsage(Section, frozen=True):
             raise ValueError("give either attendee-minutes or attendees and minutes of meetings, not both")
         if self.video_percent is not None and not given:
             raise ValueError("video_percent needs meetings, attendees and minutes")
+        if self.attendees is not None and self.attendees > CHIME_ATTENDEES:
+            raise ValueError(
+                f"attendees of a meeting are at most {CHIME_ATTENDEES}, for which AWS's standard price is"
+            )
 
 
 class LambdaUsage(Section, frozen=True):

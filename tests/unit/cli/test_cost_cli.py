@@ -149,7 +149,75 @@ def test_message_sizes_with_percentages_are_metered_each(capsys: Capture) -> Non
 
 def test_message_sizes_that_do_not_add_up_are_refused(capsys: Capture) -> None:
     assert main(["cost", "estimate", "--messages", "1", "--message-kb", "1:90,40:20"]) == 2
-    assert "must add up to 100" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "must add up to 100" in error and "flag --message-kb" in error and "flag --messages" not in error
+
+
+def test_meetings_of_more_attendees_than_the_standard_price_is_for_are_refused(capsys: Capture) -> None:
+    meetings = ["cost", "estimate", "--meetings", "10", "--meeting-minutes", "30", "--attendees"]
+    assert main([*meetings, "250"]) == 0
+    assert main([*meetings, "251"]) == 2
+    error = capsys.readouterr().err
+    assert "flag --attendees" in error and "at most 250" in error
+
+
+def test_a_card_that_is_named_twice_is_shown_once(capsys: Capture) -> None:
+    cards = ["--card", "us-east-1", "--card", "guide", "--card", "us-east-1"]
+    assert main(["cost", "estimate", "--messages", "1M", *cards, "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["totals"]) == ["AWS", "Guide"]
+
+
+@pytest.fixture
+def with_holes(tmp_path: Path) -> list[str]:
+    """A month on a card that has the price of messages only: $5 and what it does not price."""
+    (tmp_path / "ours.yaml").write_text(
+        "title: Ours\nregion: us-east-1\nas_of: 2026-11-01\nrates:\n  websocket_messages:\n"
+        '    {unit: message, per: 1M, source: ours, as_of: 2026-11-01, tiers: [{price: "0.5"}]}\n',
+        encoding="utf-8",
+    )
+    return ["cost", "estimate", "--messages", "10M", "--card", "ours.yaml"]
+
+
+def test_a_total_from_which_prices_are_missing_is_marked(with_holes: list[str], capsys: Capture) -> None:
+    assert main(with_holes) == 0
+    out = capsys.readouterr().out
+    assert cells(out, "Total")[-1] == "≥$5.00"
+    assert "Ours has no price for DynamoDB, reads; Data transfer, out to the internet:" in " ".join(
+        out.split()
+    )
+    assert main([*with_holes, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["totals"]["Ours"]["complete"] is False
+    assert main([*with_holes[:-2], "--card", "us-east-1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["totals"]["AWS"]["complete"] is True
+
+
+@pytest.mark.parametrize(("limit", "code"), [("4", 3), ("5", 2), ("500", 2)])
+def test_a_limit_is_not_kept_by_a_total_from_which_prices_are_missing(
+    limit: str, code: int, with_holes: list[str], capsys: Capture
+) -> None:
+    assert main([*with_holes, "--fail-over", limit]) == code
+    reason = "over the limit of $4.00" if code == 3 else f"costs more than ${limit}.00 is not known"
+    assert reason in capsys.readouterr().err
+
+
+def test_notes_are_in_markdown_and_beside_csv(with_holes: list[str], capsys: Capture) -> None:
+    assert main([*with_holes, "--format", "markdown"]) == 0
+    assert "\n\n- " in (markdown := capsys.readouterr().out) and "- Ours has no price for" in markdown
+    assert main([*with_holes, "--format", "csv"]) == 0
+    captured = capsys.readouterr()
+    assert "Ours has no price for" in captured.err and "Ours has no price for" not in captured.out
+
+
+def test_months_on_a_card_with_holes_have_no_complete_difference(
+    with_holes: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    for name, count in (("now", "10M"), ("later", "30M")):
+        (tmp_path / f"{name}.yaml").write_text(f"websocket: {{messages: {count}}}\n", encoding="utf-8")
+    compared = ["cost", "compare", "now.yaml", "later.yaml", "--rates", "ours.yaml"]
+    assert main(compared) == 0
+    assert "Ours has no price for lines" in capsys.readouterr().out
+    assert main([*compared, "--fail-over", "9"]) == 3
+    assert main([*compared, "--fail-over", "11"]) == 2
 
 
 def test_the_processor_is_an_option(capsys: Capture) -> None:
@@ -257,7 +325,9 @@ def test_formats_are_csv_markdown_and_json(capsys: Capture) -> None:
     assert main([*EXAMPLE, "--format", "markdown"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| Service | Item | Quantity | Guide | AWS | Difference |"
-    assert {line.count("|") for line in lines} == {7}
+    table = lines[: lines.index("")]
+    assert {line.count("|") for line in table} == {7}
+    assert len(table) > 10
     assert any(line.startswith("|  | Total |") and "$15.04" in line for line in lines)
 
 

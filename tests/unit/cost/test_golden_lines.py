@@ -284,4 +284,5 @@ def test_a_price_that_a_card_does_not_have_is_not_found_and_in_no_total() -> Non
     assert line(found, "websocket_messages").charges["AWS"].state is State.NOT_FOUND
     assert found.totals["AWS"].cost == line(found, "lambda_requests").charges["AWS"].cost
     assert found.totals["AWS"].not_found == sum(each.quantity is not None for each in found.lines) - 1
-    assert any("prices were not found for AWS" in note for note in found.notes)
+    assert not found.totals["AWS"].complete
+    assert any("AWS has no price for API Gateway WebSocket, messages;" in note for note in found.notes)

@@ -15,7 +15,7 @@ GUIDE = "guide"
 
 
 def cards(names: Sequence[str], rates: Path | None, region: str) -> list[RateCard]:
-    """The cards of these names (`guide`, a Region, or a file); without names the guide's and AWS's of the Region.
+    """The cards of these names (`guide`, a Region, or a file); without names the guide's and AWS's of the Region. Each once.
 
     Raises Missing when the prices of a Region are not known, ConfigError.
     """
@@ -23,7 +23,11 @@ def cards(names: Sequence[str], rates: Path | None, region: str) -> list[RateCar
 
     if not names:
         return [guide_card(), aws_card(rates, region)]
-    return [card(name, rates, region) for name in names]
+    chosen: list[RateCard] = []
+    for name in names:
+        if (named := card(name, rates, region)) not in chosen:
+            chosen.append(named)
+    return chosen
 
 
 def card(name: str, rates: Path | None, region: str) -> RateCard:

@@ -34,9 +34,14 @@ def compare(
 
     Example: whatschat-ops cost compare now.yaml next-year.yaml
     """
-    from whatschat_ops.cli.cost.curve_table import exact_comparison, render_comparison, rows_of_comparison
+    from whatschat_ops.cli.cost.curve_table import (
+        exact_comparison,
+        notes_of_comparison,
+        render_comparison,
+        rows_of_comparison,
+    )
     from whatschat_ops.cli.cost.facts import stack_facts
-    from whatschat_ops.cli.cost.limits import fail_if_over, parse_limit
+    from whatschat_ops.cli.cost.limits import Limited, fail_if_over, parse_limit
     from whatschat_ops.cost.compare import compare as compare_months
     from whatschat_ops.cost.estimate import estimate
     from whatschat_ops.cost.usage import load_usage
@@ -48,5 +53,14 @@ def compare(
     card, free_tiers = [aws_card(rates, region)], free_tiers_of(no_free_tier, first_year)
     months = [estimate(load_usage(path, {}), facts, card, free_tiers=free_tiers) for path in (first, second)]
     result = compare_months(months[0], months[1], (first.stem, second.stem))
-    show(run, result, output_format, render_comparison, rows_of_comparison, exact_comparison)
-    fail_if_over(run, limit, {f"{second.stem}, more than {first.stem}": result.difference})
+    show(
+        run,
+        result,
+        output_format,
+        render_comparison,
+        rows_of_comparison,
+        exact_comparison,
+        notes_of_comparison,
+    )
+    more = Limited(result.difference, result.complete)
+    fail_if_over(run, limit, {f"{second.stem}, more than {first.stem}": more})

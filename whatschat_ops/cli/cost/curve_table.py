@@ -51,7 +51,21 @@ def exact_curve(curve: Curve) -> Iterable[Sequence[object]]:
 
 def render_comparison(found: Comparison) -> Lines:
     """The lines of both months."""
-    return Lines(_headed(rows_of_comparison(found), 5))
+    return Lines(
+        [
+            *_headed(rows_of_comparison(found), 5),
+            *(Styled(f"- {text}", wrapped=True) for text in notes_of_comparison(found)),
+        ]
+    )
+
+
+def notes_of_comparison(found: Comparison) -> list[str]:
+    """Says that the totals are partial sums, where they are."""
+    if found.complete:
+        return []
+    return [
+        f"{found.card.name} has no price for lines with a quantity and without a cost: they are not in the totals."
+    ]
 
 
 def rows_of_comparison(found: Comparison) -> list[Sequence[str]]:

@@ -49,4 +49,4 @@ def show_curve(
         return month({**flags, varied[0]: (flag, format(value, "f"))})
 
     result = curve(flag.removeprefix("--"), values, cards, at)
-    show(run, result, output_format, render_curve, rows_of_curve, exact_curve)
+    show(run, result, output_format, render_curve, rows_of_curve, exact_curve, lambda it: it.notes)

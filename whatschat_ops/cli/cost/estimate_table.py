@@ -26,9 +26,15 @@ def render_estimate(estimate: Estimate) -> Lines:
     derived = [
         Styled(f"~ {line.name}: {line.basis}.", "dim", wrapped=True) for line in estimate.lines if line.basis
     ]
-    notes = [Styled(f"- {text}", wrapped=True) for text in (*estimate.notes, _cards(estimate))]
-    missing = Styled(f"Not included: {_not_included(estimate)}.", "dim", wrapped=True)
-    return Lines([*_known(estimate), *_unknown(estimate), Styled(""), *derived, *notes, missing])
+    *notes, missing = notes_of(estimate)
+    listed = [Styled(f"- {text}", wrapped=True) for text in notes]
+    last = Styled(missing, "dim", wrapped=True)
+    return Lines([*_known(estimate), *_unknown(estimate), Styled(""), *derived, *listed, last])
+
+
+def notes_of(estimate: Estimate) -> list[str]:
+    """The notes, the prices' dates, and what is not included."""
+    return [*estimate.notes, _cards(estimate), f"Not included: {_not_included(estimate)}."]
 
 
 def _not_included(estimate: Estimate) -> str:
@@ -163,7 +169,9 @@ def _totals(estimate: Estimate) -> list[list[str]]:
 
 
 def _total(total: Total) -> str:
-    return "needs usage" if total.cost is None else show_money(total.cost)
+    if total.cost is None:
+        return "needs usage"
+    return show_money(total.cost) if total.complete else f"≥{show_money(total.cost)}"
 
 
 def show_fine(value: Decimal | None) -> str:

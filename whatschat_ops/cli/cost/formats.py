@@ -27,21 +27,25 @@ def show(
     table: Callable[[T], Lines],
     rows: Callable[[T], list[Sequence[str]]],
     exact: Callable[[T], Iterable[Sequence[object]]],
+    notes: Callable[[T], Sequence[str]],
 ) -> None:
-    """Print a result. `rows` and `exact` begin with the headings."""
+    """Print a result. `rows` and `exact` begin with the headings. A CSV file has no place for notes: they go to stderr."""
     run.out.as_json = run.out.as_json or chosen is OutputFormat.JSON
     if chosen is OutputFormat.CSV:
         run.out.result(result, lambda it: _csv(exact(it)))
+        for text in notes(result):
+            run.out.note(text)
     elif chosen is OutputFormat.MARKDOWN:
-        run.out.result(result, lambda it: markdown(rows(it)))
+        run.out.result(result, lambda it: markdown(rows(it), notes(it)))
     else:
         run.out.result(result, table)
 
 
-def markdown(rows: Iterable[Sequence[str]]) -> str:
-    """Rows as a Markdown table; the first has the headings."""
+def markdown(rows: Iterable[Sequence[str]], notes: Sequence[str] = ()) -> str:
+    """Rows as a Markdown table, the first of which has the headings, and a list of notes below it."""
     heads, *others = [[cell.strip().replace("|", "\\|") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *others))
+    table = [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *others)]
+    return "\n".join([*table, *([""] if notes else []), *(f"- {note}" for note in notes)])
 
 
 def exact_rows(estimate: Estimate) -> Iterable[Sequence[object]]:

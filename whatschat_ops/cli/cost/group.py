@@ -85,9 +85,9 @@ def estimate(
     """
     from whatschat_ops.cli.cost.cards import cards
     from whatschat_ops.cli.cost.curves import ranges, show_curve
-    from whatschat_ops.cli.cost.estimate_table import render_estimate, rows_of
+    from whatschat_ops.cli.cost.estimate_table import notes_of, render_estimate, rows_of
     from whatschat_ops.cli.cost.facts import stack_facts
-    from whatschat_ops.cli.cost.limits import fail_if_over, parse_limit
+    from whatschat_ops.cli.cost.limits import Limited, fail_if_over, parse_limit
     from whatschat_ops.cost.estimate import estimate as make_estimate
     from whatschat_ops.cost.usage import load_usage
     from whatschat_ops.errors import UsageError
@@ -115,8 +115,9 @@ def estimate(
         show_curve(run, varied, usage_flags, chosen, month, output_format)
         return
     result = month(usage_flags)
-    show(run, result, output_format, render_estimate, rows_of, exact_rows)
-    fail_if_over(run, limit, result.limited)
+    show(run, result, output_format, render_estimate, rows_of, exact_rows, notes_of)
+    totals = {name: Limited(total.cost, total.complete) for name, total in result.limited.items()}
+    fail_if_over(run, limit, totals)
 
 
 def free_tiers_of(no_free_tier: bool, first_year: bool) -> FreeTiers:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import NoReturn
 
 import typer
 
@@ -23,21 +25,42 @@ def parse_limit(fail_over: str | None) -> Decimal | None:
         raise UsageError(f"--fail-over {error}.") from error
 
 
-def fail_if_over(run: Run, limit: Decimal | None, costs: Mapping[str, Decimal | None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A cost that a limit counts for. Without `complete` it is a sum from which lines without a price are missing."""
+
+    cost: Decimal | None
+    complete: bool
+
+
+def fail_if_over(run: Run, limit: Decimal | None, costs: Mapping[str, Limited]) -> None:
     """Exit with code 3 if one of the costs (each with what it is) is over the limit, in dollars.
 
-    A limit is not kept where no cost is known. Raises UsageError then, ChecksFailed.
+    A limit is not kept where a cost is not known, or not all of it. Raises UsageError then, ChecksFailed.
     """
-    from whatschat_ops.errors import ChecksFailed, UsageError
-    from whatschat_ops.pricing.amounts import show_money, show_price
+    from whatschat_ops.errors import UsageError
+    from whatschat_ops.pricing.amounts import show_money
 
     if limit is None:
         return
-    if all(cost is None for cost in costs.values()):
+    known = {what: each for what, each in costs.items() if each.cost is not None}
+    if not known:
         raise UsageError("--fail-over needs a cost, and none is known.", hint="Give the usage of a month.")
-    above = {what: cost for what, cost in costs.items() if cost is not None and cost > limit}
-    if not above:
-        return
+    above = {what: each.cost for what, each in known.items() if each.cost is not None and each.cost > limit}
+    if above:
+        _fail(run, limit, above)
+    partial = [what for what, each in known.items() if not each.complete]
+    if partial:
+        raise UsageError(
+            f"Whether a month costs more than {show_money(limit)} is not known: prices are missing ({', '.join(partial)}).",
+            hint="The notes name the lines without a price. Add them to the card, or choose another with --card.",
+        )
+
+
+def _fail(run: Run, limit: Decimal, above: Mapping[str, Decimal]) -> NoReturn:
+    from whatschat_ops.errors import ChecksFailed
+    from whatschat_ops.pricing.amounts import show_money, show_price
+
     if run.out.as_json:
         raise typer.Exit(ChecksFailed.exit_code)
     same_cents = any(show_money(cost) == show_money(limit) for cost in above.values())
