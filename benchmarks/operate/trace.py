@@ -32,8 +32,6 @@ DAY_MS = 24 * 60 * 60 * 1000
 BATCH = 2_000
 ACCESS = "/aws/apigateway/websocket"
 
-KEEP_ALL = "import whatschat_ops.local.control.budgets as budgets; budgets.MAX_EVENTS_PER_GROUP = 10_000_000"
-"""For the processes of the embedded AWS, which keeps the newest 20,000 events of a group otherwise."""
 
 Event = tuple[str, int, str]
 """A log group, a time in ms, a message."""
@@ -117,12 +115,13 @@ def main(lines: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
-            "PYTHONPATH": os.pathsep.join([directory, str(Path(__file__).parents[2])]),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
             "WHATSCHAT_OPS_STATE_DIR": directory,
             "WHATSCHAT_LOCAL_PORT": str(free_port()),
         }
-
-        Path(directory, "sitecustomize.py").write_text(KEEP_ALL)
+        settings = Path(directory, "configs", "local.yaml")
+        settings.parent.mkdir()
+        settings.write_text("local:\n  log_events_per_group: 10_000_000\n", encoding="utf-8")
 
         def run(*arguments: str) -> str:
             program = (sys.executable, "-m", "whatschat_ops", *arguments)

@@ -26,6 +26,7 @@ from whatschat_ops.audit import AuditLog
 from whatschat_ops.aws import AwsTarget, connect
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.local import service
+from whatschat_ops.local.layout import Options
 from whatschat_ops.local.service import LocalService
 
 REGION = "us-east-1"
@@ -53,10 +54,10 @@ class Operation(StrEnum):
 
 
 @contextmanager
-def embedded_aws(directory: Path) -> Iterator[LocalService]:
+def embedded_aws(directory: Path, options: Options | None = None) -> Iterator[LocalService]:
     """An embedded AWS with a state directory and a port of its own. Not from several threads at once."""
     with _state_directory(directory):
-        aws = service.ensure_running(port=free_port(), say=lambda _: None)
+        aws = service.ensure_running(port=free_port(), say=lambda _: None, options=options)
     try:
         yield aws
     finally:

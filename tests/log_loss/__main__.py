@@ -15,6 +15,7 @@ from typing import Final
 from tests.faults.world import embedded_aws
 from tests.log_loss.judge import judge
 from tests.log_loss.scenario import REGION, Evidence, Load, run
+from whatschat_ops.local.layout import Options
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "operate.md"
 BEGIN, END = (
@@ -27,7 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 if every promise was kept, 1 if one was not."""
     options = _parser().parse_args(arguments)
     load = Load(events=options.events, rate_per_s=options.rate, seed=options.seed)
-    with tempfile.TemporaryDirectory(prefix="log-loss-") as scratch, embedded_aws(Path(scratch)) as aws:
+    with (
+        tempfile.TemporaryDirectory(prefix="log-loss-") as scratch,
+        embedded_aws(Path(scratch), Options(log_events_per_group=2 * options.events)) as aws,
+    ):
         import boto3
 
         keys = {

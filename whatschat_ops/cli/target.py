@@ -48,7 +48,7 @@ def local_options(settings: Settings) -> Options:
 
     given = settings.local.node_modules
     if given is None:
-        return Options(enforce_memory=settings.local.enforce_memory)
+        return Options(None, settings.local.enforce_memory, settings.local.log_events_per_group)
     lent = Path(given).expanduser().absolute()
     if not (lent / "@aws-sdk").is_dir():
         raise ConfigError(
@@ -56,7 +56,7 @@ def local_options(settings: Settings) -> Options:
             hint="Install a client there, for example with: npm install --prefix sdk @aws-sdk/client-dynamodb. "
             "Then set local.node_modules to the path of sdk/node_modules.",
         )
-    return Options(str(lent), settings.local.enforce_memory)
+    return Options(str(lent), settings.local.enforce_memory, settings.local.log_events_per_group)
 
 
 def _is_exported(loaded: LoadedSettings, key: str) -> bool:

@@ -93,6 +93,15 @@ class LocalSettings(Section, frozen=True):
             "the next start of the embedded AWS."
         ),
     ] = False
+    log_events_per_group: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=10_000_000,
+            description="The newest events that the embedded AWS keeps of each log group, in memory: about 0.5 KB each. Applies "
+            "from its next start.",
+        ),
+    ] = 20_000
 
     def canonical_values(self) -> dict[str, Any]:
         """What digests in saved plans are made of: the fields of 0.1.0, with the default port in place of none."""

@@ -127,12 +127,16 @@ class Options(Struct, frozen=True):
     node_modules: str | None = None
     """The absolute path of a directory with the AWS SDK for JavaScript."""
     enforce_memory: bool = False
+    log_events_per_group: int = 20_000
 
     @property
     def arguments(self) -> list[str]:
         """For the command line of the server process."""
         lent = [] if self.node_modules is None else ["--node-modules", self.node_modules]
-        return [*lent, *(["--enforce-memory"] if self.enforce_memory else [])]
+        enforced = ["--enforce-memory"] if self.enforce_memory else []
+        most = self.log_events_per_group
+        kept = [] if most == Options().log_events_per_group else ["--log-events-per-group", str(most)]
+        return [*lent, *enforced, *kept]
 
 
 def process_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -65,6 +65,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--node-modules")
     parser.add_argument("--enforce-memory", action="store_true")
+    parser.add_argument("--log-events-per-group", type=int, default=Options().log_events_per_group)
     options = parser.parse_args(arguments)
     layout = Layout(options.root)
     logging.basicConfig(
@@ -74,7 +75,7 @@ def main(arguments: list[str]) -> int:
     logging.captureWarnings(True)
     prepare(layout, options.port)
     try:
-        started_with = Options(options.node_modules, options.enforce_memory)
+        started_with = Options(options.node_modules, options.enforce_memory, options.log_events_per_group)
         asyncio.run(serve(layout, options.port, started_with))
     except (OSError, LocalError) as error:
         _log.error("%s", error)
@@ -166,7 +167,14 @@ async def _start_parts(
     from whatschat_ops.local.metered_executor import MeteredExecutor, record_concurrency
 
     clock, quotas = ServiceClock(), AccountQuotas(layout.quotas_file)
-    control_plane = Ministack(port, clock, quotas, layout.api_hosts_file, report_unsaved)
+    control_plane = Ministack(
+        port,
+        clock,
+        quotas,
+        layout.api_hosts_file,
+        report_unsaved,
+        log_events_per_group=options.log_events_per_group,
+    )
     await control_plane.start()
     await ensure_operator(control_plane.call_iam, layout.credentials_file)
     workers = LambdaExecutor(

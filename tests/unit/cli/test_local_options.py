@@ -22,9 +22,12 @@ def test_directory_with_the_sdk_is_lent_by_its_absolute_path(
 ) -> None:
     (tmp_path / "sdk" / "@aws-sdk").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    settings = Settings.of({"local": {"node_modules": "sdk", "enforce_memory": True}})
+    settings = Settings.of(
+        {"local": {"node_modules": "sdk", "enforce_memory": True, "log_events_per_group": 50_000}}
+    )
     options = local_options(settings)
-    assert options.arguments == ["--node-modules", str(tmp_path / "sdk"), "--enforce-memory"]
+    kept = ["--log-events-per-group", "50000"]
+    assert options.arguments == ["--node-modules", str(tmp_path / "sdk"), "--enforce-memory", *kept]
 
 
 @pytest.mark.parametrize("name", ["absent", "."])

@@ -38,8 +38,8 @@ class Modules:
         self._log_groups["/g"] = {"streams": {name: {"events": events} for name, events in streams.items()}}
         return streams
 
-    def trim(self) -> None:
-        budgets.keep_newest(self, self)
+    def trim(self, *most: int) -> None:
+        budgets.keep_newest(self, self, *most)
 
 
 def events(times_ms: Iterable[int]) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def test_events_are_deleted_when_their_retention_ends() -> None:
 @pytest.mark.difference(
     "CloudWatch Logs",
     aws="keeps log events until their retention ends",
-    here="keeps the newest 20,000 events of a log group",
+    here="keeps the newest 20,000 events of a log group, or `local.log_events_per_group`",
 )
 def test_hour_of_messages_leaves_the_newest_events_of_all_streams() -> None:
     modules = Modules()
@@ -92,6 +92,15 @@ def test_group_within_its_budget_keeps_everything() -> None:
     streams = modules.group(a=events(range(budgets.MAX_EVENTS_PER_GROUP)), b=events([5]))
     modules.trim()
     assert [len(stream) for stream in streams.values()] == [budgets.MAX_EVENTS_PER_GROUP, 1]
+
+
+def test_group_keeps_as_many_events_as_the_setting_says() -> None:
+    modules = Modules()
+    streams = modules.group(a=events(range(5_000)))
+    modules.trim(10_000)
+    assert len(streams["a"]) == 5_000
+    modules.trim(1_000)
+    assert len(streams["a"]) == 1_000
 
 
 @pytest.mark.difference(

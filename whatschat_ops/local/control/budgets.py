@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Any
 
 MAX_EVENTS_PER_GROUP = 20_000
-"""In all its streams: about 10 MB, or eleven minutes of a function that is invoked ten times a second."""
+"""In all its streams, unless `local.log_events_per_group` says otherwise: about 10 MB, or eleven minutes of a function that is invoked ten times a second."""
 MAX_POINTS_PER_METRIC = 5_000
 """Of one metric with its dimensions: about 1.5 MB. Equal values within ten seconds are one point, so that a count has
 points of 14 hours, and the latencies of a busy route those of some minutes.
@@ -26,10 +26,10 @@ SLACK = 0.1
 """By how much a group, or the number of metrics, may be over its budget before it is sorted by time."""
 
 
-def keep_newest(cloudwatch_logs: Any, cloudwatch: Any) -> None:
-    """Delete what is over the budgets, oldest first. The arguments are ministack's modules."""
+def keep_newest(cloudwatch_logs: Any, cloudwatch: Any, events_per_group: int = MAX_EVENTS_PER_GROUP) -> None:
+    """Delete what is over the budgets, oldest first. The first two arguments are ministack's modules."""
     for _, group in cloudwatch_logs._log_groups.all_items():
-        _keep_newest_events([stream["events"] for stream in group["streams"].values()])
+        _keep_newest_events([stream["events"] for stream in group["streams"].values()], events_per_group)
     records = cloudwatch_logs._log_records._data
     for key in list(records)[: max(0, len(records) - MAX_LOG_RECORDS)]:
         del records[key]
@@ -60,10 +60,10 @@ def expire(cloudwatch_logs: Any, now_s: float) -> None:
                 del events[: bisect_left(events, oldest_ms, key=lambda event: float(event["timestamp"]))]
 
 
-def _keep_newest_events(streams: list[list[dict[str, Any]]]) -> None:
+def _keep_newest_events(streams: list[list[dict[str, Any]]], most: int) -> None:
     """The events of each stream are in the order of their times."""
-    excess = sum(map(len, streams)) - MAX_EVENTS_PER_GROUP
-    if excess <= MAX_EVENTS_PER_GROUP * SLACK:
+    excess = sum(map(len, streams)) - most
+    if excess <= most * SLACK:
         return
     # Time and stream in one integer: sorting pairs would stop the event loop for 50 ms.
     several = len(streams)

@@ -55,8 +55,11 @@ class Ministack:
         quotas: AccountQuotas,
         api_hosts_file: Path,
         report_unsaved: Callable[[Mapping[str, str]], None],
+        *,
+        log_events_per_group: int = budgets.MAX_EVENTS_PER_GROUP,
     ) -> None:
         """`report_unsaved` gets the services that cannot be saved, and why, each time that this changes."""
+        self._log_events_per_group = log_events_per_group
         self._port = port
         self._clock = clock
         self._quotas = quotas
@@ -90,6 +93,7 @@ class Ministack:
             self._stores.regions_of,
             lambda service: self.autosave.changed(service, lazily=True),
             clock,
+            events_per_stream=log_events_per_group,
         )
         self.record_metric = self._telemetry.record_metric
         self.record_in = self._telemetry.record_in
@@ -267,7 +271,9 @@ class Ministack:
     def housekeep(self) -> None:
         """Delete log events after their retention, and the oldest logs and metrics that are over their budgets; evaluate alarms. Called every few seconds."""
         budgets.expire(self._modules.cloudwatch_logs, self._clock())
-        budgets.keep_newest(self._modules.cloudwatch_logs, self._modules.cloudwatch)
+        budgets.keep_newest(
+            self._modules.cloudwatch_logs, self._modules.cloudwatch, self._log_events_per_group
+        )
         CloudWatch(
             self._modules.cloudwatch, self._clock, self._modules.responses.request_scope
         ).evaluate_alarms()

@@ -34,6 +34,8 @@ class Telemetry:
         regions_of: Callable[[str, str], Iterable[str]],
         changed: Callable[[str], None],
         clock: Callable[[], float] = time.time,
+        *,
+        events_per_stream: int = MAX_EVENTS_PER_STREAM,
     ) -> None:
         """`scope(account, region)` is a context manager; `regions_of(kind, name)` the Regions of an API or function."""
         self._cloudwatch_logs = cloudwatch_logs
@@ -42,6 +44,7 @@ class Telemetry:
         self._regions_of = regions_of
         self._changed = changed
         self._clock = clock
+        self._events_per_stream = events_per_stream
         self._points: dict[tuple[int, str, float, int], tuple[Any, dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._points_since = 0
@@ -64,9 +67,9 @@ class Telemetry:
                 return
             record = self._stream(name, stream, now_ms)
             self._cloudwatch_logs._append_log_events(record, events)
-            if len(record["events"]) > MAX_EVENTS_PER_STREAM * 1.1:
+            if len(record["events"]) > self._events_per_stream * 1.1:
                 # A new list: a page of FilterLogEvents may be reading the old one.
-                record["events"] = record["events"][-MAX_EVENTS_PER_STREAM:]
+                record["events"] = record["events"][-self._events_per_stream :]
             self._cloudwatch_logs._fanout_to_subscription_filters(name, stream, events)
             self._cloudwatch_logs._fanout_to_live_tail_sessions(name, stream, events)
         self._changed("cloudwatch_logs")
