@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
@@ -25,7 +27,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_table_shows_both_cards_line_by_line(capsys: Capture) -> None:
     assert main(EXAMPLE) == 0
     captured = capsys.readouterr()
-    rows = {line.split("  ")[1]: line.split()[-4:] for line in captured.out.splitlines() if line[:2] == "  "}
+    rows = {
+        line.split("  ")[1]: without_bars(line)[-4:] for line in captured.out.splitlines() if line[:2] == "  "
+    }
     assert rows["Messages"] == ["10,000,000", "$2.50", "$10.00", "+$7.50"]
     assert rows["Connection minutes"] == ["~14,400,000", "$5.04", "$3.60", "-$1.44"]
     assert "the guide is 4 times too low" in captured.out.replace("\n", " ")
@@ -88,7 +92,7 @@ def test_own_rates_change_the_aws_column(capsys: Capture, tmp_path: Path) -> Non
     assert main([*EXAMPLE, "--rates", "rates.yaml"]) == 0
     out = capsys.readouterr().out
     assert "Ours" in out.splitlines()[0]
-    assert next(line for line in out.splitlines() if "Messages" in line).split()[-2] == "$5.00"
+    assert cells(out, "Messages")[-2] == "$5.00"
 
 
 def test_rates_show_source_and_date_of_every_price(capsys: Capture) -> None:
@@ -117,8 +121,8 @@ def test_no_flag_at_all_shows_the_prices(capsys: Capture) -> None:
 
 
 def cells(out: str, first: str) -> list[str]:
-    """The last words of the line that begins with these."""
-    return next(line for line in out.splitlines() if line.strip().startswith(first)).split()
+    """The words of the line that begins with these, without its bar."""
+    return without_bars(next(line for line in out.splitlines() if line.strip().startswith(first)))
 
 
 def test_a_scenario_is_users_hours_messages_and_fan_out(capsys: Capture) -> None:
@@ -438,7 +442,30 @@ def test_no_amount_and_no_id_is_cut_on_a_narrow_terminal(
     wide = capsys.readouterr().out
     monkeypatch.setenv("COLUMNS", str(width))
     main(arguments)
-    assert capsys.readouterr().out.split() == wide.split()
+    narrow = capsys.readouterr().out
+    kept = Counter(narrow.split())  # more of the headings, where lines are records
+    assert not Counter(without_bars(wide)) - kept
+    longest = len("Depends on usage, in no total  ") + max(map(len, without_bars(wide)))
+    assert max(map(len, narrow.splitlines())) <= max(width, longest)
+
+
+def test_bars_show_the_share_of_each_line_where_there_is_room(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main([*EXAMPLE, "--card", "us-east-1"]) == 0
+    rows = {line.split("  ")[1]: line for line in capsys.readouterr().out.splitlines() if line[:2] == "  "}
+    assert rows["Messages"].endswith(f"$10.00  {'█' * 13}▎")  # 13.3 of 20: $10.00 of $15.04
+    assert rows["Connection minutes"].endswith(f"$3.60  {'█' * 4}▊")
+    assert rows["Stored, GB-months"].endswith("$0.00")
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(EXAMPLE) == 0
+    assert "█" not in capsys.readouterr().out
+
+
+def without_bars(text: str) -> list[str]:
+    """The words of it; the bars and their heading are in none."""
+    return re.sub(r"  Share of \w+|[█▏▎▍▌▋▊▉]+", "", text).split()
 
 
 def test_settings_that_cost_money_are_on_the_bill(capsys: Capture, tmp_path: Path) -> None:

@@ -9,6 +9,10 @@ from hypothesis import strategies as st
 from whatschat_ops.cli.terminal.lines import Styled
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table, display_width, figures
 
+ROWS = (
+    ("websocket-connect", "12,345 B", "python3.12", "256 MB", "published by the pipeline"),
+    ("websocket-disconnect", "9 B", "python3.12", "256 MB"),
+)
 FUNCTIONS = Table(
     (
         Column("Function"),
@@ -17,10 +21,7 @@ FUNCTIONS = Table(
         Column("Memory", right=True, optional=True),
         Column("Note", wraps=True),
     ),
-    [
-        ("websocket-connect", "12,345 B", "python3.12", "256 MB", "published by the pipeline"),
-        ("websocket-disconnect", "9 B", "python3.12", "256 MB"),
-    ],
+    ROWS,
 )
 
 
@@ -42,8 +43,8 @@ def test_texts_are_wrapped_before_columns_go() -> None:
 
 
 def test_optional_columns_go_from_the_last_one() -> None:
-    narrow = Table(FUNCTIONS.columns[:-1], [row[:4] for row in FUNCTIONS.rows])
-    wide = Table((*narrow.columns, Column("Hash")), [(*row, "f" * 20) for row in narrow.rows])
+    narrow = Table(FUNCTIONS.columns[:-1], [list(row)[:4] for row in ROWS])
+    wide = Table((*narrow.columns, Column("Hash")), [(*row[:4], "f" * 20) for row in ROWS])
     assert wide.text(66, styled=False).splitlines()[0].split() == ["Function", "Size", "Runtime", "Hash"]
     assert wide.text(60, styled=False).splitlines()[0].split() == ["Function", "Size", "Hash"]
 
@@ -122,3 +123,20 @@ def test_no_word_is_cut_or_broken_at_any_width(rows: list[tuple[str, str, str, s
     if width >= 60 and shown.startswith("Id  "):
         table = shown.splitlines()
         assert all(display_width(line) <= width for line in table)
+
+
+def test_a_text_between_rows_runs_over_all_columns() -> None:
+    table = Table(
+        figures("Gone", "Failed"), [("1", "22"), Styled("of the second Region:", "dim"), ("3", "4")]
+    )
+    assert table.text(60, styled=False).splitlines()[2:] == ["of the second Region:", "   3       4"]
+    assert table.text(11, styled=False).split("\n\n")[1] == "of the\nsecond\nRegion:"
+
+
+def test_records_keep_columns_of_one_heading_apart() -> None:
+    table = Table(figures("Now", "Cost", "Cost"), [("1" * 10, "2" * 10, "3" * 10)])
+    assert table.text(20, styled=False).splitlines() == [
+        "Now   1111111111",
+        "Cost  2222222222",
+        "Cost  3333333333",
+    ]

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from whatschat_ops.cli.cost.estimate_table import signed
-from whatschat_ops.cli.terminal.lines import Lines, Styled, aligned
+from whatschat_ops.cli.terminal.lines import Shown
+from whatschat_ops.cli.terminal.tables import Blocks, Column, Table, figures
 from whatschat_ops.pricing.amounts import show_amount, show_money, show_price
 
 if TYPE_CHECKING:
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 UNKNOWN: Final = "–"
 
 
-def render_curve(curve: Curve) -> Lines:
+def render_curve(curve: Curve) -> Blocks:
     """A line for each value, with the prices that change there, and the notes of the highest value."""
-    notes = [Styled(f"- {text}", wrapped=True) for text in curve.notes]
-    return Lines([*_headed(rows_of_curve(curve), len(curve.cards)), Styled(""), *notes])
+    (first, *cards, last), *rows = rows_of_curve(curve)
+    columns = [Column(first), *figures(*cards), Column(last, wraps=True)]
+    return Blocks([Table(columns, rows), "", *(f"- {text}" for text in curve.notes)])
 
 
 def rows_of_curve(curve: Curve) -> list[Sequence[str]]:
@@ -49,14 +51,11 @@ def exact_curve(curve: Curve) -> Iterable[Sequence[object]]:
         yield from ((point.value, name, total) for name, total in point.totals.items())
 
 
-def render_comparison(found: Comparison) -> Lines:
+def render_comparison(found: Comparison) -> Blocks:
     """The lines of both months."""
-    return Lines(
-        [
-            *_headed(rows_of_comparison(found), 5),
-            *(Styled(f"- {text}", wrapped=True) for text in notes_of_comparison(found)),
-        ]
-    )
+    (first, *amounts), *rows = rows_of_comparison(found)
+    table: Shown = Table([Column(first, wraps=True), *figures(*amounts)], rows)
+    return Blocks([table, *(f"- {text}" for text in notes_of_comparison(found))])
 
 
 def notes_of_comparison(found: Comparison) -> list[str]:
@@ -109,8 +108,3 @@ def _edge(edge: Edge) -> str:
     unit = edge.unit if edge.per == 1 else f"{edge.unit}s"
     price = f"{edge.rate} {show_price(edge.price)} per {count}{unit}"
     return f"{price} ({edge.card}), after {show_amount(edge.limit)}{' free' if edge.free else ''}"
-
-
-def _headed(rows: Sequence[Sequence[str]], amounts: int) -> list[Styled]:
-    texts = aligned(rows, right=range(1, amounts + 1))
-    return [Styled(text, "" if number else "bold") for number, text in enumerate(texts)]

@@ -1,6 +1,7 @@
 """How `cost estimate` shows a month: lines by service with their free units and tiers, totals, what depends on usage, notes.
 
-Rounds to cents; the exact figures are in JSON and CSV. Amounts are never cut: on a narrow terminal a line is longer than it.
+Rounds to cents; the exact figures are in JSON and CSV. Amounts are never cut: where a table does not fit, the bars go, and
+then each line is a record.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from whatschat_ops.cli.terminal.lines import Lines, Styled, aligned
+from whatschat_ops.cli.terminal.lines import Shown, Styled
+from whatschat_ops.cli.terminal.tables import Blocks, Cell, Column, Table, bar, figures
 from whatschat_ops.pricing.amounts import show_amount, show_money, show_price
 
 if TYPE_CHECKING:
@@ -19,17 +21,15 @@ if TYPE_CHECKING:
 
 NOT_PRICED = "–"
 HEADING = "A month, in US dollars"
+BAR_WIDTH: Final = 20
 
 
-def render_estimate(estimate: Estimate) -> Lines:
+def render_estimate(estimate: Estimate) -> Blocks:
     """The tables, how quantities were derived, and the notes."""
-    derived = [
-        Styled(f"~ {line.name}: {line.basis}.", "dim", wrapped=True) for line in estimate.lines if line.basis
-    ]
+    derived = [Styled(f"~ {line.name}: {line.basis}.", "dim") for line in estimate.lines if line.basis]
     *notes, missing = notes_of(estimate)
-    listed = [Styled(f"- {text}", wrapped=True) for text in notes]
-    last = Styled(missing, "dim", wrapped=True)
-    return Lines([*_known(estimate), *_unknown(estimate), Styled(""), *derived, *listed, last])
+    listed = [f"- {text}" for text in notes]
+    return Blocks([_known(estimate), *_unknown(estimate), "", *derived, *listed, Styled(missing, "dim")])
 
 
 def notes_of(estimate: Estimate) -> list[str]:
@@ -66,39 +66,34 @@ def _headings(estimate: Estimate, first: str) -> list[str]:
     return [first, "Quantity", *estimate.totals, *difference]
 
 
-def _known(estimate: Estimate) -> list[Styled]:
-    rows: list[Sequence[str]] = [_headings(estimate, HEADING)]
-    styles, below = {0: "bold"}, dict[int, list[str]]()
+def _known(estimate: Estimate) -> Table:
+    barred = next(iter(estimate.limited))
+    first, *others = _headings(estimate, HEADING)
+    shares = Column(f"Share of {barred}", optional=True)
+    rows: list[Sequence[Cell] | Styled] = []
     known = [line for line in estimate.lines if line.quantity is not None]
     for service, lines in groupby(known, key=lambda line: line.service):
-        styles[len(rows)] = "bold"
-        rows.append([service, *[""] * (len(rows[0]) - 1)])
+        rows.append(Styled(service, "bold"))
         for line in lines:
-            below[len(rows)] = list(_tiers(line))
             label, *amounts = _cells(line, estimate)
-            rows.append([f"  {label}", *amounts])
-    totals = _totals(estimate)
-    styles[len(rows) + [row[0] for row in totals].index("Total")] = "bold"
-    rows += totals
-    texts = aligned(rows, right=range(1, len(rows[0])), gap=1)
-    return [
-        styled
-        for number, text in enumerate(texts)
-        for styled in (
-            Styled(text, styles.get(number, "")),
-            *(Styled(tier, "dim") for tier in below.get(number, ())),
-        )
-    ]
+            rows.append([f"  {label}", *amounts, _bar(line.charges[barred].cost, estimate.totals[barred])])
+            rows += [Styled(tier, "dim") for tier in _tiers(line)]
+    for row in _totals(estimate):
+        rows.append([Styled(cell, "bold") for cell in row] if row[0] == "Total" else row)
+    return Table([Column(first, wraps=True), *figures(*others), shares], rows)
 
 
-def _unknown(estimate: Estimate) -> list[Styled]:
+def _bar(cost: Decimal | None, total: Total) -> str:
+    return bar(float(cost / total.cost), BAR_WIDTH) if cost and total.cost else ""
+
+
+def _unknown(estimate: Estimate) -> list[Shown | Cell]:
     """What is in no total because how much of it there is is not known: what one costs."""
     unknown = [line for line in estimate.lines if line.quantity is None]
     if not unknown:
         return []
-    heads = ("Depends on usage, in no total", "Price per", *estimate.totals)
-    texts = aligned([heads, *map(_unit_prices, unknown)], right=range(2, len(heads)), gap=1)
-    return [Styled(""), *(Styled(text, "" if number else "bold") for number, text in enumerate(texts))]
+    texts = [Column("Depends on usage, in no total", wraps=True), Column("Price per", wraps=True)]
+    return ["", Table([*texts, *figures(*estimate.totals)], list(map(_unit_prices, unknown)))]
 
 
 def _unit_prices(line: Line) -> list[str]:

@@ -13,7 +13,7 @@ from whatschat_ops.choices import OutputFormat
 from whatschat_ops.cli.run import Run
 
 if TYPE_CHECKING:
-    from whatschat_ops.cli.terminal.lines import Lines
+    from whatschat_ops.cli.terminal.lines import Shown
     from whatschat_ops.cost.result import Estimate
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ def show(
     run: Run,
     result: T,
     chosen: OutputFormat,
-    table: Callable[[T], Lines],
+    table: Callable[[T], Shown],
     rows: Callable[[T], list[Sequence[str]]],
     exact: Callable[[T], Iterable[Sequence[object]]],
     notes: Callable[[T], Sequence[str]],

@@ -1,12 +1,13 @@
-"""How `cost rates` shows cards. No amount or id is ever cut: on a narrow terminal a line is longer than it."""
+"""How `cost rates` shows cards. No amount or id is ever cut."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
 
-from whatschat_ops.cli.terminal.lines import Lines, Styled, aligned
+from whatschat_ops.cli.terminal.lines import Styled
+from whatschat_ops.cli.terminal.tables import Blocks, Column, Table, figures
 from whatschat_ops.pricing.amounts import show_amount, show_price
 
 if TYPE_CHECKING:
@@ -14,25 +15,31 @@ if TYPE_CHECKING:
     from whatschat_ops.pricing.rates import Tier
 
 NOT_PRICED = "–"
+_RATES: Final = (
+    Column("Rate"),
+    Column("Per", wraps=True),
+    Column("Guide"),
+    Column("AWS"),
+    Column("Free a month", wraps=True),
+)
 
 
-def render_rates(rows: Sequence[RateRow]) -> Lines:
+def render_rates(rows: Sequence[RateRow]) -> Blocks:
     """One line per rate and tier, then where and when each was read."""
-    table = [("Rate", "Per", "Guide", "AWS", "Free a month on AWS")]
+    table: list[Sequence[str]] = []
     for row in rows:
         per = row.unit if row.per == 1 else f"{show_amount(row.per)} {row.unit}s"
         kind = " (first year)" if row.free_kind == "first_year" else ""
         free = "" if row.aws is None else f"{show_amount(row.free)}{kind}" if row.free else "none"
-        tiers = zip_longest(_tiers(row.guide), _tiers(row.aws, "not found"), fillvalue="")
-        for number, (guide, aws) in enumerate(tiers):
-            table.append(("", "", guide, aws, "") if number else (row.rate, per, guide, aws, free))
+        sides = (_tiers(row.guide), _tiers(row.aws, "not found"))
+        table.append((row.rate, per, *map("\n".join, sides), free))
     sources = dict.fromkeys((row.source, row.as_of) for row in rows if row.aws)
-    return Lines(
+    return Blocks(
         [
-            *_headed(table),
-            Styled(""),
+            Table(_RATES, table),
+            "",
             *(Styled(f"{source} ({as_of})", "dim") for source, as_of in sources),
-            Styled(_identified(rows), wrapped=True),
+            _identified(rows),
         ]
     )
 
@@ -49,40 +56,39 @@ def _identified(rows: Sequence[RateRow]) -> str:
     )
 
 
-def _headed(rows: Sequence[Sequence[str]]) -> list[Styled]:
-    return [Styled(text, "" if number else "bold") for number, text in enumerate(aligned(rows))]
-
-
-def render_cards(cards: Sequence[CardRow]) -> Lines:
+def render_cards(cards: Sequence[CardRow]) -> Table:
     """A line per Region."""
-    rows = [
-        ("Region", "Title", "As of", "Prices", "File"),
-        *((card.region, card.title, str(card.as_of), str(card.prices), card.file) for card in cards),
+    columns = [
+        Column("Region"),
+        Column("Title", wraps=True),
+        Column("As of"),
+        *figures("Prices"),
+        Column("File"),
     ]
-    return Lines(_headed(rows))
+    return Table(columns, [(c.region, c.title, str(c.as_of), str(c.prices), c.file) for c in cards])
 
 
-def render_changes(changes: Sequence[RateChange]) -> Lines:
+def render_changes(changes: Sequence[RateChange]) -> Blocks:
     """The tiers of both cards, rate by rate."""
-    if not changes:
-        return Lines([Styled("No price differs.")])
-    rows = [
-        ("Rate", "First", "Second"),
-        *(
-            (
-                change.rate,
-                *("; ".join(_tiers(side)) if side else "not found" for side in (change.a, change.b)),
-            )
-            for change in changes
-        ),
-    ]
-    return Lines(_headed(rows))
+    rows = [(change.rate, _side(change.a), _side(change.b)) for change in changes]
+    columns = (Column("Rate"), Column("First", wraps=True), Column("Second", wraps=True))
+    return Blocks([Table(columns, rows) if rows else "No price differs."])
+
+
+def _side(tiers: Sequence[Tier] | None) -> str:
+    return "; ".join(_tiers(tiers)) if tiers else "not found"
 
 
 def _tiers(tiers: Sequence[Tier] | None, without: str = NOT_PRICED) -> list[str]:
     if tiers is None:
         return [without]
     return [
-        show_price(tier.price) + (f" to {show_amount(tier.up_to)}" if tier.up_to is not None else "")
+        show_price(tier.price) + (f" to {_limit(tier.up_to)}" if tier.up_to is not None else "")
         for tier in tiers
     ]
+
+
+def _limit(count: Decimal) -> str:
+    """In billions where that is exact to a hundredth."""
+    billions = count.scaleb(-9)
+    return f"{show_amount(billions)}B" if billions >= 1 and not billions * 100 % 1 else show_amount(count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final, NamedTuple
@@ -20,6 +20,7 @@ _GAP: Final = 2
 _FEWEST_COLUMNS_TO_WRAP: Final = 60
 
 Cell = str | Styled
+_Row = Sequence[Styled] | Styled
 
 
 class Column(NamedTuple):
@@ -38,24 +39,27 @@ def figures(*headings: str) -> tuple[Column, ...]:
 
 @dataclass(frozen=True)
 class Table(Shown):
-    """Rows under headings, if there are any. A row may be shorter than the table."""
+    """Rows under headings, if there are any. A row may be shorter than the table; one that is a text runs over all columns."""
 
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[Cell] | Styled]
 
     def text(self, width: int, *, styled: bool, clean: Callable[[str], str] = str) -> str:
         """As it is printed on `width` columns."""
-        rows = [[_cleaned(cell, clean) for cell in row] for row in self.rows]
+        rows: list[_Row] = [
+            _cleaned(row, clean) if isinstance(row, Styled) else [_cleaned(cell, clean) for cell in row]
+            for row in self.rows
+        ]
         columns = list(self.columns)
         while True:
             widths = _widths(columns, rows, width)
             if widths is not None:
-                return "\n".join(_table_lines(columns, widths, rows, styled=styled))
+                return "\n".join(_table_lines(columns, widths, rows, width, styled=styled))
             place = next((n for n in reversed(range(len(columns))) if columns[n].optional), None)
             if place is None or width < _FEWEST_COLUMNS_TO_WRAP:
                 return _records(self.columns, rows, width, styled=styled)
             del columns[place]
-            rows = [row[:place] + row[place + 1 :] for row in rows]
+            rows = [row if isinstance(row, Styled) else [*row[:place], *row[place + 1 :]] for row in rows]
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,8 @@ class Facts(Shown):
 
     def text(self, width: int, *, styled: bool, clean: Callable[[str], str] = str) -> str:
         """As it is printed on `width` columns."""
-        values = {name: _cleaned(value, clean) for name, value in self.values.items()}
-        return "\n".join(_fact_lines({name: v for name, v in values.items() if v.text}, width, styled=styled))
+        values = [(name, _cleaned(value, clean)) for name, value in self.values.items()]
+        return "\n".join(_fact_lines([pair for pair in values if pair[1].text], width, styled=styled))
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,11 @@ def _cleaned(cell: Cell, clean: Callable[[str], str]) -> Styled:
     return Styled(clean(visible), style)
 
 
-def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Styled]], width: int) -> list[int] | None:
+def _widths(columns: Sequence[Column], rows: Sequence[_Row], width: int) -> list[int] | None:
     """The width of each column in a table of at most `width`, None if there is none."""
     widths, least = [], []
     for number, column in enumerate(columns):
-        cells = [row[number].text for row in rows if number < len(row)]
+        cells = [row[number].text for row in rows if not isinstance(row, Styled) and number < len(row)]
         lines = [column.heading, *(line for cell in cells for line in cell.split("\n"))]
         widths.append(max(map(display_width, lines)))
         words = [column.heading, *(word for cell in cells for word in cell.split())]
@@ -130,10 +134,13 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Styled]], width: 
 
 
 def _table_lines(
-    columns: Sequence[Column], widths: Sequence[int], rows: Sequence[Sequence[Styled]], *, styled: bool
+    columns: Sequence[Column], widths: Sequence[int], rows: Sequence[_Row], width: int, *, styled: bool
 ) -> Iterator[str]:
     headings = [Styled(column.heading, "bold") for column in columns]
     for row in [*([headings] if any(column.heading for column in columns) else []), *rows]:
+        if isinstance(row, Styled):
+            yield from _paragraph(row, width, styled=styled)
+            continue
         wrapped = [_wrapped(cell.text, width) for cell, width in zip(row, widths, strict=False)]
         for parts in zip_longest(*wrapped, fillvalue=""):
             yield _line(parts, row, columns, widths, styled=styled)
@@ -157,17 +164,21 @@ def _line(
     return (" " * _GAP).join(cells)
 
 
-def _records(columns: Sequence[Column], rows: Sequence[Sequence[Styled]], width: int, *, styled: bool) -> str:
-    records = (
-        {column.heading or " ": cell for column, cell in zip(columns, row, strict=False) if cell.text.strip()}
-        for row in rows
-    )
-    return "\n\n".join("\n".join(_fact_lines(record, width, styled=styled)) for record in records)
+def _records(columns: Sequence[Column], rows: Sequence[_Row], width: int, *, styled: bool) -> str:
+    return "\n\n".join("\n".join(_record(columns, row, width, styled=styled)) for row in rows)
 
 
-def _fact_lines(values: Mapping[str, Styled], width: int, *, styled: bool) -> Iterator[str]:
-    indent = max(map(display_width, values), default=0) + _GAP
-    for name, value in values.items():
+def _record(columns: Sequence[Column], row: _Row, width: int, *, styled: bool) -> Iterable[str]:
+    if isinstance(row, Styled):
+        return _paragraph(row, width, styled=styled)
+    cells = zip(columns, row, strict=False)
+    values = [(column.heading, Styled(cell.text.strip(), cell.style)) for column, cell in cells]
+    return _fact_lines([pair for pair in values if pair[1].text], width, styled=styled)
+
+
+def _fact_lines(values: Sequence[tuple[str, Styled]], width: int, *, styled: bool) -> Iterator[str]:
+    indent = max((display_width(name) for name, _ in values), default=0) + _GAP
+    for name, value in values:
         lines = _wrapped(value.text, max(width - indent, 1)) or [""]
         for number, line in enumerate(lines):
             label = name if number == 0 else ""
