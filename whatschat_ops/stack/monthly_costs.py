@@ -7,7 +7,7 @@ A month has 30 days, as in `cost estimate`; free units of the account are not de
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from msgspec import Struct
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import NotFound
-from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.count_reads import BYTES_PER_ROW, count_reads
 from whatschat_ops.pricing.pricing import FreeTiers, charge
 from whatschat_ops.pricing.rates import Rate
 from whatschat_ops.provision.report import CostReport
@@ -23,15 +23,9 @@ from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.parts.alarms import watches
 from whatschat_ops.stack.parts.blueprint import Blueprint
 
-MINUTES_PER_MONTH: Final = 30 * 24 * 60
 METRICS_OF_COUNT: Final = 2
 """OpenConnections and StaleRows."""
-BYTES_PER_ROW: Final = 120
-"""A row of the built-in functions: its four attributes with their names, and ids of usual lengths."""
 _MILLION: Final = 1_000_000
-_BYTES_PER_UNIT: Final = 4_096
-_EVENTUAL: Final = Decimal("0.5")
-"""Units of an eventually consistent read for each 4 KB (DynamoDB developer guide, "Read consistency")."""
 
 
 class MonthlyUsage(Struct, frozen=True):
@@ -71,17 +65,6 @@ def _of_monitoring(settings: Settings, table_bytes: int | None) -> Iterator[Mont
             count_reads(table_bytes, minutes) if table_bytes else None,
             count_reads(_MILLION * BYTES_PER_ROW, minutes),
         )
-
-
-def count_reads(table_bytes: int, every_minutes: int) -> Decimal:
-    """Read units a month of counting a table of this size.
-
-    >>> count_reads(8_192, 5)  # one unit, 8,640 times
-    Decimal('8640')
-    """
-    units = (Decimal(table_bytes) / _BYTES_PER_UNIT).to_integral_value(ROUND_CEILING) * _EVENTUAL
-    counts = (Decimal(MINUTES_PER_MONTH) / every_minutes).to_integral_value(ROUND_CEILING)
-    return plain(units * counts)
 
 
 def priced(usage: MonthlyUsage, rates: Mapping[str, Rate]) -> CostReport:

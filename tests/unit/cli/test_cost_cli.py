@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from whatschat_ops.cli.main import main
+from whatschat_ops.config import Settings
+from whatschat_ops.pricing.count_reads import BYTES_PER_ROW
+from whatschat_ops.stack.monthly_costs import monthly_usage
 
 ROOT = Path(__file__).parents[3]
 Capture = pytest.CaptureFixture[str]
@@ -482,3 +485,23 @@ def test_settings_that_cost_money_are_on_the_bill(capsys: Capture, tmp_path: Pat
     assert lines["CloudWatch", "Custom metrics"]["quantity"] == "2"
     assert lines["Count of open connections", "Invocations"]["quantity"] == "4320"
     assert {("Broadcasts", "State transitions"), ("DynamoDB", "Point-in-time recovery")} <= set(lines)
+
+
+def test_monitoring_costs_what_the_plan_says_it_costs(capsys: Capture, tmp_path: Path) -> None:
+    monitoring = {"enabled": True, "open_connections": {"every_minutes": 10}}
+    (tmp_path / "own.yaml").write_text(
+        json.dumps({"environment": "own", "monitoring": monitoring}), encoding="utf-8"
+    )
+    always = ["cost", "estimate", "--config", "own.yaml", "--connection-minutes", str(43_200 * 1_000_000)]
+    assert main([*always, "--json"]) == 0
+    shown = {(line["service"], line["item"]): line for line in json.loads(capsys.readouterr().out)["lines"]}
+    planned = monthly_usage(Settings.of({"monitoring": monitoring}), 1_000_000 * BYTES_PER_ROW)
+    assert {each.rate: each.quantity for each in planned} == {
+        line["rate"]: Decimal(line["quantity"])
+        for line in (
+            shown["CloudWatch", "Alarms"],
+            shown["CloudWatch", "Dashboards"],
+            shown["CloudWatch", "Custom metrics"],
+            shown["Count of open connections", "Reads of the table"],
+        )
+    }

@@ -76,7 +76,7 @@ GOLDEN: list[Golden] = [
     ("SNS", "Notifications by e-mail", "notifications_email", "500", "0.01"),
     ("Count of open connections", "Invocations", "lambda_requests", "8640", "0.001728"),
     ("Count of open connections", "Duration", "lambda_duration_arm64", "2160", "0.028800144"),
-    ("Count of open connections", "Reads of the table", "dynamodb_reads", "225000", "0.028125"),
+    ("Count of open connections", "Reads of the table", "dynamodb_reads", "56160", "0.00702"),
     ("Count of open connections", "Log lines", "logs_ingested_lambda", "0.008239746", "0.004119873"),
     ("Broadcasts", "Messages", "websocket_messages", "1500000", "3"),
     ("Broadcasts", "Data transfer", "data_transfer_out", "57.22045899", "5.1498413091"),

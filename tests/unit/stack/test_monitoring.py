@@ -11,13 +11,14 @@ import pytest
 from whatschat_ops.config import Settings
 from whatschat_ops.dashboard_body import require_valid
 from whatschat_ops.errors import ConfigError
+from whatschat_ops.pricing.count_reads import count_reads
 from whatschat_ops.pricing.rates import Rate
 from whatschat_ops.provision import Resource
 from whatschat_ops.quotas import MAX_ALARM_RANGE_S
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.kinds.alarm import Alarm
 from whatschat_ops.stack.kinds.dashboard import Dashboard, mark_of, owner_in
-from whatschat_ops.stack.monthly_costs import count_reads, monthly_usage, priced
+from whatschat_ops.stack.monthly_costs import monthly_usage, priced
 from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.parts.monitoring import count_policy
 from whatschat_ops.stack.resources import stack_resources

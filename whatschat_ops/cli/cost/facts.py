@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-METRICS_OF_THE_COUNT: Final = 2
-"""OpenConnections and StaleRows."""
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from whatschat_ops.config import Settings
@@ -17,6 +14,7 @@ def stack_facts(settings: Settings) -> StackFacts:
     from whatschat_ops.cost.quantities import DistributedFacts, StackFacts
 
     distributed, monitoring = settings.broadcast.distributed, settings.monitoring
+    watching = _watching(settings)
     return StackFacts(
         region=settings.aws.region,
         memory_mb=settings.lambda_.memory_mb,
@@ -30,21 +28,20 @@ def stack_facts(settings: Settings) -> StackFacts:
         )
         if distributed.enabled
         else None,
-        alarms=_alarms(settings),
-        dashboards=int(monitoring.enabled and monitoring.dashboard),
-        metrics=METRICS_OF_THE_COUNT if monitoring.counts_connections else 0,
+        alarms=watching.get("alarms", 0),
+        dashboards=watching.get("dashboards", 0),
+        metrics=watching.get("metrics", 0),
         count_every_minutes=monitoring.open_connections.every_minutes
         if monitoring.counts_connections
         else None,
     )
 
 
-def _alarms(settings: Settings) -> int:
-    """Each of them watches one metric."""
-    if not (settings.monitoring.enabled and settings.monitoring.alarms):
-        return 0
-    from whatschat_ops.stack.arns import Place
-    from whatschat_ops.stack.parts.alarms import watches
-    from whatschat_ops.stack.parts.blueprint import Blueprint
+def _watching(settings: Settings) -> dict[str, int]:
+    """Key of a price -> how many, of what `plan` says that monitoring costs."""
+    if not settings.monitoring.enabled:
+        return {}
+    from whatschat_ops.stack.monthly_costs import monthly_usage
 
-    return len(list(watches(Blueprint(settings, Place(settings.aws.region, "0" * 12), api_id="API"))))
+    usage = monthly_usage(settings)
+    return {each.rate: int(each.quantity) for each in usage if each.quantity is not None}

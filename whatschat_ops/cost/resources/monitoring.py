@@ -7,9 +7,17 @@ from decimal import Decimal
 from typing import Final, cast
 
 from whatschat_ops.cost.components import Component
-from whatschat_ops.cost.quantities import KB_PER_GB, MONTH_MINUTES, SMALLEST, Quantity, Traffic, derived
-from whatschat_ops.cost.resources.tables import ROW_KB
-from whatschat_ops.pricing.amounts import plain, show_amount
+from whatschat_ops.cost.quantities import (
+    KB_PER_GB,
+    MONTH_MINUTES,
+    SMALLEST,
+    Quantity,
+    Traffic,
+    derived,
+    round_up,
+)
+from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.count_reads import BYTES_PER_ROW, count_reads
 from whatschat_ops.pricing.rates import RateKey
 
 SERVICE: Final = "CloudWatch"
@@ -17,8 +25,6 @@ COUNT: Final = "Count of open connections"
 COUNT_S: Final = Decimal(1)
 """An assumption: the function reads about 1 MB of the table in 0.1 seconds."""
 COUNT_LOG_KB: Final = Decimal(1)
-READ_UNIT_KB: Final = Decimal(8)
-"""What one eventually consistent read unit reads."""
 
 
 def components(traffic: Traffic) -> Iterator[Component]:
@@ -46,11 +52,10 @@ def count(traffic: Traffic) -> Iterator[Component]:
         return
     runs, basis = MONTH_MINUTES / every, f"one every {every} minutes: monitoring.open_connections is set"
     duration = cast(RateKey, f"lambda_duration_{traffic.architecture}")
-    size_kb = f"the average number of open connections × {show_amount(ROW_KB)} KB, read by each count"
     reads = derived(
         None,
-        size_kb,
-        lambda total: runs * max(Decimal("0.5"), total / MONTH_MINUTES * ROW_KB / READ_UNIT_KB),
+        f"the average number of open connections × {BYTES_PER_ROW} bytes, read by each count",
+        lambda total: count_reads(max(1, int(round_up(total / MONTH_MINUTES * BYTES_PER_ROW))), every),
         traffic.minutes,
     )
     seconds = Quantity(plain(runs * COUNT_S * traffic.memory_gb), "one second for each count")
