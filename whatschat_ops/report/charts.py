@@ -52,7 +52,7 @@ def distribution(title: str, columns: Sequence[Column], css_class: str) -> str:
     if every == 1 or (len(columns) - 1) % every > every // 2:
         parts.append(_x_label(_LEFT + len(columns) * width, short(columns[-1].to_ms)))
     parts.append(_x_title("milliseconds"))
-    return _figure(title, parts, ())
+    return figure(title, parts)
 
 
 def lines(title: str, at_s: Sequence[float], series: Sequence[Series], unit: str) -> str:
@@ -72,7 +72,7 @@ def lines(title: str, at_s: Sequence[float], series: Sequence[Series], unit: str
                 path = " ".join(f"{x_of(at):.1f},{y_of(value or 0):.1f}" for at, value in run)
                 parts.append(f'<polyline class="line {escape(one.css_class)}" points="{path}"/>')
     parts.append(_x_title("seconds"))
-    return _figure(title, parts, series)
+    return figure(title, parts, [(one.css_class, one.name) for one in series])
 
 
 SMALLEST_SCALE = 1e-6
@@ -126,13 +126,19 @@ def _x_title(text: str) -> str:
     return f'<text class="label" x="{_LEFT + _INNER_WIDTH / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(text)}</text>'
 
 
-def _figure(title: str, parts: Sequence[str], series: Sequence[Series]) -> str:
-    legend = "".join(
-        f'<span><i class="key {escape(one.css_class)}"></i>{escape(one.name)}</span>' for one in series
-    )
+def figure(
+    title: str,
+    parts: Sequence[str],
+    keys: Sequence[tuple[str, str]] = (),
+    *,
+    height: float = HEIGHT,
+    beside: str = "",
+) -> str:
+    """A drawing with its title and a legend of (CSS class, name). `beside`: what a screen reader says after the title."""
+    legend = "".join(f'<span><i class="key {escape(css)}"></i>{escape(name)}</span>' for css, name in keys)
     below = f'<div class="legend">{legend}</div>' if legend else ""
     return (
         f"<figure><figcaption>{escape(title)}</figcaption>"
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title + beside)}">{"".join(parts)}</svg>'
         f"{below}</figure>"
     )

@@ -14,13 +14,13 @@ from msgspec import Struct
 
 from whatschat_ops import __version__
 from whatschat_ops.cost.estimate import estimate, names_of
-from whatschat_ops.cost.report.charts import LAYOUT, Bar, bars, curve, nice
 from whatschat_ops.cost.report.model import Position, Scenario
 from whatschat_ops.cost.report.phases import Phase
 from whatschat_ops.cost.result import Estimate, Line, OnCard
 from whatschat_ops.pricing.amounts import show_amount, show_money, show_price
 from whatschat_ops.pricing.pricing import ZERO
 from whatschat_ops.pricing.rates import RateCard
+from whatschat_ops.report.moving_charts import LAYOUT, Bar, bars, curve, nice
 from whatschat_ops.report.page import document, table
 
 SCRIPT: Final = Path(__file__).with_name("page.js")
@@ -119,7 +119,7 @@ def services_of(month: Estimate) -> list[str]:
 
 def _services(month: Estimate) -> Iterator[str]:
     names = list(month.totals)
-    drawn = [Bar(service, [_sum(month, name, service) for name in names]) for service in services_of(month)]
+    drawn = [_bar(service, [_sum(month, name, service) for name in names]) for service in services_of(month)]
     yield f'<h2>By service</h2><div class="charts">{bars("Cost of each service", names, drawn)}</div>'
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in ("Line", "Quantity", *names))
     known, unknown = (
@@ -157,6 +157,10 @@ def _row(number: int, line: Line, names: Sequence[str]) -> str:
 
 def _cost(on: OnCard) -> str:
     return on.state.value if on.cost is None else show_money(on.cost)
+
+
+def _bar(label: str, costs: Sequence[Decimal]) -> Bar:
+    return Bar(label, costs, [show_money(cost) for cost in costs])
 
 
 def _curve(scenario: Scenario, position: Position) -> Iterator[str]:
@@ -207,7 +211,7 @@ def _phases(scenario: Scenario, phases: Sequence[Phase]) -> Iterator[str]:
         for phase in phases
     ]
     drawn = [
-        Bar(phase.name, [month.totals[name].cost or ZERO for name in names])
+        _bar(phase.name, [month.totals[name].cost or ZERO for name in names])
         for phase, month in zip(phases, months, strict=True)
     ]
     yield f'<h2>Migration, phase by phase</h2><div class="charts">{bars("Cost of a month in each phase", names, drawn, moves=False)}</div>'

@@ -1,4 +1,4 @@
-"""The two charts of the page, whose marks the script moves: bars for each service, and the cost by messages."""
+"""Charts whose marks a script can move: groups of bars, and the cost by messages. Pure; every text is escaped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from decimal import Decimal
 from html import escape
 from typing import Final
 
-from whatschat_ops.pricing.amounts import show_money
-from whatschat_ops.report.charts import WIDTH, short
+from whatschat_ops.report.charts import WIDTH, figure, short
 
 LAYOUT: Final = {"left": 64, "width": 630, "bottom": 200, "height": 186, "bar": 330}
 _LABEL_WIDTH: Final = 250
@@ -19,10 +18,11 @@ _ROW: Final = 18
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A group of bars: one for each card."""
+    """A group of bars: one for each card, with its value in words."""
 
     label: str
     values: Sequence[Decimal]
+    words: Sequence[str]
 
 
 def nice(largest: float) -> float:
@@ -42,12 +42,12 @@ def bars(title: str, cards: Sequence[str], groups: Sequence[Bar], *, moves: bool
         parts.append(
             f'<text class="label" x="{_LABEL_WIDTH - 8}" y="{middle:.0f}" text-anchor="end">{escape(group.label)}</text>'
         )
-        for card, value in enumerate(group.values):
+        for card, (value, words) in enumerate(zip(group.values, group.words, strict=True)):
             width = LAYOUT["bar"] * float(value / widest)
             names = [f' id="{kind}-{card}-{place}"' if moves else "" for kind in ("bar", "amount")]
             parts.append(
                 f'<rect{names[0]} class="fill c{card % 4 + 1}" x="{_LABEL_WIDTH}" y="{y + 2}" width="{width:.1f}" height="{_ROW - 4}"/>'
-                f'<text{names[1]} class="label amount" x="{WIDTH - 8}" y="{y + _ROW - 5}" text-anchor="end">{escape(show_money(value))}</text>'
+                f'<text{names[1]} class="label amount" x="{WIDTH - 8}" y="{y + _ROW - 5}" text-anchor="end">{escape(words)}</text>'
             )
             y += _ROW
         y += 8
@@ -105,12 +105,5 @@ def _axes(end: float, top: float) -> str:
 
 
 def _figure(title: str, parts: Sequence[str], names: Sequence[str], height: float) -> str:
-    legend = "".join(
-        f'<span><i class="key c{number % 4 + 1}"></i>{escape(name)}</span>'
-        for number, name in enumerate(names)
-    )
-    return (
-        f"<figure><figcaption>{escape(title)}</figcaption>"
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}; the table below has the figures">'
-        f'{"".join(parts)}</svg><div class="legend">{legend}</div></figure>'
-    )
+    keys = [(f"c{number % 4 + 1}", name) for number, name in enumerate(names)]
+    return figure(title, parts, keys, height=height, beside="; the table below has the figures")
