@@ -122,9 +122,9 @@ def test_rotation_refuses_no_valid_token_and_closes_no_socket(stack: Stack) -> N
     assert rotated["previous_accepted_until"] > rotated["rotated_at"]
     stack.run("token", "inspect", "--verify", before)
     assert "No changes" in stack.run("plan").stdout
-    (finding,) = [each for each in stack.json("doctor") if each["name"] == "websocket.secret"]
+    (finding,) = [each for each in stack.json("doctor") if each["name"] == "websocket.secret-rotation"]
     assert finding["status"] == "ok"
-    assert "Tokens of the previous one are accepted until" in finding["detail"]
+    assert "Tokens of the previous secret are accepted until" in finding["detail"]
 
 
 def test_rotation_without_grace_refuses_earlier_tokens_within_a_minute(stack: Stack) -> None:

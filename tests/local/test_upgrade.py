@@ -180,6 +180,7 @@ EARLIER_BUCKET = "whatschat-local-broadcast-000000000000"
 CHANGED = {
     **{(f"function.{short}", "role_arn"): "the name of the role has the Region" for short in FUNCTIONS},
     ("function.broadcast-worker", "environment"): "the name of the bucket has the Region",
+    ("stage.websocket", "access_log_format"): "its lines name the invocation, the message and the client",
     ("state_machine.broadcast", "role_arn"): "the name of the role has the Region",
     ("state_machine.broadcast", "definition"): "the name of the bucket has the Region",
 }

@@ -82,7 +82,7 @@ def test_any_token_is_inspected_or_rejected(claims: bytes, code: int) -> None:
         (["pro"], ["provision"]),
         (["ws", "br"], ["broadcast", "broadcasts"]),
         (["ws", "broadcast", "--en"], ["--engine", "--env"]),
-        (["doctor", ""], ["websocket", "chime", "stack", "app", "all"]),
+        (["doctor", ""], ["websocket", "chime", "stack", "app", "all", "bundle"]),
         (["--prof"], ["--profile"]),
     ],
     ids=" ".join,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.tables import Blocks, Facts
@@ -52,6 +53,7 @@ def show(run: Run) -> None:
     run.out.result(found, _render_watched)
 
 
+@audited(usd="amount", shows=("budget", "alarm"))
 def set_(
     run: Run,
     amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="US dollars a month: 500")],
@@ -110,6 +112,7 @@ def set_(
         run.out.note("AWS Budgets sends to a topic whose policy allows budgets.amazonaws.com to publish.")
 
 
+@audited(shows=("budget", "alarm"))
 def delete(
     run: Run,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done")] = False,
