@@ -234,28 +234,30 @@ def measure(aws: LocalService, options: argparse.Namespace, scratch: Path) -> st
         for _ in range(STORED // BATCH):
             put(client, group, number, BATCH)
             number += BATCH
-    rows = []
     base: dict[str, float] = {}
     output = scratch / "output.txt"
+    rows = {tool.name: list[str]() for tool in tools(aws, options)}
+    # All read before anything is added, so that all read the same.
     for tool in tools(aws, options):
         where = ours if tool.merges else environment
-        cells = []
+        cells = rows[tool.name]
         for groups in (GROUPS[:1], GROUPS):
             used = read_once(tool, groups, where, output)
             us = base.setdefault(str(len(groups)), used.processor_s)
             cells.append(
                 f"{used.processor_s:.2f} s ({used.processor_s / us:.2f}), {used.shown:,} of {STORED * len(groups):,}"
             )
+    for tool in tools(aws, options):
+        where = ours if tool.merges else environment
         used, written = follow(tool, client, number, where, output, options)
         number += written
         for_each_ms = 1000 * used.processor_s / max(1, used.shown)
         us = base.setdefault("follow", for_each_ms)
-        cells.append(
+        rows[tool.name].append(
             f"{written / options.seconds:,.0f}/s: {used.shown:,} of {written:,}, {used.lines - used.shown:,} twice; {for_each_ms:.2f} ms an event ({for_each_ms / us:.2f})"
         )
-        rows.append(f"| {tool.name} | {' | '.join(cells)} |")
     head = "| | one group | four groups, the peers one after the other | following |\n|---|---|---|---|"
-    return "\n".join([head, *rows])
+    return "\n".join([head, *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items())])
 
 
 def _parser() -> argparse.ArgumentParser:
