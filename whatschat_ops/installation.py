@@ -1,6 +1,6 @@
 """How this copy was installed, and the command that adds an extra to it.
 
-The name of the package is never given to an index, where it may be anybody's: an extra is added from the folder, file
+The name of the package is never given to an index, where others may own it: an extra is added from the folder, file
 or address that this copy came from (PEP 610, direct_url.json), or, when that is not known or gone, by the names of what
 the extra needs.
 """

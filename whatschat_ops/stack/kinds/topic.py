@@ -1,7 +1,7 @@
 """An SNS topic that alarms send to, and its subscriptions by e-mail. What others subscribe to it is left alone.
 
 A subscription has no tags, so the topic carries one for each address of ours: that is how one that is not wanted any more
-is told from one that somebody else made.
+is told from one that others made.
 """
 
 from __future__ import annotations
