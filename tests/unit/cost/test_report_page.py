@@ -106,6 +106,14 @@ def test_page_has_the_bill_the_phases_and_the_sources_without_its_script() -> No
     assert "whatschat-ops cost report &lt;b&gt;" in page
 
 
+def test_service_that_a_card_does_not_price_has_no_amount_on_it() -> None:
+    html = html_of(scenario())
+    amounts = dict(re.findall(r'id="amount-(\d-\d)"[^>]*>([^<]*)<', html))
+    services = json.loads(re.findall(r'id="model">(.*?)</script>', html, re.S)[0])["services"]
+    assert amounts[f"0-{services.index('Lambda')}"] == "–"  # the guide has no price of it
+    assert amounts[f"1-{services.index('Lambda')}"].startswith("$")
+
+
 def test_usage_without_messages_has_no_sliders_and_no_script() -> None:
     page = html_of(scenario({name: None for name in FLAGS if not name.startswith("chime")}))
     assert "<script" not in page and 'id="controls"' not in page

@@ -56,8 +56,8 @@ function start() {
     const [users, messages, fanOut] = inputs.map(([field]) => (field ? Math.max(0, Number(field.value) || 0) : 0));
     const all = model.cards.map((card) => costsOf(card, users, messages, fanOut));
     const services = model.services.map((service) => all.map((costs) =>
-      costs.reduce((sum, cost, line) => sum + (model.lines[line][0] === service ? cost || 0 : 0), 0)));
-    const widest = Math.max(...services.flat(), 1e-9);
+      costs.reduce((sum, cost, line) => (model.lines[line][0] === service && cost !== null ? (sum || 0) + cost : sum), null)));
+    const widest = Math.max(...services.flat().map((sum) => sum || 0), 1e-9);
     all.forEach((costs, card) => {
       const total = costs.reduce((sum, cost) => sum + (cost || 0), 0);
       const shown = byId("total-" + card);
@@ -69,8 +69,8 @@ function start() {
         if (cell && cost !== null) cell.textContent = money(cost);
       });
       services.forEach((sums, service) => {
-        byId("bar-" + card + "-" + service).setAttribute("width", (box.bar * sums[card] / widest).toFixed(1));
-        byId("amount-" + card + "-" + service).textContent = money(sums[card]);
+        byId("bar-" + card + "-" + service).setAttribute("width", (box.bar * (sums[card] || 0) / widest).toFixed(1));
+        byId("amount-" + card + "-" + service).textContent = sums[card] === null ? "–" : money(sums[card]);
       });
     });
     model.lines.forEach(([, quantity], line) => {

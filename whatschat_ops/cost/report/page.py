@@ -159,8 +159,9 @@ def _cost(on: OnCard) -> str:
     return on.state.value if on.cost is None else show_money(on.cost)
 
 
-def _bar(label: str, costs: Sequence[Decimal]) -> Bar:
-    return Bar(label, costs, [show_money(cost) for cost in costs])
+def _bar(label: str, costs: Sequence[Decimal | None]) -> Bar:
+    words = ["–" if cost is None else show_money(cost) for cost in costs]
+    return Bar(label, [cost or ZERO for cost in costs], words)
 
 
 def _curve(scenario: Scenario, position: Position) -> Iterator[str]:
@@ -268,9 +269,11 @@ def _model(scenario: Scenario, position: Position, month: Estimate) -> str:
     return f'<script type="application/json" id="model">{data}</script>'
 
 
-def _sum(month: Estimate, name: str, service: str) -> Decimal:
-    costs = (line.charges[name].cost for line in month.lines if line.service == service)
-    return sum((cost for cost in costs if cost is not None), ZERO)
+def _sum(month: Estimate, name: str, service: str) -> Decimal | None:
+    """What a card prices of a service; None if it prices nothing of it."""
+    costs = [line.charges[name].cost for line in month.lines if line.service == service]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, ZERO) if known else None
 
 
 def _money(cost: Decimal | None) -> str:
