@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from whatschat_ops.cli.terminal.lines import Styled
 from whatschat_ops.cli.terminal.safe_text import safe_text
+from whatschat_ops.cli.terminal.tables import Column, Table
 from whatschat_ops.logs.trace.endings import Cause, State
 from whatschat_ops.logs.trace.life import Step, Trace
 
@@ -66,14 +68,20 @@ def render(result: TraceResult) -> Any:
     return Group(*parts)
 
 
-def _connections(connections: Sequence[UserConnection]) -> Any:
-    table = _table("Connection", "Connected (UTC)", "Ended", "State")
-    table.columns[0].no_wrap = True
-    for each in connections:
-        state = str(each.state) + (f" ({each.code} {each.meaning})" if each.code is not None else "")
-        cells = (each.connection_id, _day(each.connected_at), _day(each.ended_at), state)
-        table.add_row(*(_plain(cell) for cell in cells))
-    return table
+def _connections(connections: Sequence[UserConnection]) -> Table:
+    columns = (Column("Connection"), Column("Connected (UTC)"), Column("Ended"), Column("State", wraps=True))
+    return Table(
+        columns,
+        [
+            (
+                each.connection_id,
+                _day(each.connected_at),
+                _day(each.ended_at),
+                str(each.state) + (f" ({each.code} {each.meaning})" if each.code is not None else ""),
+            )
+            for each in connections
+        ],
+    )
 
 
 def _trace(trace: Trace) -> Iterator[Any]:
@@ -93,7 +101,7 @@ def _trace(trace: Trace) -> Iterator[Any]:
 
 
 def _facts(trace: Trace) -> Any:
-    from rich.table import Table
+    from rich.table import Table as Grid
 
     sent = f"{trace.messages_in} received ({trace.bytes_in:,} bytes), {trace.posts_sent} sent"
     failed = f", {trace.posts_failed} not delivered" if trace.posts_failed else ""
@@ -107,35 +115,36 @@ def _facts(trace: Trace) -> Any:
         "Client": " ".join(filter(None, [trace.source_ip, trace.user_agent])),
         "Messages": f"{sent}{failed}{errors if trace.errors else ''}",
     }
-    grid = Table.grid(padding=(0, 2))
+    grid = Grid.grid(padding=(0, 2))
     for name, value in rows.items():
         if value:
             grid.add_row(_plain(name, "dim"), _plain(value, _STYLES[trace.state] if name == "State" else ""))
     return grid
 
 
-def _steps(trace: Trace) -> Any:
-    table = _table("Time (UTC)", "Event", "What", "Status", "Outcome", "Took")
-    for column in (0, 1, 3, 5):
-        table.columns[column].no_wrap = True
-    table.columns[5].justify = "right"
-    for first, last, number in _runs(trace.steps):
-        style = "red" if first.is_error else ""
-        what = first.what + (f" (and {number - 1} like it, until {_clock(last.at)})" if number > 1 else "")
-        cells = (
-            _clock(first.at),
-            first.kind,
-            what,
-            "" if first.status is None else str(first.status),
-            first.outcome,
-            "" if first.latency_ms is None else f"{first.latency_ms:.0f} ms",
-        )
-        table.add_row(*(_plain(cell, style) for cell in cells))
-        for line in first.lines[:MOST_LINES]:
-            table.add_row("", "", _plain(line, "dim"), "", "", "")
-        if (more := len(first.lines) - MOST_LINES) > 0:
-            table.add_row("", "", _plain(f"... {more} lines more (--json)", "dim"), "", "", "")
-    return table
+def _steps(trace: Trace) -> Table:
+    columns = (
+        *(Column("Time (UTC)"), Column("Event"), Column("What", wraps=True), Column("Status")),
+        *(Column("Outcome", wraps=True), Column("Took", right=True)),
+    )
+    return Table(columns, [row for run in _runs(trace.steps) for row in _step_rows(*run)])
+
+
+def _step_rows(first: Step, last: Step, number: int) -> Iterator[tuple[Styled, ...]]:
+    style = "red" if first.is_error else ""
+    what = first.what + (f" (and {number - 1} like it, until {_clock(last.at)})" if number > 1 else "")
+    cells = (
+        _clock(first.at),
+        first.kind,
+        what,
+        "" if first.status is None else str(first.status),
+        first.outcome,
+        "" if first.latency_ms is None else f"{first.latency_ms:.0f} ms",
+    )
+    yield tuple(Styled(_cut(cell), style) for cell in cells)
+    more = len(first.lines) - MOST_LINES
+    for line in [*first.lines[:MOST_LINES], *([f"... {more} lines more (--json)"] if more > 0 else [])]:
+        yield Styled(""), Styled(""), Styled(_cut(line), "dim")
 
 
 def _runs(steps: Sequence[Step]) -> Iterator[tuple[Step, Step, int]]:
@@ -162,12 +171,6 @@ def _end(trace: Trace) -> Any:
     if code:
         text.append(f"\n{_cut(code)}", "dim")
     return text
-
-
-def _table(*columns: str) -> Any:
-    from rich.table import Table
-
-    return Table(*columns, box=None, header_style="dim", pad_edge=False)
 
 
 def _heading(text: str) -> Text:
