@@ -21,6 +21,7 @@ from whatschat_ops.config import Settings
 from whatschat_ops.doctor.check import Finding, fail, ok, skip, warn
 from whatschat_ops.errors import AwsError, Hint, NotFound, OpsError, PermissionDenied
 from whatschat_ops.handlers.partitions import partition_of
+from whatschat_ops.plurals import counted
 
 CONCURRENT_MEETINGS: Final = "L-9F286451"
 CREATE_MEETING_RATE: Final = "L-8A6E3C7B"
@@ -75,7 +76,7 @@ def quota(settings: Settings, aws: Aws) -> Finding:
 def judge_quota(open_meetings: int, limit: float, rate_per_s: float, source: str, region: str) -> Finding:
     """What `open_meetings` of the ledger leave of the account's quota."""
     detail = (
-        f"The ledger has {open_meetings} meetings that may be open in {region}. {source} are {limit:.0f} at once and "
+        f"The ledger has {counted(open_meetings, 'meeting')} that may be open in {region}. {source} allow {limit:.0f} at once and "
         f"{rate_per_s:g} CreateMeeting a second. Meetings that the application made without the ledger count, too."
     )
     fix = _ASK_FOR_MORE.format(wanted=int(limit * 2), region=region)
