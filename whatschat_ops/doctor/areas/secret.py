@@ -19,6 +19,7 @@ from whatschat_ops.doctor.check import Check, Finding, fail, ok, warn
 from whatschat_ops.doctor.facts import Facts
 from whatschat_ops.errors import ConfigError, Hint
 from whatschat_ops.handlers.token_rules import MIN_SECRET_BYTES
+from whatschat_ops.plurals import counted
 from whatschat_ops.stack.given_secret import is_other_key
 from whatschat_ops.stack.jwt_secret import AT_ONCE, Rotation, StoredSecret, read_rotation, stored_secret
 
@@ -146,7 +147,7 @@ def _age(span: timedelta) -> str:
     if hours < 1:
         return "less than an hour"
     count, unit = (hours // 24, "day") if hours >= 48 else (hours, "hour")
-    return f"{count} {unit}{'' if count == 1 else 's'}"
+    return counted(count, unit)
 
 
 _READS: Final = ("ssm:GetParameter",)
