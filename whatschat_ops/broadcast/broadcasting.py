@@ -31,7 +31,7 @@ from whatschat_ops.broadcast.pruning import RowPruner
 from whatschat_ops.broadcast.run import OnProgress, run_broadcast
 from whatschat_ops.choices import EngineName
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import Hint, UsageError
+from whatschat_ops.errors import Hint, Missing
 from whatschat_ops.quotas import RateLimit
 from whatschat_ops.sender.model import Credentials, SendPolicy
 from whatschat_ops.stack.outputs import StackOutputs, endpoint_is_own
@@ -195,19 +195,19 @@ def resumed_policy(journal: Journal, wanted: SendRate) -> SendPolicy:
 
 
 def latest_unfinished(directory: Path, environment: str, *, retry_failed: bool = False) -> str:
-    """The newest run of an environment that has something left to do. Raises UsageError when there is none."""
+    """The newest run of an environment that has something left to do. Raises Missing when there is none."""
     for run in past_runs.list_runs(directory)[0]:
         left = run.state is not RunState.FINISHED or (retry_failed and run.failed)
         if run.environment == environment and left:
             return run.run_id
-    raise UsageError(
+    raise Missing(
         f"There is no broadcast of the environment {environment} to resume.",
         hint=Hint(("ws", "broadcasts", "list")),
     )
 
 
 def forget(directory: Path, run_id: str) -> None:
-    """Delete a run and what belongs to it. Raises UsageError when there is none, OpsError while it is worked on."""
+    """Delete a run and what belongs to it. Raises Missing when there is none, OpsError while it is worked on."""
     past_runs.delete_run(directory, run_id)
     users_copy(directory, run_id).unlink(missing_ok=True)
 

@@ -118,13 +118,17 @@ def logs(
 
     Example: whatschat-ops local logs --follow
     """
+    from contextlib import nullcontext
+
+    from whatschat_ops.cli.terminal.interrupts import until_interrupted
     from whatschat_ops.local.service import log_lines
 
-    for line in log_lines(lines=lines, follow=follow):
-        if run.out.as_json:
-            run.out.stream(LogLine(line), str)
-        else:
-            run.out.text(line)
+    with until_interrupted() if follow else nullcontext():
+        for line in log_lines(lines=lines, follow=follow):
+            if run.out.as_json:
+                run.out.stream(LogLine(line), str)
+            else:
+                run.out.text(line)
 
 
 def env(

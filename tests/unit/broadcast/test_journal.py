@@ -25,7 +25,7 @@ from whatschat_ops.broadcast.journal.file import transaction
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.reading import BUCKET
 from whatschat_ops.broadcast.journal.summary import Pruning, RunState
-from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.errors import Missing, OpsError, UsageError
 from whatschat_ops.measure.histogram import LARGEST_US, bucket_of
 from whatschat_ops.sender.model import NO_ANSWER, Outcome, Target
 
@@ -296,8 +296,8 @@ def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
     journal.abandon()
 
 
-def test_an_unknown_run_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="There is no broadcast 20261123-101502-7f3a"):
+def test_an_unknown_run_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(Missing, match="There is no broadcast 20261123-101502-7f3a"):
         Journal.open(tmp_path, "20261123-101502-7f3a")
     with pytest.raises(UsageError, match="is not the id of a run"):
         Journal.open(tmp_path, "../secrets")

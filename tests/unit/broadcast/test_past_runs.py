@@ -30,7 +30,7 @@ from whatschat_ops.broadcast.journal.past_runs import (
 from whatschat_ops.broadcast.journal.record import new_run_id
 from whatschat_ops.broadcast.journal.summary import RunState
 from whatschat_ops.broadcast.run import run_broadcast
-from whatschat_ops.errors import OpsError, PermissionDenied, UsageError
+from whatschat_ops.errors import Missing, OpsError, PermissionDenied, UsageError
 
 HERE: dict[str, Any] = {
     "environment": "test",
@@ -179,7 +179,7 @@ def test_deletion_leaves_no_file(tmp_path: Path) -> None:
     journal.abandon()
     delete_run(tmp_path, journal.record.run_id)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(UsageError, match="There is no broadcast"):
+    with pytest.raises(Missing, match="There is no broadcast"):
         delete_run(tmp_path, journal.record.run_id)
 
 

@@ -63,7 +63,6 @@ def a_run(directory: Path, run_id: str = "20261123-101502-7f3a", *, finished: bo
         (["--resume", "latest", "Hello"], "cannot be combined with a message"),
         (["--resume", "latest", "--exclude-user", "a"], "cannot be combined with --exclude-user"),
         (["--resume", "latest", "--dry-run"], "cannot be combined with --dry-run"),
-        (["--resume", "latest"], "no broadcast of the environment"),
         (["{}", "--retry-failed"], "needs --resume"),
         (["-", "--users-file", "-"], "standard input"),
         (["{}", "--sample", "0"], "neither a number"),
@@ -81,6 +80,13 @@ def test_a_wrong_command_line_is_rejected_and_leaves_no_run(
     assert main(["ws", "broadcast", *arguments]) == 2
 
     assert words in capsys.readouterr().err
+    assert not list(directory.glob("*"))
+
+
+def test_resuming_what_is_not_there_is_not_found(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ws", "broadcast", "--resume", "latest"]) == 1
+
+    assert "no broadcast of the environment" in capsys.readouterr().err
     assert not list(directory.glob("*"))
 
 
@@ -201,5 +207,5 @@ def test_a_run_is_deleted_with_the_users_that_came_through_a_pipe(
     assert main(["ws", "broadcasts", "delete", run_id, "--yes"]) == 0
 
     assert not list(directory.iterdir())
-    assert main(["ws", "broadcasts", "show", run_id]) == 2
+    assert main(["ws", "broadcasts", "show", run_id]) == 1
     assert run_id in capsys.readouterr().err

@@ -77,7 +77,7 @@ def test_styles_are_around_texts_and_change_no_width() -> None:
 
 def test_control_characters_are_shown_and_not_sent() -> None:
     shown = Table((Column("User"),), [("\x1b[2Jeve\r",)]).text(80, styled=False)
-    assert shown.splitlines()[1] == r"\x1b[2Jeve\r"
+    assert shown.splitlines()[1] == r"\x1b[2Jeve\x0d"
 
 
 def test_what_must_not_be_shown_is_taken_out_before_the_layout() -> None:

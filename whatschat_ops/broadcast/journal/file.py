@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from whatschat_ops.errors import Hint, OpsError, UsageError
+from whatschat_ops.errors import Hint, Missing, OpsError, UsageError
 from whatschat_ops.files import refused, variable_of
 
 FORMAT = 1
@@ -108,7 +108,7 @@ def create(path: Path, run: Mapping[str, Any]) -> sqlite3.Connection:
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """An existing file. Raises UsageError when there is none, OpsError when it is not a journal."""
+    """An existing file. Raises Missing when there is none, OpsError when it is not a journal."""
     with explaining(path):
         _require(path)
         return _checked(_connect(path), path)
@@ -201,7 +201,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _require(path: Path) -> None:
     if not path.is_file():
-        raise UsageError(
+        raise Missing(
             f"There is no broadcast {path.stem}: {path} does not exist.",
             hint=LIST,
         )

@@ -13,7 +13,7 @@ from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.reading import parts_of, record_of, summary_of
 from whatschat_ops.broadcast.journal.summary import RunDetails, RunState, RunSummary
 from whatschat_ops.broadcast.message import object_or_text
-from whatschat_ops.errors import Hint, OpsError, UsageError
+from whatschat_ops.errors import Hint, Missing, OpsError, UsageError
 
 KEEP_FINISHED = 50
 
@@ -37,7 +37,7 @@ def list_runs(directory: Path) -> tuple[list[RunSummary], list[OpsError]]:
 
 
 def read_run(directory: Path, run_id: str) -> RunDetails:
-    """One run. Raises UsageError when there is none, OpsError when its journal is damaged."""
+    """One run. Raises Missing when there is none, OpsError when its journal is damaged."""
     path = file.journal_path(directory, run_id)
     with closing(file.open_to_read(path)) as database, file.explaining(path):
         record = record_of(database)
@@ -64,7 +64,7 @@ def resume(
 ) -> Journal | None:
     """Resume a run, a finished one for the rows that could not be deleted. None: there is nothing to do.
 
-    Raises UsageError when there is no such run or it belongs to another environment, stack, table or endpoint, OpsError
+    Raises Missing when there is no such run, UsageError when it belongs to another environment, stack, table or endpoint, OpsError
     when another process works on it.
     """
     path = file.journal_path(directory, run_id)
@@ -90,15 +90,15 @@ def resume(
 
 
 def require_run(directory: Path, run_id: str) -> Path:
-    """The file of a run. Raises UsageError when there is none."""
+    """The file of a run. Raises Missing when there is none."""
     path = file.journal_path(directory, run_id)
     if not path.exists():
-        raise UsageError(f"There is no broadcast {run_id}.", hint=file.LIST)
+        raise Missing(f"There is no broadcast {run_id}.", hint=file.LIST)
     return path
 
 
 def delete_run(directory: Path, run_id: str) -> None:
-    """Delete a run's journal, damaged or not. Raises UsageError when there is none, OpsError while it is worked on."""
+    """Delete a run's journal, damaged or not. Raises Missing when there is none, OpsError while it is worked on."""
     path = require_run(directory, run_id)
     held = lock.hold(path)
     if held is None:

@@ -61,6 +61,7 @@ def events(
 
     from whatschat_ops.chime.events import EventLog
     from whatschat_ops.cli.durations import parse_duration
+    from whatschat_ops.cli.terminal.interrupts import until_interrupted
 
     start = datetime.now(UTC) - parse_duration(since, "--since")
     if api:
@@ -70,8 +71,9 @@ def events(
     log.require()
     meeting_id = run.chime().find_meeting_id(meeting) if meeting else None
     if follow:
-        for event in log.follow(start, meeting_id=meeting_id, wait=lambda: time.sleep(POLL_S)):
-            run.out.stream(event, _line)
+        with until_interrupted():
+            for event in log.follow(start, meeting_id=meeting_id, wait=lambda: time.sleep(POLL_S)):
+                run.out.stream(event, _line)
         return
     report = _read(log, start, meeting_id)
     run.out.result(report, _render)

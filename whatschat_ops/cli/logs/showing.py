@@ -124,9 +124,12 @@ class Show:
         selection: Selection,
         settling: Settling,
         printer: Printer,
+        *,
+        endless: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._items = items
+        self._endless = endless
         self._selection = selection
         self._settling = settling
         self._printer = printer
@@ -134,7 +137,8 @@ class Show:
         self._read_s = clock()
 
     def run(self) -> None:
-        """Until the end. Raises Interrupted after an interrupt, and what the tail raises; what is held is shown before."""
+        """Until the end, or until an interrupt ends what has no end. Raises Interrupted after an interrupt of what has one, and what
+        the tail raises; what is held is shown before."""
         items = Background(self._items)
         with stop_on_interrupt(items.wake) as stop:
             try:
@@ -144,7 +148,7 @@ class Show:
                 pass
             finally:
                 self._print(self._settling.rest())
-            if stop.is_set():
+            if stop.is_set() and not self._endless:
                 raise Interrupted("Interrupted.")
 
     def _take(self, item: Item | None) -> None:

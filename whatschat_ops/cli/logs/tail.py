@@ -103,7 +103,7 @@ def _show(run: Run, query: Query, selection: Selection, printer: Printer) -> Non
 
     reader = LogReader(run.aws)
     tail = Tail(reader, query, run.out.warn)
-    show = Show(tail.items(), selection, Settling(query.settle_s), printer)
+    show = Show(tail.items(), selection, Settling(query.settle_s), printer, endless=query.follow)
     closing = ""
     try:
         learn_from_earlier(selection, reader, query)

@@ -56,11 +56,14 @@ def _state(stack: Stack) -> StackStatus:
 
 
 def _watch(out: Output, stack: Stack, interval_s: float) -> None:
-    """Show the state until Ctrl-C, which ends the command as interrupted."""
-    if out.stdout.isatty() and not out.as_json:
-        _redraw(out, stack, interval_s)
-    else:
-        _print_changes(out, stack, interval_s)
+    """Show the state until Ctrl-C."""
+    from whatschat_ops.cli.terminal.interrupts import until_interrupted
+
+    with until_interrupted():
+        if out.stdout.isatty() and not out.as_json:
+            _redraw(out, stack, interval_s)
+        else:
+            _print_changes(out, stack, interval_s)
 
 
 def _states(out: Output, stack: Stack, interval_s: float) -> Iterator[StackStatus]:

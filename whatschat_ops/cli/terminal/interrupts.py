@@ -86,6 +86,13 @@ def stop_on_interrupt(
 
 
 @contextmanager
+def until_interrupted() -> Iterator[None]:
+    """An interrupt is how the body ends, not a failure: for what goes on until Ctrl-C, such as `--follow`."""
+    with suppress(KeyboardInterrupt):
+        yield
+
+
+@contextmanager
 def interrupted_while_pausing() -> Iterator[Callable[[float], None]]:
     """An interrupt ends the body at its next pause, another one at once. Gives what pauses, for a number of seconds.
 

@@ -15,6 +15,7 @@ from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from whatschat_ops.cli.terminal.lines import Shown, Styled, styled_text
+from whatschat_ops.cli.terminal.safe_text import safe_text
 
 _GAP: Final = 2
 _FEWEST_COLUMNS_TO_WRAP: Final = 60
@@ -109,10 +110,7 @@ def display_width(text: str) -> int:
 def _cleaned(cell: Cell, clean: Callable[[str], str]) -> Styled:
     """A cell whose control characters are visible: a text of others must not move the cursor."""
     text, style = (cell, "") if isinstance(cell, str) else (cell.text, cell.style)
-    if text.isprintable():
-        return Styled(clean(text), style)
-    visible = "".join(c if c == "\n" or unicodedata.category(c) != "Cc" else repr(c)[1:-1] for c in text)
-    return Styled(clean(visible), style)
+    return Styled(clean(safe_text(text).replace("\t", "\\t")), style)
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[_Row], width: int) -> list[int] | None:

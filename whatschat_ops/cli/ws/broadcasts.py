@@ -95,15 +95,15 @@ def delete(
 
 
 def named_run(run: Run, name: str) -> str:
-    """The id of a run that is given by id or as `latest`. Raises UsageError for `latest` when there is none."""
+    """The id of a run that is given by id or as `latest`. Raises Missing for `latest` when there is none."""
     from whatschat_ops.broadcast.journal.past_runs import list_runs as read
-    from whatschat_ops.errors import Hint, UsageError
+    from whatschat_ops.errors import Hint, Missing
 
     if name != "latest":
         return name
     found = read(run.broadcasts_directory)[0]
     if not found:
-        raise UsageError(
+        raise Missing(
             "There are no broadcasts yet.", hint=Hint(("ws", "broadcast", "--type", "notice", "Hello"))
         )
     return found[0].run_id

@@ -18,6 +18,7 @@ from whatschat_ops.doctor.check import Check, Finding, fail, judge_permissions, 
 from whatschat_ops.doctor.drift import drift_check
 from whatschat_ops.doctor.facts import Facts
 from whatschat_ops.errors import Hint, NotFound, PermissionDenied, Unavailable, UsageError
+from whatschat_ops.plurals import counted
 from whatschat_ops.quotas import CHIME_CONTROL_REGIONS
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.iam_check import check_permissions, principal_of
@@ -114,8 +115,7 @@ def judge_ledger(records: Sequence[MeetingRecord], now: datetime) -> Finding:
             f"{len(stuck)} of {len(records)} meetings failed to start: {names}.",
             Hint(("chime", "meeting", "list"), "It asks Chime for them again"),
         )
-    count = len(records) - len(pending)
-    return ok(f"The ledger has {count} meeting{'' if count == 1 else 's'}; none failed to start.")
+    return ok(f"The ledger has {counted(len(records) - len(pending), 'meeting')}; none failed to start.")
 
 
 _SIGNED: Final = (CREDENTIALS,)

@@ -11,6 +11,7 @@ from whatschat_ops.choices import LogSource
 from whatschat_ops.logs.events import LogEvent
 from whatschat_ops.logs.trace.endings import Act, Cause, End, Known, State, ending
 from whatschat_ops.logs.trace.joining import Exchange, Joined, PostedTo
+from whatschat_ops.plurals import counted
 
 SKEW_S = 5.0
 """Ours: from here on the clocks of API Gateway and of a function are said to differ."""
@@ -198,9 +199,7 @@ def _outcome(each: Exchange, beside: Beside) -> str:
         reached = len(handler.recipients) + handler.recipients_omitted
         if reached and each.source is LogSource.DEFAULT:
             failed = handler.deliveries.get("failed", 0) + handler.deliveries.get("gone", 0)
-            said.append(
-                f"{reached} post{'' if reached == 1 else 's'}{f', {failed} failed' if failed else ''}"
-            )
+            said.append(counted(reached, "post") + (f", {failed} failed" if failed else ""))
         if handler.cold_start:
             said.append("cold start")
         return "; ".join(said)
