@@ -2,6 +2,7 @@
 
     runs/RUN/run.json                  how to send (RunSpec)
     runs/RUN/message                   the bytes to send
+    runs/RUN/control                   stop, and the rate of all workers together (control.Control)
     runs/RUN/lists/1.json              the shards of the first execution: [{"run", "shard", "connections"}, ...]
     runs/RUN/shards/00000001.gz        the connections of a shard: lines of [number, connection id], numbers ascending
     runs/RUN/parts/00000001/000001.gz  what came of it, written while it is sent (Part)
@@ -49,6 +50,11 @@ class Keys:
     def spec(self) -> str:
         """How to send."""
         return f"{self.root}run.json"
+
+    @property
+    def control(self) -> str:
+        """What the command tells workers that are at work (`control.Control`)."""
+        return f"{self.root}control"
 
     @property
     def message(self) -> str:
