@@ -552,6 +552,13 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("[:API_ROUTES]", "", "a hostile listing is asked for and paid"),
     ),
     *planted(
+        "migration/gate.py",
+        "unit/migration/test_gate.py",
+        ("return old if (old.samples or 0) >= thresholds.minimum_samples else PathFigures()", "return old", "an idle old path is compared with"),
+        ("return (new.errors or 0) > limit * least", "return False", "a small sample of failures only is waited for"),
+        ("return None if count is None or not figures.samples", "return 0 if count is None or not figures.samples", "a figure that is missing is 0"),
+    ),
+    *planted(
         "budgets/allowance.py",
         "unit/budgets/test_allowance.py",
         ("bought + room, floor + room, left - room * tier.price / rate.per", "bought + room, floor + room, left", "a tier that is used up costs nothing"),

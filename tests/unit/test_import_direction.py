@@ -21,7 +21,19 @@ PACKAGE = Path(__file__).parents[2] / "whatschat_ops"
 
 LAYERS: Final = (
     {"cli"},
-    {"broadcast", "budgets", "calls", "cost", "doctor", "environment", "explain", "load", "logs", "metrics"},
+    {
+        "broadcast",
+        "budgets",
+        "calls",
+        "cost",
+        "doctor",
+        "environment",
+        "explain",
+        "load",
+        "logs",
+        "metrics",
+        "migration",
+    },
     {"audit", "chime", "connections", "sockets", "stack"},
     {"local", "packaging", "pricing", "worker"},
     {"aws", "config", "provision", "report", "sender"},
