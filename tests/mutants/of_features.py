@@ -559,6 +559,14 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("return None if count is None or not figures.samples", "return 0 if count is None or not figures.samples", "a figure that is missing is 0"),
     ),
     *planted(
+        "usage/measured.py",
+        "unit/usage/test_measured.py",
+        ("if not 0 <= self.low <= self.high:", "if not self.low <= self.high:", "an amount is less than nothing"),
+        ("sum(known[1:], known[0]) if known else None", "sum(known, Bounded.exactly(0))", "what was not measured is 0"),
+        ("self._counts[reason] += count", "self._counts[reason] += 1", "rows that are counted at once count once"),
+        ("part, whole = min(until, following) - since,", "part, whole = following - since,", "a part of a month is all of it"),
+    ),
+    *planted(
         "budgets/allowance.py",
         "unit/budgets/test_allowance.py",
         ("bought + room, floor + room, left - room * tier.price / rate.per", "bought + room, floor + room, left", "a tier that is used up costs nothing"),

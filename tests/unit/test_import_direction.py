@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).parents[2] / "whatschat_ops"
 
 LAYERS: Final = (
     {"cli"},
+    {"usage"},
     {
         "broadcast",
         "budgets",

@@ -7,12 +7,13 @@ request and needs no account.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, localcontext
 
 from whatschat_ops.cost import remarks
 from whatschat_ops.cost.components import Component
 from whatschat_ops.cost.coverage import not_included
-from whatschat_ops.cost.quantities import StackFacts, Traffic, traffic
+from whatschat_ops.cost.quantities import Quantity, StackFacts, Traffic, traffic
 from whatschat_ops.cost.resources import components
 from whatschat_ops.cost.resources.meetings import SERVICE as CHIME
 from whatschat_ops.cost.result import (
@@ -35,13 +36,18 @@ PRECISION = 60
 
 
 def estimate(
-    usage: Usage, stack: StackFacts, cards: Sequence[RateCard], *, free_tiers: FreeTiers = FreeTiers.ALWAYS
+    usage: Usage,
+    stack: StackFacts,
+    cards: Sequence[RateCard],
+    *,
+    free_tiers: FreeTiers = FreeTiers.ALWAYS,
+    is_measured: bool = False,
 ) -> Estimate:
-    """Price a month of `usage` on every card."""
+    """Price a month of `usage` on every card. What is not in usage that `is_measured` stays unknown: nothing is derived."""
     named = dict(zip(names_of(cards), cards, strict=True))
     with localcontext(prec=PRECISION):
         whole = traffic(usage, stack)
-        parts = components(whole)
+        parts = tuple(map(_as_measured, components(whole))) if is_measured else components(whole)
         lines = _lines(parts, named, free_tiers)
         totals = {name: _total(name, lines, whole) for name in named}
         notes = remarks.notes(whole, lines, totals, named)
@@ -64,6 +70,10 @@ def names_of(cards: Sequence[RateCard]) -> list[str]:
     return [
         name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)
     ]
+
+
+def _as_measured(part: Component) -> Component:
+    return replace(part, quantity=Quantity(None)) if part.quantity.basis else part
 
 
 def _lines(

@@ -155,6 +155,12 @@ class LambdaUsage(Section, frozen=True):
         Literal["arm64", "x86_64"] | None,
         Meta(description="Processor; the environment's lambda.architecture if not given."),
     ] = None
+    arm64_gb_seconds: Annotated[
+        Amount | None, Meta(description="Billed GB-seconds on arm64, as measured, instead of duration_ms.")
+    ] = None
+    x86_64_gb_seconds: Annotated[
+        Amount | None, Meta(description="Billed GB-seconds on x86_64, as measured, instead of duration_ms.")
+    ] = None
 
     cold_starts: Annotated[
         Amount | None,
@@ -166,6 +172,11 @@ class LambdaUsage(Section, frozen=True):
     tmp_mb: Annotated[
         TmpMb | None, Meta(description="/tmp of a function; 512 MB are free, and what the stack has.")
     ] = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for amounts that contradict each other."""
+        if self.duration_ms is not None and (self.arm64_gb_seconds, self.x86_64_gb_seconds) != (None, None):
+            raise ValueError("give either duration_ms or GB-seconds, not both (duration_ms)")
 
 
 class DynamoDbUsage(Section, frozen=True):

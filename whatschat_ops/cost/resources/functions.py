@@ -24,7 +24,7 @@ def components(traffic: Traffic) -> Iterator[Component]:
     duration = cast(RateKey, f"lambda_duration_{traffic.architecture}")
     cold_starts = Quantity(given.cold_starts)
     yield Component(SERVICE, "Requests", "lambda_requests", "request", traffic.requests)
-    yield Component(SERVICE, "Duration", duration, "GB-second", _duration(traffic))
+    yield from _durations(traffic, duration)
     yield Component(SERVICE, "INIT phase", duration, "GB-second", _init(traffic, cold_starts))
     if given.tmp_mb is not None:
         yield Component(SERVICE, "/tmp", "lambda_storage", "GB-second", _tmp(traffic, given.tmp_mb))
@@ -32,6 +32,19 @@ def components(traffic: Traffic) -> Iterator[Component]:
     yield Component(
         "KMS", "Decrypting the JWT secret", "kms_requests", "request", Quantity(given.cold_starts, basis)
     )
+
+
+def _durations(traffic: Traffic, duration: RateKey) -> Iterator[Component]:
+    """Measured ones by processor; else one that is derived."""
+    given = traffic.usage.lambda_
+    measured: tuple[tuple[RateKey, Decimal | None], ...] = (
+        ("lambda_duration_arm64", given.arm64_gb_seconds),
+        ("lambda_duration_x86_64", given.x86_64_gb_seconds),
+    )
+    known = [(rate, Quantity(amount)) for rate, amount in measured if amount is not None]
+    for rate, quantity in known or [(duration, _duration(traffic))]:
+        item = "Duration" if len(known) < 2 else f"Duration on {rate.removeprefix('lambda_duration_')}"
+        yield Component(SERVICE, item, rate, "GB-second", quantity)
 
 
 def _duration_ms(traffic: Traffic) -> Decimal:
