@@ -54,6 +54,9 @@ times are ISO 8601 in UTC, and what was not measured is null, never 0.
 Files and pipes are UTF-8, with or without a byte-order mark; anything else is refused. A users file has one id on each line, and
 `#` at the start of a line or after a blank begins a comment. A file that is written is whole or not there. SIGTERM and SIGHUP end a
 command as Ctrl-C does; what has no end of its own (`--follow`, `--watch`) then ends with exit code 0. A reader that goes away (`| head -1`) does not change the exit code, or makes it 0 where output had no end.
+
+On a terminal, a result that is longer than the screen goes through your pager (`PAGER`, or `less`) if the command only shows something. `PAGER=cat`
+switches that off. Lists take `--sort FIELD` and `--limit N`.
 """
 EXIT_CODES = {
     ExitCode.DONE: "done, or nothing to do",

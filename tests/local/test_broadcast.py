@@ -248,7 +248,7 @@ def test_failures_are_told_by_reason_and_one_by_one(stack: Stack) -> None:
 
 
 def test_a_run_or_an_engine_that_is_not_there_is_refused(stack: Stack) -> None:
-    done = stack.run("ws", "broadcast", "--resume", "20200101-000000-dead", code=2)
+    done = stack.run("ws", "broadcast", "--resume", "20200101-000000-dead", code=1)
     assert "20200101-000000-dead" in done.stderr
     assert "not enabled" in stack.run("ws", "broadcast", "{}", "--engine", "distributed", code=2).stderr
 

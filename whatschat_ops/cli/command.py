@@ -23,6 +23,7 @@ from typer.models import ArgumentInfo, ParameterInfo
 from whatschat_ops.cli.audited import declaration
 from whatschat_ops.cli.help_pages import COMMON_PANEL
 from whatschat_ops.cli.run import CommonOptions, Run
+from whatschat_ops.cli.terminal.pager import PAGED
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation")]
 
@@ -97,6 +98,7 @@ def with_common_options(function: Callable[..., None]) -> Callable[..., None]:
         run = _run_of(ctx)
         run.take(_taken(values))
         run.command_path = ctx.command_path
+        run.out.paged = declared is None and ctx.command_path.split()[-1] in PAGED
         if declared is None:
             function(run, **values)
             return

@@ -14,6 +14,7 @@ from whatschat_ops.cli.chime import tables
 from whatschat_ops.cli.chime.results import ChangedCapabilities, DeletedAttendee
 from whatschat_ops.cli.chime.shared import MeetingArgument, checked_users, require_all
 from whatschat_ops.cli.command import YesOption
+from whatschat_ops.cli.listing import LimitOption, SortOption, listed
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import Hint, Interrupted, Missing, OpsError, UsageError
 from whatschat_ops.files import ARGUMENT, named, opened
@@ -89,16 +90,21 @@ def create_batch(
 def list_attendees(
     run: Run,
     meeting: MeetingArgument,
+    sort: SortOption = None,
+    limit: LimitOption = None,
 ) -> None:
     """List the attendees of a meeting.
 
     Lists them whether they have joined or not.
 
-    Example: whatschat-ops chime attendee list call-alice-1766000000000
+    Example: whatschat-ops chime attendee list call-alice-1766000000000 --sort external_user_id
     """
+    from whatschat_ops.chime.models import Attendee
+
     service = run.chime()
     attendees = service.list_attendees(service.find_meeting_id(meeting))
-    run.out.result(attendees, lambda result: tables.render_attendees(run, result))
+    shown = listed(run.out, Attendee, attendees, sort, limit)
+    run.out.result(shown, lambda result: tables.render_attendees(run, result))
 
 
 def get_attendee(

@@ -23,6 +23,7 @@ from whatschat_ops.cli.chime.shared import (
 )
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.durations import parse_duration
+from whatschat_ops.cli.listing import LimitOption, SortOption, listed
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import Hint, Interrupted, UsageError
 
@@ -130,19 +131,25 @@ def list_meetings(
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Ask Chime which of them still exist")
     ] = True,
+    sort: SortOption = None,
+    limit: LimitOption = None,
 ) -> None:
     """List meetings.
 
     Lists those created with this program in the last 30 days. Chime cannot list meetings, so each one is recorded in a table. With
     chime.events, attendee-minutes so far and their list price are shown (~: an estimate).
 
-    Example: whatschat-ops chime meeting list --all
+    Example:
+        whatschat-ops chime meeting list --all
+        whatschat-ops chime meeting list --sort attendee_minutes:desc --limit 10
     """
+    from whatschat_ops.chime.models import MeetingRecord
+
     service = run.chime()
     with run.out.status("Looking up which meetings are open ..."):
         records = service.list_meetings(check=check)
         shown = metered(run, [record for record in records if all_ or not record.status.over])
-    run.out.result(shown, tables.render_records)
+    run.out.result(listed(run.out, MeetingRecord, shown, sort, limit), tables.render_records)
     note_not_asked(run, shown)
     if shown and not run.settings.chime.events:
         run.out.note("Minutes are not measured: chime.events is off.")

@@ -65,6 +65,8 @@ class Output:
         self.quiet = quiet
         self.verbose = verbose
         self.place = place
+        self.paged = False
+        """Whether a result that is longer than the terminal goes through the pager."""
         self.stdout = redacting(stdout or sys.stdout)
         self.stderr = redacting(stderr or sys.stderr)
         self.show_secrets = show_secrets
@@ -100,18 +102,18 @@ class Output:
         self._result_printed = True
         # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
         if isinstance(rendered, str):
-            self.text(rendered.translate(_CONTROL_CODES))
+            self._pages(rendered.translate(_CONTROL_CODES))
         elif isinstance(rendered, Shown):
-            self.text(self._styled(rendered, self.stdout))
+            self._pages(self._styled(rendered, self.stdout))
         else:
             from rich.text import Text
 
             console = self._console(self.stdout)
-            if self.stdout.isatty():
-                console.print(rendered, soft_wrap=isinstance(rendered, Text))
-                return
             with console.capture() as captured:
                 console.print(rendered, soft_wrap=isinstance(rendered, Text))
+            if self.stdout.isatty():
+                self._pages(captured.get())
+                return
             # Rich pads tables with blanks, which a program at the other end of a pipe does not expect.
             self.text("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
@@ -128,6 +130,15 @@ class Output:
         """Print raw text on stdout, unwrapped and unstyled: an endpoint, a token, a file."""
         self.stdout.write(text if text.endswith("\n") else f"{text}\n")
         self.stdout.flush()
+
+    def _pages(self, text: str) -> None:
+        """A result: through the pager if it is longer than the terminal and the command only shows something."""
+        from whatschat_ops.cli.terminal import pager
+
+        if self.paged and pager.is_paged(text, self.stdout):
+            pager.show(text if self.show_secrets else redact(text))
+        else:
+            self.text(text)
 
     def lines(self, texts: Iterable[str]) -> None:
         """Print lines together, whose secrets were hidden already: many events a second, each by itself, would take long."""

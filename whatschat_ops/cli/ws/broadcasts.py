@@ -9,6 +9,7 @@ import typer
 
 from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
+from whatschat_ops.cli.listing import LimitOption, SortOption, listed
 from whatschat_ops.cli.run import Run
 from whatschat_ops.plurals import counted
 
@@ -24,18 +25,21 @@ class DeletedRuns:
     deleted: tuple[str, ...]
 
 
-def list_runs(run: Run) -> None:
+def list_runs(run: Run, sort: SortOption = None, limit: LimitOption = None) -> None:
     """List past broadcasts.
 
     Lists those sent from this machine, newest first.
 
-    Example: whatschat-ops ws broadcasts list
+    Example:
+        whatschat-ops ws broadcasts list
+        whatschat-ops ws broadcasts list --sort failed:desc --limit 5
     """
     from whatschat_ops.broadcast.journal.past_runs import list_runs as read
+    from whatschat_ops.broadcast.journal.summary import RunSummary
     from whatschat_ops.cli.ws.broadcast_tables import render_runs
 
     found, unreadable = read(run.broadcasts_directory)
-    run.out.result(found, render_runs)
+    run.out.result(listed(run.out, RunSummary, found, sort, limit), render_runs)
     for error in unreadable:
         run.out.warn(error.message)
     run.out.note(f"{counted(len(found), 'broadcast')}.")

@@ -10,6 +10,7 @@ import typer
 
 from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
+from whatschat_ops.cli.listing import LimitOption, SortOption, listed
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.lines import Styled
 from whatschat_ops.cli.terminal.tables import Column, Facts, Table
@@ -62,19 +63,23 @@ def list_connections(
     include_expired: Annotated[
         bool, typer.Option("--all", help="Include expired rows that are not deleted yet")
     ] = False,
+    sort: SortOption = None,
+    limit: LimitOption = None,
 ) -> None:
     """List connections.
 
     Lists the rows of the connections table, newest first.
 
-    Example: whatschat-ops ws connections list --user alice
+    Example:
+        whatschat-ops ws connections list --user alice
+        whatschat-ops ws connections list --sort user_id --limit 20
     """
     store = run.connections()
     found = [
         _row(connection) for connection in store.of_users(tuple(user or ()), include_expired=include_expired)
     ]
     found.sort(key=lambda row: row.connected_at.timestamp() if row.connected_at else 0.0, reverse=True)
-    run.out.result(found, _render_list)
+    run.out.result(listed(run.out, ConnectionRow, found, sort, limit), _render_list)
     run.out.note(f"{counted(len(found), 'connection')}.")
 
 
