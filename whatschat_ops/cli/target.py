@@ -11,6 +11,7 @@ from whatschat_ops.config import LoadedSettings, Settings
 from whatschat_ops.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
+    from whatschat_ops.config.settings import LocalSettings
     from whatschat_ops.local.layout import Options
 
 
@@ -44,11 +45,9 @@ def aws_target(loaded: LoadedSettings, out: Output) -> AwsTarget:
 
 def local_options(settings: Settings) -> Options:
     """What the embedded AWS is started with. Raises ConfigError if the lent directory has no SDK."""
-    from whatschat_ops.local.layout import Options
-
     given = settings.local.node_modules
     if given is None:
-        return Options(None, settings.local.enforce_memory, settings.local.log_events_per_group)
+        return _options(settings.local, None)
     lent = Path(given).expanduser().absolute()
     if not (lent / "@aws-sdk").is_dir():
         raise ConfigError(
@@ -56,7 +55,13 @@ def local_options(settings: Settings) -> Options:
             hint="Install a client there, for example with: npm install --prefix sdk @aws-sdk/client-dynamodb. "
             "Then set local.node_modules to the path of sdk/node_modules.",
         )
-    return Options(str(lent), settings.local.enforce_memory, settings.local.log_events_per_group)
+    return _options(settings.local, str(lent))
+
+
+def _options(local: LocalSettings, node_modules: str | None) -> Options:
+    from whatschat_ops.local.layout import Options
+
+    return Options(node_modules, local.enforce_memory, local.log_events_per_group, local.step_functions_lag_s)
 
 
 def _is_exported(loaded: LoadedSettings, key: str) -> bool:

@@ -102,6 +102,15 @@ class LocalSettings(Section, frozen=True):
             "from its next start.",
         ),
     ] = 20_000
+    step_functions_lag_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description="Seconds for which Step Functions does not show a change yet: an execution that was just started does not "
+            "exist, one that was just redriven has failed. AWS: moments. Applies from the next start of the embedded AWS.",
+        ),
+    ] = 0.0
 
     def canonical_values(self) -> dict[str, Any]:
         """What digests in saved plans are made of: the fields of 0.1.0, with the default port in place of none."""

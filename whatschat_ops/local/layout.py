@@ -128,6 +128,8 @@ class Options(Struct, frozen=True):
     """The absolute path of a directory with the AWS SDK for JavaScript."""
     enforce_memory: bool = False
     log_events_per_group: int = 20_000
+    step_functions_lag_s: float = 0.0
+    """How long Step Functions does not show a change yet."""
 
     @property
     def arguments(self) -> list[str]:
@@ -136,7 +138,8 @@ class Options(Struct, frozen=True):
         enforced = ["--enforce-memory"] if self.enforce_memory else []
         most = self.log_events_per_group
         kept = [] if most == Options().log_events_per_group else ["--log-events-per-group", str(most)]
-        return [*lent, *enforced, *kept]
+        lag = ["--step-functions-lag-s", str(self.step_functions_lag_s)] if self.step_functions_lag_s else []
+        return [*lent, *enforced, *kept, *lag]
 
 
 def process_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -66,6 +66,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--node-modules")
     parser.add_argument("--enforce-memory", action="store_true")
     parser.add_argument("--log-events-per-group", type=int, default=Options().log_events_per_group)
+    parser.add_argument("--step-functions-lag-s", type=float, default=Options().step_functions_lag_s)
     options = parser.parse_args(arguments)
     layout = Layout(options.root)
     logging.basicConfig(
@@ -75,7 +76,12 @@ def main(arguments: list[str]) -> int:
     logging.captureWarnings(True)
     prepare(layout, options.port)
     try:
-        started_with = Options(options.node_modules, options.enforce_memory, options.log_events_per_group)
+        started_with = Options(
+            options.node_modules,
+            options.enforce_memory,
+            options.log_events_per_group,
+            options.step_functions_lag_s,
+        )
         asyncio.run(serve(layout, options.port, started_with))
     except (OSError, LocalError) as error:
         _log.error("%s", error)
@@ -174,6 +180,7 @@ async def _start_parts(
         layout.api_hosts_file,
         report_unsaved,
         log_events_per_group=options.log_events_per_group,
+        step_functions_lag_s=options.step_functions_lag_s,
     )
     await control_plane.start()
     await ensure_operator(control_plane.call_iam, layout.credentials_file)

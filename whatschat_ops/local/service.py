@@ -40,8 +40,8 @@ Start = Callable[[int], ServiceProcess]
 """Starts the service on a port."""
 
 OTHER_OPTIONS = (
-    "The embedded AWS runs with other values of local.node_modules, local.enforce_memory or "
-    "local.log_events_per_group: those of the settings apply from its next start."
+    "The embedded AWS runs with other values of local.node_modules, local.enforce_memory, "
+    "local.log_events_per_group or local.step_functions_lag_s: those of the settings apply from its next start."
 )
 
 

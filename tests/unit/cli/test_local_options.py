@@ -23,10 +23,17 @@ def test_directory_with_the_sdk_is_lent_by_its_absolute_path(
     (tmp_path / "sdk" / "@aws-sdk").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     settings = Settings.of(
-        {"local": {"node_modules": "sdk", "enforce_memory": True, "log_events_per_group": 50_000}}
+        {
+            "local": {
+                "node_modules": "sdk",
+                "enforce_memory": True,
+                "log_events_per_group": 50_000,
+                "step_functions_lag_s": 2,
+            }
+        }
     )
     options = local_options(settings)
-    kept = ["--log-events-per-group", "50000"]
+    kept = ["--log-events-per-group", "50000", "--step-functions-lag-s", "2.0"]
     assert options.arguments == ["--node-modules", str(tmp_path / "sdk"), "--enforce-memory", *kept]
 
 

@@ -57,9 +57,11 @@ class Ministack:
         report_unsaved: Callable[[Mapping[str, str]], None],
         *,
         log_events_per_group: int = budgets.MAX_EVENTS_PER_GROUP,
+        step_functions_lag_s: float = 0.0,
     ) -> None:
         """`report_unsaved` gets the services that cannot be saved, and why, each time that this changes."""
         self._log_events_per_group = log_events_per_group
+        self._step_functions_lag_s = step_functions_lag_s
         self._port = port
         self._clock = clock
         self._quotas = quotas
@@ -121,6 +123,7 @@ class Ministack:
             self._clock,
             self._quotas,
             self._stores.may_invoke,
+            self._step_functions_lag_s,
         )
         install(self._modules, parts)
         started = asyncio.Event()

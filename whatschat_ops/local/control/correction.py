@@ -33,6 +33,8 @@ class Parts:
     quotas: AccountQuotas
     may_invoke: Callable[[str, str, str], bool]
     """(service principal, function ARN, source ARN) -> whether the function's policy lets the service invoke it."""
+    step_functions_lag_s: float = 0.0
+    """How long Step Functions does not show a change yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,12 @@ def _complete_cloudformation(modules: Modules, parts: Parts) -> None:
 
 
 def _correct_step_functions(modules: Modules, parts: Parts) -> None:
-    machines = StepFunctions(modules.stepfunctions, parts.authorization.role_may, parts.telemetry.add_point)
+    machines = StepFunctions(
+        modules.stepfunctions,
+        parts.authorization.role_may,
+        parts.telemetry.add_point,
+        parts.step_functions_lag_s,
+    )
     machines.install()
     modules.tagging._COLLECTORS["states"] = machines.tagged
     wrap_handler(modules, "states", machines.completed)
@@ -219,15 +224,15 @@ CORRECTIONS: Final = (
         apply=_complete_cloudformation,
     ),
     Correction(
-        what="a state machine needs no permissions; no RedriveExecution; GetResources does not find state machines",
-        why="its role is checked; failed children run again; found ([broadcast-distributed.md](broadcast-distributed.md))",
-        source="Step Functions Developer Guide, IAM policies for using Distributed Map states; Redriving executions",
+        what="a state machine needs no permissions; no RedriveExecution; GetResources does not find state machines; a Distributed Map runs every item, whatever fails, ignores StopExecution, UpdateMapRun and the paths of its limits; nothing is throttled, StartExecution is never idempotent",
+        why="its role is checked; the Map Run goes on with what did not succeed; found; what is pending is aborted, limits apply at once ([broadcast-distributed.md](broadcast-distributed.md)); AWS's token buckets; the running execution is the answer",
+        source="Step Functions Developer Guide, IAM policies for using Distributed Map states; Redriving executions; Setting failure thresholds for Distributed Map states; Service quotas; API Reference, StartExecution, UpdateMapRun",
         replaces=(
             "app.SERVICE_HANDLERS[states]",
             "stepfunctions._call_lambda",
-            "stepfunctions._read_map_items",
             "stepfunctions._run_distributed_map",
             "stepfunctions._run_execution",
+            "stepfunctions._run_map_items",
             "stepfunctions._s3_object_text",
             "tagging._COLLECTORS",
         ),

@@ -3,8 +3,7 @@
 - A state machine has the permissions of its role: to invoke a function (`lambda:InvokeFunction`), to read the items
   of a Distributed Map (`s3:GetObject`), to run its children (`states:StartExecution` and others, listed in AWS's page
   "IAM policies for using Distributed Map states"). ministack checks none of them.
-- RedriveExecution runs the failed children of a Map Run again. Here that is a new Map Run of the same execution, and
-  only an execution that failed in a Distributed Map can be redriven, until the service is restarted.
+- RedriveExecution goes on with the Map Run (`map_runs`). Only an execution that ended in a Distributed Map can be redriven.
 - State machines are found by the tagging service.
 
 The functions of ministack that this replaces run in the thread of their execution.
@@ -14,11 +13,13 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar, copy_context
 from typing import Any, Final
 
+from whatschat_ops.local.control.map_run_children import require_not_aborted
+from whatschat_ops.local.control.map_runs import MapRuns
+from whatschat_ops.local.control.step_functions_api import StepFunctionsApi
 from whatschat_ops.local.control.wire import Handler
 
 Allows = Callable[[str, str, str], bool]
@@ -41,48 +42,72 @@ _execution: ContextVar[dict[str, Any] | None] = ContextVar("whatschat_execution"
 class StepFunctions:
     """The corrections. `stepfunctions` is ministack's `services.stepfunctions`."""
 
-    def __init__(self, stepfunctions: Any, allows: Allows, add_point: Callable[..., None]) -> None:
+    def __init__(
+        self, stepfunctions: Any, allows: Allows, add_point: Callable[..., None], lag_s: float
+    ) -> None:
+        """`lag_s`: how long DescribeExecution and ListMapRuns do not show a change yet."""
         self._stepfunctions = stepfunctions
         self._allows = allows
         self._add_point = add_point
-        self._failed: dict[str, frozenset[str] | None] = {}
-        """Execution that failed in a Distributed Map -> inputs of its failed children; None if no child was started."""
-        self._redriven: set[str] = set()
+        self._map_runs = MapRuns(stepfunctions)
+        self._begun: set[str] = set()
+        """Executions that came to a Distributed Map, though perhaps not to its Map Run."""
+        operations = {
+            "DescribeExecution": self._describe,
+            "RedriveExecution": self._redrive,
+            "UpdateMapRun": self._map_runs.update,
+        }
+        self._api = StepFunctionsApi(stepfunctions, operations, lag_s)
 
     def install(self) -> None:
         """Replace what runs a state machine: with the permissions of its role, and redrivable."""
         self._know_the_execution()
         self._guard_functions()
         self._guard_items()
-        self._guard_children()
+        self._run_maps()
 
     def completed(self, handler: Handler) -> Handler:
-        """The service's handler with RedriveExecution."""
+        """The service's handler with AWS's throttles and the operations that ministack lacks."""
+        return self._api.around(handler)
 
-        async def handle(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
-            if headers.get("x-amz-target", "").endswith(".RedriveExecution"):
-                return self._redrive(json.loads(body or b"{}").get("executionArn", ""))
-            return await handler(method, path, headers, body, query_params)
+    def _describe(self, data: dict[str, Any]) -> Any:
+        stepfunctions = self._stepfunctions
+        answer = stepfunctions._describe_execution(data)
+        execution = stepfunctions._executions.get(data.get("executionArn"))
+        if answer[0] != 200 or execution is None:
+            return answer
+        redrivable = "REDRIVABLE" if self._redrivable(execution) else "NOT_REDRIVABLE"
+        redrives = {name: execution[name] for name in ("redriveCount", "redriveDate") if name in execution}
+        return stepfunctions.json_response(
+            {"redriveCount": 0, **json.loads(answer[2]), **redrives, "redriveStatus": redrivable}
+        )
 
-        return handle
+    def _redrivable(self, execution: dict[str, Any]) -> bool:
+        """Only what ended in a Distributed Map: another state would begin from the start of the state machine."""
+        ended = execution["status"] in ("FAILED", "ABORTED", "TIMED_OUT")
+        in_map = execution["executionArn"] in self._begun or self._map_runs.of(execution["executionArn"])
+        return ended and bool(in_map)
 
-    def _redrive(self, arn: str) -> Any:
-        execution = self._stepfunctions._executions.get(arn)
+    def _redrive(self, data: dict[str, Any]) -> Any:
+        stepfunctions, arn = self._stepfunctions, data.get("executionArn", "")
+        execution = stepfunctions._executions.get(arn)
         if execution is None:
-            return _error("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
-        if execution["status"] != "FAILED" or arn not in self._failed:
-            return _error("ExecutionNotRedrivable", f"Execution '{arn}' is not redrivable")
+            return stepfunctions.error_response_json(
+                "ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'", 400
+            )
+        if not self._redrivable(execution):
+            return stepfunctions.error_response_json(
+                "ExecutionNotRedrivable", f"Execution '{arn}' is not redrivable", 400
+            )
         execution.update(status="RUNNING", stopDate=None, output=None, error=None, cause=None)
-        self._redriven.add(arn)
+        execution.update(
+            redriveCount=execution.get("redriveCount", 0) + 1, redriveDate=stepfunctions.now_iso()
+        )
         thread = threading.Thread(
-            target=copy_context().run, args=(self._stepfunctions._run_execution, arn), daemon=True
+            target=copy_context().run, args=(stepfunctions._run_execution, arn), daemon=True
         )
         thread.start()
-        return (
-            200,
-            {"Content-Type": "application/x-amz-json-1.0"},
-            json.dumps({"redriveDate": time.time()}).encode(),
-        )
+        return stepfunctions.json_response({"redriveDate": execution["redriveDate"]})
 
     def _know_the_execution(self) -> None:
         run = self._stepfunctions._run_execution
@@ -100,61 +125,43 @@ class StepFunctions:
         call = self._stepfunctions._call_lambda
 
         def call_lambda(function: str, event: Any) -> Any:
+            require_not_aborted()
             self._require("lambda:InvokeFunction", function)
             return call(function, event)
 
         self._stepfunctions._call_lambda = call_lambda
 
     def _guard_items(self) -> None:
-        read_object, read_items = self._stepfunctions._s3_object_text, self._stepfunctions._read_map_items
+        read_object = self._stepfunctions._s3_object_text
 
         def object_text(bucket: str, key: str) -> Any:
             self._require("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", "States.ItemReaderFailed")
             return read_object(bucket, key)
 
-        def map_items(reader: Any, effective: Any, context: Any) -> Any:
-            items = read_items(reader, effective, context)
-            arn = context["Execution"]["Id"]
-            failed = self._failed.get(arn) if arn in self._redriven else None
-            return items if failed is None else [item for item in items if json.dumps(item) in failed]
+        self._stepfunctions._s3_object_text = object_text
 
-        self._stepfunctions._s3_object_text, self._stepfunctions._read_map_items = object_text, map_items
+    def _run_maps(self) -> None:
+        stepfunctions, run = self._stepfunctions, self._stepfunctions._run_map_items
 
-    def _guard_children(self) -> None:
-        run = self._stepfunctions._run_distributed_map
+        def run_map_items(state: Any, raw_input: Any, execution: Any, context: Any) -> Any:
+            effective = stepfunctions._apply_input_path(state, raw_input, context)
+            return run(self._map_runs.resolved(state, effective, context), raw_input, execution, context)
 
         def run_map(
             state: Any, raw_input: Any, effective: Any, iterator: Any, execution: Any, context: Any
         ) -> Any:
-            arn = execution["executionArn"]
-            try:
-                self._require_children(execution, state.get("Label", "*"), redriven=arn in self._redriven)
-                return run(state, raw_input, effective, iterator, execution, context)
-            except self._stepfunctions._ExecutionError:
-                self._failed[arn] = self._failed_inputs(arn)
-                raise
-            finally:
-                self._redriven.discard(arn)
+            self._begun.add(execution["executionArn"])
+            self._require_children(execution, state.get("Label", "*"))
+            return self._map_runs.run(state, raw_input, effective, iterator, execution, context)
 
-        self._stepfunctions._run_distributed_map = run_map
+        stepfunctions._run_map_items, stepfunctions._run_distributed_map = run_map_items, run_map
 
-    def _require_children(self, execution: Any, label: str, *, redriven: bool) -> None:
-        machine = execution["stateMachineArn"]
+    def _require_children(self, execution: Any, label: str) -> None:
+        machine, redriven = execution["stateMachineArn"], execution.get("redriveCount", 0)
         self._require("states:StartExecution", machine)
         children = f"{machine.replace(':stateMachine:', ':execution:')}/{label}:*"
         for action in (*MAP_ACTIONS, *(("states:RedriveExecution",) if redriven else ())):
             self._require(action, children)
-
-    def _failed_inputs(self, arn: str) -> frozenset[str] | None:
-        runs = [run for run in self._stepfunctions._map_runs.values() if run["executionArn"] == arn]
-        if not runs:
-            return None
-        newest = runs[-1]["mapRunArn"]
-        return frozenset(
-            child["input"]
-            for child in list(self._stepfunctions._executions.values())
-            if child.get("mapRunArn") == newest and child["status"] == "FAILED"
-        )
 
     def _require(self, action: str, resource: str, error: str = "AccessDeniedException") -> None:
         execution = _execution.get()
@@ -169,8 +176,3 @@ class StepFunctions:
         """ARN and tags of every state machine, in the format of the tagging service."""
         for arn, tags in list(self._stepfunctions._tags.items()):
             yield arn, [{"Key": tag["key"], "Value": tag["value"]} for tag in tags]
-
-
-def _error(code: str, message: str) -> Any:
-    body = json.dumps({"__type": code, "message": message}).encode()
-    return 400, {"Content-Type": "application/x-amz-json-1.0"}, body
