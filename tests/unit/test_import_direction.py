@@ -34,6 +34,7 @@ LAYERS: Final = (
         "logs",
         "metrics",
         "migration",
+        "usage",
     },
     {"audit", "chime", "connections", "sockets", "stack"},
     {"local", "packaging", "pricing", "worker"},

@@ -1,0 +1,147 @@
+"""Files become Parquet pieces with the wanted columns, and the pieces a view. Nothing is dropped without being counted.
+
+A file that DuckDB reads to its end is one piece. One that it refuses is repaired (`repairing.py`) into as many as it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.usage.engine.database import Engine, Unreadable, text
+from whatschat_ops.usage.engine.formats import Columns, Compression, Format, Kind, format_of, source
+from whatschat_ops.usage.engine.inputs import Input
+from whatschat_ops.usage.engine.repairing import Unwrap, as_it_is, repaired
+from whatschat_ops.usage.measured import Findings
+
+ALL: Final = "SELECT * FROM {rows}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to read of files.
+
+    `query` makes what is kept of the rows: SQL with `{rows}` in place of a table whose columns are those of `columns`, all text.
+    A CSV or Parquet file without all of `required` is rejected. `unwrap` finds the JSON object in a line of a log.
+    """
+
+    columns: Columns
+    query: str = ALL
+    required: tuple[str, ...] = ()
+    unwrap: Unwrap = as_it_is
+
+
+@dataclass(slots=True)
+class Staged:
+    """What was read: pieces of Parquet, the rows in them, and what could not be used."""
+
+    pieces: list[Path] = field(default_factory=list)
+    rows: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    rejects: Findings = field(default_factory=Findings)
+
+
+def stage(
+    engine: Engine, those: Sequence[Input], wanted: Wanted, view: str, aws: Aws | None = None
+) -> Staged:
+    """Read every file and name the result: a view that lives as long as the engine."""
+    staged = Staged()
+    folder = engine.folder / view
+    folder.mkdir()
+    for number, each in enumerate(those):
+        with each.here(engine.folder, aws) as path:
+            stage_file(engine, path, wanted, folder / f"{number:06}", staged, shown=each.name)
+    create_view(engine, view, staged.pieces, wanted)
+    return staged
+
+
+def create_view(engine: Engine, view: str, pieces: Sequence[Path], wanted: Wanted) -> None:
+    """A view of all pieces; without pieces, of no rows."""
+    if pieces:
+        query = f"SELECT * FROM read_parquet([{', '.join(text(each) for each in pieces)}])"
+    else:
+        columns = ", ".join(f'CAST(NULL AS VARCHAR) AS "{each}"' for each in wanted.columns)
+        query = f"{wanted.query.replace('{rows}', f'(SELECT {columns} WHERE false)')}"
+    engine.rows(f"CREATE OR REPLACE VIEW {view} AS {query}")
+
+
+def stage_file(engine: Engine, path: Path, wanted: Wanted, stem: Path, staged: Staged, *, shown: str) -> None:
+    """Add one file's pieces, called `<stem>-<n>.parquet`. A piece is whole or not there."""
+    staged.files += 1
+    staged.size_bytes += path.stat().st_size
+    try:
+        form = format_of(engine, path, wanted.columns)
+        if form.kind is Kind.EMPTY:
+            staged.rejects.add("an empty file", shown)
+        elif _is_plain(form, wanted):
+            _stage_whole(engine, path, form, wanted, stem, staged)
+        else:
+            _stage_repaired(engine, path, form, wanted, stem, staged)
+    except Unreadable as error:
+        staged.rejects.add("a file that cannot be read", f"{shown}: {error}")
+
+
+def _is_plain(form: Format, wanted: Wanted) -> bool:
+    """Whether DuckDB may read it: no wrapped lines, as far as the first one tells."""
+    if form.kind is Kind.TEXT:
+        return False
+    return form.kind is not Kind.JSON or wanted.unwrap(form.first) == form.first
+
+
+def _stage_whole(
+    engine: Engine, path: Path, form: Format, wanted: Wanted, stem: Path, staged: Staged
+) -> None:
+    table, has = source(engine, path, form, wanted.columns)
+    missing = [each for each in wanted.required if each not in has]
+    if missing:
+        raise Unreadable(f"it has no column {', '.join(missing)}")
+    try:
+        piece = _written(engine, table, wanted, stem, 0)
+    except Unreadable as error:
+        if form.kind in (Kind.PARQUET, Kind.ARRAY) or form.compression is Compression.ZSTD:
+            raise
+        _stage_repaired(engine, path, form, wanted, stem, staged, why=str(error))
+        return
+    _add(engine, piece, staged)
+
+
+def _stage_repaired(
+    engine: Engine, path: Path, form: Format, wanted: Wanted, stem: Path, staged: Staged, why: str = ""
+) -> None:
+    if form.compression is Compression.ZSTD:
+        raise Unreadable(why or "lines of a zstd file that are not JSON")
+    columns = _of_header(form, wanted.columns) if form.kind is Kind.CSV else wanted.columns
+    plain = Format(Kind.JSON)
+    for number, part in enumerate(repaired(path, form, staged.rejects, engine.folder, wanted.unwrap)):
+        table, _ = source(engine, part, plain, columns)
+        _add(engine, _written(engine, table, wanted, stem, number), staged)
+
+
+def _of_header(form: Format, columns: Columns) -> Columns:
+    """The columns under the very names of this file's header, which JSON needs."""
+    spelled = {each.strip().lower(): each for each in form.fields}
+    return {
+        column: [spelled[alias.lower()] for alias in aliases if alias.lower() in spelled] or [column]
+        for column, aliases in columns.items()
+    }
+
+
+def _written(engine: Engine, table: str, wanted: Wanted, stem: Path, number: int) -> Path:
+    piece = stem.with_name(f"{stem.name}-{number:04}.parquet")
+    draft = piece.with_suffix(".part")
+    query = wanted.query.replace("{rows}", table)
+    try:
+        engine.rows(f"COPY ({query}) TO {text(draft)} (FORMAT parquet, COMPRESSION zstd)")
+        return draft.replace(piece)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _add(engine: Engine, piece: Path, staged: Staged) -> None:
+    staged.pieces.append(piece)
+    (rows,) = engine.one(f"SELECT count(*) FROM read_parquet({text(piece)})")
+    staged.rows += rows
