@@ -567,6 +567,17 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("part, whole = min(until, following) - since,", "part, whole = following - since,", "a part of a month is all of it"),
     ),
     *planted(
+        "usage/engine/repairing.py",
+        "unit/usage/test_engine.py",
+        ('return None if isinstance(value, dict) else "a line that is no JSON object"', "return None", "a list is a row"),
+        ("if len(row) != fields else None", "if len(row) < fields else None", "values beyond the header are dropped in silence"),
+    ),
+    *planted(
+        "usage/engine/staging.py",
+        "unit/usage/test_engine.py",
+        ("    if missing:\n", "    if not has:\n", "a file without a column that it must have counts"),
+    ),
+    *planted(
         "budgets/allowance.py",
         "unit/budgets/test_allowance.py",
         ("bought + room, floor + room, left - room * tier.price / rate.per", "bought + room, floor + room, left", "a tier that is used up costs nothing"),

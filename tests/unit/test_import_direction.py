@@ -34,7 +34,6 @@ LAYERS: Final = (
         "logs",
         "metrics",
         "migration",
-        "usage",
     },
     {"audit", "chime", "connections", "sockets", "stack"},
     {"local", "packaging", "pricing", "worker"},
