@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from whatschat_ops.config.lambda_settings import LambdaSettings
+from whatschat_ops.config.migration_settings import MigrationSettings
 from whatschat_ops.config.monitoring_settings import MonitoringSettings
 from whatschat_ops.config.section import Section
 from whatschat_ops.quotas import (
@@ -392,9 +393,10 @@ class Settings(Section, frozen=True):
     iam: IamSettings = IamSettings()
     logging: LoggingSettings = LoggingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    migration: MigrationSettings = MigrationSettings()
 
     def canonical(self, *, without: Collection[str] = ()) -> str:
         """Without later sections while nothing is set there: digests in plans that 0.1.0 saved know nothing of them."""
-        later = ("iam", "logging", "monitoring")
+        later = ("iam", "logging", "monitoring", "migration")
         unset = {name for name in later if (section := getattr(self, name)) == type(section)()}
         return super().canonical(without={*without, *unset})

@@ -183,7 +183,7 @@ def test_empty_files_and_empty_sections_mean_the_defaults(load: Load, text: str)
         ("aws:\n  regoin: x\n", "local.yaml:2: aws.regoin: unknown key. Did you mean region? "
          "Known here: endpoint_url, profile, region."),
         ("websockets:\n  stage: x\n", "local.yaml:2: websockets: unknown key. Did you mean websocket? Known here: "
-         "auth, aws, broadcast, chime, connections, environment, frontend, iam, lambda, local, logging, monitoring, prefix, stack, websocket."),
+         "auth, aws, broadcast, chime, connections, environment, frontend, iam, lambda, local, logging, migration, monitoring, prefix, stack, websocket."),
         ("lambda:\n  memory_mb: lots\n", "local.yaml:2: lambda.memory_mb: expected an integer (got 'lots')."),
         ("lambda:\n  memory_mb: 64\n", "local.yaml:2: lambda.memory_mb: must be at least 128 (got 64)."),
         ("lambda:\n  architecture: sparc\n", "local.yaml:2: lambda.architecture: 'sparc' is not allowed. "
