@@ -199,8 +199,8 @@ def _distributed(settings: Settings) -> Things:
             "type": "STANDARD",
             "role": _role_arn(settings, states),
             "map": {
-                "MaxConcurrency": own.workers,
-                "ToleratedFailurePercentage": own.tolerated_failure_percentage,
+                "MaxConcurrencyPath": "$.workers",
+                "ToleratedFailurePercentagePath": "$.tolerated_failure_percentage",
                 "Bucket": bucket,
             },
             "calls": {

@@ -245,8 +245,8 @@ def _state_machines(client: Client, prefix: str) -> Things:
                 "role": described["roleArn"],
                 "definition": definition,
                 "map": {
-                    "MaxConcurrency": outer["MaxConcurrency"],
-                    "ToleratedFailurePercentage": outer["ToleratedFailurePercentage"],
+                    "MaxConcurrencyPath": outer["MaxConcurrencyPath"],
+                    "ToleratedFailurePercentagePath": outer["ToleratedFailurePercentagePath"],
                     "Bucket": outer["ItemReader"]["Parameters"]["Bucket"],
                 },
                 "calls": set(re.findall(r'"(arn:[^"]+)"', described["definition"])),

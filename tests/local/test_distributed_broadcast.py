@@ -24,8 +24,11 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.faults.calls import Call
 from tests.faults.proxy import Fault, Point, Proxy, Recording
-from tests.local.conftest import EmbeddedAws
+from tests.local.conftest import EmbeddedAws, started
 from tests.local.program import eventually
+from tests.ports import free_port
+from whatschat_ops.local import service
+from whatschat_ops.local.layout import Options
 from whatschat_ops.sender.model import Target
 from whatschat_ops.worker.bucket import Bucket
 from whatschat_ops.worker.objects import Keys, Part, RunSpec, shard_bytes, shard_item
@@ -35,10 +38,13 @@ pytestmark = pytest.mark.local
 
 SOCKETS = 40
 GONE = 300
-CONFIGURATION = """\
+LAG_S = 2.0
+"""For so long, Step Functions does not show an execution that was started, and shows a redriven one as it was."""
+CONFIGURATION = f"""\
 prefix: dist-
+local: {{step_functions_lag_s: {LAG_S}}}
 broadcast:
-  distributed: {enabled: true, shard_connections: 50, workers: 4}
+  distributed: {{enabled: true, shard_connections: 50, workers: 4}}
 """
 TABLE = "dist-websocket-connections"
 BUCKET = "dist-whatschat-local-broadcast-us-east-1-000000000000"
@@ -109,7 +115,22 @@ def _gone_row() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def site(embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def lagging_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
+    """An embedded AWS whose Step Functions is eventually consistent."""
+    state_directory = tmp_path_factory.mktemp("lagging-aws")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("WHATSCHAT_OPS_STATE_DIR", str(state_directory))
+        options = Options(step_functions_lag_s=LAG_S)
+        found = service.ensure_running(port=free_port(), say=lambda _: None, options=options)
+        try:
+            yield started(state_directory, found)
+        finally:
+            service.stop()
+
+
+@pytest.fixture(scope="module")
+def site(lagging_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    embedded_aws = lagging_aws
     configuration = tmp_path_factory.mktemp("distributed") / "whatschat.yaml"
     configuration.write_text(CONFIGURATION)
     made = Site(embedded_aws, configuration)
@@ -184,12 +205,12 @@ def test_run_goes_on_without_its_command_and_is_merged_by_the_next_one(
     site.add_gone(GONE)
     before = set(site.run_ids())
     with closing(Proxy(site.embedded.port)) as proxy:
-        started = Recording(Point(Call("states", "StartExecution"), 1), Fault.KILL_AFTER)
-        proxy.recording = started
+        killing = Recording(Point(Call("states", "StartExecution"), 1), Fault.KILL_AFTER)
+        proxy.recording = killing
         variables = {**site.embedded.aws_environment(), "AWS_ENDPOINT_URL": proxy.endpoint_url}
         options = ("--engine", "distributed", "--yes", '{"type": "notice", "id": "second"}')
         command = site.start("ws", "broadcast", *options, environment=variables)
-        started.pid = command.pid
+        killing.pid = command.pid
         _, said = command.communicate(timeout=120)
         assert command.returncode == -signal.SIGKILL, said
     (run_id,) = set(site.run_ids()) - before
@@ -219,6 +240,8 @@ def test_failed_shards_are_redriven_and_no_connection_gets_it_twice(
     assert run_id in said  # how to go on
 
     iam.put_role_policy(**put, PolicyDocument=json.dumps(policy))
+    arn = f"{MACHINE.replace(':stateMachine:', ':execution:')}:{run_id}"
+    site.client("stepfunctions").redrive_execution(executionArn=arn)  # another operator; it shows later
     summary = site.broadcast("--resume", run_id)
     assert received(sockets) == [["third"]] * SOCKETS
     assert (summary["delivered"], summary["failed"], summary["pending"]) == (SOCKETS, 0, 0)

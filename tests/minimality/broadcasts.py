@@ -34,7 +34,7 @@ SETTINGS = Settings.of(
     {"broadcast": {"distributed": {"enabled": True, "shard_connections": 2, "workers": 2}}}
 )
 CHANGED = Settings.of(
-    {"broadcast": {"distributed": {"enabled": True, "shard_connections": 2, "workers": 3, "memory_mb": 512}}}
+    {"broadcast": {"distributed": {"enabled": True, "shard_connections": 2, "workers": 2, "memory_mb": 512}}}
 )
 CONNECTIONS = 3
 LATE_S = 3.0
@@ -108,14 +108,17 @@ class BroadcastOperatorScenario:
             raise Broken("provision again", f"changes again: {', '.join(changing)}")
 
     def _fix_tags(self, aws: Aws) -> None:
-        """Another client took the tags away, allowed public access, encryption and expiration."""
+        """Another client took the tags away, allowed public access, encryption and expiration, and changed the state machine."""
         s3, bucket = self._admin("s3"), self._bucket(aws)
         s3.delete_bucket_tagging(Bucket=bucket)
         s3.delete_public_access_block(Bucket=bucket)
         s3.delete_bucket_encryption(Bucket=bucket)
         s3.delete_bucket_lifecycle(Bucket=bucket)
         arn = self._machine_arn(aws)
-        self._admin("stepfunctions").untag_resource(resourceArn=arn, tagKeys=[STACK_TAG])
+        states = self._admin("stepfunctions")
+        states.untag_resource(resourceArn=arn, tagKeys=[STACK_TAG])
+        definition = json.loads(states.describe_state_machine(stateMachineArn=arn)["definition"])
+        states.update_state_machine(stateMachineArn=arn, definition=json.dumps({**definition, "Comment": ""}))
         self._apply(aws, SETTINGS, adopt=True)
         self._settle(aws, SETTINGS)
 

@@ -34,7 +34,7 @@ STACK: Final[tuple[Fault, ...]] = (
     *planted(
         "stack/parts/state_machine.py",
         "unit/stack/test_wanted_fields.py unit/stack/test_broadcast_stack.py",
-        ('"MaxConcurrency": distributed.workers,', '"MaxConcurrency": distributed.tolerated_failure_percentage,', "another setting's number of workers"),
+        ('"MaxConcurrencyPath": "$.workers",', '"MaxConcurrencyPath": "$.tolerated_failure_percentage",', "another setting's number of workers"),
         ('"NumericGreaterThan": 0, "Next": "Send"', '"NumericGreaterThan": 1, "Next": "Send"', "the last connection is not sent to"),
         ('{"ErrorEquals": _NEVER_REPEATED, "MaxAttempts": 0},\n', "", "a refusal is repeated"),
         ('"ResultPath": None,', '"ResultPath": "$",', "outputs of all children together"),

@@ -18,7 +18,7 @@ from whatschat_ops.stack.kinds.table import Table
 from whatschat_ops.stack.orphans import _resource_of
 from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.parts.broadcast import operator_statements, states_policy, worker_policy
-from whatschat_ops.stack.parts.state_machine import definition
+from whatschat_ops.stack.parts.state_machine import definition, execution_input
 from whatschat_ops.stack.policies import policy_of
 from whatschat_ops.stack.resources import stack_resources
 
@@ -55,7 +55,10 @@ def test_nothing_of_it_is_in_the_stack_unless_it_is_enabled() -> None:
 def test_state_machine_reads_the_list_and_calls_the_live_worker() -> None:
     found = definition(Blueprint(ON, PLACE))["States"]["Shards"]
     assert found["ItemReader"]["Parameters"] == {"Bucket": BUCKET, "Key.$": "$.shards"}
-    assert found["MaxConcurrency"] == 7
+    given = execution_input("lists/1.json", 7, 3)
+    paths = ("MaxConcurrencyPath", "ToleratedFailurePercentagePath")
+    assert [given[found[path].removeprefix("$.")] for path in paths] == [7, 3]
+    assert given[found["ItemReader"]["Parameters"]["Key.$"].removeprefix("$.")] == "lists/1.json"
     send = found["ItemProcessor"]["States"]["Send"]
     assert send["Parameters"]["FunctionName"] == f"{WORKER}:live"
     assert send["Retry"][0] == {"ErrorEquals": ["PermissionDenied", "UsageError"], "MaxAttempts": 0}

@@ -241,8 +241,8 @@ def test_state_machine_is_exactly_this() -> None:
             "ReaderConfig": {"InputType": "JSON"},
             "Parameters": {"Bucket": BUCKET, "Key.$": "$.shards"},
         },
-        "MaxConcurrency": 8,
-        "ToleratedFailurePercentage": 4,
+        "MaxConcurrencyPath": "$.workers",
+        "ToleratedFailurePercentagePath": "$.tolerated_failure_percentage",
         "ResultPath": None,
         "End": True,
     }

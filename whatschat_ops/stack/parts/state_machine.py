@@ -20,13 +20,22 @@ _LAMBDA_IS_BUSY: Final = [
 ]
 
 
+def execution_input(shards_key: str, workers: int, tolerated_failure_percentage: int) -> dict[str, Any]:
+    """What an execution is started with: the list of its shards, how many at once, and of how many percent the failure ends it."""
+    return {
+        "shards": shards_key,
+        "workers": workers,
+        "tolerated_failure_percentage": tolerated_failure_percentage,
+    }
+
+
 def definition(blueprint: Blueprint) -> dict[str, Any]:
-    """The state machine: its input is {"shards": key of the list of shards}.
+    """The state machine, for the input that `execution_input` makes.
 
     A child's output is empty: the outputs of all together must stay below 256 KiB (Step Functions quotas), and what
     came of a shard lies in the bucket.
     """
-    place, distributed = blueprint.place, blueprint.settings.broadcast.distributed
+    place = blueprint.place
     return {
         "Comment": "One message to many connections: one item is one shard of them.",
         "StartAt": MAP_LABEL,
@@ -42,8 +51,8 @@ def definition(blueprint: Blueprint) -> dict[str, Any]:
                         "Key.$": "$.shards",
                     },
                 },
-                "MaxConcurrency": distributed.workers,
-                "ToleratedFailurePercentage": distributed.tolerated_failure_percentage,
+                "MaxConcurrencyPath": "$.workers",
+                "ToleratedFailurePercentagePath": "$.tolerated_failure_percentage",
                 "ItemProcessor": {
                     "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
                     "StartAt": "Send",
