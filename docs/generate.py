@@ -15,8 +15,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # an installed package comes without `tests`
 
 from tests import conformance
+from whatschat_ops.cli.completing.words import GRAMMAR
 from whatschat_ops.cli.help_pages import COMMON_PANEL, Page
-from whatschat_ops.cli.program import every_page
+from whatschat_ops.cli.program import every_node, every_page
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.doctor.catalogue import CHECKS
 from whatschat_ops.doctor.check import Check, Repair
@@ -86,6 +87,12 @@ def _command(page: Page) -> list[str]:
     paragraphs = [page.summary, f"`{page.usage}`", *page.details]
     examples = ["\n```shell", *page.examples, "```"]
     return ["\n\n".join(paragraphs), *_sections(page, common=False), *examples]
+
+
+def grammar() -> str:
+    """What completion knows of the program: a line for each command (`whatschat_ops/cli/completing/words.py`)."""
+    lines = [f"{json.dumps(path)}: {json.dumps(node, ensure_ascii=False)}" for path, node in every_node()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _sections(page: Page, *, common: bool) -> list[str]:
@@ -261,6 +268,7 @@ def main() -> int:
         ENVIRONMENT: environment_page(),
         EXPLANATIONS: explanations_page(),
         DOCTOR: doctor_page(),
+        GRAMMAR: grammar(),
     }
     if "--check" in sys.argv:
         return 0 if all(page.read_text(encoding="utf-8") == text for page, text in pages.items()) else 1

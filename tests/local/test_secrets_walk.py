@@ -46,6 +46,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "config show": [()],
     "config validate": [()],
     "config schema": [()],
+    "completion": [("bash",)],
     "config reference": [()],
     "local start": [()],
     "local stop": [("--no-such",)],  # the embedded AWS is that of all tests

@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "doctor": Command("Diagnose the stack and suggest fixes", "doctor:doctor"),
     "explain": Command("Explain an error text, code or close code", "explain:explain"),
     "whoami": Command("Show the account, role, Region and stack", "environments:whoami"),
+    "completion": Command("Print the completion script of a shell", "completion:completion"),
     "config": Group(
         "Show and check the settings",
         "config show -e staging",

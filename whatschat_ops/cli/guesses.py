@@ -87,7 +87,7 @@ IN_GROUP: Final[Mapping[Path, Mapping[str, Path]]] = {
         **_meanings(chime_meeting="meetings", chime_attendee="attendees invite"),
         **_meanings(cost_estimate="price pricing prices bill billing", env_render="dotenv environment"),
         **_meanings(export_cloudformation="cfn template"),
-        **{"version": ("--version",), "help": ("--help",), "completion": ("--show-completion",)},
+        **{"version": ("--version",), "help": ("--help",), },
     },
     ("ws",): {
         **_meanings(ws_connections_list="list ls who users clients", ws_connections_get="get show describe info"),

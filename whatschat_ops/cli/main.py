@@ -8,9 +8,12 @@ import gc
 import os
 import sys
 import threading
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from whatschat_ops import __version__
+
+ASK: Final = "__complete"
+"""The first argument of a line that a shell asks with, for completion."""
 
 
 def run() -> NoReturn:
@@ -37,6 +40,11 @@ def main(arguments: list[str]) -> int:
             sys.stdout.write(f"whatschat-ops {__version__}\n")
             sys.stdout.flush()
             return 0
+    if arguments[:1] == [ASK]:
+        from whatschat_ops.cli.completing.shells import answer
+
+        answer(arguments[1:])
+        return 0
     from whatschat_ops.cli.command_line import run_command_line
 
     return run_command_line(arguments)
@@ -44,7 +52,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        if arguments != ["--version"]:
+        if arguments != ["--version"] and arguments[:1] != [ASK]:
             from whatschat_ops.cli import command_line  # noqa: F401 - an interrupt can be lost during an import
             from whatschat_ops.cli.terminal.interrupts import terminate_as_interrupted
 

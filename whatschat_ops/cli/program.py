@@ -110,6 +110,7 @@ def build_program() -> ProgramGroup:
         name=PROGRAM,
         cls=ProgramGroup,
         no_args_is_help=True,
+        add_completion=False,  # ours: `completion`
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
@@ -128,6 +129,39 @@ def _pages(command: Any, ctx: typer.Context) -> Iterator[tuple[str, Page]]:
     yield ctx.command_path, command.page(ctx)
     for name, inner in getattr(command, "commands", {}).items():
         yield from _pages(inner, typer.Context(inner, parent=ctx, info_name=name))
+
+
+def every_node() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path -> what completion knows of the program (`""`), a group or a command, as `cli/completing/words.py` says."""
+    program = build_program()
+    common = {name for option in _options(program, program) for name in option.opts}
+    for path, command in _commands(program, ""):
+        own = [option for option in _options(program, command) if not path or not common & set(option.opts)]
+        yield path, _node(command, own)
+
+
+def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    yield path, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _commands(inner, f"{path} {name}".strip())
+
+
+def _options(program: Any, command: Any) -> list[Any]:
+    parameters = command.get_params(typer.Context(command, **program.context_settings))
+    return [each for each in parameters if each.param_type_name == "option" and not each.hidden]
+
+
+def _node(command: Any, options: list[Any]) -> dict[str, Any]:
+    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    return {
+        "options": {
+            name: ["" if option.is_flag else option.metavar, (option.help or "").rstrip(".")]
+            for option in options
+            for name in (*option.opts, *option.secondary_opts)
+        },
+        "arguments": [each.metavar.removesuffix("...") for each in arguments],
+        "commands": {name: entry.summary for name, entry in getattr(command, "entries", {}).items()},
+    }
 
 
 def _build(name: str, entry: Entry) -> Any:

@@ -74,33 +74,3 @@ def test_any_token_is_inspected_or_rejected(claims: bytes, code: int) -> None:
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == code, done.stderr
     assert isinstance(json.loads(done.stdout), dict)
-
-
-@pytest.mark.parametrize(
-    ("words", "completed"),
-    [
-        (["pro"], ["provision"]),
-        (["ws", "br"], ["broadcast", "broadcasts"]),
-        (["ws", "broadcast", "--en"], ["--engine", "--env"]),
-        (["doctor", ""], ["websocket", "chime", "stack", "app", "all", "bundle"]),
-        (["--prof"], ["--profile"]),
-    ],
-    ids=" ".join,
-)
-def test_the_shell_completes_commands_options_and_choices(words: list[str], completed: list[str]) -> None:
-    typed = {"COMP_WORDS": " ".join(["whatschat-ops", *words]), "COMP_CWORD": str(len(words))}
-    done = run_program(_WHATSCHAT_OPS_COMPLETE="complete_bash", **typed)
-    assert done.stdout.split() == completed
-
-
-def test_completion_says_what_commands_and_groups_do() -> None:
-    done = run_program(_WHATSCHAT_OPS_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="whatschat-ops ws con")
-    assert '"connect":"Open an interactive connection' in done.stdout
-    assert '"connections":"List, inspect and close connections' in done.stdout
-
-
-def test_completion_can_be_shown_for_the_shell() -> None:
-    program = Path(sys.executable).with_name("whatschat-ops")
-    # The shell is the one among its parents; `:` keeps bash from replacing itself with the program.
-    done = run(["bash", "-c", f"{program} --show-completion; :"], {})
-    assert "_WHATSCHAT_OPS_COMPLETE=complete_bash" in done.stdout

@@ -34,7 +34,6 @@ GUESSES = {
     "teardown": "destroy",
     "version": "--version",
     "help": "--help",
-    "completion": "--show-completion",
     "identity": "whoami",
     "ls": "status",
     "describe": "status",
