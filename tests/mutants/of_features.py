@@ -573,6 +573,20 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("if len(row) != fields else None", "if len(row) < fields else None", "values beyond the header are dropped in silence"),
     ),
     *planted(
+        "usage/logs/questions.py",
+        "unit/usage/test_logs.py",
+        ("WHERE kind IN ('DISCONNECT', 'MESSAGE') OR (kind = 'CONNECT' AND accepted)", "WHERE kind <> 'FUNCTION'", "a refused handshake is a connection"),
+        ("AND least_connected_ms = most_connected_ms THEN most_connected_ms", "THEN most_connected_ms", "a line belongs to any life of its id"),
+        ("least_start_ms > {{since}} THEN least_start_ms ELSE {{since}}", "false THEN 0 ELSE least_start_ms", "minutes before the interval count"),
+        ("CASE WHEN units_out > sent * {UNIT} THEN units_out", "CASE WHEN true THEN units_out", "small messages share a unit"),
+    ),
+    *planted(
+        "usage/logs/measuring.py",
+        "unit/usage/test_logs.py",
+        ('tally.unsized += row["events"] - row["sized"]', "tally.unsized += 0", "a message of unknown size is one unit"),
+        ("    both = min(accesses, functions)\n", "    both = 0\n", "the two lines of an older event count twice"),
+    ),
+    *planted(
         "usage/engine/staging.py",
         "unit/usage/test_engine.py",
         ("    if missing:\n", "    if not has:\n", "a file without a column that it must have counts"),

@@ -1,0 +1,185 @@
+"""A line of any log as a row of one table, `lines`, which DuckDB reads from files once and Athena reads from its Parquet.
+
+Read: access lines (`stack/access_log.py`), and the lines of our functions (`handlers/log.py`); as they are, in an export of
+CloudWatch Logs (a time in front of each), or as `logs tail -o json` writes them.
+
+    kind          CONNECT, DISCONNECT, MESSAGE (API Gateway's lines), FUNCTION; NULL: rejected, as `note` says
+    t_ms          when; NULL for a line of a function that stands in a file without times
+    connection    a number for the connection id
+    connected_ms  when the connection began, if the line says so
+    event         a number that is the same in API Gateway's line and the function's: of the function's request id
+    route, accepted, is_paired, bytes_in, bytes_out, sent
+    note, sample  why a row was rejected, or how it was handled, and the row in short
+
+Ids become 63-bit numbers: of 100 million events, two have the same number with a probability of 1 to 2,000.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from whatschat_ops.usage.engine.database import text
+from whatschat_ops.usage.engine.staging import Wanted
+
+TYPES: Final[Mapping[str, str]] = {
+    "kind": "string",
+    "t_ms": "bigint",
+    "connection": "bigint",
+    "connected_ms": "bigint",
+    "event": "bigint",
+    "route": "string",
+    "accepted": "boolean",
+    "is_paired": "boolean",
+    "bytes_in": "bigint",
+    "bytes_out": "bigint",
+    "sent": "bigint",
+    "note": "string",
+    "sample": "string",
+}
+"""Column -> its type in Athena."""
+
+FIRST_MS: Final = 1_543_536_000_000
+"""30 November 2018: WebSocket APIs are not older. What is less is no time in milliseconds."""
+LAST_MS: Final = 4_102_444_800_000
+"""The year 2100: what is more is in microseconds or nonsense."""
+
+_COLUMNS: Final = {
+    "event_type": ("eventType",),
+    "request_id": ("requestId",),
+    "request_time": ("requestTime", "requestTimeEpoch"),
+    "connection_id": ("connectionId",),
+    "route_key": ("routeKey",),
+    "status": ("status",),
+    "connected_at": ("connectedAt",),
+    "integration_id": ("integrationRequestId",),
+    "api_id": ("apiId",),
+    "stage": ("stage",),
+    "event": ("event",),
+    "outcome": ("outcome",),
+    "route": ("route",),
+    "bytes_in": ("bytesIn",),
+    "bytes_out": ("bytesOut",),
+    "deliveries": ("deliveries",),
+    "time": ("time",),
+    "type": ("type",),
+}
+
+OF_LAMBDA: Final = "a line that Lambda itself wrote"
+OTHER_API: Final = "a line of another API or stage"
+BAD_CONNECTED: Final = "a line whose connectedAt is no time in milliseconds: without it"
+BAD_SIZE: Final = "a line of a function whose sizes are not numbers: without them"
+
+
+def wanted_lines(api_id: str = "", stage: str = "") -> Wanted:
+    """How logs are read. Lines that name another API or stage are rejected; ours name none."""
+    others = [
+        f"coalesce(nullif({column}, '-'), {text(ours)}) <> {text(ours)}"
+        for column, ours in (("api_id", api_id), ("stage", stage))
+        if ours
+    ]
+    query = _ROWS.replace("{is_other}", " OR ".join(others) or "false")
+    return Wanted(_COLUMNS, query, unwrap=unwrapped)
+
+
+_MS: Final = (
+    f"CASE WHEN TRY_CAST({{0}} AS BIGINT) BETWEEN {FIRST_MS} AND {LAST_MS} THEN TRY_CAST({{0}} AS BIGINT) END"
+)
+
+_PARSED: Final = f"""
+SELECT *,
+    CASE WHEN event_type IN ('CONNECT', 'DISCONNECT', 'MESSAGE') THEN event_type
+         WHEN event_type IS NULL AND event IS NOT NULL AND outcome IS NOT NULL THEN 'FUNCTION' END AS category,
+    {_MS.format("coalesce(request_time, time)")} AS t_ms,
+    {_MS.format("connected_at")} AS connected_ms,
+    nullif(request_id, '-') AS request, nullif(connection_id, '-') AS connected,
+    nullif(integration_id, '-') AS integration,
+    TRY_CAST(bytes_in AS BIGINT) AS size_in, TRY_CAST(bytes_out AS BIGINT) AS size_out,
+    TRY_CAST(json_extract_string(deliveries, '$.sent') AS BIGINT) AS posts
+FROM {{rows}} AS found
+"""
+
+_JUDGED: Final = f"""
+SELECT *,
+    CASE WHEN type LIKE 'platform.%' THEN '{OF_LAMBDA}'
+         WHEN category IS NULL THEN 'a line that is neither of the access log nor of a function'
+         WHEN {{is_other}} THEN '{OTHER_API}'
+         WHEN request IS NULL THEN 'a line without a request id'
+         WHEN connected IS NULL THEN 'a line without a connection id'
+         WHEN category <> 'FUNCTION' AND t_ms IS NULL THEN 'a line whose time is no time in milliseconds' END AS wrong,
+    category = 'FUNCTION' AND (size_in IS NULL OR size_out IS NULL OR posts IS NULL OR least(size_in, size_out, posts) < 0)
+        AND coalesce(bytes_in, bytes_out, deliveries) IS NOT NULL AS has_bad_size,
+    category <> 'FUNCTION' AND connected_ms IS NULL AND coalesce(connected_at, '-') <> '-' AS has_bad_connected
+FROM ({_PARSED})
+"""
+
+_ROWS: Final = f"""
+SELECT
+    CASE WHEN wrong IS NULL THEN category END AS kind,
+    t_ms,
+    CAST(hash(connected) >> 1 AS BIGINT) AS connection,
+    connected_ms,
+    CAST(hash(CASE WHEN category = 'FUNCTION' THEN request ELSE coalesce(integration, request) END) >> 1 AS BIGINT) AS event,
+    CASE WHEN category = 'FUNCTION' THEN route ELSE route_key END AS route,
+    category = 'CONNECT' AND coalesce(TRY_CAST(status AS BIGINT), 200) < 400 AS accepted,
+    category = 'FUNCTION' OR integration_id IS NOT NULL AS is_paired,
+    CASE WHEN NOT has_bad_size THEN size_in END AS bytes_in,
+    CASE WHEN NOT has_bad_size THEN size_out END AS bytes_out,
+    CASE WHEN NOT has_bad_size THEN posts END AS sent,
+    CASE WHEN wrong IS NOT NULL THEN wrong WHEN has_bad_size THEN '{BAD_SIZE}' WHEN has_bad_connected THEN '{BAD_CONNECTED}' END
+        AS note,
+    CASE WHEN wrong IS NOT NULL OR has_bad_size OR has_bad_connected THEN left(concat_ws(
+        ' ', event_type, event, request_time, connected_at, connection_id, request_id, bytes_in, bytes_out, deliveries), 160) END
+        AS sample
+FROM ({_JUDGED})
+"""
+
+_EXPORTED: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)[ \t]+")
+_LAMBDA: Final = (
+    b"START RequestId:",
+    b"END RequestId:",
+    b"REPORT RequestId:",
+    b"INIT_START ",
+    b"INIT_REPORT ",
+)
+
+
+def unwrapped(line: bytes) -> bytes | str:
+    """The object in a line of a log, with the time in front of it as `time`; or why there is none."""
+    if line.startswith(b"{"):
+        return line if b'"fields":' not in line and b'"ingested_at":' not in line else _of_tail(line)
+    found = _EXPORTED.match(line)
+    if found:
+        return timed(line[found.end() :], _ms(found[1].decode()))
+    return OF_LAMBDA if line.startswith(_LAMBDA) else line
+
+
+def timed(line: bytes, at_ms: int | None) -> bytes | str:
+    """The line of an event with its time; or why it is none of ours."""
+    line = line.strip()
+    if not line.startswith(b"{") or at_ms is None:
+        return unwrapped(line)
+    rest = line[1:].lstrip()
+    return b'{"time":%d' % at_ms + (b"" if rest == b"}" else b",") + rest
+
+
+def _of_tail(line: bytes) -> bytes | str:
+    """What `logs tail -o json` wrote: `{"time": ..., "fields": {...}}`, or `message` in place of `fields`."""
+    try:
+        event: Any = msgspec.json.decode(line)
+    except (ValueError, RecursionError):
+        return line
+    if not isinstance(event.get("fields"), dict):
+        return OF_LAMBDA if str(event.get("message", "")).encode().startswith(_LAMBDA) else line
+    return timed(msgspec.json.encode(event["fields"]), _ms(str(event.get("time"))))
+
+
+def _ms(text: str) -> int | None:
+    try:
+        return round(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,236 @@
+"""The answers to `questions.py` as a measurement: quantities with bounds, and what was handled or rejected, by name.
+
+    websocket_messages            units of 32 KB: from the sizes in the functions' lines, 1 to 4 a message without them
+    websocket_connection_minutes  the time that connections were open; an open end has bounds
+
+An access log has no line for a message to a client. Those are known from the functions' lines and the broadcasts' journals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+from whatschat_ops.plurals import counted
+from whatschat_ops.usage.logs.lines import OF_LAMBDA
+from whatschat_ops.usage.logs.questions import (
+    MINUTE_MS,
+    NOTES,
+    SPAN,
+    UNIT,
+    Interval,
+    Question,
+    messages,
+    sessions,
+)
+from whatschat_ops.usage.measured import Bounded, Findings, Measured, Name, gigabytes, units
+
+Ask: TypeAlias = Callable[[Question], Sequence[Sequence[Any]]]
+"""Runs a question; values are numbers, texts and None."""
+
+_SHAPES: Final[Mapping[str, str]] = {
+    "open": "a connection without an end: until 2 hours after its start at most",
+    "headless": "a connection whose start is not known: 2 hours before its end at the earliest",
+    "fragment": "a connection of which neither start nor end is known: 2 hours at most",
+    "long": "a connection that lasted longer than API Gateway allows: at least 2 hours",
+    "backwards": "a connection that ended before it began: 0 to 2 hours",
+    "unclear": "a connection id that was used again by lines without connectedAt: 0 to 2 hours each",
+}
+REUSED: Final = "a connection id that was used again: each counts"
+DUPLICATE: Final = "a line that is there more than once: counted once"
+TIMELESS: Final = "a line of a function without a time and without a line of the access log: in the interval"
+UNSIZED: Final = "a message whose size is in no line of a function: 1 to 4 units of 32 KB"
+UNSEEN: Final = (
+    "an event without a line of a function, as a ping has none at LOG_LEVEL=INFO: 0 or 1 message to a client"
+)
+UNLOGGED: Final = "an event that only its function wrote a line of: counted"
+REFUSED: Final = "a handshake that was refused: no connection"
+
+
+_NOTHING: Final = Bounded.exactly(0)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Messages of the interval. Units are of 32 KB."""
+
+    inbound: int = 0
+    inbound_units: Bounded = _NOTHING
+    inbound_bytes: int = 0
+    unsized: int = 0
+    outbound: int = 0
+    outbound_units: Bounded = _NOTHING
+    outbound_bytes: int = 0
+    unseen: int = 0
+    has_functions: bool = False
+    routes: dict[str, int] = field(default_factory=dict)
+
+
+def measure(
+    ask: Ask,
+    origin: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    rejects: Findings | None = None,
+) -> Measured:
+    """What the lines say of the interval; without one, from the first connection's start to the last line.
+
+    `rejects`: what could not be read of the files.
+    """
+    rejects, handled = rejects or Findings(), Findings()
+    span = dict(zip(SPAN.fields, _whole(ask(SPAN)[0]), strict=True))
+    _add_notes(ask(NOTES), rejects, handled)
+    interval = _interval(span, since, until)
+    tally = _tally(_named(messages(interval), ask), handled)
+    lives = list(_named(sessions(interval), ask))
+    quantities = {**_messages_of(tally), **_connections_of(lives, handled)}
+    start, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in interval)
+    return Measured(
+        "logs",
+        origin,
+        start,
+        end,
+        quantities if span["used"] else dict.fromkeys(quantities),
+        rejects.found,
+        handled.found,
+        tuple(_remarks(tally, sum(row["minute_ms"] for row in lives) // MINUTE_MS)),
+        int(span["rows"] or 0),
+    )
+
+
+def _named(question: Question, ask: Ask) -> Iterator[dict[str, Any]]:
+    for row in ask(question):
+        texts = {"kind", "route", "shape"}
+        yield {
+            name: value if name in texts else int(value)
+            for name, value in zip(question.fields, row, strict=True)
+        }
+
+
+def _whole(row: Sequence[Any]) -> list[int | None]:
+    return [None if value is None else int(value) for value in row]
+
+
+def _interval(span: Mapping[str, int | None], since: datetime | None, until: datetime | None) -> Interval:
+    """The last line is in it."""
+    first, last = span["first_ms"] or 0, span["last_ms"]
+    start = first if since is None else round(since.timestamp() * 1000)
+    end = (start if last is None else last) + 1 if until is None else round(until.timestamp() * 1000)
+    return Interval(start, max(start, end))
+
+
+def _add_notes(rows: Sequence[Sequence[Any]], rejects: Findings, handled: Findings) -> None:
+    for reason, is_reject, count, first, last in rows:
+        samples = () if reason == OF_LAMBDA else dict.fromkeys(filter(None, (first, last)))
+        (rejects if int(is_reject) else handled).add(str(reason), *samples, count=int(count))
+
+
+def _tally(rows: Iterator[dict[str, Any]], handled: Findings) -> Tally:
+    tally = Tally()
+    lone = {False: 0, True: 0}
+    for row in rows:
+        handled.add(DUPLICATE, count=row["copies"])
+        handled.add(TIMELESS, count=row["timeless"])
+        handled.add(REFUSED, count=row["refused"])
+        tally.has_functions = tally.has_functions or bool(row["has_function"])
+        _add_outbound(tally, row)
+        if not _is_message(row):
+            continue
+        if row["has_access"] + row["has_function"] == 1 and not (row["has_access"] and row["is_paired"]):
+            lone[bool(row["has_function"])] += row["events"]
+        _add_inbound(tally, row)
+    _pair_without_ids(tally, lone[False], lone[True], handled)
+    tally.inbound_units += units(tally.unsized)
+    handled.add(UNSIZED, count=tally.unsized)
+    if tally.has_functions:
+        handled.add(UNSEEN, count=tally.unseen)
+    return tally
+
+
+def _is_message(row: Mapping[str, Any]) -> bool:
+    return row["kind"] == "MESSAGE" or (not row["kind"] and row["route"] not in ("$connect", "$disconnect"))
+
+
+def _add_inbound(tally: Tally, row: Mapping[str, Any]) -> None:
+    tally.inbound += row["events"]
+    tally.inbound_bytes += row["bytes_in"]
+    tally.inbound_units += Bounded.exactly(row["unit_bytes_in"] // UNIT)
+    tally.unsized += row["events"] - row["sized"]
+    tally.unseen += 0 if row["has_function"] else row["events"]
+    route = str(row["route"] or "")
+    tally.routes[route] = tally.routes.get(route, 0) + row["events"]
+
+
+def _add_outbound(tally: Tally, row: Mapping[str, Any]) -> None:
+    tally.outbound += row["sent"]
+    tally.outbound_bytes += row["bytes_out"]
+    tally.outbound_units += Bounded(
+        Decimal(row["least_unit_bytes_out"] // UNIT), Decimal(row["most_unit_bytes_out"] // UNIT)
+    )
+
+
+def _pair_without_ids(tally: Tally, accesses: int, functions: int, handled: Findings) -> None:
+    """Access lines of an older format do not name the function's request: as many as there are of both are the same events."""
+    both = min(accesses, functions)
+    tally.inbound -= both
+    tally.unsized -= min(both, tally.unsized)
+    tally.unseen -= min(both, tally.unseen)
+    handled.add(UNLOGGED, count=functions - both)
+    handled.add("a message whose lines are paired by their number: neither names the other", count=both)
+
+
+def _messages_of(tally: Tally) -> dict[Name, Bounded | None]:
+    sent = Bounded.exactly(tally.outbound) + Bounded(Decimal(0), Decimal(tally.unseen))
+    sent_units = tally.outbound_units + Bounded(Decimal(0), Decimal(tally.unseen))
+    known = tally.has_functions
+    inbound = Bounded.exactly(tally.inbound)
+    return {
+        "websocket_messages": tally.inbound_units + sent_units if known else tally.inbound_units,
+        "messages": inbound + sent if known else inbound,
+        "inbound_messages": inbound,
+        "outbound_messages": sent if known else None,
+        "inbound_bytes": Bounded.exactly(tally.inbound_bytes) if known and not tally.unsized else None,
+        "outbound_bytes": Bounded.exactly(tally.outbound_bytes) if known and not tally.unseen else None,
+        "data_transfer_out": Bounded.exactly(gigabytes(tally.outbound_bytes))
+        if known and not tally.unseen
+        else None,
+    }
+
+
+def _connections_of(rows: Sequence[Mapping[str, Any]], handled: Findings) -> dict[Name, Bounded | None]:
+    connections, least_ms, most_ms = 0, 0, 0
+    for row in rows:
+        connections += row["connections"]
+        least_ms, most_ms = least_ms + row["least_ms"], most_ms + row["most_ms"]
+        if row["shape"] in _SHAPES:
+            handled.add(_SHAPES[row["shape"]], count=row["connections"])
+        if row["is_reused"]:
+            handled.add(REUSED, count=row["connections"])
+    return {
+        "connections": Bounded.exactly(connections),
+        "websocket_connection_minutes": Bounded(_minutes(least_ms), _minutes(most_ms)),
+    }
+
+
+def _minutes(time_ms: int) -> Decimal:
+    return Decimal(time_ms) / MINUTE_MS
+
+
+def _remarks(tally: Tally, most_minutes: int) -> Iterator[str]:
+    if not tally.has_functions:
+        yield (
+            "The access log has no line for a message to a client, and no sizes: messages are those from clients. "
+            "Read the log of the function default, too."
+        )
+    if tally.routes:
+        yield "Messages from clients by route: " + ", ".join(
+            f"{route or '-'} {count:,}" for route, count in sorted(tally.routes.items())
+        )
+    yield (
+        "Minutes are the time that connections were open: AWS does not say whether each connection's are rounded up, "
+        f"to {counted(most_minutes, 'minute')} in all, and whether handshakes and disconnections are messages."
+    )
