@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import shlex
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,15 @@ def test_clone_that_is_not_installed_is_installed_from_its_folder(monkeypatch: p
 def test_requirements_of_an_extra_are_those_of_the_metadata() -> None:
     assert [line.split("<")[0] for line in requirements_of("calls")] == ["aiortc"]
     assert requirements_of("no-such-extra") == []
+
+
+def test_all_is_everything_that_the_other_extras_need() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    extras: dict[str, list[str]] = project["optional-dependencies"]
+    everything = set(extras.pop("all"))
+    assert everything == {requirement for extra in extras.values() for requirement in extra}
 
 
 def test_extras_that_are_installed_are_kept() -> None:
