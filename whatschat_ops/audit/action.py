@@ -47,6 +47,11 @@ class AuditedAction:
         self._warned = False
         self._lock = threading.RLock()  # writing the row is itself a request that changes something
 
+    @property
+    def reason(self) -> str | None:
+        """Why it is done, as the caller said."""
+        return self._reason
+
     def add(self, target: Mapping[str, Any]) -> None:
         """More of what it is done to, learnt while it goes on."""
         self._target = {**self._target, **target}

@@ -257,3 +257,8 @@ class Names:
     def jwt_secret_rotation_parameter(self) -> str:
         """SSM parameter of both secrets while one replaces the other."""
         return self.jwt_secret_parameter + ROTATION_SUFFIX
+
+    @property
+    def migration_parameter(self) -> str:
+        """SSM parameter of the migration's phases and shares, which the backend's reader reads."""
+        return f"/whatschat-ops/{self.stack}/migration"

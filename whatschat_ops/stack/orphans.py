@@ -92,7 +92,9 @@ class Orphans(Struct, frozen=True):
             Resource("table", name, {"table_name": name})
             for name in (self._names.lock_table, self._names.audit_table)
         )
-        simple = [r for r in (*known, *apart) if len(self.kinds[r.kind].identity) == 1]
+        migration = Resource("secret", "migration", {"parameter_name": self._names.migration_parameter})
+        kept = () if self.destroying else (migration,)  # written by `migrate`, deleted with the stack
+        simple = [r for r in (*known, *apart, *kept) if len(self.kinds[r.kind].identity) == 1]
         return {(resource.kind, self._identity(resource)) for resource in simple}
 
     def _identity(self, resource: Resource) -> Any:
