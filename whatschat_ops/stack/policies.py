@@ -29,6 +29,7 @@ from whatschat_ops.stack.parts.chime import chime_policy
 from whatschat_ops.stack.parts.handlers import lambda_policy
 from whatschat_ops.stack.parts.log_reading import log_reading_policy
 from whatschat_ops.stack.parts.metrics import metrics_policy
+from whatschat_ops.stack.parts.migration import migration_policy, reader_policy
 from whatschat_ops.stack.resources import PARTS, stack_resources
 
 
@@ -119,6 +120,8 @@ _POLICIES: Final[Mapping[str, Callable[[Blueprint], Document]]] = {
     "operator-budget": budget_policy,
     "operator-logs": log_reading_policy,
     "operator-metrics": metrics_policy,
+    "operator-migration": migration_policy,
+    "backend-migration": reader_policy,
     monitoring.COMPONENT: monitoring_policy,
 }
 """Component -> its policy. The operator's fills the length of a managed policy: what only some commands need is a policy of its own."""

@@ -33,10 +33,12 @@ class Component(StrEnum):
     LAMBDA = "lambda"
     CHIME = "chime"
     BACKEND = "backend"
+    BACKEND_MIGRATION = "backend-migration"
     OPERATOR = "operator"
     OPERATOR_BUDGET = "operator-budget"
     OPERATOR_LOGS = "operator-logs"
     OPERATOR_METRICS = "operator-metrics"
+    OPERATOR_MIGRATION = "operator-migration"
     OPERATOR_MONITORING = "operator-monitoring"
     DOCTOR = "doctor"
 
