@@ -238,6 +238,19 @@ COMMANDS: Final[Mapping[str, Entry]] = {
             ),
         },
     ),
+    "migrate": Group(
+        "Migrate users to API Gateway and Chime",
+        "migrate plan",
+        {
+            "status": Command("Show the phases, shares and open sockets", "migrate.status:status"),
+            "plan": Command("Show what the next step would change", "migrate.steps:plan"),
+            "start": Command("Start a migration, or finish a change", "migrate.steps:start"),
+            "advance": Command("Migrate more users, or the next phase", "migrate.steps:advance"),
+            "hold": Command("Stop further steps until released", "migrate.steps:hold"),
+            "rollback": Command("Go back to the step before", "migrate.steps:rollback"),
+            "history": Command("List the steps of the migration", "migrate.status:history"),
+        },
+    ),
     "env": Group(
         "Write and check the application's environment variables",
         "env render backend",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from whatschat_ops.connections.sockets import Sockets
     from whatschat_ops.connections.store import ConnectionStore
     from whatschat_ops.endpoint import Endpoint
+    from whatschat_ops.migration.migrating import Migrating
     from whatschat_ops.redaction import Secret
     from whatschat_ops.stack.lambdas.lifecycle import Lifecycle
     from whatschat_ops.stack.outputs import StackOutputs
@@ -216,6 +217,13 @@ class Run:
         if not reading:
             stack.guard(self.command_path)
         return stack
+
+    def migrating(self) -> Migrating:
+        """The migration as it is, to be changed. Raises Blocked when another run is changing the stack."""
+        from whatschat_ops.migration.migrating import Migrating
+        from whatschat_ops.stack.waiting import Waiting
+
+        return Migrating.look(self.settings, self.aws, self.command_path, Waiting(say=self.out.note))
 
     def lifecycle(self) -> Lifecycle:
         """Canaries, promotions and rollbacks of the deployed functions."""

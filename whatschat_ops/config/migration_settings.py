@@ -8,6 +8,8 @@ from msgspec import Meta
 
 from whatschat_ops.config.section import Section
 
+Share = Annotated[int, Meta(ge=1, le=100)]
+
 
 class GateSettings(Section, frozen=True):
     """When the new path is good enough for the next step. Rates are shares of the requests: 0.01 is 1 %."""
@@ -66,4 +68,20 @@ class GateSettings(Section, frozen=True):
 class MigrationSettings(Section, frozen=True):
     """The migration from the old paths of messages and calls (docs/migrate.md)."""
 
+    steps: Annotated[
+        tuple[Share, ...],
+        Meta(
+            min_length=1,
+            max_length=20,
+            description="Shares of the users that a phase goes through, in percent, rising.",
+        ),
+    ] = (10, 50, 100)
+    reader_cache_seconds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3600,
+            description="How long the backend's reader keeps what it has read: so soon a change reaches it.",
+        ),
+    ] = 10
     gate: GateSettings = GateSettings()

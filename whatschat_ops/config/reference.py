@@ -123,7 +123,7 @@ def _default(value: Any) -> str:
     if value in (None, "", (), {}):
         return ""
     if isinstance(value, tuple):
-        return f"`[{', '.join(value)}]`"
+        return f"`[{', '.join(map(str, value))}]`"
     if isinstance(value, float):
         return f"`{value:g}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
@@ -140,11 +140,7 @@ def _allowed(kind: Any, meta: Meta) -> Iterator[str]:
     elif kind is bool:
         yield "`true`, `false`"
     elif get_origin(kind) is tuple:
-        items = get_args(kind)[0]
-        inner = [name.encode_name for name in fields(items)] if _is_section(items) else get_args(items)
-        yield f"a list of {'sections with ' if _is_section(items) else ''}" + ", ".join(
-            f"`{value}`" for value in inner
-        )
+        yield _list_of(get_args(kind)[0])
     elif get_origin(kind) is dict:
         yield "keys of your own"
     for attribute, words in _LIMITS.items():
@@ -153,6 +149,16 @@ def _allowed(kind: Any, meta: Meta) -> Iterator[str]:
             yield f"{words} {limit}"
     if meta.pattern is not None:
         yield f"`{meta.pattern}`"
+
+
+def _list_of(items: Any) -> str:
+    if get_origin(items) is Annotated:
+        each = ", ".join(_allowed(*get_args(items)))
+        return f"a list, each {each}" if each else "a list"
+    inner = [name.encode_name for name in fields(items)] if _is_section(items) else get_args(items)
+    return f"a list of {'sections with ' if _is_section(items) else ''}" + ", ".join(
+        f"`{value}`" for value in inner
+    )
 
 
 def _is_section(kind: Any) -> TypeGuard[type[Section]]:

@@ -58,6 +58,18 @@ def advance(
     return to_phase(state, phase, share or next_share(state.place.share(phase), steps), on)
 
 
+def next_step(
+    state: MigrationState,
+    service: Service | None,
+    share: int | None,
+    steps: Sequence[int],
+    on: Collection[Service],
+) -> MigrationState:
+    """The first step where nothing has started, else the next one."""
+    has_started = state.place.of(service).new if service else state.phase
+    return (advance if has_started else start)(state, service, share, steps, on)
+
+
 def current_or_next(place: Place, service: Service | None, on: Collection[Service]) -> Phase:
     """The phase whose share is to be raised: the last that has begun, or the one after it once all users are in it."""
     phases = [

@@ -59,7 +59,7 @@ def follows(old: Place, new: Place, cache_s: int) -> tuple[Follows, ...]:
         ]
     if old.drained != new.drained and not found:
         found.append(Follows("the old server, with the reader", cache_s, "the reader's cache ends"))
-    return (*found, *_by_variables(old, new)) if found else ()
+    return (*found, *_by_variables(new)) if found else ()
 
 
 _OLD: Final = "sockets that are open on the old path"
@@ -72,7 +72,7 @@ def _open_sockets(old: Place, new: Place) -> Follows:
     return Follows(_OLD, None, "they stay until they close")
 
 
-def _by_variables(old: Place, new: Place) -> list[Follows]:
+def _by_variables(new: Place) -> list[Follows]:
     """Clients that only variables reach: a backend without the reader, a web client that does not ask for its mode."""
     whole = all(new.share(phase) in (0, BUCKETS) for phase in Phase)
     if not whole:

@@ -38,11 +38,16 @@ class Place(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """`phase 2: 10 %`, for a line of text."""
-        phase = self.phase
-        if self.drained:
-            return "phase 4: drained"
-        return f"phase {phase.value}: {self.share(phase)} %" if phase else "phase 0"
+        """`phase 2: 10 %`, or that of each service: `phase 2: 100 %, phase 3: 10 %`."""
+        last = [
+            max((phase for phase in Phase if self._is_in(phase, service)), default=None)
+            for service in Service
+        ]
+        words = [f"phase {phase.value}: {self.share(phase)} %" for phase in last if phase]
+        return ", ".join([*words, *(["drained"] if self.drained else [])]) or "phase 0"
+
+    def _is_in(self, phase: Phase, service: Service) -> bool:
+        return phase.service is service and self.share(phase) > 0
 
 
 class Hold(Struct, frozen=True):

@@ -145,7 +145,7 @@ class MigrationStore:
         return self._aws.client("ssm")
 
 
-_DESCRIPTION: Final = "Phases and shares of the migration, written by whatschat-ops migrate (docs/migrate.md)"
+_DESCRIPTION: Final = "Phases and shares of the migration from the old paths; written by whatschat-ops"
 
 
 def _stored(item: dict[str, Any]) -> Stored:

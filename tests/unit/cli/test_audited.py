@@ -22,6 +22,7 @@ AUDITED: Final = {
     "chime meeting create", "chime meeting delete", "chime meeting sweep", "chime check",
     "chime attendee create", "chime attendee batch", "chime attendee capabilities", "chime attendee delete",
     "call test", "cost budget delete", "cost budget set", "doctor",
+    "migrate start", "migrate advance", "migrate hold", "migrate rollback",
 }  # fmt: skip
 """Those that send AWS requests which change something. `local/test_secrets_walk.py` holds the others to it."""
 

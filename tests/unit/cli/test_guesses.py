@@ -86,7 +86,7 @@ GUESSES = {
     "env render web": "env render frontend",
     "export template": "export cloudformation",
     # by name: it exists, in another group
-    "rollback": "lambda rollback",
+    "promote": "lambda promote",
     "log": "logs tail",
     "mint": "token mint",
     "broadcast": "ws broadcast",
