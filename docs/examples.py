@@ -1,7 +1,7 @@
 """Run the examples of a page and write what they print below them: `python docs/examples.py PAGE...` (or `--check`).
 
 An example is a fenced `console` block whose first line is `$ whatschat-ops ...`. Only commands that need no AWS belong
-in such a block. Everything runs in an empty directory, without AWS variables, 100 columns wide.
+in such a block. Everything runs in a copy of `docs/samples`, without AWS variables, 100 columns wide.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,10 +30,11 @@ def _run(example: re.Match[str]) -> str:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WHATSCHAT_"))
     }
-    with tempfile.TemporaryDirectory() as empty:
+    with tempfile.TemporaryDirectory() as copy:
+        shutil.copytree(Path(__file__).parent / "samples", copy, dirs_exist_ok=True)
         done = subprocess.run(
             [sys.executable, "-m", "whatschat_ops", *shlex.split(example["arguments"])],
-            capture_output=True, text=True, check=True, timeout=60, cwd=empty,
+            capture_output=True, text=True, check=True, timeout=60, cwd=copy,
             env={**environment, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"},
         )  # fmt: skip
     output = "\n".join(line.rstrip() for line in done.stdout.splitlines())

@@ -70,6 +70,14 @@ class Processor(StrEnum):
     X86_64 = "x86_64"
 
 
+class RateType(StrEnum):
+    """Which rates AWS's pricing calculator uses (botocore's model, WorkloadEstimateRateType)."""
+
+    BEFORE_DISCOUNTS = "before_discounts"
+    AFTER_DISCOUNTS = "after_discounts"
+    AFTER_DISCOUNTS_AND_COMMITMENTS = "after_discounts_and_commitments"
+
+
 class CallMode(StrEnum):
     """How a test call is made: two peers over the WebSocket API, a Chime meeting, or inside this process only."""
 

@@ -258,6 +258,9 @@ BUDGET_SUBSCRIBERS: Final[Mapping[str, int]] = {"SNS": 1, "EMAIL": 10}
 MAX_BUDGET_NAME_CHARACTERS: Final = 100
 """Of the name of a budget (AWS Budgets API reference, Budget)."""
 
+CALCULATOR_LINES: Final = 25
+"""Of a call that adds lines to a workload estimate (botocore's model of bcm-pricing-calculator, BatchCreateWorkloadEstimateUsage)."""
+
 # DynamoDB
 
 DYNAMODB_TABLES: Final = 2_500

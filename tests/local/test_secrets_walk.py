@@ -155,6 +155,13 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
         ("--messages", "10M", "--users", "10", "-o", "load.html"),
     ],
     "cost compare": [("usage.yaml", "usage.yaml"), (JWT, JWT)],
+    "cost reconcile": [
+        ("--bill", JWT),
+        ("--bill", "usage.yaml", "--month", JWT),
+        ("--bill", f"s3://planted/{JWT}"),
+    ],
+    "cost forecast": [("--bill", JWT), ("--bill", "usage.yaml")],
+    "cost verify": [("--usage", "usage.yaml"), ("--usage", JWT)],
     "cost budget set": [(JWT,), ("5", "--notify", JWT), ("5", "--notify", "a@example.com", "--yes")],
     "cost budget show": [()],
     "cost budget delete": [("--yes",)],

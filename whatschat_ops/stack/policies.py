@@ -25,6 +25,7 @@ from whatschat_ops.stack.parts import monitoring
 from whatschat_ops.stack.parts.backend import backend_policy
 from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.parts.budget import budget_policy
+from whatschat_ops.stack.parts.calculator import calculator_policy
 from whatschat_ops.stack.parts.chime import chime_policy
 from whatschat_ops.stack.parts.handlers import lambda_policy
 from whatschat_ops.stack.parts.log_reading import log_reading_policy
@@ -118,6 +119,7 @@ _POLICIES: Final[Mapping[str, Callable[[Blueprint], Document]]] = {
     "backend": backend_policy,
     "operator": operator_policy,
     "operator-budget": budget_policy,
+    "operator-cost": calculator_policy,
     "operator-logs": log_reading_policy,
     "operator-metrics": metrics_policy,
     "operator-migration": migration_policy,

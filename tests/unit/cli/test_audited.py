@@ -21,7 +21,7 @@ AUDITED: Final = {
     "ws send", "ws broadcast", "ws broadcasts delete", "ws connections delete", "ws prune", "ws disconnect",
     "chime meeting create", "chime meeting delete", "chime meeting sweep", "chime check",
     "chime attendee create", "chime attendee batch", "chime attendee capabilities", "chime attendee delete",
-    "call test", "cost budget delete", "cost budget set", "doctor",
+    "call test", "cost budget delete", "cost budget set", "cost verify", "doctor",
     "migrate start", "migrate advance", "migrate hold", "migrate rollback",
 }  # fmt: skip
 """Those that send AWS requests which change something. `local/test_secrets_walk.py` holds the others to it."""

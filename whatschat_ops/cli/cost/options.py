@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from whatschat_ops.choices import Processor
+from whatschat_ops.choices import Processor, RateType
 
 _USAGE = "Usage of one month"
 
@@ -81,6 +81,12 @@ UsageFileOption = Annotated[
         help="YAML file with the usage; options override it",
         rich_help_panel=_USAGE,
     ),
+]
+RequiredUsageOption = Annotated[
+    Path, typer.Option("--usage", metavar="FILE", help="YAML file with the usage of a month")
+]
+RateTypeOption = Annotated[
+    RateType, typer.Option("--rate-type", help="AWS's rates before or after the account's discounts")
 ]
 CardOption = Annotated[
     list[str],

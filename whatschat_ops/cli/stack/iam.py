@@ -36,6 +36,7 @@ class Component(StrEnum):
     BACKEND_MIGRATION = "backend-migration"
     OPERATOR = "operator"
     OPERATOR_BUDGET = "operator-budget"
+    OPERATOR_COST = "operator-cost"
     OPERATOR_LOGS = "operator-logs"
     OPERATOR_METRICS = "operator-metrics"
     OPERATOR_MIGRATION = "operator-migration"

@@ -128,8 +128,11 @@ def _selected(table: str, columns: Columns, there: Mapping[str, str]) -> str:
     for column, aliases in columns.items():
         found = [there.get(each) or there.get(each.lower()) for each in aliases]
         expressions = [name(each) if each in aliases else each for each in found if each]
-        value = f"coalesce({', '.join(expressions)})" if len(expressions) > 1 else [*expressions, "NULL"][0]
-        fields.append(f"CAST({value} AS VARCHAR) AS {name(column)}")
+        texts = [
+            f"CAST({each} AS VARCHAR)" for each in expressions
+        ]  # before they are one: an object is JSON, which text is not
+        value = f"coalesce({', '.join(texts)})" if len(texts) > 1 else [*texts, "CAST(NULL AS VARCHAR)"][0]
+        fields.append(f"{value} AS {name(column)}")
     return f"SELECT {', '.join(fields)} FROM {table}"
 
 
