@@ -184,3 +184,22 @@ def test_account_settings_take_a_permission(embedded_aws: EmbeddedAws) -> None:
     client = embedded_aws.client_as(key["AccessKeyId"], key["SecretAccessKey"], "lambda")
     with pytest.raises(client.exceptions.ClientError, match="AccessDenied"):
         client.get_account_settings()
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html"
+)
+def test_log_events_and_their_bytes_are_counted_by_group(embedded_aws: EmbeddedAws) -> None:
+    logs, group = embedded_aws.client("logs"), f"/counted/{uuid.uuid4().hex[:8]}"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="one")
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    for texts in (["naïve"], ["x" * 1_000, "y"]):
+        events = [{"timestamp": now_ms, "message": text} for text in texts]
+        logs.put_log_events(logGroupName=group, logStreamName="one", logEvents=events)
+    sums = [
+        statistic(embedded_aws, "AWS/Logs", name, "Sum", LogGroupName=group)
+        for name in ("IncomingBytes", "IncomingLogEvents")
+    ]
+    assert sums == [6 + 1_000 + 1, 3]
+    logs.delete_log_group(logGroupName=group)

@@ -134,6 +134,8 @@ class Measured:
     remarks: tuple[str, ...] = ()
     rows: int | None = None
     """That were read, rejected ones among them; None where the source has no rows."""
+    refused: tuple[str, ...] = ()
+    """The operations that IAM does not allow: what they would tell was not measured."""
 
     def get(self, name: Name) -> Bounded | None:
         """The quantity; None if it was not measured."""

@@ -31,9 +31,9 @@ LOGS: Final = (
         apply=lambda modules, parts: _logs(modules, parts).install_search(),
     ),
     Correction(
-        what="metric filters and the embedded metric format make no metrics; subscription filters need no permission and are accepted for destinations that get nothing",
+        what="metric filters, the embedded metric format and incoming events make no metrics; subscription filters need no permission and are accepted for destinations that get nothing",
         why="they make metrics; the function's policy is checked, other destinations are refused",
-        source="CloudWatch Logs User Guide, Creating metrics from log events using filters; CloudWatch User Guide, Specification: Embedded metric format",
+        source="CloudWatch Logs User Guide, Creating metrics from log events using filters, Monitoring with CloudWatch metrics; CloudWatch User Guide, Specification: Embedded metric format",
         replaces=(
             "cloudwatch_logs._fanout_to_subscription_filters",
             "cloudwatch_logs._put_metric_filter",

@@ -59,6 +59,7 @@ class Logs:
         put_metric = self._cloudwatch_logs._put_metric_filter
 
         def fan_out(group: str, stream: str, events: list[dict[str, Any]]) -> None:
+            self._count_incoming(group, events)
             try:
                 self._record_metrics(group, events)
             except Exception:  # noqa: BLE001  logged; the caller is writing a function's log
@@ -145,6 +146,15 @@ class Logs:
         return self._json(_page(log_search.search(streams, wanted, self._limits)))
 
     # --- what log events cause ------------------------------------------------------------------------------------
+
+    def _count_incoming(self, group: str, events: list[dict[str, Any]]) -> None:
+        """The metrics of AWS/Logs of a group (CloudWatch Logs User Guide, "Monitoring with CloudWatch metrics")."""
+        size_bytes = sum(len(str(event.get("message") or "").encode()) for event in events)
+        for name, value, unit in (
+            ("IncomingBytes", size_bytes, "Bytes"),
+            ("IncomingLogEvents", len(events), "None"),
+        ):
+            self._telemetry.add_point("AWS/Logs", name, value, unit, {"LogGroupName": group})
 
     def _record_metrics(self, group: str, events: list[dict[str, Any]]) -> None:
         filters = [
