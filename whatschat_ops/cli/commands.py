@@ -217,6 +217,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
             "estimate": Command("Estimate the cost of a month", "cost.group:estimate"),
             "report": Command("Write a page about a month's cost", "cost.report:report"),
             "compare": Command("Compare the cost of two months", "cost.compare:compare"),
+            "actual": Command("Measure what was used and price it", "cost.actual:actual"),
             "reconcile": Command("Compare estimate, measured usage and bill", "cost.reconcile:reconcile"),
             "verify": Command("Compare the estimate with AWS's calculator", "cost.verify:verify"),
             "forecast": Command("Forecast the cost of the next days", "cost.forecast:forecast"),

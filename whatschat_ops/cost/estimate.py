@@ -50,7 +50,7 @@ def estimate(
         parts = tuple(map(_as_measured, components(whole))) if is_measured else components(whole)
         lines = _lines(parts, named, free_tiers)
         totals = {name: _total(name, lines, whole) for name in named}
-        notes = remarks.notes(whole, lines, totals, named)
+        notes = (remarks.notes_of_measured if is_measured else remarks.notes)(whole, lines, totals, named)
     return Estimate(
         period="month",
         currency="USD",

@@ -39,6 +39,19 @@ def notes(
     ]
 
 
+def notes_of_measured(
+    traffic: Traffic, lines: Sequence[Line], totals: Mapping[str, Total], cards: Mapping[str, RateCard]
+) -> list[str]:
+    """Those that are not about what usage was given or assumed."""
+    others = [name for name in cards if name != GUIDE]
+    return [
+        *(_guide(lines, others[0], cards) if GUIDE in cards and others else ()),
+        *_free_tiers(totals),
+        *_incomplete(lines, others or list(cards)),
+        *_region(traffic, cards),
+    ]
+
+
 def _needs(traffic: Traffic, totals: Mapping[str, Total]) -> Iterator[str]:
     if not traffic.usage.is_given:
         yield f"No usage is given. {NEEDS}"

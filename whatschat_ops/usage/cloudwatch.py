@@ -36,7 +36,7 @@ from whatschat_ops.usage import functions
 from whatschat_ops.usage.connection_minutes import LONGEST_MINUTES, Period, connection_minutes
 from whatschat_ops.usage.measured import Bounded, Measured, Name, gigabytes, total, units
 from whatschat_ops.usage.monthly import monthly_quantities
-from whatschat_ops.usage.window import kept_period_s, periods_around
+from whatschat_ops.usage.window import kept_period_s, now_of, periods_around
 
 LOGS: Final = "AWS/Logs"
 EVENT_BYTES: Final = 26
@@ -113,9 +113,10 @@ class CloudWatchUsage:
         found = self._reader.read([connects, counts], around)
         if not any(value is not None for series in found.values() for value in series):
             return {}
+        until = min(self._window.until, now_of(self._window))
         minutes = connection_minutes(
             list(_periods(around, self._window, found[connects], found[counts])),
-            Decimal(int((self._window.until - self._window.since).total_seconds())) / 60,
+            Decimal(int((until - self._window.since).total_seconds())) / 60,
         )
         is_counted = any(value is not None for value in found[counts])
         self._remarks.append(
@@ -190,7 +191,8 @@ class CloudWatchUsage:
         return Bounded(gigabytes(size), gigabytes(size + EVENT_BYTES * events))
 
     def _monthly(self) -> Quantities:
-        return dict(monthly_quantities(self._aws, self._names, self._window.since, self._window.until))
+        until = min(self._window.until, now_of(self._window))
+        return dict(monthly_quantities(self._aws, self._names, self._window.since, until))
 
     # --- parts of them --------------------------------------------------------------------------------------------
 

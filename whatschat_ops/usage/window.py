@@ -43,7 +43,7 @@ def kept_period_s(age: timedelta) -> int:
 
 def periods_around(window: Window, period_s: int, margin: timedelta) -> Window:
     """Whole periods of that length from `margin` before the window until its end or later."""
-    until = _floor(window.until + timedelta(seconds=period_s) - timedelta(seconds=1), period_s)
+    until = _ceiling(window.until, period_s)
     since = _floor(window.since - margin, period_s)
     return Window(since, until, period_s, window.incomplete_from, compared=False)
 
@@ -55,6 +55,15 @@ def days_of(window: Window) -> Iterator[tuple[datetime, datetime]]:
         following = min(_floor(since, DAY_S) + timedelta(days=1), window.until)
         yield since, following
         since = following
+
+
+def now_of(window: Window) -> datetime:
+    """When the window was made."""
+    return window.incomplete_from + INCOMPLETE
+
+
+def _ceiling(moment: datetime, step_s: int) -> datetime:
+    return datetime.fromtimestamp(-int(-moment.timestamp() // step_s) * step_s, UTC)
 
 
 def _epoch(moment: datetime) -> int:

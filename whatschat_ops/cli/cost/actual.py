@@ -1,0 +1,154 @@
+"""`cost actual`: what was used in a time, measured, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from whatschat_ops.cli.cost.options import (
+    CardOption,
+    FirstYearOption,
+    NoFreeTierOption,
+    PriceRegionOption,
+    RatesOption,
+)
+from whatschat_ops.cli.run import Run
+from whatschat_ops.errors import Hint, PartlyDone, UsageError
+
+if TYPE_CHECKING:
+    from whatschat_ops.metrics.window import Window
+    from whatschat_ops.usage.measured import Measured, Source
+
+POLICY: Final = Hint(("iam", "policies", "operator-usage"), "See what that needs")
+KINDS: Final = ("cloudwatch", "ledger", "calls", "logs")
+NEEDS_PATH: Final = ("calls",)
+TAKES_PATH: Final = ("calls", "logs")
+FromOption = Annotated[
+    list[str],
+    typer.Option(
+        "--from",
+        metavar="SOURCE",
+        help="cloudwatch, ledger, calls=PATH, logs or logs=PATH; repeat for more [default: cloudwatch]",
+    ),
+]
+
+
+def actual(
+    run: Run,
+    from_: FromOption = [],  # noqa: B006 (Typer reads it)
+    last: Annotated[
+        str | None,
+        typer.Option("--last", metavar="DURATION", help="How far back: 24h, 7d, 30d [default: 7d]"),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Beginning, instead of --last: 2026-11-01 or 30d"),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="End: 2026-12-01 or 1d [default: now]")
+    ] = None,
+    card: CardOption = [],  # noqa: B006 (Typer reads it)
+    rates: RatesOption = None,
+    price_region: PriceRegionOption = None,
+    no_free_tier: NoFreeTierOption = False,
+    first_year: FirstYearOption = False,
+) -> None:
+    """Measure what was used and price it.
+
+    Every source is asked for the same time, and where two of them differ, the difference is shown. A quantity that a source
+    cannot tell exactly is a range, and one that it does not know is -, not 0. Nothing is derived from other quantities.
+
+    Sources: cloudwatch (metrics of the stack), ledger (meetings and the events of chime.events), calls=PATH (attendances as CSV,
+    JSON lines or Parquet; the columns are in docs/cost.md), logs (the stack's log groups) or logs=PATH (exported log files).
+    PATH is a file, a folder, a glob or s3://BUCKET/PREFIX.
+
+    Example:
+        whatschat-ops cost actual --last 30d --from cloudwatch --from ledger
+        whatschat-ops cost actual --since 2026-11-01 --until 2026-12-01 --from calls=november.csv
+    """
+    from datetime import UTC
+
+    from whatschat_ops.cli.cost.actual_table import notes_of, render_actual
+    from whatschat_ops.cli.cost.cards import cards
+    from whatschat_ops.cli.cost.facts import stack_facts
+    from whatschat_ops.cli.cost.group import free_tiers_of
+    from whatschat_ops.usage.actual import actual as priced
+
+    asked = sources_of(from_)
+    now = datetime.now(UTC)
+    window = window_of(now, last, since, until)
+    facts = stack_facts(run.settings)
+    chosen, free_tiers = (
+        cards(card, rates, price_region or facts.region),
+        free_tiers_of(no_free_tier, first_year),
+    )
+    measured = []
+    for source, paths in asked.items():
+        with run.out.status(f"Reading {source}"):
+            measured.append(_READERS[source](run, paths, window, now))
+    result = priced(measured, facts, chosen, free_tiers)
+    run.out.result(result, render_actual)
+    for note in notes_of(result):
+        run.out.note(note)
+    if refused := [operation for each in measured for operation in each.refused]:
+        raise PartlyDone(f"IAM does not allow some of it: {', '.join(refused)}.", hint=POLICY)
+
+
+def sources_of(texts: Sequence[str]) -> dict[Source, list[str]]:
+    """Source -> its paths, in the order in which they were given. Raises UsageError."""
+    found: dict[Source, list[str]] = {}
+    for text in texts or ("cloudwatch",):
+        name, given, path = text.partition("=")
+        if name not in KINDS:
+            raise UsageError(
+                f"--from is one of {', '.join(KINDS)}, not {name!r}.",
+                hint="For example: --from calls=calls.csv",
+            )
+        if (name in NEEDS_PATH and not path) or (given and (name not in TAKES_PATH or not path)):
+            wanted = f"{name}=PATH" if name in TAKES_PATH else name
+            raise UsageError(f"--from {text} is not complete: it is --from {wanted}.")
+        found.setdefault(name, []).extend([path] if path else [])  # type: ignore[arg-type]
+    return found
+
+
+def window_of(now: datetime, last: str | None, since: str | None, until: str | None) -> Window:
+    """The time that options mean. Raises UsageError."""
+    from whatschat_ops.cli.durations import parse_duration, parse_moment
+    from whatschat_ops.usage.window import usage_window
+
+    if last is not None and since is not None:
+        raise UsageError("--last and --since contradict each other.", hint="Leave one out.")
+    end = now if until is None else parse_moment(until, "--until", now)
+    start = (
+        end - parse_duration(last or "7d", "--last") if since is None else parse_moment(since, "--since", now)
+    )
+    return usage_window(now, start, end)
+
+
+def _from_cloudwatch(run: Run, _: Sequence[str], window: Window, __: datetime) -> Measured:
+    from whatschat_ops.usage.cloudwatch import CloudWatchUsage
+
+    return CloudWatchUsage(run.aws, run.settings, run.outputs.api_id, window).measure()
+
+
+def _from_ledger(run: Run, _: Sequence[str], window: Window, now: datetime) -> Measured:
+    from whatschat_ops.usage.ledger import measure
+
+    return measure(run.aws, run.settings, window, now)
+
+
+def _from_calls(run: Run, paths: Sequence[str], window: Window, now: datetime) -> Measured:
+    from whatschat_ops.usage.calls import measure
+
+    in_s3 = any(path.startswith("s3://") for path in paths)
+    return measure(paths, window, now, run.aws if in_s3 else None)
+
+
+_READERS: Final[dict[str, Callable[[Run, Sequence[str], Window, datetime], Measured]]] = {
+    "cloudwatch": _from_cloudwatch,
+    "ledger": _from_ledger,
+    "calls": _from_calls,
+}
