@@ -162,6 +162,12 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     ],
     "cost forecast": [("--bill", JWT), ("--bill", "usage.yaml")],
     "cost verify": [("--usage", "usage.yaml"), ("--usage", JWT)],
+    "cost actual": [
+        ("--from", "cloudwatch", "--from", "ledger"),
+        ("--from", "calls=calls.csv"),
+        ("--from", JWT),
+        ("--from", f"calls={JWT}"),
+    ],
     "cost budget set": [(JWT,), ("5", "--notify", JWT), ("5", "--notify", "a@example.com", "--yes")],
     "cost budget show": [()],
     "cost budget delete": [("--yes",)],
@@ -279,6 +285,7 @@ def plant_files(directory: Path) -> None:
     broken = {"prefix": PREFIX, "lambda": {"environment": {"DB_PASSWORD": [BY_NAME[1], JWT]}}, JWT: 1}
     (directory / "broken.yaml").write_text(json.dumps(broken))
     (directory / "usage.yaml").write_text(json.dumps({"messages": JWT, JWT: 1}))
+    (directory / "calls.csv").write_text(f"meeting,attendee,joined\n{JWT},{JWT},never\n{JWT},{JWT},1\n")
     lines = [f"JWT_SECRET={BY_NAME[0]}", f"AWS_SECRET_ACCESS_KEY={ACCESS_KEY}", f"NEXT_PUBLIC_WS={JWT}"]
     (directory / "planted.env").write_text("\n".join(lines))
 

@@ -31,6 +31,7 @@ from whatschat_ops.stack.parts.handlers import lambda_policy
 from whatschat_ops.stack.parts.log_reading import log_reading_policy
 from whatschat_ops.stack.parts.metrics import metrics_policy
 from whatschat_ops.stack.parts.migration import migration_policy, reader_policy
+from whatschat_ops.stack.parts.usage import usage_policy
 from whatschat_ops.stack.resources import PARTS, stack_resources
 
 
@@ -124,6 +125,7 @@ _POLICIES: Final[Mapping[str, Callable[[Blueprint], Document]]] = {
     "operator-metrics": metrics_policy,
     "operator-migration": migration_policy,
     "backend-migration": reader_policy,
+    "operator-usage": usage_policy,
     monitoring.COMPONENT: monitoring_policy,
 }
 """Component -> its policy. The operator's fills the length of a managed policy: what only some commands need is a policy of its own."""

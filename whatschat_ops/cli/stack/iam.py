@@ -41,6 +41,7 @@ class Component(StrEnum):
     OPERATOR_METRICS = "operator-metrics"
     OPERATOR_MIGRATION = "operator-migration"
     OPERATOR_MONITORING = "operator-monitoring"
+    OPERATOR_USAGE = "operator-usage"
     DOCTOR = "doctor"
 
     @property
