@@ -16,7 +16,7 @@ from whatschat_ops.stack.kinds.log_group import LogGroup
 from whatschat_ops.stack.policies import policy_of
 
 COMPONENT: Final = "doctor"
-_OPERATORS: Final = ("operator", "operator-monitoring", "chime")
+_OPERATORS: Final = ("operator", "operator-monitoring", "operator-migration", "chime")
 _OPTIONAL: Final = ("cloudwatch:", "events:", "s3:", "scheduler:", "sns:", "states:")
 """Services of parts that the settings turn on: all that the operator may read of them."""
 _READING: Final = re.compile(r"\w+:(Describe|Get|List)")

@@ -18,7 +18,6 @@ from whatschat_ops.migration.state import Hold, MigrationState, Place
 LONGEST_TRAIL: Final = 50
 WHOLE: Final = 100
 _FIRST: Final = {Service.CHIME: Phase.NEW_CALLS, Service.WEBSOCKET: Phase.NEW_SOCKETS}
-_SETTING: Final = {Service.CHIME: "chime.enabled", Service.WEBSOCKET: "websocket.enabled"}
 STATUS: Final = Hint(("migrate", "status"))
 
 
@@ -108,8 +107,8 @@ def _require_allowed(state: MigrationState, phase: Phase, share: int, on: Collec
         )
     if service not in on:
         raise Blocked(
-            f"{_SETTING[service]} is false: the backend's variables turn {service} off, whatever the share is.",
-            hint=f"Set {_SETTING[service]} to true, render the backend's variables and restart it first.",
+            f"{service}.enabled is false: the backend's variables turn {service} off, whatever the share is.",
+            hint=f"Set {service}.enabled to true, render the backend's variables and restart it first.",
         )
     if share <= now:
         raise Blocked(
