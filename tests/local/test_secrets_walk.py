@@ -183,6 +183,12 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "cost rates diff": [("us-east-1", "us-east-1"), ("us-east-1", JWT)],
     "cost rates refresh": [("us-east-1", "--from", JWT)],
     "metrics show": [(), ("--count", "--compare"), ("--last", JWT)],
+    "watch": [
+        ("--once", "--record", "load.html"),
+        ("--svg", "load.html"),
+        ("--replay", JWT),
+        ("--once", "--every", JWT),
+    ],
     "env render backend": [(), ("--output", ".env"), ("--output", ".env", "--replace")],
     "env render frontend": [(), ("--output", ".env.local")],
     "env check": [("planted.env",)],

@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parents[2] / "whatschat_ops"
 
 LAYERS: Final = (
     {"cli"},
-    {"usage"},
+    {"usage", "watch"},
     {
         "broadcast",
         "budgets",

@@ -34,6 +34,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "status": Command("Show the state of every resource", "stack.status:status"),
     "destroy": Command("Delete the stack", "stack.provision:destroy"),
     "unlock": Command("Remove the lock of the stack", "stack.provision:unlock"),
+    "watch": Command("Watch the stack live", "watch:watch"),
     "doctor": Command("Diagnose the stack and suggest fixes", "doctor:doctor"),
     "explain": Command("Explain an error text, code or close code", "explain:explain"),
     "whoami": Command("Show the account, role, Region and stack", "environments:whoami"),

@@ -50,8 +50,8 @@ def last_count(aws: Aws, table: str, now: datetime) -> OpenConnections:
     return OpenConnections(int(newest["Maximum"]), newest["Timestamp"], SCHEDULED)
 
 
-def count_now(aws: Aws, table: str, now: datetime) -> OpenConnections:
-    """Count the rows that have not expired. Reads the whole table."""
+def count_now(aws: Aws, table: str, now: datetime, *, most_pages: int | None = None) -> OpenConnections:
+    """Count the rows that have not expired. Reads the whole table; if that has more than `most_pages` of 1 MB, it is not counted."""
     request: dict[str, Any] = {
         "TableName": table,
         "Select": "COUNT",
@@ -61,7 +61,10 @@ def count_now(aws: Aws, table: str, now: datetime) -> OpenConnections:
         "ReturnConsumedCapacity": "TOTAL",
     }
     counted, read_units = 0, 0.0
-    for page in aws.client("dynamodb").get_paginator("scan").paginate(**request):
+    pages = aws.client("dynamodb").get_paginator("scan").paginate(**request)
+    for number, page in enumerate(pages, start=1):
         counted += page["Count"]
         read_units += page["ConsumedCapacity"]["CapacityUnits"]
+        if number == most_pages and page.get("LastEvaluatedKey"):
+            return OpenConnections(read_units=read_units)
     return OpenConnections(counted, now, COUNTED_NOW, read_units)

@@ -1,0 +1,73 @@
+"""One tile on the screen: its value, its chart with the time before and the marks under it, and what explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import Final
+
+from rich.style import Style
+from rich.text import Text
+from textual.widget import Widget
+
+from whatschat_ops.watch.snapshot import Level, Mark, Tile
+from whatschat_ops.watch.text import SIGNS, axis, chart, lines_of, marks_row, value_of
+
+STYLES: Final = {
+    Level.OK: "bold green",
+    Level.WARN: "bold yellow",
+    Level.BAD: "bold red",
+    Level.UNKNOWN: "bold magenta",
+}
+LEAST_ROWS: Final = 2
+"""Of a chart."""
+_GHOST: Final = Style(color="bright_black")
+_BAR: Final = Style(color="cyan")
+_MARK: Final = Style(color="yellow", bold=True)
+_DIM: Final = Style(dim=True)
+
+
+class TileView(Widget, can_focus=True):
+    """Draws itself again only when what it shows has changed."""
+
+    def __init__(self, number: int, tile: Tile) -> None:
+        super().__init__(id=f"tile-{number}")
+        self.number = number
+        self.tile = tile
+        self._marks: tuple[Mark, ...] = ()
+        self._show_level()
+
+    def show(self, tile: Tile, marks: tuple[Mark, ...]) -> None:
+        """Show the tile, with the marks of all of them under its chart."""
+        if (tile, marks) == (self.tile, self._marks):
+            return
+        self.tile, self._marks = tile, marks
+        self._show_level()
+        self.refresh()
+
+    def render(self) -> Text:
+        """All of it, in the size that there is."""
+        width, height = self.content_size
+        text = Text(end="")
+        text.append(f"{value_of(self.tile)} {SIGNS[self.tile.level]}\n", STYLES[self.tile.level])
+        lines = [row for line in lines_of(self.tile) for row in wrap(line, width)]
+        if self.tile.points:
+            others = 3  # value, marks, axis
+            lines = lines[: height - others - LEAST_ROWS]
+            _draw_chart(text, self.tile, self._marks, width, height - others - len(lines))
+        text.append("\n".join(lines), _DIM)
+        return text
+
+    def _show_level(self) -> None:
+        self.border_title = f"{(self.number + 1) % 10} {self.tile.name}"
+        for level in Level:
+            self.set_class(level is self.tile.level, f"-{level}")
+
+
+def _draw_chart(text: Text, tile: Tile, marks: Sequence[Mark], width: int, height: int) -> None:
+    for bars, ghosts in chart(tile.points, tile.before, width, height):
+        for bar, ghost in zip(bars, ghosts, strict=True):
+            text.append(bar if bar != " " else ghost, _BAR if bar != " " else _GHOST)
+        text.append("\n")
+    text.append(f"{marks_row(marks, tile, width)}\n", _MARK)
+    text.append(f"{axis(tile, width)}\n", _DIM)
