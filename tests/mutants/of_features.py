@@ -552,6 +552,31 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("[:API_ROUTES]", "", "a hostile listing is asked for and paid"),
     ),
     *planted(
+        "watch/record.py",
+        "unit/watch/test_record.py",
+        ("            self._flush()\n", "", "a kill loses what a compressor holds"),
+        ("*lines, rest = (rest + data)", "*lines, rest = data", "a line across two reads is cut"),
+        ("if len(rest) > MAX_LINE_BYTES:", "if False:", "a file without lines fills the memory"),
+    ),
+    *planted(
+        "watch/collector.py",
+        "unit/watch/test_collector.py",
+        ("return [self._tiles[name].failed(redact(why)) for name in source.names]", "return []", "a source that fails looks as it did before"),
+        ("if not is_slow and self._tiles == before:", "if False:", "the screen and the recording get what did not change"),
+    ),
+    *planted(
+        "watch/tiles.py",
+        "unit/watch/test_tiles.py",
+        ("value=value if known else None,", "value=value,", "errors that are not known are none"),
+        ("value >= asked * _PERCENT_BAD", "True", "five errors of thousands of messages are red"),
+        ("sum(known) / len(known) * POINTS if known else None", "sum(known) if known else None", "connections cost nothing in minutes without a count"),
+    ),
+    *planted(
+        "watch/player.py",
+        "unit/watch/test_player.py",
+        ("passed / self.speed), LONGEST_WAIT_S)", "passed / self.speed), passed)", "a replay waits for a gap of hours"),
+    ),
+    *planted(
         "migration/gate.py",
         "unit/migration/test_gate.py",
         ("return old if (old.samples or 0) >= thresholds.minimum_samples else PathFigures()", "return old", "an idle old path is compared with"),
