@@ -182,6 +182,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "cost rates show": [(), ("--price-region", JWT)],
     "cost rates diff": [("us-east-1", "us-east-1"), ("us-east-1", JWT)],
     "cost rates refresh": [("us-east-1", "--from", JWT)],
+    "cost usage import": [("usage.yaml", "-o", "usage"), (JWT, "-o", "usage")],
     "metrics show": [(), ("--count", "--compare"), ("--last", JWT)],
     "watch": [
         ("--once", "--record", "load.html"),

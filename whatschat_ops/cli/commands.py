@@ -241,6 +241,11 @@ COMMANDS: Final[Mapping[str, Entry]] = {
                     "refresh": Command("Read the prices of a Region from AWS", "cost.rates:refresh"),
                 },
             ),
+            "usage": Group(
+                "Convert logs for cost actual",
+                "cost usage import logs/ -o usage/",
+                {"import": Command("Convert logs to Parquet once", "cost.usage:import_")},
+            ),
         },
     ),
     "migrate": Group(

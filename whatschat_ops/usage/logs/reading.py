@@ -1,0 +1,138 @@
+"""`--from logs`: files, folders that were imported, objects in S3 and log groups, as one measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.errors import UsageError
+from whatschat_ops.logs.groups import LogGroup
+from whatschat_ops.logs.reading import LogReader, Search
+from whatschat_ops.usage.engine.database import Engine, engine
+from whatschat_ops.usage.engine.inputs import inputs
+from whatschat_ops.usage.engine.staging import Staged, Wanted, create_view, stage, stage_file
+from whatschat_ops.usage.logs.importing import is_import, pieces_of
+from whatschat_ops.usage.logs.journals import Broadcasts, with_broadcasts
+from whatschat_ops.usage.logs.lines import timed, wanted_lines
+from whatschat_ops.usage.logs.measuring import measure
+from whatschat_ops.usage.logs.questions import LONGEST_MS, Question
+from whatschat_ops.usage.measured import Measured
+
+VIEW: Final = "log_lines"
+BATCH_BYTES: Final = 64 * 1024 * 1024
+"""Ours: of a log group's lines in one temporary file."""
+NOT_OURS: Final = "an event of a log group that is no line of the API"
+
+
+@dataclass(frozen=True, slots=True)
+class LogSources:
+    """What to read. `paths` are files, folders, globs and s3:// addresses; `groups` are log groups of `aws`.
+
+    Lines that name another API or stage than `api_id` and `stage` are rejected.
+    """
+
+    paths: tuple[str, ...] = ()
+    groups: tuple[LogGroup, ...] = ()
+    broadcasts: Broadcasts | None = None
+    api_id: str = ""
+    stage: str = ""
+    flag: str = "--from"
+
+    @property
+    def origin(self) -> str:
+        """Where the lines are."""
+        return ", ".join((*self.paths, *(group.name for group in self.groups)))
+
+
+def measure_logs(
+    sources: LogSources,
+    aws: Aws | None = None,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    memory_mb: int | None = None,
+) -> Measured:
+    """What the logs say of an interval; without one, of all that is in them.
+
+    Raises UsageError for paths that name nothing, NotFound for a group that is not there, OpsError without the extra `usage`.
+    """
+    with engine(**({"memory_mb": memory_mb} if memory_mb else {})) as database:
+        staged = _staged(database, sources, aws, since, until)
+        found = measure(
+            lambda question: asked(database, question),
+            sources.origin,
+            since=since,
+            until=until,
+            rejects=staged.rejects,
+        )
+        return with_broadcasts(found, sources.broadcasts)
+
+
+def asked(database: Engine, question: Question) -> Sequence[Sequence[Any]]:
+    """The answer to a question about the lines that were read."""
+    return database.rows(question.sql.replace("{lines}", VIEW))
+
+
+def _staged(
+    database: Engine,
+    sources: LogSources,
+    aws: Aws | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Staged:
+    wanted = wanted_lines(sources.api_id, sources.stage)
+    raw = [path for path in sources.paths if not is_import(path)]
+    those = inputs(raw, aws, flag=sources.flag) if raw else ()
+    staged = stage(database, those, wanted, VIEW, aws)
+    for path in sources.paths:
+        if is_import(path):
+            staged.pieces += pieces_of(Path(path))
+    if sources.groups:
+        if aws is None or since is None:
+            raise UsageError("A log group is read for an interval.", hint="Give --last or --from-time.")
+        reader = LogReader(aws)
+        for group in sources.groups:
+            read_group(database, reader, group, wanted, staged, since, until or datetime.now(UTC))
+    create_view(database, VIEW, staged.pieces, wanted)
+    return staged
+
+
+def read_group(
+    database: Engine,
+    reader: LogReader,
+    group: LogGroup,
+    wanted: Wanted,
+    staged: Staged,
+    since: datetime,
+    until: datetime,
+) -> None:
+    """Add the lines of a group. Two hours more on both sides tell when connections of the interval began and ended."""
+    start_ms = round(since.timestamp() * 1000) - LONGEST_MS
+    lines = _lines(reader, group, Search(start_ms, round(until.timestamp() * 1000) + LONGEST_MS), staged)
+    path = database.folder / "group.jsonl"
+    folder = database.folder / VIEW
+    number = 0
+    while True:
+        with path.open("wb") as stream:
+            while stream.tell() < BATCH_BYTES and (line := next(lines, None)) is not None:
+                stream.write(line + b"\n")
+            size_bytes = stream.tell()
+        if not size_bytes:
+            path.unlink()
+            return
+        stem = folder / f"{group.source.value}-{number:06}"
+        stage_file(database, path, wanted, stem, staged, shown=group.name)
+        number += 1
+
+
+def _lines(reader: LogReader, group: LogGroup, search: Search, staged: Staged) -> Iterator[bytes]:
+    for event in reader.events(group, search):
+        line = timed(event.message.encode("utf-8", "replace").replace(b"\n", b" "), event.time_ms)
+        if isinstance(line, bytes) and line.startswith(b"{"):
+            yield line
+        else:
+            staged.rejects.add(line if isinstance(line, str) else NOT_OURS, event.message)
