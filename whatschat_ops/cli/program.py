@@ -157,7 +157,10 @@ def _node(command: Any, options: list[Any]) -> dict[str, Any]:
         "options": {
             name: ["" if option.is_flag else option.metavar, (option.help or "").rstrip(".")]
             for option in options
-            for name in (*option.opts, *option.secondary_opts)
+            # Click gives the names of --help as a set, in any order: long ones first
+            for name in sorted(
+                (*option.opts, *option.secondary_opts), key=lambda each: not each.startswith("--")
+            )
         },
         "arguments": [each.metavar.removesuffix("...") for each in arguments],
         "commands": {name: entry.summary for name, entry in getattr(command, "entries", {}).items()},
