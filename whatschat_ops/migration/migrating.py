@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
+from whatschat_ops.errors import Blocked
 from whatschat_ops.migration.cohort import Service
 from whatschat_ops.migration.state import MigrationState
 from whatschat_ops.migration.store import MigrationStore, Stored
@@ -46,8 +47,14 @@ class Migrating:
 
     def change(self, wanted: MigrationState, action: str) -> None:
         """Decide and publish. Raises Blocked when the lock is not free, or another operator was first."""
-        with self._locked():
-            self.store.change(self.stored, wanted, by=self.lock.aws.caller_arn, action=action)
+        try:
+            with self._locked():
+                self.store.change(self.stored, wanted, by=self.lock.aws.caller_arn, action=action)
+        except Blocked:
+            self.store.require_as_seen(
+                self.stored
+            )  # says who was first, where it was another operator of the migration
+            raise
 
     def _locked(self) -> AbstractContextManager[None]:
         return self.lock.hold(self.lock_seen, lambda why: self.lock.waiting.say(f"{why}."))

@@ -92,7 +92,12 @@ class MigrationStore:
         try:
             self._dynamodb.put_item(TableName=self._names.lock_table, Item=row, **condition)
         except Conflict:
-            self._require_own(wanted, by)
+            found = self.read()
+            if (found.state, found.by) != (
+                wanted,
+                by,
+            ):  # else the answer to our own write was lost, and it was repeated
+                self.require_as_seen(seen)
         self.publish()
 
     def publish(self) -> Stored:
@@ -112,15 +117,14 @@ class MigrationStore:
                 continue  # this process lost the lock, and another one has changed the row since
             return stored
 
-    def _require_own(self, wanted: MigrationState, by: str) -> None:
-        """The condition failed: another operator was first, unless the answer to our own write was lost and it was repeated."""
+    def require_as_seen(self, seen: Stored) -> None:
+        """Raises Blocked, naming who changed it, when the row is not as it was seen any more."""
         found = self.read()
-        if found.state == wanted and found.by == by:
-            return
-        raise Blocked(
-            f"{found.by} changed the migration at {found.at} ({found.action}): it is now in {found.state.place.words}.",
-            hint=AGAIN,
-        )
+        if found.state.serial != seen.state.serial:
+            raise Blocked(
+                f"{found.by} changed the migration at {found.at} ({found.action}): it is now in {found.state.place.words}.",
+                hint=AGAIN,
+            )
 
     def _put_parameter(self, value: str) -> None:
         """Tags can be given to a new parameter only."""
