@@ -17,7 +17,7 @@ from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import Conflict, PermissionDenied
 from whatschat_ops.provision import Action, Kind, Ownership, Plan, Resource, apply, plan
 from whatschat_ops.redaction import Secret
-from whatschat_ops.stack.iam_documents import trust_policy
+from whatschat_ops.stack.iam_documents import TLS_ONLY, deny_plain_http, trust_policy
 from whatschat_ops.stack.kinds import kinds_of
 from whatschat_ops.stack.kinds.context import Context
 from whatschat_ops.stack.waiting import Waiting
@@ -49,7 +49,18 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     with mock_aws():
         target = AwsTarget(request.param, access_key_id="AKIDEXAMPLE", secret_access_key=Secret("secret"))
         aws = Aws(target)
+        aws.client("s3").meta.events.register_first("before-parse.s3.PutBucketPolicy", _as_s3_accepts)
         yield Account(aws, kinds_of(Context(aws, Waiting(sleep=lambda seconds: None))))
+
+
+def _as_s3_accepts(response_dict: dict[str, Any], **_: Any) -> None:
+    """S3's answer to PutBucketPolicy is empty; moto sends a word."""
+    response_dict["body"] = b""
+
+
+def deny_nothing(s3: Any) -> None:
+    """moto denies what a policy denies, whatever the condition."""
+    s3.delete_bucket_policy(Bucket=NAME)
 
 
 def bucket(**changes: Any) -> Resource:
@@ -58,6 +69,7 @@ def bucket(**changes: Any) -> Resource:
         "public_access_blocked": True,
         "encryption": "AES256",
         "expiration_days": 14,
+        "tls_statement": deny_plain_http(f"arn:aws:s3:::{NAME}"),
         "tags": TAGS,
     }
     return Resource("bucket", "broadcast", {**fields, **changes})
@@ -87,6 +99,10 @@ def test_bucket_is_made_private_and_then_unchanged(account: Account) -> None:
     s3 = account.aws.client("s3")
     blocks = s3.get_public_access_block(Bucket=NAME)["PublicAccessBlockConfiguration"]
     assert list(blocks.values()) == [True] * 4
+    (statement,) = json.loads(s3.get_bucket_policy(Bucket=NAME)["Policy"])["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == [f"arn:aws:s3:::{NAME}", f"arn:aws:s3:::{NAME}/*"]
 
 
 def test_drifted_bucket_is_mended_and_what_others_added_stays(account: Account) -> None:
@@ -96,6 +112,14 @@ def test_drifted_bucket_is_mended_and_what_others_added_stays(account: Account) 
     s3.delete_bucket_encryption(Bucket=NAME)
     other = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 3}}
     s3.put_bucket_lifecycle_configuration(Bucket=NAME, LifecycleConfiguration={"Rules": [other]})
+    theirs = {
+        "Sid": "Theirs",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObjectAcl",
+        "Resource": "*",
+    }
+    s3.put_bucket_policy(Bucket=NAME, Policy=json.dumps({"Version": "2012-10-17", "Statement": [theirs]}))
     s3.put_bucket_tagging(
         Bucket=NAME, Tagging={"TagSet": [{"Key": "team", "Value": "x"}, {"Key": STACK_TAG, "Value": OWNER}]}
     )
@@ -104,6 +128,7 @@ def test_drifted_bucket_is_mended_and_what_others_added_stays(account: Account) 
         "public_access_blocked",
         "encryption",
         "expiration_days",
+        "tls_statement",
         "tags",
     }
     account.provision(bucket(tags={**TAGS, "cost": "1"}))
@@ -112,6 +137,8 @@ def test_drifted_bucket_is_mended_and_what_others_added_stays(account: Account) 
     assert {rule["ID"] for rule in rules} == {"theirs", "whatschat-ops-runs"}
     tags = {tag["Key"] for tag in s3.get_bucket_tagging(Bucket=NAME)["TagSet"]}
     assert tags == {"team", "cost", STACK_TAG}
+    policy = json.loads(s3.get_bucket_policy(Bucket=NAME)["Policy"])
+    assert [each["Sid"] for each in policy["Statement"]] == ["Theirs", TLS_ONLY]
 
 
 def test_bucket_without_a_stack_is_refused_and_adopted_when_asked(account: Account) -> None:
@@ -143,6 +170,7 @@ def test_bucket_of_another_account_is_not_ours_whatever_its_tags_say(account: Ac
 def test_bucket_is_deleted_with_its_runs_but_not_with_anything_else(account: Account) -> None:
     account.provision(bucket())
     s3 = account.aws.client("s3")
+    deny_nothing(s3)
     for key in ("runs/1/message", "runs/1/shards/00000001.gz", "notes.txt"):
         s3.put_object(Bucket=NAME, Key=key, Body=b"x")
     with pytest.raises(Conflict, match="not of a broadcast"):
@@ -209,6 +237,7 @@ def test_object_that_s3_does_not_delete_is_an_error_though_the_answer_is_200(
 ) -> None:
     account.provision(bucket())
     s3 = account.aws.client("s3")
+    deny_nothing(s3)
     s3.put_object(Bucket=NAME, Key="runs/1/message", Body=b"x")
 
     def refuse_one(parsed: dict[str, Any], **_: Any) -> None:

@@ -193,6 +193,14 @@ def _distributed(settings: Settings) -> Things:
             ),
             "encryption": ["AES256"],
             "lifecycle": [("Enabled", {"Prefix": "runs/"}, {"Days": 14})],
+            "tls only": [
+                (
+                    "Deny",
+                    "s3:*",
+                    [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+                    {"Bool": {"aws:SecureTransport": "false"}},
+                )
+            ],
             "tags": _listed_tags(settings),
         },
         f"state machine {names.broadcast_state_machine}": {

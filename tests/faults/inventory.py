@@ -226,6 +226,10 @@ def _buckets(client: Client, prefix: str) -> Things:
                     (rule["Status"], rule["Filter"], rule["Expiration"])
                     for rule in s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
                 ],
+                "tls only": [
+                    (each["Effect"], each["Action"], each["Resource"], each["Condition"])
+                    for each in json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])["Statement"]
+                ],
                 "tags": s3.get_bucket_tagging(Bucket=name)["TagSet"],
             }
     return found

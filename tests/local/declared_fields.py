@@ -207,7 +207,8 @@ class Row:
     """One field. `read`: what AWS shows, in the words of the field. `drift`: change it there by hand.
 
     `other` is another value to want: by `settings` that give it, or as a field of the resource, with `also` other fields that
-    change with it. `besides` differ, too, after a drift. `dependents` are made again, too, when the resource is replaced. `fixed` says why there is no `drift` or no
+    change with it. `besides` differ, too, after a drift. `dependents` are made again, too, when the resource is replaced. `of` is another resource of
+    the kind than usual. `fixed` says why there is no `drift` or no
     `other`.
     """
 
@@ -218,6 +219,7 @@ class Row:
     also: Mapping[str, Any] | None = None
     besides: frozenset[str] = frozenset()
     dependents: tuple[str, ...] = ()
+    of: str | None = None
     fixed: str | None = None
 
 
@@ -447,6 +449,29 @@ def expire(there: There, days: int) -> None:
     )
 
 
+def shown_tls_statement(there: There) -> Any:
+    s3 = there.client("s3")
+    try:
+        policy = json.loads(s3.get_bucket_policy(Bucket=there.bucket)["Policy"])
+    except s3.exceptions.ClientError:  # there is none
+        return None
+    return policy["Statement"][0]
+
+
+def reserved_for_workers(there: There) -> int | None:
+    found = there.client("lambda").get_function_concurrency(
+        FunctionName=there.names.function("broadcast-worker")
+    )
+    limit: int | None = found.get("ReservedConcurrentExecutions")
+    return limit
+
+
+def reserve_for_workers(there: There, limit: int) -> None:
+    there.client("lambda").put_function_concurrency(
+        FunctionName=there.names.function("broadcast-worker"), ReservedConcurrentExecutions=limit
+    )
+
+
 def update_machine(there: There, **changes: Any) -> None:
     there.client("stepfunctions").update_state_machine(stateMachineArn=there.machine_arn, **changes)
 
@@ -634,6 +659,11 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
         {"ONE": "1"},
         besides=NOT_PUBLISHED,
     ),
+    ("function", "reserved_concurrency"): Row(
+        reserved_for_workers, lambda there: reserve_for_workers(there, 3),
+        20, {"broadcast": {"distributed": {"enabled": True, "reserved_concurrency": 20}}},
+        of="function.broadcast-worker",
+    ),
     ("function", "code_sha256"): Row(
         lambda there: there.configuration["CodeSha256"],
         lambda there: there.client("lambda").update_function_code(
@@ -749,6 +779,11 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
         fixed="it is always blocked",
     ),
     ("bucket", "encryption"): Row(shown_encryption, lambda there: encrypt(there, "aws:kms"), "aws:kms"),
+    ("bucket", "tls_statement"): Row(
+        shown_tls_statement,
+        lambda there: there.client("s3").delete_bucket_policy(Bucket=there.bucket),
+        fixed="everything without TLS is always denied",
+    ),
     ("bucket", "expiration_days"): Row(
         lambda there: there.lifecycle()["Expiration"]["Days"], lambda there: expire(there, 365), 7
     ),

@@ -131,8 +131,8 @@ def test_every_field_of_every_kind_has_a_row() -> None:
 def test_field_is_in_aws_as_it_was_wanted(
     stack: Stack, wanted_values: Mapping[str, Mapping[str, Any]], kind: str, field: str
 ) -> None:
-    wanted = wanted_values[ADDRESSES[kind]][field]
-    shown = ROWS[kind, field].read(stack.there)
+    row = ROWS[kind, field]
+    wanted, shown = wanted_values[row.of or ADDRESSES[kind]][field], row.read(stack.there)
     if kind == "api_gateway_log_role":
         return  # the Region has one, whoever made it
     if (kind, field) == ("alias", "content"):
@@ -145,7 +145,8 @@ def test_field_is_in_aws_as_it_was_wanted(
 
 @pytest.mark.parametrize(("kind", "field"), DRIFTING, ids=str)
 def test_drift_is_named_and_repaired(stack: Stack, kind: str, field: str) -> None:
-    row, address = ROWS[kind, field], ADDRESSES[kind]
+    row = ROWS[kind, field]
+    address = row.of or ADDRESSES[kind]
     if kind == "alias":
         stack.apply(stack.plan(stack.resources(), address))
     before = row.read(stack.there)
@@ -161,7 +162,8 @@ def test_drift_is_named_and_repaired(stack: Stack, kind: str, field: str) -> Non
 
 @pytest.mark.parametrize(("kind", "field"), CHANGING, ids=str)
 def test_change_is_applied_and_read_back_from_aws(stack: Stack, kind: str, field: str) -> None:
-    row, address = ROWS[kind, field], ADDRESSES[kind]
+    row = ROWS[kind, field]
+    address = row.of or ADDRESSES[kind]
     before = row.read(stack.there)
     resources = stack.resources(row.settings)
     if row.settings is None:

@@ -20,12 +20,14 @@ from tests.minimality.removal import Broken, Document
 from whatschat_ops.aws import Aws
 from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.distributed.engine import DistributedEngine, distributed_engine
+from whatschat_ops.broadcast.distributed.executions import Executions
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.record import RunRecord, new_run_id
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import BROADCAST_WORKER, LIVE_ALIAS, STACK_TAG
-from whatschat_ops.errors import OpsError
+from whatschat_ops.errors import AwsError, OpsError
 from whatschat_ops.sender.model import SendPolicy
+from whatschat_ops.stack.concurrency import account_concurrency
 from whatschat_ops.stack.outputs import read_outputs
 from whatschat_ops.stack.stack import Stack
 
@@ -34,7 +36,11 @@ SETTINGS = Settings.of(
     {"broadcast": {"distributed": {"enabled": True, "shard_connections": 2, "workers": 2}}}
 )
 CHANGED = Settings.of(
-    {"broadcast": {"distributed": {"enabled": True, "shard_connections": 2, "workers": 2, "memory_mb": 512}}}
+    {
+        "broadcast": {
+            "distributed": {"enabled": True, "shard_connections": 2, "workers": 2, "reserved_concurrency": 2}
+        }
+    }
 )
 CONNECTIONS = 3
 LATE_S = 3.0
@@ -78,13 +84,15 @@ class BroadcastOperatorScenario:
 
     def attempt(self, aws: Aws) -> None:
         """All of it. Raises Broken at the first step that fails."""
-        steps: tuple[tuple[str, Callable[[], None]], ...] = (
+        steps: tuple[tuple[str, Callable[[], object]], ...] = (
             ("provision", lambda: self._apply(aws, SETTINGS)),
             ("provision again", lambda: self._settle(aws, SETTINGS)),
             ("broadcast", lambda: broadcast_and_redrive(self._admin, aws)),
             ("change over", lambda: change_over(SETTINGS, self._admin, aws)),
             ("fix tags", lambda: self._fix_tags(aws)),
-            ("update", lambda: self._apply(aws, CHANGED)),
+            ("see the concurrency", lambda: account_concurrency(aws)),
+            ("reserve", lambda: self._apply(aws, CHANGED)),
+            ("reserve no more", lambda: self._apply(aws, SETTINGS)),
             ("turn off", lambda: self._turn_off(aws)),
         )
         for name, step in steps:
@@ -114,6 +122,7 @@ class BroadcastOperatorScenario:
         s3.delete_public_access_block(Bucket=bucket)
         s3.delete_bucket_encryption(Bucket=bucket)
         s3.delete_bucket_lifecycle(Bucket=bucket)
+        s3.delete_bucket_policy(Bucket=bucket)
         arn = self._machine_arn(aws)
         states = self._admin("stepfunctions")
         states.untag_resource(resourceArn=arn, tagKeys=[STACK_TAG])
@@ -179,7 +188,9 @@ def renew_worker(admin: Callable[[str], Any]) -> None:
 def broadcast_and_redrive(admin: Callable[[str], Any], aws: Aws) -> None:
     """One run that works; one whose state machine could not invoke the worker at first. Raises Broken."""
     with tempfile.TemporaryDirectory() as folder:
-        _finish("broadcast", _journal(Path(folder), aws), aws)
+        journal = _journal(Path(folder), aws)
+        _finish("broadcast", journal, aws)
+        _steer(Executions(SETTINGS, aws, journal.record.run_id))
         journal = _journal(Path(folder), aws)
         role = Names(SETTINGS).broadcast_states_role
         document = policy_on(admin, role)
@@ -193,6 +204,23 @@ def broadcast_and_redrive(admin: Callable[[str], Any], aws: Aws) -> None:
         finally:
             put_policy(admin, role, document)
         _finish("redrive", journal, aws)
+
+
+def _steer(executions: Executions) -> None:
+    """What is asked and said of a broadcast that is sent; of this one, which has ended, it is refused for that reason only."""
+    execution = executions.latest()
+    assert execution is not None
+    if not str(executions.shards(execution)):
+        raise Broken("progress", "it is not known")
+    try:
+        executions.set_workers(execution, 2)
+    except AwsError as error:
+        if error.aws_code != "ValidationException":
+            raise Broken("change the workers", error.message) from error
+    try:
+        executions.stop(execution)
+    except AwsError as error:
+        raise Broken("stop", error.message) from error
 
 
 def _finish(step: str, journal: Journal, aws: Aws) -> None:

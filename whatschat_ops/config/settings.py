@@ -243,6 +243,13 @@ class DistributedSettings(Section, frozen=True):
     workers: Annotated[
         int, Meta(ge=1, le=1_000, description="Workers at once; they share the rate evenly.")
     ] = 10
+    reserved_concurrency: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="Concurrent executions of the account that are kept for the workers, and that they cannot exceed; as many as "
+            "`workers` or more. Empty: they share the account's with all functions.",
+        ),
+    ] = None
     memory_mb: Annotated[
         int,
         Meta(
@@ -254,6 +261,15 @@ class DistributedSettings(Section, frozen=True):
     tolerated_failure_percentage: Annotated[
         float, Meta(ge=0, le=100, description="Shards that may fail before the state machine stops.")
     ] = 0.0
+
+    def canonical_values(self) -> dict[str, Any]:
+        """Without what is not set and not of 0.1.0: digests in saved plans stay as they are."""
+        found = super().canonical_values()
+        return {
+            name: value
+            for name, value in found.items()
+            if value is not None or name != "reserved_concurrency"
+        }
 
 
 class BroadcastSettings(Section, frozen=True):

@@ -20,6 +20,9 @@ def allow(sid: str, allowed: Sequence[str], resource: Any) -> Document:
 
 
 PASSED_TO: Final = "iam:PassedToService"
+SOURCE_ACCOUNT: Final = "aws:SourceAccount"
+TLS_ONLY: Final = "WhatschatOpsTlsOnly"
+"""The Sid by which a bucket policy's statement of ours is known."""
 
 
 def pass_roles(service: str, resource: Any) -> Document:
@@ -28,11 +31,27 @@ def pass_roles(service: str, resource: Any) -> Document:
     return {**allow(sid, ["iam:PassRole"], resource), "Condition": {"StringEquals": {PASSED_TO: service}}}
 
 
-def trust_policy(service: str) -> Document:
-    """Who may assume a role: one AWS service."""
+def trust_policy(service: str, for_account: str | None = None) -> Document:
+    """Who may assume a role: one AWS service; with `for_account`, for resources of that account only.
+
+    Source of the condition: IAM User Guide, "The confused deputy problem".
+    """
+    condition = {"Condition": {"StringEquals": {SOURCE_ACCOUNT: for_account}}} if for_account else {}
     return document(
-        {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"},
+        {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole", **condition},
     )
+
+
+def deny_plain_http(bucket_arn: str) -> Document:
+    """The statement of a bucket policy that denies everything without TLS (S3 User Guide, "Restrict access to only HTTPS requests")."""
+    return {
+        "Sid": TLS_ONLY,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket_arn, f"{bucket_arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
 
 
 def trusts(document: Mapping[str, Any], service: str) -> bool:

@@ -24,6 +24,7 @@ from whatschat_ops.stack.kinds.role import delete_roles, role_arn
 from whatschat_ops.stack.parts import monitoring
 from whatschat_ops.stack.parts.backend import backend_policy
 from whatschat_ops.stack.parts.blueprint import Blueprint
+from whatschat_ops.stack.parts.broadcast import states_policy, worker_policy
 from whatschat_ops.stack.parts.budget import budget_policy
 from whatschat_ops.stack.parts.calculator import calculator_policy
 from whatschat_ops.stack.parts.chime import chime_policy
@@ -36,7 +37,7 @@ from whatschat_ops.stack.resources import PARTS, stack_resources
 
 
 def policy_of(component: str, settings: Settings, place: Place, api_id: str) -> Document:
-    """The policy of `lambda`, `chime`, `backend`, `operator` or one of its additions, such as `operator-metrics`."""
+    """The policy of `lambda`, `chime`, `backend`, `broadcast-worker`, `broadcast-states`, `operator` or one of its additions, such as `operator-metrics`."""
     return _POLICIES[component](Blueprint(settings, place, api_id=api_id))
 
 
@@ -118,6 +119,8 @@ _POLICIES: Final[Mapping[str, Callable[[Blueprint], Document]]] = {
     "lambda": lambda_policy,
     "chime": chime_policy,
     "backend": backend_policy,
+    "broadcast-worker": worker_policy,
+    "broadcast-states": states_policy,
     "operator": operator_policy,
     "operator-budget": budget_policy,
     "operator-cost": calculator_policy,

@@ -283,6 +283,26 @@ def test_account_with_a_small_quota_of_concurrency_is_told(limit: int, status: S
     assert functions.account(facts(("lambda", "GetAccountSettings", {}, answer))).status is status
 
 
+@pytest.mark.parametrize(
+    ("distributed", "unreserved", "words"),
+    [
+        ({"workers": 10}, 10, "10 workers leave 0 of the 10"),
+        ({"workers": 800}, 850, "800 workers leave 50 of the 850"),
+        ({"workers": 10}, 1_000, None),
+        ({"workers": 900, "reserved_concurrency": 900}, 100, None),
+        ({"workers": 10, "reserved_concurrency": 5}, 995, "reserved_concurrency (5) is less"),
+    ],
+)
+def test_workers_that_leave_too_little_to_the_functions_are_told(
+    distributed: dict[str, int], unreserved: int, words: str | None
+) -> None:
+    settings = Settings.of({"broadcast": {"distributed": {"enabled": True, **distributed}}})
+    answer = {"AccountLimit": {"ConcurrentExecutions": 1_000, "UnreservedConcurrentExecutions": unreserved}}
+    finding = functions.account(facts(("lambda", "GetAccountSettings", {}, answer), settings=settings))
+    assert finding.status is (Status.WARN if words else Status.OK)
+    assert (words or "") in finding.detail
+
+
 def _lines(*messages: str) -> tuple[Call, Call]:
     group = "/aws/lambda/websocket-connect"
     order = {"logGroupName": group, "orderBy": "LastEventTime", "descending": True, "limit": 1}

@@ -225,7 +225,8 @@ def rights_of_distributed_broadcasts(settings: Settings) -> Table:
             "s3",
             "CreateBucket DeleteBucket ListBucket TagResource GetBucketTagging PutBucketTagging "
             "GetBucketPublicAccessBlock PutBucketPublicAccessBlock GetEncryptionConfiguration "
-            "PutEncryptionConfiguration GetLifecycleConfiguration PutLifecycleConfiguration",
+            "PutEncryptionConfiguration GetLifecycleConfiguration PutLifecycleConfiguration "
+            "GetBucketPolicy PutBucketPolicy",
         ),
         on(buckets(settings, "/runs/*"), "s3", "GetObject PutObject DeleteObject"),
         on(
@@ -234,8 +235,14 @@ def rights_of_distributed_broadcasts(settings: Settings) -> Table:
             "CreateStateMachine DescribeStateMachine UpdateStateMachine DeleteStateMachine TagResource "
             "ListTagsForResource StartExecution ListExecutions",
         ),
-        on(executions(settings), "states", "DescribeExecution ListMapRuns RedriveExecution"),
-        on(machine(settings, "mapRun", "/Shards:*"), "states", "DescribeMapRun ListExecutions"),
+        on(executions(settings), "states", "DescribeExecution ListMapRuns RedriveExecution StopExecution"),
+        on(machine(settings, "mapRun", "/Shards:*"), "states", "DescribeMapRun ListExecutions UpdateMapRun"),
+        on(
+            arn("lambda", f"function:{Names(settings, PLACE.region).function('broadcast-worker')}"),
+            "lambda",
+            "PutFunctionConcurrency DeleteFunctionConcurrency",
+        ),
+        on("*", "lambda", "GetAccountSettings"),
     )
 
 
@@ -299,7 +306,12 @@ def test_state_machine_may_do_exactly_this() -> None:
 )
 def test_role_trusts_the_service_that_uses_it_and_has_the_policy_of_its_part(role: str, service: str) -> None:
     resources = {each.address: each for each in stack_resources(Blueprint(DISTRIBUTED, PLACE)).all}
-    assert resources[f"role.{role}"].fields["trust_policy"] == trust_policy(service)
+    # Step Functions says for which account it assumes a role (Step Functions Developer Guide, "Prevent cross-service confused deputy").
+    for_account = PLACE.account_id if service == "states.amazonaws.com" else None
+    trusted = resources[f"role.{role}"].fields["trust_policy"]
+    assert trusted == trust_policy(service, for_account)
+    account = {"Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}}}
+    assert trusted["Statement"][0].items() >= (account if for_account else {}).items()
     documents = {
         "lambda": policy_of("lambda", DISTRIBUTED, PLACE, "abc123"),
         "broadcast-worker": worker_policy(Blueprint(DISTRIBUTED, PLACE)),

@@ -34,6 +34,8 @@ class Component(StrEnum):
     CHIME = "chime"
     BACKEND = "backend"
     BACKEND_MIGRATION = "backend-migration"
+    BROADCAST_WORKER = "broadcast-worker"
+    BROADCAST_STATES = "broadcast-states"
     OPERATOR = "operator"
     OPERATOR_BUDGET = "operator-budget"
     OPERATOR_COST = "operator-cost"
@@ -56,7 +58,7 @@ GroupOption = Annotated[str | None, typer.Option("--group", metavar="NAME", help
 ComponentArgument = Annotated[
     Component,
     typer.Argument(
-        help="Policy of the functions, of meetings alone, of the application's backend, of you, of you for monitoring, or of whoever reads logs"
+        help="Policy of the functions, of meetings alone, of the application's backend, of distributed broadcasts, of you, of you for monitoring, or of whoever reads logs"
     ),
 ]
 
@@ -66,7 +68,7 @@ def policies(
     component: Annotated[
         Component | None,
         typer.Argument(
-            help="Policy of the functions, of meetings alone, of the application's backend, of you, of you for monitoring, or of whoever reads logs [default: all]"
+            help="Policy of the functions, of meetings alone, of the application's backend, of distributed broadcasts, of you, of you for monitoring, or of whoever reads logs [default: all]"
         ),
     ] = None,
     account_id: Annotated[
@@ -135,7 +137,7 @@ def check(
     component: Annotated[
         Component | None,
         typer.Argument(
-            help="Permissions of the functions, of meetings alone, of the application's backend, yours, yours for monitoring, or to read logs [default: all]"
+            help="Permissions of the functions, of meetings alone, of the application's backend, of distributed broadcasts, yours, yours for monitoring, or to read logs [default: all]"
         ),
     ] = None,
     role: RoleOption = None,
@@ -201,15 +203,19 @@ def _lock(run: Run, *, required: bool) -> AbstractContextManager[None]:
 
 def _wanted(run: Run) -> list[Component]:
     """All that these settings need."""
-    monitored = run.settings.monitoring.enabled
-    return [each for each in Component if monitored or each is not Component.OPERATOR_MONITORING]
+    off = set()
+    if not run.settings.monitoring.enabled:
+        off.add(Component.OPERATOR_MONITORING)
+    if not run.settings.broadcast.distributed.enabled:
+        off |= {Component.BROADCAST_WORKER, Component.BROADCAST_STATES}
+    return [each for each in Component if each not in off]
 
 
 def _document_of(run: Run, component: Component) -> dict[str, Any]:
     """The component's policy in this account. The operator's covers an API that does not exist yet, so it names none."""
     from whatschat_ops.stack.arns import Place
 
-    of_one_api = component in (Component.LAMBDA, Component.BACKEND)
+    of_one_api = component in (Component.LAMBDA, Component.BACKEND, Component.BROADCAST_WORKER)
     api_id = (run.outputs.api_id or "*") if of_one_api else "*"
     return _policy(run, component, Place(run.aws.region, run.aws.account_id), api_id)
 
@@ -240,8 +246,13 @@ def _default_principal(run: Run, component: Component) -> Principal:
     from whatschat_ops.stack.attachments import Principal
     from whatschat_ops.stack.iam_check.attached import principal_of
 
-    if component is Component.LAMBDA:
-        return Principal("role", run.names.lambda_role)
+    roles = {
+        Component.LAMBDA: run.names.lambda_role,
+        Component.BROADCAST_WORKER: run.names.broadcast_worker_role,
+        Component.BROADCAST_STATES: run.names.broadcast_states_role,
+    }
+    if component in roles:
+        return Principal("role", roles[component])
     return principal_of(run.aws.caller_arn)
 
 

@@ -13,6 +13,7 @@ from whatschat_ops.doctor.check import Check, Finding, Repair, fail, ok, warn
 from whatschat_ops.doctor.drift import drift_check
 from whatschat_ops.doctor.facts import Facts
 from whatschat_ops.errors import PROVISION, Hint, NotFound
+from whatschat_ops.stack.concurrency import LITTLE_CONCURRENCY, starved_functions
 
 DEPLOYED: Final = "WS010"
 STATE: Final = "WS011"
@@ -29,7 +30,6 @@ RUNTIME_ENDS: Final[Mapping[str, date]] = {
     "python3.12": date(2028, 10, 31),
 }
 """When AWS ends the support of a runtime (Lambda developer guide, "Lambda runtimes"); others have years."""
-LITTLE_CONCURRENCY: Final = 100
 """New accounts often have 10 (`quotas`): the commonest cause of a throttled first load test."""
 
 
@@ -118,6 +118,15 @@ def account(facts: Facts) -> Finding:
     limits = facts.call("lambda", "get_account_settings")["AccountLimit"]
     total, free = int(limits["ConcurrentExecutions"]), int(limits["UnreservedConcurrentExecutions"])
     evidence = f"GetAccountSettings: ConcurrentExecutions = {total}, unreserved {free}"
+    if starved := starved_functions(facts.settings, free):
+        return warn(
+            starved,
+            Hint(
+                PROVISION.argv,
+                "Set broadcast.distributed.workers lower, or reserved_concurrency, or ask for a higher quota; then",
+            ),
+            evidence,
+        )
     if free >= LITTLE_CONCURRENCY:
         return ok(f"The account may run {total} functions at once, {free} of them unreserved.")
     return warn(

@@ -5,19 +5,21 @@ Deleting it deletes our own objects (`runs/`) and then the bucket; S3 refuses wh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from whatschat_ops.config.names import STACK_TAG
 from whatschat_ops.errors import AwsError, Conflict, Missing, NotFound, PermissionDenied
-from whatschat_ops.provision import Live, contains
-from whatschat_ops.stack.iam_documents import actions
+from whatschat_ops.provision import Live, Reference, contains
+from whatschat_ops.stack.iam_documents import TLS_ONLY, Document, actions, document
 from whatschat_ops.stack.kinds.context import AwsKind, tag_list, tag_list_property, tag_map
 from whatschat_ops.stack.kinds.declaration import (
     ArnPattern,
     AwsField,
     CloudFormationType,
     Properties,
+    ref,
     retained,
 )
 
@@ -35,7 +37,10 @@ LIFECYCLE_RULE: Final = "whatschat-ops-runs"
 
 
 class Bucket(AwsKind):
-    """`expiration_days` is when the objects of a run are deleted by S3; `encryption` is the default one (`AES256`)."""
+    """`expiration_days` is when the objects of a run are deleted by S3; `encryption` is the default one (`AES256`).
+
+    `tls_statement` is one statement of the bucket's policy; others' statements are left alone.
+    """
 
     name = "bucket"
     service = "s3"
@@ -47,6 +52,9 @@ class Bucket(AwsKind):
         ),
         "encryption": AwsField(cfn=lambda algorithm: _encryption_property(algorithm)),
         "expiration_days": AwsField(cfn=lambda days: _lifecycle_property(days)),
+        "tls_statement": AwsField(
+            part="Policy", cfn=lambda statement: {"PolicyDocument": document(statement)}
+        ),
         "tags": AwsField(matches=contains, cfn=tag_list_property),
     }
     arn: ClassVar[ArnPattern] = ArnPattern("arn:{partition}:s3:::{name}")
@@ -55,10 +63,20 @@ class Bucket(AwsKind):
         "s3",
         "CreateBucket DeleteBucket ListBucket TagResource GetBucketTagging PutBucketTagging "
         "GetBucketPublicAccessBlock PutBucketPublicAccessBlock GetEncryptionConfiguration "
-        "PutEncryptionConfiguration GetLifecycleConfiguration PutLifecycleConfiguration",
+        "PutEncryptionConfiguration GetLifecycleConfiguration PutLifecycleConfiguration "
+        "GetBucketPolicy PutBucketPolicy",
     )
     # CloudFormation deletes an empty bucket only: one with runs in it stays.
-    template = (CloudFormationType("AWS::S3::Bucket", attributes=retained("Retain")),)
+    template = (
+        CloudFormationType("AWS::S3::Bucket", attributes=retained("Retain")),
+        CloudFormationType(
+            "AWS::S3::BucketPolicy",
+            part="Policy",
+            own=lambda address: {"Bucket": Reference(address, "bucket_name")},
+            attributes=retained("Retain"),
+        ),
+    )
+    template_outputs: ClassVar = {"bucket_name": ref}
     holds_data = True
 
     def read(self, identity: Mapping[str, Any]) -> Live | None:
@@ -73,6 +91,9 @@ class Bucket(AwsKind):
                 "public_access_blocked": self._public_access_blocked(name),
                 "encryption": self._encryption(name),
                 "expiration_days": self._expiration_days(name),
+                "tls_statement": next(
+                    (each for each in self._statements(name) if each.get("Sid") == TLS_ONLY), None
+                ),
                 "tags": tags,
             },
             outputs={"arn": arn},
@@ -94,6 +115,7 @@ class Bucket(AwsKind):
         self._block_public_access(name)
         self._encrypt(desired)
         self._expire(desired)
+        self._require_tls(desired)
         return self._require(desired)
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
@@ -107,6 +129,8 @@ class Bucket(AwsKind):
             self._encrypt(desired)
         if "expiration_days" in changed:
             self._expire(desired)
+        if "tls_statement" in changed:
+            self._require_tls(desired)
         return self._require(desired)
 
     def delete(self, live: Live) -> None:
@@ -165,6 +189,18 @@ class Bucket(AwsKind):
         self._client.put_public_access_block(
             Bucket=name, PublicAccessBlockConfiguration=dict.fromkeys(PUBLIC_ACCESS_BLOCKS, True)
         )
+
+    def _statements(self, name: str) -> list[Document]:
+        answer = _unless_absent(lambda: self._client.get_bucket_policy(Bucket=name))
+        found: list[Document] = json.loads(answer.get("Policy", "{}")).get("Statement", [])
+        return found
+
+    def _require_tls(self, desired: Mapping[str, Any]) -> None:
+        """PutBucketPolicy replaces the whole policy: others' statements stay as they are."""
+        name = desired["bucket_name"]
+        others = [each for each in self._statements(name) if each.get("Sid") != TLS_ONLY]
+        policy = document(*others, desired["tls_statement"])
+        self._client.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
 
     def _encryption(self, name: str) -> str | None:
         answer = _unless_absent(lambda: self._client.get_bucket_encryption(Bucket=name))

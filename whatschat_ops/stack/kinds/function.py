@@ -40,7 +40,11 @@ COMPARABLE = CODE | CONFIGURATION
 
 
 class Function(AwsKind):
-    """`zip` are the bytes whose base64 SHA-256 is `code_sha256`. `published`: the newest version is what runs next."""
+    """`zip` are the bytes whose base64 SHA-256 is `code_sha256`. `published`: the newest version is what runs next.
+
+    `reserved_concurrency`: how many of it may run at once, which others then cannot use; None: no reservation. Left alone where it is
+    not given.
+    """
 
     name = "function"
     service = "lambda"
@@ -54,6 +58,7 @@ class Function(AwsKind):
         "timeout_s": AwsField(cfn="Timeout"),
         "role_arn": AwsField(cfn="Role"),
         "environment": AwsField(cfn=lambda variables: {"Environment": {"Variables": variables}}),
+        "reserved_concurrency": AwsField(cfn="ReservedConcurrentExecutions"),
         "code_sha256": AwsField(cfn="CodeSha256", part="Version"),
         "zip": AwsField(input_only=True, cfn="Code"),
         "published": AwsField(left_out="the Version resource is what publishes"),
@@ -100,6 +105,7 @@ class Function(AwsKind):
             fields={
                 "function_name": name,
                 **_comparable(latest),
+                **_reserved(answer),
                 "published": version is not None and _is_ready(latest),
                 "tags": tags,
             },
@@ -121,6 +127,8 @@ class Function(AwsKind):
             ),
         )
         self._until_ready(name, made)
+        if desired.get("reserved_concurrency") is not None:
+            self._reserve(desired)
         arn = self.arn.of(self._context.place, name)
         return _as_published(arn, desired, made["Version"])
 
@@ -130,6 +138,8 @@ class Function(AwsKind):
             self._client.tag_resource(Resource=live.id, Tags=desired["tags"])
         if not live.fields["published"]:  # else it was ready
             self._until_ready(name)
+        if "reserved_concurrency" in changed:
+            self._reserve(desired)
         if changed & CODE:
             answer = self._when_idle(
                 name,
@@ -160,6 +170,13 @@ class Function(AwsKind):
             self._when_idle(name, lambda: self._client.delete_function(FunctionName=name))
         except NotFound:
             return
+
+    def _reserve(self, desired: Mapping[str, Any]) -> None:
+        name, wanted = desired["function_name"], desired["reserved_concurrency"]
+        if wanted is None:
+            self._client.delete_function_concurrency(FunctionName=name)
+        else:
+            self._client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=wanted)
 
     def _publish(self, name: str, code_sha256: str) -> str:
         """Publish what was uploaded, and give the version: AWS refuses if other code was uploaded in between."""
@@ -262,6 +279,11 @@ def _comparable(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 def _outputs(arn: str, version: str | None, comparable: Mapping[str, Any]) -> dict[str, Any]:
     return {"arn": arn, "version": version, "content": digest(comparable) if version else None}
+
+
+def _reserved(answer: Mapping[str, Any]) -> dict[str, Any]:
+    limit = answer.get("Concurrency", {}).get("ReservedConcurrentExecutions")
+    return {} if limit is None else {"reserved_concurrency": limit}
 
 
 def _as_published(arn: str, fields: Mapping[str, Any], version: str) -> Live:

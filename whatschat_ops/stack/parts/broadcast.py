@@ -17,8 +17,9 @@ from typing import Final
 from whatschat_ops.config.names import BROADCAST_WORKER
 from whatschat_ops.provision import Reference, Resource, text
 from whatschat_ops.quotas import MAX_FUNCTION_TIMEOUT_S
-from whatschat_ops.stack.iam_documents import Document, allow, document
+from whatschat_ops.stack.iam_documents import Document, actions, allow, deny_plain_http, document
 from whatschat_ops.stack.kinds.bucket import RUNS, Bucket
+from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.state_machine import StateMachine, execution_arn, map_run_arn
 from whatschat_ops.stack.parts.blueprint import API, Blueprint, Part
 from whatschat_ops.stack.parts.functions import (
@@ -65,6 +66,7 @@ def resources(blueprint: Blueprint) -> Iterator[Resource]:
         names.broadcast_states_role,
         "states.amazonaws.com",
         (POLICY, states_policy(blueprint)),
+        for_account=blueprint.place.account_id,
     )
     yield _worker(blueprint)
     yield alias(blueprint, BROADCAST_WORKER, role=WORKER_ROLE)
@@ -104,7 +106,7 @@ def states_policy(blueprint: Blueprint) -> Document:
 
 
 def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
-    """To start executions, follow and repeat them, and to read what came of them."""
+    """To start executions, follow, change, stop and repeat them, and to read what came of them."""
     if not blueprint.settings.broadcast.distributed.enabled:
         return
     yield from use_given_role(blueprint, WORKER_ROLE, "lambda.amazonaws.com")
@@ -117,11 +119,17 @@ def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
     yield allow("StateMachine", ["states:StartExecution", "states:ListExecutions"], _machine_arn(blueprint))
     yield allow(
         "BroadcastExecutions",
-        ["states:DescribeExecution", "states:ListMapRuns", "states:RedriveExecution"],
+        actions("states", "DescribeExecution ListMapRuns RedriveExecution StopExecution"),
         _execution_arns(blueprint),
     )
     map_runs = map_run_arn(blueprint.place, blueprint.names.broadcast_state_machine, f"{MAP_LABEL}:*")
-    yield allow("MapRuns", ["states:DescribeMapRun", "states:ListExecutions"], map_runs)
+    yield allow("MapRuns", actions("states", "DescribeMapRun ListExecutions UpdateMapRun"), map_runs)
+    yield allow(
+        "BroadcastWorker",
+        actions("lambda", "PutFunctionConcurrency DeleteFunctionConcurrency"),
+        Function.arn.of(blueprint.place, blueprint.names.function(BROADCAST_WORKER)),
+    )
+    yield allow("Anywhere", ["lambda:GetAccountSettings"], "*")
 
 
 def _bucket_arn(blueprint: Blueprint) -> str:
@@ -147,6 +155,7 @@ def _bucket(blueprint: Blueprint) -> Resource:
             "public_access_blocked": True,
             "encryption": "AES256",
             "expiration_days": RUNS_KEPT_DAYS,
+            "tls_statement": deny_plain_http(_bucket_arn(blueprint)),
             "tags": blueprint.names.tags,
         },
     )
@@ -158,6 +167,7 @@ def _worker(blueprint: Blueprint) -> Resource:
         "runtime": settings.lambda_.runtime,  # ours, also where the application's own functions are Node.js
         "memory_mb": settings.broadcast.distributed.memory_mb,
         "timeout_s": WORKER_TIMEOUT_S,
+        "reserved_concurrency": settings.broadcast.distributed.reserved_concurrency,
         "environment": {
             "API_GATEWAY_ENDPOINT": text(Reference(API, "callback_base"), "/", settings.websocket.stage),
             "BROADCAST_BUCKET": names.broadcast_bucket(blueprint.place.account_id),

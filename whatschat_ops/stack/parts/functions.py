@@ -117,9 +117,18 @@ def use_given_role(blueprint: Blueprint, name: str, service: str) -> Iterator[Do
 
 
 def role(
-    blueprint: Blueprint, name: str, role_name: str, service: str, policy: tuple[str, Document]
+    blueprint: Blueprint,
+    name: str,
+    role_name: str,
+    service: str,
+    policy: tuple[str, Document],
+    *,
+    for_account: str | None = None,
 ) -> Iterator[Resource]:
-    """A role that `service` assumes, and its inline policy (name, document). Nothing if the settings give a role."""
+    """A role that `service` assumes, and its inline policy (name, document). Nothing if the settings give a role.
+
+    `for_account`: the service says for which account it assumes the role, and it must be this one.
+    """
     names, boundary = blueprint.names, blueprint.settings.iam.permissions_boundary
     if given_role(blueprint, name):
         return
@@ -129,7 +138,7 @@ def role(
         {
             "role_name": role_name,
             "path": names.iam_path,
-            "trust_policy": trust_policy(service),
+            "trust_policy": trust_policy(service, for_account),
             **({"permissions_boundary": boundary} if boundary else {}),
             "tags": names.tags,
         },
