@@ -264,6 +264,60 @@ def test_table_of_a_terminal_names_what_it_cost(cli: Cli, traffic: Traffic) -> N
     assert any(line.startswith(DEFAULT) for line in lines)
 
 
+def measured(report: Any, source: str) -> dict[str, Any]:
+    (found,) = (each for each in report["sources"] if each["source"] == source)
+    return {
+        name: amount if amount is None else (float(amount["low"]), float(amount["high"]))
+        for name, amount in found["quantities"].items()
+    }
+
+
+def logged(aws: EmbeddedAws, shorts: tuple[str, ...]) -> tuple[int, int]:
+    """The bytes and the number of all events of functions."""
+    pages = [
+        page
+        for short in shorts
+        for page in aws.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(logGroupName=NAMES.function_log_group(short))
+    ]
+    texts = [event["message"] for page in pages for event in page["events"]]
+    return sum(len(text.encode()) for text in texts), len(texts)
+
+
+def test_measured_usage_is_what_was_done(cli: Cli, traffic: Traffic, embedded_aws: EmbeddedAws) -> None:
+    def is_logged() -> bool:
+        size, number = logged(embedded_aws, NAMES.functions)
+        report = cli.json("cost", "actual", "--last", "1h")
+        found = measured(report, "cloudwatch")["logs_ingested_lambda"]
+        return bool(found == (size / 2**30, (size + 26 * number) / 2**30))
+
+    eventually(is_logged)
+    report = cli.json("cost", "actual", "--last", "1h", "--from", "cloudwatch", "--from", "ledger")
+    used = measured(report, "cloudwatch")
+    assert used["messages"] == (traffic.frames, traffic.frames)
+    assert used["websocket_messages"] == (traffic.frames, 4 * traffic.frames)
+    assert used["connections"] == (traffic.connects, traffic.connects)
+    requests = traffic.connects + (traffic.connects - traffic.rejected) + PINGS + 1
+    assert used["lambda_requests"] == (requests, requests)
+    low, high = used["lambda_duration_arm64"]
+    assert high - low == pytest.approx(requests * 0.001 * 256 / 1024)
+    assert used["dynamodb_writes"][0] > 8
+    minutes = used["websocket_connection_minutes"]
+    assert 0 <= minutes[0] <= minutes[1]
+    told = measured(report, "ledger")
+    assert (told["meetings"], told["attendances"], told["chime_audio"]) == ((1, 1), (1, 1), (0.1, 0.1))
+    assert report["differences"] == []
+    assert float(report["totals"]["AWS"]["high"]) > 0
+
+
+def test_measured_usage_of_a_time_without_traffic_is_not_0(cli: Cli, traffic: Traffic) -> None:
+    report = cli.json("cost", "actual", "--since", "3d", "--until", "2d")
+    used = measured(report, "cloudwatch")
+    assert (used.get("messages"), used["logs_ingested_lambda"]) == (None, None)
+    assert "no data points of the API" in report["sources"][0]["remarks"]
+
+
 @pytest.mark.parametrize("last", ["0", "59s", "456d", "an hour"])
 def test_time_that_cannot_be_looked_at_is_refused(cli: Cli, last: str) -> None:
     assert cli("metrics", "show", "--last", last).code == ExitCode.USAGE
@@ -437,3 +491,35 @@ def test_policy_of_budgets_is_enough_and_each_action_is_needed(
     for removed in removals(BUDGET_POLICY):
         reader.may(without(BUDGET_POLICY, removed))
         assert attempt().code == ExitCode.FAILED, removed
+
+
+USAGE_POLICY = policy_of("operator-usage", SETTINGS, PLACE, "*")
+USAGE = ("cost", "actual", "--last", "1h", "--from", "cloudwatch", "--from", "ledger")
+REFUSED = {
+    "Metrics/cloudwatch:DescribeAlarms": "DescribeAlarms",
+    "Metrics/cloudwatch:GetMetricData": "GetMetricData",
+    "Metrics/cloudwatch:ListMetrics": "ListMetrics",
+    "Dashboards/cloudwatch:GetDashboard": "GetDashboard",
+    "Apis/apigateway:GET": "GetApis",
+    "Functions/lambda:ListVersionsByFunction": "ListVersionsByFunction",
+    "Tables/dynamodb:Scan": "Scan",
+    "Logs/logs:FilterLogEvents": "FilterLogEvents",
+}
+
+
+def test_policy_is_enough_to_measure_usage(as_reader: Cli, reader: User, traffic: Traffic) -> None:
+    reader.may(USAGE_POLICY)
+    report = as_reader.json(*USAGE)
+    assert measured(report, "cloudwatch")["connections"] == (traffic.connects, traffic.connects)
+    assert measured(report, "ledger")["attendances"] == (1, 1)
+
+
+@pytest.mark.parametrize("removed", removals(USAGE_POLICY), ids=str)
+def test_usage_that_may_not_be_read_is_named_and_the_rest_is_measured(
+    as_reader: Cli, reader: User, traffic: Traffic, removed: Any
+) -> None:
+    reader.may(without(USAGE_POLICY, removed))
+    report = as_reader.json(*USAGE, code=ExitCode.PARTLY_DONE)
+    refused = [operation for each in report["sources"] for operation in each["refused"]]
+    assert refused == [REFUSED[str(removed)]]
+    assert any(each["quantities"] for each in report["sources"])

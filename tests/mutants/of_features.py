@@ -617,6 +617,31 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("    if missing:\n", "    if not has:\n", "a file without a column that it must have counts"),
     ),
     *planted(
+        "usage/connection_minutes.py",
+        "unit/usage/test_connection_minutes.py",
+        ("high + opened + early", "high + early", "what was opened between two counts does not count"),
+        ("max(_NONE, low - opened - late)", "low", "whoever was counted was there all the time"),
+    ),
+    *planted(
+        "usage/attendances.py",
+        "unit/usage/test_attendances.py",
+        ("elif row.joined < _left(current):", "elif row.joined <= _left(current):", "who joins again at once is rounded once"),
+        ("return Decimal(-((row.joined - _left(row)) // BILLED)) / 10", "return Decimal((_left(row) - row.joined) // BILLED) / 10", "minutes are rounded down"),
+        ("min([*again, row.joined + LONGEST, last])", "min([row.joined + LONGEST, last])", "an attendance goes on after the next one began"),
+    ),
+    *planted(
+        "usage/functions.py",
+        "unit/usage/test_functions.py",
+        ("low = duration_ms * min(sizes)", "low = duration_ms * max(sizes)", "the lower bound is of the largest version"),
+        ("(duration_ms + invocations) * max(sizes)", "duration_ms * max(sizes)", "milliseconds that are rounded up are not billed"),
+    ),
+    *planted(
+        "usage/actual.py",
+        "unit/usage/test_actual.py",
+        ("(ours.low <= theirs.high and theirs.low <= ours.high)", "(ours.low < theirs.high and theirs.low < ours.high)", "bounds that meet differ"),
+        ("key=lambda each: each[1].high - each[1].low", "key=lambda each: each[1].low - each[1].high", "the widest bounds are priced"),
+    ),
+    *planted(
         "budgets/allowance.py",
         "unit/budgets/test_allowance.py",
         ("bought + room, floor + room, left - room * tier.price / rate.per", "bought + room, floor + room, left", "a tier that is used up costs nothing"),

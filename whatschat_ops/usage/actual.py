@@ -102,7 +102,7 @@ def actual(
     sources: Sequence[Measured], stack: StackFacts, cards: Sequence[RateCard], free_tiers: FreeTiers
 ) -> Actual:
     """What the sources measured, at the prices of every card. All sources are of the same time."""
-    whole = _narrowest(sources)
+    whole = narrowest(sources)
     facts = StackFacts(stack.region, stack.memory_mb, stack.architecture, stack.log_retention_days)
     low, high = (
         estimate(to_usage(whole, bound), facts, cards, free_tiers=free_tiers, is_measured=True)
@@ -133,7 +133,8 @@ def priced_by(sources: Sequence[Measured], name: Name) -> Source | None:
     return best[0].source if best else None
 
 
-def _narrowest(sources: Sequence[Measured]) -> Measured:
+def narrowest(sources: Sequence[Measured]) -> Measured:
+    """Each quantity as the source with the narrowest bounds says. Raises ValueError without sources."""
     by_name = {source.source: source for source in sources}
     names = dict.fromkeys(name for source in sources for name in source.quantities)
     chosen = {name: priced_by(sources, name) for name in names}

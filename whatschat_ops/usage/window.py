@@ -7,24 +7,29 @@ All sources are asked for the same time, so it is rounded to minutes (to five af
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from whatschat_ops.errors import UsageError
 from whatschat_ops.metrics.window import DAY_S, INCOMPLETE, Window
 from whatschat_ops.quotas import METRIC_RETENTION_S
 
+MINUTE_S: Final = 60
 
-def usage_window(now: datetime, since: datetime, until: datetime) -> Window:
-    """From `since`, rounded down, until `until`, rounded down. Raises UsageError for no time, or more than CloudWatch keeps."""
-    if until > now + timedelta(minutes=1):
+
+def usage_window(now: datetime, since: datetime, until: datetime, *, of_metrics: bool = True) -> Window:
+    """From `since`, rounded down, until `until`, rounded up. Raises UsageError for no time, or more than CloudWatch keeps.
+
+    Not `of_metrics`: no metric is read, and the time is rounded to minutes whatever its age.
+    """
+    if until > now:
         raise UsageError(
             f"The time ends in the future: {until:%Y-%m-%dT%H:%MZ}.", hint="Give an earlier time."
         )
-    step_s = kept_period_s(now - since)
-    first, last = _floor(since, step_s), _floor(until, step_s)
-    if first >= last:
-        raise UsageError("The time is empty: it must end after it begins, and have at least one minute.")
+    if since >= until:
+        raise UsageError("The time is empty: it must end after it begins.")
+    step_s = kept_period_s(now - since) if of_metrics else MINUTE_S
+    first, last = _floor(since, step_s), _ceiling(until, step_s)
     periods = (DAY_S, *reversed(METRIC_RETENTION_S))
     fitting = (
         each for each in periods if each >= step_s and not (_epoch(first) % each or _epoch(last) % each)
@@ -48,22 +53,9 @@ def periods_around(window: Window, period_s: int, margin: timedelta) -> Window:
     return Window(since, until, period_s, window.incomplete_from, compared=False)
 
 
-def days_of(window: Window) -> Iterator[tuple[datetime, datetime]]:
-    """The days (UTC) of the window, the first and the last of which may be parts."""
-    since = window.since
-    while since < window.until:
-        following = min(_floor(since, DAY_S) + timedelta(days=1), window.until)
-        yield since, following
-        since = following
-
-
 def now_of(window: Window) -> datetime:
     """When the window was made."""
     return window.incomplete_from + INCOMPLETE
-
-
-def _ceiling(moment: datetime, step_s: int) -> datetime:
-    return datetime.fromtimestamp(-int(-moment.timestamp() // step_s) * step_s, UTC)
 
 
 def _epoch(moment: datetime) -> int:
@@ -72,3 +64,7 @@ def _epoch(moment: datetime) -> int:
 
 def _floor(moment: datetime, step_s: int) -> datetime:
     return datetime.fromtimestamp(_epoch(moment) // step_s * step_s, UTC)
+
+
+def _ceiling(moment: datetime, step_s: int) -> datetime:
+    return datetime.fromtimestamp(-int(-moment.timestamp() // step_s) * step_s, UTC)

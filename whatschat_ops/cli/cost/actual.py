@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,7 +16,7 @@ from whatschat_ops.cli.cost.options import (
     RatesOption,
 )
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import Hint, PartlyDone, UsageError
+from whatschat_ops.errors import Hint, PartlyDone, PermissionDenied, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.metrics.window import Window
@@ -79,22 +79,39 @@ def actual(
 
     asked = sources_of(from_)
     now = datetime.now(UTC)
-    window = window_of(now, last, since, until)
+    window = window_of(now, last, since, until, of_metrics="cloudwatch" in asked)
     facts = stack_facts(run.settings)
     chosen, free_tiers = (
         cards(card, rates, price_region or facts.region),
         free_tiers_of(no_free_tier, first_year),
     )
-    measured = []
-    for source, paths in asked.items():
-        with run.out.status(f"Reading {source}"):
-            measured.append(_READERS[source](run, paths, window, now))
+    measured = measured_by(run, asked, window, now)
     result = priced(measured, facts, chosen, free_tiers)
     run.out.result(result, render_actual)
     for note in notes_of(result):
         run.out.note(note)
     if refused := [operation for each in measured for operation in each.refused]:
         raise PartlyDone(f"IAM does not allow some of it: {', '.join(refused)}.", hint=POLICY)
+
+
+def measured_by(
+    run: Run, asked: Mapping[Source, Sequence[str]], window: Window, now: datetime
+) -> list[Measured]:
+    """What each source says of the window; what IAM does not allow is in its `refused`. Raises PermissionDenied if that is all."""
+    from whatschat_ops.usage.measured import Measured
+
+    found, errors = [], []
+    for source, paths in asked.items():
+        try:
+            with run.out.status(f"Reading {source}"):
+                found.append(_READERS[source](run, paths, window, now))
+        except PermissionDenied as error:
+            errors.append(error)
+            refused = (error.operation or "a call",)
+            found.append(Measured(source, run.names.stack, window.since, window.until, {}, refused=refused))
+    if len(errors) == len(asked):
+        raise errors[0]
+    return found
 
 
 def sources_of(texts: Sequence[str]) -> dict[Source, list[str]]:
@@ -114,7 +131,9 @@ def sources_of(texts: Sequence[str]) -> dict[Source, list[str]]:
     return found
 
 
-def window_of(now: datetime, last: str | None, since: str | None, until: str | None) -> Window:
+def window_of(
+    now: datetime, last: str | None, since: str | None, until: str | None, *, of_metrics: bool
+) -> Window:
     """The time that options mean. Raises UsageError."""
     from whatschat_ops.cli.durations import parse_duration, parse_moment
     from whatschat_ops.usage.window import usage_window
@@ -125,7 +144,7 @@ def window_of(now: datetime, last: str | None, since: str | None, until: str | N
     start = (
         end - parse_duration(last or "7d", "--last") if since is None else parse_moment(since, "--since", now)
     )
-    return usage_window(now, start, end)
+    return usage_window(now, start, end, of_metrics=of_metrics)
 
 
 def _from_cloudwatch(run: Run, _: Sequence[str], window: Window, __: datetime) -> Measured:
