@@ -2,7 +2,7 @@
 
 docs/commands.md comes from the very objects that `--help` prints, docs/plan-schema.json from the class that `plan --json`
 prints, the tables in docs/embedded-aws.md from the corrections that are applied and from the markers of the tests, the one in
-docs/protocol.md from the routes of the `default` function, the one in docs/environment.md from the variables that are written,
+docs/protocol.md from the routes of the `default` function, those in docs/environment.md and docs/migrate.md from the variables,
 docs/explain.md from what `explain` knows, the codes in docs/doctor.md from the checks; a test holds them fresh.
 """
 
@@ -32,6 +32,9 @@ from whatschat_ops.explain import entries
 from whatschat_ops.handlers import routing
 from whatschat_ops.handlers.routing import Action, Route, WithoutUser
 from whatschat_ops.local.control.corrections import CORRECTIONS
+from whatschat_ops.migration.phases import Shares
+from whatschat_ops.migration.state import Place
+from whatschat_ops.migration.variables import table as phase_table
 from whatschat_ops.provision import plan_schema
 from whatschat_ops.stack.outputs import StackOutputs
 
@@ -42,6 +45,7 @@ PROTOCOL = PAGE.with_name("protocol.md")
 ENVIRONMENT = PAGE.with_name("environment.md")
 EXPLANATIONS = PAGE.with_name("explain.md")
 DOCTOR = PAGE.with_name("doctor.md")
+MIGRATE = PAGE.with_name("migrate.md")
 HEADER = """\
 # Commands
 
@@ -167,6 +171,22 @@ def _variable_row(file: str, variable: Variable) -> str:
     return f"| {file} | `{variable.name}` | {shown} | {variable.read_by} |"
 
 
+def migrate_page() -> str:
+    """The page with its table of variables in each phase written again between its two markers."""
+    whole, some = Shares(100, 100), Shares(10, 0)
+    places = {
+        "phase 0": Place(),
+        "1 and 2, below 100 %": Place(some),
+        "1 and 2, 100 %": Place(whole),
+        "3, below 100 %": Place(whole, some),
+        "3 and 4, 100 %": Place(whole, whole),
+        "4, drained": Place(whole, whole, drained=True),
+    }
+    head = [f"| variable | {' | '.join(places)} | takes effect with |", f"|---{'|---' * len(places)}|---|"]
+    rows = [f"| `{name}` | {' | '.join(values)} |" for name, *values in phase_table(list(places.values()))]
+    return _with_table(MIGRATE.read_text(encoding="utf-8"), "variables", [*head, *rows])
+
+
 def explanations_page() -> str:
     """What `explain` knows, as one page that can be searched."""
     lines = [
@@ -268,6 +288,7 @@ def main() -> int:
         ENVIRONMENT: environment_page(),
         EXPLANATIONS: explanations_page(),
         DOCTOR: doctor_page(),
+        MIGRATE: migrate_page(),
         GRAMMAR: grammar(),
     }
     if "--check" in sys.argv:

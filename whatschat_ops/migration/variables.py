@@ -83,7 +83,7 @@ VARIABLES: Final = (
         lambda at: _needed(_sockets(at)),
     ),
     Variable("CONNECTIONS_TABLE", Effect.RESTART, "connections.table_name", lambda at: _needed(_sockets(at))),
-    Variable("JWT_SECRET", Effect.RESTART, "auth.secret_parameter", lambda _at: "the same for both paths"),
+    Variable("JWT_SECRET", Effect.RESTART, "auth.secret_parameter", lambda _at: "same for both"),
     Variable(
         "NEXT_PUBLIC_WEBRTC_MODE",
         Effect.BUILD,
@@ -112,7 +112,7 @@ VARIABLES: Final = (
         "NEXT_PUBLIC_API_URL",
         Effect.BUILD,
         "frontend.api_url",
-        lambda at: "set: the client asks it for its mode" if _between(at) else "set",
+        lambda at: "set, and asked for the mode" if _between(at) else "set",
     ),
 )
 """Variables that no phase changes (AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT, keys) are not among them."""
@@ -123,8 +123,8 @@ SHARES: Final = "SSM parameter"
 def switches(old: Place, new: Place) -> tuple[Switch, ...]:
     """What changes from one place to another: the parameter first, which acts at once, then variables in their order.
 
-    What a step forward needs is set before it: `true` and `set` turn nothing on while the reader's share is 0. On the way
-    back, and where a build fixes a mode for all users, the variable follows when the share has acted.
+    What a step forward needs is set before it. What switches something follows after it: `true` without the parameter would
+    mean all users, and on the way back the share acts at once.
     """
     changes = [
         Switch(
@@ -143,7 +143,7 @@ def switches(old: Place, new: Place) -> tuple[Switch, ...]:
 
 
 def _is_before(value: str) -> bool:
-    return value.startswith(("true", "set"))
+    return value.startswith("set")
 
 
 def table(places: Sequence[Place]) -> list[list[str]]:

@@ -202,5 +202,10 @@ def test_switches_say_what_acts_at_once_what_restarts_and_what_builds() -> None:
     assert by_effect[Effect.AT_ONCE] == ["SSM parameter"]
     assert by_effect[Effect.RESTART] == ["AWS_CHIME_ENABLED", "AWS_CHIME_REGION", "AWS_CHIME_MEDIA_REGION"]
     assert by_effect[Effect.BUILD] == ["NEXT_PUBLIC_WEBRTC_MODE"]
+    before = {each.name for each in found if each.before}
+    assert before == {
+        "AWS_CHIME_REGION",
+        "AWS_CHIME_MEDIA_REGION",
+    }  # `true` before the parameter would be all users
     back = {each.name: (each.old, each.new, each.before) for each in switches(Place(Shares(100, 0)), Place())}
     assert back["AWS_CHIME_ENABLED"] == ("true", "false", False)
