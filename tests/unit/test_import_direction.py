@@ -61,6 +61,8 @@ LAYERS: Final = (
 SAME_LAYER: Final[Mapping[tuple[str, str], str]] = {
     ("doctor", "environment"): "the application's files are compared as `env check` compares them",
     ("doctor", "migration"): "what readers read is compared as `migrate status` compares it",
+    ("migration", "logs"): "reconnects and 410s of the new path stand in its logs only",
+    ("migration", "metrics"): "the gate judges figures of CloudWatch as `metrics show` reads them",
     ("audit", "stack"): "it waits for its table as the stack waits for its resources",
     ("dashboard_body", "quotas"): "a dashboard has a most of widgets",
     ("cost", "broadcast"): "what a distributed broadcast takes is one arithmetic",
