@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,16 @@ def _is_exported(loaded: LoadedSettings, key: str) -> bool:
 def is_embedded(settings: Settings) -> bool:
     """Whether the environment runs on the embedded AWS, and not in an account."""
     return settings.local.enabled
+
+
+def aws_now(settings: Settings) -> datetime:
+    """The time by AWS's clock, as metrics and logs have it: that of the embedded AWS may have been moved ahead."""
+    now = datetime.now(UTC)
+    if not is_embedded(settings):
+        return now
+    from whatschat_ops.local.service import status
+
+    return now + timedelta(seconds=status().clock_ahead_s)
 
 
 def has_other_users(settings: Settings) -> bool:

@@ -329,7 +329,13 @@ class ControlPlane(LogWriter, RequestAuthorizer, Protocol):
         ...
 
     def record_metric(
-        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        time_s: float | None = None,
     ) -> None:
-        """Put one CloudWatch datum. Never blocks."""
+        """Put one CloudWatch datum, of a time that is not this moment if `time_s` says so. Never blocks."""
         ...

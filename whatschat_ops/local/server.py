@@ -217,6 +217,7 @@ def _services(parts: _Parts, recorder: Recorder) -> dict[str, Service]:
 
     def advanced() -> None:
         parts.gateway.sweep()
+        parts.gateway.flush_metrics()  # an hour later they would have been seen
         parts.meetings.sweep()
 
     clock_api = ClockApi(parts.clock, parts.control_plane, advanced)

@@ -195,12 +195,25 @@ def _zero_where_counted(errors: Series | None, samples: Series | None) -> Series
     )
 
 
-def _less(series: Series | None, part: Iterable[int]) -> Series | None:
-    if series is None:
-        return None
-    return tuple(
-        None if value is None else max(0.0, value - minus) for value, minus in zip(series, part, strict=True)
-    )
+def _less(series: Series | None, parts: Iterable[int]) -> Series | None:
+    """A series without a part of each minute. What a minute does not have is taken from those after it, then before it:
+    a line of the log and the metric of the same request may lie in two minutes.
+    """
+    if not series:
+        return series
+    after, left = _taken(series, parts)
+    before, _ = _taken(after[::-1], (left, *[0] * (len(series) - 1)))
+    return before[::-1]
+
+
+def _taken(series: Series, parts: Iterable[int]) -> tuple[Series, int]:
+    """What is left of each minute, and of the parts."""
+    found, left = list[float | None](), 0
+    for value, part in zip(series, parts, strict=True):
+        taken = min(int(value or 0), left + part)
+        left += part - taken
+        found.append(None if value is None else value - taken)
+    return tuple(found), left
 
 
 def _whole(value: float | None) -> int | None:

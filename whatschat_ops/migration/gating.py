@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,9 +20,10 @@ from whatschat_ops.migration.cohort import Service
 from whatschat_ops.migration.comparison_file import ComparedPaths
 from whatschat_ops.migration.gate import Judgement, PathFigures, Thresholds, Verdict, judge
 from whatschat_ops.migration.gate_reading import GateFigures, minutes_until, read_figures
-from whatschat_ops.migration.replay import PastJudgement, replay
+from whatschat_ops.migration.replay import PastJudgement
+from whatschat_ops.migration.replay import replay as replayed
+from whatschat_ops.migration.state import Place
 
-DOCTOR: Final = "doctor"
 METRICS: Final = "metrics"
 COMPARISON: Final = "ws compare"
 
@@ -40,12 +41,12 @@ class ShownCheck:
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """What the gate says. `service`: whose paths were compared; None before the first step, when only doctor is asked.
+    """What the gate says. `service`: whose paths were compared. `source`: where the figures come from, `metrics` or `ws compare`.
 
-    `source`: where the figures come from: `metrics`, `ws compare`, or `doctor` alone. `wait_seconds`: until there may be enough to judge.
+    `wait_seconds`: until there may be enough to judge, None if nothing tells.
     """
 
-    service: Service | None
+    service: Service
     source: str
     verdict: Verdict
     reasons: tuple[str, ...]
@@ -117,7 +118,7 @@ class Gate:
         limits = self.thresholds
         back = timedelta(seconds=look_back_s(limits))
         found = self._figures(service, now - past - back, now)
-        judgements = replay(found.minutes, found.since, now - past, limits, measures=found.measures)
+        judgements = replayed(found.minutes, found.since, now - past, limits, measures=found.measures)
         return Replay(service, now - past, limits.interval_s, tuple(judgements), found.notes)
 
     def _figures(self, service: Service, since: datetime, now: datetime) -> GateFigures:
@@ -125,10 +126,10 @@ class Gate:
         return read_figures(self.aws, self.settings, self.api_id, service, window)
 
 
-def of_doctor(limits: Thresholds) -> GateReport:
-    """The gate of the first step: there is no new path yet whose figures could be judged."""
-    reason = "no user is on a new path yet: there are no figures to compare"
-    return GateReport(None, DOCTOR, Verdict.PASS, (reason,), None, (), (), (), limits)
+def judged_service(place: Place, wanted: Place) -> Service | None:
+    """Whose users judge a step: those of the service that it moves; of the other one, if it has none yet."""
+    moved = [service for service in Service if place.of(service) != wanted.of(service)]
+    return next((each for each in (*moved, *Service) if place.of(each).new), None)
 
 
 def with_doctor(report: GateReport, failed: Sequence[str], skipped: int) -> GateReport:
@@ -136,12 +137,17 @@ def with_doctor(report: GateReport, failed: Sequence[str], skipped: int) -> Gate
     notes = report.notes
     if skipped:
         notes = (*notes, f"doctor could not make {skipped} of its checks")
-    verdict = Verdict.FAIL if failed else report.verdict
+    if not failed:
+        return replace(report, notes=notes)
     reasons = (*(f"doctor: {each}" for each in failed), *report.reasons)
-    wait_s = None if failed else report.wait_seconds
-    return GateReport(
-        report.service, report.source, verdict, reasons, wait_s, report.checks, tuple(failed), notes, report.thresholds
-    )  # fmt: skip
+    return replace(
+        report,
+        verdict=Verdict.FAIL,
+        reasons=reasons,
+        wait_seconds=None,
+        doctor_failed=tuple(failed),
+        notes=notes,
+    )
 
 
 def _with_settling(judgement: Judgement, settle_s: int) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
@@ -45,11 +46,11 @@ class Migrating:
         with self._locked():
             self.store.publish()
 
-    def change(self, wanted: MigrationState, action: str) -> None:
+    def change(self, wanted: MigrationState, action: str, at: datetime) -> None:
         """Decide and publish. Raises Blocked when the lock is not free, or another operator was first."""
         try:
             with self._locked():
-                self.store.change(self.stored, wanted, by=self.lock.aws.caller_arn, action=action)
+                self.store.change(self.stored, wanted, by=self.lock.aws.caller_arn, action=action, at=at)
         except Blocked:
             self.store.require_as_seen(
                 self.stored

@@ -10,6 +10,7 @@ two leaves `written` behind `serial`: whoever comes next publishes the row, whos
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from whatschat_ops.config import Names
 from whatschat_ops.errors import Blocked, Conflict, NotFound, Unusable
 from whatschat_ops.migration.state import MigrationState
 
+TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 AGAIN: Final = "Run the same command again: it reads the state first."
 
 
@@ -32,6 +34,13 @@ class Stored(Struct, frozen=True):
     by: str = ""
     at: str = ""
     action: str = ""
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """When it was changed last; None before the first change, or if the row does not say it as a time."""
+        with suppress(ValueError):
+            return datetime.strptime(self.at, TIME).replace(tzinfo=UTC)
+        return None
 
     @property
     def is_half_done(self) -> bool:
@@ -72,7 +81,7 @@ class MigrationStore:
         """What the parameter is to be in a state."""
         return json.dumps(state.document(self._names.stack))
 
-    def change(self, seen: Stored, wanted: MigrationState, *, by: str, action: str) -> None:
+    def change(self, seen: Stored, wanted: MigrationState, *, by: str, action: str, at: datetime) -> None:
         """Write the row, which must be as it was seen, then the parameter. Raises Blocked when another operator was first."""
         row = {
             **self._key,
@@ -80,7 +89,7 @@ class MigrationStore:
             "written": {"N": str(seen.written)},
             "state": {"S": msgspec.json.encode(wanted).decode()},
             "by": {"S": by},
-            "at": {"S": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"},
+            "at": {"S": at.strftime(TIME)},
             "action": {"S": action},
         }
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(serial)"}

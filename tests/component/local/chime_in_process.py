@@ -76,7 +76,13 @@ class FakeControlPlane:
         raise NotImplementedError
 
     def record_metric(
-        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        time_s: float | None = None,
     ) -> None:
         raise NotImplementedError
 

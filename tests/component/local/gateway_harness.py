@@ -71,6 +71,7 @@ class FakeControlPlane:
         self.authorized: list[tuple[str, str, str, HttpRequest]] = []
         self.logs: list[tuple[str, str, str]] = []
         self.metrics: list[tuple[str, float, str, dict[str, str]]] = []
+        self.metric_times_s: list[float | None] = []
 
     async def websocket_api(self, api_id: str) -> WebSocketApi | None:
         return self.apis.get(api_id)
@@ -115,10 +116,17 @@ class FakeControlPlane:
         self.logs.extend((group, stream, message) for _, message in messages)
 
     def record_metric(
-        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        time_s: float | None = None,
     ) -> None:
         assert namespace == "AWS/ApiGateway"
         self.metrics.append((name, value, unit, dict(dimensions)))
+        self.metric_times_s.append(time_s)
 
     def metric(self, name: str, **dimensions: str) -> float:
         """The sum of a metric with exactly those dimensions."""

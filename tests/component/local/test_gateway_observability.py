@@ -205,3 +205,22 @@ def test_flush_writes_once_and_a_bounded_number_of_latencies() -> None:
     control_plane.metrics.clear()
     metrics.flush()
     assert control_plane.metrics == []
+
+
+@pytest.mark.aws(
+    "API Gateway developer guide, apigateway-websocket-api-logging.html: metrics are sent every minute"
+)
+def test_metrics_are_those_of_the_minute_of_their_requests_whenever_they_are_flushed() -> None:
+    now_s = [120.0]
+    control_plane = FakeControlPlane(websocket_api(), FakeExecutor())
+    metrics = Metrics(control_plane, lambda: now_s[0])
+    for second in (120.0, 179.9, 180.0):
+        now_s[0] = second
+        metrics.count("MessageCount", API_ID, Stage(STAGE))
+    now_s[0] = 600.0
+    metrics.flush()
+    found = zip(control_plane.metrics, control_plane.metric_times_s, strict=True)
+    assert [(value, at_s) for (_, value, _, by), at_s in found if by == {"ApiId": API_ID}] == [
+        (2, 120),
+        (1, 180),
+    ]

@@ -295,3 +295,36 @@ def test_log_group_that_is_too_long_is_not_counted(
     assert [each.reconnects for each in found.minutes.new] == [None, None]
     assert [each.gone_410 for each in found.minutes.new] == [0, 0]
     assert found.notes == ("reconnects: more than 1 log lines, not counted",)
+
+
+@pytest.mark.parametrize(
+    ("errors", "probed_s", "left"),
+    [
+        ({0: 2, 1: 3}, 10, (1, 3)),
+        ({1: 3}, 59, (None, 2)),
+        ({0: 3}, 61, (2, None)),
+        ({}, 10, (None, None)),
+    ],
+    ids=[
+        "same minute",
+        "the line in the minute before",
+        "the line in the minute after",
+        "not in the metrics",
+    ],
+)
+def test_probe_is_taken_out_though_its_line_and_its_metric_lie_in_two_minutes(
+    aws: Aws,
+    cloudwatch: Stubber,
+    logs: Logs,
+    errors: dict[int, float],
+    probed_s: int,
+    left: tuple[int | None, int | None],
+) -> None:
+    answer(cloudwatch, OLD, {})
+    answer(cloudwatch, NEW, {"ClientError": errors})
+    logs.answer()
+    logs.answer()
+    logs.answer()
+    logs.answer((probed_s * 1000, probe("CONNECT", 401)))
+    found = read(aws, Settings())
+    assert tuple(each.errors for each in found.minutes.new) == left

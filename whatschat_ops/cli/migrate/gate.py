@@ -2,69 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.target import aws_now
+from whatschat_ops.cli.terminal.lines import Shown, Styled
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Table, figures
 from whatschat_ops.cli.terminal.times import duration, local_time
-from whatschat_ops.errors import UsageError
+from whatschat_ops.errors import ChecksFailed, Hint, UsageError
 from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from whatschat_ops.cli.terminal.lines import Shown, Styled
-    from whatschat_ops.migration.cohort import Service
     from whatschat_ops.migration.comparison_file import ComparedPaths
     from whatschat_ops.migration.gate import PathFigures
     from whatschat_ops.migration.gating import Gate, GateReport, Replay, ShownCheck
-    from whatschat_ops.migration.phases import Phase
-    from whatschat_ops.migration.state import Place
+    from whatschat_ops.migration.state import MigrationState
+    from whatschat_ops.migration.store import Stored
 
 MISSING = "-"
+Parts = list[Shown | str | Styled]
 
 
-def check_gate(
-    run: Run,
-    service: Service | None,
-    *,
-    step_at: datetime | None,
-    now: datetime,
-    comparison: Path | None = None,
-) -> GateReport:
-    """The verdict on a step of the users of `service` (None: no user has moved yet). Reads only."""
+def ask_gate(run: Run, stored: Stored, wanted: MigrationState, comparison: Path | None) -> GateReport:
+    """The verdict on a step to `wanted`, by what was measured since the last change. Reads only; doctor reads last."""
     from whatschat_ops.migration.cohort import Service
-    from whatschat_ops.migration.gating import of_doctor, with_doctor
+    from whatschat_ops.migration.gating import judged_service, with_doctor
 
-    gate = _gate(run)
+    service, gate, now = judged_service(stored.state.place, wanted.place), _gate(run), aws_now(run.settings)
+    if service is None:
+        raise UsageError("No user has moved yet: there is nothing to judge.", hint=Hint(("migrate", "start")))
     if comparison is not None and service is not Service.WEBSOCKET:
-        raise UsageError("--comparison is about sockets: the next step is not judged by them.")
+        raise UsageError(
+            "--comparison is about sockets: this step is judged by calls.", hint=Hint(("migrate", "advance"))
+        )
     with run.out.status("Reading both paths"):
-        if service is None:
-            report = of_doctor(gate.thresholds)
-        elif comparison is not None:
-            report = gate.of_comparison(_compared(run, comparison, step_at, now))
+        if comparison is None:
+            report = gate.of_metrics(service, stored.changed_at, now)
         else:
-            report = gate.of_metrics(service, step_at, now)
+            report = gate.of_comparison(_compared(run, comparison, stored.changed_at, now))
     return with_doctor(report, *_doctor(run))
 
 
-def judged_service(place: Place, wanted: Phase) -> Service | None:
-    """Whose new path has users now, by whom the step to `wanted` is judged: the same service, else the other one."""
-    from whatschat_ops.migration.cohort import Service
+def require_passed(run: Run, report: GateReport) -> None:
+    """End with exit code 3 unless the gate passed. With --json the result has said why."""
+    if run.out.as_json:
+        raise typer.Exit(ChecksFailed.exit_code)
+    wait = "" if report.wait_seconds is None else f" Wait {duration(report.wait_seconds)}."
+    hint = Hint(("migrate", "advance", "--force"), "To advance all the same, which the audit log records")
+    what = "failed" if report.verdict == "fail" else "is inconclusive"
+    raise ChecksFailed(f"The gate {what}: {report.reasons[0]}.{wait}", hint=hint)
 
-    order = (wanted.service, *(service for service in Service if service is not wanted.service))
-    return next((service for service in order if place.of(service).new), None)
 
+def show_replay(run: Run, past: str) -> None:
+    """Print what the gate would have said of each service that the settings turn on."""
+    from whatschat_ops.cli.durations import parse_duration
+    from whatschat_ops.migration.migrating import services_on
 
-def replay_gate(run: Run, services: Sequence[Service], past: timedelta, now: datetime) -> list[Replay]:
-    """What the gate would have said of each service."""
-    gate = _gate(run)
+    length, gate, now = parse_duration(past, "--replay"), _gate(run), aws_now(run.settings)
+    if not 0 < length.total_seconds() <= MAX_REPLAY_S:
+        raise UsageError("--replay is at most 14d: CloudWatch keeps the metrics of minutes for 15 days.")
     with run.out.status("Reading both paths"):
-        return [gate.replay(service, past, now) for service in services]
+        replays = [gate.replay(service, length, now) for service in services_on(run.settings)]
+    run.out.result(replays, _render_replays)
+
+
+MAX_REPLAY_S = 14 * 24 * 3600
 
 
 def _gate(run: Run) -> Gate:
@@ -77,9 +84,8 @@ def _compared(run: Run, file: Path, step_at: datetime | None, now: datetime) -> 
     from whatschat_ops.files import read_text
     from whatschat_ops.migration.comparison_file import compared_paths
 
-    return compared_paths(
-        read_text(file, flag="--comparison"), url=run.outputs.websocket_url, since=step_at, now=now
-    )
+    text = read_text(file, flag="--comparison")
+    return compared_paths(text, url=run.outputs.websocket_url, since=step_at, now=now)
 
 
 def _doctor(run: Run) -> tuple[list[str], int]:
@@ -96,37 +102,26 @@ def _doctor(run: Run) -> tuple[list[str], int]:
 # --- shown --------------------------------------------------------------------------------------------------------
 
 
-def render_gate(report: GateReport) -> Blocks:
+def render_gate(report: GateReport) -> Parts:
     """The verdict, its reasons, and the figures of each check."""
-    return Blocks(list(_parts(report)))
-
-
-def _parts(report: GateReport) -> Iterator[Shown | str | Styled]:
-    from whatschat_ops.cli.terminal.lines import Styled
-
-    of = f" of {report.service}" if report.service else ""
-    yield Styled(f"Gate{of}: {report.verdict}", "bold")
-    yield from (f"  {reason}" for reason in report.reasons)
+    parts: Parts = [Styled(f"Gate of {report.service}: {report.verdict}", "bold")]
+    parts += [f"  {reason}" for reason in report.reasons]
     if report.wait_seconds is not None:
-        yield f"  Wait {duration(report.wait_seconds)}: at the rate seen there is enough to judge then."
-    yield from (f"  Note: {note}" for note in report.notes)
-    if report.checks:
-        yield ""
-        yield _table(report.checks)
+        parts.append(
+            f"  Wait {duration(report.wait_seconds)}: at the rate seen there is enough to judge then."
+        )
+    parts += [f"  Note: {note}" for note in report.notes]
+    return [*parts, *([_table(report.checks)] if report.checks else []), ""]
 
 
 def _table(checks: Sequence[ShownCheck]) -> Table:
-    columns = (
-        Column("Check"),
-        Column("Path"),
-        *figures("Requests", "Errors", "p95 ms", "Reconnects", "410s"),
-    )
+    counts = figures("Requests", "Errors", "p95 ms", "Reconnects", "410s")
     rows = []
     for check in checks:
-        minutes = (check.until - check.since).total_seconds()
-        rows.append((f"{local_time(check.since)}, {duration(minutes)}", "old", *_row(check.old)))
+        length = duration((check.until - check.since).total_seconds())
+        rows.append((f"{local_time(check.since)}, {length}", "old", *_row(check.old)))
         rows.append((str(check.judgement.verdict), "new", *_row(check.new)))
-    return Table(columns, rows)
+    return Table((Column("Check"), Column("Path"), *counts), rows)
 
 
 def _row(path: PathFigures) -> list[str]:
@@ -134,24 +129,23 @@ def _row(path: PathFigures) -> list[str]:
     return [MISSING if count is None else f"{count:,.0f}" for count in counts]
 
 
-def render_replays(replays: Sequence[Replay]) -> Blocks:
+def _render_replays(replays: Sequence[Replay]) -> Blocks:
+    return Blocks([part for each in replays for part in _of_replay(each)])
+
+
+def _of_replay(found: Replay) -> Parts:
     """Each stretch of time with one verdict, and why."""
-    from whatschat_ops.cli.terminal.lines import Styled
     from whatschat_ops.migration.replay import stretches
 
-    parts: list[Shown | str | Styled] = []
-    for each in replays:
-        head = f"Gate of {each.service} since {local_time(each.since)}, every {duration(each.interval_s)}"
-        rows = [
-            (
-                f"{local_time(stretch.since)[:16]} to {stretch.until.astimezone():%H:%M}",
-                str(stretch.verdict),
-                counted(stretch.times, "check"),
-                "; ".join(stretch.reasons),
-            )
-            for stretch in stretches(each.judgements)
-        ]
-        table = Table((Column("When"), Column("Verdict"), Column("Times"), Column("Why", wraps=True)), rows)
-        parts += [*([""] if parts else []), Styled(head, "bold"), table]
-        parts += [f"Note: {note}" for note in each.notes]
-    return Blocks(parts)
+    head = f"Gate of {found.service} since {local_time(found.since)}, every {duration(found.interval_s)}"
+    rows = [
+        (
+            f"{stretch.since.astimezone():%m-%d %H:%M} to {stretch.until.astimezone():%m-%d %H:%M}",
+            str(stretch.verdict),
+            counted(stretch.times, "check"),
+            "; ".join(stretch.reasons),
+        )
+        for stretch in stretches(found.judgements)
+    ]
+    columns = (Column("When"), Column("Verdict"), Column("Times", right=True), Column("Why", wraps=True))
+    return [Styled(head, "bold"), Table(columns, rows), *(f"Note: {note}" for note in found.notes), ""]

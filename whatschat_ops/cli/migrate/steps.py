@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
+from whatschat_ops.cli.migrate.gate import ask_gate, require_passed, show_replay
 from whatschat_ops.cli.migrate.view import StepResult, render_step
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.target import aws_now
 from whatschat_ops.errors import UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.migration.cohort import Service
     from whatschat_ops.migration.following import Affected
+    from whatschat_ops.migration.gating import GateReport
     from whatschat_ops.migration.migrating import Migrating
     from whatschat_ops.migration.state import MigrationState
 
@@ -44,16 +48,30 @@ def plan(
     rollback: Annotated[bool, typer.Option("--rollback", help="Plan the rollback of the last step")] = False,
     off: OffOption = None,
     drained: DrainedOption = False,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Ask the gate, too: what advance would be told")
+    ] = False,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            "--replay", metavar="TIME", help="Show what the gate would have said, for example for 24h"
+        ),
+    ] = None,
 ) -> None:
     """Show what the next step would change.
 
     Which users move, how many sockets and meetings they have open, how soon each kind of client follows, and which
     variables take effect at once, with a restart or with a build. A step that is not allowed is refused with the reason.
+    With --replay, what the gate would have said at each interval of the time that is past, and why; doctor has no past.
 
     Example:
         whatschat-ops migrate plan
         whatschat-ops migrate plan --off websocket
+        whatschat-ops migrate plan --replay 24h
     """
+    if replay is not None:
+        show_replay(run, replay)
+        return
     if sum([rollback, off is not None, drained, service is not None or share is not None]) > 1:
         raise UsageError(
             "--rollback, --off, --drained, and --service with --share are different steps: give one."
@@ -65,7 +83,8 @@ def plan(
     )
     counted = _affected(run, state, wanted)
     _warn_unpublished(run, migrating)
-    run.out.result(_result(run, "plan", state, wanted, counted, changed=False), render_step)
+    asked = ask_gate(run, migrating.stored, wanted, None) if gate else None
+    run.out.result(_result(run, "plan", state, wanted, counted, changed=False, gate=asked), render_step)
 
 
 @audited(service="service", share="share")
@@ -101,22 +120,34 @@ def advance(
     force: Annotated[
         bool, typer.Option("--force", help="Advance whatever the gate says; the audit log has it")
     ] = False,
+    comparison: Annotated[
+        Path | None,
+        typer.Option(
+            "--comparison", metavar="FILE", help="Judge this report of `ws compare --json`, not metrics"
+        ),
+    ] = None,
     yes: YesOption = False,
 ) -> None:
     """Migrate more users, or the next phase.
 
     Without options: the next share of migration.steps, and the next phase once all users are in this one. The gate is asked
-    first. In phase 4, --drained says that the old path is empty.
+    first: one that fails holds the migration, one that is inconclusive says how long to wait; exit code 3 for both. In phase 4,
+    --drained says that the old path is empty.
 
     Example:
         whatschat-ops migrate advance --reason "gate passed"
         whatschat-ops migrate advance --service websocket --share 25
+        whatschat-ops migrate advance --comparison compared.json
     """
     migrating = run.migrating()
     if _finished(run, migrating):
         return
-    decide = _decision(run, service, share, drained=drained)
-    _make(run, _Step(migrating, decide, forced=force), yes=yes)
+    step = _Step(migrating, _decision(run, service, share, drained=drained), forced=force)
+    gate = None if drained else _asked(run, step, comparison)
+    if gate is None or gate.verdict == "pass" or force:
+        _make(run, step, yes=yes, gate=gate)
+    else:
+        _stopped(run, step, gate)
 
 
 @audited(release="release")
@@ -172,7 +203,30 @@ class _Step:
     back: bool = False
 
 
-def _make(run: Run, step: _Step, *, yes: bool) -> None:
+def _asked(run: Run, step: _Step, comparison: Path | None) -> GateReport:
+    stored = step.migrating.stored
+    report = ask_gate(run, stored, step.decide(stored.state), comparison)
+    run.acts_on(gate=str(report.verdict), gate_reasons=list(report.reasons[:3]))
+    return report
+
+
+def _stopped(run: Run, step: _Step, gate: GateReport) -> None:
+    """A gate that failed holds the migration; one that is inconclusive changes nothing. Ends with exit code 3."""
+    from whatschat_ops.migration import decisions
+    from whatschat_ops.migration.state import Hold
+
+    state = step.migrating.stored.state
+    wanted = state
+    if gate.verdict == "fail":
+        wanted = decisions.hold(state, Hold(f"the gate failed: {gate.reasons[0]}", by_gate=True))
+        run.acts_on(**{"from": _words(state), "to": _words(wanted), "serial": wanted.serial})
+        step.migrating.change(wanted, "hold", aws_now(run.settings))
+    result = _result(run, "gate", state, wanted, (), changed=wanted is not state, gate=gate)
+    run.out.result(result, render_step)
+    require_passed(run, gate)
+
+
+def _make(run: Run, step: _Step, *, yes: bool, gate: GateReport | None = None) -> None:
     """Decide, ask, write the row and the parameter, and show what it means."""
     state = step.migrating.stored.state
     wanted = step.decide(state)
@@ -182,8 +236,8 @@ def _make(run: Run, step: _Step, *, yes: bool) -> None:
         return
     action = run.command_path.rpartition(" ")[2]
     run.acts_on(**{"from": _words(state), "to": _words(wanted), "serial": wanted.serial})
-    step.migrating.change(wanted, action)
-    result = _result(run, action, state, wanted, counted, changed=True, forced=step.forced)
+    step.migrating.change(wanted, action, aws_now(run.settings))
+    result = _result(run, action, state, wanted, counted, changed=True, forced=step.forced, gate=gate)
     run.out.result(result, render_step)
 
 
@@ -295,6 +349,7 @@ def _result(
     changed: bool,
     finished: bool = False,
     forced: bool = False,
+    gate: GateReport | None = None,
 ) -> StepResult:
     from whatschat_ops.migration.following import follows
     from whatschat_ops.migration.variables import switches
@@ -313,4 +368,5 @@ def _result(
         affected=affected,
         switches=switches(state.place, wanted.place),
         follows=follows(state.place, wanted.place, run.settings.migration.reader_cache_seconds),
+        gate=gate,
     )

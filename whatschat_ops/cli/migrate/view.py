@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from whatschat_ops.cli.migrate.gate import render_gate
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table, bar
 from whatschat_ops.cli.terminal.times import duration
 from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.migration.following import Affected, Follows
-    from whatschat_ops.migration.gate import Judgement
+    from whatschat_ops.migration.gating import GateReport
     from whatschat_ops.migration.state import Place
     from whatschat_ops.migration.variables import Switch
 
@@ -39,22 +40,22 @@ class StepResult(Struct, frozen=True):
     affected: tuple[Affected, ...]
     switches: tuple[Switch, ...]
     follows: tuple[Follows, ...]
-    gate: Judgement | None = None
+    gate: GateReport | None = None
 
 
 def render_step(result: StepResult) -> Blocks:
     """What changes, whom it moves, when each kind of client follows, and which variables go with it."""
     if result.finished:
         return Blocks([f"Wrote the parameter of {result.after}: an earlier change had not finished."])
-    done = "Done" if result.changed else "Planned"
+    done = "Done" if result.changed else "Unchanged" if result.action == "gate" else "Planned"
     facts = {
         done: f"{result.before} → {result.after}" if result.before != result.after else result.after,
         "Phase": _meaning(result.phase),
         "Affected": "; ".join(map(_affected, result.affected)),
         "Held": result.held or "",
-        "Gate": f"{result.gate.verdict.value}: {'; '.join(result.gate.reasons)}" if result.gate else "",
     }
-    return Blocks([Facts(facts), *_switches(result.switches), *_follows(result.follows)])
+    gate = render_gate(result.gate) if result.gate else []
+    return Blocks([*gate, Facts(facts), *_switches(result.switches), *_follows(result.follows)])
 
 
 def _meaning(phase: int) -> str:

@@ -123,13 +123,20 @@ class Telemetry:
             self.add_point(namespace, name, value, "Count", dimensions)
 
     def record_metric(
-        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        time_s: float | None = None,
     ) -> None:
-        """Record one datum in the Region of the API or function in the dimensions."""
+        """Record one datum in the Region of the API or function in the dimensions, of this moment or of `time_s`."""
         named = next((key for key in ("ApiId", "FunctionName") if key in dimensions), "")
         regions = self._regions_of(named, dimensions[named]) if named else ()
         with self._scope(ACCOUNT_ID, next(iter(regions), DEFAULT_REGION)):
-            self.add_point(namespace, name, value, unit, dimensions)
+            at_s = self._clock() if time_s is None else time_s
+            self._count(namespace, name, _rounded(value), unit, dict(dimensions), at_s)
 
     def add_point(
         self,

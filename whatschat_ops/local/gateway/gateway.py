@@ -60,7 +60,7 @@ class Gateway:
             control_plane,
             Integrations(control_plane, executor, self._spawn),
             Throttles(clock()),
-            Metrics(control_plane),
+            Metrics(control_plane, clock),
             clock,
         )
         self._management = ManagementApi(self._plane, self.connections)
