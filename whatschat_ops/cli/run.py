@@ -218,6 +218,12 @@ class Run:
             stack.guard(self.command_path)
         return stack
 
+    def aws_now(self) -> datetime:
+        """The time by AWS's clock, as metrics and logs have it."""
+        from whatschat_ops.cli.target import aws_now
+
+        return aws_now(self.settings)
+
     def migrating(self) -> Migrating:
         """The migration as it is, to be changed. Raises Blocked when another run is changing the stack."""
         from whatschat_ops.migration.migrating import Migrating

@@ -46,7 +46,7 @@ class Migrating:
         with self._locked():
             self.store.publish()
 
-    def change(self, wanted: MigrationState, action: str, at: datetime) -> None:
+    def change(self, wanted: MigrationState, action: str, at: datetime | None = None) -> None:
         """Decide and publish. Raises Blocked when the lock is not free, or another operator was first."""
         try:
             with self._locked():

@@ -81,15 +81,20 @@ class MigrationStore:
         """What the parameter is to be in a state."""
         return json.dumps(state.document(self._names.stack))
 
-    def change(self, seen: Stored, wanted: MigrationState, *, by: str, action: str, at: datetime) -> None:
-        """Write the row, which must be as it was seen, then the parameter. Raises Blocked when another operator was first."""
+    def change(
+        self, seen: Stored, wanted: MigrationState, *, by: str, action: str, at: datetime | None = None
+    ) -> None:
+        """Write the row, which must be as it was seen, then the parameter. Raises Blocked when another operator was first.
+
+        `at` is the time by AWS's clock; None: now, by this machine's.
+        """
         row = {
             **self._key,
             "serial": {"N": str(wanted.serial)},
             "written": {"N": str(seen.written)},
             "state": {"S": msgspec.json.encode(wanted).decode()},
             "by": {"S": by},
-            "at": {"S": at.strftime(TIME)},
+            "at": {"S": (at or datetime.now(UTC)).strftime(TIME)},
             "action": {"S": action},
         }
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(serial)"}

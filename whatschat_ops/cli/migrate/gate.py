@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from whatschat_ops.cli.run import Run
-from whatschat_ops.cli.target import aws_now
 from whatschat_ops.cli.terminal.lines import Shown, Styled
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Table, figures
 from whatschat_ops.cli.terminal.times import duration, local_time
@@ -33,7 +32,7 @@ def ask_gate(run: Run, stored: Stored, wanted: MigrationState, comparison: Path 
     from whatschat_ops.migration.cohort import Service
     from whatschat_ops.migration.gating import judged_service, with_doctor
 
-    service, gate, now = judged_service(stored.state.place, wanted.place), _gate(run), aws_now(run.settings)
+    service, gate, now = judged_service(stored.state.place, wanted.place), _gate(run), run.aws_now()
     if service is None:
         raise UsageError("No user has moved yet: there is nothing to judge.", hint=Hint(("migrate", "start")))
     if comparison is not None and service is not Service.WEBSOCKET:
@@ -63,7 +62,7 @@ def show_replay(run: Run, past: str) -> None:
     from whatschat_ops.cli.durations import parse_duration
     from whatschat_ops.migration.migrating import services_on
 
-    length, gate, now = parse_duration(past, "--replay"), _gate(run), aws_now(run.settings)
+    length, gate, now = parse_duration(past, "--replay"), _gate(run), run.aws_now()
     if not 0 < length.total_seconds() <= MAX_REPLAY_S:
         raise UsageError("--replay is at most 14d: CloudWatch keeps the metrics of minutes for 15 days.")
     with run.out.status("Reading both paths"):

@@ -14,7 +14,6 @@ from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.migrate.gate import ask_gate, require_passed, show_replay
 from whatschat_ops.cli.migrate.view import StepResult, render_step
 from whatschat_ops.cli.run import Run
-from whatschat_ops.cli.target import aws_now
 from whatschat_ops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -220,7 +219,7 @@ def _stopped(run: Run, step: _Step, gate: GateReport) -> None:
     if gate.verdict == "fail":
         wanted = decisions.hold(state, Hold(f"the gate failed: {gate.reasons[0]}", by_gate=True))
         run.acts_on(**{"from": _words(state), "to": _words(wanted), "serial": wanted.serial})
-        step.migrating.change(wanted, "hold", aws_now(run.settings))
+        step.migrating.change(wanted, "hold", run.aws_now())
     result = _result(run, "gate", state, wanted, (), changed=wanted is not state, gate=gate)
     run.out.result(result, render_step)
     require_passed(run, gate)
@@ -236,7 +235,7 @@ def _make(run: Run, step: _Step, *, yes: bool, gate: GateReport | None = None) -
         return
     action = run.command_path.rpartition(" ")[2]
     run.acts_on(**{"from": _words(state), "to": _words(wanted), "serial": wanted.serial})
-    step.migrating.change(wanted, action, aws_now(run.settings))
+    step.migrating.change(wanted, action, run.aws_now())
     result = _result(run, action, state, wanted, counted, changed=True, forced=step.forced, gate=gate)
     run.out.result(result, render_step)
 
