@@ -15,13 +15,20 @@ def lines(new: Snapshot, old: Snapshot | None) -> Iterator[str]:
     )
     for tile in changed(new, old):
         was = old.named(tile.name) if old else None
-        if tile.level is not Level.OK:
+        if tile.level is not Level.OK and (was is None or _is_news(tile, was)):
             yield from _said(tile)
         elif was is not None and was.level is not Level.OK:
             yield f"          ok {tile.name.lower()}"
     for mark in new.marks:
         if old is not None and mark not in old.marks:
             yield f"          mark {clock(mark.at, seconds=True)} {printable(mark.what)}"
+
+
+def _is_news(tile: Tile, was: Tile) -> bool:
+    """Of a chart its numbers, which the line has, are none."""
+    return (tile.level, tile.unknown) != (was.level, was.unknown) or (
+        not tile.points and tile.lines != was.lines
+    )
 
 
 def _said(tile: Tile) -> Iterator[str]:

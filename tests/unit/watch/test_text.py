@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.watch.snapshots import DEPLOY, FINE, LOST, RED, START, changed
 from whatschat_ops.watch import plain, tiles
@@ -81,6 +82,16 @@ def test_lines_say_what_went_wrong_and_when_it_is_well() -> None:
     assert "          unknown messages: GetMetricData: Could not connect" in list(plain.lines(LOST, RED))
     assert "          ok errors" in list(plain.lines(FINE, RED))
     assert len(list(plain.lines(RED, RED))) == 1
+
+
+def test_lines_tell_another_number_of_errors_once_but_each_alarm() -> None:
+    worse = changed(RED, 1, errors=replace(RED.named("Errors") or FINE.tiles[2], value=50.0, lines=("more",)))
+    assert len(list(plain.lines(worse, RED))) == 1
+    one, two = (
+        changed(FINE, 1, alarms=Tile("Alarms", value=1.0, level=Level.BAD, lines=(line,)))
+        for line in ("a", "b")
+    )
+    assert "          bad alarms: b" in list(plain.lines(two, one))
 
 
 def test_lines_name_a_new_mark_once() -> None:
