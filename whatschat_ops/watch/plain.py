@@ -15,8 +15,8 @@ def lines(new: Snapshot, old: Snapshot | None) -> Iterator[str]:
     )
     for tile in changed(new, old):
         was = old.named(tile.name) if old else None
-        if tile.level is not Level.OK and (was is None or _is_news(tile, was)):
-            yield from _said(tile)
+        if tile.level is not Level.OK:
+            yield from _said(tile) if was is None or _is_news(tile, was) else ()
         elif was is not None and was.level is not Level.OK:
             yield f"          ok {tile.name.lower()}"
     for mark in new.marks:

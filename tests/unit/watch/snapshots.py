@@ -44,9 +44,16 @@ def changed(snapshot: Snapshot, minutes: int, **tiles_: Tile) -> Snapshot:
     return replace(snapshot, at=snapshot.at + timedelta(minutes=minutes), tiles=changed_tiles)
 
 
-RED = changed(
-    FINE, 1, errors=tile(tiles.ERRORS, 40.0, unit="in 5 min", level=Level.BAD, lines=("integration 40",))
+_ERRORS = tile(
+    tiles.ERRORS,
+    40.0,
+    unit="in 5 min",
+    level=Level.BAD,
+    lines=("integration 40",),
+    points=RISING,
+    until=START,
 )
+RED = changed(FINE, 1, errors=_ERRORS)
 LOST = changed(FINE, 2, messages=tile(tiles.MESSAGES, 3.4).failed("GetMetricData: Could not connect"))
 NIGHT = (FINE, RED, LOST, *(changed(FINE, minutes) for minutes in range(3, 30)))
 """Half an hour: it goes wrong after a minute, and cannot be read after two."""
