@@ -129,21 +129,36 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "worker/shard.py",
         "unit/worker/test_shard.py",
-        ("    if left > 0:", "    if left >= 0:", "a finished shard makes no progress"),
-        ("return sum(target.number not in before.done for _, target in lines)", "return sum(1 for _ in lines)", "what has a result is in doubt"),
         ("self.keys.part(self.shard, self.parts + 1)", "self.keys.part(self.shard, self.parts)", "a part is written over another"),
+        ("range(last.since, number)", "range(last.since + 1, number)", "what was sent is sent again"),
+        ("                ledger.may_open = False", "                pass", "pages are begun that do not become whole"),
     ),
     *planted(
-        "worker/feed.py",
-        "unit/worker/test_shard.py",
-        ("if target.number not in self._done:", "if target.number in self._done:", "what was sent is sent again"),
-        ("return None if self._ended and not batch else batch", "return None if self._ended else batch", "the last batch is lost"),
+        "worker/ledger.py",
+        "unit/worker/test_shard.py component/worker/test_shard_in_threads.py",
+        ("self._totals.in_doubt += before.part.begun", "pass", "second copies are not counted"),
+        ("if row.connection_id not in done and", "if", "what was sent is sent again"),
+        ("earlier = [self._since_before] if self._done else []", "earlier: list[int] = []", "the outcomes before two kills are forgotten"),
+        ("while self._open and not self._open[0].left:", "while self._open:", "the position passes a page that is not whole"),
+        ("                del self._unpruned[row.connection_id]", "                pass", "rows are deleted and counted twice"),
     ),
     *planted(
         "worker/recorder.py",
         "unit/worker/test_shard.py component/worker/test_shard_in_threads.py",
-        ("in_doubt += self._in_doubt - in_doubt_before", "in_doubt += self._in_doubt", "what was in doubt is counted with every part"),
         ("            raise self.error\n", "            return\n", "a part that was not written"),
+        ("            if self._failures >= HOPELESS:", "            if False:", "requests that cannot succeed are made for ever"),
+    ),
+    *planted(
+        "worker/control.py",
+        "unit/worker/test_control.py",
+        ("min(self.workers, unfinished)", "unfinished", "the last workers send at a share of the whole"),
+    ),
+    *planted(
+        "worker/rows.py",
+        "unit/worker/test_rows.py unit/broadcast/test_selection.py",
+        ("int(Decimal(percent) / 100 *", "int(Decimal(percent) / 10 *", "ten times the sample"),
+        ("                        break\n", "                        pass\n", "users behind one with many pages are left out"),
+        ("if not found and start is None:", "if not found:", "a user whose last page is empty has no connection"),
     ),
     *planted(
         "worker/bucket.py",
@@ -154,7 +169,8 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "worker/handler.py",
         "unit/worker/test_handler.py",
-        ("(spec.request_timeout_s + RESERVE_S) * 1000", "spec.request_timeout_s + RESERVE_S", "seconds are compared with milliseconds"),
+        ("/ 1000 - reserve_s", "- reserve_s", "milliseconds are taken for seconds"),
+        ("(lambda _row: True) if shard.kind == ROWS else ", "", "a connection that was named is left out"),
         ("request_timeout_s=spec.request_timeout_s,", "request_timeout_s=spec.deadline_s,", "another limit"),
     ),
     *planted(
@@ -281,17 +297,21 @@ FEATURES: Final[tuple[Fault, ...]] = (
     ),
     *planted(
         "broadcast/pruning.py",
-        "aws/test_broadcast_pruning.py unit/broadcast/test_run.py",
-        ('f"{delete} = ?"', 'f"{delete} <> ?"', "rows that were written again are deleted"),
-        ('if code == "ConditionalCheckFailed":\n            return Pruning.REWRITTEN', 'if code == "ConditionalCheckFailed":\n            return Pruning.PRUNED', "a row that stayed counts as deleted"),
+        "unit/broadcast/test_run.py",
         ("over = finished.is_set()  #", "over = True  #", "what is found gone later is not pruned"),
+    ),
+    *planted(
+        "worker/pruning.py",
+        "aws/test_broadcast_pruning.py",
+        ('f"{delete} = ?"', 'f"{delete} <> ?"', "rows that were written again are deleted"),
+        ("return Pruning.REWRITTEN", "return Pruning.PRUNED", "a row that stayed counts as deleted"),
     ),
     *planted(
         "broadcast/broadcasting.py",
         "unit/broadcast/test_pruning_wiring.py",
         ("counts.delivered > 0 or is_own(),", "counts.delivered >= 0 or is_own(),", "rows are pruned through another API"),
         ("counts.delivered > 0 or is_own(),", "is_own(),", "nothing is pruned through a custom domain"),
-        ("RowPruner(self.aws, record.table_name),", "RowPruner(self.aws, record.stack),", "another table"),
+        ("RowPruner(self.aws, record.table_name) if", "RowPruner(self.aws, record.stack) if", "another table"),
     ),
     *planted(
         "cli/ws/housekeeping.py",
@@ -318,7 +338,6 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "broadcast/audience/sampling.py",
         "unit/broadcast/test_selection.py aws/test_broadcast_targets.py",
-        ("int(Decimal(percent) / 100 *", "int(Decimal(percent) / 10 *", "ten times the sample"),
         ("smallest(rows, self._count - given,", "smallest(rows, self._count,", "a resumed sample is too large"),
     ),
     *planted(
@@ -331,7 +350,6 @@ FEATURES: Final[tuple[Fault, ...]] = (
         "broadcast/journal/journal.py",
         "unit/broadcast/test_journal.py component/broadcast/test_journal_properties.py",
         ("self._note_doubt(connections)\n            self._add_counts(in_doubt=connections)", "self._add_counts(in_doubt=connections)", "second copies are not written down"),
-        ("first = piece[-1].number + 1", "first = piece[-1].number + 2", "one target in 1,000 is left out"),
     ),
     *planted(
         "broadcast/journal/reading.py",
@@ -347,16 +365,16 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("return ExitCode.PARTLY_DONE if summary.delivered else ExitCode.FAILED", "return ExitCode.PARTLY_DONE", "nothing was delivered and the exit code is 4"),
     ),
     *planted(
-        "broadcast/distributed/merging.py",
+        "broadcast/distributed/outcomes.py",
         "unit/broadcast/test_distributed.py",
-        ("self._totals[name] += value - before.get(name, 0)", "self._totals[name] += value", "an attempt's counters are added with each part"),
-        ("return number > self.shards[shard].part", "return number >= self.shards[shard].part", "a part is read twice"),
+        ("if self.keys.done_of_key(key) not in self._finished", "", "a shard is counted twice"),
+        ("failures=number >= self.retried_from)\n        while", "failures=True)\n        while", "what was retried counts as failed"),
     ),
     *planted(
         "broadcast/distributed/launching.py",
         "unit/broadcast/test_distributed.py",
-        ("at_once = max(1, min(workers, shards))", "at_once = max(1, shards)", "the rate is divided by too many"),
-        ("if target.number not in inside]", "if target.number in inside]", "a shard is sent to twice"),
+        ("replace(now, stop=False,", "replace(now,", "a run that was stopped is not resumed"),
+        ("shards=shards[-1].shard", "shards=len(shards)", "the rate is divided by too few"),
     ),
     *planted(
         "sockets/session.py",

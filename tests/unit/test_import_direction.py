@@ -87,8 +87,8 @@ STANDARD_LIBRARY_ONLY: Final = {
 NARROW: Final[Mapping[str, set[str]]] = {
     # It runs in Lambda, too: it knows neither AWS clients nor settings.
     "sender": {"errors", "network", "redaction"},
-    # The function that sends one shard of a distributed broadcast: its zip holds this and the sender.
-    "worker": {"errors", "redaction", "sender"},
+    # The function that sends one shard of a distributed broadcast: its zip holds this, the sender and histograms.
+    "worker": {"errors", "measure", "redaction", "sender"},
     # The engine knows no AWS service and no settings.
     "provision": {"errors", "files", "redaction", ""},
     # Prices are arithmetic, and files: those that were refreshed are in the state directory.

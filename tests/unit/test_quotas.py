@@ -62,6 +62,10 @@ PATTERNS: Final = {
 """Parts of patterns and names that stand in one module only."""
 
 OURS: Final = {
+    (
+        "broadcast/distributed/planning.py",
+        "MOST_SEGMENTS",
+    ): "shards of a broadcast, which may be more than are at work",
     ("sender/sender.py", "MOST_TCP_CONNECTIONS"): "connections of the sender: not new WebSocket connections",
     ("local/cloudtrail/recorder.py", "MAX_CALLS"): "what is kept in memory",
     (

@@ -8,7 +8,7 @@ resume() ──▶ that of an earlier one  ───┘
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -38,6 +38,9 @@ from whatschat_ops.stack.outputs import StackOutputs, endpoint_is_own
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.estimate import BroadcastEstimate
+    from whatschat_ops.broadcast.journal.failed import FailedConnection
+    from whatschat_ops.broadcast.journal.summary import RunDetails
+    from whatschat_ops.worker.bucket import Bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ class Broadcasting:
         return Journal.create(self.directory, record)
 
     def resume(self, run_id: str, *, retry_failed: bool = False) -> Journal | None:
-        """Resume a run; None: it is finished. Raises as past_runs.resume."""
+        """Resume a run, also one that another machine began; None: it is finished. Raises as past_runs.resume."""
+        self._fetch(run_id)
         return past_runs.resume(
             self.directory,
             run_id,
@@ -128,8 +132,9 @@ class Broadcasting:
     ) -> RunSummary:
         """Work on a run until it is finished or should stop; the journal is closed then."""
         record = journal.record
+        is_local = record.engine != EngineName.DISTRIBUTED  # else the workers list and prune
         try:
-            source = self._source(journal, say)
+            source = self._source(journal, say) if is_local else None
             engine = self._engine(journal, policy, say)
         except BaseException:
             journal.close(RunState.INTERRUPTED)
@@ -139,7 +144,7 @@ class Broadcasting:
             journal,
             source,
             engine,
-            RowPruner(self.aws, record.table_name),
+            RowPruner(self.aws, record.table_name) if is_local else None,
             # Another API says of every connection of ours that it is gone.
             may_prune=lambda counts: counts.delivered > 0 or is_own(),
             progress=progress,
@@ -151,6 +156,40 @@ class Broadcasting:
                 "so it may not be this stack's API."
             )
         return summary
+
+    def details(self, run_id: str) -> RunDetails:
+        """A distributed run as it stands in S3, whichever machine began it. Raises UsageError when there is none."""
+        from whatschat_ops.broadcast.distributed.recall import details_in, record_in
+
+        objects = self._objects()
+        record = record_in(objects, run_id) if objects else None
+        if objects is None or record is None:
+            return past_runs.read_run(self.directory, run_id)
+        return details_in(objects, record, self.directory)
+
+    def failures(self, run_id: str) -> Iterator[FailedConnection]:
+        """The connections of a distributed run that failed."""
+        from whatschat_ops.broadcast.distributed.recall import failed_in
+
+        objects = self._objects()
+        return failed_in(objects, run_id) if objects else iter(())
+
+    def _fetch(self, run_id: str) -> None:
+        """Make the journal of a distributed run that this machine does not have."""
+        from whatschat_ops.broadcast.distributed.recall import record_in
+
+        objects = None if past_runs.has_run(self.directory, run_id) else self._objects()
+        record = record_in(objects, run_id) if objects else None
+        if record is not None:
+            Journal.create(self.directory, record).close(RunState.INTERRUPTED)
+
+    def _objects(self) -> Bucket | None:
+        """Where the distributed runs of the stack are; None: it has none."""
+        if not self.settings.broadcast.distributed.enabled:
+            return None
+        from whatschat_ops.broadcast.distributed.engine import bucket_of
+
+        return bucket_of(self.settings, self.aws)
 
     def _source(self, journal: Journal, say: Say) -> Source:
         """What is still to be listed. A list that is complete needs no users file any more."""
@@ -164,7 +203,8 @@ class Broadcasting:
         if record.engine == EngineName.DISTRIBUTED:
             from whatschat_ops.broadcast.distributed.engine import distributed_engine
 
-            return distributed_engine(record.run_id, self.settings, self.aws, policy, say=say)
+            table = record.table_name
+            return distributed_engine(record.run_id, self.settings, self.aws, policy, table, say=say)
         from whatschat_ops.sender.sender import Sender
 
         url = self.outputs.callback_url

@@ -1,23 +1,11 @@
-"""Deletes rows whose connection is gone, 25 in a request, each only if it is still the row that was read.
-
-Between reading a row and learning that its socket is gone, the id may have been written again: such a row stays.
-
-DynamoDB's BatchWriteItem knows no conditions; a batch of PartiQL statements does. Of a DELETE whose WHERE names the key
-and more, AWS says: no such item is a success, an item for which the rest is not true is a ConditionalCheckFailed
-(developer guide, "PartiQL delete statements"); a batch has at most 25 statements, its answers come in their order, and
-HTTP 200 does not mean that all of them succeeded (API reference, BatchExecuteStatement). One request costs about a
-millisecond of boto3's time, whatever is in it. The caller needs dynamodb:PartiQLDelete on the table.
-"""
+"""Deletes the rows of gone connections that a journal knows, while the run goes on. How rows are deleted: worker/pruning.py."""
 
 from __future__ import annotations
 
-import json
-import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.broadcast.journal.gone import GoneRow
@@ -25,6 +13,8 @@ from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.summary import Pruning
 from whatschat_ops.errors import AwsError, PermissionDenied, Rejected
 from whatschat_ops.quotas import MAX_BATCH_STATEMENTS
+from whatschat_ops.worker.pruning import DeleteRefused
+from whatschat_ops.worker.pruning import RowPruner as TablePruner
 
 THREADS = 4
 POLL_S = 0.25
@@ -34,69 +24,26 @@ HOPELESS = 8
 Prune = Callable[[Sequence[GoneRow]], Sequence[Pruning]]
 """Deletes at most 25 rows that are still the ones read; says what became of each. Raises AwsError when nothing is known."""
 
-_TRY_AGAIN = {
-    "ProvisionedThroughputExceeded",
-    "RequestLimitExceeded",
-    "ThrottlingError",
-    "InternalServerError",
-    "TransactionConflict",
-}
-_ATTEMPTS = 5
-_FIRST_PAUSE_S = 0.1
-
 
 class RowPruner:
     """A Prune for one table. Thread-safe."""
 
     def __init__(self, aws: Aws, table: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._aws = aws  # the client is made when a row is to be deleted: in many runs none is
         self._table = table
-        self._sleep = sleep
+        self._prune = TablePruner(lambda: aws.client("dynamodb"), table, sleep=sleep)
 
     def __call__(self, rows: Sequence[GoneRow]) -> Sequence[Pruning]:
         """Delete them. What DynamoDB throttles is retried a few times."""
-        became: dict[str, Pruning] = {}
-        waiting = {row.connection_id: row for row in rows}  # an item may be named only once in a batch
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                self._sleep(random.uniform(0, _FIRST_PAUSE_S * 2**attempt))
-            became.update(self._once(list(waiting.values())))
-            waiting = {name: row for name, row in waiting.items() if name not in became}
-            if not waiting:
-                break
-        return [became.get(row.connection_id, Pruning.PRUNE_FAILED) for row in rows]
-
-    def _once(self, rows: Sequence[GoneRow]) -> Iterator[tuple[str, Pruning]]:
-        """What became of each row, except those to retry."""
-        client = self._aws.client("dynamodb")
-        answer = client.batch_execute_statement(Statements=[self._statement(row) for row in rows])
-        for row, response in zip(rows, answer["Responses"], strict=True):
-            became = self._became(response.get("Error"))
-            if became is not None:
-                yield row.connection_id, became
-
-    def _statement(self, row: GoneRow) -> dict[str, Any]:
-        delete = f'DELETE FROM "{self._table}" WHERE connectionId = ? AND connectedAt'
-        key = {"S": row.connection_id}
-        if not row.connected_at:
-            return {"Statement": f"{delete} IS MISSING", "Parameters": [key]}
-        return {"Statement": f"{delete} = ?", "Parameters": [key, json.loads(row.connected_at)]}
-
-    def _became(self, error: Mapping[str, str] | None) -> Pruning | None:
-        if error is None:
-            return Pruning.PRUNED
-        code, why = error.get("Code", ""), error.get("Message", "")
-        if code == "ConditionalCheckFailed":
-            return Pruning.REWRITTEN
-        if code in _TRY_AGAIN:
-            return None
-        kind = PermissionDenied if code == "AccessDenied" else Rejected
-        raise kind(
-            f"BatchExecuteStatement: {why} ({code})",
-            hint=f"The identity needs dynamodb:PartiQLDelete on the table {self._table}.",
-            aws_code=code,
-            operation="BatchExecuteStatement",
-        )
+        try:
+            return self._prune(rows)
+        except DeleteRefused as error:
+            kind = PermissionDenied if error.code == "AccessDenied" else Rejected
+            raise kind(
+                f"BatchExecuteStatement: {error} ({error.code})",
+                hint=f"The identity needs dynamodb:PartiQLDelete on the table {self._table}.",
+                aws_code=error.code,
+                operation="BatchExecuteStatement",
+            ) from error
 
 
 def prune_gone(

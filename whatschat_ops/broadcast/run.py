@@ -53,9 +53,9 @@ OnProgress = Callable[[Progress], None]
 
 def run_broadcast(
     journal: Journal,
-    source: Source,
+    source: Source | None,
     engine: Engine,
-    prune: Prune,
+    prune: Prune | None,
     *,
     may_prune: Callable[[Counts], bool] = lambda _: True,
     progress: OnProgress = lambda _: None,
@@ -64,7 +64,7 @@ def run_broadcast(
 ) -> RunSummary:
     """Work on the run until it is finished or `should_stop`, and close the journal.
 
-    No row is deleted before `may_prune` says so, and none at all when it never does.
+    `source` and `prune` are None when the engine lists and prunes. No row is deleted before `may_prune` says so, and none at all when it never does.
 
     Raises what engine, source and journal raise, after what is in flight has ended: the run can be resumed then.
     """
@@ -82,9 +82,9 @@ def run_broadcast(
 @dataclass(slots=True)
 class _Work:
     journal: Journal
-    source: Source
+    source: Source | None
     engine: Engine
-    prune: Prune
+    prune: Prune | None
     may_prune: Callable[[Counts], bool]
     progress: OnProgress
     should_stop: Callable[[], bool]
@@ -132,7 +132,7 @@ class _Work:
             self.error = self.error or error
 
     def _list(self) -> None:
-        if self.journal.list_complete:
+        if self.journal.list_complete or self.source is None:
             return
         pages = iter(self.source.pages(self.journal.position))
         try:
@@ -149,6 +149,8 @@ class _Work:
         self.journal.finish_listing()
 
     def _prune(self) -> None:
+        if self.prune is None:
+            return
         while not self.may_prune(self.journal.counts()):
             if self.sent.wait(POLL_S):
                 break

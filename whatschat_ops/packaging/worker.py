@@ -16,7 +16,7 @@ from whatschat_ops.packaging.vendored import normalise_newlines
 PACKAGE: Final = "whatschat_ops"
 ROOT: Final = Path(__file__).parents[1]
 MODULES: Final = ("__init__", "errors", "network", "redaction")
-FOLDERS: Final = ("sender", "worker")
+FOLDERS: Final = ("measure", "sender", "worker")
 HANDLER: Final = f"{PACKAGE}.worker.handler.handler"
 
 

@@ -75,6 +75,12 @@ class AdaptiveRate:
         self._window = Window(now_s)
         self.unclear_is_account = False
 
+    def limit(self, rate_per_s: float) -> None:
+        """Another cap. A rate that was at the old one goes to the new one at once; one that AWS has slowed down rises to it."""
+        was_at_the_cap = self.rate_per_s >= self.cap_per_s
+        self.cap_per_s = rate_per_s
+        self.rate_per_s = rate_per_s if was_at_the_cap else min(self.rate_per_s, rate_per_s)
+
     def fill(self, now_s: float) -> None:
         """Add the tokens of the time that has passed, and judge the window when it is over."""
         if now_s > self._filled_s:

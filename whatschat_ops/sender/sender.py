@@ -104,6 +104,10 @@ class Sender:
             parts.pool.close_all()
         return self.snapshot()
 
+    def limit(self, rate_per_s: float) -> None:
+        """Send at most so many per second from now on; from any thread."""
+        self._rate.limit(rate_per_s)
+
     def snapshot(self) -> Snapshot:
         """Where it is; from any thread."""
         return Snapshot(

@@ -19,12 +19,13 @@ CONTROL_S: Final = 3.0
 class Control:
     """`rate_per_s` and `burst` are those of all workers together, `workers` is how many may be at work at once at most.
 
-    `stop`: begin nothing more. A worker finishes what is in flight, writes its last part and returns.
+    `shards` is how many the run has. `stop`: begin nothing more. A worker finishes what is in flight, writes its last part and returns.
     """
 
     rate_per_s: float
     burst: int
     workers: int
+    shards: int = 1
     stop: bool = False
 
     def to_bytes(self) -> bytes:

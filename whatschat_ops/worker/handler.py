@@ -1,13 +1,15 @@
 """What Lambda calls for one shard. Its environment: BROADCAST_BUCKET, API_GATEWAY_ENDPOINT, and Lambda's own.
 
-Event: {"run", "shard", "connections"} (`objects.shard_item`). Answer: the event with `left`, how many connections are
-still to be sent to; the state machine calls again while that is more than 0.
+Event: an item of the list of shards (`objects.Shard`). Answer: the event with `left`, 1 when the worker is to be called again for the
+rest of the shard, otherwise 0.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from secrets import token_hex
 from typing import Any, Final, Protocol
 
@@ -16,9 +18,11 @@ import boto3
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sender.model import Credentials, SendPolicy
 from whatschat_ops.sender.sender import Sender
-from whatschat_ops.worker.bucket import Bucket
-from whatschat_ops.worker.objects import Keys, RunSpec
-from whatschat_ops.worker.shard import send_shard
+from whatschat_ops.worker.bucket import Bucket, Objects
+from whatschat_ops.worker.objects import ROWS, SEGMENT, Keys, RunSpec, Shard, given_in
+from whatschat_ops.worker.pruning import RowPruner
+from whatschat_ops.worker.rows import Page, Position, Row, Table, given_rows, wanted
+from whatschat_ops.worker.shard import Work
 
 RESERVE_S: Final = 10.0
 """Time to write the last part, beside the longest request that may be in flight."""
@@ -37,28 +41,45 @@ class Context(Protocol):
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Send one shard, or what is left of it."""
     bucket = Bucket(boto3.client("s3"), os.environ["BROADCAST_BUCKET"])
-    keys = Keys(event["run"])
+    shard, keys = Shard.of_event(event), Keys(event["run"])
     spec = RunSpec.from_bytes(bucket.get(keys.spec))
-    reserve_ms = (spec.request_timeout_s + RESERVE_S) * 1000
-    left = send_shard(
+    reserve_s = spec.request_timeout_s + RESERVE_S
+    table = spec.record["table_name"]
+    work = Work(
         bucket,
         keys,
-        event["shard"],
-        event["connections"],
+        spec,
+        shard.shard,
         # Lambda may run an event twice under one request id; parts must tell the two apart
         attempt=f"{context.aws_request_id}.{token_hex(4)}",
-        spec=spec,
-        make_sender=make_sender,
-        near_the_end=lambda: context.get_remaining_time_in_millis() < reserve_ms,
+        pages=pages_of(shard, bucket, keys, lambda: Table(boto3.client("dynamodb"), table, time.time)),
+        # rows that are given were chosen one by one
+        keep=(lambda _row: True) if shard.kind == ROWS else wanted(spec.selection),
+        prune=RowPruner(cache(lambda: boto3.client("dynamodb")), table),
+        make_sender=lambda message, rate, burst: make_sender(spec, message, rate, burst),
+        left_s=lambda: context.get_remaining_time_in_millis() / 1000 - reserve_s,
     )
-    return {**event, "left": left}
+    return {**event, "left": int(work.send())}
 
 
-def make_sender(spec: RunSpec, message: bytes) -> Sender:
+def pages_of(
+    shard: Shard, objects: Objects, keys: Keys, table: Callable[[], Table]
+) -> Callable[[Position], Iterator[Page]]:
+    """The pages of a shard from a position on."""
+    if shard.kind == SEGMENT:
+        return lambda position: table().segment(shard.segment, shard.segments, position)
+    given = given_in(objects.get(keys.given(shard.shard)))
+    if shard.kind == ROWS:
+        rows = [Row(*values) for values in given]
+        return lambda position: given_rows(rows, position)
+    return lambda position: table().users(given, position)
+
+
+def make_sender(spec: RunSpec, message: bytes, rate_per_s: float, burst: int) -> Sender:
     """The sender of `ws broadcast`, with the keys of this function's role."""
     policy = SendPolicy(
-        rate_per_s=spec.rate_per_s,
-        burst=spec.burst,
+        rate_per_s=rate_per_s,
+        burst=burst,
         tcp_connections=spec.tcp_connections,
         max_attempts=spec.max_attempts,
         deadline_s=spec.deadline_s,

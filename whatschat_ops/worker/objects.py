@@ -1,38 +1,30 @@
 """The objects of one run in S3: their keys and contents. Pure; used by the command and by its workers.
 
-    runs/RUN/run.json                  how to send (RunSpec)
+    runs/RUN/run.json                  what the run is, and how to send (RunSpec)
     runs/RUN/message                   the bytes to send
     runs/RUN/control                   stop, and the rate of all workers together (control.Control)
-    runs/RUN/lists/1.json              the shards of the first execution: [{"run", "shard", "connections"}, ...]
-    runs/RUN/shards/00000001.gz        the connections of a shard: lines of [number, connection id], numbers ascending
-    runs/RUN/parts/00000001/000001.gz  what came of it, written while it is sent (Part)
+    runs/RUN/lists/1.json              the shards of the first execution: what workers are invoked with
+    runs/RUN/given/00000001.gz         the users or the rows of a shard that is no segment of the table
+    runs/RUN/parts/00000001/000001.gz  what came of a shard, written while it is sent (parts.Part)
+    runs/RUN/done/00000001             what came of it in all, when it is finished (parts.Totals)
 
-Parts are only ever added: reading all of them says what was done, at any moment and after any failure.
+Nothing but `control` is ever changed: reading the rest says what was done, at any moment and after any failure.
 """
 
 from __future__ import annotations
 
 import gzip
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from whatschat_ops.sender.model import Outcome, Result, Target
+from whatschat_ops.worker.parts import compressed
 
-FORMAT: Final = 1
-COUNTERS: Final = (
-    "attempts",
-    "account_throttled",
-    "client_buffer_full",
-    "server_errors",
-    "transport_errors",
-    "in_doubt",
-)
-"""What a part counts of its attempt, as `sender.model.Snapshot` names it."""
-_COMPRESSION: Final = 3
-"""gzip's level: identifiers are random and hardly shrink further."""
+FORMAT: Final = 2
+SEGMENT: Final = "segment"
+USERS: Final = "users"
+ROWS: Final = "rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +40,7 @@ class Keys:
 
     @property
     def spec(self) -> str:
-        """How to send."""
+        """What the run is."""
         return f"{self.root}run.json"
 
     @property
@@ -66,13 +58,31 @@ class Keys:
         """What the keys of all parts begin with."""
         return f"{self.root}parts/"
 
+    @property
+    def all_done(self) -> str:
+        """What the keys of the totals of finished shards begin with."""
+        return f"{self.root}done/"
+
+    @property
+    def lists(self) -> str:
+        """What the keys of all lists begin with."""
+        return f"{self.root}lists/"
+
     def shard_list(self, execution: int) -> str:
         """The shards of one execution, counted from 1."""
-        return f"{self.root}lists/{execution}.json"
+        return f"{self.lists}{execution}.json"
 
-    def shard(self, number: int) -> str:
-        """The connections of a shard."""
-        return f"{self.root}shards/{number:08}.gz"
+    def given(self, shard: int) -> str:
+        """The users or rows of a shard."""
+        return f"{self.root}given/{shard:08}.gz"
+
+    def done(self, shard: int) -> str:
+        """The totals of a shard that is finished."""
+        return f"{self.all_done}{shard:08}"
+
+    def done_of_key(self, key: str) -> int:
+        """The shard whose totals have this key."""
+        return int(key.removeprefix(self.all_done))
 
     def parts_of(self, shard: int) -> str:
         """What the keys of a shard's parts begin with."""
@@ -90,15 +100,25 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """How each worker sends: its own share of the rate and burst, and the limits of `sender.model.SendPolicy`."""
+    """What a run is, and the limits of `sender.model.SendPolicy` without the rate, which is in the control object.
 
-    rate_per_s: float
-    burst: int
+    `record` is the run as its journal has it (`journal.record.RunRecord`, without the message). `prune_rows`: rows that are deleted with
+    one request.
+    """
+
+    record: Mapping[str, str]
     tcp_connections: int
     max_attempts: int
     deadline_s: float
     request_timeout_s: float
+    prune_rows: int
     format: int = FORMAT
+
+    @property
+    def selection(self) -> Mapping[str, Any]:
+        """Which connections are selected, as JSON (`audience.selection.Selection`)."""
+        found: Mapping[str, Any] = json.loads(self.record["selection"])
+        return found
 
     def to_bytes(self) -> bytes:
         """As JSON."""
@@ -109,86 +129,52 @@ class RunSpec:
         """From JSON. Raises ValueError when another version wrote it."""
         found = json.loads(content)
         if found.get("format") != FORMAT:
-            raise ValueError(f"the run has format {found.get('format')}; this worker reads {FORMAT}")
+            raise ValueError(f"the run has format {found.get('format')}; this version reads {FORMAT}")
         return cls(**found)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What came of a piece of a shard.
+class Shard:
+    """One item of the Distributed Map: what a worker is invoked with.
 
-    `allowed`: how many lines of the shard, from its first, may have been begun by the time of the next part; those of
-    them without a result are in doubt when their worker failed. `in_doubt`: how many were when this attempt began (its
-    first part), and how many attempts without an answer were repeated since the part before.
-    `final`: nothing is left of the shard. `counters` are the attempt's so far (attempts, throttled, ...).
+    `kind`: segment number `segment` of `segments` of the table's scan; or the users or rows in `Keys.given`. `retries`: the rows failed
+    in the shards before the one with this number, 0: they did not; of them `in_doubt` may have got the message.
     """
 
-    attempt: str
-    allowed: int
-    results: Sequence[Result] = ()
+    run: str
+    shard: int
+    kind: str
+    segment: int = 0
+    segments: int = 0
+    retries: int = 0
     in_doubt: int = 0
-    final: bool = False
-    counters: Mapping[str, int] = field(default_factory=dict)
 
-    def to_bytes(self) -> bytes:
-        """As compressed JSON."""
-        document = {
-            "format": FORMAT,
-            "attempt": self.attempt,
-            "allowed": self.allowed,
-            "in_doubt": self.in_doubt,
-            "final": self.final,
-            "counters": dict(self.counters),
-            "results": [
-                [result.number, result.outcome.value, result.reason, result.attempts, _us(result.latency_s)]
-                for result in self.results
-            ],
-        }
-        return compressed(json.dumps(document, separators=(",", ":")).encode())
+    def to_item(self) -> dict[str, Any]:
+        """As the list of shards has it."""
+        return {name: value for name, value in asdict(self).items() if value or name == "segment"}
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> Part:
-        """From compressed JSON."""
-        found = json.loads(gzip.decompress(content))
-        return cls(
-            attempt=found["attempt"],
-            allowed=found["allowed"],
-            results=[
-                Result(number, Outcome(outcome), reason, attempts, latency_us / 1_000_000)
-                for number, outcome, reason, attempts, latency_us in found["results"]
-            ],
-            in_doubt=found["in_doubt"],
-            final=found["final"],
-            counters=found["counters"],
-        )
+    def of_event(cls, event: Mapping[str, Any]) -> Shard:
+        """From a worker's event, which may have more in it."""
+        return cls(**{name: event[name] for name in cls.__slots__ if name in event})
 
 
-def shard_bytes(targets: Iterable[Target]) -> bytes:
-    """The connections of a shard as an object."""
-    buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=_COMPRESSION, mtime=0) as file:
-        for target in targets:
-            file.write(json.dumps(list(target), separators=(",", ":")).encode() + b"\n")
-    return buffer.getvalue()
+def list_bytes(shards: Sequence[Shard]) -> bytes:
+    """The list of shards as the Distributed Map reads it."""
+    return json.dumps([shard.to_item() for shard in shards], separators=(",", ":")).encode()
 
 
-def shard_targets(content: bytes) -> Iterator[Target]:
-    """The connections of a shard, read as they are needed."""
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-        for line in file:
-            number, connection_id = json.loads(line)
-            yield Target(number, connection_id)
+def shards_of(content: bytes) -> list[Shard]:
+    """The list of shards, read back."""
+    return [Shard.of_event(item) for item in json.loads(content)]
 
 
-def shard_item(run: str, shard: int, connections: int) -> dict[str, Any]:
-    """The item of the Distributed Map: what the worker is invoked with."""
-    return {"run": run, "shard": shard, "connections": connections}
+def given_bytes(given: Sequence[Any]) -> bytes:
+    """The users or the rows of a shard as an object."""
+    return compressed(json.dumps(given, separators=(",", ":"), ensure_ascii=False).encode())
 
 
-def compressed(content: bytes) -> bytes:
-    """The same bytes for the same content: no time in it."""
-    return gzip.compress(content, _COMPRESSION, mtime=0)
-
-
-def _us(seconds: float) -> int:
-    return round(seconds * 1_000_000)
+def given_in(content: bytes) -> list[Any]:
+    """The users or the rows of a shard, read back; a row as the list of its fields."""
+    found: list[Any] = json.loads(gzip.decompress(content))
+    return found

@@ -1,34 +1,39 @@
 """One shard of a broadcast, sent and written down so that a failure at any moment loses nothing. Knows no AWS.
 
-    lines of the shard ──▶ Feed ──▶ Sender ──▶ Recorder ──▶ parts in the bucket
-                            ▲                     │
-                            └─ may go on to here ─┘
+    pages ──▶ Ledger ──▶ Sender ──▶ Ledger ──▶ Recorder ──▶ parts in the bucket
+                ▲                                 │
+                └────── may begin so many ────────┘
 
-Before a line is begun, a part that says so is in the bucket: `allowed` runs ahead of the sender by about two seconds of
-its rate. So the next attempt knows which connections may have got the message without a result: they are sent to again
-and counted. A part is written every second, by a thread of its own.
+Before a row is begun, a part that allows it is in the bucket: what is allowed runs ahead of the sender by about two seconds of
+its rate. So the next attempt knows how many connections may have got the message without an outcome: they are sent to again
+and counted. It reads the table again from the last whole page on, and skips what has an outcome.
 
 A part is written only where none is: of two attempts at one shard at the same time, the one that writes the next part
-goes on, having read all before it; the other finds its place taken and begins nothing beyond what it was allowed, which
+goes on, having read what it must know; the other finds its place taken and begins nothing beyond what it was allowed, which
 the first has counted. An attempt that begins reads on until it gets in, so the newest one takes over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from whatschat_ops.errors import OpsError
 from whatschat_ops.sender.model import NextTargets, OnResults, Snapshot, Target
 from whatschat_ops.worker.bucket import Objects
-from whatschat_ops.worker.feed import Before, Feed, read_before
-from whatschat_ops.worker.objects import COUNTERS, Keys, Part, RunSpec, shard_targets
-from whatschat_ops.worker.recorder import Recorder
+from whatschat_ops.worker.ledger import Before, Ledger
+from whatschat_ops.worker.objects import Keys, RunSpec
+from whatschat_ops.worker.parts import Part, Totals
+from whatschat_ops.worker.recorder import Prune, Pruner, Recorder
+from whatschat_ops.worker.rows import Keep, Page, Position
+from whatschat_ops.worker.watching import Watch
 
 AHEAD_S: Final = 2.0
 LEAST_AHEAD: Final = 200
-"""Lines that are allowed in advance, whatever the rate."""
+"""Rows that are allowed in advance, whatever the rate."""
+LAST_PAGES_S: Final = 60.0
+"""Before the end of its time a worker begins no more pages, so that those it has begun become whole."""
 
 
 class ShardTakenOver(OpsError):
@@ -56,65 +61,112 @@ class Sending(Protocol):
         """Where it is."""
         ...
 
+    def limit(self, rate_per_s: float) -> None:
+        """Send at most so many per second from now on."""
+        ...
 
-def send_shard(
-    objects: Objects,
-    keys: Keys,
-    shard: int,
-    connections: int,
-    *,
-    attempt: str,
-    spec: RunSpec,
-    make_sender: Callable[[RunSpec, bytes], Sending],
-    near_the_end: Callable[[], bool],
-) -> int:
-    """Send to what is left of a shard; returns how much is left after it, 0 when it is finished.
 
-    It stops early when `near_the_end` says so. Raises what the sender or the bucket raises, after writing what it has;
-    ShardTakenOver, and NoProgress.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One attempt at a shard, and what it needs. `pages` gives those from a position on, of whose rows `keep` says which are wanted; `left_s` is the
+    time until the worker has to end.
+
+    `make_sender` is called with the message, rate and burst.
     """
-    before = read_before(objects, keys, shard)
-    if len(before.done) >= connections:
-        return 0
-    content = objects.get(keys.shard(shard))
-    sender = make_sender(spec, objects.get(keys.message))
-    log = _Log(objects, keys, shard)
-    recorder = Recorder(
-        log.append,
-        attempt,
-        ahead=max(LEAST_AHEAD, int(spec.rate_per_s * AHEAD_S)),
-        counters=lambda: counters_of(sender.snapshot()),
-    )
-    before = _begin(recorder, log, before, content, connections, near_the_end)
-    left = connections - len(before.done)
-    if left > 0:
-        left -= _send(
-            sender, Feed(shard_targets(content), before, recorder.reached), recorder, left, near_the_end
-        )
-        if not recorder.recorded:
-            raise NoProgress(f"Shard {shard} made no progress: the sender ended without a result.")
-    return max(0, left)
 
+    objects: Objects
+    keys: Keys
+    spec: RunSpec
+    shard: int
+    attempt: str
+    pages: Callable[[Position], Iterator[Page]]
+    keep: Keep
+    prune: Prune
+    make_sender: Callable[[bytes, float, int], Sending]
+    left_s: Callable[[], float]
 
-def _send(
-    sender: Sending, feed: Feed, recorder: Recorder, left: int, near_the_end: Callable[[], bool]
-) -> int:
-    """Send; how many results were written."""
+    def send(self) -> bool:
+        """Send what is left of the shard; whether the worker is to be called again for the rest.
 
-    def next_targets(limit: int, /) -> Sequence[Target] | None:
-        feed.allowed = recorder.allowed
-        return feed(limit)
+        It ends early when its time does, or when the run is stopped. Raises what the sender or the bucket raises, after writing what it has;
+        ShardTakenOver, and NoProgress.
+        """
+        watch = Watch(self.objects, self.keys)
+        watch.look()
+        if watch.is_stopped():
+            return False
+        before = read_before(self.objects, self.keys, self.shard)
+        if before.part.final:
+            self._finish(before.part.totals)
+            return False
+        sender = self.make_sender(self.objects.get(self.keys.message), watch.share_per_s, watch.burst)
+        ledger, recorder = self._begin(before, sender, watch)
+        if ledger is None or recorder is None:  # finished by the attempt that was there before
+            return False
+        position, ended = ledger.position, ledger.totals.ended
+        watch.start(sender.limit)
+        try:
+            self._run(sender, ledger, recorder, watch)
+        finally:
+            watch.close()
+        if ledger.is_finished:
+            self._finish(ledger.totals)
+            return False
+        if watch.is_stopped():
+            return False
+        if (ledger.position, ledger.totals.ended) == (position, ended):
+            raise NoProgress(f"Shard {self.shard} made no progress: the sender ended without a result.")
+        return True
 
-    try:
-        sender.run(next_targets, recorder.add, lambda: recorder.error is not None or near_the_end())
-    finally:
-        recorder.close(final=lambda recorded: recorded >= left)
-    return recorder.recorded
+    def _begin(self, before: Before, sender: Sending, watch: Watch) -> tuple[Ledger | None, Recorder | None]:
+        """Get in behind an earlier attempt that may still be writing; None: that one finished. Raises ShardTakenOver."""
+        while not before.part.final:
+            ledger = Ledger(self.pages(before.part.position), before, self.keep)
+            recorder = Recorder(
+                _Log(self.objects, self.keys, self.shard, before.number).append,
+                self.attempt,
+                ledger,
+                Pruner(self.prune, ledger, self.spec.prune_rows),
+                sender.snapshot,
+                lambda: max(LEAST_AHEAD, int(watch.share_per_s * AHEAD_S)),
+            )
+            try:
+                recorder.begin(before.part.unpruned)
+                return ledger, recorder
+            except ShardTakenOver:
+                ledger.close()
+                if self.left_s() <= 0:
+                    raise
+                before = read_before(self.objects, self.keys, self.shard)
+        return None, None
+
+    def _run(self, sender: Sending, ledger: Ledger, recorder: Recorder, watch: Watch) -> None:
+        def next_targets(limit: int, /) -> Sequence[Target] | None:
+            targets = ledger.take(limit)
+            recorder.reached()
+            return targets
+
+        def should_stop() -> bool:
+            left_s = self.left_s()
+            if left_s < LAST_PAGES_S:
+                ledger.may_open = False
+            return recorder.error is not None or watch.is_stopped() or left_s <= 0
+
+        in_order = False
+        try:
+            sender.run(next_targets, ledger.settle, should_stop)
+            in_order = True
+        finally:
+            ledger.close()
+            recorder.close(in_order=in_order)
+
+    def _finish(self, totals: Totals) -> None:
+        self.objects.put(self.keys.done(self.shard), totals.to_bytes())
 
 
 @dataclass(slots=True)
 class _Log:
-    """The parts of a shard, in a row without gaps: an attempt appends only after it has read all of them."""
+    """The parts of a shard, in a row without gaps: an attempt appends only after it has read what is before."""
 
     objects: Objects
     keys: Keys
@@ -128,36 +180,13 @@ class _Log:
         self.parts += 1
 
 
-def _begin(
-    recorder: Recorder,
-    log: _Log,
-    before: Before,
-    content: bytes,
-    connections: int,
-    give_up: Callable[[], bool],
-) -> Before:
-    """Get in behind an earlier attempt that may still be writing; what there was before: all, if that one finished.
-
-    Raises ShardTakenOver.
-    """
-    while len(before.done) < connections:
-        log.parts = before.parts
-        try:
-            recorder.begin(_in_doubt(content, before), before.allowed)
-            break
-        except ShardTakenOver:
-            if give_up():
-                raise
-            before = read_before(log.objects, log.keys, log.shard, before)
-    return before
-
-
-def _in_doubt(content: bytes, before: Before) -> int:
-    """Lines that an earlier attempt was allowed to begin, without a result."""
-    lines = zip(range(before.allowed), shard_targets(content), strict=False)
-    return sum(target.number not in before.done for _, target in lines)
-
-
-def counters_of(snapshot: Snapshot) -> dict[str, int]:
-    """What a part says of its attempt as a whole."""
-    return {name: getattr(snapshot, name) for name in COUNTERS}
+def read_before(objects: Objects, keys: Keys, shard: int) -> Before:
+    """What the parts of a shard say."""
+    found = {keys.part_of_key(key)[1]: key for key in objects.keys(keys.parts_of(shard))}
+    if not found:
+        return Before()
+    number = max(found)
+    last = Part.from_bytes(objects.get(found[number]))
+    earlier = (place for place in range(last.since, number))
+    parts = {place: Part.from_bytes(objects.get(found[place])) for place in earlier}
+    return Before.of({**parts, number: last})

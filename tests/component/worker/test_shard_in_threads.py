@@ -12,15 +12,18 @@ import pytest
 from tests.unit.worker.shard_fakes import (
     InterleavedSender,
     account,
-    bucket_with,
+    bucket_of_run,
+    names,
     send,
+    table_of,
 )
 from whatschat_ops.worker.shard import ShardTakenOver
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_attempts_in_threads_at_once_keep_the_account(seed: int) -> None:
-    bucket, connections, lock = bucket_with(3_000), 3_000, threading.Lock()
+    bucket, ids, lock = bucket_of_run(), names(3_000), threading.Lock()
+    table = table_of(*ids)
     random_source = random.Random(seed)
     plain = bucket.create
 
@@ -34,13 +37,13 @@ def test_attempts_in_threads_at_once_keep_the_account(seed: int) -> None:
     for sender in senders:
         sender.meanwhile = lambda: time.sleep(random_source.random() / 5_000)
 
-    def attempt(number: int) -> int:
+    def attempt(number: int) -> bool:
         time.sleep(number * random_source.random() / 200)
-        return send(bucket, senders[number], connections, attempt=str(number))
+        return send(bucket, senders[number], table, attempt=str(number))
 
     with ThreadPoolExecutor(len(senders)) as pool:
         errors = [future.exception() for future in [pool.submit(attempt, number) for number in range(3)]]
     assert {type(error) for error in errors} <= {ShardTakenOver, type(None)}
     assert None in errors
-    twice, in_doubt = account(bucket, connections, *senders)
+    twice, in_doubt = account(bucket, ids, *senders)
     assert twice <= in_doubt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,25 +12,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.arithmetic import PAGE, page_with, table
-from tests.unit.worker.shard_fakes import Bucket, FakeSender
-from whatschat_ops.broadcast.audience.targets import Page, Row
+from tests.unit.worker.shard_fakes import Bucket, FakeSender, FakeTable, names, table_of
+from whatschat_ops.broadcast.audience.selection import Sample, Selection, UsersFile, examine_users_file
+from whatschat_ops.broadcast.audience.targets import Page
 from whatschat_ops.broadcast.distributed.arithmetic import Shape, distributed_estimate
 from whatschat_ops.broadcast.distributed.dry_run import with_workers
-from whatschat_ops.broadcast.distributed.engine import DistributedEngine, require_enabled
+from whatschat_ops.broadcast.distributed.engine import EARLIER_MARK, DistributedEngine, require_enabled
 from whatschat_ops.broadcast.distributed.executions import Execution, ExecutionStatus, ShardCounts
-from whatschat_ops.broadcast.distributed.launching import Fleet, Launcher, worker_spec
-from whatschat_ops.broadcast.distributed.merging import Parts, Tally
-from whatschat_ops.broadcast.distributed.shards import items_of, shards_of
+from whatschat_ops.broadcast.distributed.launching import Fleet, Launcher
+from whatschat_ops.broadcast.distributed.planning import MOST_SEGMENTS, Sizes, plan
+from whatschat_ops.broadcast.distributed.recall import details_in, failed_in, record_in
 from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
 from whatschat_ops.broadcast.journal.journal import Journal
+from whatschat_ops.broadcast.journal.past_runs import read_run
 from whatschat_ops.broadcast.journal.record import RunRecord
+from whatschat_ops.broadcast.journal.summary import RunState
 from whatschat_ops.config import Settings
 from whatschat_ops.errors import NotFound, OpsError, PermissionDenied, UsageError
 from whatschat_ops.pricing.rates import aws_card
 from whatschat_ops.quotas import RateLimit
-from whatschat_ops.sender.model import Outcome, Result, SendPolicy, Target
-from whatschat_ops.worker.objects import Keys, Part, RunSpec, shard_targets
-from whatschat_ops.worker.shard import send_shard
+from whatschat_ops.sender.model import SendPolicy
+from whatschat_ops.worker.control import Control
+from whatschat_ops.worker.objects import SEGMENT, Keys, RunSpec, Shard, given_in, shards_of
+from whatschat_ops.worker.rows import Row, given_rows, hash_of, wanted
+from whatschat_ops.worker.shard import Work
 
 RUN = "20261123-101502-7f3a"
 CARD = aws_card()
@@ -53,6 +58,31 @@ RECORD = RunRecord(
 
 
 @dataclass
+class FakeRows:
+    """The connections table as the command sees it."""
+
+    rows: FakeTable
+    counted: int
+
+    def about_how_many(self) -> int:
+        return self.counted
+
+    def source(self, selection: Selection) -> FakeRows:
+        self.asked = selection
+        return self
+
+    def pages(self, position: str | None) -> Iterable[Page]:
+        assert position is None
+        chosen = [row for row in self.rows.rows if row.connection_id in self.asked.connections]
+        sample = self.asked.sample
+        if sample and sample.count:
+            chosen = sorted(self.rows.rows, key=lambda row: hash_of(row.connection_id, sample.seed))[
+                : sample.count
+            ]
+        return [Page(chosen, "")]
+
+
+@dataclass
 class StepFunctions:
     """Runs the shards of an execution with the worker's own code, one after the other, when it is looked at.
 
@@ -60,6 +90,7 @@ class StepFunctions:
     """
 
     bucket: Bucket
+    table: FakeTable
     broken: set[int] = field(default_factory=set)
     error: str = "Sandbox.Timedout"
     can_redrive: bool = True
@@ -69,7 +100,7 @@ class StepFunctions:
     executions: dict[int, Execution] = field(default_factory=dict)
     lists: dict[int, str] = field(default_factory=dict)
     redriven: list[int] = field(default_factory=list)
-    sent: list[Target] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
     counts: ShardCounts = field(default_factory=ShardCounts)
 
     def workers(self) -> int:
@@ -86,11 +117,11 @@ class StepFunctions:
     def refreshed(self, execution: Execution) -> Execution:
         number = execution.number
         if self.executions[number].is_running:
-            items = items_of(self.bucket.get(self.lists[number]))
-            failed = [item["shard"] for item in items if not self._work(item["shard"], item["connections"])]
+            shards = shards_of(self.bucket.get(self.lists[number]))
+            failed = [shard for shard in shards if not self._work(shard)]
             failure = (ExecutionStatus.FAILED, "States.ExceedToleratedFailureThreshold")
             status, why = failure if failed and not self.tolerated else (ExecutionStatus.SUCCEEDED, "")
-            self.counts = ShardCounts(succeeded=len(items) - len(failed), failed=len(failed))
+            self.counts = ShardCounts(succeeded=len(shards) - len(failed), failed=len(failed))
             self.executions[number] = replace(self.executions[number], status=status, why=why)
         return self.executions[number]
 
@@ -108,31 +139,43 @@ class StepFunctions:
         del execution
         return self.error, "as arranged"
 
-    def _work(self, shard: int, connections: int) -> bool:
-        if shard in self.broken:
+    def _work(self, shard: Shard) -> bool:
+        if shard.shard in self.broken:
             return False
-        sender = FakeSender()
-        keys = Keys(RUN)
+        sender, keys = FakeSender(), Keys(RUN)
         spec = RunSpec.from_bytes(self.bucket.get(keys.spec))
-        send_shard(
+        keep = wanted(spec.selection)
+        segment = FakeTable(
+            [row for row in self.table.rows if _segment(row, shard.segments) == shard.segment]
+        )
+        if shard.kind != SEGMENT:
+            rows = [Row(*values) for values in given_in(self.bucket.get(keys.given(shard.shard)))]
+        Work(
             self.bucket,
             keys,
-            shard,
-            connections,
-            attempt=f"{shard}",
-            spec=spec,
-            make_sender=lambda _spec, _message: sender,
-            near_the_end=lambda: False,
-        )
+            spec,
+            shard.shard,
+            attempt=f"{shard.shard}",
+            pages=segment.pages if shard.kind == SEGMENT else lambda position: given_rows(rows, position),
+            keep=keep if shard.kind == SEGMENT else lambda _row: True,
+            prune=self.table.prune,
+            make_sender=lambda _message, _rate, _burst: sender,
+            left_s=lambda: 800.0,
+        ).send()
         self.sent += sender.sent
         return True
 
 
-def journal_of(directory: Path, connections: int) -> Journal:
-    journal = Journal.create(directory, RECORD)
-    journal.add(Page([Row(f"c{number}", "u", "") for number in range(1, connections + 1)], "{}"))
-    journal.finish_listing()
-    return journal
+def _segment(row: Row, segments: int) -> int:
+    return hash_of(row.connection_id, "segments") % segments if segments else 0
+
+
+def states_of(*ids: str, **more: object) -> StepFunctions:
+    return StepFunctions(Bucket(), table_of(*ids), **more)  # type: ignore[arg-type]
+
+
+def journal_in(directory: Path, record: RunRecord = RECORD) -> Journal:
+    return Journal.create(directory, record)
 
 
 def fleet_of(
@@ -146,6 +189,7 @@ def fleet_of(
         states.bucket,
         states,  # type: ignore[arg-type]
         policy,
+        FakeRows(states.table, len(states.table.rows)),  # type: ignore[arg-type]
         shard_connections=20,
         workers=workers,
         say=say,
@@ -154,7 +198,7 @@ def fleet_of(
 
 def start(journal: Journal, states: StepFunctions) -> None:
     """As a process that is killed once the execution is started."""
-    Launcher(fleet_of(states), journal).first()
+    Launcher(fleet_of(states), journal.record).first()
 
 
 def engine_of(fleet: Fleet) -> DistributedEngine:
@@ -165,18 +209,28 @@ def run(journal: Journal, fleet: Fleet, should_stop: Callable[[], bool] = lambda
     engine_of(fleet).run(journal, should_stop)
 
 
-def test_run_is_split_sent_and_merged(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket())
+def control_of(states: StepFunctions) -> Control:
+    return Control.from_bytes(states.bucket.get(Keys(RUN).control))
+
+
+def test_run_is_sent_by_segments_and_its_sums_are_in_the_journal(tmp_path: Path) -> None:
+    journal, states = journal_in(tmp_path), states_of(*names(90), *names(7, "g"), *names(3, "f"))
     run(journal, fleet_of(states))
-    assert (journal.counts().delivered, journal.counts().pending) == (90, 0)
-    assert [target.number for target in states.sent] == list(range(1, 91))
-    spec = RunSpec.from_bytes(states.bucket.get(Keys(RUN).spec))
-    assert (spec.rate_per_s, spec.burst) == (250, 125)
+    counts = journal.counts()
+    assert (counts.listed, counts.delivered, counts.gone, counts.failed) == (100, 90, 7, 3)
+    assert (counts.pruned, counts.pending, counts.attempts, journal.list_complete) == (7, 0, 100, True)
+    assert sorted(states.sent) == sorted([*names(90), *names(7, "g"), *names(3, "f")])
+    assert control_of(states) == Control(1_000, 500, workers=4, shards=8)
     assert states.bucket.get(Keys(RUN).message) == RECORD.message
+    summary = journal.close(RunState.FINISHED)
+    assert (summary.connections, summary.failed, summary.list_complete) == (100, 3, True)
+    assert [(group.reason, group.connections) for group in summary.failures] == [("HTTP 500", 3)]
+    assert summary.latency is not None and summary.latency.p50_s == pytest.approx(0.01, rel=0.01)
+    assert read_run(tmp_path, RUN).summary.delivered == 90
 
 
-def test_resumed_run_merges_without_sending_again(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket())
+def test_resumed_run_reads_what_came_of_it_without_sending_again(tmp_path: Path) -> None:
+    journal, states = journal_in(tmp_path), states_of(*names(90))
     start(journal, states)
     states.refreshed(states.executions[1])  # it runs to its end while no process follows
     journal.abandon()
@@ -188,7 +242,7 @@ def test_resumed_run_merges_without_sending_again(tmp_path: Path) -> None:
 
 
 def test_kill_before_the_execution_was_started_starts_it(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 45), StepFunctions(Bucket())
+    journal, states = journal_in(tmp_path), states_of(*names(45))
     start(journal, states)
     states.executions.clear()
     run(journal, fleet_of(states))
@@ -196,11 +250,11 @@ def test_kill_before_the_execution_was_started_starts_it(tmp_path: Path) -> None
 
 
 def test_failed_shards_say_how_to_resume_and_are_redriven(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket(), broken={2, 4})
+    journal, states = journal_in(tmp_path), states_of(*names(90), broken={2, 4})
     with pytest.raises(OpsError, match="2 shards were not finished") as failed:
         run(journal, fleet_of(states))
     assert f"--resume {RUN}" in str(failed.value.hint)
-    assert journal.counts().pending == 40
+    assert not journal.list_complete
     states.broken.clear()
     run(journal, fleet_of(states))
     assert (journal.counts().delivered, states.redriven) == (90, [1])
@@ -208,19 +262,19 @@ def test_failed_shards_say_how_to_resume_and_are_redriven(tmp_path: Path) -> Non
 
 
 def test_where_nothing_can_be_redriven_what_is_left_gets_an_execution_of_its_own(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket(), broken={2}, can_redrive=False)
+    journal, states = journal_in(tmp_path), states_of(*names(90), broken={2}, can_redrive=False)
     with pytest.raises(OpsError):
         run(journal, fleet_of(states))
     states.broken.clear()
     said: list[str] = []
     run(journal, fleet_of(states, say=said.append))
     assert journal.counts().delivered == 90
-    assert [item["shard"] for item in items_of(states.bucket.get(Keys(RUN).shard_list(2)))] == [2]
+    assert [shard.shard for shard in shards_of(states.bucket.get(Keys(RUN).shard_list(2)))] == [2]
     assert any("an execution of its own" in line for line in said)
 
 
 def test_resume_that_fails_again_says_so_instead_of_redriving_for_ever(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 30), StepFunctions(Bucket(), broken={1})
+    journal, states = journal_in(tmp_path), states_of(*names(30), broken={1})
     for _ in range(2):
         with pytest.raises(OpsError, match="1 shard was not finished"):
             run(journal, fleet_of(states))
@@ -228,7 +282,7 @@ def test_resume_that_fails_again_says_so_instead_of_redriving_for_ever(tmp_path:
 
 
 def test_stop_that_comes_with_a_failure_starts_nothing(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 30), StepFunctions(Bucket(), broken={1})
+    journal, states = journal_in(tmp_path), states_of(*names(30), broken={1})
     with pytest.raises(OpsError):
         run(journal, fleet_of(states))
     answers = iter([False])
@@ -237,58 +291,53 @@ def test_stop_that_comes_with_a_failure_starts_nothing(tmp_path: Path) -> None:
 
 
 def test_tolerated_failures_are_said_and_the_run_can_be_resumed(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket(), broken={2}, tolerated=True)
+    journal, states = journal_in(tmp_path), states_of(*names(90), broken={2}, tolerated=True)
     said: list[str] = []
     engine = engine_of(fleet_of(states, say=said.append))
     engine.run(journal, lambda: False)
     assert said[-1] == "1 shard was not finished, which is tolerated: Sandbox.Timedout as arranged"
-    assert (journal.counts().delivered, journal.counts().pending) == (70, 20)
-    assert engine.detail() == "4 of 5 shards done, 0 running, 1 failed"
+    assert journal.counts().delivered == len(states.sent) < 90
+    assert engine.detail() == "7 of 8 shards done, 0 running, 1 failed"
     states.broken.clear()
     run(journal, fleet_of(states))
     assert journal.counts().delivered == 90
 
 
 @pytest.mark.parametrize("at_once", [2, 8])
-def test_rate_is_divided_by_what_the_state_machine_has_not_by_newer_settings(
+def test_rate_is_for_as_many_workers_as_the_state_machine_has_not_as_newer_settings_say(
     tmp_path: Path, at_once: int
 ) -> None:
-    journal, states = journal_of(tmp_path, 400), StepFunctions(Bucket(), at_once=at_once)
+    journal, states = journal_in(tmp_path), states_of(*names(100), at_once=at_once)
     said: list[str] = []
     run(journal, fleet_of(states, workers=4, say=said.append))
-    spec = RunSpec.from_bytes(states.bucket.get(Keys(RUN).spec))
-    assert spec.rate_per_s * at_once == POLICY.rate_per_s
+    assert control_of(states) == Control(
+        POLICY.rate_per_s, POLICY.burst, at_once, shards=6 if at_once == 2 else 8
+    )
     assert any(f"has {at_once} workers at once" in line and "provision" in line for line in said)
 
 
-def test_other_rate_for_an_execution_that_runs_or_is_redriven_is_said_not_to_hold(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket(), broken={2})
+def test_resume_sets_the_rate_for_workers_that_are_at_work_and_ends_a_stop(tmp_path: Path) -> None:
+    journal, states = journal_in(tmp_path), states_of(*names(90))
     start(journal, states)
-    faster = replace(POLICY, rate_per_s=2_000)
-    for _ in ("followed", "redriven"):
-        said: list[str] = []
-        engine = engine_of(fleet_of(states, policy=faster, say=said.append))
-        with pytest.raises(OpsError):
-            engine.run(journal, lambda: False)
-        assert said.count("The execution keeps the rate that it was started with: 1,000/s.") == 1
-        assert engine.snapshot().rate_limit_per_s == 1_000
-    said = []
-    states.can_redrive = False
-    engine = engine_of(fleet_of(states, policy=faster, say=said.append))
-    with pytest.raises(OpsError):
-        engine.run(journal, lambda: False)
-    assert not any("keeps the rate" in line for line in said)
-    assert engine.snapshot().rate_limit_per_s == 2_000
-    spec = RunSpec.from_bytes(states.bucket.get(Keys(RUN).spec))
-    assert spec.rate_per_s == 2_000
+    key = Keys(RUN).control
+    states.bucket.put(key, replace(control_of(states), workers=9, stop=True).to_bytes())
+    run(journal, fleet_of(states, policy=replace(POLICY, rate_per_s=2_000)))
+    assert control_of(states) == Control(2_000, 500, workers=9, shards=8)
+    assert journal.counts().delivered == 90
 
 
-def test_execution_that_was_not_started_before_a_kill_gets_the_rate_of_now(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 90), StepFunctions(Bucket())
-    start(journal, states)
-    states.executions.clear()
-    run(journal, fleet_of(states, policy=replace(POLICY, rate_per_s=100)))
-    assert RunSpec.from_bytes(states.bucket.get(Keys(RUN).spec)).rate_per_s == 25
+def test_run_that_is_stopped_ends_without_an_error_and_is_not_redriven(tmp_path: Path) -> None:
+    journal, states = journal_in(tmp_path), states_of(*names(90), broken={1, 2, 3, 4, 5, 6, 7, 8})
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line.startswith("Started"):
+            states.bucket.put(Keys(RUN).control, replace(control_of(states), stop=True).to_bytes())
+
+    run(journal, fleet_of(states, say=say))
+    assert said[-1] == "The broadcast was stopped; --resume sends the rest."
+    assert (journal.list_complete, journal.counts().delivered, states.redriven) == (False, 0, [])
 
 
 def test_shards_are_told_in_words_once_there_are_some() -> None:
@@ -298,85 +347,133 @@ def test_shards_are_told_in_words_once_there_are_some() -> None:
 
 
 def test_workers_without_rights_are_a_permission_error(tmp_path: Path) -> None:
-    journal = journal_of(tmp_path, 30)
-    states = StepFunctions(Bucket(), broken={1}, error="PermissionDenied")
+    journal = journal_in(tmp_path)
+    states = states_of(*names(30), broken={1}, error="PermissionDenied")
     with pytest.raises(PermissionDenied, match="as arranged"):
         run(journal, fleet_of(states))
 
 
-def test_failed_connections_of_finished_shards_are_retried_as_shards_of_their_own(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 50), StepFunctions(Bucket())
-    keys = Keys(RUN)
-    start(journal, states)
-    first = list(shard_targets(states.bucket.get(keys.shard(1))))
-    results = [Result(target.number, Outcome.FAILED, "HTTP 500", 8, 0.1) for target in first]
-    states.bucket.put(keys.part(1, 1), Part("x", 20, results, final=True).to_bytes())
+def test_failed_connections_are_retried_as_shards_of_their_own(tmp_path: Path) -> None:
+    journal, states = journal_in(tmp_path), states_of(*names(30), *names(25, "f"))
     run(journal, fleet_of(states))
-    assert (journal.counts().delivered, journal.counts().failed) == (30, 20)
-    journal.abandon()
-    again = Journal.open(tmp_path, RUN, retry_failed=True)
-    run(again, fleet_of(states))
-    assert (again.counts().delivered, again.counts().failed) == (50, 0)
-    assert sorted(target.number for target in states.sent) == list(range(1, 51))
+    assert (journal.counts().delivered, journal.counts().failed) == (30, 25)
+    assert {each.connection_id for each in failed_in(states.bucket, RUN)} == set(names(25, "f"))
+    journal.close(RunState.FINISHED)
+    for _ in range(2):  # they fail again, and are counted once
+        again = Journal.open(tmp_path, RUN, retry_failed=True)
+        run(again, fleet_of(states))
+        counts = again.counts()
+        assert (counts.listed, counts.delivered, counts.failed, counts.attempts > 55) == (55, 30, 25, True)
+        again.close(RunState.FINISHED)
+    assert states.sent.count("f000001=") == 3
+    assert states.sent.count("c000001=") == 1
+    assert len(list(failed_in(states.bucket, RUN))) == 25
 
 
 def test_run_whose_objects_have_expired_is_not_sent_again(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 30), StepFunctions(Bucket())
+    journal, states = journal_in(tmp_path), states_of(*names(30))
     start(journal, states)
     states.executions.clear()
-    states.bucket.objects.clear()
+    del states.bucket.objects[Keys(RUN).shard_list(1)]
     with pytest.raises(NotFound, match="kept for 14 days"):
         run(journal, fleet_of(states))
     assert states.executions == {}
 
 
-def test_stop_leaves_the_execution_alone(tmp_path: Path) -> None:
-    journal, states = journal_of(tmp_path, 30), StepFunctions(Bucket())
-    run(journal, fleet_of(states), should_stop=lambda: bool(states.executions))
+def test_stop_of_the_command_leaves_the_execution_alone(tmp_path: Path) -> None:
+    journal, states = journal_in(tmp_path), states_of(*names(30), broken={1})
+    waits = iter([True])
+    states.refreshed = lambda execution: execution  # type: ignore[method-assign]
+    run(journal, fleet_of(states), should_stop=lambda: bool(states.executions) and next(waits))
     assert states.executions[1].status is ExecutionStatus.RUNNING
-    assert journal.counts().pending == 30
+    assert not journal.list_complete
 
 
-@given(st.lists(st.integers(1, 40), max_size=12), st.integers(1, 50))
-def test_shards_hold_every_target_once_and_are_full_but_the_last(sizes: list[int], connections: int) -> None:
-    targets = [Target(number, f"c{number}") for number in range(1, sum(sizes) + 1)]
-    pieces, at = [], 0
-    for size in sizes:
-        pieces.append(targets[at : at + size])
-        at += size
-    shards = list(shards_of(pieces, connections))
-    assert [target for shard in shards for target in shard] == targets
-    assert all(len(shard) == connections for shard in shards[:-1])
+def test_run_of_an_earlier_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    journal, states = journal_in(tmp_path), states_of(*names(30))
+    with journal._writing():
+        journal._db.execute("INSERT INTO mark VALUES (?, '1')", (EARLIER_MARK,))
+    with pytest.raises(OpsError, match="begun by an earlier version") as refused:
+        run(journal, fleet_of(states))
+    assert "Finish it with that version" in refused.value.message
+    states.bucket.put(Keys(RUN).spec, b'{"format": 1}')
+    with pytest.raises(OpsError, match="begun by an earlier version"):
+        record_in(states.bucket, RUN)
+    assert states.executions == {}
 
 
-def test_parts_are_read_once_and_from_the_lowest_open_shard() -> None:
-    bucket, keys = Bucket(), Keys(RUN)
-    listed: list[str] = []
-    plain = bucket.keys
-
-    def watched(prefix: str, *, after: str = "") -> list[str]:
-        listed.append(after)
-        return plain(prefix, after=after)
-
-    bucket.keys = watched  # type: ignore[method-assign]
-    parts = Parts(bucket, keys, {1: 1, 2: 2}, {})
-    bucket.put(keys.part(1, 1), _part(1, final=True))
-    bucket.put(keys.part(2, 1), _part(2, final=False))
-    assert _numbers(parts) == [1, 2]
-    assert _numbers(parts) == []
-    bucket.put(keys.part(2, 2), _part(3, final=True))
-    assert _numbers(parts) == [3]
-    assert _numbers(parts) == []
-    assert listed == [keys.parts_of(1), keys.parts_of(2), keys.parts_of(2)]
-    assert parts.unfinished == []
+def test_another_machine_knows_a_run_from_the_bucket_alone(tmp_path: Path) -> None:
+    journal, states = journal_in(tmp_path / "one"), states_of(*names(90), broken={3})
+    with pytest.raises(OpsError):
+        run(journal, fleet_of(states))
+    found = record_in(states.bucket, RUN)
+    assert found == RECORD
+    assert record_in(Bucket(), RUN) is None
+    summary = details_in(states.bucket, RECORD, tmp_path / "two").summary
+    assert (summary.state, summary.delivered) == (RunState.INTERRUPTED, len(states.sent))
+    assert not (tmp_path / "two").exists()
+    states.broken.clear()
+    elsewhere = journal_in(tmp_path / "two", found)
+    run(elsewhere, fleet_of(states))
+    assert (elsewhere.counts().delivered, states.redriven) == (90, [1])
+    journal.close(RunState.INTERRUPTED)
+    known = details_in(states.bucket, RECORD, tmp_path / "one").summary
+    assert (known.state, known.delivered, known.pending) == (RunState.FINISHED, 90, 0)
 
 
-def _part(number: int, *, final: bool) -> bytes:
-    return Part("a", 9, [Result(number, Outcome.DELIVERED, "", 1, 0.0123)], final=final).to_bytes()
+@given(st.integers(0, 10**9), st.integers(1, 10**6), st.integers(1, 1_000))
+def test_segments_are_full_rounds_of_all_workers(rows: int, shard: int, workers: int) -> None:
+    segments = Sizes(shard, workers).segments(rows)
+    assert workers <= segments <= MOST_SEGMENTS
+    if segments < MOST_SEGMENTS:
+        assert segments % workers == 0
+        assert rows <= segments * shard < rows + (workers + 1) * shard
 
 
-def _numbers(parts: Parts) -> Sequence[int]:
-    return [result.number for merged in parts.new() for result in merged.results]
+def planned(selection: Selection, states: StepFunctions) -> list[tuple[str, Sequence[object] | None]]:
+    table = FakeRows(states.table, 100)
+    made = list(plan(RUN, selection, table, Sizes(20, 4)))  # type: ignore[arg-type]
+    assert [each.shard.shard for each in made] == list(range(1, len(made) + 1))
+    return [(each.shard.kind, each.given) for each in made]
+
+
+def test_named_users_and_connections_are_shards_of_their_own(tmp_path: Path) -> None:
+    states = states_of(*names(100))
+    file = tmp_path / "users"
+    file.write_text("".join(f"user-{number}\n" for number in range(1_500)))
+    named = Selection(
+        users=("user-3", "zoe"), users_file=examine_users_file(file), connections=("c000007=", "c000001=")
+    )
+    (kind, rows), *users = planned(named, states)
+    assert (kind, [row.connection_id for row in rows or ()]) == ("rows", ["c000001=", "c000007="])  # type: ignore[attr-defined]
+    assert [kind for kind, _ in users] == ["users", "users"]
+    assert [len(given or ()) for _, given in users] == [1_000, 501]
+    changed = UsersFile(str(file), "0" * 64, 1)
+    with pytest.raises(UsageError, match="has changed"):
+        planned(Selection(users_file=changed), states)
+
+
+def test_sample_of_a_number_is_chosen_by_the_command_and_one_of_a_share_by_the_workers() -> None:
+    states = states_of(*names(100))
+    of_number = planned(Selection(sample=Sample(50, None, "seed")), states)
+    assert [(kind, len(given or ())) for kind, given in of_number] == [
+        ("rows", 20),
+        ("rows", 20),
+        ("rows", 10),
+    ]
+    of_share = planned(Selection(sample=Sample(None, "10", "seed")), states)
+    assert of_share == [("segment", None)] * 8
+
+
+def test_exclusions_and_a_share_hold_in_every_segment(tmp_path: Path) -> None:
+    selection = Selection(exclude_users=("eve",), sample=Sample(None, "50", "seed"))
+    states = states_of(*names(200))
+    states.table.rows += [Row(f"d{number:03}", "eve", "") for number in range(100)]
+    journal = journal_in(tmp_path, replace(RECORD, selection=selection.to_json()))
+    run(journal, fleet_of(states))
+    expected = [name for name in names(200) if hash_of(name, "seed") < 2**63]
+    assert sorted(states.sent) == expected
+    assert journal.counts().listed == len(expected)
 
 
 def test_engine_needs_the_stack_to_have_it_and_the_stacks_own_endpoint() -> None:
@@ -387,13 +484,6 @@ def test_engine_needs_the_stack_to_have_it_and_the_stacks_own_endpoint() -> None
     elsewhere = {**enabled, "websocket": {"endpoint": "wss://chat.example.org"}}
     with pytest.raises(UsageError, match="another endpoint"):
         require_enabled(Settings.of(elsewhere))
-
-
-@given(st.floats(1, 100_000), st.integers(1, 50_000), st.integers(1, 1_000))
-def test_workers_together_stay_within_the_rate(rate_per_s: float, burst: int, workers: int) -> None:
-    spec = worker_spec(SendPolicy(rate_per_s=rate_per_s, burst=burst), workers)
-    assert spec.rate_per_s * workers == pytest.approx(rate_per_s)
-    assert spec.burst * workers <= max(burst, workers)
 
 
 def test_arithmetic_of_ten_million_connections_by_hand() -> None:
@@ -457,11 +547,3 @@ def test_dry_run_adds_what_the_workers_cost_and_keeps_the_rest() -> None:
 
 def test_page_has_the_arithmetic_of_the_code() -> None:
     assert PAGE.read_text() == page_with(table())
-
-
-def test_counters_of_an_attempt_are_those_so_far_and_attempts_add_up() -> None:
-    tally = Tally()
-    for attempt, throttled in (("a", 1), ("a", 3), ("b", 2), ("a", 4), ("b", 2)):
-        tally.add(Part(attempt, allowed=0, counters={"account_throttled": throttled}))
-    assert tally["account_throttled"] == 4 + 2
-    assert tally["attempts"] == 0

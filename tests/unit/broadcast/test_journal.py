@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,11 @@ from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.journal.claims import SMALLEST_BLOCK
 from whatschat_ops.broadcast.journal.file import transaction
 from whatschat_ops.broadcast.journal.journal import Journal
-from whatschat_ops.broadcast.journal.reading import BUCKET
-from whatschat_ops.broadcast.journal.summary import Pruning, RunState
+from whatschat_ops.broadcast.journal.past_runs import list_runs
+from whatschat_ops.broadcast.journal.reading import BUCKET, Standing
+from whatschat_ops.broadcast.journal.summary import FailureGroup, Pruning, RunState
 from whatschat_ops.errors import Missing, OpsError, UsageError
-from whatschat_ops.measure.histogram import LARGEST_US, bucket_of
+from whatschat_ops.measure.histogram import LARGEST_US, Histogram, bucket_of
 from whatschat_ops.sender.model import NO_ANSWER, Outcome, Target
 
 
@@ -258,24 +260,17 @@ def test_a_resumed_run_prunes_what_an_earlier_part_could_not(tmp_path: Path) -> 
     assert again.counts().prune_failed == 0
 
 
-def test_marks_are_remembered_with_results(tmp_path: Path) -> None:
-    journal = new_journal(tmp_path, rows=2)
-    journal.mark("shard/2", "1 0 0")
-    journal.record_results([result(1)], mark=("shard/1", "7 1 1"))
-    journal.mark("other", "x")
+def test_standing_of_a_distributed_run_is_remembered_without_its_connections(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path, rows=0)
+    counts = replace(journal.counts(), listed=9, delivered=5, failed=2)
+    failures = (FailureGroup("HTTP 500", 2, ("a", "b")),)
+    journal.set_standing(Standing(counts, Histogram()), failures, "not authorized")
     journal.abandon()
+    (run,), _ = list_runs(tmp_path)
+    assert (run.connections, run.delivered, run.pending, run.failures) == (9, 5, 2, failures)
     again = Journal.open(tmp_path, journal.record.run_id)
-    assert list(again.marks("shard/").items()) == [("shard/1", "7 1 1"), ("shard/2", "1 0 0")]
-    assert again.counts().delivered == 1
-
-
-def test_open_targets_leave_out_what_has_ended(tmp_path: Path) -> None:
-    journal = new_journal(tmp_path, rows=2_500)
-    journal.record_results([result(2), result(1_500)])
-    pieces = list(journal.open_targets(1, 2_400))
-    assert max(map(len, pieces)) <= 1_000
-    numbers = [target.number for piece in pieces for target in piece]
-    assert numbers == [number for number in range(1, 2_401) if number not in (2, 1_500)]
+    assert again.counts() == counts
+    assert again.close(RunState.INTERRUPTED).pending == 2
 
 
 def test_a_second_process_is_refused_and_told_who_works(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_rights_are_on_our_own_resources_only(document: dict[str, Any]) -> None:
     for statement in document["Statement"]:
         resources = statement["Resource"]
         for resource in resources if isinstance(resources, list) else [resources]:
-            assert "broadcast" in resource or "execute-api" in resource
+            assert any(own in resource for own in ("broadcast", "execute-api", "table/websocket-connections"))
             assert ":*:" not in resource
             assert resource != "*"
 

@@ -278,9 +278,12 @@ def test_worker_may_do_exactly_this() -> None:
     found = table_of(worker_policy(Blueprint(DISTRIBUTED, PLACE, api_id="abc123")))
     own_runs = json.dumps({"StringLike": {"s3:prefix": "runs/*"}})
     group = Names(DISTRIBUTED, PLACE.region).function_log_group("broadcast-worker")
+    table = arn("dynamodb", f"table/{Names(DISTRIBUTED, PLACE.region).connections_table}")
     assert found == {
         **on(f"{bucket(DISTRIBUTED)}/runs/*", "s3", "GetObject PutObject"),
         ("s3:ListBucket", own_runs): {bucket(DISTRIBUTED)},
+        **on(table, "dynamodb", "Scan PartiQLDelete"),
+        **on(f"{table}/index/userId-index", "dynamodb", "Query"),
         **on(sockets("POST"), "execute-api", "ManageConnections"),
         **on(arn("logs", f"log-group:{group}:*"), "logs", "CreateLogStream PutLogEvents"),
     }

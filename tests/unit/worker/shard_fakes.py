@@ -1,20 +1,32 @@
-"""A shard's bucket in memory, and senders that only record."""
+"""A run's bucket and table in memory, and senders that only record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from whatschat_ops.errors import NotFound, PermissionDenied, Unavailable
 from whatschat_ops.sender.model import NextTargets, OnResults, Outcome, Result, Snapshot, Target
-from whatschat_ops.worker.objects import Keys, Part, RunSpec, shard_bytes
-from whatschat_ops.worker.shard import send_shard
+from whatschat_ops.worker.control import Control
+from whatschat_ops.worker.objects import Keys, RunSpec
+from whatschat_ops.worker.parts import Part, Totals
+from whatschat_ops.worker.pruning import Pruning
+from whatschat_ops.worker.recorder import Prune
+from whatschat_ops.worker.rows import END, Page, Position, Row
+from whatschat_ops.worker.shard import Work
 
 KEYS = Keys("20261123-101502-7f3a")
 SPEC = RunSpec(
-    rate_per_s=100.0, burst=50, tcp_connections=4, max_attempts=3, deadline_s=5.0, request_timeout_s=1.0
+    {"table_name": "connections", "selection": "{}"},
+    tcp_connections=4,
+    max_attempts=3,
+    deadline_s=5.0,
+    request_timeout_s=1.0,
+    prune_rows=25,
 )
+CONTROL = Control(rate_per_s=100.0, burst=50, workers=1)
 NOTHING = Snapshot()
+LONG_S = 800.0
 
 
 @dataclass
@@ -47,6 +59,28 @@ class Bucket:
     def parts(self, shard: int = 1) -> list[Part]:
         return [Part.from_bytes(self.get(key)) for key in self.keys(KEYS.parts_of(shard))]
 
+    def done(self, shard: int = 1) -> Totals:
+        return Totals.from_bytes(self.get(KEYS.done(shard)))
+
+
+@dataclass
+class FakeTable:
+    """Rows in the order of their ids, in pages; a deleted row is not there for who reads later."""
+
+    rows: list[Row]
+    page_rows: int = 100
+
+    def pages(self, position: Position) -> Iterator[Page]:
+        while position != END:
+            left = [row for row in self.rows if position is None or row.connection_id > position]
+            page = left[: self.page_rows]
+            position = END if len(left) <= self.page_rows else page[-1].connection_id
+            yield Page(page, position)
+
+    def prune(self, rows: Sequence[Row]) -> Sequence[Pruning]:
+        self.rows = [row for row in self.rows if row not in rows]
+        return [Pruning.PRUNED] * len(rows)
+
 
 class Killed(BaseException):
     """The execution environment of a worker is gone."""
@@ -54,14 +88,16 @@ class Killed(BaseException):
 
 @dataclass
 class FakeSender:
-    """Delivers to every target, `batch` at a time; `die_after` so many it is killed, in the middle of a batch."""
+    """Delivers to every target, `batch` at a time; `die_after` so many it is killed, in the middle of a batch. Ids that
+    begin with `g` are gone, with `f` they fail."""
 
     batch: int = 10
     die_after: int | None = None
     refuse: bool = False
-    sent: list[Target] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
     message: bytes = b""
     in_doubt: int = 0
+    limits: list[float] = field(default_factory=list)
 
     def run(
         self, next_targets: NextTargets, on_results: OnResults, should_stop: Callable[[], bool]
@@ -75,45 +111,66 @@ class FakeSender:
             for target in targets:
                 if self.die_after is not None and len(self.sent) >= self.die_after:
                     raise Killed
-                self.sent.append(target)
-            on_results([Result(target.number, Outcome.DELIVERED, "", 1, 0.01) for target in targets])
+                self.sent.append(target.connection_id)
+            if targets:
+                on_results(list(map(self._result, targets)))
         return NOTHING
 
+    def _result(self, target: Target) -> Result:
+        outcome = {"g": Outcome.GONE, "f": Outcome.FAILED}.get(target.connection_id[0], Outcome.DELIVERED)
+        reason = "HTTP 500" if outcome is Outcome.FAILED else ""
+        return Result(target.number, outcome, reason, 1, 0.01)
+
     def snapshot(self) -> Snapshot:
-        return replace(NOTHING, in_doubt=self.in_doubt)
+        return replace(NOTHING, attempts=len(self.sent), in_doubt=self.in_doubt)
+
+    def limit(self, rate_per_s: float) -> None:
+        self.limits.append(rate_per_s)
 
 
-def bucket_with(connections: int, *, first: int = 1) -> Bucket:
-    targets = [Target(first + at, f"c{first + at}=") for at in range(connections)]
-    return Bucket({KEYS.shard(1): shard_bytes(targets), KEYS.message: b'{"type":"notice"}'})
+def names(connections: int, kind: str = "c") -> list[str]:
+    return [f"{kind}{number:06}=" for number in range(connections)]
+
+
+def table_of(*ids: str) -> FakeTable:
+    return FakeTable([Row(name, "user", '{"S":"then"}') for name in sorted(ids)])
+
+
+def bucket_of_run(control: Control = CONTROL) -> Bucket:
+    return Bucket({KEYS.control: control.to_bytes(), KEYS.message: b'{"type":"notice"}'})
 
 
 def send(
     bucket: Bucket,
     sender: FakeSender,
-    connections: int,
+    table: FakeTable,
     *,
     attempt: str = "a",
-    near_the_end: Callable[[], bool] = lambda: False,
-) -> int:
-    def make_sender(_spec: RunSpec, message: bytes) -> FakeSender:
+    left_s: Callable[[], float] = lambda: LONG_S,
+    prune: Prune | None = None,
+    shard: int = 1,
+) -> bool:
+    def make_sender(message: bytes, rate_per_s: float, _burst: int) -> FakeSender:
         sender.message = message
+        sender.limits.append(rate_per_s)
         return sender
 
-    return send_shard(
+    return Work(
         bucket,
         KEYS,
-        1,
-        connections,
+        SPEC,
+        shard,
         attempt=attempt,
-        spec=SPEC,
+        pages=table.pages,
+        keep=lambda _row: True,
+        prune=prune or table.prune,
         make_sender=make_sender,
-        near_the_end=near_the_end,
-    )
+        left_s=left_s,
+    ).send()
 
 
-def recorded(bucket: Bucket) -> list[int]:
-    return [result.number for part in bucket.parts() for result in part.results]
+def recorded(bucket: Bucket) -> list[str]:
+    return [ended.row.connection_id for part in bucket.parts() for ended in part.ended]
 
 
 @dataclass
@@ -136,10 +193,11 @@ class InterleavedSender(FakeSender):
         return super().run(next_targets, on_batch, should_stop)
 
 
-def account(bucket: Bucket, connections: int, *senders: FakeSender) -> tuple[int, int]:
-    """How many got the message more than once, and how many were in doubt; every target got it, and has one result."""
-    got = [target.number for sender in senders for target in sender.sent]
-    assert set(got) == set(range(1, connections + 1))
-    assert sorted(recorded(bucket)) == list(range(1, connections + 1))
+def account(bucket: Bucket, ids: Sequence[str], *senders: FakeSender) -> tuple[int, int]:
+    """How many got the message more than once, and how many were in doubt; every connection got it, and has one outcome."""
+    got = [name for sender in senders for name in sender.sent]
+    assert set(got) == set(ids)
+    assert sorted(recorded(bucket)) == sorted(ids)
     assert [part.final for part in bucket.parts()].count(True) == 1
-    return len(got) - len(set(got)), sum(part.in_doubt for part in bucket.parts())
+    assert bucket.done().ended == len(ids)
+    return len(got) - len(set(got)), bucket.done().in_doubt

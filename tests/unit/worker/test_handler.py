@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -12,10 +12,15 @@ import pytest
 from tests.unit.worker.shard_fakes import KEYS, SPEC, Bucket
 from whatschat_ops.sender.model import SendPolicy
 from whatschat_ops.worker import handler as worker
-from whatschat_ops.worker.objects import RunSpec
+from whatschat_ops.worker.objects import ROWS, SEGMENT, RunSpec, Shard, given_bytes
+from whatschat_ops.worker.rows import END, Row, Table
+from whatschat_ops.worker.shard import Work
 
-TIMED = replace(SPEC, request_timeout_s=3.0, deadline_s=7.0)
-EVENT = {"run": KEYS.run, "shard": 4, "connections": 9}
+SELECTION = '{"exclude_users": ["eve"], "connections": ["b"]}'
+TIMED = replace(
+    SPEC, record={"table_name": "t", "selection": SELECTION}, request_timeout_s=3.0, deadline_s=7.0
+)
+EVENT = Shard(KEYS.run, 4, SEGMENT, 3, 8).to_item()
 
 
 class FakeContext:
@@ -30,41 +35,59 @@ class FakeContext:
         return self.left_ms
 
 
-Sent = dict[str, Any]
-
-
 @pytest.fixture
-def invoke(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tuple[dict[str, Any], Sent]]:
-    """Invoke the worker with so many milliseconds left; gives its answer, and how it sends its shard."""
-    bucket, sent = Bucket({KEYS.spec: TIMED.to_bytes()}), Sent()
+def invoke(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tuple[dict[str, Any], Work]]:
+    """Invoke the worker with so many milliseconds left; gives its answer, and the work that it does."""
+    bucket = Bucket({KEYS.spec: TIMED.to_bytes()})
+    works: list[Work] = []
 
-    def send_shard(objects: Bucket, keys: Any, shard: int, connections: int, **more: Any) -> int:
-        sent.update(objects=objects, keys=keys, shard=shard, connections=connections, **more)
-        return 5
+    def send(work: Work) -> bool:
+        works.append(work)
+        return True
 
     monkeypatch.setenv("BROADCAST_BUCKET", "runs-bucket")
     monkeypatch.setattr(boto3, "client", lambda service: service)
     monkeypatch.setattr(worker, "Bucket", lambda client, name: bucket)
-    monkeypatch.setattr(worker, "send_shard", send_shard)
-    return lambda left_ms: (worker.handler(EVENT, FakeContext(left_ms)), sent)
+    monkeypatch.setattr(Work, "send", send)
+    return lambda left_ms: (worker.handler(EVENT, FakeContext(left_ms)), works[-1])
 
 
 def test_shard_of_the_event_is_sent_as_the_run_says(
-    invoke: Callable[[int], tuple[dict[str, Any], Sent]],
+    invoke: Callable[[int], tuple[dict[str, Any], Work]],
 ) -> None:
-    answer, sent = invoke(900_000)
-    assert answer == {**EVENT, "left": 5}
-    assert (sent["keys"], sent["shard"], sent["connections"], sent["spec"]) == (KEYS, 4, 9, TIMED)
-    assert sent["attempt"].startswith("request.") and len(sent["attempt"]) > len("request.")
+    answer, work = invoke(900_000)
+    assert answer == {**EVENT, "left": 1}
+    assert (work.keys, work.shard, work.spec) == (KEYS, 4, TIMED)
+    assert work.attempt.startswith("request.") and len(work.attempt) > len("request.")
 
 
-@pytest.mark.parametrize(("left_ms", "near"), [(900_000, False), (13_000, False), (12_999, True), (0, True)])
-def test_worker_stops_when_no_more_than_a_request_and_the_last_part_fit(
-    invoke: Callable[[int], tuple[dict[str, Any], Sent]], left_ms: int, near: bool
+@pytest.mark.parametrize(("left_ms", "left_s"), [(900_000, 887.0), (13_000, 0.0), (12_999, -0.001)])
+def test_worker_ends_when_no_more_than_a_request_and_the_last_part_fit(
+    invoke: Callable[[int], tuple[dict[str, Any], Work]], left_ms: int, left_s: float
 ) -> None:
     """A request takes up to 3 s here, and 10 s are kept to write the last part."""
-    _, sent = invoke(left_ms)
-    assert sent["near_the_end"]() is near
+    _, work = invoke(left_ms)
+    assert work.left_s() == pytest.approx(left_s)
+
+
+def test_rows_that_were_given_are_all_sent_to_and_others_as_the_selection_says(
+    invoke: Callable[[int], tuple[dict[str, Any], Work]],
+) -> None:
+    _, work = invoke(900_000)
+    assert [work.keep(Row(name, user, "")) for name, user in (("a", "eve"), ("b", "x"), ("c", "x"))] == [
+        False,
+        False,
+        True,
+    ]
+    rows = [["b", "eve", '{"S":"then"}']]
+    given = Bucket({KEYS.given(2): given_bytes(rows)})
+
+    def no_table() -> Table:
+        raise AssertionError
+
+    pages = worker.pages_of(Shard(KEYS.run, 2, ROWS), given, KEYS, no_table)
+    assert [(list(page.rows), page.position) for page in pages(None)] == [([Row(*rows[0])], END)]
+    assert list(pages(END)) == []
 
 
 def test_sender_has_the_limits_of_the_run_and_the_keys_of_the_function(
@@ -78,17 +101,18 @@ def test_sender_has_the_limits_of_the_run_and_the_keys_of_the_function(
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
     monkeypatch.setattr(worker, "Sender", lambda *given: made.append(given))
     spec = RunSpec(
-        rate_per_s=1.5, burst=2, tcp_connections=3, max_attempts=4, deadline_s=5.5, request_timeout_s=6.5
+        {}, tcp_connections=3, max_attempts=4, deadline_s=5.5, request_timeout_s=6.5, prune_rows=25
     )
-    worker.make_sender(spec, b"hello")
+    worker.make_sender(spec, b"hello", 1.5, 2)
     ((endpoint, region, message, policy, credentials),) = made
     assert (endpoint, region, message) == (
         "https://abc.execute-api.eu-west-1.amazonaws.com/production",
         "eu-west-1",
         b"hello",
     )
-    limits = {name: value for name, value in asdict(spec).items() if name != "format"}
-    assert policy == SendPolicy(**limits)
+    assert policy == SendPolicy(
+        rate_per_s=1.5, burst=2, tcp_connections=3, max_attempts=4, deadline_s=5.5, request_timeout_s=6.5
+    )
     keys = credentials()
     assert (keys.access_key_id, keys.secret_access_key.reveal()) == ("ASIAEXAMPLE", "secret")
     assert keys.session_token is not None and keys.session_token.reveal() == "token"

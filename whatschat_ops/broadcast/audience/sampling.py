@@ -11,24 +11,17 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
-from hashlib import blake2b
 
 from whatschat_ops.broadcast.audience.targets import Keep, Page, Row, Source
+from whatschat_ops.worker.rows import hash_of as hash_of
+from whatschat_ops.worker.rows import sample_limit
 
 PAGE_ROWS = 1_000
-_HASH_BYTES = 8
-
-
-def hash_of(connection_id: str, seed: str) -> int:
-    """A number from 0 to 2**64 - 1."""
-    digest = blake2b(connection_id.encode(), digest_size=_HASH_BYTES, key=seed.encode()[:64]).digest()
-    return int.from_bytes(digest, "big")
 
 
 def percentage(percent: str, seed: str) -> Keep:
     """Keeps `percent` of all connections, more or less."""
-    below = int(Decimal(percent) / 100 * 2 ** (8 * _HASH_BYTES))
+    below = sample_limit(percent)
     return lambda row: hash_of(row.connection_id, seed) < below
 
 

@@ -81,9 +81,7 @@ class Table:
         lines = selection.users_file.lines if selection.users_file else 0
         if len(selection.users) + lines > FEW_USERS:
             return _ScanForUsers(self._items, self._now_s, selection, keep, say)
-        return UsersSource(
-            self._items, self._now_s, lambda: dict.fromkeys(_named_users(selection)), keep, say
-        )
+        return UsersSource(self._items, self._now_s, lambda: dict.fromkeys(named_users(selection)), keep, say)
 
 
 class _ScanForUsers:
@@ -100,7 +98,7 @@ class _ScanForUsers:
 
     def pages(self, position: str | None) -> Iterator[Page]:
         """As a scan's."""
-        with closing(WantedUsers(_named_users(self._selection))) as users:
+        with closing(WantedUsers(named_users(self._selection))) as users:
             keep = _all_of(lambda row: users.has(row.user_id), self._keep)
             yield from ScanSource(self._items, self._now_s, keep=keep).pages(position)
             missing = users.not_found()
@@ -108,7 +106,8 @@ class _ScanForUsers:
             self._say(f"{missing:,} of the named users have no connection.")
 
 
-def _named_users(selection: Selection) -> Iterator[str]:
+def named_users(selection: Selection) -> Iterator[str]:
+    """The users that are named, one by one and in the file."""
     yield from selection.users
     if selection.users_file:
         yield from users_in(selection.users_file)

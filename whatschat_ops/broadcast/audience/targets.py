@@ -13,6 +13,7 @@ import msgspec
 
 from whatschat_ops.aws.item_pages import AttributeValue, ItemPage, ItemPages
 from whatschat_ops.connections.store import stored_time
+from whatschat_ops.worker.rows import Row as Row
 
 _MILLISECONDS_FROM = 100_000_000_000  # as in websocket.store: seconds of this size lie after the year 5000
 
@@ -28,14 +29,6 @@ class StoredConnection(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
 ConnectionPages = ItemPages[StoredConnection]
 ConnectionPage = ItemPage[StoredConnection]
-
-
-class Row(NamedTuple):
-    """One connection. `connected_at` is the attribute as DynamoDB JSON (`{"S":"..."}`), "" when absent."""
-
-    connection_id: str
-    user_id: str
-    connected_at: str
 
 
 class Page(NamedTuple):

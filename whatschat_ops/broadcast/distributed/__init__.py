@@ -1,7 +1,7 @@
-"""A broadcast from many machines: its connections as shards in S3, sent by Lambda under a Step Functions Distributed Map.
+"""A broadcast from many machines: Lambda functions under a Step Functions Distributed Map read the table, send and prune.
 
-journal ──export──▶ shards ──start──▶ execution: a worker for every shard ──▶ parts ──merge──▶ the same journal
+planning ──▶ shards ──start──▶ execution: a worker for every shard ──▶ parts and totals in S3 ──▶ outcomes ──▶ journal
 
-The execution has the run's id as its name, and parts are only ever added. So a process that resumes a run finds what goes on
-without it, and reads every result.
+The execution has the run's id as its name, and all that is known of the run is in S3. So a process that resumes a run, on any machine,
+finds what goes on without it.
 """

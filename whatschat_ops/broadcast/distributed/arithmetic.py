@@ -24,7 +24,7 @@ from whatschat_ops.worker.recorder import PART_INTERVAL_S
 TRANSITIONS_OF_A_SHARD: Final = 4
 """Into Send, AllSent and Done, and out; two more each time that a worker hands on the rest of its shard."""
 TRANSITIONS_OF_A_RUN: Final = 2
-INVOCATION_S: Final = MAX_FUNCTION_TIMEOUT_S - 20
+INVOCATION_S: Final = MAX_FUNCTION_TIMEOUT_S - 80
 """What a worker sends for, of the longest that Lambda lets it run."""
 START_S: Final = 2.0
 """A worker's start and end: imports, reading its shard, the last part. An assumption."""

@@ -1,9 +1,7 @@
-"""The distributed engine: the sending happens in Lambda, the journal gets what came of it.
+"""The distributed engine: listing, sending and pruning happen in Lambda; the journal gets what came of it, in sums.
 
-list complete ──▶ first execution ──▶ follow: merge parts, look at the execution ──▶ finished, or why not
-                    (or resume: redrive, or start an execution for what is left)
-
-How far each shard's parts were read is remembered in the journal, with their results.
+first execution ──▶ follow: read totals, look at the execution ──▶ finished, or why not
+  (or resume: redrive, or start an execution for what is left)
 """
 
 from __future__ import annotations
@@ -14,33 +12,38 @@ from dataclasses import dataclass
 from typing import Final
 
 from whatschat_ops.aws import Aws
+from whatschat_ops.broadcast.audience.sources import Table
 from whatschat_ops.broadcast.distributed.executions import (
     Execution,
     Executions,
     ExecutionStatus,
     ShardCounts,
 )
-from whatschat_ops.broadcast.distributed.launching import Fleet, Launcher
-from whatschat_ops.broadcast.distributed.merging import Parts
-from whatschat_ops.broadcast.distributed.run_objects import RunObjects
+from whatschat_ops.broadcast.distributed.launching import Fleet, Launcher, earlier_format
+from whatschat_ops.broadcast.distributed.outcomes import Outcomes, failures_in, standing_in
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import PROVISION, Hint, OpsError, PermissionDenied, UsageError
+from whatschat_ops.plurals import counted
 from whatschat_ops.sender.model import SendPolicy, Snapshot
-from whatschat_ops.worker.objects import COUNTERS
+from whatschat_ops.worker.bucket import Bucket
+from whatschat_ops.worker.parts import COUNTERS, Totals
 
 POLL_S: Final = 1.0
-LIST_POLL_S: Final = 0.05
+EARLIER_MARK: Final = "executions"
+"""What the journal of an earlier version's distributed run remembers."""
 
 
 @dataclass(slots=True)
 class Following:
-    """The execution that is followed: how its shards stand, and the parts that its workers write."""
+    """The execution that is followed: how its shards stand, and what its workers write."""
 
     launcher: Launcher
     execution: Execution
-    parts: Parts
+    outcomes: Outcomes
+    totals: Totals
     shards: ShardCounts
+    throttled_before: int
 
 
 class DistributedEngine:
@@ -60,69 +63,72 @@ class DistributedEngine:
         Raises PermissionDenied when the workers may not post, OpsError when more shards failed than are tolerated: the
         run can be resumed.
         """
-        if not self._wait_for_list(journal, should_stop):
-            return
-        launcher = Launcher(self._fleet, journal)
-        may_repeat = launcher.arranged > 0  # a failure of an execution that this process started is reported
-        following = self._following = _begin(launcher)
+        if journal.marks(EARLIER_MARK):
+            raise earlier_format(journal.record.run_id)
+        launcher = Launcher(self._fleet, journal.record)
+        may_repeat = launcher.is_begun()  # a failure of an execution that this process started is reported
+        retries_failed = journal.retries_failed
+        following = self._following = _begin(launcher, journal, begun=may_repeat)
         while not should_stop():
-            self._follow(following, should_stop)
-            ended = following.execution
-            if ended.is_running:
+            self._follow(following, journal, should_stop)
+            ended, retried = following.execution, None
+            if following.outcomes.unfinished and ended.is_running:
                 self._fleet.say("The execution goes on; --resume follows it again.")
                 return
-            if not journal.counts().pending:
+            if not following.outcomes.unfinished:
+                retried = launcher.retry_failed(ended, following.outcomes) if retries_failed else None
+                if retried is None:
+                    journal.finish_listing()
+                    _say_missing(following.totals, self._fleet.say)
+                    return
+                retries_failed = False
+            elif launcher.control().stop:
+                self._fleet.say("The broadcast was stopped; --resume sends the rest.")
                 return
-            if not may_repeat:
-                self._report_failure(following)
+            elif not may_repeat:
+                self._report_failure(following, journal.record.run_id)
                 return
             if not should_stop():
-                following.execution = launcher.again(ended, following.parts)
-                following.parts = launcher.parts(following.parts.tally)
+                following.execution = retried or launcher.again(ended, following.outcomes)
+                following.outcomes = launcher.outcomes()
                 may_repeat = False
 
     def snapshot(self) -> Snapshot:
         """Where the run is, as far as the workers have written it down."""
-        following = self._following
+        following, rate_per_s = self._following, self._fleet.policy.rate_per_s
         if following is None:
-            return Snapshot(rate_limit_per_s=self._fleet.policy.rate_per_s)
-        counts, tally = following.launcher.journal.counts(), following.parts.tally
+            return Snapshot(rate_limit_per_s=rate_per_s)
+        totals = following.totals
+        counters = {name: getattr(totals, name) for name in COUNTERS}
+        counters["account_throttled"] -= following.throttled_before
         return Snapshot(
-            delivered=counts.delivered,
-            gone=counts.gone,
-            failed=counts.failed,
-            rate_limit_per_s=following.launcher.rate_per_s or self._fleet.policy.rate_per_s,
-            **{name: tally[name] for name in COUNTERS},
+            delivered=totals.delivered,
+            gone=totals.gone,
+            failed=totals.failed,
+            rate_limit_per_s=rate_per_s,
+            **counters,
         )
 
     def detail(self) -> str:
         """How many shards are done."""
         return str(self._following.shards) if self._following else ""
 
-    def _wait_for_list(self, journal: Journal, should_stop: Callable[[], bool]) -> bool:
-        """Whether there is something to send, once the list is complete."""
-        while not journal.list_complete:
-            if should_stop():
-                return False
-            self._sleep(LIST_POLL_S)
-        return journal.counts().pending > 0
-
-    def _follow(self, following: Following, should_stop: Callable[[], bool]) -> None:
-        """Merge what is written until the execution has ended and everything is read, or `should_stop`."""
+    def _follow(self, following: Following, journal: Journal, should_stop: Callable[[], bool]) -> None:
+        """Read what is written until all shards are finished, the execution has ended, or `should_stop`."""
         executions = self._fleet.executions
         while True:
             following.execution = executions.refreshed(following.execution)
             following.shards = executions.shards(following.execution)
-            _merge(following.parts, following.launcher.journal)
-            if not following.execution.is_running or should_stop():
+            _read(following, journal)
+            if not (following.outcomes.unfinished and following.execution.is_running) or should_stop():
                 return
             self._sleep(self._poll_s)
 
-    def _report_failure(self, following: Following) -> None:
+    def _report_failure(self, following: Following, run_id: str) -> None:
         """Why shards failed: raises an error, or says so when that many are tolerated."""
-        ended, left = following.execution, len(following.parts.unfinished)
+        ended, left = following.execution, len(following.outcomes.unfinished)
         executions = self._fleet.executions
-        resume = ("ws", "broadcast", "--resume", following.launcher.journal.record.run_id)
+        resume = ("ws", "broadcast", "--resume", run_id)
         error, cause = executions.why(ended)
         if error == PermissionDenied.__name__:
             raise PermissionDenied(
@@ -139,20 +145,27 @@ class DistributedEngine:
         self._fleet.say(f"{shards} not finished, which is tolerated: {why}")
 
 
-def _begin(launcher: Launcher) -> Following:
+def _begin(launcher: Launcher, journal: Journal, *, begun: bool) -> Following:
     """The first execution of a new run, or the newest one of a run that is resumed."""
-    if not launcher.arranged:
-        execution = launcher.first()
-        return Following(launcher, execution, launcher.parts(), ShardCounts())
-    parts = launcher.parts()  # before anything is started: without its parts nothing may be sent
-    return Following(launcher, launcher.latest(), parts, ShardCounts())
+    execution = launcher.latest() if begun else launcher.first()
+    throttled_before = journal.throttled_before
+    return Following(launcher, execution, launcher.outcomes(), Totals(), ShardCounts(), throttled_before)
 
 
-def _merge(parts: Parts, journal: Journal) -> None:
-    for merged in parts.new():
-        if merged.in_doubt:
-            journal.add_in_doubt(merged.in_doubt)
-        journal.record_results(merged.results, mark=merged.mark)
+def _read(following: Following, journal: Journal) -> None:
+    outcomes = following.outcomes
+    outcomes.refresh()
+    following.totals = totals = outcomes.totals()
+    journal.set_standing(
+        standing_in(totals, outcomes.pending), failures_in(totals), totals.not_pruned_because
+    )
+
+
+def _say_missing(totals: Totals, say: Callable[[str], None]) -> None:
+    for user in totals.missing_users:
+        say(f"The user {user!r} has no connection.")
+    if more := totals.missing - len(totals.missing_users):
+        say(f"{counted(more, 'more user')} without a connection.")
 
 
 def require_enabled(settings: Settings) -> None:
@@ -174,22 +187,26 @@ def distributed_engine(
     settings: Settings,
     aws: Aws,
     policy: SendPolicy,
+    table: str,
     *,
     say: Callable[[str], None] = lambda _line: None,
 ) -> DistributedEngine:
-    """The engine for a run of the stack of `settings`. Raises UsageError when it is not enabled there."""
+    """The engine for a run of the stack of `settings` over the connections table `table`. Raises UsageError when it is not enabled there."""
     require_enabled(settings)
     section = settings.broadcast.distributed
     executions = Executions(settings, aws, run_id)
-    earlier = Names(settings).earlier_broadcast_bucket(aws.account_id)
-    objects = RunObjects(aws, run_id, lambda: executions.machine().bucket, earlier)
     fleet = Fleet(
-        objects,
+        bucket_of(settings, aws),
         executions,
         policy,
+        Table(aws, table),
         shard_connections=section.shard_connections,
         workers=section.workers,
         say=say,
-        copy_earlier=objects.copy_earlier,
     )
     return DistributedEngine(fleet)
+
+
+def bucket_of(settings: Settings, aws: Aws) -> Bucket:
+    """Where the runs of the stack of `settings` are."""
+    return Bucket(aws.client("s3"), Names(settings).broadcast_bucket(aws.account_id))

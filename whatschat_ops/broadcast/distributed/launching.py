@@ -1,174 +1,200 @@
-"""What is written and started for a distributed run: shards, a worker's share of the rate, executions.
+"""What is written and started for a distributed run: its facts, its shards, the control object, executions.
 
-In the journal stand how many executions there are and their rate; everything else is in S3 and in Step Functions. A kill at
-any point leaves what the next process to resume the run finds or does again.
+Everything is in S3 and in Step Functions, so that any machine goes on with a run. `run.json` is written after the rest and before
+anything is started: a kill at any point leaves what the next process to resume the run finds or does again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
+from whatschat_ops.broadcast.audience.selection import Selection
+from whatschat_ops.broadcast.audience.sources import Table
 from whatschat_ops.broadcast.distributed.executions import Execution, Executions, ExecutionStatus
-from whatschat_ops.broadcast.distributed.merging import MARK, Parts, Tally
-from whatschat_ops.broadcast.distributed.shards import export_shards, items_bytes, items_of, shards_of
-from whatschat_ops.broadcast.journal.journal import Journal
-from whatschat_ops.errors import Hint, NotFound
-from whatschat_ops.sender.model import SendPolicy, Target
+from whatschat_ops.broadcast.distributed.outcomes import Outcomes
+from whatschat_ops.broadcast.distributed.planning import Planned, Sizes, plan, row_shards
+from whatschat_ops.broadcast.journal.record import RunRecord
+from whatschat_ops.errors import Hint, NotFound, OpsError
+from whatschat_ops.quotas import MAX_BATCH_STATEMENTS
+from whatschat_ops.sender.model import NO_ANSWER, SendPolicy
 from whatschat_ops.worker.bucket import Objects
-from whatschat_ops.worker.objects import Keys, RunSpec, shard_item, shard_targets
-
-EXECUTIONS: Final = "executions"
-"""The journal's mark: how many executions were arranged."""
-RATE: Final = "rate_per_s"
-"""The journal's mark: the rate of all workers of the newest execution."""
+from whatschat_ops.worker.control import Control
+from whatschat_ops.worker.objects import Keys, RunSpec, Shard, given_bytes, list_bytes, shards_of
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """The workers of a stack. `workers` is how many the settings say; the rate is divided by what the state machine says, which
-    may be older. `say` tells the user what happens in AWS. `copy_earlier` makes what a stack of version 0.1.0 wrote for the run
-    readable to the workers; whether there was anything.
+    may be older. `say` tells the user what happens in AWS.
     """
 
     objects: Objects
     executions: Executions
     policy: SendPolicy
+    table: Table
     shard_connections: int
     workers: int
     say: Callable[[str], None] = lambda _line: None
-    copy_earlier: Callable[[], bool] = lambda: False
 
 
-@dataclass(slots=True)
+@dataclass
 class Launcher:
-    """Starts the executions of the run of `journal`. `rate_per_s` is that of the workers together; 0 while it is not known."""
+    """Starts the executions of the run of `record`."""
 
     fleet: Fleet
-    journal: Journal
-    rate_per_s: float = 0.0
+    record: RunRecord
 
     @property
-    def _keys(self) -> Keys:
-        return Keys(self.journal.record.run_id)
+    def keys(self) -> Keys:
+        """The keys of its objects."""
+        return Keys(self.record.run_id)
 
-    @property
-    def arranged(self) -> int:
-        """How many executions were arranged so far."""
-        return int(self.journal.marks(EXECUTIONS).get(EXECUTIONS, "0"))
+    @cached_property
+    def sizes(self) -> Sizes:
+        """How it is divided."""
+        return Sizes(self.fleet.shard_connections, self._workers())
+
+    def is_begun(self) -> bool:
+        """Whether an execution was arranged. Raises OpsError for a run that an earlier version began."""
+        return read_spec(self.fleet.objects, self.record.run_id) is not None
 
     def first(self) -> Execution:
-        """Start the first execution, with all targets."""
-        self.fleet.say(f"Writing the connections to {self._keys.root} as shards.")
-        return self._start(
-            1, self._export(self.journal.open_targets(1, self.journal.counts().listed), first=1)
-        )
+        """Arrange and start the first execution."""
+        objects, keys = self.fleet.objects, self.keys
+        selection = Selection.from_json(self.record.selection)
+        shards = self._write(plan(keys.run, selection, self.fleet.table, self.sizes))
+        objects.put(keys.message, self.record.message)
+        objects.put(keys.shard_list(1), list_bytes(shards))
+        policy = self.fleet.policy
+        control = Control(policy.rate_per_s, policy.burst, self.sizes.workers, len(shards))
+        objects.put(keys.control, control.to_bytes())
+        objects.put(keys.spec, spec_of(self.record, policy).to_bytes())
+        return self._start(1, shards)
 
     def latest(self) -> Execution:
         """The newest execution of a run that is resumed; started now if a kill left only its list."""
-        arranged = self.arranged
-        latest = self.fleet.executions.latest()
-        if latest is None or latest.number < arranged:
-            self.fleet.copy_earlier()
-            key = self._keys.shard_list(arranged)
-            self._divide_rate(len(items_of(self.fleet.objects.get(key))))
-            return self.fleet.executions.start(arranged, key)
-        if latest.is_running:
-            self._keep_rate()
-        return latest
+        self._let_go_on()
+        lists = self._lists()
+        found = self.fleet.executions.latest()
+        if found is None or found.number < len(lists):
+            return self._start(len(lists), shards_of(lists[-1]))
+        return found
 
-    def again(self, ended: Execution, parts: Parts) -> Execution:
-        """Redrive, or start an execution for what is left: shards that failed, and targets to be retried."""
-        left = parts.unfinished
-        retried = self.journal.counts().pending - parts.missing
-        may_redrive = left and not retried and ended.status is not ExecutionStatus.SUCCEEDED
-        # An execution goes on with the definition that it began with, which is for the earlier bucket.
-        if not self.fleet.copy_earlier() and may_redrive and self.fleet.executions.redrive(ended):
+    def again(self, ended: Execution, outcomes: Outcomes) -> Execution:
+        """Redrive, or start an execution for the shards that are not finished."""
+        left = outcomes.unfinished
+        if ended.status is not ExecutionStatus.SUCCEEDED and self.fleet.executions.redrive(ended):
             self.fleet.say(f"Redriving {ended.arn}: {len(left):,} shards.")
-            self._keep_rate()
             return self.fleet.executions.refreshed(ended)
-        run = self.journal.record.run_id
-        items = [shard_item(run, number, parts.shards[number].connections) for number in left]
-        if retried:
-            items += self._export(self._outside(left), first=max(parts.shards) + 1)
         self.fleet.say(f"{ended.arn} is not redriven; what is left gets an execution of its own.")
-        return self._start(ended.number + 1, items)
+        return self._next(ended, [outcomes.shards[number] for number in left])
 
-    def parts(self, tally: Tally | None = None) -> Parts:
-        """The parts of all shards so far, with the `tally` of those that were read before.
+    def retry_failed(self, ended: Execution, outcomes: Outcomes) -> Execution | None:
+        """Start an execution for the connections that failed; None: there are none."""
+        failed = list(outcomes.failed())
+        if not failed:
+            return None
+        in_doubt = sum(each.reason.startswith(NO_ANSWER) for each in failed)
+        rows = (each.row for each in failed)
+        first = max(outcomes.shards) + 1
+        made = self._write(row_shards(self.keys.run, rows, self.sizes, first=first))
+        shards = [replace(shard, retries=first) for shard in made]
+        shards[0] = replace(shards[0], in_doubt=in_doubt)
+        control = self.control()
+        self._put(replace(control, shards=shards[-1].shard))
+        return self._next(ended, shards)
 
-        Raises NotFound when the shards are not in the bucket any more.
-        """
-        run = self.journal.record.run_id
-        try:
-            lists = [
-                self.fleet.objects.get(self._keys.shard_list(number + 1)) for number in range(self.arranged)
-            ]
-        except NotFound as error:
-            raise NotFound(
-                f"The shards of the run {run} are not in its bucket any more: they are kept for 14 days, and as long as "
-                "the stack has distributed broadcasts. What it had done since it was last followed cannot be known.",
-                hint=Hint(("ws", "broadcasts", "show", run), "See what is known"),
-            ) from error
-        shards = {item["shard"]: item["connections"] for content in lists for item in items_of(content)}
-        return Parts(self.fleet.objects, self._keys, shards, self.journal.marks(MARK), tally)
+    def outcomes(self) -> Outcomes:
+        """What came of all shards so far. Raises NotFound when the shards are not in the bucket any more."""
+        shards = {shard.shard: shard for content in self._lists() for shard in shards_of(content)}
+        return Outcomes(self.fleet.objects, self.keys, shards)
 
-    def _start(self, number: int, items: Sequence[dict[str, Any]]) -> Execution:
-        """Arrange and start an execution. Killed at any point, the next process to resume does it again."""
-        objects, key = self.fleet.objects, self._keys.shard_list(number)
-        at_once = self._divide_rate(len(items))
-        objects.put(self._keys.message, self.journal.record.message)
-        objects.put(key, items_bytes(items))
-        self.journal.mark(EXECUTIONS, str(number))
-        execution = self.fleet.executions.start(number, key)
-        self.fleet.say(f"Started {execution.arn}: {len(items):,} shards, {at_once} workers at once.")
+    def control(self) -> Control:
+        """What the workers are told now."""
+        return Control.from_bytes(self.fleet.objects.get(self.keys.control))
+
+    def _let_go_on(self) -> None:
+        """Resuming ends a stop, and sets the rate; workers that are at work read it."""
+        policy, now = self.fleet.policy, self.control()
+        wanted = replace(now, stop=False, rate_per_s=policy.rate_per_s, burst=policy.burst)
+        if wanted != now:
+            self._put(wanted)
+
+    def _put(self, control: Control) -> None:
+        self.fleet.objects.put(self.keys.control, control.to_bytes())
+
+    def _next(self, ended: Execution, shards: Sequence[Shard]) -> Execution:
+        number = ended.number + 1
+        self.fleet.objects.put(self.keys.shard_list(number), list_bytes(shards))
+        return self._start(number, shards)
+
+    def _start(self, number: int, shards: Sequence[Shard]) -> Execution:
+        execution = self.fleet.executions.start(number, self.keys.shard_list(number))
+        at_once = min(self.sizes.workers, len(shards))
+        self.fleet.say(f"Started {execution.arn}: {len(shards):,} shards, {at_once} workers at once.")
         return execution
 
-    def _export(self, pieces: Iterator[Sequence[Target]], *, first: int) -> list[dict[str, Any]]:
-        shards = shards_of(pieces, self.fleet.shard_connections)
-        return export_shards(self.fleet.objects, self._keys, shards, first=first)
+    def _write(self, planned: Iterable[Planned]) -> list[Shard]:
+        shards = []
+        for shard, given in planned:
+            if given is not None:
+                self.fleet.objects.put(self.keys.given(shard.shard), given_bytes(given))
+            shards.append(shard)
+        return shards
 
-    def _outside(self, shards: Sequence[int]) -> Iterator[Sequence[Target]]:
-        """Open targets that are in none of these shards."""
-        inside: set[int] = set()
-        for shard in shards:
-            content = self.fleet.objects.get(self._keys.shard(shard))
-            inside.update(target.number for target in shard_targets(content))
-        for piece in self.journal.open_targets(1, self.journal.counts().listed):
-            yield [target for target in piece if target.number not in inside]
+    def _lists(self) -> list[bytes]:
+        found = self.fleet.objects.keys(self.keys.lists)
+        if not found:
+            raise NotFound(
+                f"The objects of the run {self.record.run_id} are not in its bucket any more: they are kept for 14 days, and as "
+                "long as the stack has distributed broadcasts. What it had done since it was last followed cannot be known.",
+                hint=Hint(("ws", "broadcasts", "show", self.record.run_id), "See what is known"),
+            )
+        by_number = sorted(found, key=lambda key: int(key.removeprefix(self.keys.lists).partition(".")[0]))
+        return [self.fleet.objects.get(key) for key in by_number]
 
-    def _divide_rate(self, shards: int) -> int:
-        """Write down each worker's share, for an execution of this many shards; returns how many work at once."""
-        fleet = self.fleet
-        workers = fleet.executions.workers()
-        if workers != fleet.workers:
-            fleet.say(
-                f"The state machine has {workers:,} workers at once, broadcast.distributed.workers is {fleet.workers:,}: "
+    def _workers(self) -> int:
+        workers = self.fleet.executions.workers()
+        if workers != self.fleet.workers:
+            self.fleet.say(
+                f"The state machine has {workers:,} workers at once, broadcast.distributed.workers is {self.fleet.workers:,}: "
                 "the rate is divided by the former, until the stack is provisioned again."
             )
-        at_once = max(1, min(workers, shards))
-        fleet.objects.put(self._keys.spec, worker_spec(fleet.policy, at_once).to_bytes())
-        self.rate_per_s = fleet.policy.rate_per_s
-        self.journal.mark(RATE, str(self.rate_per_s))
-        return at_once
-
-    def _keep_rate(self) -> None:
-        """The workers of an execution that was started before keep their share: report it when another rate is wanted."""
-        wanted = self.fleet.policy.rate_per_s
-        started_with = float(self.journal.marks(RATE).get(RATE, wanted))
-        if started_with not in (wanted, self.rate_per_s):
-            self.fleet.say(f"The execution keeps the rate that it was started with: {started_with:,g}/s.")
-        self.rate_per_s = started_with
+        return workers
 
 
-def worker_spec(policy: SendPolicy, workers: int) -> RunSpec:
-    """What each of this many workers at once may do: together they stay within the policy's rate and burst."""
+def read_spec(objects: Objects, run_id: str) -> RunSpec | None:
+    """What the bucket has of a run; None: nothing. Raises OpsError for one that an earlier version began."""
+    try:
+        content = objects.get(Keys(run_id).spec)
+    except NotFound:
+        return None
+    try:
+        return RunSpec.from_bytes(content)
+    except (ValueError, RecursionError) as error:
+        raise earlier_format(run_id) from error
+
+
+def earlier_format(run_id: str) -> OpsError:
+    """That a run cannot be resumed because an earlier version began it."""
+    return OpsError(
+        f"The distributed broadcast {run_id} was begun by an earlier version of whatschat-ops, whose shards this version's workers "
+        "cannot read. Finish it with that version (which also has to provision the stack), or send a new one to those it did not reach.",
+        hint=Hint(("ws", "broadcasts", "show", run_id), "See what is known of it"),
+    )
+
+
+def spec_of(record: RunRecord, policy: SendPolicy) -> RunSpec:
+    """What the workers, and other machines, need to know of a run."""
+    facts = asdict(record)
+    del facts["message"]
     return RunSpec(
-        rate_per_s=policy.rate_per_s / workers,
-        burst=max(1, policy.burst // workers),
+        facts,
         tcp_connections=policy.tcp_connections,
         max_attempts=policy.max_attempts,
         deadline_s=policy.deadline_s,
         request_timeout_s=policy.request_timeout_s,
+        prune_rows=MAX_BATCH_STATEMENTS,
     )

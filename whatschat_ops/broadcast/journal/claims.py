@@ -97,14 +97,6 @@ class Claims:
             )
         self._block, self._block_at = (), 0
 
-    def open(self, first: int, last: int, limit: int) -> Sequence[Target]:
-        """Those of first..last that have no outcome, in order, at most `limit`."""
-        return self._targets(
-            "SELECT number, connection_id FROM target WHERE number BETWEEN ? AND ? "
-            f"AND {_WITHOUT_RESULT} ORDER BY number LIMIT ?",
-            (first, last, limit),
-        )
-
     def _next_block(self, size: int, listed: int) -> Sequence[Target]:
         if self._again:
             block = self._block_again(size)

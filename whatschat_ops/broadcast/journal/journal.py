@@ -29,13 +29,26 @@ from whatschat_ops.broadcast.audience.targets import Page, Row
 from whatschat_ops.broadcast.journal import file, lock
 from whatschat_ops.broadcast.journal.claims import Claims
 from whatschat_ops.broadcast.journal.gone import GoneRow, mark_rows, unpruned_rows
-from whatschat_ops.broadcast.journal.reading import Standing, closing_of, record_of, standing_of, summary_of
+from whatschat_ops.broadcast.journal.reading import (
+    STANDING,
+    Standing,
+    closing_of,
+    record_of,
+    remembered_standing,
+    standing_of,
+    summary_of,
+)
 from whatschat_ops.broadcast.journal.record import RunRecord, timestamp
 from whatschat_ops.broadcast.journal.results import GONE_COLUMNS, OTHER_COLUMNS, USUAL_COLUMNS, rows_of
-from whatschat_ops.broadcast.journal.summary import Counts, Percentiles, Pruning, RunState, RunSummary
+from whatschat_ops.broadcast.journal.summary import (
+    Counts,
+    FailureGroup,
+    Percentiles,
+    Pruning,
+    RunState,
+    RunSummary,
+)
 from whatschat_ops.sender.model import Result, Target
-
-PIECE = 1_000
 
 
 class Journal:
@@ -58,7 +71,10 @@ class Journal:
             self._position, complete = database.execute("SELECT position, complete FROM listing").fetchone()
             self._claims = Claims(database)
             self._part = self._begin_part()
-            self._standing = standing_of(database)
+            self._standing = remembered_standing(database) or standing_of(database)
+        self._failures: tuple[FailureGroup, ...] | None = None
+        self.retries_failed = False
+        """Whether a distributed run is to send again to what failed; a local one has queued it."""
         self._list_complete = bool(complete)
 
     @classmethod
@@ -78,6 +94,7 @@ class Journal:
         database = file.open_to_write(path)
         journal = cls(path, database, lock.require(path, database))
         journal._queue_again(retry_failed=retry_failed)
+        journal.retries_failed = retry_failed
         return journal
 
     # -- the list
@@ -126,21 +143,8 @@ class Journal:
             batch = self._claims.take(limit, self._standing.counts.listed)
             return None if not batch and self._list_complete else batch
 
-    def open_targets(self, first: int, last: int) -> Iterator[Sequence[Target]]:
-        """Those of the numbers first..last that have no outcome, in order, in pieces of at most 1,000."""
-        while first <= last:
-            with self._lock, file.explaining(self.path):
-                piece = self._claims.open(first, last, PIECE)
-            if not piece:
-                return
-            yield piece
-            first = piece[-1].number + 1
-
-    def record_results(self, results: Sequence[Result], *, mark: tuple[str, str] | None = None) -> None:
-        """Write down how it ended; a sender's OnResults. An outcome that is there already stays.
-
-        With `mark` a (key, value) is remembered in the same transaction.
-        """
+    def record_results(self, results: Sequence[Result]) -> None:
+        """Write down how it ended; a sender's OnResults. An outcome that is there already stays."""
         rows = rows_of(results)
         with self._writing():
             inserted = file.insert(
@@ -149,8 +153,6 @@ class Journal:
             inserted += file.insert(self._db, "result", OTHER_COLUMNS, rows.others)
             if rows.gone:
                 file.insert(self._db, "gone", GONE_COLUMNS, rows.gone)
-            if mark:
-                self._db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", mark)
             if inserted == len(results):
                 self._add_counts(**rows.counts)
                 self._standing.latencies.record_us(rows.latencies_us)
@@ -194,10 +196,22 @@ class Journal:
 
     # -- the rest
 
-    def mark(self, key: str, value: str) -> None:
-        """Remember something for this run (a shard's state, the ARN of an execution)."""
+    def set_standing(self, standing: Standing, failures: tuple[FailureGroup, ...], why: str) -> None:
+        """How the connections of a distributed run stand: no connection of it is in this file. `why` rows were not deleted."""
         with self._writing():
-            self._db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?)", (key, value))
+            self._standing, self._failures = standing, failures
+            self._db.execute(
+                "INSERT OR REPLACE INTO mark VALUES (?, ?)",
+                (STANDING, closing_of(self._db, standing, failures)),
+            )
+            self._db.execute("UPDATE part SET not_pruned_because = ? WHERE id = ?", (why, self._part))
+
+    @property
+    def throttled_before(self) -> int:
+        """How often the account was throttled in earlier parts of the run."""
+        with self._lock, file.explaining(self.path):
+            question = "SELECT coalesce(sum(throttled), 0) FROM part WHERE id < ?"
+            return int(self._db.execute(question, (self._part,)).fetchone()[0])
 
     def marks(self, prefix: str = "") -> dict[str, str]:
         """What is remembered under keys that begin with `prefix`, sorted by key."""
@@ -235,7 +249,7 @@ class Journal:
             )
             self._db.execute(
                 "UPDATE state SET state = ?, ended_at = ?, closing = ?",
-                (state, timestamp(), closing_of(self._db, self._standing)),
+                (state, timestamp(), closing_of(self._db, self._standing, self._failures)),
             )
             summary = summary_of(self._db, held=False)
         self.abandon()
@@ -275,7 +289,7 @@ class Journal:
             self._note_doubt(self._claims.queue_in_doubt())
             if retry_failed:
                 self._note_doubt(self._claims.queue_failed())
-            self._standing = standing_of(self._db)
+            self._standing = remembered_standing(self._db) or standing_of(self._db)
 
     def _note_doubt(self, connections: int) -> None:
         self._db.execute("UPDATE part SET in_doubt = in_doubt + ? WHERE id = ?", (connections, self._part))

@@ -52,6 +52,11 @@ def read_run(directory: Path, run_id: str) -> RunDetails:
         )
 
 
+def has_run(directory: Path, run_id: str) -> bool:
+    """Whether this machine has the journal of a run."""
+    return file.journal_path(directory, run_id).exists()
+
+
 def resume(
     directory: Path,
     run_id: str,

@@ -24,6 +24,8 @@ from whatschat_ops.message_size import metered_messages
 REASONS = 20
 """Of failures, that are listed one by one; the rest is one group."""
 EXAMPLES = 3
+STANDING = "standing"
+"""The mark of a distributed run whose connections are in S3 only: what `closing_of` says of it."""
 
 
 def record_of(database: sqlite3.Connection) -> RunRecord:
@@ -112,14 +114,29 @@ def parts_of(database: sqlite3.Connection) -> tuple[Part, ...]:
     return tuple(Part(*row) for row in database.execute(f"SELECT {columns} FROM part ORDER BY id"))
 
 
-def closing_of(database: sqlite3.Connection, standing: Standing) -> str:
+def remembered_standing(database: sqlite3.Connection) -> Standing | None:
+    """How the connections of a distributed run stood when it was last followed; without latencies."""
+    known = _remembered(database)
+    return Standing(Counts(**json.loads(known)["counts"]), Histogram()) if known else None
+
+
+def _remembered(database: sqlite3.Connection) -> str | None:
+    found = database.execute("SELECT value FROM mark WHERE key = ?", (STANDING,)).fetchone()
+    return found[0] if found else None
+
+
+def closing_of(
+    database: sqlite3.Connection, standing: Standing, failures: tuple[FailureGroup, ...] | None = None
+) -> str:
     """What takes long to read of a big run, as JSON: kept when a part of the run ends in order."""
+    if failures is None:
+        failures = failures_of(database)
     percentiles = Percentiles.of(standing.latencies)
     return json.dumps(
         {
             "counts": asdict(standing.counts),
             "latency": asdict(percentiles) if percentiles else None,
-            "failures": [asdict(group) for group in failures_of(database)],
+            "failures": [asdict(group) for group in failures],
         }
     )
 
@@ -128,7 +145,7 @@ def summary_of(database: sqlite3.Connection, *, held: bool) -> RunSummary:
     """The run as it stands; `held` says whether a process works on it."""
     record, parts = record_of(database), parts_of(database)
     state, ended_at, closing = database.execute("SELECT state, ended_at, closing FROM state").fetchone()
-    known = json.loads(closing or closing_of(database, standing_of(database)))
+    known = json.loads(closing or _remembered(database) or closing_of(database, standing_of(database)))
     counts = Counts(**known["counts"])
     size_bytes = len(record.message)
     duration_s = sum(part.active_s for part in parts)

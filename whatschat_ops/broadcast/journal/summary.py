@@ -10,6 +10,7 @@ from typing import Any
 from whatschat_ops.broadcast.audience.selection import Selection
 from whatschat_ops.errors import ExitCode, UsageError
 from whatschat_ops.measure.histogram import Histogram
+from whatschat_ops.worker.pruning import Pruning as Pruning
 
 
 class RunState(StrEnum):
@@ -18,14 +19,6 @@ class RunState(StrEnum):
     RUNNING = "running"
     INTERRUPTED = "interrupted"
     FINISHED = "finished"
-
-
-class Pruning(StrEnum):
-    """What became of the row of a gone connection."""
-
-    PRUNED = "pruned"
-    REWRITTEN = "rewritten"
-    PRUNE_FAILED = "prune_failed"
 
 
 @dataclass(frozen=True, slots=True)

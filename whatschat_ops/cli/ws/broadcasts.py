@@ -61,10 +61,12 @@ def show(
 
     directory = run.broadcasts_directory
     chosen = named_run(run, run_id)
+    in_bucket = is_in_bucket(run, chosen)
     if failures:
-        _stream_failures(run, chosen)
+        _stream_failures(run, chosen, in_bucket=in_bucket)
         return
-    run.out.result(read_run(directory, chosen), render_details)
+    details = run.broadcasts().details(chosen) if in_bucket else read_run(directory, chosen)
+    run.out.result(details, render_details)
 
 
 @audited(run="run_ids")
@@ -113,9 +115,31 @@ def named_run(run: Run, name: str) -> str:
     return found[0].run_id
 
 
-def _stream_failures(run: Run, run_id: str) -> None:
+def is_in_bucket(run: Run, run_id: str) -> bool:
+    """Whether S3 has more about a run than this machine: a distributed one that is not finished here, or not known."""
+    from whatschat_ops.broadcast.journal.past_runs import has_run, read_run
+    from whatschat_ops.broadcast.journal.summary import RunState
+    from whatschat_ops.choices import EngineName
+
+    if not run.settings.broadcast.distributed.enabled:
+        return False
+    directory = run.broadcasts_directory
+    if not has_run(directory, run_id):
+        return True
+    known = read_run(directory, run_id).summary
+    return known.engine == EngineName.DISTRIBUTED and (
+        known.state is RunState.INTERRUPTED or known.failed > 0
+    )
+
+
+def _stream_failures(run: Run, run_id: str, *, in_bucket: bool) -> None:
     from whatschat_ops.broadcast.journal.failed import failed_connections
     from whatschat_ops.cli.ws.conversation import printable
 
-    for failed in failed_connections(run.broadcasts_directory, run_id):
+    found = (
+        run.broadcasts().failures(run_id)
+        if in_bucket
+        else failed_connections(run.broadcasts_directory, run_id)
+    )
+    for failed in found:
         run.out.stream(failed, lambda it: printable(f"{it.connection_id}  {it.user_id}  {it.reason}"))

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from whatschat_ops.config.names import BROADCAST_WORKER
+from whatschat_ops.config.names import BROADCAST_WORKER, USER_INDEX
 from whatschat_ops.provision import Reference, Resource, text
 from whatschat_ops.quotas import MAX_FUNCTION_TIMEOUT_S
 from whatschat_ops.stack.iam_documents import Document, actions, allow, deny_plain_http, document
 from whatschat_ops.stack.kinds.bucket import RUNS, Bucket
 from whatschat_ops.stack.kinds.function import Function
 from whatschat_ops.stack.kinds.state_machine import StateMachine, execution_arn, map_run_arn
+from whatschat_ops.stack.kinds.table import Table, index_arn
 from whatschat_ops.stack.parts.blueprint import API, Blueprint, Part
 from whatschat_ops.stack.parts.functions import (
     alias,
@@ -74,14 +75,21 @@ def resources(blueprint: Blueprint) -> Iterator[Resource]:
 
 
 def worker_policy(blueprint: Blueprint) -> Document:
-    """What one worker needs: its shard and the message, a place for the outcomes, the sockets, its log."""
+    """What one worker needs: its rows, the message, a place for the outcomes, the sockets, rows of gone connections to delete, its log."""
     bucket = _bucket_arn(blueprint)
+    table = Table.arn.of(blueprint.place, blueprint.names.connections_table)
     return document(
         allow("Runs", ["s3:GetObject", "s3:PutObject"], f"{bucket}/{RUNS}/*"),
         {
             **allow("Outcomes", ["s3:ListBucket"], bucket),
             "Condition": {"StringLike": {"s3:prefix": f"{RUNS}/*"}},
         },
+        allow("Rows", ["dynamodb:Scan", "dynamodb:PartiQLDelete"], table),
+        allow(
+            "RowsOfUsers",
+            ["dynamodb:Query"],
+            index_arn(blueprint.place, blueprint.names.connections_table, USER_INDEX),
+        ),
         allow(
             "SendToConnections",
             ["execute-api:ManageConnections"],
