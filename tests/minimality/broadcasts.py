@@ -18,7 +18,7 @@ from typing import Any
 from tests.minimality.change_over import change_over
 from tests.minimality.removal import Broken, Document
 from whatschat_ops.aws import Aws
-from whatschat_ops.broadcast.audience.targets import Page, Row
+from whatschat_ops.broadcast.audience.selection import Selection
 from whatschat_ops.broadcast.distributed.engine import DistributedEngine, distributed_engine
 from whatschat_ops.broadcast.distributed.executions import Executions
 from whatschat_ops.broadcast.journal.journal import Journal
@@ -42,6 +42,7 @@ CHANGED = Settings.of(
         }
     }
 )
+EVERYONE = Selection()
 CONNECTIONS = 3
 LATE_S = 3.0
 
@@ -191,6 +192,7 @@ def broadcast_and_redrive(admin: Callable[[str], Any], aws: Aws) -> None:
         journal = _journal(Path(folder), aws)
         _finish("broadcast", journal, aws)
         _steer(Executions(SETTINGS, aws, journal.record.run_id))
+        _finish("broadcast to a user", _journal(Path(folder), aws, Selection(users=("ghost",))), aws)
         journal = _journal(Path(folder), aws)
         role = Names(SETTINGS).broadcast_states_role
         document = policy_on(admin, role)
@@ -230,7 +232,7 @@ def _finish(step: str, journal: Journal, aws: Aws) -> None:
     except OpsError as error:
         raise Broken(step, error.message) from error
     counts = journal.counts()
-    if (counts.gone, counts.pending) != (CONNECTIONS, 0):
+    if (counts.gone, counts.pruned, counts.pending) != (CONNECTIONS, CONNECTIONS, 0):
         raise Broken(step, f"{counts}")
     if step == "redrive" and not any(line.startswith("Redriving") for line in said):
         raise Broken(step, "it was not redriven")
@@ -238,10 +240,12 @@ def _finish(step: str, journal: Journal, aws: Aws) -> None:
 
 def _engine(journal: Journal, aws: Aws, say: Callable[[str], None] = lambda _line: None) -> DistributedEngine:
     policy = SendPolicy(rate_per_s=1_000, burst=100)
-    return distributed_engine(journal.record.run_id, SETTINGS, aws, policy, say=say)
+    return distributed_engine(
+        journal.record.run_id, SETTINGS, aws, policy, journal.record.table_name, say=say
+    )
 
 
-def _journal(folder: Path, aws: Aws) -> Journal:
+def _journal(folder: Path, aws: Aws, selection: Selection = EVERYONE) -> Journal:
     names, outputs = Names(SETTINGS), read_outputs(SETTINGS, aws)
     record = RunRecord(
         run_id=new_run_id(),
@@ -253,14 +257,18 @@ def _journal(folder: Path, aws: Aws) -> Journal:
         callback_url=outputs.callback_url,
         message=b'{"type": "notice"}',
         message_id="",
-        selection="{}",
+        selection=selection.to_json(),
         policy="{}",
         engine="distributed",
         caller_arn="",
     )
-    journal = Journal.create(folder, record)
-    source = random.Random("minimality")
-    ids = [base64.b64encode(source.randbytes(11)).decode() for _ in range(CONNECTIONS)]
-    journal.add(Page([Row(connection_id, "ghost", "") for connection_id in ids], "{}"))
-    journal.finish_listing()
-    return journal
+    source = random.Random(record.run_id)
+    for _ in range(CONNECTIONS):
+        name = base64.b64encode(source.randbytes(11)).decode()
+        row = {
+            "connectionId": {"S": name},
+            "userId": {"S": "ghost"},
+            "connectedAt": {"S": "2026-11-23T10:00:00Z"},
+        }
+        aws.client("dynamodb").put_item(TableName=record.table_name, Item=row)
+    return Journal.create(folder, record)

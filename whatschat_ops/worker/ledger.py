@@ -20,6 +20,9 @@ from whatschat_ops.worker.parts import Ended, Part, Totals, ended_of
 from whatschat_ops.worker.pruning import Pruning
 from whatschat_ops.worker.rows import END, Keep, Page, Position, Row
 
+ROWS_AT_HAND = 2_000
+"""With fewer, the next page is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Before:
@@ -61,7 +64,7 @@ class Ledger:
         self._unpruned = {row.connection_id: row for row in before.part.unpruned}
         self._counters: dict[str, int] = {}
         self._open: deque[_OpenPage] = deque()
-        self._ready: deque[Row] = deque()
+        self._ready: deque[tuple[Row, _OpenPage]] = deque()
         self._begun: dict[int, tuple[Row, _OpenPage]] = {}
         self._ended: list[Ended] = []
         self._number = 0
@@ -79,15 +82,23 @@ class Ledger:
 
     # -- the sending thread
 
+    def preload(self) -> None:
+        """Read the first page, before any part says what may be begun of it. Raises what reading raises."""
+        with self._lock:
+            if not self._exhausted:
+                self._reading = self._pool.submit(next, self._pages, None)
+                self._reading.exception()
+                self._absorb()
+
     def take(self, limit: int) -> Sequence[Target] | None:
         """Rows to send to now, at most `limit`; None: there will be no more. Raises what reading a page raises."""
         with self._lock:
+            self._absorb()
             targets: list[Target] = []
-            while len(targets) < limit and self.reached < self.allowed and self._fill():
-                row = self._ready.popleft()
+            while len(targets) < limit and self.reached < self.allowed:
                 self._number += 1
-                self._begun[self._number] = (row, self._open[-1])
-                targets.append(Target(self._number, row.connection_id))
+                self._begun[self._number] = self._ready.popleft()
+                targets.append(Target(self._number, self._begun[self._number][0].connection_id))
                 self.reached += 1
             return targets if targets or self._ready or self._may_go_on() else None
 
@@ -119,14 +130,17 @@ class Ledger:
     ) -> Part:
         """The next part: where the shard stands now, and the outcomes since the last cut.
 
-        `ahead`: so many rows may be begun once it is written (`allow`), None: no more. `in_order`: nothing is in flight. `final`: if
+        `ahead`: so many of the rows at hand may be begun once it is written (`allow`), None: no more. `in_order`: nothing is in flight. `final`: if
         nothing is left.
         """
         with self._lock:
             ended, self._ended = self._ended, []
             self._counters = self._totals.add_counters(snapshot(), self._counters)
             self._unpruned |= _gone(ended)
-            self._next_allowed = self.reached if ahead is None else max(self.allowed, self.reached + ahead)
+            more = 0 if ahead is None else min(ahead, len(self._ready))
+            self._next_allowed = self.reached + (
+                more if ahead is None else max(more, self.allowed - self.reached)
+            )
             part = Part(
                 attempt,
                 position=self._position,
@@ -140,6 +154,16 @@ class Ledger:
             )
             self.next_part += 1
             return part
+
+    @property
+    def at_hand(self) -> int:
+        """How many rows were read and are not begun."""
+        return len(self._ready)
+
+    def may_allow(self, ahead: int) -> bool:
+        """Whether the sender comes near what it is allowed, and there are rows that it is not allowed to begin."""
+        left = self.allowed - self.reached
+        return left < ahead // 2 and left < len(self._ready)
 
     def allow(self) -> None:
         """What the last cut says may be begun: its part is written."""
@@ -183,30 +207,30 @@ class Ledger:
     def _may_go_on(self) -> bool:
         return self.may_open and not self._exhausted
 
-    def _fill(self) -> bool:
-        """Whether there is a row at hand."""
-        while not self._ready and self._may_go_on():
+    def _absorb(self) -> None:
+        """Put the rows of a page that has been read at the end of those at hand, and read on while these are few."""
+        while self._may_go_on():
             if self._reading is None:
+                if len(self._ready) >= ROWS_AT_HAND:
+                    return
                 self._reading = self._pool.submit(next, self._pages, None)
             if not self._reading.done():
-                return False
+                return
             page, self._reading = self._reading.result(), None
             if page is None:
                 self._exhausted = True
-                self._move()
-                break
-            self._begin_page(page)
-        return bool(self._ready)
+            else:
+                self._begin_page(page)
 
     def _begin_page(self, page: Page) -> None:
-        self._reading = self._pool.submit(next, self._pages, None)
         since = self._since_before if self._done else self.next_part
         done = {row.connection_id for row in page.rows if row.connection_id in self._done}
         self._done -= done
         rows = [row for row in page.rows if row.connection_id not in done and self._keep(row)]
         self._totals.add_missing(page.missing)
-        self._open.append(_OpenPage(page.position, since, len(rows)))
-        self._ready.extend(rows)
+        opened = _OpenPage(page.position, since, len(rows))
+        self._open.append(opened)
+        self._ready.extend((row, opened) for row in rows)
         self._move()
 
     def _since(self) -> int:

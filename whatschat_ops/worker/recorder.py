@@ -66,7 +66,7 @@ class Pruner:
 
 
 class Recorder:
-    """Writes parts: every second, and as soon as the sender comes near what it is allowed."""
+    """Writes parts: every second, and as soon as there is more to be allowed."""
 
     def __init__(
         self,
@@ -91,14 +91,15 @@ class Recorder:
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
 
     def begin(self, unpruned: Sequence[Row]) -> None:
-        """Write the first part, then go on in a thread. Raises what writing raises: nothing was sent yet."""
+        """Read the first page, write the first part, then go on in a thread. Raises what writing raises: nothing was sent yet."""
+        self._ledger.preload()
         self._write(self._ahead())
         self._pruner.add(unpruned)
         self._thread.start()
 
     def reached(self) -> None:
         """The sender has taken rows."""
-        if self._ledger.reached > self._ledger.allowed - self._ahead() // 2 and not self._near:
+        if not self._near and self._ledger.may_allow(self._ahead()):
             with self._condition:
                 self._near = True
                 self._condition.notify()

@@ -31,11 +31,12 @@ LONG_S = 800.0
 
 @dataclass
 class Bucket:
-    """Objects in memory. `fail_puts_from`: which put, counted from 1, and those after it fail."""
+    """Objects in memory. `fail_puts_from`: which put, counted from 1, and those after it fail. `cut_off`: its worker is killed."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     fail_puts_from: int = 1_000_000
     puts: int = 0
+    cut_off: bool = False
 
     def get(self, key: str) -> bytes:
         if key not in self.objects:
@@ -44,7 +45,7 @@ class Bucket:
 
     def put(self, key: str, content: bytes) -> None:
         self.puts += 1
-        if self.puts >= self.fail_puts_from:
+        if self.cut_off or self.puts >= self.fail_puts_from:
             raise Unavailable("the bucket is away")
         self.objects[key] = content
 
@@ -82,8 +83,12 @@ class FakeTable:
         return [Pruning.PRUNED] * len(rows)
 
 
-class Killed(BaseException):
+class Killed(Exception):
     """The execution environment of a worker is gone."""
+
+
+KILLED = (Killed, Unavailable)
+"""What a killed worker's last write raises hides the kill."""
 
 
 @dataclass
@@ -98,6 +103,7 @@ class FakeSender:
     message: bytes = b""
     in_doubt: int = 0
     limits: list[float] = field(default_factory=list)
+    bucket: Bucket | None = None
 
     def run(
         self, next_targets: NextTargets, on_results: OnResults, should_stop: Callable[[], bool]
@@ -110,6 +116,8 @@ class FakeSender:
                 break
             for target in targets:
                 if self.die_after is not None and len(self.sent) >= self.die_after:
+                    assert self.bucket is not None
+                    self.bucket.cut_off = True
                     raise Killed
                 self.sent.append(target.connection_id)
             if targets:
@@ -150,8 +158,10 @@ def send(
     prune: Prune | None = None,
     shard: int = 1,
 ) -> bool:
+    bucket.cut_off = False
+
     def make_sender(message: bytes, rate_per_s: float, _burst: int) -> FakeSender:
-        sender.message = message
+        sender.message, sender.bucket = message, bucket
         sender.limits.append(rate_per_s)
         return sender
 

@@ -101,7 +101,7 @@ def test_users_are_read_some_to_a_page_and_one_with_many_rows_page_by_page() -> 
 
 
 def test_user_whose_last_page_is_empty_is_not_missing() -> None:
-    rows, _ = table(*map(item, range(3)), item(9, ttl={"N": "1"}))
+    rows, _ = table(*map(item, range(3)), item(9, "u", ttl={"N": "1"}))
     pages = list(rows.users(["u"], None))
     assert (len(ids(iter(pages))), [name for page in pages for name in page.missing]) == (3, [])
 
@@ -123,7 +123,7 @@ def test_user_whose_last_page_is_empty_is_not_missing() -> None:
 def test_expired_rows_are_skipped_however_the_application_writes_the_time(
     ttl: dict[str, Any] | None, is_live: bool
 ) -> None:
-    found = live_rows([item(1, **({"ttl": ttl} if ttl else {}))], NOW_S)
+    found = live_rows([item(1) | ({"ttl": ttl} if ttl else {})], NOW_S)
     assert found == ([Row("c1", "u", '{"S":"then"}')] if is_live else [])
 
 
