@@ -637,8 +637,8 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "usage/connection_minutes.py",
         "unit/usage/test_connection_minutes.py",
-        ("high + opened + early", "high + early", "what was opened between two counts does not count"),
-        ("max(_NONE, low - opened - late)", "low", "whoever was counted was there all the time"),
+        ("most, of_opened = high + opened + early,", "most, of_opened = high + early,", "what was opened between two counts does not count"),
+        ("least = max(_NONE, low - opened - late)", "least = low", "whoever was counted was there all the time"),
     ),
     *planted(
         "usage/attendances.py",

@@ -61,7 +61,10 @@ def connection_minutes(periods: Sequence[Period], minutes: Decimal) -> Bounded:
             longest[number] = max(longest[number], each.reach)
     opened = sum((period.opened * length for period, length in zip(periods, longest, strict=True)), _NONE)
     early, late = _edges(periods, counted, minutes)
-    return Bounded(plain(max(_NONE, low - opened - late)), plain(high + opened + early))
+    least = max(_NONE, low - opened - late)
+    most, of_opened = high + opened + early, _without_counts(periods, minutes).high
+    # Counts of more than were opened show that not all that were opened are known.
+    return Bounded(plain(least), plain(min(most, of_opened) if of_opened >= least else most))
 
 
 def _between_counts(

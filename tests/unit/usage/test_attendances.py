@@ -43,8 +43,8 @@ def exactly(minutes: str) -> Bounded:
 
 
 def test_each_attendance_is_rounded_up_to_a_tenth_of_a_minute() -> None:
-    found, handled = measured(attended(0, 1), attended(10, 16), attended(20, 27))
-    assert (found.attendances, found.audio, handled) == (3, exactly("0.4"), {})
+    found, handled = measured(attended(0, 1), attended(1, 2), attended(10, 16), attended(20, 27))
+    assert (found.attendances, found.audio, handled) == (4, exactly("0.5"), {})
 
 
 def test_the_same_attendance_counts_once_and_is_counted_as_repeated() -> None:

@@ -37,6 +37,12 @@ def test_without_counts_a_connection_has_up_to_two_hours() -> None:
     assert connection_minutes(periods, Decimal(60)) == Bounded(Decimal(0), Decimal(60 + 2 * 60 + 5))
 
 
+def test_counts_that_are_far_apart_leave_no_more_than_two_hours_for_each_connection() -> None:
+    # One connection, opened 10 minutes before the end; the only count is of the first minute.
+    periods = [period(-5, 0, 0), *(period(since, since == 50) for since in range(0, 60, 5))]
+    assert connection_minutes(periods, Decimal(60)) == Bounded(Decimal(0), Decimal(10))
+
+
 def test_nothing_opened_and_nothing_counted_is_nothing() -> None:
     assert connection_minutes([period(0, 0)], Decimal(60)) == Bounded.exactly(0)
 

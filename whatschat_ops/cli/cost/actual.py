@@ -166,8 +166,26 @@ def _from_calls(run: Run, paths: Sequence[str], window: Window, now: datetime) -
     return measure(paths, window, now, run.aws if in_s3 else None)
 
 
+def _from_logs(run: Run, paths: Sequence[str], window: Window, _: datetime) -> Measured:
+    """Of files, or of the stack's log groups; and of the journals of broadcasts that were sent from this machine."""
+    from whatschat_ops.logs.groups import log_groups
+    from whatschat_ops.usage.logs.journals import Broadcasts
+    from whatschat_ops.usage.logs.reading import LogSources, measure_logs
+
+    sent = Broadcasts(run.broadcasts_directory, run.names.stack)
+    if paths:
+        in_s3 = any(path.startswith("s3://") for path in paths)
+        sources, aws = LogSources(tuple(paths), broadcasts=sent), run.aws if in_s3 else None
+    else:
+        stage = run.settings.websocket.stage
+        sources = LogSources((), log_groups(run.settings), sent, run.outputs.api_id, stage)
+        aws = run.aws
+    return measure_logs(sources, aws, since=window.since, until=window.until)
+
+
 _READERS: Final[dict[str, Callable[[Run, Sequence[str], Window, datetime], Measured]]] = {
     "cloudwatch": _from_cloudwatch,
     "ledger": _from_ledger,
     "calls": _from_calls,
+    "logs": _from_logs,
 }

@@ -27,12 +27,13 @@ NAMES: Final = {
 
 def render_actual(found: Actual) -> Blocks:
     """The tables, the differences, and what was done with rows that are not as they should be."""
-    parts: list[Shown | Cell] = [_quantities(found)]
+    time = f"From {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC"
+    parts: list[Shown | Cell] = [time, "", _quantities(found)]
     if found.differences:
         parts += ["", Styled("Sources differ", "bold")]
         parts += [f"! {_name_of(found, each.rate)}: {_capital(each.text)}." for each in found.differences]
     rows = [text for source in found.sources for text in _rows(source)]
-    remarks = [f"- {NAMES[source.source]}: {text}." for source in found.sources for text in source.remarks]
+    remarks = [f"- {NAMES[source.source]}: {text.rstrip('.')}." for source in found.sources for text in source.remarks]
     return Blocks([*parts, *(["", *rows] if rows else []), "", *remarks, *_after(found)])
 
 
@@ -43,16 +44,15 @@ def notes_of(found: Actual) -> Iterator[str]:
 
 
 def show_range(amount: Bounded | None) -> str:
-    """`1,204`, `1,204 – 4,816`."""
+    """`1,204`, `1,204–4,816`."""
     from whatschat_ops.usage.actual import show_bounded
 
-    return NOT_MEASURED if amount is None else show_bounded(amount).replace(" to ", " – ")
+    return NOT_MEASURED if amount is None else show_bounded(amount).replace(" to ", "–")
 
 
 def _quantities(found: Actual) -> Table:
     names = [source.source for source in found.sources]
     cards = [card.name for card in found.cards]
-    heading = f"{found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC"
     rows: list[Sequence[Cell] | Styled] = []
     shown = [line for line in (*found.counts, *found.lines) if not _is_nothing(line)]
     for service, lines in groupby(shown, key=lambda line: line.service):
@@ -63,13 +63,13 @@ def _quantities(found: Actual) -> Table:
             rows.append([f"  {_label(line)}", *said, *costs])
     totals = [_total(found, card) for card in cards]
     rows.append([Styled(cell, "bold") for cell in ("Total, US dollars", *("" for _ in names), *totals)])
-    return Table([Column(heading, wraps=True), *figures(*(NAMES[name] for name in names), *cards)], rows)
+    return Table([Column("Used", wraps=True), *figures(*(NAMES[name] for name in names), *cards)], rows)
 
 
 def _said(line: ActualLine, source: str, *, several: bool) -> str:
     """With a star where the source is the one that is priced."""
     text = show_range(line.by_source.get(source))  # type: ignore[call-overload]
-    return f"{text} *" if several and line.priced == source else text
+    return f"{text}*" if several and line.priced == source else text
 
 
 def _label(line: ActualLine) -> str:
@@ -90,7 +90,7 @@ def _cost(amount: Bounded | None, card: str) -> str:
     if amount is None:
         return NOT_MEASURED if card == "Guide" else "not found"
     low, high = show_money(amount.low), show_money(amount.high)
-    return low if low == high else f"{low} – {high}"
+    return low if low == high else f"{low}–{high}"
 
 
 def _total(found: Actual, card: str) -> str:
