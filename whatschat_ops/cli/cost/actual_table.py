@@ -33,7 +33,11 @@ def render_actual(found: Actual) -> Blocks:
         parts += ["", Styled("Sources differ", "bold")]
         parts += [f"! {_name_of(found, each.rate)}: {_capital(each.text)}." for each in found.differences]
     rows = [text for source in found.sources for text in _rows(source)]
-    remarks = [f"- {NAMES[source.source]}: {text.rstrip('.')}." for source in found.sources for text in source.remarks]
+    remarks = [
+        f"- {NAMES[source.source]}: {text.rstrip('.')}."
+        for source in found.sources
+        for text in source.remarks
+    ]
     return Blocks([*parts, *(["", *rows] if rows else []), "", *remarks, *_after(found)])
 
 
