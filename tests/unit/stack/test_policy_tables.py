@@ -265,6 +265,31 @@ def test_operator_of_distributed_broadcasts_may_do_exactly_this() -> None:
     assert table_of(policy_of("operator", DISTRIBUTED, PLACE, "abc123")) == expected
 
 
+def test_operator_of_a_migration_may_do_exactly_this() -> None:
+    names = Names(USUAL, PLACE.region)
+    lock, audit = (arn("dynamodb", f"table/{name}") for name in (names.lock_table, names.audit_table))
+    parameter = arn("ssm", f"parameter/whatschat-ops/{names.stack}/migration")
+    counted = [arn("dynamodb", f"table/{name}") for name in (names.connections_table, names.ledger_table)]
+    found = table_of(policy_of("operator-migration", USUAL, PLACE, "abc123"))
+    expected = together(
+        on(lock, "dynamodb", "CreateTable DescribeTable TagResource GetItem PutItem UpdateItem"),
+        on(audit, "dynamodb", "CreateTable TagResource UpdateTimeToLive PutItem Query"),
+        on(
+            parameter,
+            "ssm",
+            "PutParameter GetParameter DeleteParameter AddTagsToResource ListTagsForResource",
+        ),
+        on(counted, "dynamodb", "Scan"),
+    )
+    assert {key: value for key, value in found.items() if key in expected} == expected
+    assert {key: found[key] for key in found.keys() - expected.keys() if found[key] != {"*"}} == on(
+        "arn:aws:apigateway:eu-west-1::/apis", "apigateway", "GET"
+    )
+    assert table_of(policy_of("backend-migration", USUAL, PLACE, "abc123")) == on(
+        parameter, "ssm", "GetParameter"
+    )
+
+
 def test_functions_of_the_application_query_the_table_and_know_nothing_of_rotations() -> None:
     settings = Settings.of({"lambda": {"source": {"path": "/app/lambda"}}})
     names = Names(settings, PLACE.region)
