@@ -30,6 +30,16 @@ class Affected(Struct, frozen=True):
     sockets: int | None = None
     meetings: int | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is open there."""
+        return bool(self.sockets or self.meetings)
+
+
+def is_switched_off(service: Service, old: Place, new: Place) -> bool:
+    """Whether the last users leave a service."""
+    return old.of(service).new > 0 and new.of(service).new == 0
+
 
 def changed_percent(service: Service, old: Place, new: Place) -> int:
     """The share of users whose mode changes, in percent: exact, as buckets are."""

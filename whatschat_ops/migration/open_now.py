@@ -12,9 +12,9 @@ from whatschat_ops.connections.store import ConnectionStore
 from whatschat_ops.errors import AwsError, NotFound
 from whatschat_ops.migration.cohort import Service
 from whatschat_ops.migration.following import Affected, changed_percent, of_users
+from whatschat_ops.migration.old_path import NAMESPACE, dimensions
 from whatschat_ops.migration.state import Place
 
-NAMESPACE: Final = "WhatsChat/OldPath"
 OPEN: Final = "Open"
 """Metric of the backend: sockets that are open on the old server, native calls that are running."""
 NEWEST: Final = timedelta(minutes=15)
@@ -47,7 +47,7 @@ def left_on_old_path(aws: Aws, stack: str, service: Service, now: datetime) -> i
         points = aws.client("cloudwatch").get_metric_statistics(
             Namespace=NAMESPACE,
             MetricName=OPEN,
-            Dimensions=[{"Name": "Stack", "Value": stack}, {"Name": "Service", "Value": service.value}],
+            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions(stack, service).items()],
             StartTime=now - NEWEST,
             EndTime=now + timedelta(minutes=1),
             Period=60,

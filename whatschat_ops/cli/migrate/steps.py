@@ -12,7 +12,7 @@ import typer
 from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.migrate.gate import ask_gate, require_passed, show_replay
-from whatschat_ops.cli.migrate.view import StepResult, render_step
+from whatschat_ops.cli.migrate.view import StepResult, open_words, render_step
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import UsageError
 
@@ -244,17 +244,16 @@ def _confirmed(
     run: Run, step: _Step, wanted: MigrationState, counted: Collection[Affected], *, yes: bool
 ) -> bool:
     """Switching a service off under open sockets or meetings always asks; a step forward where there are other users."""
+    from whatschat_ops.migration.following import is_switched_off
+
     state = step.migrating.stored.state
-    busy = [
-        f"{each.service}: {each.sockets or each.meetings} open now"
-        for each in counted
-        if (each.sockets or each.meetings)
-        and state.place.of(each.service).new
-        and not wanted.place.of(each.service).new
+    off = [
+        each for each in counted if each.is_open and is_switched_off(each.service, state.place, wanted.place)
     ]
-    if busy:
+    if off:
         about = "What is open stays open until it ends; nothing new begins there."
-        return run.out.confirm(f"{about}\nSwitch off {', '.join(busy)}?", yes=yes)
+        services = " and ".join(f"{each.service} with {open_words(each)}" for each in off)
+        return run.out.confirm(f"{about}\nSwitch off {services}?", yes=yes)
     if step.back or wanted.place == state.place:
         return True
     return run.confirm_for_users(lambda: f"{_words(state)} → {_words(wanted)}?", yes=yes)

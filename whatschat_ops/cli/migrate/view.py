@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from whatschat_ops.cli.migrate.gate import render_gate
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table, bar
-from whatschat_ops.cli.terminal.times import duration
 from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
@@ -64,14 +63,15 @@ def _meaning(phase: int) -> str:
     return f"{phase}: {Phase(phase).meaning}"
 
 
+def open_words(found: Affected) -> str:
+    """What is open now of the users that move: `3 open sockets of 2 users`; empty if it was not counted."""
+    if found.sockets is not None:
+        return f"{counted(found.sockets, 'open socket')} of {counted(found.users or 0, 'user')}"
+    return "" if found.meetings is None else f"{counted(found.meetings, 'meeting')} in progress"
+
+
 def _affected(found: Affected) -> str:
-    counts = [
-        None
-        if found.sockets is None
-        else f"{counted(found.sockets, 'open socket')} of {counted(found.users or 0, 'user')}",
-        None if found.meetings is None else f"{counted(found.meetings, 'meeting')} in progress",
-    ]
-    now = ", ".join(filter(None, counts))
+    now = open_words(found)
     return f"{found.percent} % of the users of {found.service}" + (f" ({now})" if now else "")
 
 
@@ -117,8 +117,3 @@ def _follows(found: Sequence[Follows]) -> list[str | Table]:
 def share_bar(share: int) -> str:
     """A share as a bar and a number."""
     return f"{bar(share / 100, BAR):{BAR}} {share:>3} %"
-
-
-def seconds(value: float) -> str:
-    """A time in words."""
-    return duration(value)
