@@ -30,6 +30,8 @@ class Broadcast:
     options: Sequence[str] = ()
     common: Sequence[str] = ()
     time_limit_s: float = 900.0
+    known_id: str | None = None
+    """The run, for a machine that has no journal of it."""
 
     @property
     def _stderr(self) -> Path:
@@ -37,6 +39,8 @@ class Broadcast:
 
     def run_id(self) -> str | None:
         """The run, once its journal exists."""
+        if self.known_id is not None:
+            return self.known_id
         found = sorted((self.state_directory / "broadcasts").glob("*.sqlite"))
         if len(found) > 1:
             raise AssertionError(f"one broadcast has {len(found)} journals")
@@ -81,7 +85,10 @@ class Broadcast:
 
     def run_to_end(self) -> tuple[int, dict[str, Any]]:
         """(exit code, the summary that it printed as JSON)."""
-        process = self.start()
+        return self.ended(self.start())
+
+    def ended(self, process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
+        """The same of a part that was started."""
         try:
             output, _ = process.communicate(timeout=self.time_limit_s)
         finally:

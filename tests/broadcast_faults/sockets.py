@@ -1,6 +1,7 @@
 """The same through real sockets: clients on the embedded AWS, each of which keeps what it received.
 
-With `distributed`, Lambda functions post, and every kill ends the command and one of them.
+With `distributed`, Lambda functions post, and every kill ends the command and one of them. Then the journal is lost, and two operators
+resume the run at once on machines that know its id only.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -173,11 +174,29 @@ def run_sockets(
             say(f"kill -9 after {wanted:,} clients had it")
             if distributed:
                 say(f"kill -9 of a worker, process {kill_worker(aws)}")
-        exit_code, summary = broadcast.run_to_end()
+        ended = [broadcast.run_to_end()] if not distributed else _resume_elsewhere(broadcast, directory)
+        exit_code, summary = max(code for code, _ in ended), ended[0][1]
         _until_received(fleet, clients)
         after = rows.read_rows(dynamodb, TABLE)
         received = {index: list(messages) for index, messages in fleet.received.items()}
     return SocketEvidence(clients, kills, received, ghosts, before, after, summary, exit_code)
+
+
+def _resume_elsewhere(lost: Broadcast, directory: Path) -> list[tuple[int, dict[str, Any]]]:
+    """What two operators get who resume the run on machines without its journal."""
+    machines = [
+        replace(
+            lost,
+            environment={**lost.environment, "WHATSCHAT_OPS_STATE_DIR": str(state_directory)},
+            state_directory=state_directory,
+            known_id=lost.run_id(),
+        )
+        for state_directory in (directory / "one", directory / "other")
+    ]
+    for machine in machines:
+        machine.state_directory.mkdir()
+    processes = [machine.start() for machine in machines]
+    return [machine.ended(process) for machine, process in zip(machines, processes, strict=True)]
 
 
 def kill_worker(aws: LocalService) -> int:

@@ -31,7 +31,7 @@ from whatschat_ops.broadcast.pruning import RowPruner
 from whatschat_ops.broadcast.run import OnProgress, run_broadcast
 from whatschat_ops.choices import EngineName
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import Hint, Missing
+from whatschat_ops.errors import Hint, Missing, OpsError
 from whatschat_ops.quotas import RateLimit
 from whatschat_ops.sender.model import Credentials, SendPolicy
 from whatschat_ops.stack.outputs import StackOutputs, endpoint_is_own
@@ -158,14 +158,21 @@ class Broadcasting:
         return summary
 
     def details(self, run_id: str) -> RunDetails:
-        """A distributed run as it stands in S3, whichever machine began it. Raises UsageError when there is none."""
+        """A distributed run as it stands in S3, whichever machine began it; as this machine knows it when S3 has nothing to say.
+
+        Raises UsageError when there is none.
+        """
         from whatschat_ops.broadcast.distributed.recall import details_in, record_in
 
         objects = self._objects()
-        record = record_in(objects, run_id) if objects else None
-        if objects is None or record is None:
-            return past_runs.read_run(self.directory, run_id)
-        return details_in(objects, record, self.directory)
+        try:
+            record = record_in(objects, run_id) if objects else None
+            if objects is not None and record is not None:
+                return details_in(objects, record, self.directory)
+        except OpsError:  # an earlier version's, or S3 cannot be read
+            if not past_runs.has_run(self.directory, run_id):
+                raise
+        return past_runs.read_run(self.directory, run_id)
 
     def failures(self, run_id: str) -> Iterator[FailedConnection]:
         """The connections of a distributed run that failed."""

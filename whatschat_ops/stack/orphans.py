@@ -81,7 +81,7 @@ class Orphans(Struct, frozen=True):
 
     def _why_bucket_stays(self, bucket: str) -> str | None:
         found = self.context.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"{RUNS}/", MaxKeys=1)
-        return "it holds broadcasts that --resume reads" if found.get("KeyCount") else None
+        return "it holds broadcasts of an earlier version" if found.get("KeyCount") else None
 
     @property
     def _names(self) -> Names:

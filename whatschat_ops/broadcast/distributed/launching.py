@@ -16,7 +16,7 @@ from whatschat_ops.broadcast.distributed.executions import Execution, Executions
 from whatschat_ops.broadcast.distributed.outcomes import Outcomes
 from whatschat_ops.broadcast.distributed.planning import Planned, Sizes, plan, row_shards
 from whatschat_ops.broadcast.journal.record import RunRecord
-from whatschat_ops.errors import Hint, NotFound, OpsError
+from whatschat_ops.errors import PROVISION, Hint, NotFound, OpsError
 from whatschat_ops.quotas import MAX_BATCH_STATEMENTS
 from whatschat_ops.sender.model import NO_ANSWER, SendPolicy
 from whatschat_ops.worker.bucket import Objects
@@ -61,11 +61,17 @@ class Launcher:
         return read_spec(self.fleet.objects, self.record.run_id) is not None
 
     def first(self) -> Execution:
-        """Arrange and start the first execution."""
+        """Arrange and start the first execution. Raises NotFound when the stack has no bucket for it."""
         objects, keys = self.fleet.objects, self.keys
+        try:
+            objects.put(keys.message, self.record.message)
+        except NotFound as error:
+            raise NotFound(
+                f"The bucket of distributed broadcasts does not exist ({error.message}): the stack was provisioned by an earlier version.",
+                hint=PROVISION,
+            ) from error
         selection = Selection.from_json(self.record.selection)
         shards = self._write(plan(keys.run, selection, self.fleet.table, self.sizes))
-        objects.put(keys.message, self.record.message)
         objects.put(keys.shard_list(1), list_bytes(shards))
         policy = self.fleet.policy
         control = Control(policy.rate_per_s, policy.burst, self.sizes.workers, len(shards))
