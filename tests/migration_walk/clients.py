@@ -39,7 +39,7 @@ class Client:
 
     async def open(self, mode: str) -> None:
         """Open a socket on the path of the mode, and read it."""
-        self.path = OLD if mode == "off" else NEW
+        self.path = OLD if mode == "socketio" else NEW
         self._socket = await self.opens[self.path](self.user)
         self._reading = asyncio.create_task(self._read(self._socket))
 
@@ -126,13 +126,13 @@ class Crowd:
         return found
 
     async def mode(self, user: str) -> dict[str, Any]:
-        """What the backend says of a user: the mode of each service, and the sockets that it has open of them."""
+        """What the backend tells the client of a user."""
         async with self.http.get(f"{self.backend}/mode/{user}") as answer:
             return dict(await answer.json())
 
-    async def publish(self) -> None:
-        """The backend puts its metrics."""
-        async with self.http.post(f"{self.backend}/publish") as answer:
+    async def tell(self, what: str) -> None:
+        """The backend does something: `publish` its metrics, or `restart`."""
+        async with self.http.post(f"{self.backend}/{what}") as answer:
             answer.raise_for_status()
 
     async def paths(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
     python -m tests.migration_walk.old_server STACK PARAMETER
 
 `GET /mode/USER` tells a client which path its next socket takes, `POST /calls/USER` begins a call on the path of the user's share,
-`POST /publish` puts the metrics of the old path that the gate compares with (docs/migrate.md). A token is `user:NAME`.
+`POST /restart` is a restart with the variables that turn both services on, `POST /publish` puts the metrics of the old path that the gate compares with (docs/migrate.md). A token is `user:NAME`.
 """
 
 # ruff: noqa: T201 - as a process it prints its address
@@ -22,7 +22,7 @@ from typing import Any
 import socketio
 from aiohttp import web
 
-from tests.migration_walk.reader import Reader
+from tests.migration_walk.reader import AFTER, BEFORE, reader
 from whatschat_ops.migration import old_path
 from whatschat_ops.migration.cohort import Service
 
@@ -65,9 +65,11 @@ class OldServer:
     """`client` makes boto3 clients of the backend's own credentials."""
 
     stack: str
-    reader: Reader
+    parameter: str
     client: Callable[[str], Any]
     url: str = ""
+    variables: dict[str, str] = field(default_factory=lambda: dict(BEFORE))
+    reader: Any = None
     io: Any = field(
         default_factory=lambda: socketio.AsyncServer(
             async_mode="aiohttp", namespaces="*", monitor_clients=False
@@ -79,19 +81,21 @@ class OldServer:
 
     def application(self) -> web.Application:
         """What answers; the Socket.IO server is attached to it."""
+        self.reader = reader(self.client("ssm"), self.parameter, self.variables)
         self.io.on("connect", self._connect, namespace="*")
         self.io.on("disconnect", self._disconnect, namespace="*")
         self.io.on("*", self._event, namespace="*")
         made = web.Application()
         made.router.add_get("/mode/{user}", self._mode)
         made.router.add_post("/calls/{user}", self._call)
+        made.router.add_post("/restart", self._restart)
         made.router.add_post("/publish", self._publish)
         self.io.attach(made)
         return made
 
     async def _connect(self, namespace: str, sid: str, _environ: Any, auth: Any) -> None:
         user = str(auth["token"]).removeprefix("user:")
-        if self.reader.mode(Service.WEBSOCKET, user) == "all":
+        if not self.reader.accepts_old_socket(user):
             raise socketio.exceptions.ConnectionRefusedError("this user's sockets go to API Gateway")
         await self.io.enter_room(sid, user, namespace=namespace)
         if namespace == "/":
@@ -114,12 +118,15 @@ class OldServer:
 
     async def _mode(self, request: web.Request) -> web.Response:
         user = request.match_info["user"]
-        modes = {each.value: self.reader.mode(each, user) for each in Service}
-        return web.json_response({**modes, "open": list(self.users.values()).count(user)})
+        return web.json_response(self.reader.for_client(user))
+
+    async def _restart(self, _request: web.Request) -> web.Response:
+        self.variables.update(AFTER)
+        return web.json_response({})
 
     async def _call(self, request: web.Request) -> web.Response:
         user, counts = request.match_info["user"], self.counts[Service.CHIME]
-        if self.reader.mode(Service.CHIME, user) == "off":
+        if self.reader.for_client(user)["webrtc"] == "native":
             counts.requests += 1
             return web.json_response({"path": "old"})
         await asyncio.to_thread(self._meet, user)
@@ -165,7 +172,7 @@ async def _serve(stack: str, parameter: str) -> None:
     def client(name: str) -> Any:
         return clients.setdefault(name, clients.get(name) or boto3.client(name))
 
-    async with running(OldServer(stack, Reader(client("ssm"), parameter), client)) as server:
+    async with running(OldServer(stack, parameter, client)) as server:
         print(json.dumps({"url": server.url}), flush=True)
         await asyncio.to_thread(sys.stdin.read)  # until the walk closes it
 

@@ -122,6 +122,7 @@ class Walk:
         self._reopen(self.users)
         self.running = self._callers()
         self._step("phase 1 for 10 %", "start", "--share", "10", expected="done")
+        self.world.loop(self.world.crowd.tell("restart"))
 
     def _calls(self) -> None:
         self.calls_share = 10
@@ -198,7 +199,7 @@ class Walk:
         self.world.loop(self.world.crowd.ask(on_new, times))
         others = [user for user in self.users if user not in set(on_new)]
         self.world.loop(self.world.crowd.ask(others[: self.minimum]))
-        self.world.loop(self.world.crowd.publish())
+        self.world.loop(self.world.crowd.tell("publish"))
         self.world.advance(60)
 
     def _call(self) -> None:
@@ -211,7 +212,7 @@ class Walk:
         made = self.world.loop(self.world.crowd.call([*many, *others[: self.minimum]]))
         if made[NEW] != len(many):
             self.evidence.surprises.append(f"{made[NEW]} calls went to Chime, {len(many)} were meant to")
-        self.world.loop(self.world.crowd.publish())
+        self.world.loop(self.world.crowd.tell("publish"))
         self.world.advance(60)
 
     def _callers(self) -> tuple[str, str]:

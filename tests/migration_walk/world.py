@@ -16,7 +16,6 @@ import aiohttp
 from tests.in_process import Done, run
 from tests.migration_walk.clients import NEW, OLD, Client, Crowd
 from tests.migration_walk.old_server import OldServer, running
-from tests.migration_walk.reader import Reader
 from tests.migration_walk.walk import Evidence, Loop, Walk, World
 from whatschat_ops.choices import SocketMode
 from whatschat_ops.config import Names, Settings
@@ -118,7 +117,7 @@ def _tokens(secret: Secret) -> Callable[[str], Secret]:
 
 
 def _in_this_process(loop: Loop, stack: ExitStack, names: Names, client: Callable[[str], Any]) -> str:
-    server = OldServer(names.stack, Reader(client("ssm"), names.migration_parameter), client)
+    server = OldServer(names.stack, names.migration_parameter, client)
     opened = AsyncExitStack()
     loop(opened.enter_async_context(running(server)))
     stack.callback(lambda: loop(opened.aclose()))
