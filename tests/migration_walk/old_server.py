@@ -3,7 +3,7 @@
     python -m tests.migration_walk.old_server STACK PARAMETER
 
 `GET /mode/USER` tells a client which path its next socket takes, `POST /calls/USER` begins a call on the path of the user's share,
-`POST /restart` is a restart with the variables that turn both services on, `POST /publish` puts the metrics of the old path that the gate compares with (docs/migrate.md). A token is `user:NAME`.
+`POST /restart` is a restart with the variables that turn both services on, `POST /wait` lets the reader's cache end, `POST /publish` puts the metrics of the old path that the gate compares with (docs/migrate.md). A token is `user:NAME`.
 """
 
 # ruff: noqa: T201 - as a process it prints its address
@@ -22,10 +22,12 @@ from typing import Any
 import socketio
 from aiohttp import web
 
-from tests.migration_walk.reader import AFTER, BEFORE, reader
+from tests.migration_walk.reader import AFTER, BEFORE, CACHE_S, reader
 from whatschat_ops.migration import old_path
 from whatschat_ops.migration.cohort import Service
 
+PING_TIMEOUT_S = 600
+"""A machine that is busy must not look like a client that is gone."""
 MAX_VALUES = 150
 """Of one metric in a request (CloudWatch API reference, PutMetricData)."""
 
@@ -70,9 +72,11 @@ class OldServer:
     url: str = ""
     variables: dict[str, str] = field(default_factory=lambda: dict(BEFORE))
     reader: Any = None
+    time_s: float = 0.0
+    """The time by which the reader's cache ends."""
     io: Any = field(
         default_factory=lambda: socketio.AsyncServer(
-            async_mode="aiohttp", namespaces="*", monitor_clients=False
+            async_mode="aiohttp", namespaces="*", monitor_clients=False, ping_timeout=PING_TIMEOUT_S
         )
     )
     users: dict[str, str] = field(default_factory=dict)
@@ -81,7 +85,7 @@ class OldServer:
 
     def application(self) -> web.Application:
         """What answers; the Socket.IO server is attached to it."""
-        self.reader = reader(self.client("ssm"), self.parameter, self.variables)
+        self.reader = reader(self.client("ssm"), self.parameter, self.variables, lambda: self.time_s)
         self.io.on("connect", self._connect, namespace="*")
         self.io.on("disconnect", self._disconnect, namespace="*")
         self.io.on("*", self._event, namespace="*")
@@ -89,6 +93,7 @@ class OldServer:
         made.router.add_get("/mode/{user}", self._mode)
         made.router.add_post("/calls/{user}", self._call)
         made.router.add_post("/restart", self._restart)
+        made.router.add_post("/wait", self._wait)
         made.router.add_post("/publish", self._publish)
         self.io.attach(made)
         return made
@@ -122,6 +127,11 @@ class OldServer:
 
     async def _restart(self, _request: web.Request) -> web.Response:
         self.variables.update(AFTER)
+        self.time_s += CACHE_S
+        return web.json_response({})
+
+    async def _wait(self, _request: web.Request) -> web.Response:
+        self.time_s += CACHE_S
         return web.json_response({})
 
     async def _call(self, request: web.Request) -> web.Response:

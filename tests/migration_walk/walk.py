@@ -208,8 +208,9 @@ class Walk:
         stack = self.world.names.stack
         moved = [each for each in self.users if in_cohort(stack, Service.CHIME, each, share=self.calls_share)]
         others = [each for each in self.users if each not in set(moved)]
-        many = (moved * -(-self.minimum // max(1, len(moved))))[: self.minimum]
-        made = self.world.loop(self.world.crowd.call([*many, *others[: self.minimum]]))
+        number = -(-self.minimum // 2)  # a call is two requests
+        many = (moved * -(-number // len(moved)))[:number]
+        made = self.world.loop(self.world.crowd.call([*many, *others[:5]]))
         if made[NEW] != len(many):
             self.evidence.surprises.append(f"{made[NEW]} calls went to Chime, {len(many)} were meant to")
         self.world.loop(self.world.crowd.tell("publish"))
@@ -247,6 +248,7 @@ class Walk:
         after = self.world.loop(self.world.crowd.paths())
         if before != after:
             self.evidence.moved_by_a_step.append(name)
+        self.world.loop(self.world.crowd.tell("wait"))
         self._still_talking()
         verdict, reason = _verdict(done)
         if verdict != expected:

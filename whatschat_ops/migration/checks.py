@@ -126,10 +126,13 @@ def _never_enough(found: Judgement, seconds: int) -> Judgement:
 def _all_of(checks: Sequence[GateCheck], thresholds: Thresholds) -> Judgement:
     found = combined([check.judgement for check in checks], thresholds.checks)
     missing = thresholds.checks - len(checks)
-    if missing and all(check.judgement.verdict is Verdict.PASS for check in checks):
-        longest_s = max([thresholds.interval_s, *((each.last - each.first) * MINUTE_S for each in checks)])
-        return replace(found, wait_seconds=float(missing * longest_s))
-    return found
+    if not missing:
+        return found
+    lengths_s = [(each.last - each.first) * MINUTE_S + (each.judgement.wait_seconds or 0) for each in checks]
+    more_s = float(missing * max([thresholds.interval_s, *lengths_s]))
+    if all(check.judgement.verdict is Verdict.PASS for check in checks):
+        return replace(found, wait_seconds=more_s)
+    return found if found.wait_seconds is None else replace(found, wait_seconds=found.wait_seconds + more_s)
 
 
 def _sum(values: Sequence[int | None]) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -87,7 +87,7 @@ class Gate:
         earliest = now - timedelta(seconds=look_back_s(limits) + self.settings.migration.gate.settle_seconds)
         found = self._figures(service, max(step_at or earliest, earliest), now)
         judgement, checks = judge_minutes(found.minutes, limits, measures=found.measures)
-        shown = tuple(_shown(check, found.since) for check in checks)
+        shown = shown_checks(checks, found.since)
         wait_s = _with_settling(judgement, self.settings.migration.gate.settle_seconds)
         return GateReport(
             service, METRICS, judgement.verdict, judgement.reasons, wait_s, shown, (), found.notes, limits
@@ -155,11 +155,12 @@ def _with_settling(judgement: Judgement, settle_s: int) -> float | None:
     return None if judgement.wait_seconds is None else judgement.wait_seconds + settle_s
 
 
-def _shown(check: GateCheck, since: datetime) -> ShownCheck:
-    return ShownCheck(
-        since + timedelta(seconds=check.first * MINUTE_S),
-        since + timedelta(seconds=check.last * MINUTE_S),
-        check.old,
-        check.new,
-        check.judgement,
+def shown_checks(checks: Iterable[GateCheck], since: datetime) -> tuple[ShownCheck, ...]:
+    """Checks of minutes that begin at `since`, with their times."""
+
+    def at(minute: int) -> datetime:
+        return since + timedelta(seconds=minute * MINUTE_S)
+
+    return tuple(
+        ShownCheck(at(check.first), at(check.last), check.old, check.new, check.judgement) for check in checks
     )

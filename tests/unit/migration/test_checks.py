@@ -65,7 +65,7 @@ def test_path_that_is_nearly_idle_can_never_have_enough_and_no_time_is_promised(
     ("since_the_step", "wait_s", "reason"),
     [
         (0, 600, "0 checks passed, 2 in a row are needed"),
-        (3, 120, "only 3 min since the last step, a check takes 5"),
+        (3, 420, "only 3 min since the last step, a check takes 5"),
         (5, 300, "1 check passed, 2 in a row are needed"),
         (8, 120, "only 3 min since the last step, a check takes 5"),
     ],

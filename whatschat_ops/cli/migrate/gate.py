@@ -67,7 +67,7 @@ def show_replay(run: Run, past: str) -> None:
         raise UsageError("--replay is at most 14d: CloudWatch keeps the metrics of minutes for 15 days.")
     with run.out.status("Reading both paths"):
         replays = [gate.replay(service, length, now) for service in services_on(run.settings)]
-    run.out.result(replays, _render_replays)
+    run.out.result(replays, render_replays)
 
 
 MAX_REPLAY_S = 14 * 24 * 3600
@@ -128,7 +128,8 @@ def _row(path: PathFigures) -> list[str]:
     return [MISSING if count is None else f"{count:,.0f}" for count in counts]
 
 
-def _render_replays(replays: Sequence[Replay]) -> Blocks:
+def render_replays(replays: Sequence[Replay]) -> Blocks:
+    """Each stretch of time with one verdict, and why, of each service."""
     return Blocks([part for each in replays for part in _of_replay(each)])
 
 
@@ -142,7 +143,7 @@ def _of_replay(found: Replay) -> Parts:
             f"{stretch.since.astimezone():%m-%d %H:%M} to {stretch.until.astimezone():%m-%d %H:%M}",
             str(stretch.verdict),
             counted(stretch.times, "check"),
-            "; ".join(stretch.reasons),
+            stretch.reasons[0],
         )
         for stretch in stretches(found.judgements)
     ]
