@@ -660,6 +660,31 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("key=lambda each: each[1].high - each[1].low", "key=lambda each: each[1].low - each[1].high", "the widest bounds are priced"),
     ),
     *planted(
+        "migration/checks.py",
+        "unit/migration/test_checks.py",
+        ("return sum(known) if len(known) == len(values) else None", "return sum(known)", "errors of half of the minutes are all errors"),
+        ("if found.verdict is not Verdict.FAIL and seconds < thresholds.interval_s:", "if False:", "a gate passes a minute after the step"),
+        ("while samples < thresholds.minimum_samples and first > earliest:", "while False:", "a quiet path is never judged"),
+    ),
+    *planted(
+        "migration/gate_reading.py",
+        "unit/migration/test_gate_reading.py",
+        ("found[name] = None if is_partial else series", "found[name] = series", "an answer that lacks data is judged"),
+        ("0.0 if error is None and count is not None else error", "error or 0.0", "no traffic is no errors"),
+        ("    before, _ = _taken(after[::-1], (left, *[0] * (len(series) - 1)))\n    return before[::-1]", "    return after", "a probe of doctor is an error of users"),
+    ),
+    *planted(
+        "migration/log_figures.py",
+        "unit/migration/test_log_figures.py",
+        ("left[user].remove(max(before))", "pass", "a second socket is a reconnect"),
+    ),
+    *planted(
+        "migration/comparison_file.py",
+        "unit/migration/test_comparison_file.py",
+        ("if since is not None and started_at < since:", "if False:", "a comparison from before the step opens the gate"),
+        ("if about.rstrip", "if False and about.rstrip", "a comparison of another stack opens the gate"),
+    ),
+    *planted(
         "budgets/allowance.py",
         "unit/budgets/test_allowance.py",
         ("bought + room, floor + room, left - room * tier.price / rate.per", "bought + room, floor + room, left", "a tier that is used up costs nothing"),

@@ -12,7 +12,7 @@ from whatschat_ops.stack.parts.blueprint import Blueprint
 def migration_policy(blueprint: Blueprint) -> Document:
     """The row and the lock, the parameter, the log of what was done, and the counts of sockets and meetings.
 
-    With `doctor`, whose checks are part of the gate, it is enough for who does nothing else.
+    The gate reads what `doctor`, `operator-metrics` and `operator-logs` allow: without them it is inconclusive.
     """
     names, place = blueprint.names, blueprint.place
     tables = [names.connections_table, *([names.ledger_table] if blueprint.settings.chime.enabled else [])]
