@@ -88,6 +88,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     ],
     "ws broadcasts list": [()],
     "ws broadcasts show": [("latest", "--failures"), (JWT,)],
+    "ws broadcasts stop": [("latest",)],
     "ws broadcasts delete": [("latest",)],
     "ws connections list": [(), ("--user", JWT)],
     "ws connections get": [(CONNECTION,), (JWT,)],

@@ -220,7 +220,7 @@ def _steer(executions: Executions) -> None:
         if error.aws_code != "ValidationException":
             raise Broken("change the workers", error.message) from error
     try:
-        executions.stop(execution)
+        executions.stop(execution.number)
     except AwsError as error:
         raise Broken("stop", error.message) from error
 

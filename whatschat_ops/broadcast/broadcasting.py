@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from whatschat_ops.aws import Aws
 from whatschat_ops.aws.signing_keys import signing_keys
 from whatschat_ops.broadcast.audience.named import ChainedSource
@@ -80,6 +82,34 @@ class Broadcasting:
         )
         is_local = engine is EngineName.LOCAL
         return found if is_local else with_workers(found, self.settings, card)
+
+    def with_workers(self, workers: int | None) -> Broadcasting:
+        """With so many workers at once instead of the settings'; None: as it is."""
+        if workers is None:
+            return self
+        broadcast = self.settings.broadcast
+        distributed = structs.replace(broadcast.distributed, workers=workers)
+        changed = structs.replace(broadcast, distributed=distributed)
+        return replace(self, settings=structs.replace(self.settings, broadcast=changed))
+
+    def is_going_on(self, run_id: str) -> bool:
+        """Whether workers in AWS are sending a distributed run."""
+        from whatschat_ops.broadcast.distributed.steering import steering
+
+        return steering(self.settings, self.aws, run_id).is_going_on()
+
+    def has_objects(self, run_id: str) -> bool:
+        """Whether S3 has anything of a distributed run."""
+        from whatschat_ops.worker.objects import Keys
+
+        objects = self._objects()
+        return bool(objects and objects.keys(Keys(run_id).root))
+
+    def delete_objects(self, run_id: str) -> None:
+        """Delete what S3 has of a distributed run. Raises AwsError."""
+        from whatschat_ops.broadcast.distributed.steering import delete_run_objects
+
+        delete_run_objects(self.settings, self.aws, run_id)
 
     def about_how_many(self) -> int:
         """The number of rows of the table, as DynamoDB counts them every six hours."""

@@ -132,12 +132,13 @@ COMMANDS: Final[Mapping[str, Entry]] = {
             "send": Command("Send a message to users", "ws.group:send"),
             "broadcast": Command("Send a message to many connections", "ws.broadcast:broadcast"),
             "broadcasts": Group(
-                "Show and delete past broadcasts",
+                "Show, stop and delete broadcasts",
                 "ws broadcasts show latest",
                 {
                     "list": Command("List past broadcasts", "ws.broadcasts:list_runs"),
                     "show": Command("Show the result of a broadcast", "ws.broadcasts:show"),
-                    "delete": Command("Delete the journals of past broadcasts", "ws.broadcasts:delete"),
+                    "stop": Command("Stop a distributed broadcast", "ws.stopping:stop"),
+                    "delete": Command("Delete past broadcasts", "ws.broadcasts:delete"),
                 },
             ),
             "connections": Group(

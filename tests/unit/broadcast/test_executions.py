@@ -252,13 +252,13 @@ def test_workers_of_a_running_execution_are_changed_at_its_map_run() -> None:
 
 @pytest.mark.parametrize("code", ["ValidationException", "ExecutionDoesNotExist"])
 def test_stop_of_an_execution_that_has_ended_is_no_error(code: str) -> None:
-    executions_of(Client(refuses={"stop_execution": refusal(code)})).stop(failed_one())
+    executions_of(Client(refuses={"stop_execution": refusal(code)})).stop(1)
 
 
 def test_stop_that_is_refused_is_an_error() -> None:
     client = Client(refuses={"stop_execution": refusal("AccessDeniedException", PermissionDenied)})
     with pytest.raises(PermissionDenied):
-        executions_of(client).stop(failed_one())
+        executions_of(client).stop(1)
 
 
 def test_why_is_said_also_when_it_may_not_be_read() -> None:

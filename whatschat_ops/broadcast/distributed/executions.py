@@ -220,10 +220,10 @@ class Executions:
         if (run := self._map_run(execution)) is not None:
             self._client.update_map_run(mapRunArn=run, maxConcurrency=workers)
 
-    def stop(self, execution: Execution) -> None:
+    def stop(self, number: int) -> None:
         """End an execution, unless it has ended. Workers that run go on: they heed the control object. Raises AwsError."""
         try:
-            self._client.stop_execution(executionArn=execution.arn)
+            self._client.stop_execution(executionArn=self._arn(number))
         except AwsError as error:
             if error.aws_code not in ("ValidationException", *_ABSENT):
                 raise

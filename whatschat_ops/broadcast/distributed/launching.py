@@ -137,6 +137,9 @@ class Launcher:
         return self._start(number, shards)
 
     def _start(self, number: int, shards: Sequence[Shard]) -> Execution:
+        control = self.control()
+        if control.workers != self.sizes.workers:  # the rate is divided by those that this execution has
+            self._put(replace(control, workers=self.sizes.workers))
         execution = self.fleet.executions.start(number, self.keys.shard_list(number))
         at_once = min(self.sizes.workers, len(shards))
         self.fleet.say(f"Started {execution.arn}: {len(shards):,} shards, {at_once} workers at once.")

@@ -204,6 +204,11 @@ class Output:
         if hint:
             self._line(f"  Try: {hint}", "")
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether a question reaches a person, and the answer this process."""
+        return sys.stdin.isatty() and self.stderr.isatty()
+
     def confirm(self, question: str, *, yes: bool, by_typing: str | None = None) -> bool:
         """Ask for confirmation on the terminal: the last line of `question` is the question, the lines above explain it.
 
@@ -215,7 +220,7 @@ class Output:
         about, _, question = question.rpartition("\n")
         if about:
             self._line(about, "")
-        if not (sys.stdin.isatty() and self.stderr.isatty()):
+        if not self.can_ask:
             raise UsageError(
                 f"{question} This is not a terminal, so it cannot ask.",
                 hint="Add --yes to skip the confirmation.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws.broadcast_options import (
     ConcurrencyOption,
     ConnectionsOption,
+    DetachOption,
     DryRunOption,
     EngineOption,
     ExcludeOption,
@@ -26,6 +28,7 @@ from whatschat_ops.cli.ws.broadcast_options import (
     TypeOption,
     UsersFileOption,
     UsersOption,
+    WorkersOption,
 )
 from whatschat_ops.cli.ws.broadcast_outcome import conclude, resume_hint
 from whatschat_ops.cli.ws.broadcast_progress import BroadcastProgress
@@ -62,6 +65,8 @@ def broadcast(
     rate: RateOption = None,
     concurrency: ConcurrencyOption = None,
     engine: EngineOption = EngineName.LOCAL,
+    workers: WorkersOption = None,
+    detach: DetachOption = False,
     tolerate_failures: TolerateOption = "0",
     resume: ResumeOption = None,
     retry_failed: RetryOption = False,
@@ -80,6 +85,7 @@ def broadcast(
         whatschat-ops ws broadcast --type notice "Back in 5 minutes" --dry-run
         whatschat-ops ws broadcast --type notice "Hello" --user alice --user bob --yes
         whatschat-ops ws broadcast --resume latest --retry-failed
+        whatschat-ops ws broadcast --engine distributed --detach --type notice "Hello"
     """
     from whatschat_ops.broadcast.broadcasting import SendRate, send_policy
     from whatschat_ops.broadcast.journal.summary import Tolerance
@@ -89,9 +95,14 @@ def broadcast(
     if resume is not None:
         message_options = {"a message": message, "--file": file, "--type": kind, "--dry-run": dry_run}
         users = {"--user": user, "--users-file": users_file, "--exclude-user": exclude_user}
-        _require_none(message_options | users | {"--connection": connection, "--sample": sample})
-        _resume(run, resume, send_rate, tolerance, retry_failed=retry_failed)
+        others: dict[str, object] = {"--connection": connection, "--sample": sample, "--detach": detach}
+        _require_none(message_options | users | others)
+        _resume(run, resume, send_rate, tolerance, workers, retry_failed=retry_failed)
         return
+    if engine is EngineName.LOCAL and (detach or workers is not None):
+        raise UsageError(
+            f"{'--detach' if detach else '--workers'} needs --engine distributed: only Lambda functions send without this command."
+        )
     if retry_failed:
         raise UsageError("--retry-failed needs --resume.", hint=Hint(("ws", "broadcasts", "list")))
     draft = Draft(
@@ -112,8 +123,9 @@ def broadcast(
         if dry_run:
             _estimate(run, order, policy, engine)
         elif _confirmed(run, order, yes=yes):
-            work = run.broadcasts()
-            _work_on(run, work, work.begin(order, policy, engine=engine), policy, tolerance)
+            work = run.broadcasts().with_workers(workers)
+            journal = work.begin(order, policy, engine=engine)
+            _work_on(run, work, journal, policy, tolerance, detach=detach)
 
 
 def _require_none(options: Mapping[str, object]) -> None:
@@ -157,7 +169,9 @@ def _confirmed(run: Run, order: Order, *, yes: bool) -> bool:
     return False
 
 
-def _resume(run: Run, name: str, send_rate: SendRate, tolerance: Tolerance, *, retry_failed: bool) -> None:
+def _resume(
+    run: Run, name: str, send_rate: SendRate, tolerance: Tolerance, workers: int | None, *, retry_failed: bool
+) -> None:
     from whatschat_ops.broadcast.broadcasting import latest_unfinished, resumed_policy
     from whatschat_ops.broadcast.journal.past_runs import read_run
     from whatschat_ops.cli.ws.broadcast_tables import render_summary
@@ -166,7 +180,9 @@ def _resume(run: Run, name: str, send_rate: SendRate, tolerance: Tolerance, *, r
     run_id = name
     if name == "latest":
         run_id = latest_unfinished(directory, run.settings.environment, retry_failed=retry_failed)
-    work = run.broadcasts()
+    work = run.broadcasts().with_workers(workers)
+    if workers is not None:
+        _change_workers(run, run_id, workers)
     journal = work.resume(run_id, retry_failed=retry_failed)
     if journal is None:
         run.out.note(f"The broadcast {run_id} is finished: there is nothing to do.")
@@ -177,17 +193,35 @@ def _resume(run: Run, name: str, send_rate: SendRate, tolerance: Tolerance, *, r
     _work_on(run, work, journal, resumed_policy(journal, send_rate), tolerance)
 
 
+def _change_workers(run: Run, run_id: str, workers: int) -> None:
+    """Of a run that may be in progress. One that has not begun has no workers yet."""
+    from whatschat_ops.broadcast.distributed.steering import steering
+    from whatschat_ops.errors import Missing
+
+    with suppress(Missing):
+        if not steering(run.settings, run.aws, run_id).set_workers(workers):
+            run.out.note("Workers that are at work finish their shards first, each at its share of before.")
+
+
 def _work_on(
-    run: Run, work: Broadcasting, journal: Journal, policy: SendPolicy, tolerance: Tolerance
+    run: Run,
+    work: Broadcasting,
+    journal: Journal,
+    policy: SendPolicy,
+    tolerance: Tolerance,
+    *,
+    detach: bool = False,
 ) -> None:
     from whatschat_ops.broadcast.audience.selection import Selection
     from whatschat_ops.broadcast.broadcasting import forget_old
+    from whatschat_ops.broadcast.journal.summary import RunState
     from whatschat_ops.cli.ws.broadcast_tables import render_summary
 
     record = journal.record
     words = Selection.from_json(record.selection)
     run.out.note(f"Run {record.run_id}: {len(record.message):,} bytes to {words}.")
-    progress = BroadcastProgress(run.out, run.out.suggestion(resume_hint(record.run_id)))
+    distributed = record.engine == EngineName.DISTRIBUTED
+    progress = BroadcastProgress(run.out, run.out.suggestion(resume_hint(record.run_id)), goes_on=distributed)
     _collect_rarely()
     run.before_change(run=record.run_id, everyone=words.whole_table)
     try:
@@ -197,14 +231,28 @@ def _work_on(
                 policy,
                 say=progress.say,
                 progress=progress.on_progress,
-                should_stop=stop.is_set,
+                should_stop=lambda: detach or stop.is_set(),
             )
     except OpsError:
         run.out.note(resume_hint(record.run_id, "The run is kept. To resume it"))
         raise
     run.out.result(summary, render_summary)
     forget_old(run.broadcasts_directory)
+    if detach:
+        run.out.note(resume_hint(record.run_id, "It goes on in AWS. To follow it"))
+        return
+    if distributed and stop.is_set() and summary.state is not RunState.FINISHED:
+        _stop_if_wanted(run, record.run_id)
     conclude(run, summary, tolerance, interrupted=stop.is_set())
+
+
+def _stop_if_wanted(run: Run, run_id: str) -> None:
+    """After Ctrl-C. Raises Interrupted when the run was stopped."""
+    from whatschat_ops.cli.ws.stopping import stopped, stopped_words, wants_to_stop
+    from whatschat_ops.errors import Interrupted
+
+    if wants_to_stop(run, run_id):
+        raise Interrupted(stopped_words(stopped(run, run_id)), hint=resume_hint(run_id))
 
 
 def _collect_rarely() -> None:

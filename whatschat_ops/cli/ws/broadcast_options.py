@@ -81,6 +81,22 @@ EngineOption = Annotated[
         rich_help_panel=_HOW,
     ),
 ]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        max=1_000,
+        help="Workers at once of --engine distributed, also of a broadcast that is resumed [default: the settings']",
+        rich_help_panel=_HOW,
+    ),
+]
+DetachOption = Annotated[
+    bool,
+    typer.Option(
+        "--detach", help="Start with --engine distributed, and do not follow it", rich_help_panel=_HOW
+    ),
+]
 TolerateOption = Annotated[
     str,
     typer.Option(

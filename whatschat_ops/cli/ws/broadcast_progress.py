@@ -148,8 +148,16 @@ def slowdown_words(it: View) -> list[str]:
 class BroadcastProgress:
     """Shows the progress of a run. `say` and `on_progress` may be called from any thread."""
 
-    def __init__(self, out: Output, resume: str, clock_s: Callable[[], float] = time.monotonic) -> None:
-        """`resume` is the command that resumes the run."""
+    def __init__(
+        self,
+        out: Output,
+        resume: str,
+        clock_s: Callable[[], float] = time.monotonic,
+        *,
+        goes_on: bool = False,
+    ) -> None:
+        """`resume` is the command that resumes the run; `goes_on`: it is sent without this process, too."""
+        self._goes_on = goes_on
         self._out = out
         self._resume = resume
         self._clock_s = clock_s
@@ -187,6 +195,11 @@ class BroadcastProgress:
         return "\n".join(lines)
 
     def _on_first_interrupt(self) -> None:
+        if self._goes_on:
+            self.say(
+                "Interrupted: the broadcast is not followed any more. Press Ctrl-C again to end at once."
+            )
+            return
         self.say("Interrupted: finishing the posts that are in flight. Press Ctrl-C again to stop at once.")
 
     def _end_at_once(self) -> None:  # the journal is made for a sudden end

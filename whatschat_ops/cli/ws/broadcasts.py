@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.listing import LimitOption, SortOption, listed
 from whatschat_ops.cli.run import Run
+from whatschat_ops.errors import Blocked, Hint, OpsError
 from whatschat_ops.plurals import counted
 
 RunArgument = Annotated[
@@ -75,19 +77,28 @@ def delete(
     run_ids: Annotated[list[str], typer.Argument(metavar="RUN", help="Ids of the runs", show_default=False)],
     yes: YesOption = False,
 ) -> None:
-    """Delete the journals of past broadcasts.
+    """Delete past broadcasts.
 
-    A broadcast without its journal cannot be shown or resumed.
+    Deletes the journal, and what S3 has of a distributed broadcast. It cannot be shown or resumed then. One that is being sent is
+    not deleted.
 
     Example: whatschat-ops ws broadcasts delete latest
     """
     from whatschat_ops.broadcast.broadcasting import forget
-    from whatschat_ops.broadcast.journal.past_runs import require_run
+    from whatschat_ops.broadcast.journal.past_runs import has_run, require_run
     from whatschat_ops.cli.target import has_other_users
 
     chosen = tuple(dict.fromkeys(named_run(run, run_id) for run_id in run_ids))
+    distributed = [run_id for run_id in chosen if _may_be_distributed(run, run_id)]
     for run_id in chosen:
-        require_run(run.broadcasts_directory, run_id)
+        if run_id not in distributed:
+            require_run(run.broadcasts_directory, run_id)
+    for run_id in distributed:
+        if run.broadcasts().is_going_on(run_id):
+            raise Blocked(
+                f"The broadcast {run_id} is being sent: nothing was deleted.",
+                hint=Hint(("ws", "broadcasts", "stop", run_id)),
+            )
     if not run.out.confirm(f"Delete {', '.join(chosen)}?", yes=yes):
         run.out.note("Nothing was deleted.")
         return
@@ -95,15 +106,33 @@ def delete(
         run.settings
     ):  # no request of its own goes to AWS, which the embedded one need not start for
         run.before_change()
+    for run_id in distributed:  # first: the journal is what finds them
+        run.broadcasts().delete_objects(run_id)
     for run_id in chosen:
-        forget(run.broadcasts_directory, run_id)
+        if run_id not in distributed or has_run(run.broadcasts_directory, run_id):
+            forget(run.broadcasts_directory, run_id)
     run.out.result(DeletedRuns(chosen), lambda it: f"Deleted {', '.join(it.deleted)}.")
+
+
+def _may_be_distributed(run: Run, run_id: str) -> bool:
+    """Whether S3 may have something of a run: its journal is of a distributed one, damaged, or on another machine."""
+    from whatschat_ops.broadcast.journal.past_runs import has_run, read_run
+    from whatschat_ops.choices import EngineName
+
+    if not run.settings.broadcast.distributed.enabled:
+        return False
+    directory = run.broadcasts_directory
+    with suppress(OpsError):
+        if has_run(directory, run_id):
+            return read_run(directory, run_id).summary.engine == EngineName.DISTRIBUTED.value
+        return run.broadcasts().has_objects(run_id)
+    return True
 
 
 def named_run(run: Run, name: str) -> str:
     """The id of a run that is given by id or as `latest`. Raises Missing for `latest` when there is none."""
     from whatschat_ops.broadcast.journal.past_runs import list_runs as read
-    from whatschat_ops.errors import Hint, Missing
+    from whatschat_ops.errors import Missing
 
     if name != "latest":
         return name

@@ -136,7 +136,7 @@ class Bucket(AwsKind):
     def delete(self, live: Live) -> None:
         name = live.fields["bucket_name"]
         try:
-            self._delete_runs(name)
+            delete_objects(self._client, name, f"{RUNS}/")
             self._client.delete_bucket(Bucket=name)
         except NotFound:
             return
@@ -147,14 +147,6 @@ class Bucket(AwsKind):
                 f"The bucket {name} is not deleted: objects that are not of a broadcast are in it.",
                 hint=f"See them: aws s3 ls s3://{name} --recursive",
             ) from error
-
-    def _delete_runs(self, name: str) -> None:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=f"{RUNS}/")
-        for page in pages:
-            keys = [{"Key": found["Key"]} for found in page.get("Contents", [])]
-            if keys:
-                answer = self._client.delete_objects(Bucket=name, Delete={"Objects": keys, "Quiet": True})
-                _require_none_refused(name, answer.get("Errors", []))
 
     def _exists(self, name: str) -> bool:
         """All accounts share the names of buckets, and tags prove nothing in another one: S3 is told whose it must be."""
@@ -253,6 +245,15 @@ def _lifecycle_property(days: int) -> Properties:
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
     }
     return {"LifecycleConfiguration": {"Rules": [rule]}}
+
+
+def delete_objects(client: Any, bucket: str, prefix: str) -> None:
+    """Delete the objects whose keys begin with `prefix`. Raises Conflict or PermissionDenied when S3 does not delete one."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        keys = [{"Key": found["Key"]} for found in page.get("Contents", [])]
+        if keys:
+            answer = client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            _require_none_refused(bucket, answer.get("Errors", []))
 
 
 def _require_none_refused(bucket: str, errors: Sequence[Mapping[str, str]]) -> None:
