@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -33,9 +34,10 @@ from whatschat_ops.broadcast.pruning import RowPruner
 from whatschat_ops.broadcast.run import OnProgress, run_broadcast
 from whatschat_ops.choices import EngineName
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.errors import Hint, Missing, OpsError
+from whatschat_ops.errors import Hint, Missing, OpsError, PermissionDenied
 from whatschat_ops.quotas import RateLimit
 from whatschat_ops.sender.model import Credentials, SendPolicy
+from whatschat_ops.stack.concurrency import account_concurrency
 from whatschat_ops.stack.outputs import StackOutputs, endpoint_is_own
 
 if TYPE_CHECKING:
@@ -80,8 +82,12 @@ class Broadcasting:
             guide=guide_card(),
             aws=card,
         )
-        is_local = engine is EngineName.LOCAL
-        return found if is_local else with_workers(found, self.settings, card)
+        if engine is EngineName.LOCAL:
+            return found
+        unreserved = None
+        with suppress(PermissionDenied):  # an estimate without it is one, too
+            _, unreserved = account_concurrency(self.aws)
+        return with_workers(found, self.settings, card, unreserved)
 
     def with_workers(self, workers: int | None) -> Broadcasting:
         """With so many workers at once instead of the settings'; None: as it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -183,6 +184,7 @@ def fleet_of(
     *,
     policy: SendPolicy = POLICY,
     workers: int = 4,
+    tolerated: float = 0.0,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Fleet:
     return Fleet(
@@ -192,6 +194,7 @@ def fleet_of(
         FakeRows(states.table, len(states.table.rows)),  # type: ignore[arg-type]
         shard_connections=20,
         workers=workers,
+        tolerated_failure_percentage=tolerated,
         say=say,
     )
 
@@ -293,7 +296,7 @@ def test_stop_that_comes_with_a_failure_starts_nothing(tmp_path: Path) -> None:
 def test_tolerated_failures_are_said_and_the_run_can_be_resumed(tmp_path: Path) -> None:
     journal, states = journal_in(tmp_path), states_of(*names(90), broken={2}, tolerated=True)
     said: list[str] = []
-    engine = engine_of(fleet_of(states, say=said.append))
+    engine = engine_of(fleet_of(states, tolerated=12.5, say=said.append))
     engine.run(journal, lambda: False)
     assert said[-1] == "1 shard was not finished, which is tolerated: Sandbox.Timedout as arranged"
     assert journal.counts().delivered == len(states.sent) < 90
@@ -301,6 +304,17 @@ def test_tolerated_failures_are_said_and_the_run_can_be_resumed(tmp_path: Path) 
     states.broken.clear()
     run(journal, fleet_of(states))
     assert journal.counts().delivered == 90
+
+
+@pytest.mark.parametrize("step_functions_tolerates_it", [True, False])
+@pytest.mark.parametrize(("percentage", "is_failure"), [(12.4, True), (12.5, False)])
+def test_failed_shards_are_counted_here_whatever_step_functions_says(
+    tmp_path: Path, step_functions_tolerates_it: bool, percentage: float, is_failure: bool
+) -> None:
+    states = states_of(*names(90), broken={2}, tolerated=step_functions_tolerates_it)  # 1 of 8
+    expected = pytest.raises(OpsError, match="1 shard was not finished") if is_failure else nullcontext()
+    with expected:
+        run(journal_in(tmp_path), fleet_of(states, tolerated=percentage))
 
 
 @pytest.mark.parametrize("at_once", [2, 8])
@@ -543,6 +557,11 @@ def test_dry_run_adds_what_the_workers_cost_and_keeps_the_rest() -> None:
     assert found.guide_total == local.guide_total
     assert found.duration_s == pytest.approx(107.5)
     assert found.distribution == Distribution(40, 10, 1_000.0, ())
+    distributed = Settings.of({"broadcast": {"distributed": {"enabled": True}}})
+    for unreserved, starved in ((10, 1), (1_000, 0)):
+        few = with_workers(local, distributed, CARD, unreserved).distribution
+        assert few is not None
+        assert [words.startswith("10 workers leave 0 of the 10 ") for words in few.quotas] == [True] * starved
 
 
 def test_page_has_the_arithmetic_of_the_code() -> None:

@@ -10,10 +10,16 @@ from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distri
 from whatschat_ops.config import Settings
 from whatschat_ops.pricing.rates import RateCard
 from whatschat_ops.quotas import RateLimit
+from whatschat_ops.stack.concurrency import starved_functions
 
 
-def with_workers(found: BroadcastEstimate, settings: Settings, card: RateCard) -> BroadcastEstimate:
-    """`found` with the time and money of shards, workers and the state machine. The guide has no prices for them."""
+def with_workers(
+    found: BroadcastEstimate, settings: Settings, card: RateCard, unreserved: int | None = None
+) -> BroadcastEstimate:
+    """`found` with the time and money of shards, workers and the state machine. The guide has no prices for them.
+
+    `unreserved`: how many functions of the account may run at once besides reservations; None: not known.
+    """
     section = settings.broadcast.distributed
     shape = Shape(
         limit=RateLimit(found.rate_limit_per_s, found.burst_limit),
@@ -24,6 +30,8 @@ def with_workers(found: BroadcastEstimate, settings: Settings, card: RateCard) -
         size_bytes=found.size_bytes,
     )
     whole = distributed_estimate(found.connections, shape, card)
+    words = "" if unreserved is None else starved_functions(settings, unreserved)
+    starved = (words,) if words else ()
     known = {line.item for line in found.cost}
     added = tuple(
         CostLine(line.item, Decimal(line.quantity), line.unit, None, line.cost)
@@ -35,5 +43,7 @@ def with_workers(found: BroadcastEstimate, settings: Settings, card: RateCard) -
         duration_s=max(found.duration_s, whole.duration_s),
         cost=(*found.cost, *added),
         aws_total=total_of((*found.cost, *added)),
-        distribution=Distribution(whole.shards, whole.workers, whole.worker_rate_per_s, whole.quotas),
+        distribution=Distribution(
+            whole.shards, whole.workers, whole.worker_rate_per_s, (*whole.quotas, *starved)
+        ),
     )

@@ -36,6 +36,8 @@ class Fleet:
     table: Table
     shard_connections: int
     workers: int
+    tolerated_failure_percentage: float = 0.0
+    """Of the shards: more that are not finished are a failure."""
     say: Callable[[str], None] = lambda _line: None
 
 
