@@ -390,6 +390,41 @@ def test_two_workers_on_one_shard_at_once_count_what_both_sent(
     assert sum(len(ids) - 1 for ids in got) <= in_doubt <= SOCKETS
 
 
+def test_stopped_broadcast_sends_nothing_more_until_it_is_resumed_and_is_deleted_with_its_objects(
+    site: Site, sockets: list[ClientConnection]
+) -> None:
+    # So slow that it does not end before it is stopped, on no machine.
+    options = ("--engine", "distributed", "--detach", "--workers", "2", "--rate", "0.5", "--yes")
+    run_id = site.broadcast(*options, '{"type": "x", "id": "6"}')["run_id"]
+    got: list[list[str]] = [[] for _ in sockets]
+
+    def collect() -> int:
+        for ids, more in zip(got, received(sockets), strict=True):
+            ids += more
+        return sum(map(len, got))
+
+    eventually(lambda: collect() >= 2)
+    said = site.run("ws", "broadcasts", "delete", run_id, "--yes", "--json", code=1)
+    assert "is being sent" in said
+    stopped = json.loads(site.run("ws", "broadcasts", "stop", run_id, "--json"))
+    assert stopped["ended"]
+    reached = collect()
+    assert stopped["delivered"] <= reached <= stopped["delivered"] + stopped["in_doubt"] + 2  # one a worker
+    shown = json.loads(site.run("ws", "broadcasts", "show", run_id, "--json"))["summary"]
+    assert (shown["state"], shown["delivered"]) == ("interrupted", stopped["delivered"])
+
+    summary = site.broadcast("--resume", run_id, "--rate", "100", "--workers", "3")
+    assert collect() >= reached
+    assert (summary["delivered"], summary["pending"], summary["failed"]) == (SOCKETS, 0, 0)
+    assert {ids[0] for ids in got} == {"6"}
+    assert sum(len(ids) - 1 for ids in got) <= summary["in_doubt"]
+    bucket, root = Bucket(site.client("s3"), BUCKET), Keys(run_id).root
+    assert bucket.keys(root)
+    site.run("ws", "broadcasts", "delete", run_id, "--yes")
+    assert bucket.keys(root) == []
+    assert "There is no broadcast" in site.run("ws", "broadcasts", "show", run_id, "--json", code=1)
+
+
 def test_turned_off_everything_of_it_is_deleted_and_turned_on_made_again(site: Site) -> None:
     off = site.configuration.with_name("off.yaml")
     off.write_text("prefix: dist-\n")

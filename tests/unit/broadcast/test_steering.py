@@ -138,7 +138,15 @@ def test_rate_is_divided_among_more_before_more_are_begun() -> None:
 
 @pytest.mark.parametrize(
     ("status", "going_on"),
-    [(ExecutionStatus.RUNNING, True), (ExecutionStatus.ABORTED, False), (None, False)],
+    [(ExecutionStatus.RUNNING, True), (ExecutionStatus.ABORTED, False), (None, True)],
 )
 def test_run_goes_on_while_its_execution_does(status: ExecutionStatus | None, going_on: bool) -> None:
     assert Run(executions=Executions(status)).steering.is_going_on() is going_on
+
+
+def test_run_whose_execution_is_not_seen_does_not_go_on_when_it_is_finished_stopped_or_gone() -> None:
+    finished, stopped, gone = (Run(executions=Executions(None)) for _ in range(3))
+    finished.bucket.put(KEYS.done(2), Totals(delivered=1).to_bytes())
+    stopped.steering.stop()
+    gone.bucket.objects.clear()
+    assert not any(run.steering.is_going_on() for run in (finished, stopped, gone))

@@ -65,9 +65,11 @@ class Steering:
         self._sleep = sleep
 
     def is_going_on(self) -> bool:
-        """Whether an execution of the run is running."""
+        """Whether an execution of the run is running, or may be: one that was just started does not exist yet (DescribeExecution)."""
         latest = self._executions.latest()
-        return latest is not None and latest.is_running
+        if latest is not None or not self._objects.keys(self._keys.lists):
+            return latest is not None and latest.is_running
+        return bool(outcomes_in(self._objects, self._run_id).unfinished) and not self._control().stop
 
     def stop(self) -> Stopped:
         """Begin nothing more, and wait until what was begun has ended. Raises Missing when there is no such run, AwsError."""
