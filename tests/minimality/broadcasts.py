@@ -189,11 +189,11 @@ def renew_worker(admin: Callable[[str], Any]) -> None:
 def broadcast_and_redrive(admin: Callable[[str], Any], aws: Aws) -> None:
     """One run that works; one whose state machine could not invoke the worker at first. Raises Broken."""
     with tempfile.TemporaryDirectory() as folder:
-        journal = _journal(Path(folder), aws)
+        journal = _journal(Path(folder), admin, aws)
         _finish("broadcast", journal, aws)
         _steer(Executions(SETTINGS, aws, journal.record.run_id))
-        _finish("broadcast to a user", _journal(Path(folder), aws, Selection(users=("ghost",))), aws)
-        journal = _journal(Path(folder), aws)
+        _finish("broadcast to a user", _journal(Path(folder), admin, aws, Selection(users=("ghost",))), aws)
+        journal = _journal(Path(folder), admin, aws)
         role = Names(SETTINGS).broadcast_states_role
         document = policy_on(admin, role)
         without = [part for part in document["Statement"] if part["Sid"] != "Worker"]
@@ -245,7 +245,7 @@ def _engine(journal: Journal, aws: Aws, say: Callable[[str], None] = lambda _lin
     )
 
 
-def _journal(folder: Path, aws: Aws, selection: Selection = EVERYONE) -> Journal:
+def _journal(folder: Path, admin: Callable[[str], Any], aws: Aws, selection: Selection = EVERYONE) -> Journal:
     names, outputs = Names(SETTINGS), read_outputs(SETTINGS, aws)
     record = RunRecord(
         run_id=new_run_id(),
@@ -270,5 +270,5 @@ def _journal(folder: Path, aws: Aws, selection: Selection = EVERYONE) -> Journal
             "userId": {"S": "ghost"},
             "connectedAt": {"S": "2026-11-23T10:00:00Z"},
         }
-        aws.client("dynamodb").put_item(TableName=record.table_name, Item=row)
+        admin("dynamodb").put_item(TableName=record.table_name, Item=row)
     return Journal.create(folder, record)
