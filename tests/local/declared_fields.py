@@ -458,11 +458,11 @@ def shown_tls_statement(there: There) -> Any:
     return policy["Statement"][0]
 
 
-def reserved_for_workers(there: There) -> int | None:
+def reserved_for_workers(there: There) -> int | str:
     found = there.client("lambda").get_function_concurrency(
         FunctionName=there.names.function("broadcast-worker")
     )
-    limit: int | None = found.get("ReservedConcurrentExecutions")
+    limit: int | str = found.get("ReservedConcurrentExecutions", "none")
     return limit
 
 

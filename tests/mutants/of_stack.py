@@ -133,7 +133,7 @@ STACK: Final[tuple[Fault, ...]] = (
         ('and rule["Status"] == "Enabled"', "", "a disabled rule counts"),
         ('tags = {**live.fields["tags"], **desired["tags"]}', 'tags = desired["tags"]', "others' tags are deleted"),
         ("Bucket=name, ExpectedBucketOwner=self._context.place.account_id", "Bucket=name", "another account's bucket"),
-        ('_require_none_refused(name, answer.get("Errors", []))', "pass", "objects that were not deleted"),
+        ('_require_none_refused(bucket, answer.get("Errors", []))', "pass", "objects that were not deleted"),
     ),
     *planted(
         "stack/kinds/state_machine.py",

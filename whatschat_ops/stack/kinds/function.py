@@ -35,6 +35,7 @@ ROLE_TIMEOUT_S = 60.0
 
 CODE = frozenset({"code_sha256", "architecture"})
 CONFIGURATION = frozenset({"runtime", "handler", "role_arn", "memory_mb", "timeout_s", "environment"})
+NO_RESERVATION = "none"
 COMPARABLE = CODE | CONFIGURATION
 """What a version consists of, as far as we set it."""
 
@@ -42,8 +43,8 @@ COMPARABLE = CODE | CONFIGURATION
 class Function(AwsKind):
     """`zip` are the bytes whose base64 SHA-256 is `code_sha256`. `published`: the newest version is what runs next.
 
-    `reserved_concurrency`: how many of it may run at once, which others then cannot use; None: no reservation. Left alone where it is
-    not given.
+    `reserved_concurrency`: how many of it may run at once, which others then cannot use, or `NO_RESERVATION`. Left alone where
+    it is not given.
     """
 
     name = "function"
@@ -58,7 +59,9 @@ class Function(AwsKind):
         "timeout_s": AwsField(cfn="Timeout"),
         "role_arn": AwsField(cfn="Role"),
         "environment": AwsField(cfn=lambda variables: {"Environment": {"Variables": variables}}),
-        "reserved_concurrency": AwsField(cfn="ReservedConcurrentExecutions"),
+        "reserved_concurrency": AwsField(
+            cfn=lambda limit: {} if limit == NO_RESERVATION else {"ReservedConcurrentExecutions": limit}
+        ),
         "code_sha256": AwsField(cfn="CodeSha256", part="Version"),
         "zip": AwsField(input_only=True, cfn="Code"),
         "published": AwsField(left_out="the Version resource is what publishes"),
@@ -105,7 +108,9 @@ class Function(AwsKind):
             fields={
                 "function_name": name,
                 **_comparable(latest),
-                **_reserved(answer),
+                "reserved_concurrency": answer.get("Concurrency", {}).get(
+                    "ReservedConcurrentExecutions", NO_RESERVATION
+                ),
                 "published": version is not None and _is_ready(latest),
                 "tags": tags,
             },
@@ -127,10 +132,11 @@ class Function(AwsKind):
             ),
         )
         self._until_ready(name, made)
-        if desired.get("reserved_concurrency") is not None:
+        limit = desired.get("reserved_concurrency", NO_RESERVATION)
+        if limit != NO_RESERVATION:
             self._reserve(desired)
         arn = self.arn.of(self._context.place, name)
-        return _as_published(arn, desired, made["Version"])
+        return _as_published(arn, {"reserved_concurrency": limit, **desired}, made["Version"])
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         name = desired["function_name"]
@@ -173,7 +179,7 @@ class Function(AwsKind):
 
     def _reserve(self, desired: Mapping[str, Any]) -> None:
         name, wanted = desired["function_name"], desired["reserved_concurrency"]
-        if wanted is None:
+        if wanted == NO_RESERVATION:
             self._client.delete_function_concurrency(FunctionName=name)
         else:
             self._client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=wanted)
@@ -279,11 +285,6 @@ def _comparable(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 def _outputs(arn: str, version: str | None, comparable: Mapping[str, Any]) -> dict[str, Any]:
     return {"arn": arn, "version": version, "content": digest(comparable) if version else None}
-
-
-def _reserved(answer: Mapping[str, Any]) -> dict[str, Any]:
-    limit = answer.get("Concurrency", {}).get("ReservedConcurrentExecutions")
-    return {} if limit is None else {"reserved_concurrency": limit}
 
 
 def _as_published(arn: str, fields: Mapping[str, Any], version: str) -> Live:

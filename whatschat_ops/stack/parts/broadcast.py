@@ -19,7 +19,7 @@ from whatschat_ops.provision import Reference, Resource, text
 from whatschat_ops.quotas import MAX_FUNCTION_TIMEOUT_S
 from whatschat_ops.stack.iam_documents import Document, actions, allow, deny_plain_http, document
 from whatschat_ops.stack.kinds.bucket import RUNS, Bucket
-from whatschat_ops.stack.kinds.function import Function
+from whatschat_ops.stack.kinds.function import NO_RESERVATION, Function
 from whatschat_ops.stack.kinds.state_machine import StateMachine, execution_arn, map_run_arn
 from whatschat_ops.stack.kinds.table import Table, index_arn
 from whatschat_ops.stack.parts.blueprint import API, Blueprint, Part
@@ -175,7 +175,7 @@ def _worker(blueprint: Blueprint) -> Resource:
         "runtime": settings.lambda_.runtime,  # ours, also where the application's own functions are Node.js
         "memory_mb": settings.broadcast.distributed.memory_mb,
         "timeout_s": WORKER_TIMEOUT_S,
-        "reserved_concurrency": settings.broadcast.distributed.reserved_concurrency,
+        "reserved_concurrency": settings.broadcast.distributed.reserved_concurrency or NO_RESERVATION,
         "environment": {
             "API_GATEWAY_ENDPOINT": text(Reference(API, "callback_base"), "/", settings.websocket.stage),
             "BROADCAST_BUCKET": names.broadcast_bucket(blueprint.place.account_id),
