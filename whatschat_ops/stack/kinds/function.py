@@ -132,11 +132,10 @@ class Function(AwsKind):
             ),
         )
         self._until_ready(name, made)
-        limit = desired.get("reserved_concurrency", NO_RESERVATION)
-        if limit != NO_RESERVATION:
+        if desired.get("reserved_concurrency", NO_RESERVATION) != NO_RESERVATION:
             self._reserve(desired)
         arn = self.arn.of(self._context.place, name)
-        return _as_published(arn, {"reserved_concurrency": limit, **desired}, made["Version"])
+        return _as_published(arn, desired, made["Version"])
 
     def update(self, live: Live, desired: Mapping[str, Any], changed: frozenset[str]) -> Live:
         name = desired["function_name"]
@@ -290,7 +289,13 @@ def _outputs(arn: str, version: str | None, comparable: Mapping[str, Any]) -> di
 def _as_published(arn: str, fields: Mapping[str, Any], version: str) -> Live:
     """The function right after a change: its newest version is what was wanted."""
     comparable = {name: fields[name] for name in COMPARABLE}
-    live = {"function_name": fields["function_name"], **comparable, "published": True, "tags": fields["tags"]}
+    live = {
+        "function_name": fields["function_name"],
+        **comparable,
+        "reserved_concurrency": fields.get("reserved_concurrency", NO_RESERVATION),
+        "published": True,
+        "tags": fields["tags"],
+    }
     return Live(arn, live, _outputs(arn, version, comparable), fields["tags"].get(STACK_TAG))
 
 
