@@ -644,7 +644,7 @@ FEATURES: Final[tuple[Fault, ...]] = (
         "usage/attendances.py",
         "unit/usage/test_attendances.py",
         ("elif row.joined < _left(current):", "elif row.joined <= _left(current):", "who joins again at once is rounded once"),
-        ("return Decimal(-((row.joined - _left(row)) // BILLED)) / 10", "return Decimal((_left(row) - row.joined) // BILLED) / 10", "minutes are rounded down"),
+        ("return -((row.joined - _left(row)) // BILLED)", "return (_left(row) - row.joined) // BILLED", "minutes are rounded down"),
         ("min([*again, row.joined + LONGEST, last])", "min([row.joined + LONGEST, last])", "an attendance goes on after the next one began"),
     ),
     *planted(

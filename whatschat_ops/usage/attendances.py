@@ -55,18 +55,24 @@ def attendee_minutes(
     by_attendee: defaultdict[tuple[str, str], list[Attended]] = defaultdict(list)
     for row in rows:
         by_attendee[row.meeting, row.attendee].append(row)
-    low, high = {False: Decimal(0), True: Decimal(0)}, {False: Decimal(0), True: Decimal(0)}
-    attendances = 0
+    low, high = {False: 0, True: 0}, {False: 0, True: 0}
+    attendances, quiet = 0, Findings()
     for (meeting, _), those in by_attendee.items():
-        once = _once(those, handled)
-        latest = list(_closed(once, min(ends.get(meeting, now), now), handled))
-        for each in _united(latest, handled):
-            attendances += 1
-            high[each.video] += _minutes(each)
-        earliest = [replace(row, left=row.joined) if row.left is None else row for row in once]
-        for each in _united(_cut(earliest), Findings()):
-            low[each.video] += _minutes(each)
-    audio, video = (Bounded(min(low[it], high[it]), max(low[it], high[it])) for it in (False, True))
+        once = _once(those, handled) if len(those) > 1 else those
+        latest = _closed(once, min(ends.get(meeting, now), now), handled)
+        longest = list(_united(latest, handled))
+        attendances += len(longest)
+        for each in longest:
+            high[each.video] += _tenths(each)
+        shortest = longest
+        if any(row.left is None for row in once):
+            shortest = list(_united(map(_at_the_earliest, once), quiet))
+        for each in shortest:
+            low[each.video] += _tenths(each)
+    audio, video = (
+        Bounded(Decimal(min(low[it], high[it])) / 10, Decimal(max(low[it], high[it])) / 10)
+        for it in (False, True)
+    )
     return Minutes(len({meeting for meeting, _ in by_attendee}), attendances, audio, video)
 
 
@@ -95,12 +101,18 @@ def _closed(rows: Sequence[Attended], last: datetime, handled: Findings) -> Iter
             left = max(row.joined, min([*again, row.joined + LONGEST, last]))
         elif left - row.joined > LONGEST:
             handled.add(TOO_LONG, str(row))
-        yield replace(row, left=min(left, row.joined + LONGEST))
+        yield _until(row, left)
 
 
-def _cut(rows: Iterable[Attended]) -> Iterator[Attended]:
-    for row in rows:
-        yield replace(row, left=min(row.left or row.joined, row.joined + LONGEST))
+def _at_the_earliest(row: Attended) -> Attended:
+    return _until(row, row.left or row.joined)
+
+
+def _until(row: Attended, left: datetime) -> Attended:
+    """The row with this end, or one 24 hours after its beginning."""
+    if left == row.left and left - row.joined <= LONGEST:
+        return row
+    return replace(row, left=min(left, row.joined + LONGEST))
 
 
 def _united(rows: Iterable[Attended], handled: Findings) -> Iterator[Attended]:
@@ -124,6 +136,6 @@ def _left(row: Attended) -> datetime:
     return row.left or row.joined
 
 
-def _minutes(row: Attended) -> Decimal:
-    """Rounded up to 0.1 minute."""
-    return Decimal(-((row.joined - _left(row)) // BILLED)) / 10
+def _tenths(row: Attended) -> int:
+    """Tenths of a minute, rounded up."""
+    return -((row.joined - _left(row)) // BILLED)
