@@ -153,6 +153,10 @@ def test_plan_changes_nothing_and_says_what_would(cli: Cli, embedded_aws: Embedd
         "AWS_CHIME_MEDIA_REGION": "restart of the backend",
         "NEXT_PUBLIC_API_URL": "build of the web client",
     }
+    shown = cli("migrate", "plan").stdout
+    assert "Planned   phase 0 → phase 1: 10 %" in shown
+    assert "10 % of the users of chime" in shown and "restart of the backend" in shown
+    assert "calls that begin, backend with the reader" in shown
     with pytest.raises(embedded_aws.client("ssm").exceptions.ParameterNotFound):
         parameter(embedded_aws)
     assert cli.json("migrate", "status")["serial"] == 0

@@ -88,10 +88,10 @@ def _by_variables(new: Place) -> list[Follows]:
     if not whole:
         return [Follows("backends and web clients without the reader", None, "not at all: a share needs it")]
     return [
-        Follows("backends without the reader", None, "a restart with the variables below"),
+        Follows("backends without the reader", None, "a restart with the variables shown"),
         Follows(
             "web clients that do not ask for their mode",
             None,
-            "a build with the variables below, and a reload",
+            "a build with the variables shown, and a reload",
         ),
     ]
