@@ -344,13 +344,13 @@ LINES = st.lists(
 )
 
 
-@given(lines=LINES, since=TIMES, length=TIMES)
+@given(lines=LINES, since=TIMES, length=TIMES, twice=st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_answers_of_sql_are_those_of_a_model(
-    lines: list[dict[str, Any]], since: int, length: int, database: Engine
+    lines: list[dict[str, Any]], since: int, length: int, twice: bool, database: Engine
 ) -> None:
     lines = list({line["requestId"]: line for line in lines}.values())
-    lines += lines[:2]
+    lines += lines[:2] if twice else []
     texts = ", ".join("(" + ", ".join(text(line[name]) for name in ROW) + ")" for line in lines)
     missing = [name for name in wanted_lines().columns if name not in ROW.values()]
     nothing = ", ".join(f"NULL::VARCHAR AS {column}" for column in missing)

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -27,6 +28,7 @@ from whatschat_ops.usage.engine.database import Engine, text
 from whatschat_ops.usage.engine.inputs import Input
 from whatschat_ops.usage.engine.staging import Staged, Wanted, stage_file
 from whatschat_ops.usage.logs.lines import TYPES
+from whatschat_ops.usage.logs.questions import IS_UNIQUE
 from whatschat_ops.usage.measured import Finding, Findings
 
 _T = TypeVar("_T")
@@ -47,13 +49,17 @@ class _Mark(msgspec.Struct, frozen=True):
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """Of a file that is imported. `pieces` are names of files in `lines/`."""
+    """Of a file that is imported. `pieces` are names of files in `lines/`; its lines are of `first_ms` to `last_ms`."""
 
     name: str
     version: str
     rows: int
     size_bytes: int
     pieces: tuple[str, ...]
+    is_unique: bool = False
+    """Each event has one line in it: no duplicates among them, and no lines of both API Gateway and functions."""
+    first_ms: int = 0
+    last_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +160,31 @@ def _import_one(engine: Engine, each: Input, wanted: Wanted, folder: Path, aws: 
             _write_rejects(engine, staged.rejects, folder / LINES / f"{key}-rejects.parquet")
         )
     names = tuple(piece.name for piece in staged.pieces)
-    entry = _Entry(each.name, each.version, staged.rows, each.size_bytes, names)
+    facts = _facts(engine, staged.pieces)
+    entry = _Entry(each.name, each.version, staged.rows, each.size_bytes, names, *facts)
     write_whole(folder / _IMPORTED / f"{_entry_key(each.name)}.json", msgspec.json.encode(entry))
     return staged
+
+
+def _facts(engine: Engine, pieces: Sequence[Path]) -> tuple[bool, int, int]:
+    if not pieces:
+        return True, 0, 0
+    lines = f"read_parquet([{', '.join(text(piece) for piece in pieces)}])"
+    (is_unique,) = engine.one(IS_UNIQUE.sql.replace("{lines}", lines))
+    first, last, timed, used = engine.one(
+        f"SELECT min(t_ms), max(t_ms), count(t_ms), count(kind) FROM {lines} WHERE kind IS NOT NULL"
+    )
+    return bool(is_unique) and timed == used, first or 0, last or 0
+
+
+def is_unique(folder: Path) -> bool:
+    """Whether it is known that each event has one line: in each file, and no two files have lines of the same time.
+
+    The lines of an event that is there twice have the same time.
+    """
+    entries = sorted(_entries(folder), key=lambda entry: entry.first_ms)
+    apart = all(first.last_ms < second.first_ms for first, second in pairwise(entries))
+    return apart and all(entry.is_unique for entry in entries)
 
 
 def _entry_key(name: str) -> str:
@@ -181,7 +209,7 @@ def _write_rejects(engine: Engine, rejects: Findings, piece: Path) -> Path:
     return draft.replace(piece)
 
 
-_TYPES: Final = {"string": "VARCHAR", "bigint": "BIGINT", "boolean": "BOOLEAN"}
+_TYPES: Final = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER"}
 
 
 def _rejected_rows(

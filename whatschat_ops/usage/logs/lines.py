@@ -3,12 +3,14 @@
 Read: access lines (`stack/access_log.py`), and the lines of our functions (`handlers/log.py`); as they are, in an export of
 CloudWatch Logs (a time in front of each), or as `logs tail -o json` writes them.
 
-    kind          CONNECT, DISCONNECT, MESSAGE (API Gateway's lines), FUNCTION; NULL: rejected, as `note` says
+    kind          1 of a function; of API Gateway 2 CONNECT, 3 refused CONNECT, 4 DISCONNECT, 5 MESSAGE, 6 MESSAGE that does not
+                  name the function's request; NULL: rejected, as `note` says
     t_ms          when; NULL for a line of a function that stands in a file without times
     connection    a number for the connection id
     connected_ms  when the connection began, if the line says so
     event         a number that is the same in API Gateway's line and the function's: of the function's request id
-    route, accepted, is_paired, bytes_in, bytes_out, sent
+    route, bytes_in, bytes_out, sent
+    least_units_out, most_units_out   units of 32 KB of what the function sent, of which it says the sum of sizes
     note, sample  why a row was rejected, or how it was handled, and the row in short
 
 Ids become 63-bit numbers: of 100 million events, two have the same number with a probability of 1 to 2,000.
@@ -23,21 +25,22 @@ from typing import Any, Final
 
 import msgspec
 
+from whatschat_ops.quotas import MAX_MESSAGE_BYTES, METERED_MESSAGE_BYTES
 from whatschat_ops.usage.engine.database import text
 from whatschat_ops.usage.engine.staging import Wanted
 
 TYPES: Final[Mapping[str, str]] = {
-    "kind": "string",
+    "kind": "int",
     "t_ms": "bigint",
     "connection": "bigint",
     "connected_ms": "bigint",
     "event": "bigint",
     "route": "string",
-    "accepted": "boolean",
-    "is_paired": "boolean",
     "bytes_in": "bigint",
     "bytes_out": "bigint",
     "sent": "bigint",
+    "least_units_out": "bigint",
+    "most_units_out": "bigint",
     "note": "string",
     "sample": "string",
 }
@@ -68,6 +71,10 @@ _COLUMNS: Final = {
     "time": ("time",),
     "type": ("type",),
 }
+
+FUNCTION, CONNECT, REFUSED, DISCONNECT, MESSAGE, UNPAIRED = range(1, 7)
+UNIT: Final = METERED_MESSAGE_BYTES
+MOST_UNITS: Final = MAX_MESSAGE_BYTES // METERED_MESSAGE_BYTES
 
 OF_LAMBDA: Final = "a line that Lambda itself wrote"
 OTHER_API: Final = "a line of another API or stage"
@@ -119,17 +126,20 @@ FROM ({_PARSED})
 
 _ROWS: Final = f"""
 SELECT
-    CASE WHEN wrong IS NULL THEN category END AS kind,
+    CAST(CASE WHEN wrong IS NOT NULL THEN NULL WHEN category = 'FUNCTION' THEN {FUNCTION} WHEN category = 'DISCONNECT' THEN {DISCONNECT}
+        WHEN category = 'CONNECT' THEN CASE WHEN TRY_CAST(status AS BIGINT) >= 400 THEN {REFUSED} ELSE {CONNECT} END
+        WHEN integration_id IS NULL THEN {UNPAIRED} ELSE {MESSAGE} END AS INTEGER) AS kind,
     t_ms,
     CAST(hash(connected) >> 1 AS BIGINT) AS connection,
     connected_ms,
     CAST(hash(CASE WHEN category = 'FUNCTION' THEN request ELSE coalesce(integration, request) END) >> 1 AS BIGINT) AS event,
     CASE WHEN category = 'FUNCTION' THEN route ELSE route_key END AS route,
-    category = 'CONNECT' AND coalesce(TRY_CAST(status AS BIGINT), 200) < 400 AS accepted,
-    category = 'FUNCTION' OR integration_id IS NOT NULL AS is_paired,
     CASE WHEN NOT has_bad_size THEN size_in END AS bytes_in,
     CASE WHEN NOT has_bad_size THEN size_out END AS bytes_out,
     CASE WHEN NOT has_bad_size THEN posts END AS sent,
+    CASE WHEN NOT has_bad_size THEN greatest(posts, (size_out + {UNIT - 1}) // {UNIT}) END AS least_units_out,
+    CASE WHEN NOT has_bad_size THEN greatest(least(posts + greatest(size_out - 1, 0) // {UNIT}, posts * {MOST_UNITS}),
+        (size_out + {UNIT - 1}) // {UNIT}, posts) END AS most_units_out,
     CASE WHEN wrong IS NOT NULL THEN wrong WHEN has_bad_size THEN '{BAD_SIZE}' WHEN has_bad_connected THEN '{BAD_CONNECTED}' END
         AS note,
     CASE WHEN wrong IS NOT NULL OR has_bad_size OR has_bad_connected THEN left(concat_ws(

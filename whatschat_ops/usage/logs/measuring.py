@@ -15,12 +15,14 @@ from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from whatschat_ops.plurals import counted
-from whatschat_ops.usage.logs.lines import OF_LAMBDA
+from whatschat_ops.usage.logs.lines import FUNCTION, MESSAGE, OF_LAMBDA, UNPAIRED
+from whatschat_ops.usage.logs.lines import REFUSED as REFUSED_KIND
 from whatschat_ops.usage.logs.questions import (
+    IS_UNIQUE,
     MINUTE_MS,
     NOTES,
+    REUSED,
     SPAN,
-    UNIT,
     Interval,
     Question,
     messages,
@@ -39,7 +41,7 @@ _SHAPES: Final[Mapping[str, str]] = {
     "backwards": "a connection that ended before it began: 0 to 2 hours",
     "unclear": "a connection id that was used again by lines without connectedAt: 0 to 2 hours each",
 }
-REUSED: Final = "a connection id that was used again: each counts"
+USED_AGAIN: Final = "a connection id that was used again: each counts"
 DUPLICATE: Final = "a line that is there more than once: counted once"
 TIMELESS: Final = "a line of a function without a time and without a line of the access log: in the interval"
 UNSIZED: Final = "a message whose size is in no line of a function: 1 to 4 units of 32 KB"
@@ -76,17 +78,20 @@ def measure(
     since: datetime | None = None,
     until: datetime | None = None,
     rejects: Findings | None = None,
+    is_unique: bool = False,
 ) -> Measured:
     """What the lines say of the interval; without one, from the first connection's start to the last line.
 
-    `rejects`: what could not be read of the files.
+    `rejects`: what could not be read of the files. `is_unique`: it is known that each event has one line.
     """
     rejects, handled = rejects or Findings(), Findings()
     span = dict(zip(SPAN.fields, _whole(ask(SPAN)[0]), strict=True))
     _add_notes(ask(NOTES), rejects, handled)
     interval = _interval(span, since, until)
-    tally = _tally(_named(messages(interval), ask), handled)
-    lives = list(_named(sessions(interval), ask))
+    is_unique = is_unique or not (span["functions"] or _number(ask(IS_UNIQUE)) == 0)
+    tally = _tally(_named(messages(interval, is_unique=is_unique), ask), handled)
+    is_plain = not (span["without_start"] or _number(ask(REUSED)))
+    lives = list(_named(sessions(interval, is_plain=is_plain), ask))
     quantities = {**_messages_of(tally), **_connections_of(lives, handled)}
     start, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in interval)
     return Measured(
@@ -104,11 +109,16 @@ def measure(
 
 def _named(question: Question, ask: Ask) -> Iterator[dict[str, Any]]:
     for row in ask(question):
-        texts = {"kind", "route", "shape"}
+        texts = {"route", "shape"}
         yield {
             name: value if name in texts else int(value)
             for name, value in zip(question.fields, row, strict=True)
         }
+
+
+def _number(rows: Sequence[Sequence[Any]]) -> int:
+    """The only value of an answer; 0 for none."""
+    return int(rows[0][0] or 0)
 
 
 def _whole(row: Sequence[Any]) -> list[int | None]:
@@ -117,7 +127,8 @@ def _whole(row: Sequence[Any]) -> list[int | None]:
 
 def _interval(span: Mapping[str, int | None], since: datetime | None, until: datetime | None) -> Interval:
     """The last line is in it."""
-    first, last = span["first_ms"] or 0, span["last_ms"]
+    known = [each for each in (span["first_ms"], span["first_connected_ms"]) if each is not None]
+    first, last = min(known, default=0), span["last_ms"]
     start = first if since is None else round(since.timestamp() * 1000)
     end = (start if last is None else last) + 1 if until is None else round(until.timestamp() * 1000)
     return Interval(start, max(start, end))
@@ -131,19 +142,18 @@ def _add_notes(rows: Sequence[Sequence[Any]], rejects: Findings, handled: Findin
 
 def _tally(rows: Iterator[dict[str, Any]], handled: Findings) -> Tally:
     tally = Tally()
-    lone = {False: 0, True: 0}
+    unpaired = lone = 0
     for row in rows:
         handled.add(DUPLICATE, count=row["copies"])
         handled.add(TIMELESS, count=row["timeless"])
-        handled.add(REFUSED, count=row["refused"])
+        handled.add(REFUSED, count=row["events"] if row["kind"] == REFUSED_KIND else 0)
         tally.has_functions = tally.has_functions or bool(row["has_function"])
         _add_outbound(tally, row)
-        if not _is_message(row):
-            continue
-        if row["has_access"] + row["has_function"] == 1 and not (row["has_access"] and row["is_paired"]):
-            lone[bool(row["has_function"])] += row["events"]
-        _add_inbound(tally, row)
-    _pair_without_ids(tally, lone[False], lone[True], handled)
+        if _is_message(row):
+            unpaired += row["events"] if row["kind"] == UNPAIRED else 0
+            lone += row["events"] if row["kind"] == FUNCTION else 0
+            _add_inbound(tally, row)
+    _pair_without_ids(tally, unpaired, lone, handled)
     tally.inbound_units += units(tally.unsized)
     handled.add(UNSIZED, count=tally.unsized)
     if tally.has_functions:
@@ -152,13 +162,14 @@ def _tally(rows: Iterator[dict[str, Any]], handled: Findings) -> Tally:
 
 
 def _is_message(row: Mapping[str, Any]) -> bool:
-    return row["kind"] == "MESSAGE" or (not row["kind"] and row["route"] not in ("$connect", "$disconnect"))
+    is_lone = row["kind"] == FUNCTION and row["route"] not in ("$connect", "$disconnect")
+    return row["kind"] >= MESSAGE or is_lone
 
 
 def _add_inbound(tally: Tally, row: Mapping[str, Any]) -> None:
     tally.inbound += row["events"]
     tally.inbound_bytes += row["bytes_in"]
-    tally.inbound_units += Bounded.exactly(row["unit_bytes_in"] // UNIT)
+    tally.inbound_units += Bounded.exactly(row["units_in"])
     tally.unsized += row["events"] - row["sized"]
     tally.unseen += 0 if row["has_function"] else row["events"]
     route = str(row["route"] or "")
@@ -168,9 +179,7 @@ def _add_inbound(tally: Tally, row: Mapping[str, Any]) -> None:
 def _add_outbound(tally: Tally, row: Mapping[str, Any]) -> None:
     tally.outbound += row["sent"]
     tally.outbound_bytes += row["bytes_out"]
-    tally.outbound_units += Bounded(
-        Decimal(row["least_unit_bytes_out"] // UNIT), Decimal(row["most_unit_bytes_out"] // UNIT)
-    )
+    tally.outbound_units += Bounded(Decimal(row["least_units_out"]), Decimal(row["most_units_out"]))
 
 
 def _pair_without_ids(tally: Tally, accesses: int, functions: int, handled: Findings) -> None:
@@ -209,7 +218,7 @@ def _connections_of(rows: Sequence[Mapping[str, Any]], handled: Findings) -> dic
         if row["shape"] in _SHAPES:
             handled.add(_SHAPES[row["shape"]], count=row["connections"])
         if row["is_reused"]:
-            handled.add(REUSED, count=row["connections"])
+            handled.add(USED_AGAIN, count=row["connections"])
     return {
         "connections": Bounded.exactly(connections),
         "websocket_connection_minutes": Bounded(_minutes(least_ms), _minutes(most_ms)),

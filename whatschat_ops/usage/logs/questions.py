@@ -1,8 +1,8 @@
 """What is asked of `lines` (lines.py), in SQL that DuckDB and Amazon Athena both understand and answer alike.
 
 Only what was measured to be the same in both: sums, counts, minima and maxima, CASE, whole numbers. Division of whole numbers is
-not (DuckDB's has a fraction), so there is none: minutes and units are sums of milliseconds and bytes, already rounded, that
-`measuring.py` divides. Sums do not depend on the order of lines, and nothing is kept for more than one connection or event at a
+not (DuckDB's has a fraction), so there is none: times are sums of milliseconds. Where there are many rows, what is counted is
+counted and not summed: a sum of DuckDB has 128 bits, which is slow. Sums do not depend on the order of lines, and nothing is kept for more than one connection or event at a
 time, so both engines do it in partitions that fit into memory.
 """
 
@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from whatschat_ops.quotas import MAX_CONNECTION_S, MAX_MESSAGE_BYTES, METERED_MESSAGE_BYTES
+from whatschat_ops.quotas import MAX_CONNECTION_S
+from whatschat_ops.usage.logs.lines import CONNECT, DISCONNECT, FUNCTION, UNIT
 
 LONGEST_MS: Final = MAX_CONNECTION_S * 1000
 LATE_MS: Final = 60_000
 """Ours: `$disconnect` of a connection that was cut at two hours may be written so much later."""
 MINUTE_MS: Final = 60_000
-UNIT: Final = METERED_MESSAGE_BYTES
-MOST_UNITS: Final = MAX_MESSAGE_BYTES // METERED_MESSAGE_BYTES
 
 
 class Interval(NamedTuple):
@@ -36,10 +35,28 @@ class Question(NamedTuple):
 
 SPAN: Final = Question(
     """
-SELECT count(*), count(kind), min(least(t_ms, coalesce(connected_ms, t_ms))), max(t_ms)
+SELECT count(*), count(kind), min(t_ms), min(connected_ms), max(t_ms),
+    count(CASE WHEN kind > 1 AND connected_ms IS NULL THEN 1 END), count(CASE WHEN kind = 1 THEN 1 END)
 FROM {lines}
 """,
-    ("rows", "used", "first_ms", "last_ms"),
+    ("rows", "used", "first_ms", "first_connected_ms", "last_ms", "without_start", "functions"),
+)
+
+IS_UNIQUE: Final = Question(
+    """
+SELECT CASE WHEN sum(copies) > count(*) THEN 0 ELSE 1 END
+FROM (SELECT event, count(*) AS copies FROM {lines} WHERE kind IS NOT NULL GROUP BY event) AS events
+""",
+    ("is_unique",),
+)
+"""Whether each event has one line: no duplicates, and not the lines of both API Gateway and functions."""
+
+REUSED: Final = Question(
+    """
+SELECT count(*)
+FROM (SELECT connection FROM {lines} WHERE kind IS NOT NULL GROUP BY connection HAVING min(connected_ms) < max(connected_ms)) AS reused
+""",
+    ("connections",),
 )
 
 NOTES: Final = Question(
@@ -54,14 +71,22 @@ ORDER BY 1, 2
 )
 
 
-def messages(interval: Interval) -> Question:
-    """Events of the interval by route: how many, and what their functions say of sizes. An event counts once."""
-    return Question(_MESSAGES.format(**_of(interval)), MESSAGE_FIELDS)
+def messages(interval: Interval, *, is_unique: bool = False) -> Question:
+    """Events of the interval by route: how many, and what their functions say of sizes. An event counts once.
+
+    `is_unique`: each has one line only, which is known and saves most of the work.
+    """
+    events = _LINES_AS_EVENTS if is_unique else _EVENTS
+    return Question(_MESSAGES.replace("{events}", events).format(**_of(interval)), MESSAGE_FIELDS)
 
 
-def sessions(interval: Interval) -> Question:
-    """One row: the time that connections were open within the interval, at least and at most, and what was unusual."""
-    return Question(_SESSIONS.format(**_of(interval)), SESSION_FIELDS)
+def sessions(interval: Interval, *, is_plain: bool = False) -> Question:
+    """The time that connections were open within the interval, at least and at most, by what is known of them.
+
+    `is_plain`: every line has its `connectedAt`, and every connection one, which saves half of the work.
+    """
+    lives = _PLAIN_LIVES if is_plain else _LIVES
+    return Question(_SESSIONS.replace("{lives}", lives).format(**_of(interval)), SESSION_FIELDS)
 
 
 def _of(interval: Interval) -> dict[str, str | int]:
@@ -69,74 +94,68 @@ def _of(interval: Interval) -> dict[str, str | int]:
 
 
 MESSAGE_FIELDS: Final = (
-    "kind", "route", "has_access", "has_function", "is_paired", "events", "copies", "timeless", "refused",
-    "sized", "bytes_in", "unit_bytes_in", "sent", "bytes_out", "least_unit_bytes_out", "most_unit_bytes_out",
+    "kind", "has_function", "route", "events", "copies", "timeless", "sized", "bytes_in", "units_in",
+    "sent", "bytes_out", "least_units_out", "most_units_out",
 )  # fmt: skip
+"""`kind` is API Gateway's, or FUNCTION where it has no line of the event."""
 
-_MESSAGES: Final = f"""
-WITH events AS (
+_EVENTS: Final = """
     SELECT event,
-        max(CASE WHEN kind <> 'FUNCTION' THEN kind ELSE '' END) AS kind,
+        max(kind) AS kind,
+        min(kind) AS least_kind,
+        count(*) AS copies,
+        min(t_ms) AS t_ms,
         max(route) AS route,
-        max(CASE WHEN kind <> 'FUNCTION' THEN t_ms END) AS logged_ms,
-        max(t_ms) AS t_ms,
-        sum(CASE WHEN kind = 'FUNCTION' THEN 1 ELSE 0 END) AS functions,
-        sum(CASE WHEN kind = 'FUNCTION' THEN 0 ELSE 1 END) AS accesses,
-        min(CASE WHEN is_paired THEN 1 ELSE 0 END) AS is_paired,
-        max(CASE WHEN kind = 'CONNECT' AND NOT accepted THEN 1 ELSE 0 END) AS refused,
         max(bytes_in) AS bytes_in,
+        max(bytes_out) AS bytes_out,
         max(sent) AS sent,
-        max(bytes_out) AS bytes_out
-    FROM {{lines}}
+        max(least_units_out) AS least_units_out,
+        max(most_units_out) AS most_units_out
+    FROM {lines}
     WHERE kind IS NOT NULL
     GROUP BY event
-), sized AS (
-    SELECT *,
-        CASE WHEN bytes_in > 0 THEN bytes_in + {UNIT - 1} ELSE {UNIT} END AS raised_in,
-        CASE WHEN bytes_out > 0 THEN bytes_out + {UNIT - 1} ELSE 0 END AS raised_out,
-        CASE WHEN bytes_out > 0 THEN bytes_out - 1 ELSE 0 END AS lowered_out
+"""
+
+_LINES_AS_EVENTS: Final = """
+    SELECT kind, kind AS least_kind, 1 AS copies, t_ms, route, bytes_in, bytes_out, sent, least_units_out, most_units_out
+    FROM {lines}
+    WHERE kind IS NOT NULL
+"""
+
+_MESSAGES: Final = f"""
+WITH events AS ({{events}}), within AS (
+    SELECT *, CASE WHEN least_kind = {FUNCTION} THEN 1 ELSE 0 END AS has_function
     FROM events
-    WHERE coalesce(logged_ms, t_ms, {{since}}) >= {{since}} AND coalesce(logged_ms, t_ms, {{since}}) < {{until}}
-), metered AS (
-    SELECT *,
-        raised_in - raised_in % {UNIT} AS units_in,
-        raised_out - raised_out % {UNIT} AS units_out,
-        sent * {UNIT} + lowered_out - lowered_out % {UNIT} AS more_units_out
-    FROM sized
+    WHERE t_ms IS NULL OR (t_ms >= {{since}} AND t_ms < {{until}})
 )
-SELECT kind, route,
-    CASE WHEN accesses > 0 THEN 1 ELSE 0 END AS has_access,
-    CASE WHEN functions > 0 THEN 1 ELSE 0 END AS has_function,
-    is_paired,
-    count(*),
-    sum(CASE WHEN accesses > 1 THEN accesses - 1 ELSE 0 END + CASE WHEN functions > 1 THEN functions - 1 ELSE 0 END),
-    sum(CASE WHEN logged_ms IS NULL AND t_ms IS NULL THEN 1 ELSE 0 END),
-    sum(refused),
+SELECT kind, has_function, route, count(*),
+    sum(copies) - count(*) - count(CASE WHEN kind > {FUNCTION} AND has_function = 1 THEN 1 END),
+    count(*) - count(t_ms),
     count(bytes_in),
     coalesce(sum(bytes_in), 0),
-    coalesce(sum(CASE WHEN bytes_in IS NOT NULL THEN units_in END), 0),
+    count(bytes_in) + count(CASE WHEN bytes_in > {UNIT} THEN 1 END) + count(CASE WHEN bytes_in > {2 * UNIT} THEN 1 END)
+        + count(CASE WHEN bytes_in > {3 * UNIT} THEN 1 END),
     coalesce(sum(sent), 0),
     coalesce(sum(bytes_out), 0),
-    coalesce(sum(CASE WHEN units_out > sent * {UNIT} THEN units_out ELSE sent * {UNIT} END), 0),
-    coalesce(sum(CASE WHEN more_units_out < sent * {UNIT * MOST_UNITS} THEN more_units_out
-        ELSE sent * {UNIT * MOST_UNITS} END), 0)
-FROM metered
-GROUP BY 1, 2, 3, 4, 5
-ORDER BY 1, 2, 3, 4, 5
+    coalesce(sum(least_units_out), 0),
+    coalesce(sum(most_units_out), 0)
+FROM within
+GROUP BY 1, 2, 3
+ORDER BY 1, 2, 3
 """
 
 SESSION_FIELDS: Final = ("shape", "is_reused", "connections", "least_ms", "most_ms", "minute_ms")
 
-_SESSIONS: Final = f"""
+_LIVES: Final = f"""
 WITH lives AS (
     SELECT connection, connected_ms,
-        CASE WHEN connected_ms IS NULL AND kind <> 'MESSAGE' THEN t_ms END AS lone_ms,
-        min(CASE WHEN kind = 'CONNECT' THEN t_ms END) AS opened_ms,
-        max(CASE WHEN kind = 'DISCONNECT' THEN t_ms END) AS closed_ms,
+        CASE WHEN connected_ms IS NULL AND kind <= {DISCONNECT} THEN t_ms END AS lone_ms,
+        min(CASE WHEN kind = {CONNECT} THEN t_ms END) AS opened_ms,
+        max(CASE WHEN kind = {DISCONNECT} THEN t_ms END) AS closed_ms,
         min(t_ms) AS first_ms,
         max(t_ms) AS last_ms
     FROM {{lines}}
-    WHERE kind IN ('DISCONNECT', 'MESSAGE') OR (kind = 'CONNECT' AND accepted)
+    WHERE kind = {CONNECT} OR kind >= {DISCONNECT}
     GROUP BY 1, 2, 3
 ), known AS (
     SELECT *,
@@ -148,12 +167,30 @@ WITH lives AS (
         CASE WHEN connected_ms IS NULL AND least_connected_ms = most_connected_ms THEN most_connected_ms
             ELSE connected_ms END AS connected_ms,
         min(opened_ms) AS opened_ms, max(closed_ms) AS end_ms, min(first_ms) AS first_ms, max(last_ms) AS last_ms,
-        sum(CASE WHEN lone_ms IS NOT NULL AND opened_ms IS NOT NULL THEN 1 ELSE 0 END) AS starts,
-        sum(CASE WHEN lone_ms IS NOT NULL AND closed_ms IS NOT NULL THEN 1 ELSE 0 END) AS ends,
+        count(CASE WHEN lone_ms IS NOT NULL AND opened_ms IS NOT NULL THEN 1 END) AS starts,
+        count(CASE WHEN lone_ms IS NOT NULL AND closed_ms IS NOT NULL THEN 1 END) AS ends,
         max(CASE WHEN least_connected_ms < most_connected_ms THEN 1 ELSE 0 END) AS is_reused
     FROM known
     GROUP BY 1, 2
-), begun AS (
+)
+"""
+
+_PLAIN_LIVES: Final = f"""
+WITH joined AS (
+    SELECT connection, connected_ms,
+        min(CASE WHEN kind = {CONNECT} THEN t_ms END) AS opened_ms,
+        max(CASE WHEN kind = {DISCONNECT} THEN t_ms END) AS end_ms,
+        min(t_ms) AS first_ms,
+        max(t_ms) AS last_ms,
+        0 AS starts, 0 AS ends, 0 AS is_reused
+    FROM {{lines}}
+    WHERE kind = {CONNECT} OR kind >= {DISCONNECT}
+    GROUP BY 1, 2
+)
+"""
+
+_SESSIONS: Final = f"""
+{{lives}}, begun AS (
     SELECT *, coalesce(connected_ms, opened_ms) AS start_ms, CASE WHEN starts > ends THEN starts ELSE ends END AS times
     FROM joined
 ), shaped AS (

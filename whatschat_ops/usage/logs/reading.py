@@ -15,7 +15,7 @@ from whatschat_ops.logs.reading import LogReader, Search
 from whatschat_ops.usage.engine.database import Engine, engine
 from whatschat_ops.usage.engine.inputs import inputs
 from whatschat_ops.usage.engine.staging import Staged, Wanted, create_view, stage, stage_file
-from whatschat_ops.usage.logs.importing import is_import, pieces_of
+from whatschat_ops.usage.logs.importing import is_import, is_unique, pieces_of
 from whatschat_ops.usage.logs.journals import Broadcasts, with_broadcasts
 from whatschat_ops.usage.logs.lines import timed, wanted_lines
 from whatschat_ops.usage.logs.measuring import measure
@@ -68,8 +68,17 @@ def measure_logs(
             since=since,
             until=until,
             rejects=staged.rejects,
+            is_unique=_is_unique(sources),
         )
         return with_broadcasts(found, sources.broadcasts)
+
+
+def _is_unique(sources: LogSources) -> bool:
+    """Known of one import, and of no other sources."""
+    if sources.groups or len(sources.paths) != 1:
+        return False
+    (path,) = sources.paths
+    return is_import(path) and is_unique(Path(path))
 
 
 def asked(database: Engine, question: Question) -> Sequence[Sequence[Any]]:
