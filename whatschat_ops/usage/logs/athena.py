@@ -26,7 +26,7 @@ from whatschat_ops.usage.measured import Measured
 
 USD_PER_TB: Final = Decimal(5)
 """aws.amazon.com/athena/pricing: $5.00 for each TB that is scanned in us-east-1; other Regions may differ."""
-LEAST_SCANNED_BYTES: Final = 10 * 1024 * 1024
+LEAST_SCANNED_BYTES: Final = 10 * 2**20
 """Of a query, on the same page: 10 MB."""
 MOST_QUESTIONS: Final = 6
 POLL_S: Final = 0.5
