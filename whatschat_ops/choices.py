@@ -116,3 +116,10 @@ class LogOutput(StrEnum):
     TEXT = "text"
     JSON = "json"
     RAW = "raw"
+
+
+class UsageEngine(StrEnum):
+    """What aggregates logs."""
+
+    DUCKDB = "duckdb"
+    ATHENA = "athena"

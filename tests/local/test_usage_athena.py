@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.in_process import run
 from tests.local.conftest import EmbeddedAws
 from tests.unit.usage.test_logs import T0, access, function
 from whatschat_ops.aws import Aws
@@ -49,7 +50,10 @@ def aws_of(embedded: EmbeddedAws) -> Aws:
 
 @pytest.mark.parametrize("between", [None, (1, 61_000)])
 def test_athena_answers_what_duckdb_answers_and_leaves_no_table(
-    between: tuple[int, int] | None, embedded_aws: EmbeddedAws, tmp_path: Path
+    between: tuple[int, int] | None,
+    embedded_aws: EmbeddedAws,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "log").write_text("".join(f"{json.dumps(line)}\n" for line in LINES) + "words\n")
     folder = tmp_path / "usage"
@@ -75,6 +79,16 @@ def test_athena_answers_what_duckdb_answers_and_leaves_no_table(
     assert 0 < asked.scanned_bytes <= 6 * size_bytes
     names = [each["Name"] for each in embedded_aws.client("glue").get_databases()["DatabaseList"]]
     assert [name for name in names if name.startswith("whatschat_ops_")] == []
+    for name, value in embedded_aws.environment().items():
+        monkeypatch.setenv(name, value)
+    priced = run(
+        "cost", "actual", "--since", "2025-12-17", "--until", "2025-12-18", "--from", f"logs=s3://{BUCKET}/{prefix}",
+        "--engine", "athena", "--athena-output", f"s3://{BUCKET}/out/", "--json",
+    )  # fmt: skip
+    assert f"at most {size_bytes:,} bytes in 2 files" in priced.stderr
+    assert priced.code == 0
+    (source,) = json.loads(priced.stdout)["sources"]
+    assert source["quantities"]["inbound_messages"] == {"low": "2", "high": "2"}
 
 
 def test_query_that_fails_is_said_in_athenas_words_and_leaves_no_table(embedded_aws: EmbeddedAws) -> None:

@@ -32,3 +32,8 @@ def test_import_of_a_path_that_is_not_there_is_a_usage_error(
     assert main(["cost", "usage", "import", str(tmp_path / "none"), "-o", str(tmp_path / "usage")]) == 2
     assert "none cannot be read" in capsys.readouterr().err
     assert not (tmp_path / "usage").exists()
+
+
+def test_athena_without_an_import_in_s3_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "actual", "--from", "logs", "--engine", "athena"]) == 2
+    assert "reads one import in S3" in capsys.readouterr().err

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
+from whatschat_ops.choices import UsageEngine
 from whatschat_ops.cli.cost.options import (
     CardOption,
     FirstYearOption,
@@ -26,6 +28,7 @@ POLICY: Final = Hint(("iam", "policies", "operator-usage"), "See what that needs
 KINDS: Final = ("cloudwatch", "ledger", "calls", "logs")
 NEEDS_PATH: Final = ("calls",)
 TAKES_PATH: Final = ("calls", "logs")
+Reader: TypeAlias = "Callable[[Run, Sequence[str], Window, datetime], Measured]"
 FromOption = Annotated[
     list[str],
     typer.Option(
@@ -49,6 +52,16 @@ def actual(
     ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="End: 2026-12-01 or 1d [default: now]")
+    ] = None,
+    engine: Annotated[
+        UsageEngine,
+        typer.Option("--engine", help="What reads logs=PATH: this machine, or Athena an import in S3"),
+    ] = UsageEngine.DUCKDB,
+    athena_output: Annotated[
+        str | None,
+        typer.Option(
+            "--athena-output", metavar="S3", help="Where Athena puts results [default: its workgroup's place]"
+        ),
     ] = None,
     card: CardOption = [],  # noqa: B006 (Typer reads it)
     rates: RatesOption = None,
@@ -85,7 +98,10 @@ def actual(
         cards(card, rates, price_region or facts.region),
         free_tiers_of(no_free_tier, first_year),
     )
-    measured = measured_by(run, asked, window, now)
+    readers = _READERS
+    if engine is UsageEngine.ATHENA:
+        readers = {**_READERS, "logs": partial(_from_athena, athena_output)}
+    measured = measured_by(run, asked, window, now, readers)
     result = priced(measured, facts, chosen, free_tiers)
     run.out.result(result, render_actual)
     for note in notes_of(result):
@@ -95,7 +111,11 @@ def actual(
 
 
 def measured_by(
-    run: Run, asked: Mapping[Source, Sequence[str]], window: Window, now: datetime
+    run: Run,
+    asked: Mapping[Source, Sequence[str]],
+    window: Window,
+    now: datetime,
+    readers: Mapping[str, Reader] | None = None,
 ) -> list[Measured]:
     """What each source says of the window; what IAM does not allow is in its `refused`. Raises PermissionDenied if that is all."""
     from whatschat_ops.usage.measured import Measured
@@ -104,7 +124,7 @@ def measured_by(
     for source, paths in asked.items():
         try:
             with run.out.status(f"Reading {source}"):
-                found.append(_READERS[source](run, paths, window, now))
+                found.append((readers or _READERS)[source](run, paths, window, now))
         except PermissionDenied as error:
             errors.append(error)
             refused = (error.operation or "a call",)
@@ -183,7 +203,28 @@ def _from_logs(run: Run, paths: Sequence[str], window: Window, _: datetime) -> M
     return measure_logs(sources, aws, since=window.since, until=window.until)
 
 
-_READERS: Final[dict[str, Callable[[Run, Sequence[str], Window, datetime], Measured]]] = {
+def _from_athena(output: str | None, run: Run, paths: Sequence[str], window: Window, _: datetime) -> Measured:
+    """Of an import in S3; what that costs is said before."""
+    from whatschat_ops.plurals import counted
+    from whatschat_ops.usage.logs.athena import AthenaLogs
+    from whatschat_ops.usage.logs.journals import Broadcasts, with_broadcasts
+
+    if len(paths) != 1:
+        raise UsageError(
+            "--engine athena reads one import in S3.", hint="For example: --from logs=s3://BUCKET/usage/"
+        )
+    asked = AthenaLogs(run.aws, paths[0], output)
+    scan = asked.scan()
+    run.out.note(
+        f"Athena reads at most {scan.size_bytes:,} bytes in {counted(scan.files, 'file')} for each of its questions: "
+        f"at most ${scan.most_usd} (us-east-1)."
+    )
+    found = asked.measure(since=window.since, until=window.until)
+    run.out.note(f"Athena scanned {asked.scanned_bytes:,} bytes.")
+    return with_broadcasts(found, Broadcasts(run.broadcasts_directory, run.names.stack))
+
+
+_READERS: Final[dict[str, Reader]] = {
     "cloudwatch": _from_cloudwatch,
     "ledger": _from_ledger,
     "calls": _from_calls,
