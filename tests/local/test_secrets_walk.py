@@ -77,6 +77,8 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
         AS[2:],
         ("--token", JWT, "--verbose", "--endpoint", f"ws://127.0.0.1:9/production?token={JWT}"),
     ],
+    "ws chat": [("--as", JWT, "--to", JWT, "--wait", "0")],
+    "ws listen": [("--user", JWT, "--count", "1", "--timeout", "0.2")],
     "ws send": [
         ("--user", "alice", "--to", JWT, MESSAGE),
         ("--connection", CONNECTION, MESSAGE),

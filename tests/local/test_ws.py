@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -102,6 +103,63 @@ def test_two_users_talk_and_the_operator_broadcasts_and_disconnects(stack: Stack
         assert error["error"]["code"] == "not_found"
     assert alice.returncode == 0
     eventually(lambda: stack.json("ws", "connections", "list") == [])
+
+
+@contextmanager
+def killed_at_the_end(*processes: subprocess.Popen[str]) -> Iterator[None]:
+    """A failed test waits for none of them."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def test_two_users_talk_in_words_while_an_operator_watches(stack: Stack) -> None:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with (
+        stack.start(
+            "ws", "connections", "list", "--watch", "--interval", "0.5", "--json", **pipes
+        ) as watching,
+        stack.start(
+            "ws", "listen", "--user", "dora", "--type", "message:received", "--count", "2", "--json", **pipes
+        ) as dora,
+        stack.start("ws", "listen", "--user", "dora", "--type", "no:such", **pipes) as idle,
+        killed_at_the_end(watching, dora, idle),
+    ):
+        for process in (dora, idle):
+            assert process.stderr is not None
+            assert process.stderr.readline() == "Connected.\n"
+        chat = stack.run(
+            "ws", "chat", "--as", "emil", "--to", "dora", "--to", "ghost", text="Hello\nHow are you?\n/quit\n"
+        )
+        said = [json.loads(line)["body"] for line in dora.communicate(timeout=60)[0].splitlines()]
+        assert [(each["from"], each["content"]) for each in said] == [
+            ("emil", "Hello"),
+            ("emil", "How are you?"),
+        ]
+        assert dora.returncode == 0
+        assert "Not delivered to all: 1 user offline." in chat.stderr
+
+        assert watching.stdout is not None
+        seen: list[tuple[str, str, str | None]] = []
+        for line in watching.stdout:
+            change = json.loads(line)
+            of = change["connection"]
+            seen.append((of["user_id"], change["change"], of["last_route"]))
+            if seen[-1] == ("emil", "sent", "message:send"):
+                break
+        assert ("dora", "opened", None) in seen
+        for process in (watching, idle):
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=60)
+            assert process.returncode == 0, stderr
+        assert stdout == ""  # nothing was of that type
+
+
+def test_listening_for_what_does_not_come_ends_in_time(stack: Stack) -> None:
+    done = stack.run("ws", "listen", "--user", "dora", "--count", "1", "--timeout", "0.2", code=1)
+    assert "0 of 1 message arrived within 0.2 s." in done.stderr
 
 
 def test_a_row_whose_socket_is_gone_is_pruned_by_a_broadcast(stack: Stack) -> None:

@@ -129,6 +129,8 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         {
             "endpoint": Command("Print the URL that clients connect to", "ws.group:endpoint"),
             "connect": Command("Open an interactive connection", "ws.group:connect"),
+            "chat": Command("Talk with other users", "ws.chat:chat"),
+            "listen": Command("Print the messages that a user gets", "ws.chat:listen"),
             "send": Command("Send a message to users", "ws.group:send"),
             "broadcast": Command("Send a message to many connections", "ws.broadcast:broadcast"),
             "broadcasts": Group(

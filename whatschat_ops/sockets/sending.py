@@ -52,11 +52,7 @@ async def send_message(
 
     Raises MessageRejected when the application responds with an error, TimedOut when it does not respond in time.
     """
-    if mode is SocketMode.SOCKETIO:
-        message = _to_chat(recipients, content)
-    else:
-        message = {"id": message_id, "recipients": list(dict.fromkeys(recipients)), "content": content}
-    text = json.dumps({"type": "message:send", **message}, ensure_ascii=False)
+    text = message_text(recipients, content, message_id=message_id, mode=mode)
     answer = _document(
         await request(
             connection, text, is_answer=lambda body: is_answer(body, message_id), timeout_s=timeout_s
@@ -69,6 +65,15 @@ async def send_message(
         for name in ("recipients", "delivered", "offline", "failed", "connections")
     }
     return Receipt(message_id=message_id, mode=mode, **counts)
+
+
+def message_text(recipients: Sequence[str], content: str, *, message_id: str, mode: SocketMode) -> str:
+    """`message:send` as the mode's server reads it. Raises UsageError in the mode socketio unless one chat is named."""
+    if mode is SocketMode.SOCKETIO:
+        message = _to_chat(recipients, content)
+    else:
+        message = {"id": message_id, "recipients": list(dict.fromkeys(recipients)), "content": content}
+    return json.dumps({"type": "message:send", **message}, ensure_ascii=False)
 
 
 def _to_chat(recipients: Sequence[str], content: str) -> dict[str, Any]:

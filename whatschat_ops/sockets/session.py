@@ -89,6 +89,10 @@ class _Ending(Enum):
     FINISHED = auto()
 
 
+async def at_once() -> None:
+    """Messages are sent one after the other, whatever becomes of those before."""
+
+
 @dataclass(slots=True)
 class Session:
     """One session. `open_socket` connects with a new token and raises OpsError when it cannot."""
@@ -100,6 +104,10 @@ class Session:
     clock: Clock = field(default_factory=Clock)
     on_first_open: Callable[[], None] = lambda: None
     """Called once, when the first socket is open and lines are wanted."""
+    message_of: Callable[[str], str] = str
+    """The message that a line is sent as."""
+    answered: Callable[[], Awaitable[None]] = at_once
+    """Waits until the next line may be sent, or the session may end."""
     _unsent: str | None = None
     _input_ended: bool = False
     _pings: int = 0
@@ -165,6 +173,7 @@ class Session:
                 else:
                     await self._send_line(connection, self._unsent)
                     self._unsent = None
+                    await self.answered()
         except ConnectionClosed:
             return await _until_cancelled()
         await self.clock.sleep(self.policy.wait_s)
@@ -182,6 +191,8 @@ class Session:
             case command if _COMMAND.fullmatch(command):
                 self._reject(f"Unknown command {command.split()[0]}. /help lists the commands.")
                 return
+            case _:
+                line = self.message_of(line)
         try:
             await send_text(connection, line)
         except UsageError as error:  # too large: API Gateway would close the socket

@@ -10,32 +10,21 @@ import typer
 
 from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
-from whatschat_ops.cli.listing import LimitOption, SortOption, listed
+from whatschat_ops.cli.listing import LimitOption, SortOption, in_order, listed
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.lines import Styled
 from whatschat_ops.cli.terminal.tables import Column, Facts, Table
 from whatschat_ops.cli.terminal.times import local_time, relative
+from whatschat_ops.cli.ws.connection_row import ConnectionRow, row_of
 from whatschat_ops.errors import Missing
 from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.connections.management import ConnectionInfo
-    from whatschat_ops.connections.store import Connection
 
 ConnectionArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Id of the connection", show_default=False)
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionRow:
-    """A row of the connections table."""
-
-    connection_id: str
-    user_id: str
-    connected_at: datetime | None
-    ttl: datetime | None
-    expired: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +54,43 @@ def list_connections(
     ] = False,
     sort: SortOption = None,
     limit: LimitOption = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", "-w", help="Keep watching until Ctrl-C; in a pipe, print a line for each change"
+        ),
+    ] = False,
+    interval: Annotated[
+        float,
+        typer.Option(
+            "--interval", metavar="SECONDS", min=0.2, help="Seconds between two looks, with --watch"
+        ),
+    ] = 2.0,
 ) -> None:
     """List connections.
 
-    Lists the rows of the connections table, newest first.
+    Lists the rows of the connections table, newest first. With --watch, also the last route of each connection, from the log of
+    the function default.
 
     Example:
         whatschat-ops ws connections list --user alice
         whatschat-ops ws connections list --sort user_id --limit 20
+        whatschat-ops ws connections list --watch
     """
     store = run.connections()
-    found = [
-        _row(connection) for connection in store.of_users(tuple(user or ()), include_expired=include_expired)
-    ]
-    found.sort(key=lambda row: row.connected_at.timestamp() if row.connected_at else 0.0, reverse=True)
-    run.out.result(listed(run.out, ConnectionRow, found, sort, limit), _render_list)
+
+    def read() -> list[ConnectionRow]:
+        rows = [row_of(each) for each in store.of_users(tuple(user or ()), include_expired=include_expired)]
+        rows.sort(key=lambda row: row.connected_at.timestamp() if row.connected_at else 0.0, reverse=True)
+        return rows if sort is None else in_order(ConnectionRow, rows, sort)
+
+    if watch:
+        from whatschat_ops.cli.ws.connections_watch import watch as watch_connections
+
+        watch_connections(run, lambda: read()[:limit], interval)
+        return
+    found = read()
+    run.out.result(listed(run.out, ConnectionRow, found, None, limit), _render_list)
     run.out.note(f"{counted(len(found), 'connection')}.")
 
 
@@ -94,7 +105,7 @@ def get(run: Run, connection_id: ConnectionArgument) -> None:
     live = run.connections_api().get(connection_id)
     if row is None and live is None:
         raise Missing(f"There is no connection {connection_id}: neither a row nor a socket.")
-    run.out.result(ConnectionDetails(_row(row) if row else None, live), _render_details)
+    run.out.result(ConnectionDetails(row_of(row) if row else None, live), _render_details)
 
 
 @audited(connection_id="connection_id", shows=("socket_closed", "row_deleted"))
@@ -118,18 +129,6 @@ def delete(run: Run, connection_id: ConnectionArgument, yes: YesOption = False) 
     if not closed and not had_row:
         raise Missing(f"There is no connection {connection_id}: neither a row nor a socket.")
     run.out.result(DeletedConnection(connection_id, closed, had_row), _render_deleted)
-
-
-def _row(connection: Connection) -> ConnectionRow:
-    import time
-
-    return ConnectionRow(
-        connection.connection_id,
-        connection.user_id,
-        connection.connected_at,
-        connection.ttl,
-        connection.expired(time.time()),
-    )
 
 
 def _render_list(rows: list[ConnectionRow]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import unicodedata
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
@@ -14,6 +15,7 @@ from whatschat_ops.broadcast.message import object_or_text
 from whatschat_ops.choices import SocketMode
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.terminal_lines import TerminalLines
+from whatschat_ops.errors import OpsError, PartlyDone
 from whatschat_ops.sockets.adapter import Adapter
 from whatschat_ops.sockets.events import (
     Closed,
@@ -25,7 +27,7 @@ from whatschat_ops.sockets.events import (
     Reconnecting,
     Sent,
 )
-from whatschat_ops.sockets.session import Session, SessionPolicy, SessionReport
+from whatschat_ops.sockets.session import Session, SessionPolicy, SessionReport, at_once
 
 _HELP = """\
 Every line is sent as it is; the functions read JSON (docs/protocol.md), for example:
@@ -46,15 +48,35 @@ class MessageLine:
     body: Any
 
 
-async def converse(out: Output, make_socket: Adapter, *, wait_s: float, reconnect: bool) -> SessionReport:
-    """Send and show messages until the input ends. Raises what the session raises."""
+async def converse(
+    out: Output,
+    make_socket: Adapter,
+    *,
+    wait_s: float,
+    reconnect: bool,
+    view: Callable[[Output, TerminalLines], Screen] | None = None,
+    message_of: Callable[[str], str] = str,
+    answered: Callable[[], Awaitable[None]] = at_once,
+) -> SessionReport:
+    """Send and show messages until the input ends; `view` shows them, `message_of` makes them, `answered` is waited for after each.
+
+    Raises what the session raises.
+    """
     typed = sys.stdin.isatty()
     lines = TerminalLines(editing=typed and out.stdout.isatty() and not out.as_json)
-    screen = Screen(out, lines)
+    screen = (view or Screen)(out, lines)
     queue: asyncio.Queue[str | None] = asyncio.Queue(_LINES_AHEAD)
-    policy = _policy(make_socket.mode, reconnect=reconnect, wait_s=0.0 if typed else wait_s)
+    policy = policy_of(make_socket.mode, reconnect=reconnect, wait_s=0.0 if typed else wait_s)
     try:
-        session = Session(make_socket, queue, screen.show, policy, on_first_open=lambda: lines.start(queue))
+        session = Session(
+            make_socket,
+            queue,
+            screen.show,
+            policy,
+            on_first_open=lambda: lines.start(queue),
+            message_of=message_of,
+            answered=answered,
+        )
         report = await session.run()
     finally:
         await lines.stop()
@@ -63,8 +85,15 @@ async def converse(out: Output, make_socket: Adapter, *, wait_s: float, reconnec
     return report
 
 
-def _policy(mode: SocketMode, *, reconnect: bool, wait_s: float) -> SessionPolicy:
-    """Only API Gateway closes idle and old connections."""
+def require_sent(report: SessionReport) -> None:
+    """Raise PartlyDone, or OpsError if nothing was sent, for lines that were not."""
+    if report.not_sent:
+        failure = PartlyDone if report.sent else OpsError
+        raise failure(f"{report.not_sent} of {report.sent + report.not_sent} messages were not sent.")
+
+
+def policy_of(mode: SocketMode, *, reconnect: bool, wait_s: float) -> SessionPolicy:
+    """Pings and replacements as the mode needs them: only API Gateway closes idle and old connections."""
     if mode is SocketMode.APIGATEWAY:
         return SessionPolicy(reconnect=reconnect, wait_s=wait_s)
     return SessionPolicy(reconnect=reconnect, wait_s=wait_s, keep_alive_s=inf, replace_after_s=inf)
@@ -74,7 +103,7 @@ class Screen:
     """Shows the events of a session: messages on stdout, the rest on stderr."""
 
     def __init__(self, out: Output, lines: TerminalLines) -> None:
-        self._out = out
+        self.out = out
         self._lines = lines
 
     def show(self, event: Event) -> None:
@@ -86,19 +115,20 @@ class Screen:
             case Received():
                 self._show_message(event)
             case Sent(keep_alive=keep_alive, body=body):
-                self._out.detail(
-                    "Sent a ping to stay connected." if keep_alive else f"Sent {printable(body)}"
-                )
+                self.out.detail("Sent a ping to stay connected." if keep_alive else f"Sent {printable(body)}")
             case NotSent(reason=reason):
-                self._out.warn(f"Not sent. {reason}")
+                self.out.warn(f"Not sent. {reason}")
             case _:
-                self._out.note(_words(event))
+                self.out.note(_words(event))
 
     def _show_message(self, event: Received) -> None:
-        if event.keep_alive and not self._out.verbose:
+        if event.keep_alive and not self.out.verbose:
             return
-        line = MessageLine("in", event.time, object_or_text(event.body))
-        self._out.stream(line, lambda _: _render(event))
+        self.show_body(event, object_or_text(event.body))
+
+    def show_body(self, event: Received, body: Any) -> None:
+        """A message; `body` is an object or a list if it is one in JSON."""
+        self.out.stream(MessageLine("in", event.time, body), lambda _: _render(event))
 
 
 def printable(text: str) -> str:

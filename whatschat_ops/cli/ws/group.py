@@ -21,7 +21,7 @@ from whatschat_ops.cli.ws.options import (
     adapter,
     read_message,
 )
-from whatschat_ops.errors import Gone, Hint, OpsError, PartlyDone, UsageError
+from whatschat_ops.errors import Gone, Hint, PartlyDone, UsageError
 from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
@@ -99,14 +99,12 @@ def connect(
         echo '{"type":"ping"}' | whatschat-ops ws connect --user alice --json
     """
     from whatschat_ops.cli.terminal.interrupts import run_coroutine
-    from whatschat_ops.cli.ws.conversation import converse
+    from whatschat_ops.cli.ws.conversation import converse, require_sent
 
     make_socket = adapter(run, mode, user, token, token_via, url, _CONNECT_EXAMPLE)
     report = run_coroutine(converse(run.out, make_socket, wait_s=wait, reconnect=reconnect))
     run.out.detail(f"Sent {report.sent}, received {report.received}.")
-    if report.not_sent:
-        failure = PartlyDone if report.sent else OpsError
-        raise failure(f"{report.not_sent} of {report.sent + report.not_sent} messages were not sent.")
+    require_sent(report)
 
 
 @audited(connection_id="connection")
