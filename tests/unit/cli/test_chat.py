@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from whatschat_ops.choices import LogSource
-from whatschat_ops.cli.ws.chat import Said, said_in
 from whatschat_ops.cli.ws.connections_watch import Sent, WatchedConnection, changes, note
+from whatschat_ops.cli.ws.talking import Said, said_in
 from whatschat_ops.logs.events import LogEvent
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
