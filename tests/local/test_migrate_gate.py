@@ -192,6 +192,17 @@ def test_replay_judges_each_interval_of_both_services(cli: Cli, began: datetime)
     assert cli("migrate", "plan", "--replay", "15d").code == ExitCode.USAGE
 
 
+def test_stack_without_an_api_has_a_gate_for_its_calls(cli: Cli, tmp_path: Path) -> None:
+    config = tmp_path / "none.yaml"
+    config.write_text("prefix: nogate-\n", encoding="utf-8")
+    chime, websocket = Cli(config).json("migrate", "plan", "--replay", "30m")
+    assert (chime["service"], chime["notes"]) == (
+        "chime", ["calls of Chime SDK are those of the whole account in the Region"]
+    )  # fmt: skip
+    assert websocket["notes"][0] == "there is no API of this stack in the account: it has no metrics here"
+    assert {each["judgement"]["verdict"] for each in websocket["judgements"]} == {"inconclusive"}
+
+
 # --- what the verdict does ----------------------------------------------------------------------------------------
 
 

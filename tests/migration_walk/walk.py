@@ -208,7 +208,7 @@ class Walk:
         stack = self.world.names.stack
         moved = [each for each in self.users if in_cohort(stack, Service.CHIME, each, share=self.calls_share)]
         others = [each for each in self.users if each not in set(moved)]
-        number = -(-self.minimum // 2)  # a call is two requests
+        number = self.minimum // 2 + 5  # a call is two requests
         many = (moved * -(-number // len(moved)))[:number]
         made = self.world.loop(self.world.crowd.call([*many, *others[:5]]))
         if made[NEW] != len(many):

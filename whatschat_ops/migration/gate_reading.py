@@ -81,7 +81,7 @@ class _Reading:
     def websocket(self) -> tuple[PathFigures, ...]:
         """The stage of the API, without what doctor did there."""
         if not self._api_id:
-            self.notes.append("websocket.endpoint names no API of this account: it has no metrics here")
+            self.notes.append("there is no API of this stack in the account: it has no metrics here")
             return self._nothing
         place = {"ApiId": self._api_id, "Stage": self._settings.websocket.stage}
 

@@ -137,7 +137,7 @@ def test_endpoint_of_another_account_has_no_figures(aws: Aws, cloudwatch: Stubbe
     answer(cloudwatch, OLD, {})
     found = read_figures(aws, WITHOUT_LOGS, "", Service.WEBSOCKET, WINDOW)
     assert found.minutes.new == NOTHING
-    assert found.notes[0].startswith("websocket.endpoint names no API of this account")
+    assert found.notes[0].startswith("there is no API of this stack in the account")
 
 
 def test_chime_is_judged_by_the_calls_of_the_account(aws: Aws, cloudwatch: Stubber) -> None:

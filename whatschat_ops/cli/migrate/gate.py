@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.lines import Shown, Styled
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Table, figures
 from whatschat_ops.cli.terminal.times import duration, local_time
-from whatschat_ops.errors import ChecksFailed, Hint, UsageError
+from whatschat_ops.errors import ChecksFailed, Hint, NotProvisioned, UsageError
 from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
@@ -76,7 +77,10 @@ MAX_REPLAY_S = 14 * 24 * 3600
 def _gate(run: Run) -> Gate:
     from whatschat_ops.migration.gating import Gate
 
-    return Gate(run.aws, run.settings, run.outputs.api_id)
+    api_id = ""  # calls are migrated without an API, too
+    with suppress(NotProvisioned):
+        api_id = run.outputs.api_id
+    return Gate(run.aws, run.settings, api_id)
 
 
 def _compared(run: Run, file: Path, step_at: datetime | None, now: datetime) -> ComparedPaths:
