@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from whatschat_ops.broadcast.audience.selection import select
 from whatschat_ops.broadcast.audience.targets import Page, Row
+from whatschat_ops.broadcast.distributed.steering import Stopped
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.past_runs import read_run
 from whatschat_ops.broadcast.journal.record import RunRecord
@@ -18,6 +20,7 @@ from whatschat_ops.cli.main import main
 from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.ws.broadcast_outcome import _left_words, conclude
+from whatschat_ops.cli.ws.stopping import stopped_words, wants_to_stop
 from whatschat_ops.errors import ExitCode, OpsError, PartlyDone
 from whatschat_ops.sender.model import Outcome, Result
 
@@ -72,6 +75,9 @@ def a_run(directory: Path, run_id: str = "20261123-101502-7f3a", *, finished: bo
         (["Hello"], "not JSON"),
         (["{}", "--rate", "0"], "--rate"),
         (["{}", "--concurrency", "2000"], "--concurrency"),
+        (["{}", "--detach"], "--detach needs --engine distributed"),
+        (["{}", "--workers", "4"], "--workers needs --engine distributed"),
+        (["--resume", "latest", "--detach"], "cannot be combined with --detach"),
     ],
 )
 def test_a_wrong_command_line_is_rejected_and_leaves_no_run(
@@ -81,6 +87,40 @@ def test_a_wrong_command_line_is_rejected_and_leaves_no_run(
 
     assert words in capsys.readouterr().err
     assert not list(directory.glob("*"))
+
+
+def test_stop_of_a_local_broadcast_says_where_to_stop_it(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ws", "broadcasts", "stop", a_run(directory)]) == 2
+    assert "is not distributed" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    """A terminal with these answers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("terminal", "answer", "stops"),
+    [(True, "y\n", True), (True, "\n", False), (True, "", False), (False, "y\n", False)],
+)
+def test_interrupted_distributed_broadcast_is_stopped_only_by_a_yes_on_a_terminal(
+    terminal: bool, answer: str, stops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr("sys.stdin", Terminal(answer) if terminal else io.StringIO(answer))
+    run = Run(CommonOptions(), Output(stderr=screen))
+    assert wants_to_stop(run, "20261123-101502-7f3a") is stops
+    assert ("goes on in AWS" in screen.getvalue()) is terminal
+
+
+def test_stopped_broadcast_says_how_many_got_it() -> None:
+    stopped = Stopped("RUN", delivered=1_200, gone=30, failed=2, pending=7, in_doubt=0, ended=True)
+    assert stopped_words(stopped) == "Stopped RUN: 1,200 got the message, 30 were gone, 2 failed."
+    assert "Up to 3 of them may get it twice" in stopped_words(replace(stopped, in_doubt=3))
 
 
 def test_resuming_what_is_not_there_is_not_found(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
