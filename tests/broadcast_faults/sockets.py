@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -22,12 +22,14 @@ from typing import Any
 
 import psutil
 import websockets
+from botocore.exceptions import ClientError
 
 from tests.broadcast_faults import rows
 from tests.broadcast_faults.program import PACKAGE_ROOT, Broadcast
 from tests.broadcast_faults.scenario import Finding, Say
 from tests.broadcast_faults.world import TABLE, client, program_environment
 from tests.faults.world import embedded_aws
+from whatschat_ops.local.layout import Options
 from whatschat_ops.local.service import LocalService
 from whatschat_ops.redaction import Secret
 from whatschat_ops.sockets.tokens import mint
@@ -41,6 +43,8 @@ CONFIGURATION = """\
 broadcast:
   distributed: {{enabled: {distributed}, shard_connections: 100, workers: 4}}
 """
+LAG_S = 3.0
+"""For so long, Step Functions does not show what was just started or redriven."""
 WORKER = "websocket-broadcast-worker"
 
 
@@ -159,7 +163,11 @@ def run_sockets(
     configuration.write_text(CONFIGURATION.format(distributed=str(distributed).lower()))
     common = ["--config", str(configuration)]
     engine = ["--engine", "distributed"] if distributed else []
-    with embedded_aws(directory / "aws") as aws, open_fleet(aws, directory, clients, common) as fleet:
+    options = Options(step_functions_lag_s=LAG_S if distributed else 0.0)
+    with (
+        embedded_aws(directory / "aws", options) as aws,
+        open_fleet(aws, directory, clients, common) as fleet,
+    ):
         dynamodb = client(aws, "dynamodb")
         ghosts = rows.make_ghosts(max(1, int(clients * GHOST_SHARE)), seed)
         rows.write_rows(dynamodb, TABLE, ghosts)
@@ -174,12 +182,29 @@ def run_sockets(
             say(f"kill -9 after {wanted:,} clients had it")
             if distributed:
                 say(f"kill -9 of a worker, process {kill_worker(aws)}")
+        if distributed:
+            say(f"Step Functions answers {LAG_S:.0f} s late, and throttles: {throttle(aws)} calls")
         ended = [broadcast.run_to_end()] if not distributed else _resume_elsewhere(broadcast, directory)
         exit_code, summary = max(code for code, _ in ended), ended[0][1]
         _until_received(fleet, clients)
         after = rows.read_rows(dynamodb, TABLE)
         received = {index: list(messages) for index, messages in fleet.received.items()}
     return SocketEvidence(clients, kills, received, ghosts, before, after, summary, exit_code)
+
+
+def throttle(aws: LocalService) -> int:
+    """Use up what the account may ask about Map Runs; the number of calls."""
+    states = client(aws, "stepfunctions")
+    arn = "arn:aws:states:us-east-1:000000000000:{}:absent:absent"
+    asks: tuple[tuple[Callable[[], Any], int], ...] = (
+        (lambda: states.list_map_runs(executionArn=arn.format("execution")), 100),
+        (lambda: states.describe_map_run(mapRunArn=arn.format("mapRun")), 200),
+    )
+    for ask, bucket in asks:
+        for _ in range(bucket):
+            with suppress(ClientError):  # there is no such thing, which counts
+                ask()
+    return sum(bucket for _, bucket in asks)
 
 
 def _resume_elsewhere(lost: Broadcast, directory: Path) -> list[tuple[int, dict[str, Any]]]:
