@@ -92,6 +92,9 @@ def corrected_action(call: SignedCall) -> str | None:
         case "lambda", ["functions", _, "aliases", _]:
             verb = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}.get(call.method)
             return f"lambda:{verb}Alias" if verb else None
+        case "lambda", ["functions", _, "concurrency"]:
+            verb = {"GET": "Get", "PUT": "Put", "DELETE": "Delete"}.get(call.method)
+            return f"lambda:{verb}FunctionConcurrency" if verb else None
         case "lambda", ["account-settings"]:
             return "lambda:GetAccountSettings"
     if call.service == "budgets":
