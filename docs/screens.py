@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,8 @@ class Screen:
     says: Sequence[str]
     prepare: Callable[[Stand], None] = field(default=lambda _: None)
     columns: int = 110
+    saves: bool = False
+    """The command draws the screen itself (`--svg`)."""
 
     @property
     def path(self) -> Path:
@@ -153,6 +156,20 @@ def _traffic(stand: Stand) -> None:
         time.sleep(0.5)
 
 
+def _incident(stand: Stand) -> None:
+    """The recording that docs/watch.md tells of."""
+    shutil.copy(Path(__file__).with_name("watch-incident.jsonl.gz"), stand.directory)
+
+
+def _saved(stand: Stand, screen: Screen) -> str:
+    """What a command saves with --svg, with its command line as the title."""
+    stand.environment["COLUMNS"] = str(screen.columns)
+    stand.run(*screen.command, "--svg", str(screen.path))
+    svg = screen.path.read_text(encoding="utf-8")
+    title = f"$ whatschat-ops {' '.join(screen.command)}"
+    return svg.replace(">whatschat-ops&#160;watch<", f">{title.replace(' ', '&#160;')}<")
+
+
 SCREENS = (
     Screen(
         "trace",
@@ -169,6 +186,19 @@ SCREENS = (
         "cli/metrics.py",
         ("Open connections", "Metric", "Value", "Trend"),
         _traffic,
+    ),
+    *(
+        Screen(
+            name,
+            ("watch", "--replay", "watch-incident.jsonl.gz", "--at", "7m"),
+            "watch.md",
+            "watch/tiles.py",
+            ("Connections", "Messages", "Errors"),
+            _incident,
+            columns,
+            saves=True,
+        )
+        for name, columns in (("watch", 120), ("watch-narrow", 44))
     ),
     Screen(
         "doctor",
@@ -237,8 +267,11 @@ def main(names: Sequence[str]) -> None:
                 if names and screen.name not in names:
                     continue
                 screen.prepare(stand)
-                printed = stand.screen(*screen.command, columns=screen.columns)
-                screen.path.write_text(draw(screen, steady(printed)), encoding="utf-8")
+                if screen.saves:
+                    drawn = _saved(stand, screen)
+                else:
+                    drawn = draw(screen, steady(stand.screen(*screen.command, columns=screen.columns)))
+                screen.path.write_text(drawn, encoding="utf-8")
                 sys.stdout.write(f"Wrote docs/screens/{screen.path.name}.\n")
         finally:
             stand.run("local", "stop")

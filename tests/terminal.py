@@ -46,6 +46,11 @@ class Terminal:
         os.close(self._controller)
         os.close(self._terminal)
 
+    def resize(self, columns: int, lines: int) -> None:
+        """Make the window another size; the program is told by SIGWINCH."""
+        self._screen.resize(lines, columns)
+        fcntl.ioctl(self._controller, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
     def type(self, text: str) -> None:
         """Press keys."""
         os.write(self._controller, text.encode())

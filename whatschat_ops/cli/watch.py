@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LEAST_EVERY: Final = timedelta(seconds=5)
 ATTEMPTS, READ_TIMEOUT_S = 2, 20.0
 """Of each request: the next look asks again, and what cannot be reached is to be said soon."""
-DRAWN: Final = (120, 50)
+DRAWN: Final = (120, 38)
 """Columns and lines of an SVG, unless the terminal says otherwise."""
 
 
@@ -233,6 +233,6 @@ def _save(run: Run, player: Player | None, path: Path, every_s: float) -> None:
         assert snapshot is not None
         player = Player([snapshot])
     size = shutil.get_terminal_size(DRAWN)
-    app = WatchApp(_Commands(run.options.place_words, in_replay=True), player)
+    app = WatchApp(_Commands(run.options.place_words, in_replay=True), replace(player, paused=True))
     save_first_screen(app, path, (size.columns, max(size.lines, DRAWN[1])), flag="--svg")
     run.out.note(f"Saved {path}.")

@@ -274,7 +274,7 @@ def cost(used: Usage, a_month: Decimal, rates: Mapping[str, Rate]) -> Tile:
         f"watch itself ${own:.4f} ({used.metrics_an_hour:,.0f} metrics an hour)"
         if own is not None
         else "watch itself: price not found",
-        "without Chime, DynamoDB, logs and free tiers",
+        "not in it: Chime, DynamoDB, logs",
     )
     known = bool(traffic) and None not in traffic
     level = Level.OK if known or not traffic else Level.WARN

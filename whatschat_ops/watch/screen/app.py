@@ -69,6 +69,7 @@ class Notice(Message):
 class WatchApp(App[int]):
     """Shows snapshots. With a `player` they come from a recording, else `SnapshotRead` brings them; `refresh_feed` asks for one."""
 
+    TITLE = "whatschat-ops watch"
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-one"), (64, "-two"), (108, "-three")]  # noqa: RUF012 - as Textual declares it
     CSS = """
@@ -80,7 +81,7 @@ class WatchApp(App[int]):
     .-three #tile-9 { column-span: 3; }
     .-two #grid { grid-size: 2; grid-rows: 11 11 7 7 7; }
     .-one #grid { grid-size: 1; grid-rows: 11 11 11 11 7; }
-    TileView { border: round $secondary; padding: 0 1; }
+    TileView { border: round $foreground 40%; border-title-color: $foreground; padding: 0 1; }
     TileView.-warn { border: round $warning; }
     TileView.-bad { border: heavy $error; }
     TileView.-unknown { border: dashed $accent; }

@@ -15,7 +15,7 @@ from whatschat_ops.files import write_whole
 
 def write_svg(app: App[Any], path: Path, *, flag: str = "") -> None:
     """Write what is on the screen. Raises UsageError or OpsError when the file cannot be written."""
-    drawn = app.export_screenshot(title=app.title)
+    drawn = app.export_screenshot(title=app.title, simplify=True)
     svg = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
     write_whole(path, "\n".join(line.rstrip() for line in svg.splitlines()) + "\n", flag=flag)
 

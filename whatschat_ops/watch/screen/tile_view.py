@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from textwrap import wrap
 from typing import Final
 
@@ -66,8 +67,9 @@ class TileView(Widget, can_focus=True):
 
 def _draw_chart(text: Text, tile: Tile, marks: Sequence[Mark], width: int, height: int) -> None:
     for bars, ghosts in chart(tile.points, tile.before, width, height):
-        for bar, ghost in zip(bars, ghosts, strict=True):
-            text.append(bar if bar != " " else ghost, _BAR if bar != " " else _GHOST)
+        cells = zip(bars, ghosts, strict=True)
+        for is_bar, run in groupby(cells, key=lambda cell: cell[0] != " "):
+            text.append("".join(bar if is_bar else ghost for bar, ghost in run), _BAR if is_bar else _GHOST)
         text.append("\n")
     text.append(f"{marks_row(marks, tile, width)}\n", _MARK)
     text.append(f"{axis(tile, width)}\n", _DIM)
