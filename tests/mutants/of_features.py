@@ -618,7 +618,7 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "usage/logs/questions.py",
         "unit/usage/test_logs.py",
-        ("WHERE kind = {CONNECT} OR kind >= {DISCONNECT}", "WHERE kind >= {CONNECT}", "a refused handshake is a connection"),
+        ("WHERE kind = {CONNECT} OR kind >= {DISCONNECT}\n    GROUP BY 1, 2\n", "WHERE kind >= {CONNECT}\n    GROUP BY 1, 2\n", "a refused handshake is a connection"),
         ("AND least_connected_ms = most_connected_ms THEN most_connected_ms", "THEN most_connected_ms", "a line belongs to any life of its id"),
         ("least_start_ms > {{since}} THEN least_start_ms ELSE {{since}}", "false THEN 0 ELSE least_start_ms", "minutes before the interval count"),
         ("sum(copies) - count(*) - count(", "sum(copies) - count(*) - 0 * count(", "the two lines of an event are copies"),
