@@ -262,6 +262,7 @@ def _journal(folder: Path, admin: Callable[[str], Any], aws: Aws, selection: Sel
         engine="distributed",
         caller_arn="",
     )
+    _delete_rows(aws, record.table_name)  # of a broadcast that a missing right has broken
     source = random.Random(record.run_id)
     for _ in range(CONNECTIONS):
         name = base64.b64encode(source.randbytes(11)).decode()
@@ -272,3 +273,9 @@ def _journal(folder: Path, admin: Callable[[str], Any], aws: Aws, selection: Sel
         }
         admin("dynamodb").put_item(TableName=record.table_name, Item=row)
     return Journal.create(folder, record)
+
+
+def _delete_rows(aws: Aws, table: str) -> None:
+    dynamodb = aws.client("dynamodb")
+    for row in dynamodb.scan(TableName=table)["Items"]:
+        dynamodb.delete_item(TableName=table, Key={"connectionId": row["connectionId"]})
