@@ -159,11 +159,12 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     ],
     "cost compare": [("usage.yaml", "usage.yaml"), (JWT, JWT)],
     "cost reconcile": [
+        ("--bill", "usage.yaml", "--from", f"logs={JWT}"),
         ("--bill", JWT),
         ("--bill", "usage.yaml", "--month", JWT),
         ("--bill", f"s3://planted/{JWT}"),
     ],
-    "cost forecast": [("--bill", JWT), ("--bill", "usage.yaml")],
+    "cost forecast": [("--from", JWT), ("--bill", JWT), ("--bill", "usage.yaml")],
     "cost verify": [("--usage", "usage.yaml"), ("--usage", JWT)],
     "cost actual": [
         ("--from", "cloudwatch", "--from", "ledger"),

@@ -654,6 +654,31 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("(duration_ms + invocations) * max(sizes)", "duration_ms * max(sizes)", "milliseconds that are rounded up are not billed"),
     ),
     *planted(
+        "usage/reconcile.py",
+        "unit/usage/test_reconcile.py",
+        ("line.owner is Owner.OTHER:", "line.owner is Owner.STACK:", "another stack's usage counts as ours"),
+        ("amount - min(max(amount, bounds.low), bounds.high)", "amount - bounds.low", "a bill within the bounds has a gap"),
+        ("elif line.kind is not Kind.USAGE:", "elif line.kind is Kind.TAX:", "credits are taken for usage"),
+    ),
+    *planted(
+        "usage/forecast.py",
+        "unit/usage/test_forecast.py",
+        ("known = sorted(errors[: max(0, end - ahead + 1 - FIRST_DAYS)])", "known = sorted(errors)", "the back test knows later errors"),
+        ("wider = sqrt(ceil(ahead / WEEK))", "wider = 1.0", "the interval of a later week is as narrow as the first one's"),
+    ),
+    *planted(
+        "usage/calculator.py",
+        "unit/usage/test_calculator.py",
+        ("        if status != \"UPDATING\":", "        if status:", "costs are read before they are computed"),
+        ("identifier = next((str(item[\"id\"]) for item in items if item.get(\"name\") == name), None)", "return", "an estimate whose id was lost stays"),
+    ),
+    *planted(
+        "usage/bills/rows.py",
+        "unit/usage/test_bills.py",
+        ("WHEN currency NOT IN ('', 'USD') THEN", "WHEN currency = 'EUR' THEN", "another currency is added to dollars"),
+        ("once = f\"QUALIFY id = '' OR", "once = f\"QUALIFY true OR", "a line that was delivered twice counts twice"),
+    ),
+    *planted(
         "usage/actual.py",
         "unit/usage/test_actual.py",
         ("(ours.low <= theirs.high and theirs.low <= ours.high)", "(ours.low < theirs.high and theirs.low < ours.high)", "bounds that meet differ"),

@@ -23,7 +23,7 @@ from whatschat_ops.usage.bills.bill import Bill, BillLine, Kind, Owner, sums
 from whatschat_ops.usage.bills.prices import is_in, one_of_meetings, rate_of
 from whatschat_ops.usage.measured import Bounded, Finding, Measured
 from whatschat_ops.usage.reasons import Compared, reasons
-from whatschat_ops.usage.units import COMPARABLE, billed_units, unmetered
+from whatschat_ops.usage.units import COMPARABLE, SMALLEST, billed_units, unmetered
 
 BILLING_DAYS: Final = 30
 """Of the month that an estimate is of."""
@@ -106,7 +106,7 @@ def reconcile(
     free_tiers: FreeTiers = FreeTiers.ALWAYS,
 ) -> Reconciliation:
     """The lines of a month (`2026-11`; the last one of the bill if not given). The estimate is of a month and is scaled to the bill's days."""
-    chosen = month or max((f"{day:%Y-%m}" for day in bill.days), default=f"{now:%Y-%m}")
+    chosen = month or last_month(bill, now)
     ours, beside = _split(bill.lines, card, chosen)
     days = tuple(sorted({line.day for lines in ours.values() for line in lines if line.day}))
     share = Decimal(len(days)) / BILLING_DAYS
@@ -138,6 +138,17 @@ def reconcile(
         tuple(beside), bill.rejects, bill.handled,
         (*bill.remarks, *_remarks(bill, chosen, days, estimate, measured)),
     )  # fmt: skip
+
+
+def last_month(bill: Bill, now: datetime) -> str:
+    """The last month of which the bill has usage."""
+    return max((f"{day:%Y-%m}" for day in bill.days), default=f"{now:%Y-%m}")
+
+
+def days_of(bill: Bill, card: RateCard, month: str) -> tuple[date, ...]:
+    """The days of a month of which the bill has usage of the stack, the first one first."""
+    days = {line.day for line in bill.lines if line.day and is_of_stack(line, card)}
+    return tuple(day for day in sorted(days) if f"{day:%Y-%m}" == month)
 
 
 def is_of_stack(line: BillLine, card: RateCard) -> bool:
@@ -248,12 +259,12 @@ def _gap(bill: Side | None, other: Side | None, name: str) -> Gap | None:
 
 
 def _beyond(amount: Decimal, bounds: Bounded) -> Decimal:
-    """How far an amount is outside of bounds.
+    """How far an amount is outside of bounds. A bill has ten decimals: what is finer is no gap.
 
     >>> [_beyond(Decimal(n), Bounded(Decimal(2), Decimal(4))) for n in (1, 3, 6)]
     [Decimal('-1'), Decimal('0'), Decimal('2')]
     """
-    return plain(amount - min(max(amount, bounds.low), bounds.high))
+    return plain((amount - min(max(amount, bounds.low), bounds.high)).quantize(SMALLEST))
 
 
 def _total(sides: Iterable[Side | None]) -> Bounded | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -64,6 +65,27 @@ def test_forecast_of_too_little_history_says_what_is_missing(tmp_path: Path, cap
     write(sample()[:20], tmp_path / "focus.csv")
     assert main(["cost", "forecast", "--bill", str(tmp_path / "focus.csv")]) == ExitCode.USAGE
     assert "more are needed" in capsys.readouterr().err
+
+
+def test_forecast_measures_the_history_day_by_day(tmp_path: Path, capsys: Capture) -> None:
+    today = datetime.now(UTC).date()
+    lines = ["meeting_id,attendee,joined_at,duration_minutes"]
+    for back in range(1, 57):
+        day = today - timedelta(days=back)
+        lines.append(f"m{back},alice,{day}T09:00:00Z,{60 + 10 * day.weekday()}")
+    calls = tmp_path / "calls.csv"
+    calls.write_text("\n".join(lines), encoding="utf-8")
+    assert main(["cost", "forecast", "--from", f"calls={calls}", "--days", "7", "--json"]) == ExitCode.DONE
+    found = json.loads(capsys.readouterr().out)
+    assert found["history_days"] == 56
+    costs = {date.fromisoformat(each["day"]).weekday(): Decimal(each["cost"]) for each in found["days"]}
+    assert costs == {day: (60 + 10 * day) * Decimal("0.0017") for day in range(7)}
+
+
+@pytest.mark.parametrize("words", [(), ("--bill", str(SAMPLE), "--from", "cloudwatch")])
+def test_forecast_has_one_history(words: tuple[str, ...], capsys: Capture) -> None:
+    assert main(["cost", "forecast", *words]) == ExitCode.USAGE
+    assert "either --bill or --from" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("month", ["2026", "2026-13", "november"])

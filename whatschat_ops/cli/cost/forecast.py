@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from whatschat_ops.cli.cost.bills import ApiIdOption, BillOption
+from whatschat_ops.cli.cost.bills import ApiIdOption
 from whatschat_ops.cli.cost.options import PriceRegionOption, RatesOption
 from whatschat_ops.cli.run import Run
 
@@ -16,12 +17,27 @@ if TYPE_CHECKING:
     from datetime import date
 
     from whatschat_ops.cli.terminal.tables import Blocks
+    from whatschat_ops.pricing.rates import RateCard
     from whatschat_ops.usage.forecast import Forecast
+    from whatschat_ops.usage.measured import Source
+
+
+MEASURED_DAYS: Final = 62
+"""Of which CloudWatch has values of five minutes, so that each day is measured as `cost actual` does."""
 
 
 def forecast(
     run: Run,
-    bill: BillOption,
+    bill: Annotated[
+        str | None,
+        typer.Option("--bill", metavar="PATH", help="A bill with the history: what `cost reconcile` reads"),
+    ] = None,
+    from_: Annotated[
+        list[str],
+        typer.Option(
+            "--from", metavar="SOURCE", help="Measure the history: what `cost actual` reads; repeat for more"
+        ),
+    ] = [],  # noqa: B006 (Typer reads it)
     days: Annotated[int, typer.Option("--days", min=1, max=92, help="Days to forecast")] = 30,
     level: Annotated[
         int, typer.Option("--level", min=50, max=90, metavar="PERCENT", help="Probability of the interval")
@@ -35,22 +51,62 @@ def forecast(
     Takes the daily cost of the stack's usage from a bill, leaves out the days that are less than 48 hours old, and follows the days
     of the week and the trend. Each day has an interval; the output says how often such intervals held in the past. It needs 49 days.
 
+    With --from, the history are the last 62 days as `cost actual` measures each of them, at list prices without free units.
+
     Example: whatschat-ops cost forecast --bill s3://my-exports/cur2/ --days 30
     """
-    from whatschat_ops.cli.cost.bills import bill_at
+    from whatschat_ops.cli.cost.actual import sources_of
     from whatschat_ops.cli.cost.facts import stack_facts
+    from whatschat_ops.errors import UsageError
     from whatschat_ops.pricing.rates import aws_card
     from whatschat_ops.usage.forecast import forecast as make_forecast
+
+    if bool(bill) == bool(from_):
+        raise UsageError("Give either --bill or --from: the history comes from one of them.")
+    card, now = aws_card(rates, price_region or stack_facts(run.settings).region), datetime.now(UTC)
+    if bill:
+        costs, late = _billed(run, bill, api_id, card, now)
+    else:
+        costs, late = _measured(run, sources_of(from_), card, now), []
+    run.out.result(make_forecast(costs, days, level, late), render)
+
+
+def _billed(
+    run: Run, path: str, api_id: str | None, card: RateCard, now: datetime
+) -> tuple[dict[date, Decimal], list[date]]:
+    """Dollars of each day of the bill, and the days that are not final."""
+    from whatschat_ops.cli.cost.bills import bill_at
     from whatschat_ops.usage.reconcile import is_of_stack
 
-    card = aws_card(rates, price_region or stack_facts(run.settings).region)
-    found = bill_at(run, bill, api_id)
+    found = bill_at(run, path, api_id)
     costs: dict[date, Decimal] = {}
     for line in found.lines:
         if line.day is not None and is_of_stack(line, card):
             costs[line.day] = costs.get(line.day, Decimal(0)) + line.cost
-    late = [day for day in found.not_final(datetime.now(UTC)) if day in costs]
-    run.out.result(make_forecast(costs, days, level, late), render)
+    return costs, [day for day in found.not_final(now) if day in costs]
+
+
+def _measured(
+    run: Run, asked: Mapping[Source, Sequence[str]], card: RateCard, now: datetime
+) -> dict[date, Decimal]:
+    """Dollars of each whole day from the first one with usage: the lower bounds, without free units."""
+    from whatschat_ops.cli.cost.actual import measured_by
+    from whatschat_ops.cli.cost.facts import stack_facts
+    from whatschat_ops.pricing.pricing import FreeTiers
+    from whatschat_ops.usage.actual import actual
+    from whatschat_ops.usage.window import usage_window
+
+    today = datetime.combine(now.date(), time(), UTC)
+    facts = stack_facts(run.settings)
+    costs: dict[date, Decimal] = {}
+    for number in range(MEASURED_DAYS, 0, -1):
+        since = today - timedelta(days=number)
+        window = usage_window(now, since, since + timedelta(days=1), of_metrics="cloudwatch" in asked)
+        found = actual(measured_by(run, asked, window, now), facts, [card], FreeTiers.NONE)
+        total = next(iter(found.totals.values()))
+        if costs or (total is not None and total.high):
+            costs[since.date()] = total.low if total is not None else Decimal(0)
+    return costs
 
 
 def render(found: Forecast) -> Blocks:
