@@ -17,7 +17,7 @@ import typer
 
 from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import PROGRAM, Interrupted, OpsError, UsageError
+from whatschat_ops.errors import PROGRAM, OpsError, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.watch.collector import Collector
@@ -170,7 +170,7 @@ def _show(run: Run, player: Player | None, every_s: float, record: Path | None) 
     from whatschat_ops.watch.screen.running import run as run_app
 
     if player is not None:
-        code = run_app(WatchApp(_Commands(run.options.place_words, in_replay=True), player))
+        run_app(WatchApp(_Commands(run.options.place_words, in_replay=True), player))
     else:
         place = tuple(word for item in run.full_place().items() for word in item)
         collector = _collector(run, every_s)
@@ -186,18 +186,16 @@ def _show(run: Run, player: Player | None, every_s: float, record: Path | None) 
 
             feed = Feed(collector, deliver)
             app = WatchApp(_Commands(place, in_replay=False), refresh_feed=feed.refresh)
-            code = run_app(app, feed)
-    if code:
-        raise Interrupted("Interrupted.")
+            run_app(app, feed)
 
 
 def _print(run: Run, player: Player | None, every_s: float, record: Path | None, *, once: bool) -> None:
     """As lines, until a signal, or the end of a recording."""
-    from whatschat_ops.cli.terminal.interrupts import interrupted_while_pausing
+    from whatschat_ops.cli.terminal.interrupts import interrupted_while_pausing, until_interrupted
     from whatschat_ops.watch.plain import lines
 
     before: Snapshot | None = None
-    with interrupted_while_pausing() as pause, _recorder(record) as recorder:
+    with until_interrupted(), interrupted_while_pausing() as pause, _recorder(record) as recorder:
         found = iter(player.snapshots[player.place :]) if player else _live(run, every_s, pause, once=once)
         for snapshot in found:
             if recorder is not None:

@@ -162,15 +162,15 @@ def test_n_goes_to_the_next_red_figure_and_enter_opens_it() -> None:
     use(WatchApp(commands), steps)
 
 
-@pytest.mark.parametrize(("key", "code"), [("q", 0), ("ctrl+c", 130)])
-def test_view_ends_with_the_code_of_the_key(key: str, code: int) -> None:
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+def test_view_ends_well_with_either_key(key: str) -> None:
     app = WatchApp(Echoing())
 
     async def steps(pilot: Pilot[int]) -> None:
         await pilot.press(key)
 
     use(app, steps)
-    assert (app.return_value, app.return_code) == (code, code)
+    assert app.return_code == 0
 
 
 def test_s_saves_the_screen_and_r_asks_for_a_new_look(

@@ -102,7 +102,7 @@ def _staged(
             staged.pieces += pieces_of(Path(path))
     if sources.groups:
         if aws is None or since is None:
-            raise UsageError("A log group is read for an interval.", hint="Give --last or --from-time.")
+            raise UsageError("A log group is read for an interval.", hint="Give --last or --since.")
         reader = LogReader(aws)
         for group in sources.groups:
             read_group(database, reader, group, wanted, staged, since, until or datetime.now(UTC))

@@ -28,7 +28,6 @@ KEYS: Final = "q quit  0-9 open  n red  r read  s svg"
 REPLAY_KEYS: Final = (
     "q quit  space pause  ←→ step  ↑↓ speed  PgUp PgDn 10 min  Home End  0-9 command  n red  s svg"
 )
-INTERRUPTED: Final = 130
 SCROLLS: Final = {
     "up": "scroll_up",
     "pageup": "page_up",
@@ -88,8 +87,8 @@ class WatchApp(App[int]):
     TileView:focus { border-title-style: reverse bold; background: $boost; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit_with(0)", "Quit"),
-        Binding("ctrl+c", f"quit_with({INTERRUPTED})", "Quit", priority=True),
+        Binding("q", "leave", "Quit"),
+        Binding("ctrl+c", "leave", "Quit", priority=True),
         *(Binding(str((number + 1) % 10), f"open({number})") for number in range(len(tiles.COMMANDS))),
         Binding("enter", "open_focused", "Open"),
         Binding("n", "next_red", "Next red"),
@@ -167,9 +166,9 @@ class WatchApp(App[int]):
 
     # --- keys -----------------------------------------------------------------------------------------------------
 
-    def action_quit_with(self, code: int) -> None:
+    def action_leave(self) -> None:
         """End."""
-        self.exit(code, return_code=code)
+        self.exit()
 
     def action_open(self, number: int) -> None:
         """Run the command that looks closer at a tile."""

@@ -7,27 +7,27 @@ import signal
 from typing import Final
 
 from whatschat_ops.watch.collector import Feed
-from whatschat_ops.watch.screen.app import INTERRUPTED, WatchApp
+from whatschat_ops.watch.screen.app import WatchApp
 
 SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
 
-def run(app: WatchApp, feed: Feed | None = None) -> int:
-    """The exit code: 0, or 130 for Ctrl-C, SIGTERM and SIGHUP, which every command takes alike."""
+def run(app: WatchApp, feed: Feed | None = None) -> None:
+    """Until q, or Ctrl-C, SIGTERM or SIGHUP, which end it in the same way: it has no other end."""
 
-    async def until_ended() -> int:
+    async def until_ended() -> None:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                loop.add_signal_handler(number, app.action_quit_with, INTERRUPTED)
+                loop.add_signal_handler(number, app.action_leave)
         if feed is not None:
             feed.start()
-        return await app.run_async() or 0
+        await app.run_async()
 
     try:
-        return asyncio.run(until_ended())
+        asyncio.run(until_ended())
     finally:
         if feed is not None:
             feed.stop()
