@@ -56,17 +56,17 @@ class Operation(StrEnum):
 @contextmanager
 def embedded_aws(directory: Path, options: Options | None = None) -> Iterator[LocalService]:
     """An embedded AWS with a state directory and a port of its own. Not from several threads at once."""
-    with _state_directory(directory):
+    with state_directory_of(directory):
         aws = service.ensure_running(port=free_port(), say=lambda _: None, options=options)
     try:
         yield aws
     finally:
-        with _state_directory(directory):
+        with state_directory_of(directory):
             service.stop()
 
 
 @contextmanager
-def _state_directory(directory: Path) -> Iterator[None]:
+def state_directory_of(directory: Path) -> Iterator[None]:
     before = os.environ.get("WHATSCHAT_OPS_STATE_DIR")
     os.environ["WHATSCHAT_OPS_STATE_DIR"] = str(directory)
     try:

@@ -89,7 +89,7 @@ def _crowd(
 ) -> Crowd:
     url = cli("ws", "endpoint").stdout.strip()
     parameter = client("ssm").get_parameter(Name=names.jwt_secret_parameter, WithDecryption=True)["Parameter"]
-    tokens = _tokens(Secret(parameter["Value"]))
+    tokens = token_maker(Secret(parameter["Value"]))
     opens = {
         OLD: connector(SocketMode.SOCKETIO, backend, lambda user: Secret(f"user:{user}")),
         NEW: connector(SocketMode.APIGATEWAY, url, tokens),
@@ -105,7 +105,7 @@ def _crowd(
     return crowd
 
 
-def _tokens(secret: Secret) -> Callable[[str], Secret]:
+def token_maker(secret: Secret) -> Callable[[str], Secret]:
     import uuid
     from datetime import UTC, datetime
 
