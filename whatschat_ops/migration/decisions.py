@@ -141,7 +141,7 @@ def drained(state: MigrationState) -> MigrationState:
 
 
 def hold(state: MigrationState, why: Hold) -> MigrationState:
-    """Nobody advances until it is released; a gate's hold ends with a check that passes."""
+    """No step is made until it is released; a gate's hold ends with a check that passes."""
     if not state.phase:
         raise Blocked("There is no migration to hold.", hint=Hint(("migrate", "start")))
     if state.hold is not None and not state.hold.by_gate:
@@ -165,7 +165,7 @@ def rollback(state: MigrationState) -> MigrationState:
 
 
 def switch_off(state: MigrationState, service: Service) -> MigrationState:
-    """Nobody uses a service any more, and no later rollback leads back to it."""
+    """No user is on a service any more, and no later rollback leads back to it."""
     if not state.place.of(service).new:
         raise Blocked(f"No user is on {service} through the migration.", hint=STATUS)
     places = [_with(place, service, Shares()) for place in (*state.trail, state.place)]

@@ -1,4 +1,4 @@
-"""Whom a change moves, and how soon each kind of client follows. Pure."""
+"""Which users a change affects, and how soon each kind of client follows. Pure."""
 
 from __future__ import annotations
 

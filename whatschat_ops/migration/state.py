@@ -51,7 +51,7 @@ class Place(Struct, frozen=True):
 
 
 class Hold(Struct, frozen=True):
-    """Why nobody may advance: an operator's word, or the verdict of a gate, which the next check that passes lifts."""
+    """Why no step may be made: an operator's word, or the verdict of a gate, which the next check that passes lifts."""
 
     reason: str
     by_gate: bool = False

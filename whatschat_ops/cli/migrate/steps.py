@@ -260,7 +260,7 @@ def _confirmed(
 
 
 def _finished(run: Run, migrating: Migrating) -> bool:
-    """Whether there was a change to finish, which is done instead of a step: nobody has judged the one before it."""
+    """Whether there was a change to finish, which is done instead of a step: the one before it was not judged."""
     problem, state = migrating.problem, migrating.stored.state
     if problem is None or state.serial == 0:
         return False

@@ -43,7 +43,7 @@ class StepResult(Struct, frozen=True):
 
 
 def render_step(result: StepResult) -> Blocks:
-    """What changes, whom it moves, when each kind of client follows, and which variables go with it."""
+    """What changes, who is affected, when each kind of client follows, and which variables go with it."""
     if result.finished:
         return Blocks([f"Wrote the parameter of {result.after}: an earlier change had not finished."])
     done = "Done" if result.changed else "Unchanged" if result.action == "gate" else "Planned"
