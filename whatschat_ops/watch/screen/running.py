@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from typing import Final
 
@@ -21,7 +22,8 @@ def run(app: WatchApp, feed: Feed | None = None) -> None:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                loop.add_signal_handler(number, app.action_leave)
+                with contextlib.suppress(NotImplementedError):  # Windows, where Textual itself sees Ctrl-C
+                    loop.add_signal_handler(number, app.action_leave)
         if feed is not None:
             feed.start()
         await app.run_async()
