@@ -85,7 +85,7 @@ def test_athena_answers_what_duckdb_answers_and_leaves_no_table(
         "cost", "actual", "--since", "2025-12-17", "--until", "2025-12-18", "--from", f"logs=s3://{BUCKET}/{prefix}",
         "--engine", "athena", "--athena-output", f"s3://{BUCKET}/out/", "--json",
     )  # fmt: skip
-    assert f"at most {size_bytes:,} bytes in 2 files" in priced.stderr
+    assert f"at most {6 * size_bytes:,} bytes: 2 files of {size_bytes:,} bytes" in priced.stderr
     assert priced.code == 0
     (source,) = json.loads(priced.stdout)["sources"]
     assert source["quantities"]["inbound_messages"] == {"low": "2", "high": "2"}

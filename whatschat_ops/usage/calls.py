@@ -1,8 +1,8 @@
 """Records of calls (CSV, JSON lines, Parquet; any size) as attendee-minutes.
 
 One row is one attendance: meeting, attendee, when they joined and left, or how long they stayed. A row without an attendee is
-the meeting itself: attendances without an end last until its end at the latest. Columns have the names of `COLUMNS`, in any case
-in CSV and Parquet. An attendance counts in the time in which it began.
+the meeting itself: attendances without an end last until its end at the latest. Columns have the names of `COLUMNS`, in any case;
+in JSON, in the case of the first row. An attendance counts in the time in which it began.
 """
 
 from __future__ import annotations

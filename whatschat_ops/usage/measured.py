@@ -107,6 +107,11 @@ class Findings:
         kept = self._samples[reason]
         kept += [redact(sample)[:LONGEST_SAMPLE] for sample in samples[: MOST_SAMPLES - len(kept)]]
 
+    def take(self, reason: str) -> int:
+        """How many rows of that reason there were; they are not among the others any more."""
+        self._samples.pop(reason, None)
+        return self._counts.pop(reason, 0)
+
     @property
     def found(self) -> tuple[Finding, ...]:
         """Most frequent first."""

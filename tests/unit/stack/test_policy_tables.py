@@ -290,6 +290,30 @@ def test_operator_of_a_migration_may_do_exactly_this() -> None:
     )
 
 
+def test_reader_of_usage_may_do_exactly_this() -> None:
+    names = Names(USUAL, PLACE.region)
+    groups = {*(names.function_log_group(short) for short in names.functions), names.access_log_group}
+    bucket = f"arn:aws:s3:::{names.stack}-*"
+    glue = {
+        arn("glue", "catalog"),
+        arn("glue", "database/whatschat_ops_*"),
+        arn("glue", "table/whatschat_ops_*/*"),
+        arn("glue", "userDefinedFunction/whatschat_ops_*/*"),
+    }
+    assert table_of(policy_of("operator-usage", USUAL, PLACE, "abc123")) == together(
+        on("*", "cloudwatch", "DescribeAlarms GetMetricData ListMetrics"),
+        on(f"arn:aws:cloudwatch::123456789012:dashboard/{names.dashboard}", "cloudwatch", "GetDashboard"),
+        on("arn:aws:apigateway:eu-west-1::/apis", "apigateway", "GET"),
+        on({arn("lambda", f"function:{names.function(each)}") for each in names.functions}, "lambda", "ListVersionsByFunction"),
+        on(arn("dynamodb", f"table/{names.ledger_table}"), "dynamodb", "Scan"),
+        on({arn("logs", f"log-group:{each}{end}") for each in groups for end in ("", ":*")}, "logs", "FilterLogEvents"),
+        on(bucket, "s3", "GetBucketLocation ListBucket"),
+        on(f"{bucket}/*", "s3", "AbortMultipartUpload GetObject PutObject"),
+        on(arn("athena", "workgroup/primary"), "athena", "GetQueryExecution GetQueryResults StartQueryExecution"),
+        on(glue, "glue", "CreateDatabase CreateTable DeleteDatabase DeleteTable GetDatabase GetPartitions GetTable"),
+    )  # fmt: skip
+
+
 def test_functions_of_the_application_query_the_table_and_know_nothing_of_rotations() -> None:
     settings = Settings.of({"lambda": {"source": {"path": "/app/lambda"}}})
     names = Names(settings, PLACE.region)

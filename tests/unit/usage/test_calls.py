@@ -57,6 +57,16 @@ def reasons(found: Measured) -> dict[str, int]:
             '{"meetingId":"m1","attendeeId":"alice","joinedAt":"2026-11-02T10:00:00+01:00","durationMinutes":10}\n'
             '{"meetingId":"M1","attendeeId":"bob","joinedAt":1793610000,"durationSeconds":"301"}\n',
         ),
+        (
+            "pascal.jsonl",
+            '{"MeetingId":"m1","AttendeeId":"alice","JoinedAt":"2026-11-02T09:00:00Z","DurationMinutes":10}\n'
+            '{"MeetingId":"M1","AttendeeId":"bob","JoinedAt":1793610000,"DurationSeconds":"301"}\n',
+        ),
+        (
+            "pascal.json",
+            '[\n {"MeetingId":"m1","AttendeeId":"alice","JoinedAt":"2026-11-02T09:00:00Z",\n  "LeftAt":"2026-11-02T09:10:00Z"},\n'
+            ' {"MeetingId":"m1","AttendeeId":"bob","JoinedAt":1793610000,"LeftAt":1793610301}]\n',
+        ),
     ],
 )
 def test_the_same_attendances_in_any_form_have_the_same_minutes(
@@ -69,6 +79,12 @@ def test_the_same_attendances_in_any_form_have_the_same_minutes(
         Bounded.exactly(2),
     )
     assert (reasons(found), found.rows) == ({}, 2)
+
+
+def test_damaged_json_in_pascal_case_keeps_its_good_rows(tmp_path: Path) -> None:
+    row = '{"MeetingId":"m1","AttendeeId":"alice","JoinedAt":"2026-11-02T09:00:00Z","DurationMinutes":10}\n'
+    found = measured(tmp_path, f"{row}words\n", "pascal.jsonl")
+    assert (minutes(found), reasons(found)) == (Bounded.exactly(10), {"a line that is not JSON": 1})
 
 
 def test_times_of_parquet_are_read(tmp_path: Path) -> None:

@@ -223,8 +223,6 @@ def test_event_that_only_its_function_logged_counts(database: Engine, tmp_path: 
         (access("MESSAGE", 5, requestTime="1766000000"), "a line whose time is no time in milliseconds"),
         (access("MESSAGE", 5, requestTime="-1"), "a line whose time is no time in milliseconds"),
         (access("MESSAGE", 5, requestTime=[1]), "a line whose time is no time in milliseconds"),
-        ({"time": "2026-11-29T00:00:00Z", "type": "platform.report", "record": {}}, "a line that Lambda itself wrote"),
-        (b"REPORT RequestId: 1 Duration: 2 ms", "a line that Lambda itself wrote"),
         (b"Traceback (most recent call last):", "a line that is not JSON"),
         (b'{"requestId":"r","requestTime":"17660', "a line that is not JSON"),
     ],
@@ -235,6 +233,22 @@ def test_line_that_cannot_be_used_is_counted_by_its_reason(
     found = measured(database, tmp_path, access("MESSAGE", 0), line, access("MESSAGE", 9))
     assert rejects(found) == {reason: 1}
     assert amount(found, "inbound_messages") == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"time": "2026-11-29T00:00:00Z", "type": "platform.report", "record": {}},
+        b"REPORT RequestId: 1 Duration: 2 ms",
+        b"2026-11-29T00:00:00.000Z START RequestId: 1 Version: 3",
+    ],
+)
+def test_line_of_lambda_itself_is_not_damaged_and_not_used(
+    line: Any, database: Engine, tmp_path: Path
+) -> None:
+    found = measured(database, tmp_path, access("MESSAGE", 0), line, line, access("MESSAGE", 9))
+    assert (rejects(found), amount(found, "inbound_messages")) == ({}, 2)
+    assert found.remarks[0] == "Lambda itself wrote 2 lines, which are not used."
 
 
 @pytest.mark.parametrize(

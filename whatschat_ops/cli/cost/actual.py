@@ -34,7 +34,7 @@ FromOption = Annotated[
     typer.Option(
         "--from",
         metavar="SOURCE",
-        help="cloudwatch, ledger, calls=PATH, logs or logs=PATH; repeat for more [default: cloudwatch]",
+        help="cloudwatch, ledger, calls=PATH, logs, logs=PATH or logs=GROUP; repeat for more [default: cloudwatch]",
     ),
 ]
 
@@ -75,8 +75,8 @@ def actual(
     cannot tell exactly is a range, and one that it does not know is -, not 0. Nothing is derived from other quantities.
 
     Sources: cloudwatch (metrics of the stack), ledger (meetings and the events of chime.events), calls=PATH (attendances as CSV,
-    JSON lines or Parquet; the columns are in docs/cost.md), logs (the stack's log groups) or logs=PATH (exported log files).
-    PATH is a file, a folder, a glob or s3://BUCKET/PREFIX.
+    JSON lines or Parquet; the columns are in docs/cost.md), logs (the stack's log groups), logs=PATH (exported log files) or
+    logs=GROUP (one log group). PATH is a file, a folder, a glob or s3://BUCKET/PREFIX; what is no path names a group.
 
     Example:
         whatschat-ops cost actual --last 30d --from cloudwatch --from ledger
@@ -130,6 +130,7 @@ def measured_by(
             refused = (error.operation or "a call",)
             found.append(Measured(source, run.names.stack, window.since, window.until, {}, refused=refused))
     if len(errors) == len(asked):
+        errors[0].hint = POLICY
         raise errors[0]
     return found
 
@@ -187,15 +188,16 @@ def _from_calls(run: Run, paths: Sequence[str], window: Window, now: datetime) -
 
 
 def _from_logs(run: Run, paths: Sequence[str], window: Window, _: datetime) -> Measured:
-    """Of files, or of the stack's log groups; and of the journals of broadcasts that were sent from this machine."""
+    """Of files and named log groups, or of the stack's; and of the journals of broadcasts that were sent from this machine."""
     from whatschat_ops.logs.groups import log_groups
     from whatschat_ops.usage.logs.journals import Broadcasts
-    from whatschat_ops.usage.logs.reading import LogSources, measure_logs
+    from whatschat_ops.usage.logs.reading import LogSources, apart, measure_logs
 
     sent = Broadcasts(run.broadcasts_directory, run.names.stack)
     if paths:
-        in_s3 = any(path.startswith("s3://") for path in paths)
-        sources, aws = LogSources(tuple(paths), broadcasts=sent), run.aws if in_s3 else None
+        files, named = apart(paths, log_groups(run.settings))
+        needs_aws = named or any(path.startswith("s3://") for path in files)
+        sources, aws = LogSources(files, named, sent), run.aws if needs_aws else None
     else:
         stage = run.settings.websocket.stage
         sources = LogSources((), log_groups(run.settings), sent, run.outputs.api_id, stage)
@@ -216,8 +218,8 @@ def _from_athena(output: str | None, run: Run, paths: Sequence[str], window: Win
     asked = AthenaLogs(run.aws, paths[0], output)
     scan = asked.scan()
     run.out.note(
-        f"Athena reads at most {scan.size_bytes:,} bytes in {counted(scan.files, 'file')} for each of its questions: "
-        f"at most ${scan.most_usd} (us-east-1)."
+        f"Athena scans at most {scan.most_bytes:,} bytes: {counted(scan.files, 'file')} of {scan.size_bytes:,} bytes, "
+        "up to 6 times. Its list price is not known."
     )
     found = asked.measure(since=window.since, until=window.until)
     run.out.note(f"Athena scanned {asked.scanned_bytes:,} bytes.")

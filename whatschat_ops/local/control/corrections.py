@@ -168,7 +168,7 @@ CORRECTIONS: Final = (
         apply=lambda modules, _: caller.install_default_deny(modules.iam_evaluator),
     ),
     Correction(
-        what="authorizes GetAlias, UpdateAlias and DeleteAlias as ListAliases, DeleteFunctionConcurrency as PutFunctionConcurrency, and PartiQL as an action that does not exist; does not recognise the resource of CreateFunction, of tag operations of DynamoDB and Step Functions, of Map Runs, with IAM paths, with the qualifier of an invocation",
+        what="authorizes GetAlias, UpdateAlias and DeleteAlias as ListAliases, DeleteFunctionConcurrency as PutFunctionConcurrency, and PartiQL as an action that does not exist; does not recognise the resource of CreateFunction, of tag operations of DynamoDB and Step Functions, of Map Runs, of databases of Glue and workgroups of Athena, with IAM paths, with the qualifier of an invocation",
         why="AWS's actions and resources, such as `dynamodb:PartiQLSelect` on the table",
         source='Service Authorization Reference, "Resource types"',
         replaces=("iam_actions.extract_iam_action", "iam_actions.extract_resource_arn"),

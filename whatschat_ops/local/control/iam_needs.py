@@ -7,7 +7,8 @@ service, columns "Resource types" and "Dependent actions"):
   actions are ViewBudget and ModifyBudget; an action that does not exist for PartiQL
   statements (AWS: PartiQLSelect, PartiQLDelete and so on, on the table);
 - an unrecognised resource: CreateFunction (its name is in the body), the tag operations of DynamoDB and Step
-  Functions (they have an ARN), Map Runs, IAM paths, rules of EventBridge, and the qualifier of an invocation;
+  Functions (they have an ARN), Map Runs, IAM paths, rules of EventBridge, databases of Glue (and their catalog), workgroups of Athena, and the
+  qualifier of an invocation;
 - a policy variable: `${aws:username}` in a resource, which ministack takes literally;
 - a second action, which ministack does not check: tags at creation, a role that is passed (`iam:PassedToService` says
   to which service), and `lambda:ListTags` to see tags in the response of GetFunction (API reference, GetFunction, "Tags").
@@ -120,8 +121,8 @@ def without_action(call: SignedCall) -> SignedCall:
 
 def corrected_resource(call: SignedCall, region: str, account_id: str, lookup: Lookup) -> str | None:
     """The resource ARN where ministack does not recognise it, else None."""
-    if call.service == "lambda":
-        return _function_arn(call, region, account_id)
+    if of_service := _ARNS.get(call.service):
+        return of_service(call, region, account_id)
     if call.service == "dynamodb":
         if statements := _partiql(call):
             return f"arn:aws:dynamodb:{region}:{account_id}:table/{statements[0][1]}"
@@ -140,8 +141,6 @@ def corrected_resource(call: SignedCall, region: str, account_id: str, lookup: L
         return str(arn)
     if call.service == "sns":  # its tags
         return call.form("ResourceArn") or None
-    if call.service == "monitoring":
-        return _cloudwatch_arn(call, region, account_id)
     if call.service == "states":
         arn = call.json.get("mapRunArn") or call.json.get("resourceArn")
         return str(arn) if arn else None
@@ -191,6 +190,27 @@ def _function_arn(call: SignedCall, region: str, account_id: str) -> str | None:
     return None
 
 
+def _database_arn(call: SignedCall, region: str, account_id: str) -> str | None:
+    if call.operation not in _DATABASE_OPERATIONS:
+        return None
+    given = call.json.get("DatabaseInput")
+    name = call.json.get("Name") or (given.get("Name") if isinstance(given, dict) else None)
+    return f"arn:aws:glue:{region}:{account_id}:database/{name}"
+
+
+def _workgroup_arn(call: SignedCall, region: str, account_id: str) -> str:
+    """Of a query: that of the request, else the account's first. A request with the id of a query names none."""
+    return f"arn:aws:athena:{region}:{account_id}:workgroup/{call.json.get('WorkGroup') or 'primary'}"
+
+
+_ARNS: Mapping[str, Callable[[SignedCall, str, str], str | None]] = {
+    "athena": _workgroup_arn,
+    "glue": _database_arn,
+    "lambda": _function_arn,
+    "monitoring": _cloudwatch_arn,
+}
+
+
 def _identity_arn(call: SignedCall, account_id: str, lookup: Lookup) -> str | None:
     if call.operation == "SimulatePrincipalPolicy":
         return call.form("PolicySourceArn") or None
@@ -215,11 +235,14 @@ def dependent_needs(call: SignedCall, resource_arn: str) -> list[Need]:
         return [Need(action, f"{tables}/{table}") for action, table in statements[1:]]
     if call.service == "s3":
         return _needs_of_s3(call, resource_arn)
+    if call.service == "glue" and call.operation in _DATABASE_OPERATIONS:
+        return [Need(f"glue:{call.operation}", f"{resource_arn.rpartition(':')[0]}:catalog")]
     action = _TAGGING.get((call.service, call.operation))
     tagged = call.form("Tags.member.1.Key") or call.json.get("Tags") or call.json.get("tags")
     return [Need(action, resource_arn)] if action and tagged else []
 
 
+_DATABASE_OPERATIONS = frozenset({"CreateDatabase", "DeleteDatabase", "GetDatabase", "UpdateDatabase"})
 _RULE_OPERATIONS = frozenset({
     "PutRule", "DescribeRule", "DeleteRule", "EnableRule", "DisableRule", "PutTargets", "RemoveTargets",
     "ListTargetsByRule", "TagResource", "UntagResource", "ListTagsForResource",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -39,7 +40,7 @@ class Compression(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`fields` are the names of a CSV file's header, in order, and `first` is the first line of any other text."""
+    """`fields` are the names of a CSV file's header, in order, or of the first object of JSON; `first` is the first line of other text."""
 
     kind: Kind
     compression: Compression = Compression.NONE
@@ -49,7 +50,7 @@ class Format:
 
 
 Columns = Mapping[str, Sequence[str]]
-"""Name of a column -> the names that it may have in files, the first one found counts. Case matters in JSON only."""
+"""Name of a column -> the names that it may have in files, in any case; the first one found counts."""
 
 
 def format_of(engine: Engine, path: Path, columns: Columns) -> Format:
@@ -72,7 +73,7 @@ def _of_text(head: bytes, compression: Compression, columns: Columns) -> Format:
         return Format(Kind.EMPTY, compression)
     if first.startswith((b"{", b"[")):
         kind = Kind.JSON if first.startswith(b"{") else Kind.ARRAY
-        return Format(kind, compression, first=first)
+        return Format(kind, compression, first=first, fields=_keys(head))
     known = {alias.lower() for aliases in columns.values() for alias in aliases}
     line = first.decode("utf-8", "replace")
     delimiter = max(",;\t|", key=lambda each: len(_header(line, each, known)))
@@ -80,6 +81,36 @@ def _of_text(head: bytes, compression: Compression, columns: Columns) -> Format:
     if not _header(line, delimiter, known) or len(set(fields)) < len(fields):
         return Format(Kind.TEXT, compression, first=first)
     return Format(Kind.CSV, compression, delimiter, tuple(fields), first)
+
+
+def _keys(head: bytes) -> tuple[str, ...]:
+    """Of the first object, if it is among the first bytes."""
+    try:
+        found, _ = json.JSONDecoder().raw_decode(head.decode("utf-8", "replace").lstrip("[ \t\r\n"))
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(found) if isinstance(found, dict) else ()
+
+
+def _capitalized(alias: str) -> str:
+    return alias[:1].upper() + alias[1:]
+
+
+_CASES: Final[tuple[Callable[[str], str], ...]] = (str, _capitalized, str.upper)
+
+
+def spelled(form: Format, columns: Columns) -> Columns:
+    """The columns under the very names of this file, which JSON needs: DuckDB finds its keys by case.
+
+    A name that the first row does not have is in the case that most of its names are in.
+    """
+    found = {each.strip().lower(): each for each in form.fields}
+    every = [alias for aliases in columns.values() for alias in aliases]
+    cased = max(_CASES, key=lambda case: len({case(alias) for alias in every} & set(form.fields)))
+    return {
+        column: list(dict.fromkeys(found.get(alias.lower(), cased(alias)) for alias in aliases))
+        for column, aliases in columns.items()
+    }
 
 
 def _header(line: str, delimiter: str, known: Collection[str]) -> set[str]:
@@ -113,6 +144,7 @@ def source(engine: Engine, path: Path, form: Format, columns: Columns) -> tuple[
     A list, a struct or an object is its JSON. Any row that is not as it should be makes a query of it `Unreadable`.
     """
     if form.kind in (Kind.JSON, Kind.ARRAY):
+        columns = spelled(form, columns)
         names = [alias for aliases in columns.values() for alias in aliases]
         return f"({_selected(_json(path, form, names), columns, {each: each for each in names})})", set(
             columns

@@ -114,20 +114,10 @@ def _stage_repaired(
 ) -> None:
     if form.compression is Compression.ZSTD:
         raise Unreadable(why or "lines of a zstd file that are not JSON")
-    columns = _of_header(form, wanted.columns) if form.kind is Kind.CSV else wanted.columns
-    plain = Format(Kind.JSON)
+    plain = Format(Kind.JSON, fields=form.fields)
     for number, part in enumerate(repaired(path, form, staged.rejects, engine.folder, wanted.unwrap)):
-        table, _ = source(engine, part, plain, columns)
+        table, _ = source(engine, part, plain, wanted.columns)
         _add(engine, _written(engine, table, wanted, stem, number), staged)
-
-
-def _of_header(form: Format, columns: Columns) -> Columns:
-    """The columns under the very names of this file's header, which JSON needs."""
-    spelled = {each.strip().lower(): each for each in form.fields}
-    return {
-        column: [spelled[alias.lower()] for alias in aliases if alias.lower() in spelled] or [column]
-        for column, aliases in columns.items()
-    }
 
 
 def _written(engine: Engine, table: str, wanted: Wanted, stem: Path, number: int) -> Path:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.stack.parts.usage import DATABASES
 from whatschat_ops.usage.engine.inputs import S3, inputs
 from whatschat_ops.usage.logs.importing import LINES
 from whatschat_ops.usage.logs.lines import TYPES
@@ -24,11 +24,8 @@ from whatschat_ops.usage.logs.measuring import measure
 from whatschat_ops.usage.logs.questions import Question
 from whatschat_ops.usage.measured import Measured
 
-USD_PER_TB: Final = Decimal(5)
-"""aws.amazon.com/athena/pricing: $5.00 for each TB that is scanned in us-east-1; other Regions may differ."""
-LEAST_SCANNED_BYTES: Final = 10 * 2**20
-"""Of a query, on the same page: 10 MB."""
 MOST_QUESTIONS: Final = 6
+"""Of one measurement (`measuring.py`)."""
 POLL_S: Final = 0.5
 MOST_WAIT_S: Final = 30 * 60
 """Athena ends a query of DML after 30 minutes (Athena service quotas)."""
@@ -37,16 +34,15 @@ TABLE: Final = "lines"
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What asking costs at most, before it is asked. US dollars."""
+    """What there is to scan, before it is asked. In bytes: no rate card has Athena's price."""
 
     files: int
     size_bytes: int
 
     @property
-    def most_usd(self) -> Decimal:
+    def most_bytes(self) -> int:
         """If every question reads every column."""
-        scanned = MOST_QUESTIONS * max(self.size_bytes, LEAST_SCANNED_BYTES)
-        return (USD_PER_TB * scanned / 1024**4).quantize(Decimal("0.0001"))
+        return MOST_QUESTIONS * self.size_bytes
 
 
 @dataclass(slots=True)
@@ -92,7 +88,7 @@ class AthenaLogs:
     @contextmanager
     def _table(self) -> Iterator[None]:
         glue = self.aws.client("glue")
-        self._database = f"whatschat_ops_{secrets.token_hex(4)}"
+        self._database = f"{DATABASES}{secrets.token_hex(4)}"
         glue.create_database(DatabaseInput={"Name": self._database})
         try:
             self._finished(ddl(self.lines))

@@ -27,7 +27,7 @@ from whatschat_ops.files import reporting, write_whole
 from whatschat_ops.usage.engine.database import Engine, text
 from whatschat_ops.usage.engine.inputs import Input
 from whatschat_ops.usage.engine.staging import Staged, Wanted, stage_file
-from whatschat_ops.usage.logs.lines import TYPES
+from whatschat_ops.usage.logs.lines import OF_LAMBDA, TYPES
 from whatschat_ops.usage.logs.questions import IS_UNIQUE
 from whatschat_ops.usage.measured import Finding, Findings
 
@@ -215,7 +215,7 @@ _TYPES: Final = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER"}
 def _rejected_rows(
     engine: Engine, new: Sequence[Input], folder: Path, rejects: Findings
 ) -> tuple[Finding, ...]:
-    """With the rows that were read and are no lines of the API, of the files that were imported now."""
+    """With the rows that were read and are no lines of the API, of the files that were imported now; without Lambda's own."""
     names = {each.name for each in new}
     pieces = [
         text(folder / LINES / piece)
@@ -230,6 +230,7 @@ def _rejected_rows(
         )
         for note, count, sample in rows:
             rejects.add(note, sample, count=count)
+    rejects.take(OF_LAMBDA)
     return rejects.found
 
 

@@ -87,6 +87,7 @@ def measure(
     rejects, handled = rejects or Findings(), Findings()
     span = dict(zip(SPAN.fields, _whole(ask(SPAN)[0]), strict=True))
     _add_notes(ask(NOTES), rejects, handled)
+    of_lambda = rejects.take(OF_LAMBDA)
     interval = _interval(span, since, until)
     is_unique = is_unique or not (span["functions"] or _number(ask(IS_UNIQUE)) == 0)
     tally = _tally(_named(messages(interval, is_unique=is_unique), ask), handled)
@@ -102,7 +103,7 @@ def measure(
         quantities if span["used"] else dict.fromkeys(quantities),
         rejects.found,
         handled.found,
-        tuple(_remarks(tally, sum(row["minute_ms"] for row in lives) // MINUTE_MS)),
+        tuple(_remarks(tally, of_lambda, sum(row["minute_ms"] for row in lives) // MINUTE_MS)),
         int(span["rows"] or 0),
     )
 
@@ -136,7 +137,7 @@ def _interval(span: Mapping[str, int | None], since: datetime | None, until: dat
 
 def _add_notes(rows: Sequence[Sequence[Any]], rejects: Findings, handled: Findings) -> None:
     for reason, is_reject, count, first, last in rows:
-        samples = () if reason == OF_LAMBDA else dict.fromkeys(filter(None, (first, last)))
+        samples = dict.fromkeys(filter(None, (first, last)))
         (rejects if int(is_reject) else handled).add(str(reason), *samples, count=int(count))
 
 
@@ -229,7 +230,9 @@ def _minutes(time_ms: int) -> Decimal:
     return Decimal(time_ms) / MINUTE_MS
 
 
-def _remarks(tally: Tally, most_minutes: int) -> Iterator[str]:
+def _remarks(tally: Tally, of_lambda: int, most_minutes: int) -> Iterator[str]:
+    if of_lambda:
+        yield f"Lambda itself wrote {counted(of_lambda, 'line')}, which are not used."
     if not tally.has_functions:
         yield (
             "The access log has no line for a message to a client, and no sizes: messages are those from clients. "

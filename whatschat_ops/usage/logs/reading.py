@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.errors import UsageError
+from whatschat_ops.choices import LogSource
+from whatschat_ops.errors import NotFound, UsageError
 from whatschat_ops.logs.groups import LogGroup
 from whatschat_ops.logs.reading import LogReader, Search
 from whatschat_ops.usage.engine.database import Engine, engine
@@ -25,6 +27,8 @@ from whatschat_ops.usage.measured import Measured
 VIEW: Final = "log_lines"
 BATCH_BYTES: Final = 64 * 1024 * 1024
 """Ours: of a log group's lines in one temporary file."""
+_GROUP: Final = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
+"""Log group names (CloudWatch Logs API Reference, CreateLogGroup)."""
 NOT_OURS: Final = "an event of a log group that is no line of the API"
 
 
@@ -46,6 +50,21 @@ class LogSources:
     def origin(self) -> str:
         """Where the lines are."""
         return ", ".join((*self.paths, *(group.name for group in self.groups)))
+
+
+def apart(names: Sequence[str], known: Sequence[LogGroup]) -> tuple[tuple[str, ...], tuple[LogGroup, ...]]:
+    """Paths, and log groups: what is there as a path is one, and so is a glob and an address in S3.
+
+    `known` are the groups of the stack. Any other is read as they are: its lines say what they are of.
+    """
+    by_name = {group.name: group for group in known}
+    paths = tuple(name for name in names if _is_path(name))
+    groups = dict.fromkeys(name for name in names if not _is_path(name))
+    return paths, tuple(by_name.get(name, LogGroup(LogSource.DEFAULT, name)) for name in groups)
+
+
+def _is_path(name: str) -> bool:
+    return not _GROUP.fullmatch(name) or Path(name).exists()
 
 
 def measure_logs(
@@ -105,7 +124,13 @@ def _staged(
             raise UsageError("A log group is read for an interval.", hint="Give --last or --since.")
         reader = LogReader(aws)
         for group in sources.groups:
-            read_group(database, reader, group, wanted, staged, since, until or datetime.now(UTC))
+            try:
+                read_group(database, reader, group, wanted, staged, since, until or datetime.now(UTC))
+            except NotFound as error:
+                raise NotFound(
+                    f"{group.name} is neither a log group in {aws.region} nor a path on this machine.",
+                    hint="To list the stack's groups: aws logs describe-log-groups",
+                ) from error
     create_view(database, VIEW, staged.pieces, wanted)
     return staged
 
@@ -124,7 +149,7 @@ def read_group(
     lines = _lines(reader, group, Search(start_ms, round(until.timestamp() * 1000) + LONGEST_MS), staged)
     path = database.folder / "group.jsonl"
     folder = database.folder / VIEW
-    number = 0
+    first, number = len(staged.pieces), 0
     while True:
         with path.open("wb") as stream:
             while stream.tell() < BATCH_BYTES and (line := next(lines, None)) is not None:
@@ -133,7 +158,7 @@ def read_group(
         if not size_bytes:
             path.unlink()
             return
-        stem = folder / f"{group.source.value}-{number:06}"
+        stem = folder / f"group-{first:06}-{number:06}"
         stage_file(database, path, wanted, stem, staged, shown=group.name)
         number += 1
 
