@@ -45,7 +45,7 @@ def reasons(found: Measured) -> dict[str, int]:
     [
         ("calls.csv", GOOD),
         ("windows.csv", "\ufeff" + GOOD.replace("\n", "\r\n")),
-        ("calls.csv.gz", gzip.compress(GOOD.encode())),
+        ("calls.csv.gz", gzip.compress(GOOD.encode(), mtime=0)),
         (
             "other-names.csv",
             "Participant;Call;StartTime;EndTime\n"
@@ -156,7 +156,7 @@ def test_an_end_and_a_length_that_differ_are_counted(tmp_path: Path) -> None:
     [
         (b"", "an empty file"),
         (b"name,age\nalice,30\n", "a line that is not JSON"),
-        (gzip.compress(GOOD.encode())[:-12], "a compressed file that is cut off or damaged"),
+        (gzip.compress(GOOD.encode(), mtime=0)[:-12], "a compressed file that is cut off or damaged"),
     ],
 )
 def test_a_damaged_file_is_counted(tmp_path: Path, content: bytes, reason: str) -> None:
