@@ -27,7 +27,7 @@ from whatschat_ops.usage.logs.importing import Imported, import_logs, pieces_of
 from whatschat_ops.usage.logs.journals import Broadcasts, with_broadcasts
 from whatschat_ops.usage.logs.lines import wanted_lines
 from whatschat_ops.usage.logs.measuring import measure
-from whatschat_ops.usage.logs.reading import VIEW, LogSources, asked, measure_logs, read_group
+from whatschat_ops.usage.logs.reading import VIEW, LogSources, apart, asked, measure_logs, read_group
 from whatschat_ops.usage.measured import Measured
 
 
@@ -153,6 +153,30 @@ def test_log_group_is_read_with_the_times_of_its_events(database: Engine) -> Non
     assert reader.searches == [Search(T0 - 7_200_000, T0 + 7_202_000)]
     assert (amount(found, "inbound_messages"), amount(found, "inbound_bytes")) == (1, 10)
     assert rejects(found) == {"an event of a log group that is no line of the API": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_path"),
+    [
+        ("/aws/lambda/f", False),
+        ("x/access", False),
+        ("API-Gateway-Execution-Logs_abc/prod", False),
+        ("there", True),
+        ("s3://bucket/logs/", True),
+        ("logs/*", True),
+        ("missing.jsonl.gz", True),
+        ("a b", True),
+    ],
+)
+def test_name_is_a_log_group_unless_it_can_only_be_a_path(
+    name: str, is_path: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    known = LogGroup(LogSource.ACCESS, "x/access")
+    paths, groups = apart([name, name], [known])
+    assert (paths, [group.name for group in groups]) == (((name, name), []) if is_path else ((), [name]))
+    assert (known in groups) == (name == known.name)
 
 
 def test_log_group_without_an_interval_is_a_usage_error() -> None:

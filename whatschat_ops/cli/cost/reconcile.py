@@ -29,7 +29,7 @@ MeasuredOption = Annotated[
     typer.Option(
         "--from",
         metavar="SOURCE",
-        help="Measure the same days: cloudwatch, ledger, calls=PATH, logs or logs=PATH; repeat for more",
+        help="Measure the same days: cloudwatch, ledger, calls=PATH, logs, logs=PATH or logs=GROUP; repeat for more",
     ),
 ]
 

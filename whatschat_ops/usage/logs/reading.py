@@ -29,6 +29,7 @@ BATCH_BYTES: Final = 64 * 1024 * 1024
 """Ours: of a log group's lines in one temporary file."""
 _GROUP: Final = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
 """Log group names (CloudWatch Logs API Reference, CreateLogGroup)."""
+_SUFFIXES: Final = (".csv", ".gz", ".json", ".jsonl", ".log", ".parquet", ".txt", ".zst")
 NOT_OURS: Final = "an event of a log group that is no line of the API"
 
 
@@ -53,7 +54,7 @@ class LogSources:
 
 
 def apart(names: Sequence[str], known: Sequence[LogGroup]) -> tuple[tuple[str, ...], tuple[LogGroup, ...]]:
-    """Paths, and log groups: what is there as a path is one, and so is a glob and an address in S3.
+    """Paths, and log groups: what is there as a path is one, and so is a glob, an address in S3 and a name with a file's suffix.
 
     `known` are the groups of the stack. Any other is read as they are: its lines say what they are of.
     """
@@ -64,7 +65,7 @@ def apart(names: Sequence[str], known: Sequence[LogGroup]) -> tuple[tuple[str, .
 
 
 def _is_path(name: str) -> bool:
-    return not _GROUP.fullmatch(name) or Path(name).exists()
+    return not _GROUP.fullmatch(name) or name.endswith(_SUFFIXES) or Path(name).exists()
 
 
 def measure_logs(
