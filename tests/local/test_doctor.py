@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
+import psutil
 import pytest
 
 from tests.breakages.world import FILE, World, provisioned
@@ -175,3 +177,24 @@ def test_settings_are_where_a_folder_is_not(world: World, tmp_path: Path) -> Non
         world.settings()
 
     assert [each["code"] for each in results if each["status"] == "fail"] == ["ST008"]
+
+
+def test_facts_that_are_closed_leave_no_connection_to_aws_open(world: World) -> None:
+    def connections() -> int:
+        found = psutil.Process().net_connections("tcp")
+        return sum(bool(each.raddr) and each.raddr.port == world.aws.port for each in found)
+
+    gc.collect()
+    gc.disable()  # or it may close them first
+    try:
+        before = connections()
+        facts = Facts(
+            settings(world), aws_as(world, world.aws.access_key_id, world.aws.secret_access_key.reveal())
+        )
+        assert facts.caller
+        assert facts.lock
+        assert connections() > before
+        facts.close()
+        assert connections() == before
+    finally:
+        gc.enable()

@@ -22,30 +22,39 @@ class Finding:
 
 @dataclass(frozen=True)
 class Bound:
-    """How much a figure may grow from the first third of the samples to the last: a share of it, and something more."""
+    """How much a figure may grow from the first third of the samples to the last: `more`, and for each MB by which the state directory grew."""
 
     name: str
     value: Callable[[Usage], float]
-    share: float
     more: float
+    per_mb_kept: float = 0.0
 
     def judge(self, samples: Sequence[Usage]) -> Finding:
         """The medians of both thirds; the first sample is the warm-up, if there are others."""
-        warm = samples[1:] or samples
-        third = max(1, len(warm) // 3)
-        values = [self.value(each) for each in warm] or [0.0]
-        first, last = median(values[:third]), median(values[-third:])
-        most = first * (1 + self.share) + self.more
+        first, last = _medians(samples, self.value)
+        before_mb, after_mb = _medians(samples, lambda each: each.size_mb)
+        most = first + self.more + self.per_mb_kept * max(0.0, after_mb - before_mb)
         return Finding(f"No growth: {self.name}", f"{first:g} → {last:g}, at most {most:.4g}", last <= most)
 
 
+def _medians(samples: Sequence[Usage], value: Callable[[Usage], float]) -> tuple[float, float]:
+    warm = [value(each) for each in (samples[1:] or samples)]
+    third = max(1, len(warm) // 3)
+    return median(warm[:third]), median(warm[-third:])
+
+
 BOUNDS = (
-    Bound("memory of the service, MB", lambda each: each.memory_mb, 0.25, 16),
-    Bound("worker processes", lambda each: each.workers, 0.0, 4),
-    Bound("open files of the service", lambda each: each.open_files, 0.0, 16),
-    Bound("files of its state directory", lambda each: each.files, 0.1, 8),
-    Bound("size of its state directory, MB", lambda each: each.size_mb, 1.0, 8),
+    Bound("memory of the service, MB, beside what it keeps", lambda each: each.memory_mb, 24, per_mb_kept=5),
+    Bound("worker processes", lambda each: each.workers, 4),
+    Bound("open files of the service", lambda each: each.open_files, 48),
+    Bound("files of its state directory", lambda each: each.files, 16),
+    Bound("memory of `doctor --every`, MB", lambda each: each.doctor_mb, 24),
+    Bound("open files of `doctor --every`", lambda each: each.doctor_files, 32),
+    Bound("memory of `watch --record`, MB", lambda each: each.watch_mb, 24),
+    Bound("open files of `watch --record`", lambda each: each.watch_files, 8),
 )
+KEPT_MB_A_SOCKET = 0.02
+"""What the state directory may grow by in a round, for each socket: logs, metrics and CloudTrail's events are kept."""
 
 
 def judge(found: Evidence) -> Iterator[Finding]:
@@ -64,6 +73,7 @@ def judge(found: Evidence) -> Iterator[Finding]:
     )
     yield from _messages(found)
     yield from (bound.judge(found.samples) for bound in BOUNDS)
+    yield _kept(found)
     yield Finding("The doctor is green at the end", found.doctor, found.doctor_is_green)
     yield Finding(
         "What ran beside it lived until it was ended",
@@ -76,6 +86,14 @@ def judge(found: Evidence) -> Iterator[Finding]:
         found.replays_whole and found.snapshots > 1,
     )
     yield Finding("No process is left", f"{found.left_processes} left", found.left_processes == 0)
+
+
+def _kept(found: Evidence) -> Finding:
+    """The state directory grows by what happened, no faster."""
+    first, last = found.samples[0].size_mb, found.samples[-1].size_mb
+    most = first + 2 + KEPT_MB_A_SOCKET * found.sockets * len(found.samples)
+    figures = f"{first:g} → {last:g}, at most {most:.4g}"
+    return Finding("The state directory grows by what is kept of each round, MB", figures, last <= most)
 
 
 def _messages(found: Evidence) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +76,7 @@ class Soak:
         try:
             number = 0
             while number < LEAST_ROUNDS or time.monotonic() - started < minutes * 60:
-                self._round(number)
+                self._round(number, [process.pid for process in beside.values()])
                 number += 1
             self._expect("two snapshots", until(lambda: recording.exists() and _snapshots(recording) > 1))
         finally:
@@ -85,7 +85,7 @@ class Soak:
         self._replay(recording, watched)
         self.found.seconds = time.monotonic() - started
 
-    def _round(self, number: int) -> None:
+    def _round(self, number: int, beside: Sequence[int]) -> None:
         self._come_and_go()
         self._broadcast()
         self._killed_broadcast(FAULTS[number % len(FAULTS)])
@@ -100,7 +100,7 @@ class Soak:
         self._expect(f"a row for each socket after round {number + 1}", is_equal)
         self.found.rows.append((sockets if is_equal else self.world.rows(), sockets))
         if number + 1 > RESTART_AFTER:
-            self.found.samples.append(usage(self.world.aws.pid, self.world.state))
+            self.found.samples.append(usage(self.world.aws.pid, self.world.state, *beside))
             self.say(f"round {number + 1}: {self.found.samples[-1]}")
         self.found.done["rounds"] += 1
 

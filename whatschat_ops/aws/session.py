@@ -107,6 +107,14 @@ class Aws:
                 self._clients[key] = self._make_client(*key)
             return self._clients[key]
 
+    def close(self) -> None:
+        """Close the connections of all shared clients: they refer to themselves, so that Python would keep them for long."""
+        with self._lock:
+            clients = list(self._clients.values())
+            self._clients.clear()
+        for client in clients:
+            client.close()
+
     def new_client(self, service: str) -> Any:
         """A client that is not shared, for callers that change its hooks."""
         with self._lock:

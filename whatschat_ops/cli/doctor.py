@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -165,7 +165,7 @@ def check_all(run: Run, checks: Sequence[Check], source: Path | None = None) -> 
     from whatschat_ops.doctor import Facts, run_checks
 
     facts = Facts(run.settings, run.aws) if source is None else read_facts(run, source)
-    with run.out.status("Checking the stack"):
+    with closing(facts), run.out.status("Checking the stack"):
         return run_checks(checks, facts, advise=lambda error: advise(error, "doctor"))
 
 

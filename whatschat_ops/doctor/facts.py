@@ -50,6 +50,10 @@ class Facts:
         self.watched: tuple[str, ...] = ()
         """What of the drift belongs to checks that failed; for checks that are made last."""
 
+    def close(self) -> None:
+        """Close the connections to AWS: `doctor --every` makes facts again and again."""
+        self.aws.close()
+
     def once(self, name: str, find: Callable[[], T]) -> T:
         """A fact that follows from others; raises what `find` raised when it was first asked for."""
         return self._shared.once((name,), find)
