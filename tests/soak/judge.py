@@ -48,7 +48,7 @@ BOUNDS = (
     Bound("worker processes", lambda each: each.workers, 4),
     Bound("open files of the service", lambda each: each.open_files, 48),
     Bound("files of its state directory", lambda each: each.files, 16),
-    Bound("memory of `doctor --every`, MB", lambda each: each.doctor_mb, 24),
+    Bound("memory of `doctor --every`, MB", lambda each: each.doctor_mb, 40),
     Bound("open files of `doctor --every`", lambda each: each.doctor_files, 32),
     Bound("memory of `watch --record`, MB", lambda each: each.watch_mb, 24),
     Bound("open files of `watch --record`", lambda each: each.watch_files, 8),

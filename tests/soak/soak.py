@@ -177,8 +177,7 @@ class Soak:
 
     def _killed_broadcast(self, fault: Fault) -> None:
         """Its first read meets a fault, sockets come and go, it is killed on its way, and resumed."""
-        number = self.found.done["broadcasts killed and resumed"]
-        state = self.world.directory / f"killed-{number}"
+        state = self.world.directory / f"killed-{len(self.found.accounts)}"
         state.mkdir()
         environment = program_environment(self.world.aws, self.world.directory)
         environment |= {
