@@ -168,11 +168,15 @@ def test_plan_changes_nothing_and_says_what_would(cli: Cli, embedded_aws: Embedd
         ("plan", "--rollback", "--drained"),
         ("plan", "--off", "chime", "--share", "5"),
         ("plan", "--off", "sockets"),
+        ("plan", "--replay", "0"),
+        ("plan", "--replay", "24h", "--rollback"),
+        ("plan", "--replay", "24h", "--gate"),
         ("start", "--share", "0"),
         ("start", "--share", "1e2"),
         ("advance", "--share", "101"),
         ("advance", "--service", "CHIME"),
         ("advance", "--drained", "--share", "5"),
+        ("advance", "--drained", "--comparison", "compared.json"),
         ("history", "--limit", "0"),
     ],
 )
@@ -434,7 +438,9 @@ def test_operator_with_the_printed_policy_walks_from_0_to_4_and_back(
     operator.may(
         {**policy, "Statement": [each for each in policy["Statement"] if each["Sid"] != "Parameter"]}
     )
-    assert "ssm:GetParameter" in theirs.refused("migrate", "start", "--yes")
+    refused = theirs.json("migrate", "start", "--yes", code=ExitCode.FAILED)["error"]
+    assert "ssm:GetParameter" in refused["message"]
+    assert refused["argv"][-3:] == ["iam", "policies", "operator-migration"]
     operator.may(policy)
     assert walk(theirs) == PLACES
     found = parameter(embedded_aws)
@@ -468,6 +474,37 @@ def test_provision_keeps_the_parameter_and_destroy_deletes_it(
     with pytest.raises(embedded_aws.client("ssm").exceptions.ParameterNotFound):
         embedded_aws.client("ssm").get_parameter(Name=name)
     assert own.json("migrate", "status")["serial"] == 0
+
+
+def test_destroy_without_the_right_to_a_migration_deletes_nothing_and_names_the_policy(
+    embedded_aws: EmbeddedAws, clean_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.of({"prefix": "migkept-"})
+    for name, value in embedded_aws.aws_environment().items():
+        monkeypatch.setenv(name, value)
+    config = tmp_path / "kept.yaml"
+    config.write_text("prefix: migkept-\nlocal: {enabled: false}\n", encoding="utf-8")
+    theirs, place = Cli(config), Place("us-east-1", "000000000000")
+    assert theirs("table", "create", "--yes").code == ExitCode.DONE
+    theirs.json("migrate", "start", "--yes")
+    operator = User(embedded_aws.client, "migkept-operator")
+    operator.may(policy_of("operator", settings, place, "*"))
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", operator.access_key_id)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", operator.secret_access_key)
+        refused = theirs.json("destroy", "--yes", code=ExitCode.FAILED)["error"]
+        assert theirs("table", "describe").code == ExitCode.DONE
+    assert "has a migration" in refused["message"] and "ssm:GetParameter" in refused["message"]
+    assert "Nothing was deleted." in refused["hint"]
+    assert refused["argv"][-3:] == ["iam", "policies", "operator-migration"]
+    assert theirs.json("migrate", "status")["phase"] == 1
+    named = json.dumps(policy_of("operator-migration", settings, place, "*"))
+    embedded_aws.client("iam").put_user_policy(
+        UserName=operator.name, PolicyName="migration", PolicyDocument=named
+    )
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", operator.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", operator.secret_access_key)
+    assert theirs("destroy", "--yes", "--delete-data").code == ExitCode.DONE
 
 
 def test_state_before_any_change_is_phase_0(aws: Aws, cli: Cli) -> None:

@@ -39,6 +39,9 @@ _POLICY: Final = Hint(
 _LOG_POLICY: Final = Hint(
     ("iam", "policies", "operator-logs"), "The identity needs an IAM policy that allows {operation}. See"
 )
+_MIGRATION_POLICY: Final = Hint(
+    ("iam", "policies", "operator-migration"), "The identity needs an IAM policy that allows {operation}. See"
+)
 _CONNECTIONS: Final = Hint(("ws", "connections", "list"))
 _FUNCTIONS: Final = Hint(("lambda", "list"))
 _MEETINGS: Final = Hint(("chime", "meeting", "list", "--all"))
@@ -48,6 +51,7 @@ _ATTENDEES: Final = Hint(("chime", "attendee", "list", "MEETING"))
 ADVICE: Final[tuple[tuple[type[OpsError], str, Hint], ...]] = (
     (NotProvisioned, "", PROVISION),
     (PermissionDenied, "logs", _LOG_POLICY),
+    (PermissionDenied, "migrate", _MIGRATION_POLICY),
     (PermissionDenied, "", _POLICY),
     (NotFound, "table", Hint(("table", "create"))),
     (NotFound, "lambda", _FUNCTIONS),

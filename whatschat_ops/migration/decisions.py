@@ -103,7 +103,7 @@ def _require_allowed(state: MigrationState, phase: Phase, share: int, on: Collec
     service, now = phase.service, state.place.share(phase)
     if state.hold is not None and not state.hold.by_gate:
         raise Blocked(
-            f"The migration is held: {state.hold.reason}.", hint=Hint(("migrate", "hold", "--release"))
+            f"The migration is held: {state.hold.clause}.", hint=Hint(("migrate", "hold", "--release"))
         )
     if service not in on:
         raise Blocked(
@@ -112,8 +112,8 @@ def _require_allowed(state: MigrationState, phase: Phase, share: int, on: Collec
         )
     if share <= now:
         raise Blocked(
-            f"Phase {phase.value} has {now} % of the users already: a smaller share is a step back.",
-            hint=Hint(("migrate", "rollback")),
+            f"Phase {phase.value} has {now} % of the users already: a step forward needs a larger share.",
+            hint=Hint(("migrate", "rollback"), "To go back"),
         )
     first = state.place.of(service).new
     if phase.is_all and share > first:
@@ -145,7 +145,7 @@ def hold(state: MigrationState, why: Hold) -> MigrationState:
     if not state.phase:
         raise Blocked("There is no migration to hold.", hint=Hint(("migrate", "start")))
     if state.hold is not None and not state.hold.by_gate:
-        raise Blocked(f"The migration is held already: {state.hold.reason}.", hint=STATUS)
+        raise Blocked(f"The migration is held already: {state.hold.clause}.", hint=STATUS)
     return replace(state, serial=state.serial + 1, hold=why)
 
 

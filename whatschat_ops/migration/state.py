@@ -11,6 +11,7 @@ from whatschat_ops.migration.cohort import Service
 from whatschat_ops.migration.phases import Phase, Shares
 
 SCHEMA: Final = 1
+LONGEST_CLAUSE: Final = 200
 
 
 class Place(Struct, frozen=True):
@@ -55,6 +56,11 @@ class Hold(Struct, frozen=True):
 
     reason: str
     by_gate: bool = False
+
+    @property
+    def clause(self) -> str:
+        """The reason as part of a sentence: one line of at most `LONGEST_CLAUSE` characters, without its full stop."""
+        return " ".join(self.reason.split())[:LONGEST_CLAUSE].rstrip(".")
 
 
 class MigrationState(Struct, frozen=True):

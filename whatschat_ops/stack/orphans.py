@@ -107,13 +107,22 @@ class Orphans(Struct, frozen=True):
         try:
             live = kind.read(resource.fields)
         except PermissionDenied as error:
-            raise PermissionDenied.of(
-                error,
-                f"{resource.address} seems to be left over of {self._names.stack}, and you may not look at it: "
-                f"{error.message}",
-                hint=Hint(PROVISION.argv, "Restore its name in the settings, or let an administrator run"),
-            ) from error
+            raise self._refused(resource, error) from error
         return live is not None and live.owner == self._names.stack
+
+    def _refused(self, resource: Resource, error: PermissionDenied) -> PermissionDenied:
+        """What may not be looked at, and whose right that is. Only `destroy` looks at the parameter of the migration."""
+        what = f"{resource.address} seems to be left over of {self._names.stack}"
+        hint = Hint(PROVISION.argv, "Restore its name in the settings, or let an administrator run")
+        if self.destroying:
+            hint = Hint(("destroy",), "Nothing was deleted. Let an administrator run")
+            if resource.fields.get("parameter_name") == self._names.migration_parameter:
+                what = f"{self._names.stack} has a migration, whose parameter is deleted with the stack"
+                hint = Hint(
+                    ("iam", "policies", "operator-migration"),
+                    "Nothing was deleted. See the policy that allows it",
+                )
+        return PermissionDenied.of(error, f"{what}, and you may not look at it: {error.message}", hint=hint)
 
     def _tagged(self) -> Iterator[Resource]:
         for arn in self.context.tagged(self._names.stack):

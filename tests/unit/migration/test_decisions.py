@@ -45,7 +45,11 @@ def test_guide_order_leads_from_nothing_to_drained() -> None:
         assert (done.phase.value, done.place.share(done.phase)) == share
 
 
-HELD = MigrationState(7, Place(Shares(10, 0)), hold=Hold("incident 512"))
+def held(reason: str) -> MigrationState:
+    return MigrationState(7, Place(Shares(10, 0)), hold=Hold(reason))
+
+
+HELD = held("incident 512")
 REFUSED: dict[str, tuple[Callable[[], MigrationState], str]] = {
     "advance before a start": (lambda: decisions.advance(at(), None, None, STEPS, BOTH), "has not started"),
     "advance of a service before its start": (
@@ -61,10 +65,16 @@ REFUSED: dict[str, tuple[Callable[[], MigrationState], str]] = {
         lambda: decisions.start(HELD, Service.WEBSOCKET, None, STEPS, BOTH), "held: incident 512"
     ),
     "hold twice": (lambda: decisions.hold(HELD, Hold("again")), "held already: incident 512"),
+    "hold over a reason of many lines": (
+        lambda: decisions.hold(held("a.\n  Try: b\n\tc."), Hold("again")), "held already: a. Try: b c."
+    ),
+    "hold over a reason of 5,000 characters": (
+        lambda: decisions.hold(held("x" * 5000), Hold("again")), f"held already: {'x' * 200}."
+    ),
     "hold of nothing": (lambda: decisions.hold(at(), Hold("x")), "no migration to hold"),
     "release of nothing": (lambda: decisions.release(at(Shares(10, 0))), "not held"),
     "the same share": (lambda: decisions.advance(at(Shares(10, 0)), None, 10, STEPS, BOTH), "has 10 % of the users already"),
-    "a smaller share": (lambda: decisions.advance(at(Shares(50, 0)), None, 10, STEPS, BOTH), "a step back"),
+    "a smaller share": (lambda: decisions.advance(at(Shares(50, 0)), None, 10, STEPS, BOTH), "needs a larger share"),
     "phase 2 beyond phase 1": (
         lambda: decisions.to_phase(at(Shares(50, 10)), Phase.ALL_CALLS, 60, BOTH), "needs phase 1 for as many: it has 50 %"
     ),
@@ -97,6 +107,7 @@ def test_step_that_is_not_allowed_is_refused_with_the_reason(what: str) -> None:
     with pytest.raises(Blocked) as refused:
         decide()
     assert reason in refused.value.message
+    assert ".." not in refused.value.message
 
 
 @pytest.mark.parametrize("share", [-1, 101, 1_000])

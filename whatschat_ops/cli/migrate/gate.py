@@ -55,7 +55,7 @@ def require_passed(run: Run, report: GateReport) -> None:
     wait = "" if report.wait_seconds is None else f" Wait {duration(report.wait_seconds)}."
     hint = Hint(("migrate", "advance", "--force"), "To advance all the same, which the audit log records")
     what = "failed" if report.verdict == "fail" else "is inconclusive"
-    raise ChecksFailed(f"The gate {what}: {report.reasons[0]}.{wait}", hint=hint)
+    raise ChecksFailed(f"The gate {what}: {report.reasons[0].rstrip('.')}.{wait}", hint=hint)
 
 
 def show_replay(run: Run, past: str) -> None:
@@ -65,7 +65,9 @@ def show_replay(run: Run, past: str) -> None:
 
     length, gate, now = parse_duration(past, "--replay"), _gate(run), run.aws_now()
     if not 0 < length.total_seconds() <= MAX_REPLAY_S:
-        raise UsageError("--replay is at most 14d: CloudWatch keeps the metrics of minutes for 15 days.")
+        raise UsageError(
+            "--replay is more than 0 and at most 14d: CloudWatch keeps the metrics of minutes for 15 days."
+        )
     with run.out.status("Reading both paths"):
         replays = [gate.replay(service, length, now) for service in services_on(run.settings)]
     run.out.result(replays, render_replays)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,16 +10,24 @@ import typer
 
 from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
-from whatschat_ops.cli.migrate.gate import ask_gate, require_passed, show_replay
-from whatschat_ops.cli.migrate.view import StepResult, open_words, render_step
+from whatschat_ops.cli.migrate.gate import ask_gate, show_replay
+from whatschat_ops.cli.migrate.making import (
+    Decide,
+    Step,
+    count_affected,
+    finished,
+    judge,
+    make,
+    result_of,
+    stop,
+    warn_unpublished,
+)
+from whatschat_ops.cli.migrate.view import render_step
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.migration.cohort import Service
-    from whatschat_ops.migration.following import Affected
-    from whatschat_ops.migration.gating import GateReport
-    from whatschat_ops.migration.migrating import Migrating
     from whatschat_ops.migration.state import MigrationState
 
 ServiceName = Literal["chime", "websocket"]
@@ -37,7 +44,6 @@ OffOption = Annotated[
     ServiceName | None, typer.Option("--off", help="Switch this service off for all users, in one step")
 ]
 DrainedOption = Annotated[bool, typer.Option("--drained", help="In phase 4: nothing is left on the old path")]
-Decide = Callable[["MigrationState"], "MigrationState"]
 
 
 def plan(
@@ -68,10 +74,13 @@ def plan(
         whatschat-ops migrate plan --off websocket
         whatschat-ops migrate plan --replay 24h
     """
+    steps = [rollback, off is not None, drained, service is not None or share is not None]
     if replay is not None:
+        if gate or any(steps):
+            raise UsageError("--replay judges what is past, not a step: leave out the other options.")
         show_replay(run, replay)
         return
-    if sum([rollback, off is not None, drained, service is not None or share is not None]) > 1:
+    if sum(steps) > 1:
         raise UsageError(
             "--rollback, --off, --drained, and --service with --share are different steps: give one."
         )
@@ -80,10 +89,10 @@ def plan(
     wanted = _decision(run, service, share, rollback=rollback, off=off, drained=drained, may_start=True)(
         state
     )
-    counted = _affected(run, state, wanted)
-    _warn_unpublished(run, migrating)
+    counted = count_affected(run, state, wanted)
+    warn_unpublished(run, migrating)
     asked = ask_gate(run, migrating.stored, wanted, None) if gate else None
-    run.out.result(_result(run, "plan", state, wanted, counted, changed=False, gate=asked), render_step)
+    run.out.result(result_of(run, "plan", state, wanted, counted, changed=False, gate=asked), render_step)
 
 
 @audited(service="service", share="share")
@@ -101,11 +110,11 @@ def start(run: Run, service: ServiceOption = None, share: ShareOption = None, ye
 
     on, steps = _services_on(run), run.settings.migration.steps
     migrating = run.migrating()
-    if _finished(run, migrating):
+    if finished(run, migrating):
         return
-    _make(
+    make(
         run,
-        _Step(migrating, lambda state: decisions.start(state, _service(service), share, steps, on)),
+        Step(migrating, lambda state: decisions.start(state, _service(service), share, steps, on)),
         yes=yes,
     )
 
@@ -138,15 +147,17 @@ def advance(
         whatschat-ops migrate advance --service websocket --share 25
         whatschat-ops migrate advance --comparison compared.json
     """
+    if drained and comparison is not None:
+        raise UsageError("--drained asks no gate: leave out --comparison.")
     migrating = run.migrating()
-    if _finished(run, migrating):
+    if finished(run, migrating):
         return
-    step = _Step(migrating, _decision(run, service, share, drained=drained), forced=force)
-    gate = None if drained else _asked(run, step, comparison)
+    step = Step(migrating, _decision(run, service, share, drained=drained), forced=force)
+    gate = None if drained else judge(run, step, comparison)
     if gate is None or gate.verdict == "pass" or force:
-        _make(run, step, yes=yes, gate=gate)
+        make(run, step, yes=yes, gate=gate)
     else:
-        _stopped(run, step, gate)
+        stop(run, step, gate)
 
 
 @audited(release="release")
@@ -171,7 +182,7 @@ def hold(
     def decide(state: MigrationState) -> MigrationState:
         return decisions.release(state) if release else decisions.hold(state, why)
 
-    _make(run, _Step(run.migrating(), decide), yes=True)
+    make(run, Step(run.migrating(), decide), yes=True)
 
 
 @audited(off="off")
@@ -186,89 +197,7 @@ def rollback(run: Run, off: OffOption = None, yes: YesOption = False) -> None:
         whatschat-ops migrate rollback --off websocket --yes
     """
     decide = _decision(run, None, None, rollback=off is None, off=off)
-    _make(run, _Step(run.migrating(), decide, back=True), yes=yes)
-
-
-# --- what all of them share ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What is to be done to the migration as it was read. `back`: towards the old paths."""
-
-    migrating: Migrating
-    decide: Decide
-    forced: bool = False
-    back: bool = False
-
-
-def _asked(run: Run, step: _Step, comparison: Path | None) -> GateReport:
-    stored = step.migrating.stored
-    report = ask_gate(run, stored, step.decide(stored.state), comparison)
-    run.acts_on(gate=str(report.verdict), gate_reasons=list(report.reasons[:3]))
-    return report
-
-
-def _stopped(run: Run, step: _Step, gate: GateReport) -> None:
-    """A gate that failed holds the migration; one that is inconclusive changes nothing. Ends with exit code 3."""
-    from whatschat_ops.migration import decisions
-    from whatschat_ops.migration.state import Hold
-
-    state = step.migrating.stored.state
-    wanted = state
-    if gate.verdict == "fail":
-        wanted = decisions.hold(state, Hold(f"the gate failed: {gate.reasons[0]}", by_gate=True))
-        run.acts_on(**{"from": _words(state), "to": _words(wanted), "serial": wanted.serial})
-        step.migrating.change(wanted, "hold", run.aws_now())
-    result = _result(run, "gate", state, wanted, (), changed=wanted is not state, gate=gate)
-    run.out.result(result, render_step)
-    require_passed(run, gate)
-
-
-def _make(run: Run, step: _Step, *, yes: bool, gate: GateReport | None = None) -> None:
-    """Decide, ask, write the row and the parameter, and show what it means."""
-    state = step.migrating.stored.state
-    wanted = step.decide(state)
-    counted = _affected(run, state, wanted) if step.back else _uncounted(state, wanted)
-    if not _confirmed(run, step, wanted, counted, yes=yes):
-        run.out.note("Nothing was changed.")
-        return
-    action = run.command_path.rpartition(" ")[2]
-    run.acts_on(**{"from": _words(state), "to": _words(wanted), "serial": wanted.serial})
-    step.migrating.change(wanted, action, run.aws_now())
-    result = _result(run, action, state, wanted, counted, changed=True, forced=step.forced, gate=gate)
-    run.out.result(result, render_step)
-
-
-def _confirmed(
-    run: Run, step: _Step, wanted: MigrationState, counted: Collection[Affected], *, yes: bool
-) -> bool:
-    """Switching a service off under open sockets or meetings always asks; a step forward where there are other users."""
-    from whatschat_ops.migration.following import is_switched_off
-
-    state = step.migrating.stored.state
-    off = [
-        each for each in counted if each.is_open and is_switched_off(each.service, state.place, wanted.place)
-    ]
-    if off:
-        about = "What is open stays open until it ends; nothing new begins there."
-        services = " and ".join(f"{each.service} with {open_words(each)}" for each in off)
-        return run.out.confirm(f"{about}\nSwitch off {services}?", yes=yes)
-    if step.back or wanted.place == state.place:
-        return True
-    return run.confirm_for_users(lambda: f"{_words(state)} → {_words(wanted)}?", yes=yes)
-
-
-def _finished(run: Run, migrating: Migrating) -> bool:
-    """Whether there was a change to finish, which is done instead of a step: the one before it was not judged."""
-    problem, state = migrating.problem, migrating.stored.state
-    if problem is None or state.serial == 0:
-        return False
-    run.out.note(problem)
-    run.acts_on(**{"from": _words(state), "to": _words(state), "serial": state.serial, "finished": True})
-    migrating.finish()
-    run.out.result(_result(run, "finish", state, state, (), changed=False, finished=True), render_step)
-    return True
+    make(run, Step(run.migrating(), decide, back=True), yes=yes)
 
 
 def _decision(
@@ -310,61 +239,3 @@ def _required(name: ServiceName) -> Service:
     from whatschat_ops.migration.cohort import Service
 
     return Service(name)
-
-
-def _affected(run: Run, state: MigrationState, wanted: MigrationState) -> tuple[Affected, ...]:
-    from whatschat_ops.migration.open_now import affected
-
-    with run.out.status("Counting open sockets and meetings"):
-        return tuple(affected(run.aws, run.settings, state.place, wanted.place))
-
-
-def _uncounted(state: MigrationState, wanted: MigrationState) -> tuple[Affected, ...]:
-    """A step forward touches nothing that is open, so nothing needs to be counted."""
-    from whatschat_ops.migration.cohort import Service
-    from whatschat_ops.migration.following import Affected, changed_percent
-
-    moved = {service: changed_percent(service, state.place, wanted.place) for service in Service}
-    return tuple(Affected(service, percent) for service, percent in moved.items() if percent)
-
-
-def _warn_unpublished(run: Run, migrating: Migrating) -> None:
-    if problem := migrating.problem:
-        run.out.warn(problem)
-
-
-def _words(state: MigrationState) -> str:
-    return state.place.words + (" (held)" if state.hold else "")
-
-
-def _result(
-    run: Run,
-    action: str,
-    state: MigrationState,
-    wanted: MigrationState,
-    affected: tuple[Affected, ...],
-    *,
-    changed: bool,
-    finished: bool = False,
-    forced: bool = False,
-    gate: GateReport | None = None,
-) -> StepResult:
-    from whatschat_ops.migration.following import follows
-    from whatschat_ops.migration.variables import switches
-
-    return StepResult(
-        action=action,
-        changed=changed,
-        finished=finished,
-        serial=wanted.serial,
-        phase=wanted.phase.value,
-        before=_words(state),
-        after=_words(wanted),
-        place=wanted.place,
-        held=wanted.hold.reason if wanted.hold else None,
-        forced=forced,
-        affected=affected,
-        switches=switches(state.place, wanted.place),
-        follows=follows(state.place, wanted.place, run.settings.migration.reader_cache_seconds),
-        gate=gate,
-    )
