@@ -19,6 +19,8 @@ from tests.local.program import eventually
 from tests.minimality.removal import User
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.config import Names, Settings
+from whatschat_ops.doctor import Status
+from whatschat_ops.doctor.areas.chime import region
 from whatschat_ops.errors import ExitCode
 from whatschat_ops.migration import old_path
 from whatschat_ops.migration.cohort import Service
@@ -148,14 +150,15 @@ def test_published_old_path_is_compared_with(gate: Gate, began: datetime, embedd
     unpublished = asked(gate, began)
     assert unpublished.reasons[-1] == "the old path publishes no figures: absolute limits were used"
 
+    at = unpublished.checks[0].since  # the traffic may have begun in the minute before
     pairs = old_path.dimensions(NAMES.stack, Service.WEBSOCKET)
     dimensions = [{"Name": name, "Value": value} for name, value in pairs.items()]
     counts = {"Requests": 200, "Errors": 4, "Reconnects": 2, "Gone": 1}
     data: list[dict[str, Any]] = [
-        {"MetricName": name, "Dimensions": dimensions, "Value": count, "Timestamp": began}
+        {"MetricName": name, "Dimensions": dimensions, "Value": count, "Timestamp": at}
         for name, count in counts.items()
     ]
-    latencies = {"MetricName": "Latency", "Dimensions": dimensions, "Values": [5.0, 7.0], "Timestamp": began}
+    latencies = {"MetricName": "Latency", "Dimensions": dimensions, "Values": [5.0, 7.0], "Timestamp": at}
     embedded_aws.client("cloudwatch").put_metric_data(
         Namespace=old_path.NAMESPACE, MetricData=[*data, latencies]
     )
@@ -179,6 +182,15 @@ def test_service_without_traffic_is_inconclusive(gate: Gate, began: datetime) ->
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     found = gate.of_metrics(Service.WEBSOCKET, tomorrow - timedelta(minutes=9), tomorrow)
     assert (found.verdict, found.wait_seconds) == (Verdict.INCONCLUSIVE, None)
+
+
+def test_doctor_adds_no_errors_to_the_calls_that_the_gate_judges(gate: Gate, began: datetime) -> None:
+    before = asked(gate, began, Service.CHIME).checks
+    for _ in range(3):
+        assert region(SETTINGS, gate.aws).status is Status.OK
+    found = asked(gate, began, Service.CHIME)
+    assert found.checks == before
+    assert found.verdict is Verdict.INCONCLUSIVE
 
 
 def test_replay_judges_each_interval_of_both_services(cli: Cli, began: datetime) -> None:

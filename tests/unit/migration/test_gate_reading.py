@@ -156,6 +156,8 @@ def test_chime_is_judged_by_the_calls_of_the_account(aws: Aws, cloudwatch: Stubb
         metric("CallCount", "CreateAttendee"),
         metric("ErrorCount", "CreateAttendee"),
         metric("ThrottleCount", "CreateAttendee"),
+        metric("CallCount", "GetMeeting"),  # not judged, so not read
+        metric("ErrorCount", "GetMeeting"),
     ]
     cloudwatch.add_response("list_metrics", {"Metrics": listed})
     names = ("meetings", "attendees", "errors", "throttles")
