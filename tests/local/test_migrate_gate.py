@@ -34,18 +34,20 @@ from whatschat_ops.stack.policies import policy_of
 pytestmark = pytest.mark.local
 
 PREFIX = "gated-"
+PINGS = 6
+TRAFFIC = 2 + 2 * PINGS + 1
+"""Requests of `began`. A check needs all of them, so that it holds them whole, whatever minutes they lie in."""
 LIMITS = {
     "interval_minutes": 1,
     "checks": 1,
     "settle_seconds": 0,
-    "minimum_samples": 10,
+    "minimum_samples": TRAFFIC,
     "reconnect_rate": 1,
     "latency_ms": 60_000,
 }
 DOCUMENT = {"prefix": PREFIX, "migration": {"gate": LIMITS}}
 SETTINGS = Settings.of(DOCUMENT)
 NAMES = Names(SETTINGS)
-PINGS = 6
 
 
 @dataclass
@@ -120,7 +122,7 @@ def began(cli: Cli, gate: Gate, embedded_aws: EmbeddedAws) -> datetime:
             alice.recv(timeout=60)
         alice.send(json.dumps({"type": "typing", "to": "ghost", "data": {"isTyping": True}}))
         eventually(lambda: logged(embedded_aws, "default", "{ $.deliveries.gone > 0 }") == 1)
-    eventually(lambda: (newest(gate, began).samples or 0) >= 2 + 2 * PINGS + 1)
+    eventually(lambda: (newest(gate, began).samples or 0) >= TRAFFIC)
     return began
 
 
