@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static
 
-from whatschat_ops.errors import OpsError
+from whatschat_ops.errors import PROGRAM, OpsError
 from whatschat_ops.watch import tiles
 from whatschat_ops.watch.player import Player
 from whatschat_ops.watch.screen.command_screen import CommandScreen
@@ -68,7 +68,7 @@ class Notice(Message):
 class WatchApp(App[int]):
     """Shows snapshots. With a `player` they come from a recording, else `SnapshotRead` brings them; `refresh_feed` asks for one."""
 
-    TITLE = "whatschat-ops watch"
+    TITLE = f"{PROGRAM} watch"
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-one"), (64, "-two"), (108, "-three")]  # noqa: RUF012 - as Textual declares it
     CSS = """
