@@ -38,8 +38,9 @@ def watch(
         bool, typer.Option("--plain", help="Print lines [default: where there is no terminal]")
     ] = False,
     every: Annotated[
-        str, typer.Option("--every", metavar="DURATION", help="How often AWS is read, at least 5s")
-    ] = "60s",
+        str | None,
+        typer.Option("--every", metavar="DURATION", help="How often AWS is read, at least 5s [default: 60s]"),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print lines of one look, then end")] = False,
     record: Annotated[
         Path | None,
@@ -69,10 +70,14 @@ def watch(
     """
     if replay is not None and record is not None:
         raise UsageError("--record and --replay exclude each other: a recording is there already.")
+    if replay is not None and every is not None:
+        raise UsageError("--every and --replay exclude each other: a recording has times of its own.")
+    if svg is not None and (plain or once or record is not None or run.out.as_json):
+        raise UsageError("--svg saves one screen and ends: it takes no --plain, --once, --record or --json.")
     start = parse_duration(at, "--at")
     if start and replay is None:
         raise UsageError("--at is for --replay only.")
-    every_s = _every_s(every)
+    every_s = _every_s(every or "60s")
     is_plain = plain or once or run.out.as_json or _is_dumb(run)
     if svg is not None or not is_plain:
         _require_textual()

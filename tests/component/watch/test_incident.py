@@ -70,6 +70,9 @@ def test_replay_is_saved_as_a_picture(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (("--replay", "x", "--record", "y"), "exclude each other"),
+        (("--replay", "x", "--every", "5s"), "times of its own"),
+        (("--svg", "x", "--once"), "--svg saves one screen"),
+        (("--svg", "x", "--record", "y"), "--svg saves one screen"),
         (("--at", "5m"), "--at is for --replay only"),
         (("--every", "1s"), "at least 5s"),
         (("--replay", "{garbage}"), "cannot be replayed"),
