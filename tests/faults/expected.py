@@ -153,11 +153,13 @@ def _role_arn(settings: Settings, name: str) -> str:
 
 def _role(settings: Settings, service: str, policy: str, document: Document) -> Things:
     """What its policy allows is written out in full in the tests of policies."""
-    statement = {
+    statement: Document = {
         "Effect": "Allow",
         "Principal": {"Service": f"{service}.amazonaws.com"},
         "Action": "sts:AssumeRole",
     }
+    if service == "states":  # of this account alone
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
     return {
         "path": f"/whatschat-ops/{Names(settings).stack}/{settings.aws.region}/",
         "trust": {"Version": "2012-10-17", "Statement": [statement]},

@@ -255,7 +255,7 @@ def test_metric_filter_that_cannot_be_applied_does_not_keep_events_from_being_wr
         _put_metric_filter=None,
         _metric_filters={"f": unnamed},
     )
-    telemetry: Any = SimpleNamespace()
+    telemetry: Any = SimpleNamespace(add_point=lambda *_: None)
     Logs(cloudwatch_logs, telemetry, lambda *_: True).install_filters()
     cloudwatch_logs._fanout_to_subscription_filters("g", "s", [{"timestamp": 1, "message": "m"}])
     assert delivered == ["g"]
