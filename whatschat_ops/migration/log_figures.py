@@ -1,6 +1,6 @@
 """What only the functions' logs say of the new path, for each minute: reconnects, posts answered with 410, the probes of doctor.
 
-A reconnect is an accepted line of the connect function, of a user for whom the disconnect function wrote a line at most
+A reconnect is an accepted line of the connect function, of a user of which the disconnect function wrote a line at most
 `reconnect_within_seconds` before; both are written by the built-in functions (`handlers/log.py`). 410s are the `gone` of the
 `deliveries` of the default function's lines. Doctor's connections are those of its user agent in the access log.
 """
