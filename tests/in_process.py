@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from whatschat_ops.cli.main import main
+from whatschat_ops.errors import ExitCode
 
 
 @dataclass(frozen=True)
@@ -57,3 +61,20 @@ def _standard_input(data: bytes) -> Iterator[None]:
     finally:
         sys.stdin.close()
         sys.stdin = before
+
+
+@dataclass
+class Cli:
+    """`whatschat-ops` with the settings of a file."""
+
+    config: Path
+
+    def __call__(self, *arguments: str) -> Done:
+        """One command."""
+        return run("--config", str(self.config), *arguments)
+
+    def json(self, *arguments: str, code: int = ExitCode.DONE) -> Any:
+        """Its result, which must end with `code`."""
+        done = self(*arguments, "--json")
+        assert done.code == code, done.said
+        return json.loads(done.stdout)

@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.in_process import Done, run
+from tests.in_process import Cli, Done
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import eventually
 from tests.minimality.removal import User, removals, without
@@ -32,21 +32,6 @@ SETTINGS = Settings.of({"prefix": "metrics-", "chime": {"events": True}})
 NAMES = Names(SETTINGS)
 DEFAULT = NAMES.function("default")
 PINGS, WHILE_THROTTLED = 5, 3
-
-
-@dataclass
-class Cli:
-    """`whatschat-ops` with these settings."""
-
-    config: Path
-
-    def __call__(self, *arguments: str) -> Done:
-        return run("--config", str(self.config), *arguments)
-
-    def json(self, *arguments: str, code: int = ExitCode.DONE) -> Any:
-        done = self(*arguments, "--json")
-        assert done.code == code, done.said
-        return json.loads(done.stdout)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.in_process import Done, run
+from tests.in_process import Cli as InProcessCli
 from tests.local.conftest import EmbeddedAws
 from tests.minimality.removal import User
 from whatschat_ops.aws import Aws, connect
@@ -39,19 +38,8 @@ FORCED = ("--force", "--yes")
 """The gate has tests of its own."""
 
 
-@dataclass
-class Cli:
-    """`whatschat-ops` with these settings."""
-
-    config: Path
-
-    def __call__(self, *arguments: str) -> Done:
-        return run("--config", str(self.config), *arguments)
-
-    def json(self, *arguments: str, code: int = ExitCode.DONE) -> Any:
-        done = self(*arguments, "--json")
-        assert done.code == code, done.said
-        return json.loads(done.stdout)
+class Cli(InProcessCli):
+    """That also says why a command is refused."""
 
     def refused(self, *arguments: str, code: int = ExitCode.FAILED) -> str:
         return str(self.json(*arguments, code=code)["error"]["message"])

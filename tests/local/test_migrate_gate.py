@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from tests.in_process import Done, run
+from tests.in_process import Cli
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import eventually
 from tests.minimality.removal import User
@@ -48,21 +47,6 @@ LIMITS = {
 DOCUMENT = {"prefix": PREFIX, "migration": {"gate": LIMITS}}
 SETTINGS = Settings.of(DOCUMENT)
 NAMES = Names(SETTINGS)
-
-
-@dataclass
-class Cli:
-    """`whatschat-ops` with these settings."""
-
-    config: Path
-
-    def __call__(self, *arguments: str) -> Done:
-        return run("--config", str(self.config), *arguments)
-
-    def json(self, *arguments: str, code: int = ExitCode.DONE) -> Any:
-        done = self(*arguments, "--json")
-        assert done.code == code, done.said
-        return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")

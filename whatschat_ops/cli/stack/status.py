@@ -67,17 +67,9 @@ def _watch(out: Output, stack: Stack, interval_s: float) -> None:
 
 
 def _states(out: Output, stack: Stack, interval_s: float) -> Iterator[StackStatus]:
-    """The state, again and again. A warning, and no end, while AWS is throttling or cannot be reached."""
-    from whatschat_ops.cli.terminal.interrupts import interrupted_while_pausing
-    from whatschat_ops.errors import Throttled, Unavailable
+    from whatschat_ops.cli.terminal.repeating import repeated
 
-    with interrupted_while_pausing() as pause:
-        while True:
-            try:
-                yield _state(stack)
-            except (Throttled, Unavailable) as error:
-                out.warn(error.message)
-            pause(interval_s)
+    return repeated(out, lambda: _state(stack), interval_s)
 
 
 def _redraw(out: Output, stack: Stack, interval_s: float) -> None:

@@ -147,17 +147,10 @@ def watch(run: Run, read: Callable[[], list[ConnectionRow]], interval_s: float) 
 def _looks(
     run: Run, read: Callable[[], list[ConnectionRow]], interval_s: float
 ) -> Iterator[list[WatchedConnection]]:
-    from whatschat_ops.cli.terminal.interrupts import interrupted_while_pausing
-    from whatschat_ops.errors import Throttled, Unavailable
+    from whatschat_ops.cli.terminal.repeating import repeated
 
     activity = Activity(run)
-    with interrupted_while_pausing() as pause:
-        while True:
-            try:
-                yield activity.of(read())
-            except (Throttled, Unavailable) as error:
-                run.out.warn(error.message)
-            pause(interval_s)
+    return repeated(run.out, lambda: activity.of(read()), interval_s)
 
 
 def _redraw(run: Run, looks: Iterator[list[WatchedConnection]]) -> None:
