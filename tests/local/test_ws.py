@@ -276,9 +276,11 @@ def test_message_that_arrives_while_typing_leaves_the_typed_text_in_place(stack:
 
         stack.run("ws", "broadcast", "--user", "erna", "--text", "surprise")
 
-        terminal.wait_for(lambda shown: "surprise" in shown[-2] and shown[-1] == '> {"type":"pi')
+        terminal.wait_for(
+            lambda shown: len(shown) > 1 and "surprise" in shown[-2] and shown[-1] == '> {"type":"pi'
+        )
         terminal.type('ng"}\r')
-        terminal.wait_for(lambda shown: '"type":"pong"' in shown[-2] and shown[-1] == ">")
+        terminal.wait_for(lambda shown: len(shown) > 1 and '"type":"pong"' in shown[-2] and shown[-1] == ">")
         terminal.type("\x04")
         terminal.wait_for(lambda shown: shown[-1].startswith("Disconnected: 1000"))
         terminal.leave(0)
