@@ -3,7 +3,7 @@
 docs/commands.md comes from the very objects that `--help` prints, docs/plan-schema.json from the class that `plan --json`
 prints, the tables in docs/embedded-aws.md from the corrections that are applied and from the markers of the tests, the one in
 docs/protocol.md from the routes of the `default` function, those in docs/environment.md and docs/migrate.md from the variables,
-docs/explain.md from what `explain` knows, the codes in docs/doctor.md from the checks; a test holds them fresh.
+docs/explain.md from what `explain` knows, the codes in docs/doctor.md and docs/doctor/ from the checks; a test holds them fresh.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # an installed package comes without `tests`
 
+import doctor_pages
+
 from tests import conformance
 from whatschat_ops.cli.completing.words import GRAMMAR
 from whatschat_ops.cli.help_pages import COMMON_PANEL, Page
 from whatschat_ops.cli.program import every_node, every_page
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.doctor.catalogue import CHECKS
-from whatschat_ops.doctor.check import Check, Repair
 from whatschat_ops.environment.variables import (
     BackendSecrets,
     Variable,
@@ -205,40 +205,8 @@ def explanations_page() -> str:
 
 
 def doctor_page() -> str:
-    """The page with its table and its sections written again, each between its two markers."""
-    rows = ["| Code | Question | Needs |", "|---|---|---|"]
-    rows += [
-        f"| [{check.code}](#{check.code.lower()}) | {check.question} | {_codes_of(check)} |"
-        for check in CHECKS
-    ]
-    page = _with_table(DOCTOR.read_text(encoding="utf-8"), "codes", rows)
-    return _with_table(page, "checks", [line for check in CHECKS for line in _check_section(check)])
-
-
-def _check_section(check: Check) -> list[str]:
-    lines = [f"### {check.code}\n", f"`{check.name}` {check.question}\n"]
-    if check.meaning:
-        lines.append(f"{check.meaning}\n")
-    lines.append(f"- Not made when one of these failed: {_codes_of(check)}")
-    if check.actions:
-        lines.append(f"- IAM: {_codes(check.actions)}")
-    if check.watches:
-        lines.append(f"- Of `status`: {_codes(check.watches)}")
-    if check.fix:
-        by_itself = f"; {_REPAIRED[check.repair]}" if check.repair else "; `--fix` leaves it to a person"
-        lines.append(f"- Fix: `{check.fix}`{by_itself}")
-    return [*lines, ""]
-
-
-_REPAIRED = {
-    Repair.PROVISION: "`--fix` provisions, unless that would delete something",
-    Repair.PRUNE: "`--fix` deletes those rows",
-    Repair.CONCURRENCY: "`--fix` removes the limit of 0",
-}
-
-
-def _codes_of(check: Check) -> str:
-    return ", ".join(check.causes) or "none"
+    """The page with its table of codes written again between its two markers."""
+    return _with_table(DOCTOR.read_text(encoding="utf-8"), "codes", doctor_pages.code_table())
 
 
 def _link(source: str) -> str:
@@ -290,10 +258,18 @@ def main() -> int:
         DOCTOR: doctor_page(),
         MIGRATE: migrate_page(),
         GRAMMAR: grammar(),
+        **doctor_pages.pages(),
     }
+    left_over = set(DOCTOR.with_suffix("").glob("*.md")) - set(pages)
     if "--check" in sys.argv:
-        return 0 if all(page.read_text(encoding="utf-8") == text for page, text in pages.items()) else 1
+        fresh = all(
+            page.is_file() and page.read_text(encoding="utf-8") == text for page, text in pages.items()
+        )
+        return 0 if fresh and not left_over else 1
+    for page in left_over:
+        page.unlink()
     for page, text in pages.items():
+        page.parent.mkdir(exist_ok=True)
         page.write_text(text, encoding="utf-8")
     return 0
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.kinds import BEGIN, END, KINDS, PAGE
+import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.kinds import BEGIN, END, KINDS, PAGE
+from tests.pages import (
+    DOCS,
+    PAGES,
+    ROOT,
+    anchors_of,
+    links_of,
+    name_of,
+    named_commands,
+    problem_of,
+    typed_commands,
+)
+from whatschat_ops.explain import entries
 
 
 def test_command_reference_is_fresh() -> None:
@@ -20,17 +31,50 @@ def test_command_reference_is_fresh() -> None:
     assert done.returncode == 0, f"docs/commands.md is stale: run python docs/generate.py\n{done.stderr}"
 
 
-def test_every_relative_link_of_a_page_leads_to_a_file() -> None:
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-    broken = [
-        f"{page.name}: {target}"
-        for page in pages
-        for target in re.findall(
-            r"\]\((?!https?:|#)([\w./-]+)(?:#[\w-]*)?\)", page.read_text(encoding="utf-8")
-        )
-        if not (page.parent / target).exists()
-    ]
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_of_a_page_leads_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
+    broken = []
+    for link in links_of(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors_of(target)):
+            broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_of_a_page_can_be_typed(page: Path) -> None:
+    typed = [(line, problem) for line in typed_commands(page) if (problem := problem_of(line))]
+    assert typed == []
+    if page.name == "commands.md":  # its spans are lines of usage
+        return
+    named = [(line, problem) for line in named_commands(page) if (problem := problem_of(line, whole=False))]
+    assert named == []
+
+
+def test_every_command_that_explain_advises_can_be_typed() -> None:
+    advised = {entry.run for entry in entries().values() if entry.run}
+    assert [(line, problem) for line in sorted(advised) if (problem := problem_of(line))] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ws connections lst",
+        "ws broadcast --typ notice Hi",
+        "lambda invoke",
+        "ws send --mode carrier-pigeon --user alice",
+        "provision one two",
+    ],
+)
+def test_a_line_that_the_program_refuses_is_found(line: str) -> None:
+    assert problem_of(line)
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = {link.partition("#")[0] for link in links_of(DOCS / "README.md")}
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")} - {"README.md"}
+    assert sorted(pages - listed - {page for page in pages if page.startswith("doctor/")}) == []
 
 
 def test_kinds_of_testing_page_name_files_that_exist() -> None:

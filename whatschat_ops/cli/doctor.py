@@ -17,7 +17,7 @@ from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.output import Output
-from whatschat_ops.errors import ChecksFailed, UsageError
+from whatschat_ops.errors import ChecksFailed, Hint, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.doctor import Check, CheckResult
@@ -75,7 +75,7 @@ def doctor(
     """Diagnose the stack and suggest fixes.
 
     Names the cause of what does not work, with the command that fixes it; what follows from that cause is not checked. Each
-    check has a code, which docs/doctor.md describes. Changes nothing without --fix. With --every, prints what changes, and ends
+    check has a code, and `explain CODE` says more of it. Changes nothing without --fix. With --every, prints what changes, and ends
     with the exit code of the last time. A bundle has no secrets and no messages; the checks run on it without AWS. Exit code 3 if a check fails.
 
     Example:
@@ -177,9 +177,11 @@ def require_passed(out: Output, results: Sequence[CheckResult]) -> None:
     """End with exit code 3 when a check failed."""
     from whatschat_ops.doctor import Status
 
-    failed = [f"{result.code} {result.name}" for result in results if result.status is Status.FAIL]
+    failed = [result for result in results if result.status is Status.FAIL]
     if failed and not out.as_json:
-        raise ChecksFailed(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}.")
+        named = ", ".join(f"{result.code} {result.name}" for result in failed)
+        hint = Hint(("explain", failed[0].code), "Fix what is named above, then run it again. More about it")
+        raise ChecksFailed(f"{len(failed)} of {len(results)} checks failed: {named}.", hint=hint)
     if failed:
         raise typer.Exit(ChecksFailed.exit_code)
 

@@ -1,7 +1,7 @@
 """A check as data, what it finds, and its result.
 
 A check is one question with a stable code. Its `causes` are the codes of checks whose failure explains it: then it is not
-made (`silenced`). docs/doctor.md is generated from the checks, and so is the policy of `doctor` (`policy.py`).
+made (`silenced`). docs/doctor/ is generated from the checks, and so is the policy of `doctor` (`policy.py`).
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class Check:
 
     @property
     def document(self) -> str:
-        """Where it is described."""
-        return f"docs/doctor.md#{self.code.lower()}"
+        """The page that describes it."""
+        return f"docs/doctor/{self.code}.md"
 
 
 AREAS: Final = {"ST": "stack", "WS": "websocket", "CH": "chime", "AP": "app"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,13 +14,15 @@ import pytest
 from whatschat_ops.aws import Aws, AwsTarget
 from whatschat_ops.chime.models import MeetingRecord, MeetingStatus
 from whatschat_ops.cli.advice import advise
+from whatschat_ops.cli.doctor import require_passed
+from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.config import Settings
-from whatschat_ops.doctor import Facts, Status, run_checks
+from whatschat_ops.doctor import CheckResult, Facts, Status, run_checks
 from whatschat_ops.doctor.areas import chime as chime_checks
 from whatschat_ops.doctor.areas import sockets
 from whatschat_ops.doctor.catalogue import CHECKS
 from whatschat_ops.doctor.check import judge_permissions
-from whatschat_ops.errors import Hint, NotFound, PermissionDenied
+from whatschat_ops.errors import ChecksFailed, Hint, NotFound, PermissionDenied
 from whatschat_ops.sockets.handshake import HandshakeAnswer
 from whatschat_ops.stack.iam_check import MissingPermission, PermissionCheck
 from whatschat_ops.stack.iam_check.evaluator import Decision
@@ -275,3 +278,19 @@ def test_missing_ledger_table_fails_with_provision_as_fix() -> None:
 
     assert (result.status, str(result.fix)) == (Status.FAIL, "whatschat-ops provision")
     assert "chime-meetings does not exist" in result.detail
+
+
+def test_what_failed_is_named_with_the_command_that_explains_it() -> None:
+    passed, failed = (
+        CheckResult(code, "stack.x", "Is it?", status, "It is so.", document=f"docs/doctor/{code}.md")
+        for code, status in (("ST001", Status.OK), ("WS022", Status.FAIL))
+    )
+    with pytest.raises(ChecksFailed, match=r"1 of 2 checks failed: WS022 stack\.x\.") as raised:
+        require_passed(Output(), [passed, failed])
+    assert raised.value.hint is not None
+    assert raised.value.hint.argv == ("explain", "WS022")
+
+
+def test_every_check_has_a_page() -> None:
+    root = Path(__file__).parents[3]
+    assert [check.document for check in CHECKS if not (root / check.document).is_file()] == []

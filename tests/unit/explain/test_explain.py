@@ -148,7 +148,7 @@ def test_a_code_of_doctor_is_explained_with_its_document(code: str) -> None:
     shown = json.loads(run("explain", "--json", code).stdout)
     assert shown["key"] == "WS031"
     assert shown["causes"][0].startswith("The role has the stack's policies")
-    assert shown["sources"] == ["docs/doctor.md#ws031"]
+    assert shown["sources"] == ["docs/doctor/WS031.md"]
     assert "WS037" in [other["key"] for other in shown["others"]]
     assert run("explain", "WS999").code == 1
 
