@@ -130,11 +130,14 @@ def prune(
     """
     tally = Tally()
     work = _Work(rows, prober, dry_run, now)
+    scanned, expired = Mark.SCANNED.value, Mark.EXPIRED.value
 
     def to_do() -> Iterator[tuple[Connection, Look]]:
         for row in rows.scan(include_expired=True):
-            look = first_look(row, now(), probe=probe)
-            tally.count(Mark.SCANNED, *((Mark.EXPIRED,) if row.expired(now().timestamp()) else ()))
+            moment = now()
+            look = first_look(row, moment, probe=probe)
+            tally.counts[scanned] += 1
+            tally.counts[expired] += row.expired(moment.timestamp())
             if look is not Look.LEAVE:
                 yield row, look
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -29,6 +30,10 @@ AGES: Final = (
 
 OLDER: Final = "24 h and older"
 UNKNOWN: Final = "unknown"
+_BOUNDS: Final = [below for _, below in AGES]
+_NAMES: Final = [*(name for name, _ in AGES), OLDER]
+_ORPHANS: Final = frozenset(_NAMES[_BOUNDS.index(LONGEST_CONNECTION) + 1 :])
+"""Older than any connection."""
 _EXAMPLES_KEPT: Final = 5
 _Z_95: Final = 1.959963984540054
 
@@ -115,23 +120,25 @@ class Census:
 
     def add(self, row: Connection) -> None:
         """Count a row."""
+        now_s = self.now.timestamp()
         self._rows += 1
-        if row.never_expires(self.now.timestamp()):
+        if row.never_expires(now_s):
             self._never_expire += 1
             self._examples += [row.connection_id] if len(self._examples) < _EXAMPLES_KEPT else []
-        if row.expired(self.now.timestamp()):
+        if row.expired(now_s):
             self._expired += 1
             return
-        self._users[row.user_id] += 1
-        self._ages[age_of(row, self.now)] += 1
-        if not _certain_orphan(row, self.now):
+        self._users[row.user_id] = self._users.get(row.user_id, 0) + 1
+        age = age_of(row, self.now)
+        self._ages[age] += 1
+        if age not in _ORPHANS:
             self._possible += 1
             self._maybe_keep(row)
 
     def stats(self, *, top: int, probes: Probes | None = None) -> ConnectionStats:
         """The figures, with the `top` users who have most connections."""
         connections = self._rows - self._expired
-        names = [name for name, _ in AGES] + [OLDER, UNKNOWN]
+        names = [*_NAMES, UNKNOWN]
         orphans = connections - self._possible
         return ConnectionStats(
             rows=self._rows,
@@ -174,8 +181,7 @@ def age_of(row: Connection, now: datetime) -> str:
     """The name of a row's bucket. A row from the future (clocks differ) is new."""
     if row.connected_at is None:
         return UNKNOWN
-    age = now - row.connected_at
-    return next((name for name, below in AGES if age < below), OLDER)
+    return _NAMES[bisect_right(_BOUNDS, now - row.connected_at)]
 
 
 def wilson(successes: int, trials: int) -> Interval:
@@ -187,10 +193,6 @@ def wilson(successes: int, trials: int) -> Interval:
     low = 0.0 if successes == 0 else max(0.0, middle - half)
     high = 1.0 if successes == trials else min(1.0, middle + half)
     return Interval(share, low, high)
-
-
-def _certain_orphan(row: Connection, now: datetime) -> bool:
-    return row.connected_at is not None and now - row.connected_at >= LONGEST_CONNECTION
 
 
 def _overall(certain: int, possible: int, probes: Probes | None) -> Interval | None:

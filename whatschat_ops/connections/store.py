@@ -9,21 +9,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config.names import USER_INDEX
 from whatschat_ops.errors import Conflict, NotFound, NotProvisioned
+
+if TYPE_CHECKING:
+    from whatschat_ops.aws.item_pages import ItemPage, ItemPages, Key
+    from whatschat_ops.connections.stored import StoredRow
 
 _MILLISECONDS_FROM = 100_000_000_000
 """A number above this is a time in ms (as seconds it would lie after the year 5000)."""
 _OLDEST_EXPIRY_S = 5 * 365 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(msgspec.Struct, frozen=True, gc=False):
     """One row. `ttl` is when it expires; `connected_at` is None in a row that does not say.
 
     `connected_at_attribute` and `ttl_attribute` are the attributes as stored: with them a deletion makes sure that the row
@@ -34,8 +39,8 @@ class Connection:
     user_id: str
     connected_at: datetime | None
     ttl: datetime | None
-    connected_at_attribute: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
-    ttl_attribute: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    connected_at_attribute: Mapping[str, Any] | None = None
+    ttl_attribute: Mapping[str, Any] | None = None
 
     def expired(self, now_s: float) -> bool:
         """Whether the row should be gone already (`now_s` in epoch seconds)."""
@@ -68,16 +73,13 @@ class ConnectionStore:
 
     def scan(self, *, include_expired: bool = False) -> Iterator[Connection]:
         """Every connection, page by page as they are read. Raises NotFound when there is no table."""
-        yield from self._pages("scan", {}, include_expired)
+        yield from self._rows(lambda key: self._pages.scan(0, 1, key), include_expired)
 
     def of_user(self, user_id: str, *, include_expired: bool = False) -> Iterator[Connection]:
         """The connections of one user. The index is eventually consistent: a row of this very moment may be missing."""
-        condition = {
-            "IndexName": USER_INDEX,
-            "KeyConditionExpression": "userId = :user",
-            "ExpressionAttributeValues": {":user": {"S": user_id}},
-        }
-        yield from self._pages("query", condition, include_expired)
+        yield from self._rows(
+            lambda key: self._pages.query(USER_INDEX, "userId", user_id, key), include_expired
+        )
 
     def of_users(self, user_ids: tuple[str, ...], *, include_expired: bool = False) -> Iterator[Connection]:
         """The connections of these users, each user asked once; all connections when no user is named."""
@@ -137,14 +139,27 @@ class ConnectionStore:
             return False
         return True
 
-    def _pages(
-        self, operation: str, request: Mapping[str, Any], include_expired: bool
+    @cached_property
+    def _pages(self) -> ItemPages[StoredRow]:
+        from whatschat_ops.aws.item_pages import ItemPages
+        from whatschat_ops.connections.stored import StoredRow
+
+        return ItemPages(self._aws, self._table, StoredRow)
+
+    def _rows(
+        self, read: Callable[[Key | None], ItemPage[StoredRow]], include_expired: bool
     ) -> Iterator[Connection]:
-        now_s = self._now_s()
-        with self._explaining():
-            for page in self._client.get_paginator(operation).paginate(TableName=self._table, **request):
-                rows = map(_connection, page["Items"])
-                yield from (row for row in rows if include_expired or not row.expired(now_s))
+        now_s, key = self._now_s(), None
+        while True:
+            with self._explaining():
+                page = read(key)
+            for item in page.items:
+                row = _connection_of(item.connection_id, item.user_id, item.connected_at, item.ttl)
+                if include_expired or not row.expired(now_s):
+                    yield row
+            key = page.next_key
+            if key is None:
+                return
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -162,14 +177,22 @@ def _key(connection_id: str) -> dict[str, Any]:
 
 
 def _connection(item: Mapping[str, Any]) -> Connection:
-    connected_at = item.get("connectedAt")
+    return _connection_of(item["connectionId"], item.get("userId"), item.get("connectedAt"), item.get("ttl"))
+
+
+def _connection_of(
+    connection_id: Mapping[str, Any],
+    user_id: Mapping[str, Any] | None,
+    connected_at: Mapping[str, Any] | None,
+    ttl: Mapping[str, Any] | None,
+) -> Connection:
     return Connection(
-        connection_id=item["connectionId"]["S"],
-        user_id=item.get("userId", {}).get("S", ""),
-        connected_at=stored_time(connected_at),
-        ttl=stored_time(item.get("ttl")),
-        connected_at_attribute=connected_at,
-        ttl_attribute=item.get("ttl"),
+        connection_id["S"],
+        user_id.get("S", "") if user_id else "",
+        stored_time(connected_at),
+        stored_time(ttl),
+        connected_at,
+        ttl,
     )
 
 
