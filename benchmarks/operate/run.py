@@ -133,7 +133,7 @@ def ended(process: subprocess.Popen[bytes], output: Path, since: int, started: f
     """Wait for the end of a process."""
     _, _, usage = os.wait4(process.pid, 0)
     process.returncode = 0
-    numbers = [int(found) for found in NUMBER.findall(output.read_text(errors="replace"))]
+    numbers = [int(found) for found in NUMBER.findall(output.read_text(encoding="utf-8", errors="replace"))]
     new = [number for number in numbers if number >= since]
     return Used(time.monotonic() - started, usage.ru_utime + usage.ru_stime, len(set(new)), len(new))
 

@@ -40,7 +40,7 @@ def loop(form: str, path: Path) -> Answer:
     seen: set[str] = set()
     routes: Counter[str] = Counter()
     spans: dict[str, int] = {}
-    with gzip.open(path, "rt") if form == "gz" else path.open() as lines:
+    with gzip.open(path, "rt") if form == "gz" else path.open(encoding="utf-8") as lines:
         for text in lines:
             line = json.loads(text)
             if line["requestId"] in seen:

@@ -301,7 +301,7 @@ def test_this_machine_is_known_by_its_names(url: str, expected: bool) -> None:
 def test_first_variable_that_is_set_names_the_authorities(tmp_path: Path) -> None:
     files = {name: str(tmp_path / name) for name in FILES}
     for file in files.values():
-        Path(file).write_text("")
+        Path(file).write_text("", encoding="utf-8")
     assert ca_bundle(files) == files["AWS_CA_BUNDLE"]
     assert ca_bundle({**files, "AWS_CA_BUNDLE": " "}) == files["REQUESTS_CA_BUNDLE"]
     assert ca_bundle({}) is None

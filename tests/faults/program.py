@@ -110,7 +110,7 @@ def _warm_up() -> None:
     program = build_program()
     assert all(program.commands.values())  # built
     command_line.build_program = lambda: program  # type: ignore[attr-defined]
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
         command_line.run_command_line(["plan", "--json"])
     gc.collect()
     gc.freeze()

@@ -47,7 +47,7 @@ def run(embedded: EmbeddedAws, *arguments: str, code: int = 0) -> str:
 
 def export(embedded: EmbeddedAws, file: Path, *options: str) -> str:
     run(embedded, *options, "export", "cloudformation", "-o", str(file), "--code-bucket", "code", "--upload")
-    return file.read_text()
+    return file.read_text(encoding="utf-8")
 
 
 def settled(embedded: EmbeddedAws, stack: str = STACK) -> str:

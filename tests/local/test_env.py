@@ -75,7 +75,7 @@ def frontend(operator: Operator) -> Path:
 
 def test_rendered_files_fit_the_stack(operator: Operator, backend: Path, frontend: Path) -> None:
     assert operator.findings(".", code=0) == {}
-    endpoint = read_values(frontend.read_text())["NEXT_PUBLIC_API_GATEWAY_WEBSOCKET_ENDPOINT"]
+    endpoint = read_values(frontend.read_text(encoding="utf-8"))["NEXT_PUBLIC_API_GATEWAY_WEBSOCKET_ENDPOINT"]
     assert endpoint == operator.run("ws", "endpoint").stdout.strip()
     assert endpoint.startswith("ws://")
 
@@ -83,9 +83,15 @@ def test_rendered_files_fit_the_stack(operator: Operator, backend: Path, fronten
 def test_every_change_is_found_and_rendering_again_undoes_it(
     operator: Operator, backend: Path, frontend: Path
 ) -> None:
-    backend.write_text(backend.read_text().replace("AWS_REGION=us-east-1", "AWS_REGION=eu-west-1"))
+    backend.write_text(
+        backend.read_text(encoding="utf-8").replace("AWS_REGION=us-east-1", "AWS_REGION=eu-west-1"),
+        encoding="utf-8",
+    )
     frontend.write_text(
-        frontend.read_text().replace("ws://", "http://").replace("MODE=apigateway", "MODE=socketio")
+        frontend.read_text(encoding="utf-8")
+        .replace("ws://", "http://")
+        .replace("MODE=apigateway", "MODE=socketio"),
+        encoding="utf-8",
     )
     (frontend.parent / "package.json").write_text("{}")
 
@@ -108,8 +114,8 @@ def test_every_change_is_found_and_rendering_again_undoes_it(
 def test_the_applications_own_secret_is_kept_and_named_and_never_shown(
     operator: Operator, backend: Path
 ) -> None:
-    stacks = read_values(backend.read_text())["JWT_SECRET"]
-    backend.write_text(f"DATABASE_URL=postgres://x\nJWT_SECRET={OWN_SECRET}\n")
+    stacks = read_values(backend.read_text(encoding="utf-8"))["JWT_SECRET"]
+    backend.write_text(f"DATABASE_URL=postgres://x\nJWT_SECRET={OWN_SECRET}\n", encoding="utf-8")
 
     done = operator.run("env", "render", "backend", "--output", str(backend))
     checked = operator.run("env", "check", str(backend), code=3)
@@ -120,7 +126,7 @@ def test_the_applications_own_secret_is_kept_and_named_and_never_shown(
     assert "1 variable does not fit the stack: JWT_SECRET." in checked.stderr
     shown = done.stdout + done.stderr + checked.stdout + checked.stderr
     assert OWN_SECRET not in shown and stacks not in shown
-    assert read_values(backend.read_text())["JWT_SECRET"] == OWN_SECRET
+    assert read_values(backend.read_text(encoding="utf-8"))["JWT_SECRET"] == OWN_SECRET
 
 
 def test_contradictory_settings_are_refused(operator: Operator) -> None:

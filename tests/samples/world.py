@@ -111,7 +111,7 @@ class World:
 def run(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> str:
     """Run a command in a process group of its own, which ends with it; its output. Raises StepFailed."""
     with tempfile.TemporaryFile(
-        "w+", errors="replace"
+        "w+", encoding="utf-8", errors="replace"
     ) as output:  # a pipe would wait for what it leaves behind
         process = subprocess.Popen(
             command, cwd=cwd, env=dict(environment), start_new_session=True,

@@ -39,6 +39,7 @@ LAYERS: Final = (
     {"local", "packaging", "pricing", "worker"},
     {"aws", "config", "provision", "report", "sender"},
     {
+        "background",
         "choices",
         "dashboard_body",
         "endpoint",
@@ -96,6 +97,7 @@ NARROW: Final[Mapping[str, set[str]]] = {
     "cost": {"broadcast", "config", "errors", "pricing", "quotas", "report", ""},
     # The embedded AWS is an AWS: it knows no client code, and shares its limits and its partitions (handlers) only.
     "local": {
+        "background",
         "config",
         "dashboard_body",
         "errors",

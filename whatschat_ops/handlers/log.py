@@ -178,7 +178,7 @@ def _alarm(after_s: float, ring: Callable[[], None]) -> Iterator[None]:
     """
     try:
         before = signal.signal(signal.SIGALRM, lambda _number, _frame: ring())
-    except ValueError:
+    except (ValueError, AttributeError):  # another thread; Windows, where local functions run without it
         yield
         return
     left_s, interval_s = signal.setitimer(signal.ITIMER_REAL, max(after_s, 0.001))

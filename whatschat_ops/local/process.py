@@ -13,12 +13,12 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from whatschat_ops.background import start_in_background
 from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local.layout import EXIT_PORT_TAKEN, HOST, Layout, process_environment
 from whatschat_ops.local.ports import POLL_S, PortTaken
@@ -70,7 +70,10 @@ def locked(layout: Layout) -> Iterator[None]:
         if sys.platform == "win32":
             import msvcrt
 
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+            while True:
+                with contextlib.suppress(OSError):  # after ten seconds; fcntl waits as long as it takes
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                    break
         else:
             import fcntl
 
@@ -79,19 +82,16 @@ def locked(layout: Layout) -> Iterator[None]:
 
 
 def spawn(layout: Layout, port: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start the process in its own session, so that closing the terminal does not end it."""
+    """Start the process; it logs to the layout's file."""
     _shorten_log(layout)
     with layout.log_file.open("ab") as log:
-        return subprocess.Popen(
+        return start_in_background(
             [
                 *(sys.executable, "-m", SERVER_MODULE),
                 *("--port", str(port), ROOT_OPTION, str(layout.root.absolute())),
                 *arguments,
             ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+            output=log,
             cwd=layout.root,
             env=process_environment(os.environ),
         )

@@ -31,7 +31,9 @@ def until_it_catches_signals(pid: int) -> None:
     """Python is up, and the program has begun."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        caught = re.search(
+            r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"), re.MULTILINE
+        )
         if caught is not None and int(caught[1], 16) >> (signal.SIGHUP - 1) & 1:
             return
         time.sleep(0.05)

@@ -341,7 +341,7 @@ def test_command_writes_the_file_and_names_the_objects(capsys: pytest.CaptureFix
     arguments = ["--output", "stack.yaml", "--code-bucket", "code", "--code-prefix", "v1/", "--json"]
     assert main(["export", "cloudformation", *arguments]) == 0
     result = json.loads(capsys.readouterr().out)
-    written = yaml.safe_load(Path("stack.yaml").read_text())
+    written = yaml.safe_load(Path("stack.yaml").read_text(encoding="utf-8"))
     assert written == result["template"]
     assert written["Parameters"]["CodeBucket"]["Default"] == "code"
     assert {each["function"]: each["uploaded"] for each in result["code"]} == dict.fromkeys(

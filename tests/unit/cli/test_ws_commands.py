@@ -112,7 +112,7 @@ def test_no_more_is_read_than_a_message_may_have(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UsageError, match="131,072 bytes"):
         read_message(None, Path("/dev/zero") if os.name == "posix" else Path(sys.executable), EXAMPLE)
     held = io.BytesIO(b"x" * 1_000_000)
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(held))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(held, encoding="utf-8"))
     with pytest.raises(UsageError, match="131,072 bytes"):
         read_message("-", None, EXAMPLE)
     assert held.tell() < 200_000

@@ -141,7 +141,7 @@ def test_default_profile_is_the_one_that_the_variable_of_botocore_names(
 
 @pytest.mark.parametrize("text", ["region = us-east-1\n", "[default]\n[default]\n", "[default]\nregion\n"])
 def test_file_that_botocore_cannot_read_is_named(files: Mapping[str, str], text: str) -> None:
-    Path(files["AWS_CONFIG_FILE"]).write_text(text)
+    Path(files["AWS_CONFIG_FILE"]).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match="is no valid configuration file") as caught:
         profile_setting("region", None, files)
     assert files["AWS_CONFIG_FILE"] in caught.value.message
@@ -195,6 +195,6 @@ def test_profile_of_the_flag_or_the_file_gives_the_region(files: Mapping[str, st
 def test_region_that_is_none_is_refused_with_the_file_that_says_it(
     files: Mapping[str, str], tmp_path: Path
 ) -> None:
-    Path(files["AWS_CONFIG_FILE"]).write_text("[default]\nregion = Frankfurt\n")
+    Path(files["AWS_CONFIG_FILE"]).write_text("[default]\nregion = Frankfurt\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"profile default in .*config: aws\.region: must match"):
         load_settings(directory=tmp_path, environ=files)

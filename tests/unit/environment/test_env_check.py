@@ -55,7 +55,7 @@ def checked(path: Path, text: str, settings: Settings | None = None, aws: Aws | 
     """The one check of a file with this text."""
     settings = settings or Settings()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     (found,) = check_files([path], settings, aws or account(settings), NOW)
     return found
 

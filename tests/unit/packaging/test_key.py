@@ -18,7 +18,7 @@ Change = Callable[[Path], object]
 
 def write(path: Path, content: str = "") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
 
 
 @pytest.fixture

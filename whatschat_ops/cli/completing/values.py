@@ -12,13 +12,13 @@ import importlib.util
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from whatschat_ops.background import start_in_background
 from whatschat_ops.state_directory import cache_directory, state_directory
 
 FRESH_S: Final = 60.0
@@ -100,13 +100,7 @@ def refresh_in_background(file: Path, place: Place) -> None:
         return
     begun.touch()
     options = [word for pair in place.items() for word in pair]
-    subprocess.Popen(
-        [sys.executable, "-m", "whatschat_ops.cli.completing.refresh", str(file), *options],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    start_in_background([sys.executable, "-m", "whatschat_ops.cli.completing.refresh", str(file), *options])
 
 
 def _configs() -> Path | None:

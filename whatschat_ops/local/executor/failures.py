@@ -9,6 +9,10 @@ from __future__ import annotations
 import json
 import signal
 from dataclasses import dataclass, replace
+from typing import Final
+
+_SIGKILL: Final = 9
+"""Lambda's number, which Windows does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def out_of_memory() -> InvocationFailure:
 
     Recorded: the report's error type, "Runtime.OutOfMemory", and the message of a killed process.
     """
-    return replace(exited(-signal.SIGKILL), error_type="Runtime.OutOfMemory")
+    return replace(exited(-_SIGKILL), error_type="Runtime.OutOfMemory")
 
 
 def response_too_large(size_bytes: int, limit_bytes: int) -> InvocationFailure:
@@ -81,5 +85,5 @@ def error_type_of(document: bytes) -> str:
 
 def _signal_name(number: int) -> str:
     """Go's name of a signal, which is what Lambda prints: 9 is `killed`, 11 `segmentation fault`."""
-    description = signal.strsignal(number)
+    description = signal.strsignal(number) if number != _SIGKILL else "killed"
     return description.lower() if description else f"signal {number}"

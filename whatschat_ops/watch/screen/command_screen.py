@@ -59,7 +59,7 @@ class CommandScreen(ModalScreen[None]):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             env={**os.environ, "COLUMNS": str(self.app.size.width - 4)},  # within the border
         ) as process:
