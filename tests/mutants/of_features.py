@@ -612,7 +612,7 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "usage/engine/repairing.py",
         "unit/usage/test_engine.py",
-        ('return None if isinstance(value, dict) else "a line that is no JSON object"', "return None", "a list is a row"),
+        ('return msgspec.json.encode(value) if isinstance(value, dict) else "a line that is no JSON object"', "return msgspec.json.encode(value)", "a list is a row"),
         ("if len(row) != fields else None", "if len(row) < fields else None", "values beyond the header are dropped in silence"),
     ),
     *planted(

@@ -69,7 +69,11 @@ def test_import_measures_what_the_logs_do(database: Engine, logs: Path, tmp_path
     assert again.quantities == plain.quantities
     assert (again.since, again.until) == (plain.since, plain.until)
     assert rejects(again) == rejects(plain) == {"a line that is not JSON": 2}
-    assert again.remarks[0] == plain.remarks[0] == "Lambda itself wrote 1 line, which are not used."
+    assert (
+        again.remarks[0]
+        == plain.remarks[0]
+        == "Lambda itself wrote 1 line on starts and ends, which are not used."
+    )
     assert {each.reason: each.count for each in found.rejects} == rejects(plain)
     assert (found.files, found.skipped, found.rows) == (2, 0, 3)
 
@@ -141,8 +145,8 @@ def test_log_group_is_read_with_the_times_of_its_events(database: Engine) -> Non
     reader = Events(
         json.dumps(access("MESSAGE", 0, request="r")),
         json.dumps(function("r"), indent=1),
+        "REPORT RequestId: 1\tDuration: 2 ms\tBilled Duration: 3 ms\tMemory Size: 256 MB\t",
         json.dumps(function("later")),
-        "REPORT RequestId: 1\tDuration: 2 ms",
         "Traceback\n  words",
     )
     staged, group = Staged(), LogGroup(LogSource.DEFAULT, "/aws/lambda/default")
@@ -152,6 +156,7 @@ def test_log_group_is_read_with_the_times_of_its_events(database: Engine) -> Non
     found = measure(lambda question: asked(database, question), "group", since=since, until=until, rejects=staged.rejects)  # fmt: skip
     assert reader.searches == [Search(T0 - 7_200_000, T0 + 7_202_000)]
     assert (amount(found, "inbound_messages"), amount(found, "inbound_bytes")) == (1, 10)
+    assert amount(found, "lambda_requests") == 0  # at the end, which is not in the interval
     assert rejects(found) == {"an event of a log group that is no line of the API": 1}
 
 

@@ -238,8 +238,8 @@ def test_line_that_cannot_be_used_is_counted_by_its_reason(
 @pytest.mark.parametrize(
     "line",
     [
-        {"time": "2026-11-29T00:00:00Z", "type": "platform.report", "record": {}},
-        b"REPORT RequestId: 1 Duration: 2 ms",
+        {"time": "2026-11-29T00:00:00Z", "type": "platform.start", "record": {}},
+        b"END RequestId: 1",
         b"2026-11-29T00:00:00.000Z START RequestId: 1 Version: 3",
     ],
 )
@@ -248,7 +248,90 @@ def test_line_of_lambda_itself_is_not_damaged_and_not_used(
 ) -> None:
     found = measured(database, tmp_path, access("MESSAGE", 0), line, line, access("MESSAGE", 9))
     assert (rejects(found), amount(found, "inbound_messages")) == ({}, 2)
-    assert found.remarks[0] == "Lambda itself wrote 2 lines, which are not used."
+    assert found.remarks[0] == "Lambda itself wrote 2 lines on starts and ends, which are not used."
+
+
+# The line of the Lambda Developer Guide, "Working with Lambda function logs", and its JSON form in "Lambda Telemetry API: Event schema"
+REPORT = (
+    "REPORT RequestId: {id}\tDuration: 79.67 ms\tBilled Duration: {billed} ms\tMemory Size: {memory} MB\t"
+    "Max Memory Used: 73 MB\tInit Duration: 120.5 ms\t"
+)
+
+
+def report(id_: str, billed: Any = 80, memory: Any = 128, at_ms: int = 1_000) -> dict[str, Any]:
+    metrics = {"durationMs": 79.67, "billedDurationMs": billed, "memorySizeMB": memory, "maxMemoryUsedMB": 73}
+    when = datetime.fromtimestamp((T0 + at_ms) / 1000, UTC).isoformat(timespec="milliseconds")
+    record = {"requestId": id_, "metrics": metrics, "status": "success"}
+    return {"time": when.replace("+00:00", "Z"), "type": "platform.report", "record": record}
+
+
+def as_text(id_: str, billed: int = 80, memory: int = 128, at_ms: int = 1_000) -> bytes:
+    when = datetime.fromtimestamp((T0 + at_ms) / 1000, UTC).isoformat(timespec="milliseconds")
+    return f"{when[:23]}Z {REPORT.format(id=id_, billed=billed, memory=memory)}".encode()
+
+
+def tailed(id_: str) -> dict[str, Any]:
+    return {
+        "time": report(id_)["time"],
+        "ingested_at": report(id_)["time"],
+        "message": REPORT.format(id=id_, billed=80, memory=128),
+    }
+
+
+@pytest.mark.parametrize(
+    "form", [report, as_text, tailed, lambda id_: {"fields": report(id_), "time": report(id_)["time"]}]
+)
+def test_reports_of_lambda_are_requests_and_what_is_billed(
+    form: Any, database: Engine, tmp_path: Path
+) -> None:
+    found = measured(
+        database, tmp_path, form("one"), access("MESSAGE", 0), form("two"), access("MESSAGE", 9_000)
+    )
+    assert (amount(found, "lambda_requests"), amount(found, "inbound_messages")) == (2, 2)
+    assert found.quantities["lambda_duration_arm64"] == Bounded.exactly(Decimal("0.02"))  # 2 x 80 ms x 128 MB
+    assert (rejects(found), handled(found)) == ({}, handled(measured(database, tmp_path, access("MESSAGE", 0), access("MESSAGE", 9_000))))  # fmt: skip
+
+
+def test_reports_differ_in_memory_and_count_once_each_within_the_interval(
+    database: Engine, tmp_path: Path
+) -> None:
+    large, late = report("large", 1, 1024), report("late", at_ms=10_000)
+    lines = (access("MESSAGE", 0), report("a"), as_text("a"), large, large, late, access("MESSAGE", 5_000))
+    found = measured(database, tmp_path, *lines, between=(0, 10_000))
+    assert amount(found, "lambda_requests") == 2
+    assert found.quantities["lambda_duration_arm64"] == Bounded.exactly(Decimal("0.011"))
+    assert handled(found)["a line that is there more than once"] == 2
+
+
+def test_key_that_is_there_twice_costs_no_line(database: Engine, tmp_path: Path) -> None:
+    line = json.dumps(access("MESSAGE", 5_000))
+    twice = line.replace('"status":', '"status": "500", "status":').encode()
+    found = measured(database, tmp_path, access("MESSAGE", 0), twice, access("MESSAGE", 9_000))
+    assert (amount(found, "inbound_messages"), rejects(found)) == (3, {})
+
+
+def test_report_without_a_time_is_in_the_interval_and_said_to_be(database: Engine, tmp_path: Path) -> None:
+    line = REPORT.format(id="a", billed=80, memory=128).encode()
+    found = measured(database, tmp_path, access("MESSAGE", 0), line, access("MESSAGE", 5_000))
+    assert amount(found, "lambda_requests") == 1
+    assert handled(found)["a report of Lambda without a time"] == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        report("a", billed=None),
+        report("a", memory="much"),
+        report("a", billed=-1),
+        {**report("a"), "record": "words"},
+        {**report("a"), "record": []},
+        b"REPORT RequestId: a\tDuration: 79.67 ms\tBilled Dura",
+    ],
+)
+def test_report_without_what_is_billed_is_counted(line: Any, database: Engine, tmp_path: Path) -> None:
+    found = measured(database, tmp_path, access("MESSAGE", 0), line, access("MESSAGE", 5_000))
+    assert rejects(found) == {"a report of Lambda without the time and the memory that are billed": 1}
+    assert found.quantities["lambda_requests"] is None
 
 
 @pytest.mark.parametrize(

@@ -193,14 +193,22 @@ def _from_logs(run: Run, paths: Sequence[str], window: Window, _: datetime) -> M
     from whatschat_ops.usage.logs.journals import Broadcasts
     from whatschat_ops.usage.logs.reading import LogSources, apart, measure_logs
 
-    sent = Broadcasts(run.broadcasts_directory, run.names.stack)
+    sent, architecture = (
+        Broadcasts(run.broadcasts_directory, run.names.stack),
+        run.settings.lambda_.architecture,
+    )
     if paths:
         files, named = apart(paths, log_groups(run.settings))
         needs_aws = named or any(path.startswith("s3://") for path in files)
-        sources, aws = LogSources(files, named, sent), run.aws if needs_aws else None
+        sources, aws = (
+            LogSources(files, named, sent, architecture=architecture),
+            run.aws if needs_aws else None,
+        )
     else:
         stage = run.settings.websocket.stage
-        sources = LogSources((), log_groups(run.settings), sent, run.outputs.api_id, stage)
+        sources = LogSources(
+            (), log_groups(run.settings), sent, run.outputs.api_id, stage, architecture=architecture
+        )
         aws = run.aws
     return measure_logs(sources, aws, since=window.since, until=window.until)
 
@@ -208,18 +216,18 @@ def _from_logs(run: Run, paths: Sequence[str], window: Window, _: datetime) -> M
 def _from_athena(output: str | None, run: Run, paths: Sequence[str], window: Window, _: datetime) -> Measured:
     """Of an import in S3; what that costs is said before."""
     from whatschat_ops.plurals import counted
-    from whatschat_ops.usage.logs.athena import AthenaLogs
+    from whatschat_ops.usage.logs.athena import MOST_QUESTIONS, AthenaLogs
     from whatschat_ops.usage.logs.journals import Broadcasts, with_broadcasts
 
     if len(paths) != 1:
         raise UsageError(
             "--engine athena reads one import in S3.", hint="For example: --from logs=s3://BUCKET/usage/"
         )
-    asked = AthenaLogs(run.aws, paths[0], output)
+    asked = AthenaLogs(run.aws, paths[0], output, architecture=run.settings.lambda_.architecture)
     scan = asked.scan()
     run.out.note(
         f"Athena scans at most {scan.most_bytes:,} bytes: {counted(scan.files, 'file')} of {scan.size_bytes:,} bytes, "
-        "up to 6 times. Its list price is not known."
+        f"up to {MOST_QUESTIONS} times. Its list price is not known."
     )
     found = asked.measure(since=window.since, until=window.until)
     run.out.note(f"Athena scanned {asked.scanned_bytes:,} bytes.")

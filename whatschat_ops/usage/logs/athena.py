@@ -24,7 +24,7 @@ from whatschat_ops.usage.logs.measuring import measure
 from whatschat_ops.usage.logs.questions import Question
 from whatschat_ops.usage.measured import Measured
 
-MOST_QUESTIONS: Final = 6
+MOST_QUESTIONS: Final = 7
 """Of one measurement (`measuring.py`)."""
 POLL_S: Final = 0.5
 MOST_WAIT_S: Final = 30 * 60
@@ -53,6 +53,7 @@ class AthenaLogs:
     location: str
     output: str | None = None
     flag: str = "--from"
+    architecture: str = "arm64"
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     scanned_bytes: int = field(default=0, init=False)
@@ -83,7 +84,7 @@ class AthenaLogs:
     def measure(self, *, since: datetime | None = None, until: datetime | None = None) -> Measured:
         """What the lines say, as DuckDB would. Raises OpsError with Athena's words for a query that fails."""
         with self._table():
-            return measure(self.ask, self.location, since=since, until=until)
+            return measure(self.ask, self.location, since=since, until=until, architecture=self.architecture)
 
     @contextmanager
     def _table(self) -> Iterator[None]:

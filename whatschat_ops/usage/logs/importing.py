@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 MARK: Final = "usage-import.json"
 LINES: Final = "lines"
 _IMPORTED: Final = "imported"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _PROBE: Final = "SELECT CAST(hash('L0SM9cOFvHcCIhw=') >> 1 AS BIGINT)"
 """Other versions of DuckDB may have another hash: the ids of one folder must come from the same."""
 

@@ -3,7 +3,7 @@
 Read: access lines (`stack/access_log.py`), and the lines of our functions (`handlers/log.py`); as they are, in an export of
 CloudWatch Logs (a time in front of each), or as `logs tail -o json` writes them.
 
-    kind          1 of a function; of API Gateway 2 CONNECT, 3 refused CONNECT, 4 DISCONNECT, 5 MESSAGE, 6 MESSAGE that does not
+    kind          0 a report of Lambda on an invocation, 1 of a function; of API Gateway 2 CONNECT, 3 refused CONNECT, 4 DISCONNECT, 5 MESSAGE, 6 MESSAGE that does not
                   name the function's request; NULL: rejected, as `note` says
     t_ms          when; NULL for a line of a function that stands in a file without times
     connection    a number for the connection id
@@ -11,6 +11,7 @@ CloudWatch Logs (a time in front of each), or as `logs tail -o json` writes them
     event         a number that is the same in API Gateway's line and the function's: of the function's request id
     route, bytes_in, bytes_out, sent
     least_units_out, most_units_out   units of 32 KB of what the function sent, of which it says the sum of sizes
+    billed_ms, memory_mb   of an invocation, as Lambda reports it: INIT phases that are billed are in it
     note, sample  why a row was rejected, or how it was handled, and the row in short
 
 Ids become 63-bit numbers: of 100 million events, two have the same number with a probability of 1 to 2,000.
@@ -41,6 +42,8 @@ TYPES: Final[Mapping[str, str]] = {
     "sent": "bigint",
     "least_units_out": "bigint",
     "most_units_out": "bigint",
+    "billed_ms": "bigint",
+    "memory_mb": "bigint",
     "note": "string",
     "sample": "string",
 }
@@ -70,13 +73,15 @@ _COLUMNS: Final = {
     "deliveries": ("deliveries",),
     "time": ("time",),
     "type": ("type",),
+    "record": ("record",),
 }
 
-FUNCTION, CONNECT, REFUSED, DISCONNECT, MESSAGE, UNPAIRED = range(1, 7)
+REPORT, FUNCTION, CONNECT, REFUSED, DISCONNECT, MESSAGE, UNPAIRED = range(7)
 UNIT: Final = METERED_MESSAGE_BYTES
 MOST_UNITS: Final = MAX_MESSAGE_BYTES // METERED_MESSAGE_BYTES
 
 OF_LAMBDA: Final = "a line that Lambda itself wrote"
+BAD_REPORT: Final = "a report of Lambda without the time and the memory that are billed"
 OTHER_API: Final = "a line of another API or stage"
 BAD_CONNECTED: Final = "a line whose connectedAt is no time in milliseconds: without it"
 BAD_SIZE: Final = "a line of a function whose sizes are not numbers: without them"
@@ -97,22 +102,34 @@ _MS: Final = (
     f"CASE WHEN TRY_CAST({{0}} AS BIGINT) BETWEEN {FIRST_MS} AND {LAST_MS} THEN TRY_CAST({{0}} AS BIGINT) END"
 )
 
+_REPORTED_AT: Final = "CASE WHEN type = 'platform.report' THEN epoch_ms(TRY_CAST(time AS TIMESTAMPTZ)) END"
+_REPORTED: Final = (
+    "CASE WHEN type = 'platform.report' AND json_valid(record) THEN json_extract_string(record, '$.{}') END"
+)
+
 _PARSED: Final = f"""
 SELECT *,
-    CASE WHEN event_type IN ('CONNECT', 'DISCONNECT', 'MESSAGE') THEN event_type
+    CASE WHEN type = 'platform.report' THEN 'REPORT'
+         WHEN event_type IN ('CONNECT', 'DISCONNECT', 'MESSAGE') THEN event_type
          WHEN event_type IS NULL AND event IS NOT NULL AND outcome IS NOT NULL THEN 'FUNCTION' END AS category,
-    {_MS.format("coalesce(request_time, time)")} AS t_ms,
+    coalesce({_MS.format("coalesce(request_time, time)")}, {_REPORTED_AT}) AS t_ms,
     {_MS.format("connected_at")} AS connected_ms,
     nullif(request_id, '-') AS request, nullif(connection_id, '-') AS connected,
     nullif(integration_id, '-') AS integration,
     TRY_CAST(bytes_in AS BIGINT) AS size_in, TRY_CAST(bytes_out AS BIGINT) AS size_out,
-    TRY_CAST(json_extract_string(deliveries, '$.sent') AS BIGINT) AS posts
+    TRY_CAST(json_extract_string(deliveries, '$.sent') AS BIGINT) AS posts,
+    {_REPORTED.format("requestId")} AS reported,
+    TRY_CAST({_REPORTED.format("metrics.billedDurationMs")} AS BIGINT) AS billed_ms,
+    TRY_CAST({_REPORTED.format("metrics.memorySizeMB")} AS BIGINT) AS memory_mb
 FROM {{rows}} AS found
 """
 
 _JUDGED: Final = f"""
 SELECT *,
-    CASE WHEN type LIKE 'platform.%' THEN '{OF_LAMBDA}'
+    CASE WHEN category = 'REPORT' AND (reported IS NULL OR least(billed_ms, memory_mb) < 1 OR billed_ms + memory_mb IS NULL)
+            THEN '{BAD_REPORT}'
+         WHEN category = 'REPORT' THEN NULL
+         WHEN type LIKE 'platform.%' THEN '{OF_LAMBDA}'
          WHEN category IS NULL THEN 'a line that is neither of the access log nor of a function'
          WHEN {{is_other}} THEN '{OTHER_API}'
          WHEN request IS NULL THEN 'a line without a request id'
@@ -126,13 +143,14 @@ FROM ({_PARSED})
 
 _ROWS: Final = f"""
 SELECT
-    CAST(CASE WHEN wrong IS NOT NULL THEN NULL WHEN category = 'FUNCTION' THEN {FUNCTION} WHEN category = 'DISCONNECT' THEN {DISCONNECT}
+    CAST(CASE WHEN wrong IS NOT NULL THEN NULL WHEN category = 'REPORT' THEN {REPORT}
+        WHEN category = 'FUNCTION' THEN {FUNCTION} WHEN category = 'DISCONNECT' THEN {DISCONNECT}
         WHEN category = 'CONNECT' THEN CASE WHEN TRY_CAST(status AS BIGINT) >= 400 THEN {REFUSED} ELSE {CONNECT} END
         WHEN integration_id IS NULL THEN {UNPAIRED} ELSE {MESSAGE} END AS INTEGER) AS kind,
     t_ms,
     CAST(hash(connected) >> 1 AS BIGINT) AS connection,
     connected_ms,
-    CAST(hash(CASE WHEN category = 'FUNCTION' THEN request ELSE coalesce(integration, request) END) >> 1 AS BIGINT) AS event,
+    CAST(hash(CASE WHEN category = 'REPORT' THEN concat_ws(' ', reported, t_ms, billed_ms) WHEN category = 'FUNCTION' THEN request ELSE coalesce(integration, request) END) >> 1 AS BIGINT) AS event,
     CASE WHEN category = 'FUNCTION' THEN route ELSE route_key END AS route,
     CASE WHEN NOT has_bad_size THEN size_in END AS bytes_in,
     CASE WHEN NOT has_bad_size THEN size_out END AS bytes_out,
@@ -140,10 +158,11 @@ SELECT
     CASE WHEN NOT has_bad_size THEN greatest(posts, (size_out + {UNIT - 1}) // {UNIT}) END AS least_units_out,
     CASE WHEN NOT has_bad_size THEN greatest(least(posts + greatest(size_out - 1, 0) // {UNIT}, posts * {MOST_UNITS}),
         (size_out + {UNIT - 1}) // {UNIT}, posts) END AS most_units_out,
+    billed_ms, memory_mb,
     CASE WHEN wrong IS NOT NULL THEN wrong WHEN has_bad_size THEN '{BAD_SIZE}' WHEN has_bad_connected THEN '{BAD_CONNECTED}' END
         AS note,
     CASE WHEN wrong IS NOT NULL OR has_bad_size OR has_bad_connected THEN left(concat_ws(
-        ' ', event_type, event, request_time, connected_at, connection_id, request_id, bytes_in, bytes_out, deliveries), 160) END
+        ' ', event_type, event, request_time, connected_at, connection_id, request_id, bytes_in, bytes_out, deliveries, record), 160) END
         AS sample
 FROM ({_JUDGED})
 """
@@ -152,10 +171,15 @@ _EXPORTED: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)[ \t
 _LAMBDA: Final = (
     b"START RequestId:",
     b"END RequestId:",
-    b"REPORT RequestId:",
     b"INIT_START ",
     b"INIT_REPORT ",
 )
+
+
+_REPORT: Final = re.compile(
+    rb"REPORT RequestId: (?P<id>[\w-]+)\tDuration: [\d.]+ ms\tBilled Duration: (?P<billed>\d+) ms\tMemory Size: (?P<memory>\d+) MB(?:\t|$)"
+)
+"""Lambda Developer Guide, "View CloudWatch Logs for Lambda functions"."""
 
 
 def unwrapped(line: bytes) -> bytes | str:
@@ -165,16 +189,30 @@ def unwrapped(line: bytes) -> bytes | str:
     found = _EXPORTED.match(line)
     if found:
         return timed(line[found.end() :], _ms(found[1].decode()))
+    if line.startswith(b"REPORT RequestId:"):
+        return _report(line)
     return OF_LAMBDA if line.startswith(_LAMBDA) else line
 
 
 def timed(line: bytes, at_ms: int | None) -> bytes | str:
     """The line of an event with its time; or why it is none of ours."""
     line = line.strip()
+    if line.startswith(b"REPORT RequestId:"):
+        report = _report(line)
+        return report if isinstance(report, str) else timed(report, at_ms)
     if not line.startswith(b"{") or at_ms is None:
         return unwrapped(line)
     rest = line[1:].lstrip()
     return b'{"time":%d' % at_ms + (b"" if rest == b"}" else b",") + rest
+
+
+def _report(line: bytes) -> bytes | str:
+    """A line of the text format as JSON of the other one; or what is wrong with it."""
+    found = _REPORT.match(line)
+    if not found:
+        return BAD_REPORT
+    metrics = b'{"billedDurationMs":%s,"memorySizeMB":%s}' % (found["billed"], found["memory"])
+    return b'{"type":"platform.report","record":{"requestId":"%s","metrics":%s}}' % (found["id"], metrics)
 
 
 def _of_tail(line: bytes) -> bytes | str:
@@ -184,7 +222,10 @@ def _of_tail(line: bytes) -> bytes | str:
     except (ValueError, RecursionError):
         return line
     if not isinstance(event.get("fields"), dict):
-        return OF_LAMBDA if str(event.get("message", "")).encode().startswith(_LAMBDA) else line
+        message = str(event.get("message", "")).encode()
+        if message.startswith(b"REPORT RequestId:"):
+            return timed(message, _ms(str(event.get("time"))))
+        return OF_LAMBDA if message.startswith(_LAMBDA) else line
     return timed(msgspec.json.encode(event["fields"]), _ms(str(event.get("time"))))
 
 

@@ -2,6 +2,7 @@
 
     websocket_messages            units of 32 KB: from the sizes in the functions' lines, 1 to 4 a message without them
     websocket_connection_minutes  the time that connections were open; an open end has bounds
+    lambda_requests, lambda_duration_*   invocations, and what is billed for them, as Lambda reports it
 
 An access log has no line for a message to a client. Those are known from the functions' lines and the broadcasts' journals.
 """
@@ -15,6 +16,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from whatschat_ops.plurals import counted
+from whatschat_ops.pricing.amounts import plain
 from whatschat_ops.usage.logs.lines import FUNCTION, MESSAGE, OF_LAMBDA, UNPAIRED
 from whatschat_ops.usage.logs.lines import REFUSED as REFUSED_KIND
 from whatschat_ops.usage.logs.questions import (
@@ -25,6 +27,7 @@ from whatschat_ops.usage.logs.questions import (
     SPAN,
     Interval,
     Question,
+    invocations,
     messages,
     sessions,
 )
@@ -44,6 +47,7 @@ _SHAPES: Final[Mapping[str, str]] = {
 USED_AGAIN: Final = "a connection id that was used again: each counts"
 DUPLICATE: Final = "a line that is there more than once: counted once"
 TIMELESS: Final = "a line of a function without a time and without a line of the access log: in the interval"
+TIMELESS_REPORT: Final = "a report of Lambda without a time: in the interval"
 UNSIZED: Final = "a message whose size is in no line of a function: 1 to 4 units of 32 KB"
 UNSEEN: Final = (
     "an event without a line of a function, as a ping has none at LOG_LEVEL=INFO: 0 or 1 message to a client"
@@ -79,10 +83,12 @@ def measure(
     until: datetime | None = None,
     rejects: Findings | None = None,
     is_unique: bool = False,
+    architecture: str = "arm64",
 ) -> Measured:
     """What the lines say of the interval; without one, from the first connection's start to the last line.
 
-    `rejects`: what could not be read of the files. `is_unique`: it is known that each event has one line.
+    `rejects`: what could not be read of the files. `is_unique`: it is known that each event has one line. `architecture`: of
+    the functions, of which Lambda's reports do not tell.
     """
     rejects, handled = rejects or Findings(), Findings()
     span = dict(zip(SPAN.fields, _whole(ask(SPAN)[0]), strict=True))
@@ -93,7 +99,12 @@ def measure(
     tally = _tally(_named(messages(interval, is_unique=is_unique), ask), handled)
     is_plain = not (span["without_start"] or _number(ask(REUSED)))
     lives = list(_named(sessions(interval, is_plain=is_plain), ask))
-    quantities = {**_messages_of(tally), **_connections_of(lives, handled)}
+    reports = list(_named(invocations(interval), ask)) if span["reports"] else None
+    quantities = {
+        **_messages_of(tally),
+        **_connections_of(lives, handled),
+        **_invocations_of(reports, architecture, handled),
+    }
     start, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in interval)
     return Measured(
         "logs",
@@ -226,13 +237,29 @@ def _connections_of(rows: Sequence[Mapping[str, Any]], handled: Findings) -> dic
     }
 
 
+def _invocations_of(
+    rows: Sequence[Mapping[str, int]] | None, architecture: str, handled: Findings
+) -> dict[Name, Bounded | None]:
+    """`rows` None: Lambda reported nothing at any time, which the log level of the platform may be the reason of."""
+    duration: Name = "lambda_duration_arm64" if architecture == "arm64" else "lambda_duration_x86_64"
+    if rows is None:
+        return {"lambda_requests": None, duration: None}
+    handled.add(DUPLICATE, count=sum(row["copies"] for row in rows))
+    handled.add(TIMELESS_REPORT, count=sum(row["timeless"] for row in rows))
+    mb_ms = sum(row["memory_mb"] * row["billed_ms"] for row in rows)
+    return {
+        "lambda_requests": Bounded.exactly(sum(row["count"] for row in rows)),
+        duration: Bounded.exactly(plain(Decimal(mb_ms) / 1024 / 1000)),
+    }
+
+
 def _minutes(time_ms: int) -> Decimal:
     return Decimal(time_ms) / MINUTE_MS
 
 
 def _remarks(tally: Tally, of_lambda: int, most_minutes: int) -> Iterator[str]:
     if of_lambda:
-        yield f"Lambda itself wrote {counted(of_lambda, 'line')}, which are not used."
+        yield f"Lambda itself wrote {counted(of_lambda, 'line')} on starts and ends, which are not used."
     if not tally.has_functions:
         yield (
             "The access log has no line for a message to a client, and no sizes: messages are those from clients. "

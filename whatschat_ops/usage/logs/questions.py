@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from whatschat_ops.quotas import MAX_CONNECTION_S
-from whatschat_ops.usage.logs.lines import CONNECT, DISCONNECT, FUNCTION, UNIT
+from whatschat_ops.usage.logs.lines import CONNECT, DISCONNECT, FUNCTION, REPORT, UNIT
 
 LONGEST_MS: Final = MAX_CONNECTION_S * 1000
 LATE_MS: Final = 60_000
@@ -36,16 +36,17 @@ class Question(NamedTuple):
 SPAN: Final = Question(
     """
 SELECT count(*), count(kind), min(t_ms), min(connected_ms), max(t_ms),
-    count(CASE WHEN kind > 1 AND connected_ms IS NULL THEN 1 END), count(CASE WHEN kind = 1 THEN 1 END)
+    count(CASE WHEN kind > 1 AND connected_ms IS NULL THEN 1 END), count(CASE WHEN kind = 1 THEN 1 END),
+    count(CASE WHEN kind = 0 THEN 1 END)
 FROM {lines}
 """,
-    ("rows", "used", "first_ms", "first_connected_ms", "last_ms", "without_start", "functions"),
+    ("rows", "used", "first_ms", "first_connected_ms", "last_ms", "without_start", "functions", "reports"),
 )
 
 IS_UNIQUE: Final = Question(
     """
 SELECT CASE WHEN sum(copies) > count(*) THEN 0 ELSE 1 END
-FROM (SELECT event, count(*) AS copies FROM {lines} WHERE kind IS NOT NULL GROUP BY event) AS events
+FROM (SELECT event, count(*) AS copies FROM {lines} WHERE kind > 0 GROUP BY event) AS events
 """,
     ("is_unique",),
 )
@@ -54,7 +55,7 @@ FROM (SELECT event, count(*) AS copies FROM {lines} WHERE kind IS NOT NULL GROUP
 REUSED: Final = Question(
     """
 SELECT count(*)
-FROM (SELECT connection FROM {lines} WHERE kind IS NOT NULL GROUP BY connection HAVING min(connected_ms) < max(connected_ms)) AS reused
+FROM (SELECT connection FROM {lines} WHERE kind > 0 GROUP BY connection HAVING min(connected_ms) < max(connected_ms)) AS reused
 """,
     ("connections",),
 )
@@ -89,6 +90,13 @@ def sessions(interval: Interval, *, is_plain: bool = False) -> Question:
     return Question(_SESSIONS.replace("{lives}", lives).format(**_of(interval)), SESSION_FIELDS)
 
 
+def invocations(interval: Interval) -> Question:
+    """Invocations of the interval that Lambda reported, by memory. A report counts once."""
+    return Question(
+        _INVOCATIONS.format(**_of(interval)), ("memory_mb", "count", "copies", "timeless", "billed_ms")
+    )
+
+
 def _of(interval: Interval) -> dict[str, str | int]:
     return {"lines": "{lines}", "since": interval.since_ms, "until": interval.until_ms}
 
@@ -112,14 +120,14 @@ _EVENTS: Final = """
         max(least_units_out) AS least_units_out,
         max(most_units_out) AS most_units_out
     FROM {lines}
-    WHERE kind IS NOT NULL
+    WHERE kind > 0
     GROUP BY event
 """
 
 _LINES_AS_EVENTS: Final = """
     SELECT kind, kind AS least_kind, 1 AS copies, t_ms, route, bytes_in, bytes_out, sent, least_units_out, most_units_out
     FROM {lines}
-    WHERE kind IS NOT NULL
+    WHERE kind > 0
 """
 
 _MESSAGES: Final = f"""
@@ -142,6 +150,19 @@ SELECT kind, has_function, route, count(*),
 FROM within
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3
+"""
+
+_INVOCATIONS: Final = f"""
+SELECT memory_mb, count(*), sum(copies) - count(*), count(*) - count(t_ms), sum(billed_ms)
+FROM (
+    SELECT event, max(memory_mb) AS memory_mb, max(billed_ms) AS billed_ms, min(t_ms) AS t_ms, count(*) AS copies
+    FROM {{lines}}
+    WHERE kind = {REPORT}
+    GROUP BY event
+) AS reports
+WHERE t_ms IS NULL OR (t_ms >= {{since}} AND t_ms < {{until}})
+GROUP BY 1
+ORDER BY 1
 """
 
 SESSION_FIELDS: Final = ("shape", "is_reused", "connections", "least_ms", "most_ms", "minute_ms")

@@ -46,6 +46,7 @@ class LogSources:
     api_id: str = ""
     stage: str = ""
     flag: str = "--from"
+    architecture: str = "arm64"
 
     @property
     def origin(self) -> str:
@@ -89,6 +90,7 @@ def measure_logs(
             until=until,
             rejects=staged.rejects,
             is_unique=_is_unique(sources),
+            architecture=sources.architecture,
         )
         return with_broadcasts(found, sources.broadcasts)
 
