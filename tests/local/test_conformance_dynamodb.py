@@ -216,3 +216,38 @@ def test_all_attributes_of_an_index_that_has_keys_only_are_rejected(items: Any) 
             "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global "
             "secondary index by-u because its projection type is not ALL"
         )
+
+
+@pytest.mark.aws(
+    "https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html: Segment, Limit, LastEvaluatedKey"
+)
+@pytest.mark.parametrize("limit", [{"Limit": 3}, {}], ids=["small pages", "one page"])
+def test_segments_have_every_item_once_while_others_come_and_go(items: Any, limit: dict[str, int]) -> None:
+    names = [f"scanned-{number}" for number in range(30)]
+    for name in names:
+        items.put_item(TableName=TABLE, Item={**KEY, "p": {"S": name}})
+        items.put_item(TableName=TABLE, Item={**KEY, "p": {"S": name}, "r": {"S": "b"}})
+    seen: list[tuple[str, str]] = []
+    for segment in range(4):
+        start: dict[str, Any] = {}
+        while True:
+            page = items.scan(TableName=TABLE, Segment=segment, TotalSegments=4, **limit, **start)
+            seen += [(item["p"]["S"], item["r"]["S"]) for item in page["Items"]]
+            passing = {**KEY, "p": {"S": f"passing-{len(seen)}"}}
+            items.put_item(TableName=TABLE, Item=passing)
+            items.delete_item(TableName=TABLE, Key=passing)
+            if "LastEvaluatedKey" not in page:
+                break
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+    assert sorted(each for each in seen if each[0] in names) == [
+        (name, sort) for name in sorted(names) for sort in ("a", "b")
+    ]
+    items.put_item(TableName=TABLE, Item={**KEY, "p": {"S": "new"}})
+    items.delete_item(TableName=TABLE, Key={**KEY, "p": {"S": names[0]}})
+    found = {item["p"]["S"] for item in items.scan(TableName=TABLE)["Items"]}
+    assert "new" in found
+    assert names[0] in found  # its other item
+    for name in [*names, "new"]:
+        for sort in ("a", "b"):
+            items.delete_item(TableName=TABLE, Key={"p": {"S": name}, "r": {"S": sort}})
+    assert {item["p"]["S"] for item in items.scan(TableName=TABLE)["Items"]}.isdisjoint(names)

@@ -26,6 +26,8 @@ from whatschat_ops.local.process_file import read as read_process_file
 from whatschat_ops.redaction import Secret
 
 START_TIMEOUT_S = 30.0
+LOADED_BYTES_PER_S = 2_000_000
+"""Of a saved state, at the least: a table of 1 million rows has 200 MB."""
 STOP_TIMEOUT_S = 15.0
 HEALTH_TIMEOUT_S = 2.0
 SAVE_TIMEOUT_S = 3.0
@@ -142,7 +144,9 @@ def _start(layout: Layout, arguments: Sequence[str], say: Say, port: int) -> Ser
     say(f"Starting the embedded AWS on http://{HOST}:{port} ...")
     child = process.spawn(layout, port, arguments)
     try:
-        process.wait_until_healthy(child, layout, port, START_TIMEOUT_S)
+        saved_bytes = sum(file.stat().st_size for file in layout.services.glob("*.json"))
+        timeout_s = START_TIMEOUT_S + saved_bytes / LOADED_BYTES_PER_S
+        process.wait_until_healthy(child, layout, port, timeout_s)
     except KeyboardInterrupt:
         child.terminate()
         raise

@@ -8,6 +8,7 @@ while it runs, not only when it stops (`persistence`, `saved_state`).
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -110,6 +111,7 @@ class Ministack:
         Raises LocalError if a file is damaged, or if the installed ministack lacks a name that is corrected or used.
         """
         self._loop = asyncio.get_running_loop()
+        gc.disable()  # nothing that is loaded is garbage; looking for it again and again takes minutes with a million rows
         require_readable(self._state.directory)
         parts = Parts(
             self._port,
@@ -139,6 +141,8 @@ class Ministack:
         if self._lifespan.done():
             waiting.cancel()
             await self._lifespan
+        gc.freeze()
+        gc.enable()
         lambda_bridge.settle_pending(self._modules.lambda_svc)
         Deployments(self._modules.apigateway).complete_saved(self._modules.responses.request_scope)
         self._api_hosts.write()

@@ -33,6 +33,7 @@ from whatschat_ops.local.control.corrections_lambda import LAMBDA
 from whatschat_ops.local.control.corrections_logs import LOGS
 from whatschat_ops.local.control.corrections_s3 import S3
 from whatschat_ops.local.control.corrections_services import SERVICES
+from whatschat_ops.local.control.dynamodb_scan import SCANS
 from whatschat_ops.local.control.identity_pools import IDENTITY_POOLS
 from whatschat_ops.local.control.modules import READS, Modules, require_names
 from whatschat_ops.local.control.policy_documents import POLICY_DOCUMENTS
@@ -215,6 +216,7 @@ CORRECTIONS: Final = (
     *POLICY_DOCUMENTS,
     *UPDATE_OPERANDS,
     *S3,
+    *SCANS,
     *IDENTITY_POOLS,
     Correction(
         what="CloudFormation rejects `AWS::ApiGatewayV2::Deployment`, and ignores the TTL and backups of tables, the throttling of stages, the dead letters and the reserved concurrency of functions, a bucket's tags, encryption and expiration",
