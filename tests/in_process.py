@@ -30,14 +30,15 @@ class Done:
         return self.stdout + self.stderr
 
 
-def run(*arguments: str, stdin: bytes = b"") -> Done:
-    """One command line, with streams as a pipe has them: of bytes, in UTF-8."""
-    stdout, stderr = _stream(), _stream()
+def run(*arguments: str, stdin: bytes = b"", together: bool = False) -> Done:
+    """One command line, with streams as a pipe has them: of bytes, in UTF-8. `together`: as with `2>&1`, all in `stdout`."""
+    stdout = _stream()
+    stderr = stdout if together else _stream()
     with _standard_input(stdin), redirect_stdout(stdout), redirect_stderr(stderr):
         code = main(list(arguments))
         stdout.flush()
         stderr.flush()
-    return Done(code, _text(stdout), _text(stderr))
+    return Done(code, _text(stdout), "" if together else _text(stderr))
 
 
 def _stream() -> io.TextIOWrapper:

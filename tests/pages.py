@@ -20,7 +20,7 @@ PAGES: Final = (
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted(DOCS.rglob("*.md")),
 )
-_FENCE: Final = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE: Final = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _COMMAND: Final = re.compile(r"(?:^|[\s($\"/;])whatschat-ops (?! )((?:[^|;&)#>\"']|\"[^\"]*\"|'[^']*')*)")
 _SPAN: Final = re.compile(r"(?<!`)`whatschat-ops ([^`]+)`(?!`)")
 

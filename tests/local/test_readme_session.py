@@ -12,27 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.local.conftest import EmbeddedAws
+from tests.sessions import commands_of, masked
 
 pytestmark = pytest.mark.local
 
 README = Path(__file__).parents[2] / "README.md"
 MARK = "~~~ next command ~~~"
-
-# What differs from run to run; all else must be as written.
-VARIABLE = (
-    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
-    (r"(?<!\S)[\w-]{15}=(?!\S)", "CONNECTION_ID"),
-    (r"\b\d{8}-\d{6}-[0-9a-f]*", "RUN"),
-    (r"\b[0-9a-f]{32}\b", "MESSAGE_ID"),
-    (r"ws://127\.0\.0\.1:\d+/_aws/execute-api/\w+/", "ENDPOINT/"),
-    (r"call-alice-\d+", "call-alice-MS"),
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE TIME"),
-    (r"\b\d\d:\d\d:\d\d\b", "TIME"),
-    (r"\b\d+\.\d+( s,|$)", r"SECONDS\1"),
-    (r"\b\d+ requests", "N requests"),
-    (r"\bnow\b|\b\d+ (s|min|h) ago\b|\bin \d+ h\b", "AGE"),
-    (r"[ \t]+", " "),
-)
 
 
 def block(marker: str, language: str) -> str:
@@ -47,15 +32,11 @@ def block(marker: str, language: str) -> str:
 def session() -> list[tuple[str, str]]:
     """(command, what it prints) pairs: the end of line one, which `.ci/run` types as a whole, and the session."""
     line_one = block("command:run", "sh").rpartition(" && ")[2]
-    parts = re.split(r"^\$ (.+)$", block("session", "console"), flags=re.M)[1:]
-    typed = zip(parts[::2], (output.strip("\n") for output in parts[1::2]), strict=True)
-    return [(line_one, block("provisioned", "console")), *typed]
+    return [(line_one, block("provisioned", "console")), *commands_of(block("session", "console"))]
 
 
-def masked(text: str) -> list[str]:
-    for pattern, name in VARIABLE:
-        text = re.sub(pattern, name, text, flags=re.M)
-    return sorted(line.strip() for line in text.strip().splitlines())  # two clients connect in any order
+def lines(text: str) -> list[str]:
+    return sorted(masked(text))  # two clients connect in any order
 
 
 @pytest.fixture
@@ -95,7 +76,7 @@ def test_session_in_the_readme_is_what_happens(clone: Shell) -> None:
 
     printed = dict(zip(commands, done.stdout.split(f"{MARK}\n"), strict=False))
     for command, expected in session():
-        assert masked(printed[command]) == masked(expected), f"$ {command}\n{printed[command]}\n{done.stderr}"
+        assert lines(printed[command]) == lines(expected), f"$ {command}\n{printed[command]}\n{done.stderr}"
 
 
 def test_commands_to_try_next_work_as_they_are_printed(clone: Shell) -> None:

@@ -202,7 +202,7 @@ def render_checks(out: Output, results: Sequence[CheckResult]) -> Any:
         if result.status == "silenced":
             continue
         text, style = marks[result.status]
-        table.add_row(Text(text, style=style), result.code, result.name, Text(result.detail))
+        table.add_row(Text(text, style=style), result.code, result.name, Text(result.detail, overflow="fold"))
         if result.evidence:
             table.add_row("", "", "", Text(f"Seen: {result.evidence}", style="dim"))
         if result.fix:

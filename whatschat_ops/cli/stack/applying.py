@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import Missing
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.pricing.rates import Rate
@@ -85,7 +86,7 @@ def destroy_planned(
     run: Run, stack: Stack, made: Plan, *, yes: bool, by_typing: str | None = None, last: bool = False
 ) -> None:
     """Show a plan of deletions, ask, apply it, and print what was deleted and kept. Options as of `show_and_apply`."""
-    question = f"Delete {len(made.changing)} resources of {stack.name}{data_loss(made)}?"
+    question = f"Delete {counted(len(made.changing), 'resource')} of {stack.name}{data_loss(made)}?"
     applied = show_and_apply(run, stack, made, question, yes=yes, by_typing=by_typing, last=last)
     if applied is None:
         return
@@ -134,7 +135,7 @@ def _render_destroyed(result: DestroyResult) -> str:
     lines = [f"Kept {kept.address} ({kept.id}): {kept.reason}." for kept in result.kept]
     if result.deleted:
         figures = f"in {result.seconds:.1f} s, {result.requests} requests to AWS"
-        lines.append(f"Deleted {len(result.deleted)} resources of {result.stack} {figures}.")
+        lines.append(f"Deleted {counted(len(result.deleted), 'resource')} of {result.stack} {figures}.")
     else:
         lines.append(f"{result.stack} has no resources.")
     return "\n".join(lines)

@@ -1,0 +1,120 @@
+"""The tour and the how-to guides, typed line by line: what they show is what happens."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.in_process import Done, run
+from tests.local.conftest import EmbeddedAws, started
+from tests.local.program import Program, eventually
+from tests.pages import DOCS, ROOT, name_of
+from tests.ports import free_port
+from tests.sessions import Step, is_shown, steps
+from whatschat_ops.errors import ExitCode
+from whatschat_ops.local import service
+
+pytestmark = pytest.mark.local
+
+HOW_TOS = [page for page in sorted((DOCS / "how-to").glob("*.md")) if any(steps(page))]
+SEEN_LATER = ("chime meeting list", "cost actual", "logs", "metrics show", "ws connections list")
+"""Commands that show what others did, which takes a moment to be there: they are typed until they show it."""
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
+    directory = tmp_path_factory.mktemp("pages")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("WHATSCHAT_OPS_STATE_DIR", str(directory))
+        found = service.ensure_running(port=free_port(), say=lambda _: None)
+    yield started(directory, found)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("WHATSCHAT_OPS_STATE_DIR", str(directory))
+        service.stop()
+
+
+@dataclass
+class Reader:
+    """Does what a page says, in an empty directory."""
+
+    aws: EmbeddedAws
+    directory: Path
+    others: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+
+    def do(self, step: Step) -> None:
+        """One step; fails unless it prints what the page shows."""
+        if step.file:
+            (self.directory / step.file).write_text(step.typed, encoding="utf-8")
+        elif step.terminal:
+            self._elsewhere(step)
+        else:
+            self._here(step)
+
+    def _here(self, step: Step) -> None:
+        program, *arguments = shlex.split(step.typed)
+        assert program == "whatschat-ops"
+        again = step.typed.removeprefix("whatschat-ops ").startswith(SEEN_LATER)
+        deadline = time.monotonic() + (60 if again else 0)
+        while not _is_as_shown(done := run(*arguments, together=True), step.prints):
+            assert time.monotonic() < deadline, f"$ {step.typed}\n{done.stdout}"
+            time.sleep(0.2)
+
+    def _elsewhere(self, step: Step) -> None:
+        """In another terminal a command runs on until the page shows ^C."""
+        log = self.directory / f"{step.terminal}.log"
+        if step.terminal not in self.others:
+            program = Program({**self.aws.environment(), "COLUMNS": "100"}, directory=self.directory)
+            with log.open("w", encoding="utf-8") as file:
+                self.others[step.terminal] = program.start(
+                    *shlex.split(step.typed)[1:], stdout=file, stderr=subprocess.STDOUT
+                )
+        shown, ends, _ = step.prints.partition("^C")
+        eventually(lambda: is_shown(log.read_text(encoding="utf-8"), shown))
+        if ends:
+            process = self.others.pop(step.terminal)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) in (0, 130)
+
+
+def _is_as_shown(done: Done, prints: str) -> bool:
+    """What a command prints, and whether it succeeds: where it fails, the page shows the error."""
+    return is_shown(done.stdout, prints) and (done.code == ExitCode.DONE) == ("Error: " not in prints)
+
+
+@pytest.fixture
+def reader(
+    aws: EmbeddedAws, tmp_path: Path, clean_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Reader]:
+    for name, value in {**aws.environment(), "COLUMNS": "100"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    found = Reader(aws, tmp_path)
+    yield found
+    for process in found.others.values():
+        process.kill()
+        process.wait()
+
+
+def test_the_tour_is_what_happens(reader: Reader) -> None:
+    assert run("local", "reset", "--yes").code == ExitCode.DONE  # where it ran before
+    for step in steps(DOCS / "tour.md"):
+        reader.do(step)
+
+
+def test_the_tour_installs_as_the_readme_does() -> None:
+    line = "python3 -m venv .venv && .venv/bin/pip install --quiet '.[local]'"
+    assert all(line in (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/tour.md"))
+
+
+@pytest.mark.parametrize("page", HOW_TOS, ids=name_of)
+def test_a_how_to_guide_is_what_happens(page: Path, reader: Reader) -> None:
+    assert run("provision", "--yes").code == ExitCode.DONE
+    for step in steps(page):
+        reader.do(step)
