@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -58,7 +59,11 @@ class Stand:
         token = self.run("token", "mint", "--user", user)
         headers = {"Authorization": f"Bearer {token}"}
         return connect(
-            self.url, additional_headers=headers, proxy=None, user_agent_header="Mozilla/5.0 (X11; Linux)"
+            self.url,
+            additional_headers=headers,
+            proxy=None,
+            open_timeout=60,
+            user_agent_header="Mozilla/5.0 (X11; Linux)",
         )
 
     def screen(self, *arguments: str, columns: int) -> str:
@@ -99,6 +104,8 @@ class Screen:
     columns: int = 110
     saves: bool = False
     """The command draws the screen itself (`--svg`)."""
+    then: Sequence[Sequence[str]] = ()
+    """What is typed after the command, in the same screen, while bob listens. An argument "|N" keeps N lines."""
 
     @property
     def path(self) -> Path:
@@ -161,6 +168,19 @@ def _incident(stand: Stand) -> None:
     shutil.copy(Path(__file__).with_name("watch-incident.jsonl.gz"), stand.directory)
 
 
+def _session(stand: Stand, screen: Screen) -> str:
+    """Prompts, commands and what they print, of several commands in one terminal."""
+    parts = []
+    with stand.socket("bob"):
+        for command in (screen.command, *screen.then):
+            arguments = [word for word in command if not word.startswith("|")]
+            kept = next((int(word[1:]) for word in command if word.startswith("|")), None)
+            typed = shlex.join(("whatschat-ops", *arguments)) + (f" | head -n {kept}" if kept else "")
+            lines = stand.screen(*arguments, columns=screen.columns).rstrip().split("\n")[:kept]
+            parts.append("\n".join((f"\x1b[1;32m$\x1b[0m \x1b[1m{typed}\x1b[0m", *lines)))
+    return "\n".join(parts)
+
+
 def _saved(stand: Stand, screen: Screen) -> str:
     """What a command saves with --svg, with its command line as the title."""
     stand.environment["COLUMNS"] = str(screen.columns)
@@ -171,6 +191,21 @@ def _saved(stand: Stand, screen: Screen) -> str:
 
 
 SCREENS = (
+    Screen(
+        "session",
+        ("ws", "connections", "list", "--quiet"),
+        "../README.md",
+        "cli/chime/tables.py",
+        ("Control Region", "Signaling", "Join token"),
+        columns=104,
+        then=(
+            ("ws", "broadcast", "--quiet", "--type", "notice", "Maintenance tonight"),
+            ("ws", "send", "--user", "alice", "--to", "bob", "Lunch at noon?"),
+            ("chime", "meeting", "create", "--user", "alice", "--attendee", "alice", "--attendee", "bob"),
+            ("doctor", "--only", "WS022,WS041,WS043,CH001"),
+            ("cost", "estimate", "--messages", "10M", "--users", "1000", "--hours-per-day", "8", "|6"),
+        ),
+    ),
     Screen(
         "trace",
         ("logs", "trace", "alice"),
@@ -228,7 +263,11 @@ def steady(text: str) -> str:
         r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "3bfacde6-c8c7-4086-ae13-7bc766387183", text
     )
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:4566", text)
-    return re.sub(r"( +)(\d+)( ms)", lambda found: f"{found[1]}{'8'.rjust(len(found[2]))}{found[3]}", text)
+    text = re.sub(r"(?<=\S )[\d,.]+ ms", "8 ms", text)
+    text = re.sub(r"(?<= )\d\.\d\d$", "0.08", text, flags=re.MULTILINE)
+    text = re.sub(r"\b\d{8}-\d{6}-[0-9a-f]{4}\b", "20261129-093000-7f3a", text)
+    text = re.sub(r"\bcall-alice-\d+", "call-alice-1795944600000", text)
+    return re.sub(r"( {2,})(\d+)( ms)", lambda found: f"{found[1]}{'8'.rjust(len(found[2]))}{found[3]}", text)
 
 
 def draw(screen: Screen, printed: str) -> str:
@@ -239,7 +278,7 @@ def draw(screen: Screen, printed: str) -> str:
         )
         console.print(Text.from_ansi(printed), no_wrap=True, soft_wrap=False)
         svg = console.export_svg(
-            title=f"$ whatschat-ops {' '.join(screen.command)}",
+            title="whatschat-ops" if screen.then else f"$ whatschat-ops {' '.join(screen.command)}",
             code_format=re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL),
             unique_id=screen.name,
         )
@@ -269,6 +308,8 @@ def main(names: Sequence[str]) -> None:
                 screen.prepare(stand)
                 if screen.saves:
                     drawn = _saved(stand, screen)
+                elif screen.then:
+                    drawn = draw(screen, steady(_session(stand, screen)))
                 else:
                     drawn = draw(screen, steady(stand.screen(*screen.command, columns=screen.columns)))
                 screen.path.write_text(drawn, encoding="utf-8")

@@ -6,6 +6,7 @@ In what a page shows, `...` stands for anything: the rest of a line, or, alone o
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ VARIABLE: Final = (
 )
 """What differs from run to run; all else must be as written."""
 
+COLUMN_PX: Final = 12.2
+"""The width of a character in Rich's SVG."""
 _BLOCK: Final = re.compile(
     r"(?:<!-- file: (?P<file>\S+) -->\n)?^```(?P<language>\w+)(?: (?P<terminal>\w+))?\n(?P<text>.*?)^```$",
     re.M | re.S,
@@ -78,3 +81,17 @@ def is_shown(printed: str, shown: str) -> bool:
         for line in masked(shown)
     )
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in masked(printed))) is not None
+
+
+def text_of(svg: str) -> str:
+    """What a screen drawn by Rich shows: its title, and its lines."""
+    words = re.compile(r'<text class="[^"]*-r\d+" x="([\d.]+)" y="([\d.]+)"[^>]*>(.*?)</text>', re.DOTALL)
+    lines: dict[float, str] = {}
+    for x, y, text in sorted(words.findall(svg), key=lambda found: (float(found[1]), float(found[0]))):
+        before = lines.get(float(y), "")
+        lines[float(y)] = before.ljust(round(float(x) / COLUMN_PX)) + html.unescape(text).replace(
+            "\xa0", " "
+        ).strip("\n")
+    title = re.search(r'-title"[^>]*>(.*?)</text>', svg)
+    shown = [line.rstrip() for line in lines.values()]
+    return "\n".join([html.unescape(title[1]).replace("\xa0", " "), *shown] if title else shown)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import html
 import importlib.util
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.pages import links_of
+from tests.sessions import text_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 PACKAGE = Path(__file__).parents[2] / "whatschat_ops"
@@ -35,12 +37,14 @@ def test_every_drawing_has_a_row() -> None:
 
 @pytest.mark.parametrize("screen", screens.SCREENS, ids=lambda screen: str(screen.name))
 def test_drawing_is_shown_by_its_page_and_says_what_the_command_says(screen: Any) -> None:
-    assert f"](screens/{screen.name}.svg)" in (DOCS / screen.page).read_text(encoding="utf-8")
-    drawn = html.unescape(screen.path.read_text(encoding="utf-8")).replace("\xa0", " ")
+    page = DOCS / screen.page
+    assert f"{screen.path.relative_to(page.resolve().parent)}" in links_of(page)
+    svg = screen.path.read_text(encoding="utf-8")
+    drawn = text_of(svg)
     source = (PACKAGE / screen.module).read_text(encoding="utf-8")
     assert [words for words in screen.says if words not in drawn or f'"{words}' not in source] == []
     assert f"$ whatschat-ops {' '.join(screen.command)}" in drawn
-    assert re.findall(r'(?:url\(|href=)["\']?http', drawn) == []  # a reader's browser fetches nothing
+    assert re.findall(r'(?:url\(|href=)["\']?http', svg) == []  # a reader's browser fetches nothing
 
 
 def test_what_differs_from_run_to_run_is_replaced_by_something_as_long() -> None:

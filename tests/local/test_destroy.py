@@ -37,7 +37,7 @@ def test_destroy_in_an_account_asks_for_the_name_of_the_stack(embedded_aws: Embe
     for wrong in ("y", "yes", STACK.upper(), ""):
         assert "Nothing was changed." in answered(program.environment, prompt, wrong)
     assert f"{PREFIX}websocket-connections" in dynamodb.list_tables()["TableNames"]
-    assert "Deleted 1 resources" in answered(program.environment, prompt, STACK)
+    assert "Deleted 1 resource of" in answered(program.environment, prompt, STACK)
     program.run("table", "create", "--yes")
     assert program.json("destroy", "--yes")["deleted"] == ["table.connections"]
     assert f"{PREFIX}websocket-connections" not in dynamodb.list_tables()["TableNames"]
@@ -46,4 +46,4 @@ def test_destroy_in_an_account_asks_for_the_name_of_the_stack(embedded_aws: Embe
 def test_destroy_on_the_embedded_aws_asks_for_a_yes(embedded_aws: EmbeddedAws) -> None:
     program = Program({**embedded_aws.environment(), "WHATSCHAT_PREFIX": PREFIX})
     program.run("table", "create", "--yes")
-    assert "Deleted 1 resources" in answered(program.environment, "websocket-connections? [y/N] ", "y")
+    assert "Deleted 1 resource of" in answered(program.environment, "websocket-connections? [y/N] ", "y")

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from tests.local.conftest import EmbeddedAws, started
 from tests.local.program import Program, eventually
 from tests.pages import DOCS, ROOT, name_of
 from tests.ports import free_port
-from tests.sessions import Step, is_shown, steps
+from tests.sessions import Step, commands_of, is_shown, steps, text_of
 from whatschat_ops.errors import ExitCode
 from whatschat_ops.local import service
 
@@ -58,11 +58,13 @@ class Reader:
             self._here(step)
 
     def _here(self, step: Step) -> None:
-        program, *arguments = shlex.split(step.typed)
+        typed, _, kept = step.typed.partition(" | head -n ")
+        program, *arguments = shlex.split(typed)
         assert program == "whatschat-ops"
         again = step.typed.removeprefix("whatschat-ops ").startswith(SEEN_LATER)
         deadline = time.monotonic() + (60 if again else 0)
-        while not _is_as_shown(done := run(*arguments, together=True), step.prints):
+        most = int(kept) if kept else None
+        while not _is_as_shown(done := _first_lines(run(*arguments, together=True), most), step.prints):
             assert time.monotonic() < deadline, f"$ {step.typed}\n{done.stdout}"
             time.sleep(0.2)
 
@@ -81,6 +83,10 @@ class Reader:
             process = self.others.pop(step.terminal)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) in (0, 130)
+
+
+def _first_lines(done: Done, most: int | None) -> Done:
+    return replace(done, stdout="".join(done.stdout.splitlines(keepends=True)[:most]))
 
 
 def _is_as_shown(done: Done, prints: str) -> bool:
@@ -118,3 +124,13 @@ def test_a_how_to_guide_is_what_happens(page: Path, reader: Reader) -> None:
     assert run("provision", "--yes").code == ExitCode.DONE
     for step in steps(page):
         reader.do(step)
+
+
+def test_the_picture_in_the_readme_is_what_happens(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("provision", "--yes").code == ExitCode.DONE
+    monkeypatch.setenv("COLUMNS", "104")
+    reader.do(Step("whatschat-ops ws listen --user bob", "Connected.\n...", terminal="bob"))
+    shown = commands_of(text_of((DOCS / "screens" / "session.svg").read_text(encoding="utf-8")))
+    for typed, prints in shown:
+        reader.do(Step(typed, prints))
+    assert len(shown) == 6
