@@ -314,6 +314,8 @@ MAX_EVENT_RULE_NAME_CHARACTERS: Final = 64
 
 MAX_MAP_CHILDREN: Final = 10_000
 """Child executions of a Distributed Map at once, also without a MaxConcurrency (step-functions-quotas, not adjustable)."""
+MAP_CHILDREN_PER_S: Final = 100
+"""Child executions of the Standard type that a Distributed Map begins (Step Functions Developer Guide, "Service quotas"; code unknown)."""
 
 # Chime SDK meetings
 

@@ -41,11 +41,16 @@ class CostLine:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How the distributed engine would divide a broadcast. `quotas`: those that it needs raised, in words."""
+    """How the distributed engine would divide a broadcast, and its time: of sending at the rate, until all workers are begun, of starting
+    them for each of their shards. `quotas`: those that it needs raised, in words.
+    """
 
     shards: int
     workers: int
     worker_rate_per_s: float
+    rate_s: float
+    dispatch_s: float
+    starts_s: float
     quotas: tuple[str, ...]
 
 

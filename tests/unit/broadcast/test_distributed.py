@@ -23,14 +23,15 @@ from whatschat_ops.broadcast.distributed.executions import Execution, ExecutionS
 from whatschat_ops.broadcast.distributed.launching import Fleet, Launcher
 from whatschat_ops.broadcast.distributed.planning import MOST_SEGMENTS, Sizes, plan
 from whatschat_ops.broadcast.distributed.recall import details_in, failed_in, record_in
-from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
+from whatschat_ops.broadcast.estimate import Audience, BroadcastEstimate, CostLine, Distribution, estimate
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.past_runs import read_run
 from whatschat_ops.broadcast.journal.record import RunRecord
 from whatschat_ops.broadcast.journal.summary import RunState
+from whatschat_ops.broadcast.message import Message
 from whatschat_ops.config import Settings
 from whatschat_ops.errors import NotFound, OpsError, PermissionDenied, UsageError
-from whatschat_ops.pricing.rates import aws_card
+from whatschat_ops.pricing.rates import aws_card, guide_card
 from whatschat_ops.quotas import RateLimit
 from whatschat_ops.sender.model import SendPolicy
 from whatschat_ops.worker.control import Control
@@ -503,14 +504,19 @@ def test_engine_needs_the_stack_to_have_it_and_the_stacks_own_endpoint() -> None
 def test_arithmetic_of_ten_million_connections_by_hand() -> None:
     found = distributed_estimate(10_000_000, Shape(), CARD)
     assert (found.shards, found.workers, found.worker_rate_per_s) == (400, 10, 1_000)
-    # (10,000,000 - 5,000) / 10,000 s at the rate, and 40 rounds of 2 s of starting
-    assert found.duration_s == pytest.approx(999.5 + 80)
+    # (10,000,000 - 5,000) / 10,000 s at the rate, 10 of 100 children a second, and 40 rounds of 2 s of starting
+    assert (found.rate_s, found.dispatch_s, found.starts_s) == (999.5, 0.1, 80)
+    assert found.duration_s == pytest.approx(999.5 + 0.1 + 80)
     lines = {line.item: line for line in found.lines}
     assert lines["Messages"].cost == 10
-    assert lines["Workers"].quantity == 10_795
+    assert lines["Data transfer"].quantity == 10  # (1,024 + 18) bytes each
+    assert lines["Reading the table"].quantity == 305_176
+    assert lines["Workers"].quantity == 10_796
     assert lines["State transitions"].quantity == 1_602
     assert lines["State transitions"].cost == Decimal("0.04005")
-    assert lines["S3 writes and listings"].quantity == 400 + (800 + 10_800) + 400 + 1_080 + 3
+    parts, looks = 800 + 10_800, 400 + 3_600
+    assert lines["S3 writes and listings"].quantity == 4 + parts + 400 + (400 + looks + 2 * 1_080)
+    assert lines["S3 reads"].quantity == 800 + looks + parts + 400
     assert found.total == sum(line.cost or 0 for line in found.lines)
     assert [quota.partition(" (")[0] for quota in found.quotas] == ["New connections per second"]
 
@@ -530,7 +536,7 @@ def test_arithmetic_grows_with_the_number_of_connections(connections: int, worke
     less, more = (distributed_estimate(number, shape, CARD) for number in (connections, connections + shard))
     assert less.total <= more.total
     assert less.workers <= workers
-    assert less.shards * shard >= connections
+    assert less.shards * shard >= connections or less.shards == MOST_SEGMENTS
 
 
 def test_dry_run_adds_what_the_workers_cost_and_keeps_the_rest() -> None:
@@ -551,17 +557,49 @@ def test_dry_run_adds_what_the_workers_cost_and_keeps_the_rest() -> None:
         price_region="us-east-1",
     )
     found = with_workers(local, Settings(), CARD)
-    assert found.cost[0] == messages
-    assert [line.item for line in found.cost].count("Messages") == 1
+    assert [line.guide for line in found.cost if line.item == "Messages"] == [Decimal("0.25")]
     assert found.aws_total == sum(line.aws or 0 for line in found.cost)
     assert found.guide_total == local.guide_total
-    assert found.duration_s == pytest.approx(107.5)
-    assert found.distribution == Distribution(40, 10, 1_000.0, ())
+    assert found.duration_s == pytest.approx(107.6)
+    assert found.distribution == Distribution(40, 10, 1_000.0, 99.5, 0.1, 8.0, ())
     distributed = Settings.of({"broadcast": {"distributed": {"enabled": True}}})
     for unreserved, starved in ((10, 1), (1_000, 0)):
         few = with_workers(local, distributed, CARD, unreserved).distribution
         assert few is not None
         assert [words.startswith("10 workers leave 0 of the 10 ") for words in few.quotas] == [True] * starved
+
+
+@pytest.mark.parametrize(("rate_per_s", "workers"), [(10_000, 10), (100_000, 100)])
+@pytest.mark.parametrize("connections", [1_000_000, 10_000_000, 100_000_000])
+def test_dry_run_has_the_figures_of_the_page(connections: int, rate_per_s: float, workers: int) -> None:
+    shape = Shape(RateLimit(rate_per_s, int(rate_per_s / 2)), workers)
+    page = distributed_estimate(connections, shape, CARD)
+    message = Message(b" " * shape.size_bytes, "id")
+    read_units = connections * shape.row_bytes / 8_192
+    local = estimate(
+        Audience(connections, None),
+        message,
+        shape.limit,
+        selection="",
+        read_units=read_units,
+        guide=guide_card(),
+        aws=CARD,
+    )
+    settings = Settings.of({"broadcast": {"distributed": {"workers": workers}}})
+    found = with_workers(local, settings, CARD)
+    assert (found.duration_s, found.aws_total) == (page.duration_s, page.total)
+    assert {line.item: (line.quantity, line.aws) for line in found.cost} == {
+        line.item: (Decimal(line.quantity), line.cost) for line in page.lines
+    }
+    assert found.distribution == Distribution(
+        page.shards,
+        page.workers,
+        page.worker_rate_per_s,
+        page.rate_s,
+        page.dispatch_s,
+        page.starts_s,
+        page.quotas,
+    )
 
 
 def test_page_has_the_arithmetic_of_the_code() -> None:

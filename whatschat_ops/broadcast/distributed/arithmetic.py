@@ -8,30 +8,39 @@ from decimal import Decimal
 from math import ceil
 from typing import Final, Literal, cast
 
+from whatschat_ops.broadcast.distributed.planning import Sizes
 from whatschat_ops.pricing.amounts import plain
 from whatschat_ops.pricing.pricing import FreeTiers, charge
 from whatschat_ops.pricing.rates import RateCard, RateKey
 from whatschat_ops.quotas import (
     API_REQUESTS,
+    MAP_CHILDREN_PER_S,
     MAX_CONNECTION_S,
     MAX_FUNCTION_TIMEOUT_S,
     NEW_CONNECTIONS_PER_S,
     READ_UNIT_BYTES,
     RateLimit,
 )
+from whatschat_ops.worker.control import CONTROL_S
 from whatschat_ops.worker.recorder import PART_INTERVAL_S
 
+READING: Final = "Reading the table"
+"""The line of the scan: `estimate` has the same."""
 TRANSITIONS_OF_A_SHARD: Final = 4
 """Into Send, AllSent and Done, and out; two more each time that a worker hands on the rest of its shard."""
 TRANSITIONS_OF_A_RUN: Final = 2
 INVOCATION_S: Final = MAX_FUNCTION_TIMEOUT_S - 80
 """What a worker sends for, of the longest that Lambda lets it run."""
 START_S: Final = 2.0
-"""A worker's start and end: imports, reading its shard, the last part. An assumption."""
+"""A worker's start and end: imports, its first page, its last part and deletions. An assumption. Others do not send its share of the rate meanwhile."""
+OUTCOME_BYTES: Final = 18
+"""Of a connection in a part, compressed; the command downloads all parts while it watches."""
+POLL_S: Final = 1.0
+"""How often the command looks at what was written (`engine.POLL_S`)."""
 
 _KB: Final = 1024
 _GB: Final = 1024**3
-_UNIT_BYTES: Final = 2 * READ_UNIT_BYTES
+UNIT_BYTES: Final = 2 * READ_UNIT_BYTES
 """What one eventually consistent read unit reads."""
 
 
@@ -45,7 +54,7 @@ class Shape:
     memory_mb: int = 1_024
     architecture: Literal["arm64", "x86_64"] = "arm64"
     size_bytes: int = 1_024
-    row_bytes: int = 250
+    row_bytes: float = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +79,19 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class DistributedEstimate:
-    """A broadcast that was not sent. `total` has the lines whose price the card has. `quotas`: those that it needs raised, in words."""
+    """A broadcast that was not sent. `total` has the lines whose price the card has. `quotas`: those that it needs raised, in words.
+
+    `duration_s` is what the rate allows, and beside that until the first workers are begun, and the starts of all of their rounds.
+    """
 
     connections: int
     shards: int
     workers: int
     worker_rate_per_s: float
     duration_s: float
+    rate_s: float
+    dispatch_s: float
+    starts_s: float
     lines: tuple[Line, ...]
     total: Decimal
     quotas: tuple[str, ...]
@@ -89,22 +104,33 @@ class _Work:
 
     @property
     def shards(self) -> int:
-        return ceil(self.connections / self.shape.shard_connections)
+        return Sizes(self.shape.shard_connections, self.shape.workers).segments(self.connections)
 
     @property
     def workers(self) -> int:
-        return max(1, min(self.shape.workers, self.shards))
+        return min(self.shape.workers, self.shards)
+
+    @property
+    def rate_s(self) -> float:
+        """The burst goes at once, the rest at the rate: the last worker has all of it, so no part of a round waits."""
+        return max(0.0, (self.connections - self.shape.limit.burst) / self.shape.limit.rate_per_s)
+
+    @property
+    def dispatch_s(self) -> float:
+        """Until as many children as workers are begun; the others are begun while these send."""
+        return self.workers / MAP_CHILDREN_PER_S
+
+    @property
+    def starts_s(self) -> float:
+        return ceil(self.shards / self.workers) * START_S
 
     @property
     def sending_s(self) -> float:
-        """The burst goes at once, the rest at the rate, in rounds of one shard for each worker."""
-        rounds = ceil(self.shards / self.workers)
-        at_the_rate = max(0.0, (self.connections - self.shape.limit.burst) / self.shape.limit.rate_per_s)
-        return at_the_rate + rounds * START_S
+        return self.rate_s + self.dispatch_s + self.starts_s
 
     @property
     def shard_s(self) -> float:
-        return self.shape.shard_connections / (self.shape.limit.rate_per_s / self.workers)
+        return self.connections / self.shards / (self.shape.limit.rate_per_s / self.workers)
 
     @property
     def invocations(self) -> int:
@@ -114,6 +140,11 @@ class _Work:
     def parts(self) -> int:
         """One before it begins, one at its end, one a second."""
         return 2 * self.invocations + ceil(self.sending_s / PART_INTERVAL_S) * self.workers
+
+    @property
+    def looks(self) -> int:
+        """How often workers read the control object and list what is finished: as they begin, and while they send."""
+        return self.invocations + ceil(self.sending_s / CONTROL_S) * self.workers
 
 
 def distributed_estimate(connections: int, shape: Shape, card: RateCard) -> DistributedEstimate:
@@ -126,6 +157,9 @@ def distributed_estimate(connections: int, shape: Shape, card: RateCard) -> Dist
         workers=work.workers,
         worker_rate_per_s=round(shape.limit.rate_per_s / work.workers, 1),
         duration_s=round(work.sending_s, 1),
+        rate_s=round(work.rate_s, 1),
+        dispatch_s=round(work.dispatch_s, 1),
+        starts_s=work.starts_s,
         lines=lines,
         total=plain(sum((line.cost for line in lines if line.cost is not None), Decimal(0))),
         quotas=tuple(_quotas(work)) if connections else (),
@@ -150,19 +184,23 @@ def _metered(work: _Work) -> Iterator[Metered]:
     shape = work.shape
     gb_s = ceil(work.sending_s * work.workers * shape.memory_mb / 1_024)
     duration = cast(RateKey, f"lambda_duration_{shape.architecture}")
-    sent_gb = ceil(work.connections * shape.size_bytes / _GB)
-    read_units = ceil(work.connections * shape.row_bytes / _UNIT_BYTES)
+    sent_gb = ceil(work.connections * (shape.size_bytes + OUTCOME_BYTES) / _GB)
+    read_units = ceil(round(work.connections * shape.row_bytes / UNIT_BYTES, 3))
     transitions = TRANSITIONS_OF_A_RUN + work.shards * TRANSITIONS_OF_A_SHARD
     transitions += 2 * (work.invocations - work.shards)
-    writes = work.shards + work.parts + work.invocations + ceil(work.sending_s) + 3
-    reads = 3 * work.invocations + 2 * work.parts
+    polls = ceil(work.sending_s / POLL_S)
+    puts = 4 + work.parts + work.shards  # the run's four objects, then parts and totals
+    lists = work.invocations + work.looks + 2 * polls
+    reads = (
+        2 * work.invocations + work.looks + work.parts + work.shards
+    )  # by workers, then by the command: it merges
     yield Metered("websocket_messages", "Messages", work.connections, "message")
     yield Metered("data_transfer_out", "Data transfer", sent_gb, "GB")
-    yield Metered("dynamodb_reads", "Reading the table", read_units, "request unit")
+    yield Metered("dynamodb_reads", READING, read_units, "request unit")
     yield Metered(duration, "Workers", gb_s, "GB-second")
     yield Metered("lambda_requests", "Invocations of workers", work.invocations, "request")
     yield Metered("step_functions_transitions", "State transitions", transitions, "transition")
-    yield Metered("s3_writes", "S3 writes and listings", writes, "request")
+    yield Metered("s3_writes", "S3 writes and listings", puts + lists, "request")
     yield Metered("s3_reads", "S3 reads", reads, "request")
 
 

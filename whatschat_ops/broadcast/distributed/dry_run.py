@@ -1,11 +1,11 @@
-"""What a broadcast would come to with the distributed engine: the estimate of any engine, and what the workers add. Pure."""
+"""What a broadcast would come to with the distributed engine: the estimate of any engine, and what the workers change. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
 
-from whatschat_ops.broadcast.distributed.arithmetic import Shape, distributed_estimate
+from whatschat_ops.broadcast.distributed.arithmetic import READING, UNIT_BYTES, Shape, distributed_estimate
 from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution, total_of
 from whatschat_ops.config import Settings
 from whatschat_ops.pricing.rates import RateCard
@@ -20,30 +20,47 @@ def with_workers(
 
     `unreserved`: how many functions of the account may run at once besides reservations; None: not known.
     """
+    shape = _shape(found, settings)
+    whole = distributed_estimate(found.connections, shape, card)
+    words = "" if unreserved is None else starved_functions(settings, unreserved)
+    guide = {line.item: line.guide for line in found.cost}
+    cost = tuple(
+        CostLine(line.item, Decimal(line.quantity), line.unit, guide.get(line.item), line.cost)
+        for line in whole.lines
+        if line.quantity
+    )
+    return replace(
+        found,
+        duration_s=whole.duration_s,
+        cost=cost,
+        aws_total=total_of(cost),
+        distribution=Distribution(
+            whole.shards,
+            whole.workers,
+            whole.worker_rate_per_s,
+            whole.rate_s,
+            whole.dispatch_s,
+            whole.starts_s,
+            (*whole.quotas, *((words,) if words else ())),
+        ),
+    )
+
+
+def _shape(found: BroadcastEstimate, settings: Settings) -> Shape:
+    """The arithmetic's, with rows as large as those that were read."""
     section = settings.broadcast.distributed
-    shape = Shape(
+    read_units = sum(line.quantity for line in found.cost if line.item == READING)
+    read = (
+        {"row_bytes": float(read_units) * UNIT_BYTES / found.connections}
+        if read_units and found.connections
+        else {}
+    )
+    return Shape(
         limit=RateLimit(found.rate_limit_per_s, found.burst_limit),
         workers=section.workers,
         shard_connections=section.shard_connections,
         memory_mb=section.memory_mb,
         architecture=settings.lambda_.architecture,
         size_bytes=found.size_bytes,
-    )
-    whole = distributed_estimate(found.connections, shape, card)
-    words = "" if unreserved is None else starved_functions(settings, unreserved)
-    starved = (words,) if words else ()
-    known = {line.item for line in found.cost}
-    added = tuple(
-        CostLine(line.item, Decimal(line.quantity), line.unit, None, line.cost)
-        for line in whole.lines
-        if line.item not in known and line.quantity
-    )
-    return replace(
-        found,
-        duration_s=max(found.duration_s, whole.duration_s),
-        cost=(*found.cost, *added),
-        aws_total=total_of((*found.cost, *added)),
-        distribution=Distribution(
-            whole.shards, whole.workers, whole.worker_rate_per_s, (*whole.quotas, *starved)
-        ),
+        **read,
     )

@@ -64,9 +64,13 @@ def render_estimate(it: BroadcastEstimate) -> Shown:
 
 
 def _distribution_rows(it: Distribution) -> dict[str, str]:
+    from whatschat_ops.cli.ws.broadcast_progress import time_words
+
     rows = {
         "Workers": f"{it.workers:,} at once for {counted(it.shards, 'shard')}, "
-        f"each at {it.worker_rate_per_s:,.0f} per second"
+        f"each at {it.worker_rate_per_s:,.0f} per second",
+        "Of the time": f"{time_words(it.rate_s)} at the rate, {time_words(it.dispatch_s)} until all workers are begun, "
+        f"{time_words(it.starts_s)} for their starts",
     }
     return rows | ({"To be raised": "\n".join(it.quotas)} if it.quotas else {})
 
