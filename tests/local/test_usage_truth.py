@@ -31,7 +31,7 @@ def in_environment(
 
 def test_every_source_measures_what_was_done(traffic: World) -> None:
     found = list(rows(traffic))
-    assert len(found) == 22
+    assert len(found) == 25
     assert [row for row in found if not row.is_equal] == []
 
 
@@ -44,6 +44,6 @@ def test_bill_of_the_same_usage_has_no_gap(traffic: World) -> None:
 def test_every_damage_is_counted(traffic: World) -> None:
     found = list(all_of(traffic))
     assert [each.source for each in found] == [
-        source for source in ("logs", "calls", "bill", "journals", "ledger") for _ in range(5)
+        source for source in ("logs", "calls", "bill", "cloudwatch", "journals", "ledger") for _ in range(5)
     ]
     assert [each for each in found if not each.is_equal] == []

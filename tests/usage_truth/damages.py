@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from tests.usage_truth import sources
 from tests.usage_truth.doing import NAMES
+from tests.usage_truth.metrics_damages import of_metrics
 from tests.usage_truth.proof import CALLS, World
 from whatschat_ops.broadcast.journal.file import SUFFIX
 from whatschat_ops.broadcast.journal.past_runs import runs_directory
@@ -48,6 +49,8 @@ def all_of(world: World) -> Iterator[Counted]:
     usage = {"websocket_messages": Decimal(world.truth.units), "lambda_requests": Decimal(7)}
     sources.bill(usage, world.truth.since, world.folder.parent / BILL)
     yield from _of_files(world, "bill", BILL, BILLS, lambda path: _bill(world, path))
+    for said, remark, counted in of_metrics(world):
+        yield Counted("cloudwatch", said, 1, remark, counted)
     yield from _of_journals(world)
     yield from _of_ledger(world)
 

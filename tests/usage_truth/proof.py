@@ -38,6 +38,7 @@ class World:
     truth: Truth
     folder: Path
     lasted_ms: Mapping[str, int]
+    lambda_gb_seconds: Decimal
 
     def actual(self, *sources: str) -> list[Mapping[str, Any]]:
         """What `cost actual` says of each source."""
@@ -50,7 +51,7 @@ def world(aws: EmbeddedAws, cli: Cli, truth: Truth, folder: Path) -> World:
     """Exports what was logged."""
     exported = sources.export(aws, truth, folder / "logs")
     sources.attendances(truth, folder / CALLS)
-    return World(aws, cli, truth, exported, sources.lasted_ms(exported))
+    return World(aws, cli, truth, exported, sources.lasted_ms(exported), sources.billed_gb_seconds(exported))
 
 
 def quantities_of(source: Mapping[str, Any]) -> dict[str, Bounded]:
@@ -87,6 +88,11 @@ def rows(world: World) -> Iterator[Row]:
     yield _seconds(world, own)
     yield _row("Messages", f"{load}, journal", truth.messages, "cloudwatch", cloudwatch.get("messages"))
     yield _row("Connections", load, truth.connections, "cloudwatch", cloudwatch.get("connections"))
+    invocations = cloudwatch["lambda_requests"].low
+    yield _row("Lambda requests", "CloudWatch", invocations, "log groups", logs.get("lambda_requests"))
+    yield _row("Lambda requests", "CloudWatch", invocations, "log files", files.get("lambda_requests"))
+    billed = world.lambda_gb_seconds
+    yield _row("Lambda GB-seconds", "REPORT lines, added up here", billed, "log files", files.get("lambda_duration_arm64"))  # fmt: skip
     for source, said in (("ledger", ledger), ("calls", calls)):
         attended = len(truth.attendances)
         yield _row("Meetings", "simulator", truth.meetings, source, said.get("meetings"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -73,6 +74,19 @@ def lasted_ms(folder: Path) -> dict[str, int]:
             if fields.get("eventType") == "DISCONNECT":
                 found[fields["connectionId"]] += int(fields["requestTime"]) - int(fields["connectedAt"])
     return dict(found)
+
+
+def billed_gb_seconds(folder: Path) -> Decimal:
+    """Of every invocation, by what Lambda reported: this test's own arithmetic."""
+    mb_ms = 0
+    for path in (folder / "all").iterdir():
+        text = gzip.decompress(path.read_bytes()).decode()
+        for billed, memory in re.findall(r"REPORT .*Billed Duration: (\d+) ms\tMemory Size: (\d+) MB", text):
+            mb_ms += int(billed) * int(memory)
+        for report in re.findall(r'\{.*"platform\.report".*\}', text):
+            metrics = json.loads(report)["record"]["metrics"]
+            mb_ms += metrics["billedDurationMs"] * metrics["memorySizeMB"]
+    return Decimal(mb_ms) / 1024 / 1000
 
 
 def attendances(truth: Truth, path: Path) -> Path:
