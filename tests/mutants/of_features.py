@@ -612,8 +612,14 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "usage/engine/repairing.py",
         "unit/usage/test_engine.py",
-        ('return msgspec.json.encode(value) if isinstance(value, dict) else "a line that is no JSON object"', "return msgspec.json.encode(value)", "a list is a row"),
+        ("if not isinstance(value, dict):", "if value is None:", "a list is a row"),
         ("if len(row) != fields else None", "if len(row) < fields else None", "values beyond the header are dropped in silence"),
+    ),
+    *planted(
+        "usage/logs/lines.py",
+        "unit/usage/test_access_rows.py",
+        ("AND request_id <> '-' AND connection_id <> '-'", "AND request_id <> '-'", "a line without a connection id is good where all others are"),
+        ("CASE WHEN event_type IS NULL THEN type END AS type", "type", "a field that a client adds makes another line of an access line"),
     ),
     *planted(
         "usage/logs/questions.py",

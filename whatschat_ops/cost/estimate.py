@@ -27,12 +27,9 @@ from whatschat_ops.cost.result import (
     lines_without_price,
 )
 from whatschat_ops.cost.usage import Usage
-from whatschat_ops.pricing.amounts import SMALLEST_MONEY, plain
+from whatschat_ops.pricing.amounts import PRECISION, SMALLEST_MONEY, plain
 from whatschat_ops.pricing.pricing import ZERO, FreeTiers, Month
 from whatschat_ops.pricing.rates import Rate, RateCard
-
-PRECISION = 60
-"""Digits: products of the largest quantity and the finest price stay exact."""
 
 
 def estimate(

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Self
 
 LARGEST = 10**15
 """More than a month's usage can be; keeps every product exact."""
+PRECISION = 60
+"""Digits: products of the largest quantity and the finest price stay exact."""
 DECIMAL_PLACES = 12
 SMALLEST_MONEY = Decimal(1).scaleb(-DECIMAL_PLACES)
 """To which a quotient of money is rounded."""

@@ -16,9 +16,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Any, Final, Literal, get_args
 
-from whatschat_ops.cost.estimate import PRECISION
 from whatschat_ops.cost.usage import Usage
-from whatschat_ops.pricing.amounts import Amount, plain
+from whatschat_ops.pricing.amounts import PRECISION, Amount, plain
 from whatschat_ops.pricing.rates import RateKey
 from whatschat_ops.quotas import MAX_MESSAGE_BYTES, METERED_MESSAGE_BYTES
 from whatschat_ops.redaction import redact

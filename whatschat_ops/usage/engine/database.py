@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from whatschat_ops.errors import OpsError
-from whatschat_ops.installation import extra_command
 
 if TYPE_CHECKING:
     import duckdb
@@ -92,6 +91,8 @@ def _duckdb() -> Any:
     try:
         import duckdb
     except ImportError as error:
+        from whatschat_ops.installation import extra_command
+
         raise OpsError(
             "Files are read with DuckDB, which is not installed.", hint=extra_command("usage")
         ) from error

@@ -138,13 +138,15 @@ def _lines(path: Path) -> str:
     )
 
 
-def source(engine: Engine, path: Path, form: Format, columns: Columns) -> tuple[str, set[str]]:
+def source(
+    engine: Engine, path: Path, form: Format, columns: Columns, only: Collection[str] = ()
+) -> tuple[str, set[str]]:
     """A table of SQL with the wanted columns as text (NULL if the file lacks one), and those that it has.
 
-    A list, a struct or an object is its JSON. Any row that is not as it should be makes a query of it `Unreadable`.
+    A list, a struct or an object is its JSON. `only`: of JSON, no more than these columns are read. Any row that is not as it should be makes a query of it `Unreadable`.
     """
     if form.kind in (Kind.JSON, Kind.ARRAY):
-        columns = spelled(form, columns)
+        columns = {each: names for each, names in spelled(form, columns).items() if not only or each in only}
         names = [alias for aliases in columns.values() for alias in aliases]
         return f"({_selected(_json(path, form, names), columns, {each: each for each in names})})", set(
             columns

@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from whatschat_ops.aws import Aws
 from whatschat_ops.errors import OpsError, UsageError
 from whatschat_ops.files import reporting
+
+if TYPE_CHECKING:
+    from whatschat_ops.aws import Aws
 
 S3: Final = "s3://"
 _BLOCK_BYTES: Final = 1024 * 1024

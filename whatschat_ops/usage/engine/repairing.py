@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -95,7 +96,10 @@ def _json_rows(stream: IO[bytes], _: Format, rejects: Findings, unwrap: Unwrap) 
 
 
 def _one_object(line: bytes) -> bytes | str:
-    """The object without what DuckDB refuses in a valid one, which is a key that is there twice: the last one counts. Or what is wrong."""
+    """The object without what DuckDB refuses in a valid one, which is a key that is there twice. Or what is wrong.
+
+    The first one counts: what stands behind it may come from a client (`userAgent`).
+    """
     if b"\0" in line:
         return "a line with NUL bytes"
     try:
@@ -105,7 +109,11 @@ def _one_object(line: bytes) -> bytes | str:
         return "a line that is not UTF-8"
     except (ValueError, RecursionError):
         return "a line that is not JSON"
-    return msgspec.json.encode(value) if isinstance(value, dict) else "a line that is no JSON object"
+    if not isinstance(value, dict):
+        return "a line that is no JSON object"
+    if line.count(b'":') == len(value):
+        return line
+    return msgspec.json.encode(json.loads(line, object_pairs_hook=lambda pairs: dict(reversed(pairs))))
 
 
 def _csv_rows(stream: IO[bytes], form: Format, rejects: Findings, _: Unwrap) -> Iterator[bytes]:

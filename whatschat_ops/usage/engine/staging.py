@@ -6,25 +6,41 @@ A file that DuckDB reads to its end is one piece. One that it refuses is repaire
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from whatschat_ops.aws import Aws
 from whatschat_ops.usage.engine.database import Engine, Unreadable, text
 from whatschat_ops.usage.engine.formats import Columns, Compression, Format, Kind, format_of, source
 from whatschat_ops.usage.engine.inputs import Input
 from whatschat_ops.usage.engine.repairing import Unwrap, as_it_is, repaired
 from whatschat_ops.usage.measured import Findings
 
+if TYPE_CHECKING:
+    from whatschat_ops.aws import Aws
+
 ALL: Final = "SELECT * FROM {rows}"
+TEMPORARY: Final = "COMPRESSION lz4_raw, DICTIONARY_SIZE_LIMIT 1000"
+"""Parquet that is written soon rather than small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """SQL for files of which every row is of the most frequent shape. For any other row it must call `error()`.
+
+    It reads fewer `columns`, and makes of rows of that shape what `Wanted.query` makes of them.
+    """
+
+    columns: tuple[str, ...]
+    query: str
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What to read of files.
 
-    `query` makes what is kept of the rows: SQL with `{rows}` in place of a table whose columns are those of `columns`, all text.
+    `quick`, if there is one, is tried first. `query` makes what is kept of the rows: SQL with `{rows}` in place of a table whose columns are those of `columns`, all text.
     A CSV or Parquet file without all of `required` is rejected. `unwrap` finds the JSON object in a line of a log.
     """
 
@@ -32,17 +48,19 @@ class Wanted:
     query: str = ALL
     required: tuple[str, ...] = ()
     unwrap: Unwrap = as_it_is
+    quick: Quick | None = None
 
 
 @dataclass(slots=True)
 class Staged:
-    """What was read: pieces of Parquet, the rows in them, and what could not be used."""
+    """What was read: pieces of Parquet, written with the options `parquet`, the rows in them, and what could not be used."""
 
     pieces: list[Path] = field(default_factory=list)
     rows: int = 0
     files: int = 0
     size_bytes: int = 0
     rejects: Findings = field(default_factory=Findings)
+    parquet: str = TEMPORARY
 
 
 def stage(
@@ -95,12 +113,12 @@ def _is_plain(form: Format, wanted: Wanted) -> bool:
 def _stage_whole(
     engine: Engine, path: Path, form: Format, wanted: Wanted, stem: Path, staged: Staged
 ) -> None:
-    table, has = source(engine, path, form, wanted.columns)
+    _, has = source(engine, path, form, wanted.columns)
     missing = [each for each in wanted.required if each not in has]
     if missing:
         raise Unreadable(f"it has no column {', '.join(missing)}")
     try:
-        piece = _written(engine, table, wanted, stem, 0)
+        piece = _written(engine, path, form, wanted, stem, 0, staged)
     except Unreadable as error:
         if form.kind in (Kind.PARQUET, Kind.ARRAY) or form.compression is Compression.ZSTD:
             raise
@@ -116,16 +134,25 @@ def _stage_repaired(
         raise Unreadable(why or "lines of a zstd file that are not JSON")
     plain = Format(Kind.JSON, fields=form.fields)
     for number, part in enumerate(repaired(path, form, staged.rejects, engine.folder, wanted.unwrap)):
-        table, _ = source(engine, part, plain, wanted.columns)
-        _add(engine, _written(engine, table, wanted, stem, number), staged)
+        _add(engine, _written(engine, part, plain, wanted, stem, number, staged), staged)
 
 
-def _written(engine: Engine, table: str, wanted: Wanted, stem: Path, number: int) -> Path:
+def _written(
+    engine: Engine, path: Path, form: Format, wanted: Wanted, stem: Path, number: int, staged: Staged
+) -> Path:
     piece = stem.with_name(f"{stem.name}-{number:04}.parquet")
+    if wanted.quick:
+        with suppress(Unreadable):
+            table, _ = source(engine, path, form, wanted.columns, wanted.quick.columns)
+            return _copied(engine, wanted.quick.query.replace("{rows}", table), piece, staged)
+    table, _ = source(engine, path, form, wanted.columns)
+    return _copied(engine, wanted.query.replace("{rows}", table), piece, staged)
+
+
+def _copied(engine: Engine, query: str, piece: Path, staged: Staged) -> Path:
     draft = piece.with_suffix(".part")
-    query = wanted.query.replace("{rows}", table)
     try:
-        engine.rows(f"COPY ({query}) TO {text(draft)} (FORMAT parquet, COMPRESSION zstd)")
+        engine.rows(f"COPY ({query}) TO {text(draft)} (FORMAT parquet, {staged.parquet})")
         return draft.replace(piece)
     finally:
         draft.unlink(missing_ok=True)

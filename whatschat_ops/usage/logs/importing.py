@@ -16,12 +16,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from whatschat_ops.aws import Aws
-from whatschat_ops.broadcast.journal import lock
 from whatschat_ops.errors import OpsError, UsageError
 from whatschat_ops.files import reporting, write_whole
 from whatschat_ops.usage.engine.database import Engine, text
@@ -31,10 +29,14 @@ from whatschat_ops.usage.logs.lines import OF_LAMBDA, TYPES
 from whatschat_ops.usage.logs.questions import IS_UNIQUE
 from whatschat_ops.usage.measured import Finding, Findings
 
+if TYPE_CHECKING:
+    from whatschat_ops.aws import Aws
+
 _T = TypeVar("_T")
 
 MARK: Final = "usage-import.json"
 LINES: Final = "lines"
+PARQUET: Final = "COMPRESSION zstd"
 _IMPORTED: Final = "imported"
 _FORMAT: Final = 2
 _PROBE: Final = "SELECT CAST(hash('L0SM9cOFvHcCIhw=') >> 1 AS BIGINT)"
@@ -123,6 +125,8 @@ def pieces_of(folder: Path) -> list[Path]:
 
 @contextmanager
 def _held(engine: Engine, folder: Path, flag: str) -> Iterator[None]:
+    from whatschat_ops.broadcast.journal import lock
+
     with reporting(folder, flag=flag, written=True):
         folder.mkdir(parents=True, exist_ok=True)
         mark, (probe,) = folder / MARK, engine.one(_PROBE)
@@ -152,7 +156,7 @@ def _is_imported(each: Input, entries: dict[str, _Entry]) -> bool:
 
 def _import_one(engine: Engine, each: Input, wanted: Wanted, folder: Path, aws: Aws | None) -> Staged:
     key = hashlib.sha256(f"{each.name}\n{each.version}".encode()).hexdigest()[:24]
-    staged = Staged()
+    staged = Staged(parquet=PARQUET)
     with each.here(engine.folder, aws) as path:
         stage_file(engine, path, wanted, folder / LINES / key, staged, shown=each.name)
     if staged.rejects.found:
@@ -204,7 +208,7 @@ def _write_rejects(engine: Engine, rejects: Findings, piece: Path) -> Path:
     draft = piece.with_suffix(".part")
     engine.rows(
         f"COPY (SELECT {columns} FROM (SELECT *, unnest(range(times)) FROM (VALUES {values}) AS found(reason, sample, times))) "
-        f"TO {text(draft)} (FORMAT parquet, COMPRESSION zstd)"
+        f"TO {text(draft)} (FORMAT parquet, {PARQUET})"
     )
     return draft.replace(piece)
 

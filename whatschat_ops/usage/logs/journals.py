@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from whatschat_ops.broadcast.journal.past_runs import list_runs
-from whatschat_ops.broadcast.journal.summary import RunSummary
 from whatschat_ops.usage.measured import Bounded, Findings, Measured, Name, gigabytes, message_units
+
+if TYPE_CHECKING:
+    from whatschat_ops.broadcast.journal.summary import RunSummary
 
 CROSSING = "a broadcast that began in the interval and ended after it: counted as a whole"
 IN_DOUBT = "a message of a broadcast that may have been sent twice: 1 or 2"
@@ -28,6 +30,8 @@ def with_broadcasts(measured: Measured, broadcasts: Broadcasts | None) -> Measur
     """The measurement with what broadcasts sent that began in its interval."""
     if broadcasts is None:
         return measured
+    from whatschat_ops.broadcast.journal.past_runs import list_runs
+
     runs, errors = list_runs(broadcasts.directory)
     those = [run for run in runs if broadcasts.stack in (None, run.stack) and _is_in(run, measured)]
     rejects, handled = Findings(), Findings()

@@ -45,8 +45,8 @@ FROM {lines}
 
 IS_UNIQUE: Final = Question(
     """
-SELECT CASE WHEN sum(copies) > count(*) THEN 0 ELSE 1 END
-FROM (SELECT event, count(*) AS copies FROM {lines} WHERE kind > 0 GROUP BY event) AS events
+SELECT CASE WHEN count(*) > 0 THEN 0 ELSE 1 END
+FROM (SELECT event FROM {lines} WHERE kind > 0 GROUP BY event HAVING count(*) > 1) AS repeated
 """,
     ("is_unique",),
 )

@@ -7,13 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from whatschat_ops.aws import Aws
 from whatschat_ops.choices import LogSource
 from whatschat_ops.errors import NotFound, UsageError
 from whatschat_ops.logs.groups import LogGroup
-from whatschat_ops.logs.reading import LogReader, Search
 from whatschat_ops.usage.engine.database import Engine, engine
 from whatschat_ops.usage.engine.inputs import inputs
 from whatschat_ops.usage.engine.staging import Staged, Wanted, create_view, stage, stage_file
@@ -23,6 +21,10 @@ from whatschat_ops.usage.logs.lines import timed, wanted_lines
 from whatschat_ops.usage.logs.measuring import measure
 from whatschat_ops.usage.logs.questions import LONGEST_MS, Question
 from whatschat_ops.usage.measured import Measured
+
+if TYPE_CHECKING:
+    from whatschat_ops.aws import Aws
+    from whatschat_ops.logs.reading import LogReader, Search
 
 VIEW: Final = "log_lines"
 BATCH_BYTES: Final = 64 * 1024 * 1024
@@ -125,6 +127,8 @@ def _staged(
     if sources.groups:
         if aws is None or since is None:
             raise UsageError("A log group is read for an interval.", hint="Give --last or --since.")
+        from whatschat_ops.logs.reading import LogReader
+
         reader = LogReader(aws)
         for group in sources.groups:
             try:
@@ -148,6 +152,8 @@ def read_group(
     until: datetime,
 ) -> None:
     """Add the lines of a group. Two hours more on both sides tell when connections of the interval began and ended."""
+    from whatschat_ops.logs.reading import Search
+
     start_ms = round(since.timestamp() * 1000) - LONGEST_MS
     lines = _lines(reader, group, Search(start_ms, round(until.timestamp() * 1000) + LONGEST_MS), staged)
     path = database.folder / "group.jsonl"
