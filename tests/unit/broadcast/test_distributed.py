@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,15 +17,23 @@ from tests.arithmetic import PAGE, page_with, table
 from tests.unit.worker.shard_fakes import Bucket, FakeSender, FakeTable, names, table_of
 from whatschat_ops.broadcast.audience.selection import Sample, Selection, UsersFile, examine_users_file
 from whatschat_ops.broadcast.audience.targets import Page
+from whatschat_ops.broadcast.distributed import recall
 from whatschat_ops.broadcast.distributed.arithmetic import Shape, distributed_estimate
 from whatschat_ops.broadcast.distributed.dry_run import with_workers
 from whatschat_ops.broadcast.distributed.engine import EARLIER_MARK, DistributedEngine, require_enabled
 from whatschat_ops.broadcast.distributed.executions import Execution, ExecutionStatus, ShardCounts
 from whatschat_ops.broadcast.distributed.launching import Fleet, Launcher
 from whatschat_ops.broadcast.distributed.planning import MOST_SEGMENTS, Sizes, plan
-from whatschat_ops.broadcast.distributed.recall import details_in, failed_in, record_in
+from whatschat_ops.broadcast.distributed.recall import (
+    NOT_LOOKED_UP,
+    details_in,
+    failed_in,
+    outcome_in,
+    record_in,
+)
 from whatschat_ops.broadcast.estimate import Audience, BroadcastEstimate, CostLine, Distribution, estimate
 from whatschat_ops.broadcast.journal.journal import Journal
+from whatschat_ops.broadcast.journal.of_connection import broadcasts_to
 from whatschat_ops.broadcast.journal.past_runs import read_run
 from whatschat_ops.broadcast.journal.record import RunRecord
 from whatschat_ops.broadcast.journal.summary import RunState
@@ -434,6 +443,35 @@ def test_another_machine_knows_a_run_from_the_bucket_alone(tmp_path: Path) -> No
     journal.close(RunState.INTERRUPTED)
     known = details_in(states.bucket, RECORD, tmp_path / "one").summary
     assert (known.state, known.delivered, known.pending) == (RunState.FINISHED, 90, 0)
+
+
+def test_a_connection_is_looked_up_in_the_parts_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, states = journal_in(tmp_path), states_of(*names(30), *names(2, "f"))
+    run(journal, fleet_of(states))
+    journal.close(RunState.FINISHED)
+    at = datetime.fromisoformat(RECORD.created_at)
+
+    def to(connection_id: str, since: datetime = at) -> list[tuple[str, str | None]]:
+        found = broadcasts_to(
+            tmp_path,
+            connection_id,
+            table=RECORD.table_name,
+            since=since,
+            until=since,
+            of_workers=lambda run_id: outcome_in(states.bucket, run_id, connection_id),
+        )
+        return [(each.run_id, each.outcome) for each in found]
+
+    assert to("c000001=") == [(RUN, "delivered")]
+    assert to("f000001=") == [(RUN, "failed")]
+    assert to("absent") == to("c000001=", at + timedelta(days=1)) == []
+    monkeypatch.setattr(recall, "MOST_PARTS", 1)
+    assert outcome_in(states.bucket, RUN, "c000001=") == (
+        NOT_LOOKED_UP,
+        f"its outcomes are in {len(states.bucket.keys(Keys(RUN).parts))} objects of S3",
+    )
 
 
 @given(st.integers(0, 10**9), st.integers(1, 10**6), st.integers(1, 1_000))

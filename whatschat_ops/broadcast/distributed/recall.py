@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from whatschat_ops.broadcast.distributed.launching import read_spec
 from whatschat_ops.broadcast.distributed.outcomes import (
+    DOWNLOADS,
     Outcomes,
     failed_connection,
     failures_in,
@@ -21,6 +24,11 @@ from whatschat_ops.broadcast.journal.record import RunRecord
 from whatschat_ops.broadcast.journal.summary import RunDetails, RunState
 from whatschat_ops.worker.bucket import Objects
 from whatschat_ops.worker.objects import Keys, shards_of
+from whatschat_ops.worker.parts import Part
+
+MOST_PARTS: Final = 1_000
+"""Of a run that is looked through for one connection: about 10 s, a million connections."""
+NOT_LOOKED_UP: Final = "not looked up"
 
 
 def record_in(objects: Objects, run_id: str) -> RunRecord | None:
@@ -61,6 +69,17 @@ def details_in(objects: Objects, record: RunRecord, directory: Path) -> RunDetai
         for name in ("ended_at", "resumes", "throttled", "duration_s", "rate_per_s")
     }
     return replace(known, summary=replace(found.summary, **same))
+
+
+def outcome_in(objects: Objects, run_id: str, connection_id: str) -> tuple[str, str] | None:
+    """(outcome, reason) of one connection in a run; None: it has none. A run with very many parts is not looked through, which the answer says."""
+    keys = objects.keys(Keys(run_id).parts)
+    if len(keys) > MOST_PARTS:
+        return NOT_LOOKED_UP, f"its outcomes are in {len(keys):,} objects of S3"
+    with ThreadPoolExecutor(DOWNLOADS, thread_name_prefix="outcomes") as pool:
+        parts = pool.map(lambda key: Part.from_bytes(objects.get(key)), keys)
+        found = [each for part in parts for each in part.ended if each.row.connection_id == connection_id]
+    return (found[-1].outcome.value, found[-1].reason) if found else None
 
 
 def failed_in(objects: Objects, run_id: str) -> Iterator[FailedConnection]:

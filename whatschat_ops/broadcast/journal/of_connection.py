@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from whatschat_ops.broadcast.journal import file
 from whatschat_ops.broadcast.journal.reading import summary_of
+from whatschat_ops.choices import EngineName
 from whatschat_ops.errors import OpsError
 
 
@@ -24,9 +25,18 @@ class BroadcastTo:
 
 
 def broadcasts_to(
-    directory: Path, connection_id: str, *, table: str, since: datetime, until: datetime
+    directory: Path,
+    connection_id: str,
+    *,
+    table: str,
+    since: datetime,
+    until: datetime,
+    of_workers: Callable[[str], tuple[str, str] | None],
 ) -> Iterator[BroadcastTo]:
-    """Those of the journals of this machine that began in that time, over this connections table. Damaged ones are left out."""
+    """Those of the journals of this machine that began in that time, over this connections table. Damaged ones are left out.
+
+    The journal of a distributed run has no connections: `of_workers` gives outcome and reason in the run with this id, if it has any.
+    """
     for path in sorted(directory.glob(f"*{file.SUFFIX}")):
         try:
             with closing(file.open_to_read(path)) as database, file.explaining(path):
@@ -40,6 +50,8 @@ def broadcasts_to(
                 ).fetchall()
         except OpsError:
             continue
+        if run.engine == EngineName.DISTRIBUTED and (found := of_workers(run.run_id)):
+            yield BroadcastTo(run.run_id, at, *found)
         for outcome, reason in rows:
             yield BroadcastTo(
                 run.run_id, at, None if outcome is None else file.OUTCOMES[outcome], reason or ""

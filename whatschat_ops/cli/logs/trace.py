@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whatschat_ops.cli.run import Run
-from whatschat_ops.errors import Missing, UsageError
+from whatschat_ops.errors import Missing, OpsError, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.cli.logs.trace_view import Searched, TraceResult
@@ -44,7 +44,7 @@ def trace(
 
     The handshake, each message with what API Gateway and the function wrote, messages to it, errors, how it ended and why, and
     what is not known. Of a user: the connections since then, and the life of the newest. Reads the log groups, the
-    connections table, API Gateway, the audit log, and the journals of broadcasts from this machine.
+    connections table, API Gateway, the audit log, and the journals of broadcasts from this machine (what workers sent: in S3).
 
     Example:
         whatschat-ops logs trace L0SM9cOFvHcCIhw=
@@ -137,21 +137,40 @@ def _sources(run: Run) -> Sources:
 
 
 def _broadcasts(run: Run, connection_id: str, since: datetime, until: datetime) -> list[Step]:
+    from whatschat_ops.broadcast.distributed.recall import NOT_LOOKED_UP
     from whatschat_ops.broadcast.journal.of_connection import broadcasts_to
     from whatschat_ops.logs.trace.life import Step
 
     table = run.names.connections_table
-    found = broadcasts_to(run.broadcasts_directory, connection_id, table=table, since=since, until=until)
+    found = broadcasts_to(
+        run.broadcasts_directory,
+        connection_id,
+        table=table,
+        since=since,
+        until=until,
+        of_workers=lambda run_id: _of_workers(run, run_id, connection_id),
+    )
     return [
         Step(
             each.at,
             "broadcast",
             each.run_id,
             f"{each.outcome or 'in doubt'}{f': {each.reason}' if each.reason else ''}",
-            is_error=each.outcome != "delivered",
+            is_error=each.outcome not in ("delivered", NOT_LOOKED_UP),
         )
         for each in found
     ]
+
+
+def _of_workers(run: Run, run_id: str, connection_id: str) -> tuple[str, str] | None:
+    """What came of a connection in a distributed run, from S3. Without the permission, or the bucket, the trace goes on."""
+    from whatschat_ops.broadcast.distributed.engine import bucket_of
+    from whatschat_ops.broadcast.distributed.recall import NOT_LOOKED_UP, outcome_in
+
+    try:
+        return outcome_in(bucket_of(run.settings, run.aws), run_id, connection_id)
+    except OpsError as error:
+        return NOT_LOOKED_UP, error.message
 
 
 def _ms(moment: datetime) -> int:
