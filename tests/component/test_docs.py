@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,22 @@ def test_kinds_of_testing_page_name_files_that_exist() -> None:
     assert missing == []
     rows = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     assert [line.split(" | ")[0].removeprefix("| ") for line in rows.strip().splitlines()[2:]] == list(KINDS)
+
+
+def test_what_a_page_of_symptoms_quotes_is_said_by_the_program_or_known_to_explain() -> None:
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = [
+        text for line in re.findall(r"^You see: (.+)$", page, re.M) for text in re.findall(r"`(.+?)`", line)
+    ]
+    package = ROOT / "whatschat_ops"
+    files = [*package.rglob("*.py"), package / "explain" / "explanations.yaml"]
+    said = " ".join(file.read_text(encoding="utf-8") for file in files)
+    assert len(quoted) > 20
+    assert [text for text in quoted if text not in said] == []
+
+
+def test_every_symptom_leads_to_a_command_or_a_page() -> None:
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    sections = re.split(r"^### ", page, flags=re.M)[1:]
+    lost = [each.partition("\n")[0] for each in sections if "whatschat-ops" not in each and "](" not in each]
+    assert lost == []

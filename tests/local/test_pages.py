@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.in_process import Done, run
-from tests.local.conftest import EmbeddedAws, started
+from tests.local.conftest import EmbeddedAws
 from tests.local.program import Program, eventually
 from tests.pages import DOCS, ROOT, name_of
 from tests.ports import free_port
 from tests.sessions import Step, commands_of, is_shown, steps, text_of
 from whatschat_ops.errors import ExitCode
 from whatschat_ops.local import service
+from whatschat_ops.redaction import Secret
 
 pytestmark = pytest.mark.local
 
@@ -31,10 +32,7 @@ SEEN_LATER = ("chime meeting list", "cost actual", "logs", "metrics show", "ws c
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
     directory = tmp_path_factory.mktemp("pages")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("WHATSCHAT_OPS_STATE_DIR", str(directory))
-        found = service.ensure_running(port=free_port(), say=lambda _: None)
-    yield started(directory, found)
+    yield EmbeddedAws("", free_port(), 0, "", Secret(""), directory)  # the pages start and stop it
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("WHATSCHAT_OPS_STATE_DIR", str(directory))
         service.stop()
@@ -114,6 +112,19 @@ def test_the_tour_is_what_happens(reader: Reader) -> None:
         reader.do(step)
 
 
+def test_the_picture_in_the_readme_is_what_happens(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("provision", "--yes").code == ExitCode.DONE
+    monkeypatch.setenv("COLUMNS", "104")
+    reader.do(Step("whatschat-ops ws listen --user bob", "Connected.\n...", terminal="bob"))
+    shown = commands_of(text_of((DOCS / "screens" / "session.svg").read_text(encoding="utf-8")))
+    for typed, prints in shown:
+        reader.do(Step(typed, prints))
+    assert len(shown) == 6
+    assert (
+        run("destroy", "--yes").code == ExitCode.DONE
+    )  # others begin without these connections and meetings
+
+
 def test_the_tour_installs_as_the_readme_does() -> None:
     line = "python3 -m venv .venv && .venv/bin/pip install --quiet '.[local]'"
     assert all(line in (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/tour.md"))
@@ -124,13 +135,3 @@ def test_a_how_to_guide_is_what_happens(page: Path, reader: Reader) -> None:
     assert run("provision", "--yes").code == ExitCode.DONE
     for step in steps(page):
         reader.do(step)
-
-
-def test_the_picture_in_the_readme_is_what_happens(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run("provision", "--yes").code == ExitCode.DONE
-    monkeypatch.setenv("COLUMNS", "104")
-    reader.do(Step("whatschat-ops ws listen --user bob", "Connected.\n...", terminal="bob"))
-    shown = commands_of(text_of((DOCS / "screens" / "session.svg").read_text(encoding="utf-8")))
-    for typed, prints in shown:
-        reader.do(Step(typed, prints))
-    assert len(shown) == 6

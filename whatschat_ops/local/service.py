@@ -25,7 +25,7 @@ from whatschat_ops.local.process_file import ServiceProcess
 from whatschat_ops.local.process_file import read as read_process_file
 from whatschat_ops.redaction import Secret
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 LOADED_BYTES_PER_S = 2_000_000
 """Of a saved state, at the least: a table of 1 million rows has 200 MB."""
 STOP_TIMEOUT_S = 15.0
