@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.tables import Column, Table
+from whatschat_ops.cli.terminal.times import local_time
 from whatschat_ops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,25 +73,24 @@ def _moment(text: str, option: str, now: datetime) -> datetime:
     return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
-def _render(entries: Sequence[AuditEntry]) -> Any:
-    from rich.table import Table
-    from rich.text import Text
+_COLUMNS: Final = (
+    Column("Time"),
+    Column("Who"),
+    Column("Action"),
+    Column("Target", wraps=True),
+    Column("Outcome", wraps=True),
+)
 
-    if not entries:
-        return "No entries."
-    table = Table("Time (UTC)", "Who", "Action", "Target", "Outcome", box=None, pad_edge=False)
-    for entry in entries:
-        outcome = f"{entry.outcome}: {entry.detail}" if entry.detail else str(entry.outcome)
-        why = [f"reason: {entry.reason}"] if entry.reason else []
-        cells = (
-            f"{entry.at:%Y-%m-%d %H:%M:%S}",
-            entry.by.rpartition(":")[2],
-            entry.action,
-            _words(entry.target),
-            "; ".join([outcome, *why]),
-        )
-        table.add_row(*(Text(cell, overflow="fold") for cell in cells))
-    return table
+
+def _render(entries: Sequence[AuditEntry]) -> Table:
+    return Table(_COLUMNS, [_row(entry) for entry in entries], empty="No entries.")
+
+
+def _row(entry: AuditEntry) -> tuple[str, ...]:
+    outcome = f"{entry.outcome}: {entry.detail}" if entry.detail else str(entry.outcome)
+    why = [f"reason: {entry.reason}"] if entry.reason else []
+    who = entry.by.rpartition(":")[2]
+    return local_time(entry.at), who, entry.action, _words(entry.target), "; ".join([outcome, *why])
 
 
 def _words(target: Mapping[str, Any]) -> str:

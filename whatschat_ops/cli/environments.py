@@ -8,6 +8,7 @@ from pathlib import Path
 
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.lines import Lines, Styled, aligned
+from whatschat_ops.cli.terminal.tables import Column, Table
 from whatschat_ops.errors import Hint, OpsError
 from whatschat_ops.files import is_there, reporting, write_whole
 
@@ -159,7 +160,7 @@ def _render_environments(environments: list[Environment]) -> Lines:
     return Lines([Styled(text, "" if number else "bold") for number, text in enumerate(aligned(cells))])
 
 
-def _render_caller(shown: WhoAmI) -> Lines:
+def _render_caller(shown: WhoAmI) -> Table:
     rows = {
         "Account": (shown.account, "account"),
         "Caller": (shown.arn, "arn"),
@@ -171,4 +172,4 @@ def _render_caller(shown: WhoAmI) -> Lines:
         "Settings": (str(shown.file or "no file"), ""),
     }
     cells = [(name, value, shown.origins.get(key, "")) for name, (value, key) in rows.items()]
-    return Lines([Styled(text) for text in aligned(cells)])
+    return Table([Column(""), Column(""), Column("")], cells)

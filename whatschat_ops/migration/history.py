@@ -27,6 +27,8 @@ class MigrationChange(Struct, frozen=True):
     outcome: str
     serial: int | None
     forced: bool
+    released: bool
+    """Whether a hold was ended."""
 
 
 def history(
@@ -50,4 +52,5 @@ def _change(entry: AuditEntry) -> MigrationChange:
         entry.outcome.value,
         None if serial is None else int(serial),
         bool(entry.target.get("forced")),
+        bool(entry.target.get("release")),
     )

@@ -64,6 +64,33 @@ def test_below_60_columns_rows_become_records_with_all_their_columns() -> None:
     ]
 
 
+def test_a_long_heading_is_said_once_and_records_stand_under_their_first_cell() -> None:
+    long = Table(
+        (Column("What depends on usage", wraps=True), *figures("Price")), [("Lambda, requests", "$0.20")]
+    )
+    assert long.text(20, styled=False) == "What depends on usage\n\nLambda, requests\n  Price  $0.20"
+
+
+def test_records_without_headings_stand_under_their_first_cell() -> None:
+    facts = Table(
+        (Column(""), Column(""), Column("")), [("Caller", "arn:aws:iam::1:user/me", "the variables")]
+    )
+    assert facts.text(80, styled=False) == "Caller  arn:aws:iam::1:user/me  the variables"
+    assert facts.text(30, styled=False) == "Caller\n  arn:aws:iam::1:user/me\n  the variables"
+
+
+def test_values_stand_beside_their_own_headings_where_an_optional_column_has_gone() -> None:
+    table = Table(
+        (Column("Name"), Column("Note", optional=True), Column("Identity")),
+        [("a", "n" * 40, "i" * 70), ("b", "", "j")],
+    )
+    assert table.text(60, styled=False).splitlines()[:2] == ["Name      a", f"Identity  {'i' * 70}"]
+
+
+def test_a_table_without_rows_says_so() -> None:
+    assert Table((Column("Run"),), [], empty="No broadcasts.").text(40, styled=False) == "No broadcasts."
+
+
 def test_small_table_stays_a_table_on_a_narrow_terminal() -> None:
     assert (
         Table(figures("Gone", "Failed"), [("1", "22")]).text(20, styled=False) == "Gone  Failed\n   1      22"

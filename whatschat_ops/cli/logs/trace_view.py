@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from whatschat_ops.cli.terminal.lines import Styled
 from whatschat_ops.cli.terminal.safe_text import safe_text
 from whatschat_ops.cli.terminal.tables import Column, Table
+from whatschat_ops.cli.terminal.times import local_time, zone_of
 from whatschat_ops.logs.trace.endings import Cause, State
 from whatschat_ops.logs.trace.life import Step, Trace
 
@@ -69,7 +70,7 @@ def render(result: TraceResult) -> Any:
 
 
 def _connections(connections: Sequence[UserConnection]) -> Table:
-    columns = (Column("Connection"), Column("Connected (UTC)"), Column("Ended"), Column("State", wraps=True))
+    columns = (Column("Connection"), Column("Connected"), Column("Ended"), Column("State", wraps=True))
     return Table(
         columns,
         [
@@ -123,8 +124,9 @@ def _facts(trace: Trace) -> Any:
 
 
 def _steps(trace: Trace) -> Table:
+    zone = f" ({zone_of(trace.steps[0].at)})" if trace.steps else ""
     columns = (
-        *(Column("Time (UTC)"), Column("Event"), Column("What", wraps=True), Column("Status")),
+        *(Column(f"Time{zone}"), Column("Event"), Column("What", wraps=True), Column("Status")),
         *(Column("Outcome", wraps=True), Column("Took", right=True)),
     )
     return Table(columns, [row for run in _runs(trace.steps) for row in _step_rows(*run)])
@@ -189,11 +191,11 @@ def _cut(text: str) -> str:
 
 
 def _day(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
+    return "" if moment is None else local_time(moment)
 
 
 def _clock(moment: datetime) -> str:
-    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+    return f"{moment.astimezone():%H:%M:%S}.{moment.microsecond // 1000:03d}"
 
 
 def _length(seconds: float | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +13,9 @@ from msgspec import Struct
 from whatschat_ops.cli.migrate.view import share_bar
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table
+from whatschat_ops.cli.terminal.times import local_time
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from whatschat_ops.migration.history import MigrationChange
     from whatschat_ops.migration.state import Place
 
@@ -112,7 +112,7 @@ def history(
 
 
 def _open_now(run: Run) -> OpenNow:
-    from datetime import UTC, datetime
+    from datetime import UTC
 
     from whatschat_ops.migration.cohort import Service
     from whatschat_ops.migration.open_now import left_on_old_path, open_users, running_meetings
@@ -139,7 +139,9 @@ def _render_status(found: MigrationStatus) -> Blocks:
         "Stack": found.stack,
         "Phase": "4: drained" if found.drained else f"{found.phase}: {found.meaning}",
         "Held": f"{found.held}{' (by the gate)' if found.held_by_gate else ''}" if found.held else "",
-        "Last change": f"{found.changed_at} by {found.changed_by}" if found.changed_at else "",
+        "Last change": f"{local_time(datetime.fromisoformat(found.changed_at))} by {found.changed_by}"
+        if found.changed_at
+        else "",
         "Parameter": found.parameter if found.serial else "",
         "Open on API Gateway": _count(found.open.sockets, "socket"),
         "Meetings in progress": _count(found.open.meetings, "meeting"),
@@ -155,22 +157,17 @@ def _count(number: int | None, what: str) -> str:
     return f"{what}s {UNKNOWN}" if number is None else counted(number, what)
 
 
-def _render_history(found: Sequence[MigrationChange]) -> Table | str:
-    if not found:
-        return "No changes."
+def _render_history(found: Sequence[MigrationChange]) -> Table:
     columns = (
-        Column("Time (UTC)"), Column("Who", wraps=True), Column("Command"), Column("From"), Column("To"),
+        Column("Time"), Column("Who", wraps=True), Column("Command"), Column("From"), Column("To"),
         Column("Reason", wraps=True), Column("Outcome", wraps=True),
     )  # fmt: skip
-    return Table(columns, [_row(each) for each in found])
+    return Table(columns, [_row(each) for each in found], empty="No changes.")
 
 
 def _row(change: MigrationChange) -> list[str]:
-    command = change.action.rpartition(".")[2] + (" --force" if change.forced else "")
+    options = {" --force": change.forced, " --release": change.released}
+    command = "".join([change.action.rpartition(".")[2], *(name for name, given in options.items() if given)])
     return [
-        _time(change.at), change.by.rpartition(":")[2], command, change.before, change.after, change.reason or "-", change.outcome,
+        local_time(change.at), change.by.rpartition(":")[2], command, change.before, change.after, change.reason or "-", change.outcome,
     ]  # fmt: skip
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,22 +64,32 @@ def _cost_lines(plan: PlanReport) -> Iterator[str]:
 
 
 def render_status(status: StackStatus, *, lines: int | None = None) -> Blocks:
-    """A line for each resource: its state and its identity in AWS. Only those that are not in sync, if not all fit into `lines`."""
+    """A line for each resource: its state and its name in AWS. Only those that are not in sync, if not all fit into `lines`."""
     shown = status.resources
     if lines is not None and sum(1 + len(one.drift) + bool(one.reason) for one in shown) + 3 > lines:
         shown = tuple(one for one in shown if one.state != "in sync")
-    columns = (Column("Resource"), Column("State"), Column("Identity", wraps=True))
+    columns = (Column("Resource"), Column("State"), Column("Name in AWS", optional=True))
     in_sync = sum(resource.state == "in sync" for resource in status.resources)
     count = f"{in_sync} of {len(status.resources)} resources of {status.stack} are in sync."
     return Blocks([Table(columns, [row for one in shown for row in _status_rows(one)]), count])
 
 
-def _status_rows(resource: ResourceStatus) -> Iterator[tuple[str | Styled, ...]]:
-    yield resource.address, Styled(resource.state, _STATE_STYLES[resource.state]), resource.id or ""
+def _status_rows(resource: ResourceStatus) -> Iterator[Sequence[str | Styled] | Styled]:
+    yield resource.address, Styled(resource.state, _STATE_STYLES[resource.state]), _name(resource.id or "")
     if resource.reason:
-        yield "", "", Styled(resource.reason, "dim")
+        yield Styled(f"  {resource.reason}", "dim")
     for line in (line for change in resource.drift for line in _change_lines(change)):
-        yield "", Styled("~", "yellow"), line
+        yield Styled(f"  ~ {line}", "yellow")
+
+
+def _name(identity: str) -> str:
+    """What AWS's console calls it: `websocket-connect:live` of an ARN, which would leave no room for a table."""
+    if not identity.startswith("arn:"):
+        return identity.rpartition("/")[2]
+    _, _, service, _, _, resource = identity.split(":", 5)
+    if service == "iam":
+        return resource.rpartition("/")[2]
+    return re.sub(r"^(?:table/|function:|log-group:|parameter(?=/)|alarm:)", "", resource)
 
 
 _STATE_STYLES: Final[Mapping[str, str]] = {

@@ -1,8 +1,8 @@
 """Tables that fit the terminal without cutting what tells rows apart.
 
 What does not fit gives way in this order: texts that may be wrapped get narrower, at blanks and never within a word;
-optional columns go, the last one first; then each row is shown as a record of its own, a line for each column. Below
-60 columns a table that does not fit becomes records at once.
+optional columns go, the last one first; then each row is shown as a record of its own, a line for each column: under its
+first cell if the heading of that one is long, or there is none. Below 60 columns a table that does not fit becomes records at once.
 """
 
 from __future__ import annotations
@@ -40,13 +40,19 @@ def figures(*headings: str) -> tuple[Column, ...]:
 
 @dataclass(frozen=True)
 class Table(Shown):
-    """Rows under headings, if there are any. A row may be shorter than the table; one that is a text runs over all columns."""
+    """Rows under headings, if there are any. A row may be shorter than the table; one that is a text runs over all columns.
+
+    `empty` is said of a table without rows.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell] | Styled]
+    empty: str = ""
 
     def text(self, width: int, *, styled: bool, clean: Callable[[str], str] = str) -> str:
         """As it is printed on `width` columns."""
+        if self.empty and not self.rows:
+            return self.empty
         rows: list[_Row] = [
             _cleaned(row, clean) if isinstance(row, Styled) else [_cleaned(cell, clean) for cell in row]
             for row in self.rows
@@ -58,7 +64,7 @@ class Table(Shown):
                 return "\n".join(_table_lines(columns, widths, rows, width, styled=styled))
             place = next((n for n in reversed(range(len(columns))) if columns[n].optional), None)
             if place is None or width < _FEWEST_COLUMNS_TO_WRAP:
-                return _records(self.columns, rows, width, styled=styled)
+                return _records(columns, rows, width, styled=styled)
             del columns[place]
             rows = [row if isinstance(row, Styled) else [*row[:place], *row[place + 1 :]] for row in rows]
 
@@ -163,19 +169,36 @@ def _line(
 
 
 def _records(columns: Sequence[Column], rows: Sequence[_Row], width: int, *, styled: bool) -> str:
-    return "\n\n".join("\n".join(_record(columns, row, width, styled=styled)) for row in rows)
+    heading = columns[0].heading
+    titled = display_width(heading) > width // 2 or not heading
+    records = ["\n".join(_record(columns, row, width, styled=styled, titled=titled)) for row in rows]
+    return "\n\n".join(
+        [*([styled_text(heading, "bold", styled=styled)] if titled and heading else []), *records]
+    )
 
 
-def _record(columns: Sequence[Column], row: _Row, width: int, *, styled: bool) -> Iterable[str]:
+def _record(columns: Sequence[Column], row: _Row, width: int, *, styled: bool, titled: bool) -> Iterable[str]:
     if isinstance(row, Styled):
         return _paragraph(row, width, styled=styled)
     cells = zip(columns, row, strict=False)
     values = [(column.heading, Styled(cell.text.strip(), cell.style)) for column, cell in cells]
+    if titled and values[0][1].text:
+        return _titled(values[0][1], values[1:], width, styled=styled)
     return _fact_lines([pair for pair in values if pair[1].text], width, styled=styled)
 
 
+def _titled(
+    title: Styled, values: Sequence[tuple[str, Styled]], width: int, *, styled: bool
+) -> Iterator[str]:
+    """The values of a record under its first cell."""
+    yield from _paragraph(title, width, styled=styled)
+    for line in _fact_lines([pair for pair in values if pair[1].text], width - _GAP, styled=styled):
+        yield " " * _GAP + line
+
+
 def _fact_lines(values: Sequence[tuple[str, Styled]], width: int, *, styled: bool) -> Iterator[str]:
-    indent = max((display_width(name) for name, _ in values), default=0) + _GAP
+    longest = max((display_width(name) for name, _ in values), default=0)
+    indent = longest + _GAP if longest else 0
     for name, value in values:
         lines = _wrapped(value.text, max(width - indent, 1)) or [""]
         for number, line in enumerate(lines):

@@ -119,6 +119,7 @@ def render_runs(runs: Sequence[RunSummary]) -> Table:
             )
             for run in runs
         ],
+        empty="No broadcasts.",
     )
 
 

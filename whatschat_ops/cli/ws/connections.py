@@ -147,6 +147,7 @@ def _render_list(rows: list[ConnectionRow]) -> Table:
             ]
             for row in rows
         ],
+        empty="No connections.",
     )
 
 
