@@ -1,6 +1,6 @@
 """Write the generated pages: `python docs/generate.py` (add `--check` to compare only).
 
-docs/commands.md comes from the very objects that `--help` prints, docs/plan-schema.json from the class that `plan --json`
+docs/commands.md comes from the very objects that `--help` prints, whatschat_ops/schemas from the types that `--json`
 prints, the tables in docs/embedded-aws.md from the corrections that are applied and from the markers of the tests, the one in
 docs/protocol.md from the routes of the `default` function, those in docs/environment.md and docs/migrate.md from the variables,
 docs/explain.md from what `explain` knows, the codes in docs/doctor.md and docs/doctor/ from the checks; a test holds them fresh.
@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # an installed package comes
 import doctor_pages
 
 from tests import conformance
+from tests.json_output import schemas
 from whatschat_ops.cli.completing.words import GRAMMAR
 from whatschat_ops.cli.help_pages import COMMON_PANEL, Page
 from whatschat_ops.cli.program import every_node, every_page
@@ -35,11 +36,9 @@ from whatschat_ops.local.control.corrections import CORRECTIONS
 from whatschat_ops.migration.phases import Shares
 from whatschat_ops.migration.state import Place
 from whatschat_ops.migration.variables import table as phase_table
-from whatschat_ops.provision import plan_schema
 from whatschat_ops.stack.outputs import StackOutputs
 
 PAGE = Path(__file__).parent / "commands.md"
-PLAN_SCHEMA = PAGE.with_name("plan-schema.json")
 EMBEDDED_AWS = PAGE.with_name("embedded-aws.md")
 PROTOCOL = PAGE.with_name("protocol.md")
 ENVIRONMENT = PAGE.with_name("environment.md")
@@ -250,7 +249,6 @@ def main() -> int:
     """Write or check the pages."""
     pages = {
         PAGE: commands_page(),
-        PLAN_SCHEMA: f"{json.dumps(plan_schema(), indent=2)}\n",
         EMBEDDED_AWS: embedded_aws_page(),
         PROTOCOL: protocol_page(),
         ENVIRONMENT: environment_page(),
@@ -259,8 +257,10 @@ def main() -> int:
         MIGRATE: migrate_page(),
         GRAMMAR: grammar(),
         **doctor_pages.pages(),
+        **schemas.files(),
     }
-    left_over = set(DOCTOR.with_suffix("").glob("*.md")) - set(pages)
+    there = {*DOCTOR.with_suffix("").glob("*.md"), *schemas.DIRECTORY.iterdir()}
+    left_over = there - pages.keys()
     if "--check" in sys.argv:
         fresh = all(
             page.is_file() and page.read_text(encoding="utf-8") == text for page, text in pages.items()

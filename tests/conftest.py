@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.json_output import hook
 from whatschat_ops.config.loading import ENVIRONMENT_VARIABLES
 
 # How long an example takes says something about the machine, not about the program.
@@ -20,6 +21,8 @@ hypothesis.settings.load_profile("untimed")
 for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _default)
+
+hook.install()
 
 
 @pytest.fixture(autouse=True)

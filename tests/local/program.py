@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tests.json_output.checking import check_printed
 from tests.local.conftest import EmbeddedAws
 
 PROGRAM: Final = (sys.executable, "-m", "whatschat_ops")
@@ -44,6 +45,7 @@ class Program:
             check=False,
         )
         assert done.returncode == code, f"{arguments} -> {done.returncode}\n{done.stdout}\n{done.stderr}"
+        check_printed([*self.command[len(PROGRAM) :], *arguments], done.stdout)
         return done
 
     def json(self, *arguments: str, text: str = "", code: int = 0) -> Any:

@@ -41,6 +41,7 @@ LINES: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "doctor": [(), ("websocket", "--verbose"), ("bundle", "bundle.json"), ("--from", "planted.env")],
     "init": [()],
     "explain": [(), (MESSAGE,), (f"Unexpected server response: 403 ?token={JWT}",)],
+    "schema": [(), ("ws", "broadcast"), (JWT,)],
     "whoami": [()],
     "env list": [()],
     "config show": [()],

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from whatschat_ops.broadcast.audience.targets import Page
 from whatschat_ops.broadcast.message import Message
-from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.amounts import Usd, plain
 from whatschat_ops.pricing.pricing import Charge, FreeTiers, charge
 from whatschat_ops.pricing.rates import Rate, RateCard, RateKey
 from whatschat_ops.quotas import RateLimit
@@ -35,8 +35,8 @@ class CostLine:
     item: str
     quantity: Decimal
     unit: str
-    guide: Decimal | None
-    aws: Decimal | None
+    guide: Usd | None
+    aws: Usd | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ class BroadcastEstimate:
     burst_limit: int
     duration_s: float
     cost: tuple[CostLine, ...]
-    guide_total: Decimal
-    aws_total: Decimal
+    guide_total: Usd
+    aws_total: Usd
     price_region: str
     distribution: Distribution | None = None
 

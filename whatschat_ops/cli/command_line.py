@@ -56,10 +56,10 @@ def _run_command_line(arguments: list[str]) -> int:
 
 def _call(run: Run, arguments: list[str]) -> Any:
     if sorted(arguments) == ["--json", "--version"]:
-        from whatschat_ops.cli.version import version_document
+        from whatschat_ops.cli.version import this_version
 
         run.take(CommonOptions(json=True))
-        return run.out.result(version_document(), str)
+        return run.out.result(this_version(), str)
     try:
         return build_program().main(args=arguments, prog_name=PROGRAM, standalone_mode=False, obj=run)
     except _CliUsageError as error:

@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "watch": Command("Watch the stack live", "watch:watch"),
     "doctor": Command("Diagnose the stack and suggest fixes", "doctor:doctor"),
     "explain": Command("Explain an error text, code or close code", "explain:explain"),
+    "schema": Command("Print the JSON Schema of a command's --json", "schema:schema"),
     "whoami": Command("Show the account, role, Region and stack", "environments:whoami"),
     "completion": Command("Print the completion script of a shell", "completion:completion"),
     "config": Group(
@@ -292,8 +293,8 @@ COMMANDS: Final[Mapping[str, Entry]] = {
 }
 """In the order of `--help`."""
 
-PLACED_COMMANDS: Final = tuple(name for name in COMMANDS if name not in ("local", "explain"))
-"""Commands that mean an environment: all but `local` and `explain`."""
+PLACED_COMMANDS: Final = tuple(name for name in COMMANDS if name not in ("local", "explain", "schema"))
+"""Commands that mean an environment: all but `local`, `explain` and `schema`."""
 
 
 def every_command(commands: Mapping[str, Entry] = COMMANDS, path: str = "") -> Iterator[tuple[str, Entry]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ class WrittenBundle:
 
 def write_bundle(run: Run, file: Path | None) -> None:
     """Make all checks, and write what they rest on."""
-    from whatschat_ops.cli.version import version_document
+    from whatschat_ops.cli.version import this_version
     from whatschat_ops.doctor import Facts, Status, run_checks
     from whatschat_ops.doctor.bundle import bundle_of
     from whatschat_ops.doctor.catalogue import CHECKS
@@ -42,7 +42,7 @@ def write_bundle(run: Run, file: Path | None) -> None:
     with run.out.status("Checking the stack"):
         results = run_checks(CHECKS, facts, advise=lambda error: advise(error, "doctor"))
     origins = {key: str(origin) for key, origin in run.loaded.origins.items()}
-    write_whole(path, bundle_of(facts, results, origins, version_document()), flag="bundle", mode=0o600)
+    write_whole(path, bundle_of(facts, results, origins, asdict(this_version())), flag="bundle", mode=0o600)
     written = WrittenBundle(
         path,
         len(facts.aws.calls),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from whatschat_ops.cost.result import Card, Estimate, Line
-from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.amounts import Usd, plain
 from whatschat_ops.pricing.pricing import ZERO
 
 
@@ -15,7 +15,7 @@ class Month:
     """A line or a total of one month. None: unknown, or not on the bill."""
 
     quantity: Decimal | None
-    cost: Decimal | None
+    cost: Usd | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class ComparedLine:
     unit: str
     a: Month
     b: Month
-    difference: Decimal
+    difference: Usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Comparison:
     b: str
     card: Card
     lines: tuple[ComparedLine, ...]
-    total_a: Decimal | None
-    total_b: Decimal | None
-    difference: Decimal
+    total_a: Usd | None
+    total_b: Usd | None
+    difference: Usd
     complete: bool
     """Whether the card prices every line of both. If not, the totals and their difference lack what it does not price."""
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from whatschat_ops.cost.result import Card, Estimate, NotIncluded
-from whatschat_ops.pricing.amounts import parse_amount, plain
+from whatschat_ops.pricing.amounts import Usd, parse_amount, plain
 from whatschat_ops.pricing.pricing import ZERO
 from whatschat_ops.pricing.rates import Rate, RateCard
 
@@ -49,7 +49,7 @@ class Point:
     """A value and what a month costs there, by card."""
 
     value: Decimal
-    totals: Mapping[str, Decimal | None]
+    totals: Mapping[str, Usd | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Edge:
     rate: str
     limit: Decimal
     """Units of the rate up to which the price before holds."""
-    price: Decimal
+    price: Usd
     per: Decimal
     unit: str
     free: bool

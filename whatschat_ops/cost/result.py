@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from enum import Enum
 
+from whatschat_ops.pricing.amounts import Usd
 from whatschat_ops.pricing.pricing import Charge
 from whatschat_ops.pricing.rates import RateKey
 
@@ -26,7 +27,7 @@ class Card:
 class Price:
     """The first tier's price, for `per` units."""
 
-    amount: Decimal
+    amount: Usd
     per: Decimal
     unit: str
 
@@ -86,15 +87,15 @@ def lines_without_price(card: str, lines: Iterable[Line]) -> list[Line]:
 class Total:
     """Sums of the lines that a card prices. `cost` None: no usage is known."""
 
-    cost: Decimal | None
-    common: Decimal
+    cost: Usd | None
+    common: Usd
     """Of the lines that every card prices."""
-    free_tier: Decimal
+    free_tier: Usd
     """What the free units saved."""
-    per_user: Decimal | None
+    per_user: Usd | None
     per_1000_messages: Decimal | None
     """Without Chime's lines."""
-    per_call_minute: Decimal | None
+    per_call_minute: Usd | None
     """Chime's lines, for each minute of a meeting with all who attend it."""
     depends_on_usage: int
     """Lines without a quantity."""

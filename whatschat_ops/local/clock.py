@@ -69,7 +69,7 @@ class ClockApi:
             return _json(400, {"message": f"The clock can be advanced by at most {limit} days altogether."})
         self._clock.advance(advance_s)
         self._advanced()
-        now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
+        now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         return _json(200, {"offset_s": self._clock.offset_s, "now": now})
 
 

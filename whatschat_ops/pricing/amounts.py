@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
+
+from msgspec import Meta
 
 LARGEST = 10**15
 """More than a month's usage can be; keeps every product exact."""
 PRECISION = 60
 """Digits: products of the largest quantity and the finest price stay exact."""
 DECIMAL_PLACES = 12
+Usd: TypeAlias = Annotated[Decimal, Meta(description="US dollars, exact.")]
+"""Money, in the types of what commands show: the published JSON Schemas say so."""
 SMALLEST_MONEY = Decimal(1).scaleb(-DECIMAL_PLACES)
 """To which a quotient of money is rounded."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from enum import Enum
 
-from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.amounts import Usd, plain
 from whatschat_ops.pricing.rates import FreeTier, Rate
 
 ZERO = Decimal(0)
@@ -33,21 +33,21 @@ class Bucket:
     """The part of a quantity that falls into one tier, and its price for `per` units."""
 
     quantity: Decimal
-    price: Decimal
+    price: Usd
     per: Decimal
-    cost: Decimal
+    cost: Usd
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
     """What a quantity costs on one card. `billed` = `free` + the buckets."""
 
-    cost: Decimal
+    cost: Usd
     billed: Decimal
     """Units after metering."""
     free: Decimal
     free_kind: str | None
-    saved: Decimal
+    saved: Usd
     """What the free units would have cost."""
     buckets: tuple[Bucket, ...]
 

@@ -75,7 +75,7 @@ RateKey = Literal[
 class Tier(Section, frozen=True):
     """A price that holds up to a quantity of the month; `up_to` None means for all the rest."""
 
-    price: Amount
+    price: Annotated[Amount, Meta(description="US dollars, exact.")]
     up_to: Amount | None = None
     rate_code: str = ""
     """AWS's code of this price, of a refreshed card."""

@@ -11,7 +11,7 @@ one. A `Kind` says facts about its fields and makes the calls; the engine alone 
 from whatschat_ops.provision.applying import Applied, Event, EventType, apply
 from whatschat_ops.provision.kind import Field, Kind, Live, Obstacle, contains
 from whatschat_ops.provision.planning import plan
-from whatschat_ops.provision.report import PlanReport, StepReport, plan_schema, report
+from whatschat_ops.provision.report import PlanReport, StepReport, report
 from whatschat_ops.provision.steps import Action, FieldChange, Ownership, Plan, Resource, Step
 from whatschat_ops.provision.values import UNKNOWN, Digest, Reference, Text, Unknown, text
 
@@ -39,7 +39,6 @@ __all__ = [
     "apply",
     "contains",
     "plan",
-    "plan_schema",
     "report",
     "text",
 ]

@@ -1,6 +1,6 @@
 """The plan as people and scripts see it: JSON-ready, with secrets and unknown values replaced by words.
 
-`docs/plan-schema.json` is made from these classes; what `_says` says of a field becomes its description there.
+The published JSON Schema is made from these classes; what `_says` says of a field becomes its description there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from whatschat_ops.redaction import is_secret_name, is_secret_value, redact
 SENSITIVE = "(sensitive)"
 CHANGED = "(sensitive, changed)"
 KNOWN_AFTER_APPLY = "(known after apply)"
-SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
 
 def _says(description: str) -> msgspec.Meta:
@@ -132,14 +131,6 @@ def step_report(step: Step) -> StepReport:
         warnings=step.warnings,
         state=step.live.state if step.live else None,
     )
-
-
-def plan_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a `PlanReport`."""
-    schema = msgspec.json.decode(
-        msgspec.json.encode(msgspec.json.schema(PlanReport))
-    )  # its defaults as JSON has them
-    return {"$schema": SCHEMA_ID, **schema}
 
 
 def _change(change: FieldChange) -> ChangeReport:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from whatschat_ops.cost.result import Estimate
 from whatschat_ops.errors import NotFound, OpsError, TimedOut, Unusable
-from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.amounts import Usd, plain
 from whatschat_ops.pricing.offers import PRICES
 from whatschat_ops.pricing.pricing import ZERO, FreeTiers, Month
 from whatschat_ops.pricing.rates import RateCard, RateKey
@@ -41,14 +41,14 @@ class CalculatorLine:
     usage_type: str
     operation: str
     units: Decimal
-    cost: Decimal
+    cost: Usd
     """With free units, as `cost estimate` has it."""
-    list_cost: Decimal
+    list_cost: Usd
     """Without free units."""
-    aws_cost: Decimal | None
+    aws_cost: Usd | None
     aws_unit: str
     status: str
-    difference: Decimal | None
+    difference: Usd | None
     remark: str
 
 
@@ -60,9 +60,9 @@ class Verification:
     rate_type: str
     lines: tuple[CalculatorLine, ...]
     not_sent: tuple[RateKey, ...]
-    total: Decimal
-    list_total: Decimal
-    aws_total: Decimal | None
+    total: Usd
+    list_total: Usd
+    aws_total: Usd | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ class _Sent:
     rate: RateKey
     usage_type: str
     units: Decimal
-    cost: Decimal
-    list_cost: Decimal
+    cost: Usd
+    list_cost: Usd
 
 
 def verify(

@@ -19,7 +19,7 @@ from statistics import median
 from typing import Final
 
 from whatschat_ops.errors import UsageError
-from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.amounts import Usd, plain
 
 WEEK: Final = 7
 FIRST_DAYS: Final = 3 * WEEK
@@ -37,9 +37,9 @@ class ForecastDay:
     """A day to come, in US dollars: between `low` and `high` with the probability of `Forecast.level`."""
 
     day: date
-    cost: Decimal
-    low: Decimal
-    high: Decimal
+    cost: Usd
+    low: Usd
+    high: Usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,15 @@ class Forecast:
     level_percent: int
     history: tuple[date, date]
     history_days: int
-    history_cost: Decimal
+    history_cost: Usd
     left_out: tuple[date, ...]
     filled: int
     days: tuple[ForecastDay, ...]
-    total: Decimal
-    low: Decimal
+    total: Usd
+    low: Usd
     """Sum of the days' lower limits: the sum stays above it more often than the level says."""
-    high: Decimal
-    trend_a_week: Decimal
+    high: Usd
+    trend_a_week: Usd
     coverage: Coverage
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from whatschat_ops.plurals import counted
-from whatschat_ops.pricing.amounts import show_amount
+from whatschat_ops.pricing.amounts import Usd, show_amount
 from whatschat_ops.pricing.rates import Rate, RateKey
 from whatschat_ops.usage.bills.bill import BillLine, Owner
 from whatschat_ops.usage.measured import Bounded
@@ -25,10 +25,10 @@ class Compared:
     rate: Rate
     lines: Sequence[BillLine]
     units: Decimal | None
-    cost: Decimal | None
+    cost: Usd | None
     measured: Bounded | None
     late_days: int
-    list_cost: Decimal | None
+    list_cost: Usd | None
     measures: bool = True
     """Whether there is a measurement at all."""
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Final
 
 from whatschat_ops.cost.result import Estimate
-from whatschat_ops.pricing.amounts import plain
+from whatschat_ops.pricing.amounts import Usd, plain
 from whatschat_ops.pricing.offers import PRICES
 from whatschat_ops.pricing.pricing import ZERO, FreeTiers, Month
 from whatschat_ops.pricing.rates import RateCard, RateKey
@@ -44,7 +44,7 @@ class Gap:
 
     to: str
     quantity: Decimal
-    cost: Decimal
+    cost: Usd
     percent: Decimal | None
 
 
@@ -70,7 +70,7 @@ class Beside:
 
     what: str
     rows: int
-    cost: Decimal
+    cost: Usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Reconciliation:
     lines: tuple[ReconciledLine, ...]
     estimate_cost: Bounded | None
     measured_cost: Bounded | None
-    bill_cost: Decimal
-    gap_cost: Decimal | None
+    bill_cost: Usd
+    gap_cost: Usd | None
     """Of the lines that have a gap."""
     beside: tuple[Beside, ...]
     rejects: tuple[Finding, ...]

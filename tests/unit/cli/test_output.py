@@ -270,7 +270,7 @@ def test_infinity_is_a_string_in_json() -> None:
 
 
 def test_every_command_but_local_means_an_environment() -> None:
-    assert set(PLACED_COMMANDS) == set(COMMANDS) - {"explain", "local"}
+    assert set(PLACED_COMMANDS) == set(COMMANDS) - {"explain", "local", "schema"}
 
 
 PLACE = ("-e", "dev", "--config", "a b.yaml")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from whatschat_ops.broadcast.journal.file import FAILED, OUTCOMES, PRUNINGS
-from whatschat_ops.broadcast.journal.record import RunRecord
+from whatschat_ops.broadcast.journal.record import RunRecord, rfc3339
 from whatschat_ops.broadcast.journal.summary import (
     Counts,
     FailureGroup,
@@ -31,7 +31,8 @@ STANDING = "standing"
 def record_of(database: sqlite3.Connection) -> RunRecord:
     """What the run is."""
     columns = ", ".join(RunRecord.__slots__)
-    return RunRecord(*database.execute(f"SELECT {columns} FROM run").fetchone())
+    found = RunRecord(*database.execute(f"SELECT {columns} FROM run").fetchone())
+    return replace(found, created_at=rfc3339(found.created_at))
 
 
 class Standing(NamedTuple):
@@ -111,7 +112,10 @@ def _examples(database: sqlite3.Connection, reason: str) -> tuple[str, ...]:
 def parts_of(database: sqlite3.Connection) -> tuple[Part, ...]:
     """The processes that worked on the run, in order."""
     columns = ", ".join(Part.__slots__)
-    return tuple(Part(*row) for row in database.execute(f"SELECT {columns} FROM part ORDER BY id"))
+    found = (Part(*row) for row in database.execute(f"SELECT {columns} FROM part ORDER BY id"))
+    return tuple(
+        replace(part, started_at=rfc3339(part.started_at), seen_at=rfc3339(part.seen_at)) for part in found
+    )
 
 
 def remembered_standing(database: sqlite3.Connection) -> Standing | None:
@@ -158,7 +162,7 @@ def summary_of(database: sqlite3.Connection, *, held: bool) -> RunSummary:
         engine=record.engine,
         message_id=record.message_id,
         created_at=record.created_at,
-        ended_at=ended_at or (None if held or not parts else parts[-1].seen_at),
+        ended_at=rfc3339(ended_at) if ended_at else None if held or not parts else parts[-1].seen_at,
         list_complete=bool(_one(database, "SELECT complete FROM listing")),
         connections=counts.listed,
         pending=counts.pending,

@@ -33,4 +33,9 @@ def new_run_id(now: datetime | None = None) -> str:
 
 def timestamp() -> str:
     """This moment in UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return rfc3339(datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def rfc3339(moment: str) -> str:
+    """A time in UTC as every command writes it, also of a journal whose times end with +00:00."""
+    return moment.replace("+00:00", "Z")

@@ -31,10 +31,12 @@ class LogRecord:
     """One event in JSON. `fields` is the message's JSON object; `message` is the message if it is none."""
 
     time: str
+    """In UTC. A time that no calendar has is its number of milliseconds: `9000000000000000 ms`."""
     source: str
     stream: str
     id: str
     ingested_at: str
+    """As `time`."""
     late_s: float | None
     fields: Any | None
     message: str | None

@@ -126,7 +126,6 @@ def plan(
 
     A step that is not possible now (a canary is running, a name is taken) is marked as blocked, with the command that
     unblocks it; provision refuses a plan with a blocked step before it changes anything, so --out does not save one.
-    docs/plan-schema.json describes the output of --json.
 
     Example:
         whatschat-ops plan

@@ -77,7 +77,7 @@ class AttendanceApi:
             "attendee_id": attendee.id,
             "external_user_id": attendee.external_user_id,
             "connected": action is Action.ATTEND,
-            "at": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
+            "at": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "connected_s": None if since is None else round(at - since, 3),
         }
 

@@ -22,6 +22,7 @@ class LockHolder(Struct, frozen=True):
     command: str
     since: str
     expires_at: float
+    """Seconds since 1970-01-01, UTC."""
     lease_id: str
     beat: int
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
+from whatschat_ops.pricing.amounts import Usd
 from whatschat_ops.usage.measured import Finding
 
 FINAL_AFTER: Final = timedelta(hours=48)
@@ -71,7 +72,7 @@ class BillLine:
     day: date | None
     unit: str
     quantity: Decimal | None
-    cost: Decimal
+    cost: Usd
     rows: int
     owner: Owner = Owner.UNKNOWN
     description: str = ""
