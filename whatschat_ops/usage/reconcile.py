@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -109,28 +109,15 @@ def reconcile(
     chosen = month or last_month(bill, now)
     ours, beside = _split(bill.lines, card, chosen)
     days = tuple(sorted({line.day for lines in ours.values() for line in lines if line.day}))
-    share = Decimal(len(days)) / BILLING_DAYS
-    units = {} if estimate is None else billed_units(estimate, card, share)
-    estimated = {key: Bounded.exactly(amount) for key, amount in units.items()}
-    counted = {} if measured is None else _measured(measured)
-    prices = _Prices(card, free_tiers)
     late = tuple(day for day in bill.not_final(now) if day in days)
-    lines = [
-        _line(
-            key,
-            ours.get(key, []),
-            estimated.get(key),
-            counted.get(key),
-            prices,
-            len(late),
-            measures=measured is not None,
-        )
-        for key in card.rates
-        if any(key in side for side in (ours, estimated, counted))
-    ]
+    sides = _Sides(
+        ours, _estimated(estimate, card, len(days)), None if measured is None else _measured(measured)
+    )
+    prices = _Prices(card, free_tiers)
+    lines = tuple(_line(key, sides, prices, len(late)) for key in card.rates if sides.name(key))
     gaps = [line.gap.cost for line in lines if line.gap]
     return Reconciliation(
-        bill.format, chosen, days, late, card.region, bill.rows, tuple(lines),
+        bill.format, chosen, days, late, card.region, bill.rows, lines,
         _total(line.estimate for line in lines) if estimate else None,
         _total(line.measured for line in lines) if measured else None,
         plain(sum((line.bill.cost.low for line in lines if line.bill), ZERO)),
@@ -186,6 +173,26 @@ def _split(
     return dict(ours), beside
 
 
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """What each says of a price: the bill's lines, and units after metering. `counted` None: nothing was measured."""
+
+    billed: Mapping[RateKey, list[BillLine]]
+    estimated: Mapping[RateKey, Bounded]
+    counted: Mapping[RateKey, Bounded] | None
+
+    def name(self, key: RateKey) -> bool:
+        """Whether one of them has it."""
+        return key in self.billed or key in self.estimated or key in (self.counted or ())
+
+
+def _estimated(estimate: Estimate | None, card: RateCard, days: int) -> dict[RateKey, Bounded]:
+    if estimate is None:
+        return {}
+    units = billed_units(estimate, card, Decimal(days) / BILLING_DAYS)
+    return {key: Bounded.exactly(amount) for key, amount in units.items()}
+
+
 def _measured(measured: Measured) -> dict[RateKey, Bounded]:
     found: dict[RateKey, Bounded] = {}
     for name in COMPARABLE:
@@ -215,22 +222,14 @@ class _Prices:
         return Side(quantity, Bounded(low, max(low, self.cost(f"{name}, high", key, quantity.high))))
 
 
-def _line(
-    key: RateKey,
-    found: list[BillLine],
-    estimated: Bounded | None,
-    counted: Bounded | None,
-    prices: _Prices,
-    late_days: int,
-    *,
-    measures: bool,
-) -> ReconciledLine:
-    rate = prices.card.rates[key]
-    estimate = prices.side("estimate", key, estimated)
+def _line(key: RateKey, sides: _Sides, prices: _Prices, late_days: int) -> ReconciledLine:
+    rate, found, counted = prices.card.rates[key], sides.billed.get(key, []), (sides.counted or {}).get(key)
+    estimate = prices.side("estimate", key, sides.estimated.get(key))
     measured = prices.side("measured", key, counted)
     bill = _billed(found)
     units, cost = (bill.quantity.low, bill.cost.low) if bill else (None, None)
     listed = None if units is None else prices.cost("bill", key, units)
+    measures = sides.counted is not None
     why = reasons(Compared(key, rate, found, units, cost, counted, late_days, listed, measures))
     gap = _gap(bill, measured, "measured") or _gap(bill, estimate, "estimate")
     price = PRICES.get(key)

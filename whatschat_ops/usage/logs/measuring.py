@@ -106,17 +106,11 @@ def measure(
         **_invocations_of(reports, architecture, handled),
     }
     start, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in interval)
+    remarks = _remarks(tally, of_lambda, sum(row["minute_ms"] for row in lives) // MINUTE_MS)
     return Measured(
-        "logs",
-        origin,
-        start,
-        end,
-        quantities if span["used"] else dict.fromkeys(quantities),
-        rejects.found,
-        handled.found,
-        tuple(_remarks(tally, of_lambda, sum(row["minute_ms"] for row in lives) // MINUTE_MS)),
-        int(span["rows"] or 0),
-    )
+        "logs", origin, start, end, quantities if span["used"] else dict.fromkeys(quantities),
+        rejects.found, handled.found, tuple(remarks), int(span["rows"] or 0),
+    )  # fmt: skip
 
 
 def _named(question: Question, ask: Ask) -> Iterator[dict[str, Any]]:
