@@ -3,12 +3,13 @@
 docs/commands.md comes from the very objects that `--help` prints, whatschat_ops/schemas from the types that `--json`
 prints, the tables in docs/embedded-aws.md from the corrections that are applied and from the markers of the tests, the one in
 docs/protocol.md from the routes of the `default` function, those in docs/environment.md and docs/migrate.md from the variables,
-docs/explain.md from what `explain` knows, the codes in docs/doctor.md and docs/doctor/ from the checks; a test holds them fresh.
+docs/explain.md from what `explain` knows, the codes in docs/doctor.md and docs/doctor/ from the checks, the end of docs/README.md from the files; a test holds them fresh.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -44,6 +45,7 @@ PROTOCOL = PAGE.with_name("protocol.md")
 ENVIRONMENT = PAGE.with_name("environment.md")
 EXPLANATIONS = PAGE.with_name("explain.md")
 DOCTOR = PAGE.with_name("doctor.md")
+INDEX = PAGE.with_name("README.md")
 MIGRATE = PAGE.with_name("migrate.md")
 HEADER = """\
 # Commands
@@ -203,6 +205,16 @@ def explanations_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def index_page() -> str:
+    """The index with the pages that it does not list by hand, each with its heading, between two markers."""
+    text = INDEX.read_text(encoding="utf-8")
+    listed = set(re.findall(r"\]\(([\w/.-]+\.md)", _with_table(text, "others", [])))
+    others = sorted(page for page in INDEX.parent.glob("*.md") if page.name not in {*listed, INDEX.name})
+    titles = [page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") for page in others]
+    rows = [f"- [{title}]({page.name})" for page, title in zip(others, titles, strict=True)]
+    return _with_table(text, "others", rows)
+
+
 def doctor_page() -> str:
     """The page with its table of codes written again between its two markers."""
     return _with_table(DOCTOR.read_text(encoding="utf-8"), "codes", doctor_pages.code_table())
@@ -254,6 +266,7 @@ def main() -> int:
         ENVIRONMENT: environment_page(),
         EXPLANATIONS: explanations_page(),
         DOCTOR: doctor_page(),
+        INDEX: index_page(),
         MIGRATE: migrate_page(),
         GRAMMAR: grammar(),
         **doctor_pages.pages(),
