@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from whatschat_ops.audit.entry import AuditEntry
 from whatschat_ops.broadcast.distributed.steering import Stopped
 from whatschat_ops.broadcast.estimate import BroadcastEstimate
+from whatschat_ops.broadcast.housekeeping import HousekeepingEstimate
 from whatschat_ops.broadcast.journal.failed import FailedConnection
 from whatschat_ops.broadcast.journal.summary import RunDetails, RunSummary
 from whatschat_ops.budgets.guard import Watched
@@ -50,6 +51,7 @@ from whatschat_ops.cli.ws.connections import ConnectionDetails, DeletedConnectio
 from whatschat_ops.cli.ws.connections_watch import ConnectionChange
 from whatschat_ops.cli.ws.conversation import MessageLine
 from whatschat_ops.cli.ws.group import Posted
+from whatschat_ops.cli.ws.run_reports import DisconnectRun, PruneRun
 from whatschat_ops.config.reference import DescribedSetting
 from whatschat_ops.connections.disconnecting import DisconnectReport
 from whatschat_ops.connections.pruning import PruneReport
@@ -180,8 +182,8 @@ RESULTS: Final[Mapping[str, Shapes]] = {
     "ws connections get": [ConnectionDetails],
     "ws connections delete": [DeletedConnection],
     "ws connections stats": [ConnectionStats],
-    "ws prune": [PruneReport],
-    "ws disconnect": [DisconnectReport],
+    "ws prune": [PruneReport, PruneRun, HousekeepingEstimate],
+    "ws disconnect": [DisconnectReport, DisconnectRun, HousekeepingEstimate],
     "ws load": [LoadReport],
     "ws compare": [PathComparison],
     "chime check": [ChimeCheck],

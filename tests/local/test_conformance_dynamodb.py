@@ -12,11 +12,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.conftest import EmbeddedAws
-from tests.names import own
 
 pytestmark = pytest.mark.local
 
-TABLE = own("expressions")
+TABLE = "expressions"
 KEY = {"p": {"S": "1"}, "r": {"S": "a"}}
 ITEM = {
     **KEY,
@@ -52,7 +51,6 @@ def items(embedded_aws: EmbeddedAws) -> Iterator[Any]:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    client.get_waiter("table_exists").wait(TableName=TABLE)
     client.put_item(TableName=TABLE, Item=ITEM)
     client.put_item(TableName=TABLE, Item={**KEY, "p": {"S": "2"}})
     yield client

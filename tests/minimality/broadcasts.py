@@ -23,6 +23,7 @@ from whatschat_ops.broadcast.distributed.engine import DistributedEngine, distri
 from whatschat_ops.broadcast.distributed.executions import Executions
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.record import RunRecord, new_run_id
+from whatschat_ops.broadcast.kinds import BROADCAST, DISCONNECT, PRUNE
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import BROADCAST_WORKER, LIVE_ALIAS, STACK_TAG
 from whatschat_ops.errors import AwsError, OpsError
@@ -67,6 +68,9 @@ class BroadcastScenario:
         renew_worker(self._admin)
         began_ms = int(time.time() * 1000)
         broadcast_and_redrive(self._admin, self._aws)
+        with tempfile.TemporaryDirectory() as folder:
+            for kind in (PRUNE, DISCONNECT):
+                _finish(kind, _journal(Path(folder), self._admin, self._aws, kind=kind), self._aws)
         group = self._names.function_log_group(BROADCAST_WORKER)
         deadline = time.monotonic() + LATE_S
         while not self._admin("logs").filter_log_events(logGroupName=group, startTime=began_ms)["events"]:
@@ -245,7 +249,13 @@ def _engine(journal: Journal, aws: Aws, say: Callable[[str], None] = lambda _lin
     )
 
 
-def _journal(folder: Path, admin: Callable[[str], Any], aws: Aws, selection: Selection = EVERYONE) -> Journal:
+def _journal(
+    folder: Path,
+    admin: Callable[[str], Any],
+    aws: Aws,
+    selection: Selection = EVERYONE,
+    kind: str = BROADCAST,
+) -> Journal:
     names, outputs = Names(SETTINGS), read_outputs(SETTINGS, aws)
     record = RunRecord(
         run_id=new_run_id(),
@@ -261,6 +271,7 @@ def _journal(folder: Path, admin: Callable[[str], Any], aws: Aws, selection: Sel
         policy="{}",
         engine="distributed",
         caller_arn="",
+        kind=kind,
     )
     _delete_rows(aws, record.table_name)  # of a broadcast that a missing right has broken
     source = random.Random(record.run_id)

@@ -27,7 +27,7 @@ STACK: Final[tuple[Fault, ...]] = (
         ('allow("StartChildren", ["states:StartExecution"], _machine_arn(blueprint))', 'allow("StartChildren", ["states:StartExecution"], "*")', "it starts any state machine"),
         ('["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"],\n            _execution_arns', '["states:DescribeExecution", "states:StopExecution"],\n            _execution_arns', "it cannot redrive"),
         ('STATES_ROLE,\n        names.broadcast_states_role,\n        "states.amazonaws.com",', 'STATES_ROLE,\n        names.broadcast_states_role,\n        "lambda.amazonaws.com",', "the state machine's role trusts Lambda"),
-        ('blueprint.place.connections(blueprint.api_id, blueprint.settings.websocket.stage, "POST"),', 'blueprint.place.connections(blueprint.api_id, blueprint.settings.websocket.stage, "*"),', "the worker may close connections"),
+        ('("SendToConnections", "POST"),', '("SendToConnections", "*"),', "the worker may use every method"),
         ("RUNS_KEPT_DAYS: Final = 14", "RUNS_KEPT_DAYS: Final = 1", "runs are gone before they can be redriven"),
         ('"memory_mb": settings.broadcast.distributed.memory_mb,', '"memory_mb": settings.lambda_.memory_mb,', "the worker has the handlers' memory"),
     ),

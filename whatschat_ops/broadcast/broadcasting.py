@@ -28,6 +28,7 @@ from whatschat_ops.broadcast.journal import past_runs
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.record import RunRecord, timestamp
 from whatschat_ops.broadcast.journal.summary import RunState, RunSummary
+from whatschat_ops.broadcast.kinds import BROADCAST
 from whatschat_ops.broadcast.limits import send_limit
 from whatschat_ops.broadcast.order import Order, users_copy
 from whatschat_ops.broadcast.pruning import RowPruner
@@ -42,6 +43,7 @@ from whatschat_ops.stack.outputs import StackOutputs, endpoint_is_own
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.estimate import BroadcastEstimate
+    from whatschat_ops.broadcast.housekeeping import HousekeepingEstimate
     from whatschat_ops.broadcast.journal.failed import FailedConnection
     from whatschat_ops.broadcast.journal.summary import RunDetails
     from whatschat_ops.worker.bucket import Bucket
@@ -84,10 +86,20 @@ class Broadcasting:
         )
         if engine is EngineName.LOCAL:
             return found
-        unreserved = None
+        return with_workers(found, self.settings, card, self._unreserved())
+
+    def estimate_of_kind(self, kind: str, policy: SendPolicy) -> HousekeepingEstimate:
+        """Say what a run of every row would come to. Reads no row."""
+        from whatschat_ops.broadcast.housekeeping import estimate
+        from whatschat_ops.pricing.rates import known_card
+
+        card, limit = known_card(self.settings.aws.region), RateLimit(policy.rate_per_s, policy.burst)
+        return estimate(kind, self.about_how_many(), limit, self.settings, card, self._unreserved())
+
+    def _unreserved(self) -> int | None:
         with suppress(PermissionDenied):  # an estimate without it is one, too
-            _, unreserved = account_concurrency(self.aws)
-        return with_workers(found, self.settings, card, unreserved)
+            return account_concurrency(self.aws)[1]
+        return None
 
     def with_workers(self, workers: int | None) -> Broadcasting:
         """With so many workers at once instead of the settings'; None: as it is."""
@@ -141,10 +153,11 @@ class Broadcasting:
             policy=json.dumps(asdict(policy)),
             engine=engine.value,
             caller_arn=self.aws.caller_arn,
+            kind=order.kind,
         )
         return Journal.create(self.directory, record)
 
-    def resume(self, run_id: str, *, retry_failed: bool = False) -> Journal | None:
+    def resume(self, run_id: str, *, retry_failed: bool = False, kind: str = BROADCAST) -> Journal | None:
         """Resume a run, also one that another machine began; None: it is finished. Raises as past_runs.resume."""
         self._fetch(run_id)
         return past_runs.resume(
@@ -155,6 +168,7 @@ class Broadcasting:
             table=self.outputs.connections_table,
             callback_url=self.outputs.callback_url,
             retry_failed=retry_failed,
+            kind=kind,
         )
 
     def work_on(
@@ -277,14 +291,16 @@ def resumed_policy(journal: Journal, wanted: SendRate) -> SendPolicy:
     return replace(policy, tcp_connections=wanted.tcp_connections or policy.tcp_connections)
 
 
-def latest_unfinished(directory: Path, environment: str, *, retry_failed: bool = False) -> str:
-    """The newest run of an environment that has something left to do. Raises Missing when there is none."""
+def latest_unfinished(
+    directory: Path, environment: str, *, retry_failed: bool = False, kind: str = BROADCAST
+) -> str:
+    """The newest run of a kind in an environment that has something left to do. Raises Missing when there is none."""
     for run in past_runs.list_runs(directory)[0]:
         left = run.state is not RunState.FINISHED or (retry_failed and run.failed)
-        if run.environment == environment and left:
+        if (run.environment, run.kind) == (environment, kind) and left:
             return run.run_id
     raise Missing(
-        f"There is no broadcast of the environment {environment} to resume.",
+        f"There is no {kind} of the environment {environment} to resume.",
         hint=Hint(("ws", "broadcasts", "list")),
     )
 

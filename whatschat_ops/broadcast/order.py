@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from whatschat_ops.broadcast.audience.selection import Selection, examine_users_file, parse_sample, select
 from whatschat_ops.broadcast.journal.file import journal_path
 from whatschat_ops.broadcast.journal.record import new_run_id
+from whatschat_ops.broadcast.kinds import BROADCAST
 from whatschat_ops.broadcast.message import Message, compose
 from whatschat_ops.errors import UsageError
 from whatschat_ops.files import is_regular, named, opened, reporting, users_of
@@ -36,11 +37,17 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A broadcast that can be begun."""
+    """A broadcast, or a run of another kind, that can be begun."""
 
     run_id: str
     message: Message
     selection: Selection
+    kind: str = BROADCAST
+
+    @classmethod
+    def of_all(cls, kind: str) -> Self:
+        """Of every connection, without a message."""
+        return cls(new_run_id(), Message(b"", ""), select(), kind)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from whatschat_ops.errors import NotFound, PermissionDenied
 from whatschat_ops.sender.adaptive_rate import AdaptiveRate, Throttle, throttle_of
 from whatschat_ops.sender.answers import Answer, error_code, error_message
 from whatschat_ops.sender.keys import Keys
-from whatschat_ops.sender.model import NO_ANSWER, Counts, SendPolicy
+from whatschat_ops.sender.model import NO_ANSWER, POST, Counts, Operation, SendPolicy
 from whatschat_ops.sender.pool import explain
 from whatschat_ops.sender.verdict import (
     Done,
@@ -54,9 +54,10 @@ class Failures:
         *,
         wall: Callable[[], float],
         jitter: Callable[[], float],
+        operation: Operation = POST,
     ) -> None:
         self._policy, self._counts, self._rate, self._keys = policy, counts, rate, keys
-        self._wall, self._jitter = wall, jitter
+        self._wall, self._jitter, self._operation = wall, jitter, operation
         self._refused_in_a_row = 0
         self._ever_accepted = False
         self.awaits_success = True
@@ -126,7 +127,7 @@ class Failures:
             raise NotFound(
                 f"The endpoint is not the callback URL of a WebSocket API: {why}",
                 aws_code=code,
-                operation="PostToConnection",
+                operation=self._operation.name,
             )
         if says_skewed(code, message) or abs(skew_s) > SKEW_S:
             raise PermissionDenied(
@@ -134,12 +135,12 @@ class Failures:
                 f"{'ahead' if skew_s > 0 else 'behind'}: {why}",
                 hint="Set the clock (for example: sudo timedatectl set-ntp true), then resume.",
                 aws_code=code,
-                operation="PostToConnection",
+                operation=self._operation.name,
             )
         raise PermissionDenied(
-            f"API Gateway refuses to post to connections, which needs execute-api:ManageConnections: {why}",
+            f"API Gateway refuses to {self._operation.words} connections, which needs execute-api:ManageConnections: {why}",
             aws_code=code,
-            operation="PostToConnection",
+            operation=self._operation.name,
         )
 
     def _skew_s(self, answer: Answer) -> float:

@@ -59,6 +59,20 @@ NO_ANSWER: Final = "No answer"
 """What the reason begins with when a target failed and its last attempt got no answer: the message may have arrived."""
 
 
+class Operation(NamedTuple):
+    """One operation of `@connections` ("Use @connections commands in your backend service", API Gateway developer guide). `words`: what it
+    does to connections."""
+
+    method: str
+    name: str
+    words: str
+
+
+POST: Final = Operation("POST", "PostToConnection", "post to")
+GET: Final = Operation("GET", "GetConnection", "ask about")
+DELETE: Final = Operation("DELETE", "DeleteConnection", "close")
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """Keys to sign with. `expires_at` is None when they do not expire."""

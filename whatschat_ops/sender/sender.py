@@ -30,11 +30,13 @@ from whatschat_ops.sender.keys import Keys
 from whatschat_ops.sender.loop import Loop
 from whatschat_ops.sender.loop_state import Clocks, Parts
 from whatschat_ops.sender.model import (
+    POST,
     Counts,
     CredentialsSource,
     NextTargets,
     OnInDoubt,
     OnResults,
+    Operation,
     SendPolicy,
     Snapshot,
 )
@@ -58,19 +60,22 @@ class Sender:
         policy: SendPolicy,
         credentials: CredentialsSource,
         *,
+        operation: Operation = POST,
         ca_bundle: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`callback_url` is https://HOST/STAGE (`endpoint.normalise`); `ca_bundle` a file of PEM certificates.
+        """`callback_url` is https://HOST/STAGE (`endpoint.normalise`); `ca_bundle` a file of PEM certificates. What is said of posting here
+        holds for another `operation`, too: a success is a delivery.
 
         Raises UsageError for another kind of URL or rate, ConfigError for an unusable proxy or CA bundle. Nothing is sent yet.
         """
         if policy.rate_per_s <= 0:
             raise UsageError(f"A rate of {policy.rate_per_s:g} per second would never send anything.")
         self._route = route_to(callback_url)
-        self._shape = _shape(self._route, region, message)
+        self._operation = operation
+        self._shape = _shape(self._route, region, message, operation.method)
         self._tls = Tls(tls_context(ca_bundle)) if self._route.tls else None
         self._policy, self._credentials, self._jitter = policy, credentials, jitter
         self._clocks = Clocks(clock, wall_clock)
@@ -139,7 +144,15 @@ class Sender:
             keys=keys,
             rate=self._rate,
             work=work,
-            failures=Failures(policy, self._counts, self._rate, keys, wall=clocks.wall, jitter=self._jitter),
+            failures=Failures(
+                policy,
+                self._counts,
+                self._rate,
+                keys,
+                wall=clocks.wall,
+                jitter=self._jitter,
+                operation=self._operation,
+            ),
             counts=self._counts,
             on_results=on_results,
             on_in_doubt=on_in_doubt,
@@ -147,7 +160,7 @@ class Sender:
         )
 
 
-def _shape(route: Route, region: str, message: bytes) -> RequestShape:
+def _shape(route: Route, region: str, message: bytes, method: str) -> RequestShape:
     """With a proxy and without TLS, the proxy is told the whole URL in every request."""
     forwarded = route.proxy is not None and not route.tls
     return RequestShape(
@@ -157,4 +170,5 @@ def _shape(route: Route, region: str, message: bytes) -> RequestShape:
         body=message,
         before_path=f"http://{route.host_header}" if forwarded else "",
         extra_headers=route.proxy.authorization.reveal() if route.proxy and forwarded else "",
+        method=method,
     )

@@ -1,4 +1,4 @@
-"""Signature Version 4 for `POST {prefix}/@connections/{id}`: a whole HTTP request as bytes, about 2 µs each.
+"""Signature Version 4 for `{method} {prefix}/@connections/{id}`: a whole HTTP request as bytes, about 2 µs each.
 
 Takes the place to post to, the body and the keys; all but the id is put together once, what depends on the time once a
 second. Gives what botocore's SigV4Auth gives (a property test holds it to that): the path is URL-encoded twice in the
@@ -42,6 +42,7 @@ class RequestShape:
     body: bytes = field(repr=False)
     before_path: str = ""
     extra_headers: str = field(default="", repr=False)
+    method: str = "POST"
 
 
 class Signer:
@@ -51,8 +52,9 @@ class Signer:
         """Raises UsageError when a part of the request cannot be in one."""
         _refuse_line_breaks(shape)
         self._shape = shape
-        self._start = f"POST {shape.before_path}{shape.path}/@connections/".encode()
-        self._canonical = hashlib.sha256(f"POST\n{canonical_path(shape.path + '/@connections')}/".encode())
+        self._start = f"{shape.method} {shape.before_path}{shape.path}/@connections/".encode()
+        path = canonical_path(f"{shape.path}/@connections")
+        self._canonical = hashlib.sha256(f"{shape.method}\n{path}/".encode())
         self._payload_hash = hashlib.sha256(shape.body).hexdigest()
         self._second = -1
         self._day = ""
@@ -91,7 +93,7 @@ class Signer:
 
     def _canonical_dots(self, encoded: str) -> hashlib._Hash:
         path = canonical_path(f"{self._shape.path}/@connections/{encoded}")
-        return hashlib.sha256(f"POST\n{path}".encode() + self._canonical_end)
+        return hashlib.sha256(f"{self._shape.method}\n{path}".encode() + self._canonical_end)
 
     def _renew(self, second: int) -> None:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))

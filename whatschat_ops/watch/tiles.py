@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from whatschat_ops.audit import AuditEntry
 from whatschat_ops.broadcast.journal.summary import RunState, RunSummary
+from whatschat_ops.broadcast.kinds import BROADCAST
 from whatschat_ops.chime.models import MeetingRecord
 from whatschat_ops.config.monitoring_settings import ThresholdSettings
 from whatschat_ops.metrics import catalog
@@ -194,7 +195,8 @@ def _progress(run: RunSummary, shards: str) -> str:
     parts += [f"{run.failed:,} failed"] if run.failed else []
     parts += [f"{run.gone:,} gone"] if run.gone else []
     parts += [shards] if shards else [f"{run.rate_per_s:,.0f}/s"] if run.rate_per_s else []
-    return ", ".join(parts) + f" ({run.run_id})"
+    kind = "" if run.kind == BROADCAST else f"{run.kind} "
+    return ", ".join(parts) + f" ({kind}{run.run_id})"
 
 
 def meetings(records: Iterable[MeetingRecord]) -> Tile:

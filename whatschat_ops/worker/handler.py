@@ -45,6 +45,10 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     spec = RunSpec.from_bytes(bucket.get(keys.spec))
     reserve_s = spec.request_timeout_s + RESERVE_S
     table = spec.record["table_name"]
+
+    def open_table() -> Table:
+        return Table(boto3.client("dynamodb"), table, time.time, include_expired=spec.action.of_table)
+
     work = Work(
         bucket,
         keys,
@@ -52,10 +56,10 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
         shard.shard,
         # Lambda may run an event twice under one request id; parts must tell the two apart
         attempt=f"{context.aws_request_id}.{token_hex(4)}",
-        pages=pages_of(shard, bucket, keys, lambda: Table(boto3.client("dynamodb"), table, time.time)),
+        pages=pages_of(shard, bucket, keys, open_table),
         # rows that are given were chosen one by one
         keep=(lambda _row: True) if shard.kind == ROWS else wanted(spec.selection),
-        prune=RowPruner(cache(lambda: boto3.client("dynamodb")), table),
+        prune=spec.action.pruner(RowPruner(cache(lambda: boto3.client("dynamodb")), table), time.time),
         make_sender=lambda message, rate, burst: make_sender(spec, message, rate, burst),
         left_s=lambda: context.get_remaining_time_in_millis() / 1000 - reserve_s,
     )
@@ -86,7 +90,8 @@ def make_sender(spec: RunSpec, message: bytes, rate_per_s: float, burst: int) ->
         request_timeout_s=spec.request_timeout_s,
     )
     region = os.environ["AWS_REGION"]
-    return Sender(os.environ["API_GATEWAY_ENDPOINT"], region, message, policy, role_credentials)
+    endpoint, operation = os.environ["API_GATEWAY_ENDPOINT"], spec.action.operation
+    return Sender(endpoint, region, message, policy, role_credentials, operation=operation)
 
 
 def role_credentials() -> Credentials:

@@ -15,7 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
 
-from whatschat_ops.sender.model import Outcome, Result, Snapshot, Target
+from whatschat_ops.sender.model import Result, Snapshot, Target
+from whatschat_ops.worker.actions import ACTIONS, Action
+from whatschat_ops.worker.kinds import BROADCAST
 from whatschat_ops.worker.parts import Ended, Part, Totals, ended_of
 from whatschat_ops.worker.pruning import Pruning
 from whatschat_ops.worker.rows import END, Keep, Page, Position, Row
@@ -53,8 +55,11 @@ class _OpenPage:
 class Ledger:
     """The rows of one attempt at a shard."""
 
-    def __init__(self, pages: Iterator[Page], before: Before, keep: Keep) -> None:
+    def __init__(
+        self, pages: Iterator[Page], before: Before, keep: Keep, action: Action = ACTIONS[BROADCAST]
+    ) -> None:
         self._pages = pages
+        self._action = action
         self._keep = keep
         self._done = set(before.done)
         self._since_before = before.part.since
@@ -107,7 +112,7 @@ class Ledger:
         with self._lock:
             for result in results:
                 row, page = self._begun.pop(result.number)
-                ended = ended_of(row, result)
+                ended = ended_of(row, self._action.judged(result))
                 page.left -= 1
                 self._ended.append(ended)
                 self._totals.add(ended)
@@ -136,7 +141,7 @@ class Ledger:
         with self._lock:
             ended, self._ended = self._ended, []
             self._counters = self._totals.add_counters(snapshot(), self._counters)
-            self._unpruned |= _gone(ended)
+            self._unpruned |= {row.connection_id: row for row in self.to_delete(ended)}
             more = 0 if ahead is None else min(ahead, len(self._ready))
             self._next_allowed = self.reached + (
                 more if ahead is None else max(more, self.allowed - self.reached)
@@ -175,10 +180,14 @@ class Ledger:
         return bool(self._ended)
 
     @property
-    def has_gone(self) -> bool:
-        """Whether there are gone rows that no part has."""
+    def has_rows_to_delete(self) -> bool:
+        """Whether there are such rows that no part has."""
         with self._lock:
-            return bool(_gone(self._ended))
+            return bool(self.to_delete(self._ended))
+
+    def to_delete(self, ended: Sequence[Ended]) -> list[Row]:
+        """The rows of these that are to be deleted."""
+        return [each.row for each in ended if each.outcome in self._action.deletes]
 
     def pruned(self, rows: Sequence[Row], became: Sequence[Pruning], why: str) -> None:
         """What became of gone rows."""
@@ -242,7 +251,3 @@ class Ledger:
     def _move(self) -> None:
         while self._open and not self._open[0].left:
             self._position = self._open.popleft().position
-
-
-def _gone(ended: Sequence[Ended]) -> dict[str, Row]:
-    return {each.row.connection_id: each.row for each in ended if each.outcome is Outcome.GONE}

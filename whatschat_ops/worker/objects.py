@@ -19,9 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from whatschat_ops.worker.actions import ACTIONS, Action
+from whatschat_ops.worker.kinds import BROADCAST
 from whatschat_ops.worker.parts import compressed
 
 FORMAT: Final = 2
+FORMAT_OF_KINDS: Final = 3
+"""Of runs that are no broadcast: the worker of an earlier version, which would post an empty message, refuses it."""
 SEGMENT: Final = "segment"
 USERS: Final = "users"
 ROWS: Final = "rows"
@@ -112,7 +116,16 @@ class RunSpec:
     deadline_s: float
     request_timeout_s: float
     prune_rows: int
-    format: int = FORMAT
+
+    @property
+    def kind(self) -> str:
+        """What is done to the connections (`actions.ACTIONS`)."""
+        return self.record.get("kind", BROADCAST)
+
+    @property
+    def action(self) -> Action:
+        """The same."""
+        return ACTIONS[self.kind]
 
     @property
     def selection(self) -> Mapping[str, Any]:
@@ -122,14 +135,15 @@ class RunSpec:
 
     def to_bytes(self) -> bytes:
         """As JSON."""
-        return json.dumps(asdict(self)).encode()
+        written = FORMAT if self.kind == BROADCAST else FORMAT_OF_KINDS
+        return json.dumps({**asdict(self), "format": written}).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> RunSpec:
         """From JSON. Raises ValueError when another version wrote it."""
         found = json.loads(content)
-        if found.get("format") != FORMAT:
-            raise ValueError(f"the run has format {found.get('format')}; this version reads {FORMAT}")
+        if (written := found.pop("format", None)) not in (FORMAT, FORMAT_OF_KINDS):
+            raise ValueError(f"the run has format {written}; this version reads {FORMAT_OF_KINDS}")
         return cls(**found)
 
 

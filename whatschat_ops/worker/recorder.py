@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from whatschat_ops.sender.model import Outcome, Snapshot
+from whatschat_ops.sender.model import Snapshot
 from whatschat_ops.worker.ledger import Ledger
 from whatschat_ops.worker.parts import Part
 from whatschat_ops.worker.pruning import Pruning
@@ -112,7 +112,7 @@ class Recorder:
         self._thread.join()
         if self.error is not None:
             raise self.error
-        if self._ledger.has_gone:
+        if self._ledger.has_rows_to_delete:
             self._write(None, in_order=in_order)
         self._pruner.close()
         self._write(None, in_order=in_order, final=True)
@@ -137,6 +137,6 @@ class Recorder:
         part = self._ledger.cut(self._attempt, snapshot, ahead=ahead, in_order=in_order, final=final)
         self._write_part(part)
         self._ledger.allow()
-        self._pruner.add([each.row for each in part.ended if each.outcome is Outcome.GONE])
+        self._pruner.add(self._ledger.to_delete(part.ended))
         with self._condition:
             self._near = False

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
+from math import inf
 from typing import Any, Final, NamedTuple
 
 PAGE_ROWS: Final = 2_000
@@ -51,12 +52,14 @@ class Table:
     """The connections table, through a client that is this object's own: its answers are read by json, ten times faster
     than botocore reads them attribute by attribute."""
 
-    def __init__(self, client: Any, name: str, now_s: Callable[[], float]) -> None:
-        """`now_s` is the time in epoch seconds: expired rows are skipped."""
+    def __init__(
+        self, client: Any, name: str, now_s: Callable[[], float], *, include_expired: bool = False
+    ) -> None:
+        """`now_s` is the time in epoch seconds: expired rows are skipped, unless they are to be included."""
         for operation in ("Scan", "Query"):
             client.meta.events.register(f"before-parse.dynamodb.{operation}", _read_answer)
         self._client = client
-        self._now_s = now_s
+        self._now_s: Callable[[], float] = (lambda: -inf) if include_expired else now_s
         self._request = {
             "TableName": name,
             "ProjectionExpression": ",".join(_ATTRIBUTES),
@@ -161,15 +164,25 @@ def _row(item: Mapping[str, Any]) -> Row:
     )
 
 
+def seconds_of(attribute: str) -> float | None:
+    """A stored time (`Row.connected_at`) in epoch seconds; None when it is none."""
+    return _seconds(json.loads(attribute)) if attribute else None
+
+
 def _is_past(ttl: Mapping[str, str], now_s: float) -> bool:
+    expires_s = _seconds(ttl)
+    return expires_s is not None and expires_s <= now_s
+
+
+def _seconds(attribute: Mapping[str, str]) -> float | None:
     try:
-        if "N" in ttl:
-            number = float(ttl["N"])
-            return (number / 1000 if number > _MILLISECONDS_FROM else number) <= now_s
-        moment = datetime.fromisoformat(ttl["S"])
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() <= now_s
+        if "N" in attribute:
+            number = float(attribute["N"])
+            return number / 1000 if number > _MILLISECONDS_FROM else number
+        moment = datetime.fromisoformat(attribute["S"])
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (KeyError, ValueError, OverflowError):
-        return False
+        return None
 
 
 def _read_answer(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:

@@ -121,7 +121,7 @@ class Work:
     def _begin(self, before: Before, sender: Sending, watch: Watch) -> tuple[Ledger | None, Recorder | None]:
         """Get in behind an earlier attempt that may still be writing; None: that one finished. Raises ShardTakenOver."""
         while not before.part.final:
-            ledger = Ledger(self.pages(before.part.position), before, self.keep)
+            ledger = Ledger(self.pages(before.part.position), before, self.keep, self.spec.action)
             recorder = Recorder(
                 _Log(self.objects, self.keys, self.shard, before.number).append,
                 self.attempt,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from whatschat_ops.errors import CredentialsError, UsageError
 from whatschat_ops.redaction import Secret
-from whatschat_ops.sender.model import Credentials
+from whatschat_ops.sender.model import DELETE, GET, Credentials, Operation
 from whatschat_ops.sender.route import route_to
 from whatschat_ops.sender.signing import RequestShape, Signer
 
@@ -174,3 +174,25 @@ def test_place_that_could_not_be_in_a_request_is_refused(shape: dict[str, str]) 
     parts = {"host": "h", "path": "/p", "region": "r", **shape}
     with pytest.raises(UsageError, match="cannot be part of a request"):
         Signer(RequestShape(body=b"", **parts), Credentials("A", Secret("s")))
+
+
+@pytest.mark.parametrize("operation", [GET, DELETE])
+def test_other_operations_are_signed_as_botocore_signs_them(operation: Operation) -> None:
+    keys, route = Credentials("AKID", Secret("secret"), Secret("token")), route_to("https://h/prod")
+    signer = Signer(
+        RequestShape(route.host_header, route.path, "eu-west-1", b"", method=operation.method), keys
+    )
+    signer.at(1000)
+    for connection_id in ("L0SM9cOFvHcCIhw=", ".."):
+        line, *headers = signer.request(connection_id).decode().split("\r\n")
+        method, path, _ = line.split(" ")
+        request = AWSRequest(method, f"https://h{path}", headers={})
+        auth = SigV4Auth(BotocoreCredentials("AKID", "secret", "token"), "execute-api", "eu-west-1")
+        request.context["timestamp"] = "19700101T001640Z"
+        auth._modify_request_before_signing(request)
+        canonical = auth.canonical_request(request)
+        auth._inject_signature_to_request(
+            request, auth.signature(auth.string_to_sign(request, canonical), request)
+        )
+        assert f"Authorization: {request.headers['Authorization']}" in headers
+        assert method == operation.method

@@ -333,7 +333,7 @@ def test_worker_may_do_exactly_this() -> None:
         ("s3:ListBucket", own_runs): {bucket(DISTRIBUTED)},
         **on(table, "dynamodb", "Scan PartiQLDelete"),
         **on(f"{table}/index/userId-index", "dynamodb", "Query"),
-        **on(sockets("POST"), "execute-api", "ManageConnections"),
+        **on(sockets("POST", "GET", "DELETE"), "execute-api", "ManageConnections"),
         **on(arn("logs", f"log-group:{group}:*"), "logs", "CreateLogStream PutLogEvents"),
     }
 

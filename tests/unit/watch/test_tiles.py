@@ -121,6 +121,7 @@ def run(state: RunState, **values: Any) -> RunSummary:
         "pending": 40,
         "latency": None,
         "failures": (),
+        "kind": "broadcast",
     }
     return RunSummary(**known | values)
 

@@ -157,6 +157,7 @@ def send(
     left_s: Callable[[], float] = lambda: LONG_S,
     prune: Prune | None = None,
     shard: int = 1,
+    spec: RunSpec = SPEC,
 ) -> bool:
     bucket.cut_off = False
 
@@ -168,7 +169,7 @@ def send(
     return Work(
         bucket,
         KEYS,
-        SPEC,
+        spec,
         shard,
         attempt=attempt,
         pages=table.pages,

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from tests.unit.worker.shard_fakes import KEYS, SPEC, Bucket
-from whatschat_ops.sender.model import SendPolicy
+from whatschat_ops.sender.model import POST, SendPolicy
 from whatschat_ops.worker import handler as worker
 from whatschat_ops.worker.objects import ROWS, SEGMENT, RunSpec, Shard, given_bytes
 from whatschat_ops.worker.rows import END, Row, Table
@@ -99,12 +99,13 @@ def test_sender_has_the_limits_of_the_run_and_the_keys_of_the_function(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
-    monkeypatch.setattr(worker, "Sender", lambda *given: made.append(given))
+    monkeypatch.setattr(worker, "Sender", lambda *given, operation: made.append((*given, operation)))
     spec = RunSpec(
         {}, tcp_connections=3, max_attempts=4, deadline_s=5.5, request_timeout_s=6.5, prune_rows=25
     )
     worker.make_sender(spec, b"hello", 1.5, 2)
-    ((endpoint, region, message, policy, credentials),) = made
+    ((endpoint, region, message, policy, credentials, operation),) = made
+    assert operation is POST
     assert (endpoint, region, message) == (
         "https://abc.execute-api.eu-west-1.amazonaws.com/production",
         "eu-west-1",

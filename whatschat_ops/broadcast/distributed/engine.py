@@ -21,6 +21,8 @@ from whatschat_ops.broadcast.distributed.executions import (
 from whatschat_ops.broadcast.distributed.launching import Fleet, Launcher, earlier_format
 from whatschat_ops.broadcast.distributed.outcomes import Outcomes, failures_in, standing_in
 from whatschat_ops.broadcast.journal.journal import Journal
+from whatschat_ops.broadcast.journal.record import RunRecord
+from whatschat_ops.broadcast.kinds import KINDS
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import PROVISION, Hint, OpsError, PermissionDenied, UsageError
 from whatschat_ops.plurals import counted
@@ -82,10 +84,10 @@ class DistributedEngine:
                     return
                 retries_failed = False
             elif launcher.control().stop:
-                self._fleet.say("The broadcast was stopped; --resume sends the rest.")
+                self._fleet.say("The run was stopped; --resume does the rest.")
                 return
             elif not may_repeat:
-                self._report_failure(following, journal.record.run_id)
+                self._report_failure(following, journal.record)
                 return
             if not should_stop():
                 following.execution = retried or launcher.again(ended, following.outcomes)
@@ -123,15 +125,16 @@ class DistributedEngine:
                 return
             self._sleep(self._poll_s)
 
-    def _report_failure(self, following: Following, run_id: str) -> None:
+    def _report_failure(self, following: Following, record: RunRecord) -> None:
         """Why shards failed: raises an error, or says so when that many are tolerated."""
         ended, left = following.execution, len(following.outcomes.unfinished)
         executions = self._fleet.executions
-        resume = ("ws", "broadcast", "--resume", run_id)
+        kind = KINDS[record.kind]
+        resume = (*kind.command, "--resume", record.run_id)
         error, cause = executions.why(ended)
         if error == PermissionDenied.__name__:
             raise PermissionDenied(
-                f"The workers may not post: {cause}",
+                f"The workers may not {kind.does}: {cause}",
                 hint=Hint(
                     resume,
                     f"Provisioning restores the permissions of the role {executions.worker_role}; then",

@@ -16,6 +16,7 @@ from whatschat_ops.broadcast.distributed.executions import Execution, Executions
 from whatschat_ops.broadcast.distributed.outcomes import Outcomes
 from whatschat_ops.broadcast.distributed.planning import Planned, Sizes, plan, row_shards
 from whatschat_ops.broadcast.journal.record import RunRecord
+from whatschat_ops.broadcast.kinds import BROADCAST
 from whatschat_ops.errors import PROVISION, Hint, NotFound, OpsError
 from whatschat_ops.quotas import MAX_BATCH_STATEMENTS
 from whatschat_ops.sender.model import NO_ANSWER, SendPolicy
@@ -201,6 +202,8 @@ def spec_of(record: RunRecord, policy: SendPolicy) -> RunSpec:
     """What the workers, and other machines, need to know of a run."""
     facts = asdict(record)
     del facts["message"]
+    if record.kind == BROADCAST:  # so that an earlier version reads it
+        del facts["kind"]
     return RunSpec(
         facts,
         tcp_connections=policy.tcp_connections,

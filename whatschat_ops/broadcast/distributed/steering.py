@@ -14,8 +14,10 @@ from typing import Final
 from whatschat_ops.aws import Aws
 from whatschat_ops.broadcast.distributed.engine import bucket_of, require_enabled
 from whatschat_ops.broadcast.distributed.executions import Executions
+from whatschat_ops.broadcast.distributed.launching import read_spec
 from whatschat_ops.broadcast.distributed.outcomes import Outcomes
 from whatschat_ops.broadcast.distributed.recall import outcomes_in
+from whatschat_ops.broadcast.kinds import BROADCAST
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import Hint, Missing, NotFound
 from whatschat_ops.stack.kinds.bucket import delete_objects
@@ -43,6 +45,7 @@ class Stopped:
     pending: int
     in_doubt: int
     ended: bool
+    kind: str = BROADCAST
 
 
 class Steering:
@@ -114,6 +117,7 @@ class Steering:
             pending=outcomes.pending,
             in_doubt=totals.in_doubt,
             ended=not outcomes.unfinished or quiet_since_s + QUIET_S <= now_s,
+            kind=spec.kind if (spec := read_spec(self._objects, self._run_id)) else BROADCAST,
         )
 
     def _control(self) -> Control:

@@ -37,7 +37,8 @@ CREATE TABLE run (
     format INTEGER NOT NULL, run_id TEXT NOT NULL, created_at TEXT NOT NULL, environment TEXT NOT NULL,
     stack TEXT NOT NULL, table_name TEXT NOT NULL, region TEXT NOT NULL, callback_url TEXT NOT NULL,
     message BLOB NOT NULL, message_id TEXT NOT NULL, selection TEXT NOT NULL, policy TEXT NOT NULL,
-    engine TEXT NOT NULL, caller_arn TEXT NOT NULL
+    engine TEXT NOT NULL, caller_arn TEXT NOT NULL,
+    kind TEXT NOT NULL DEFAULT 'broadcast'
 );
 CREATE TABLE state (state TEXT NOT NULL, ended_at TEXT, closing TEXT, earlier_attempts INTEGER NOT NULL);
 CREATE TABLE listing (position TEXT, complete INTEGER NOT NULL);

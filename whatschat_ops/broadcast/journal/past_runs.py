@@ -12,6 +12,7 @@ from whatschat_ops.broadcast.journal import file, lock
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.reading import parts_of, record_of, summary_of
 from whatschat_ops.broadcast.journal.summary import RunDetails, RunState, RunSummary
+from whatschat_ops.broadcast.kinds import BROADCAST, KINDS
 from whatschat_ops.broadcast.message import object_or_text
 from whatschat_ops.errors import Hint, Missing, OpsError, UsageError
 
@@ -66,27 +67,31 @@ def resume(
     table: str,
     callback_url: str,
     retry_failed: bool = False,
+    kind: str = BROADCAST,
 ) -> Journal | None:
     """Resume a run, a finished one for the rows that could not be deleted. None: there is nothing to do.
 
-    Raises Missing when there is no such run, UsageError when it belongs to another environment, stack, table or endpoint, OpsError
+    Raises Missing when there is no such run, UsageError when it belongs to another environment, stack, table or endpoint, or is of another kind, OpsError
     when another process works on it.
     """
     path = file.journal_path(directory, run_id)
     with closing(file.open_to_read(path)) as database, file.explaining(path):
         run = summary_of(database, held=lock.is_held(path))
         begun_at = record_of(database).callback_url
+    if run.kind != kind:
+        resume = (*KINDS[run.kind].command, "--resume", run_id)
+        raise UsageError(f"The run {run_id} is no {kind}.", hint=Hint(resume, f"To resume this {run.kind}"))
     if (run.environment, run.stack, run.table) != (environment, stack, table):
         raise UsageError(
             f"The broadcast {run_id} belongs to {run.stack} in {run.environment} (table {run.table}), "
             f"not to {stack} in {environment} (table {table}).",
-            hint=Hint(("-e", run.environment, "ws", "broadcast", "--resume", run_id)),
+            hint=Hint(("-e", run.environment, *KINDS[kind].command, "--resume", run_id)),
         )
     if begun_at != callback_url:
         raise UsageError(
             f"The broadcast {run_id} was started through {begun_at}, but the endpoint is {callback_url} now, "
             "which knows none of its connections.",
-            hint=Hint(("ws", "broadcast"), "Start a new one"),
+            hint=Hint(KINDS[kind].command, "Start a new one"),
         )
     left = run.not_pruned or (retry_failed and run.failed)
     if run.state is RunState.FINISHED and not left:

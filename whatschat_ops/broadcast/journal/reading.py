@@ -18,6 +18,7 @@ from whatschat_ops.broadcast.journal.summary import (
     RunState,
     RunSummary,
 )
+from whatschat_ops.broadcast.kinds import BROADCAST
 from whatschat_ops.measure.histogram import BITS, LARGEST_US, BucketCount, Histogram
 from whatschat_ops.message_size import metered_messages
 
@@ -30,8 +31,9 @@ STANDING = "standing"
 
 def record_of(database: sqlite3.Connection) -> RunRecord:
     """What the run is."""
-    columns = ", ".join(RunRecord.__slots__)
-    found = RunRecord(*database.execute(f"SELECT {columns} FROM run").fetchone())
+    row = database.execute("SELECT * FROM run")
+    known = dict(zip((column[0] for column in row.description), row.fetchone(), strict=True))
+    found = RunRecord(**{name: known[name] for name in RunRecord.__slots__ if name in known})
     return replace(found, created_at=rfc3339(found.created_at))
 
 
@@ -171,18 +173,19 @@ def summary_of(database: sqlite3.Connection, *, held: bool) -> RunSummary:
         failed=counts.failed,
         pruned=counts.pruned,
         rewritten=counts.rewritten,
-        not_pruned=counts.gone - counts.pruned - counts.rewritten,
+        not_pruned=counts.to_prune(record.kind) - counts.pruned - counts.rewritten,
         not_pruned_because=parts[-1].not_pruned_because if parts else "",
         in_doubt=counts.in_doubt,
         resumes=max(0, len(parts) - 1),
         attempts=counts.attempts,
         throttled=sum(part.throttled for part in parts),
         size_bytes=size_bytes,
-        metered_messages=counts.delivered * metered_messages(size_bytes),
+        metered_messages=counts.delivered * metered_messages(size_bytes) if record.kind == BROADCAST else 0,
         duration_s=round(duration_s, 3),
         rate_per_s=round(counts.ended / duration_s, 1) if duration_s else None,
         latency=Percentiles(**known["latency"]) if known["latency"] else None,
         failures=tuple(map(_group, known["failures"])),
+        kind=record.kind,
     )
 
 

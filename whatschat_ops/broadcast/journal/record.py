@@ -6,10 +6,12 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from whatschat_ops.broadcast.kinds import BROADCAST
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What a run is. `selection` and `policy` are JSON texts, `created_at` is ISO 8601 in UTC."""
+    """What a run is (`kind`: kinds.py). `selection` and `policy` are JSON texts, `created_at` is ISO 8601 in UTC."""
 
     run_id: str
     created_at: str
@@ -24,6 +26,7 @@ class RunRecord:
     policy: str
     engine: str
     caller_arn: str
+    kind: str = BROADCAST
 
 
 def new_run_id(now: datetime | None = None) -> str:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from whatschat_ops.broadcast.audience.selection import Selection
+from whatschat_ops.broadcast.kinds import BROADCAST, DISCONNECT
 from whatschat_ops.errors import ExitCode, UsageError
 from whatschat_ops.measure.histogram import Histogram
 from whatschat_ops.worker.pruning import Pruning as Pruning
@@ -50,6 +51,10 @@ class Counts:
     def pending(self) -> int:
         """Connections that are listed and not ended."""
         return self.listed - self.ended
+
+    def to_prune(self, kind: str) -> int:
+        """Rows that a run of this kind deletes."""
+        return self.gone + (self.delivered if kind == DISCONNECT else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,8 @@ class RunSummary:
 
     The rows of `gone` connections are `pruned`, `rewritten` since, or `not_pruned` (and why).
     `duration_s` is the time in which a process worked on it, `rate_per_s` what ended in that time (None: in no time). `metered_messages`
-    is what AWS bills: one for every started 32 KB of every delivered message.
+    is what AWS bills: one for every started 32 KB of every delivered message. In a run of another `kind` (kinds.py), `delivered` are those
+    that are live or were closed.
     """
 
     run_id: str
@@ -133,6 +139,7 @@ class RunSummary:
     rate_per_s: float | None
     latency: Percentiles | None
     failures: tuple[FailureGroup, ...]
+    kind: str = BROADCAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,4 +195,6 @@ def exit_code(summary: RunSummary, tolerance: Tolerance = NONE_MAY_FAIL) -> Exit
         return ExitCode.INTERRUPTED
     if tolerance.covers(summary.failed, summary.connections):
         return ExitCode.DONE
+    if summary.gone and summary.kind != BROADCAST:
+        return ExitCode.PARTLY_DONE
     return ExitCode.PARTLY_DONE if summary.delivered else ExitCode.FAILED

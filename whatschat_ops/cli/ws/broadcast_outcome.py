@@ -7,40 +7,43 @@ from typing import TYPE_CHECKING
 
 from whatschat_ops.choices import EngineName
 from whatschat_ops.errors import ExitCode, Hint, Interrupted, OpsError, PartlyDone
+from whatschat_ops.worker.kinds import BROADCAST
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.journal.summary import RunSummary, Tolerance
     from whatschat_ops.cli.run import Run
 
 
-def resume_hint(run_id: str, text: str = "") -> Hint:
+def resume_hint(run_id: str, text: str = "", *, kind: str = BROADCAST) -> Hint:
     """The command that resumes a run."""
-    return Hint(("ws", "broadcast", "--resume", run_id), text)
+    return Hint(("ws", kind, "--resume", run_id), text)
 
 
 def conclude(run: Run, summary: RunSummary, tolerance: Tolerance, *, interrupted: bool) -> None:
     """Print the notes about a run that has ended. Raises the error that its state stands for, if any."""
     from whatschat_ops.broadcast.journal.summary import RunState, exit_code
+    from whatschat_ops.broadcast.kinds import KINDS
 
-    again = resume_hint(summary.run_id)
+    again = resume_hint(summary.run_id, kind=summary.kind)
     if interrupted and summary.state is not RunState.FINISHED:
         raise Interrupted(_left_words(summary), hint=again)
     if summary.state is not RunState.FINISHED:  # shards failed, no more than are tolerated
         left = f"{summary.pending:,} of {summary.connections:,} connections have no outcome"
         raise PartlyDone(left, hint=again) if summary.delivered else OpsError(left, hint=again)
+    kind = KINDS[summary.kind]
     if summary.in_doubt:
         run.out.note(
-            f"Up to {summary.in_doubt:,} second copies may have arrived: after an interruption, or an attempt without a response."
+            f"Up to {summary.in_doubt:,} {kind.doubt}: after an interruption, or an attempt without a response."
         )
     if summary.not_pruned_because and summary.not_pruned:
         why = summary.not_pruned_because.rstrip(".")
         left = f"{summary.not_pruned:,} rows of gone connections were not deleted: {why}. To retry"
-        run.out.warn(resume_hint(summary.run_id, left))
+        run.out.warn(resume_hint(summary.run_id, left, kind=summary.kind))
     if not summary.connections:
         run.out.warn("No connections.")
     code = exit_code(summary, tolerance)
     if code is not ExitCode.DONE:
-        raise _failure(summary, code, _next_step(summary))
+        raise _failure(summary, code, kind.failed, _next_step(summary))
 
 
 def _left_words(summary: RunSummary) -> str:
@@ -53,7 +56,8 @@ def _left_words(summary: RunSummary) -> str:
 
 def _next_step(summary: RunSummary) -> Hint:
     """Retry the failed ones, if that can help; else list them."""
-    if any(can_retry_help(failure.reason) for failure in summary.failures):
+    may_retry = summary.kind == BROADCAST
+    if may_retry and any(can_retry_help(failure.reason) for failure in summary.failures):
         return Hint((*resume_hint(summary.run_id).argv, "--retry-failed"))
     return Hint(("ws", "broadcasts", "show", summary.run_id, "--failures"))
 
@@ -70,8 +74,8 @@ def can_retry_help(reason: str) -> bool:
     return status is None or is_temporary(int(status[1])) or status[1] == "403"  # a policy can be added
 
 
-def _failure(summary: RunSummary, code: ExitCode, hint: Hint) -> OpsError:
-    why = f"{summary.failed:,} of {summary.connections:,} connections did not get the message"
+def _failure(summary: RunSummary, code: ExitCode, failed: str, hint: Hint) -> OpsError:
+    why = f"{summary.failed:,} of {summary.connections:,} connections {failed}"
     if summary.failures:
         why += f": {summary.failures[0].reason}"
         why += " (and other reasons)" if len(summary.failures) > 1 else ""

@@ -15,6 +15,7 @@ from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.progress import ProgressView
 from whatschat_ops.errors import ExitCode
+from whatschat_ops.worker.kinds import BROADCAST
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.journal.summary import Percentiles
@@ -49,6 +50,7 @@ class View:
     detail: str
     gone_rows_left: int = 0
     """Rows of gone connections that are not deleted yet."""
+    word: str = "delivered"
 
     @property
     def only_deletes(self) -> bool:
@@ -76,8 +78,10 @@ class RecentRate:
         return (ended - before) / (now_s - since_s) if now_s > since_s else 0.0
 
 
-def view(progress: Progress, rate_per_s: float) -> View:
+def view(progress: Progress, rate_per_s: float, kind: str = BROADCAST) -> View:
     """A run's state as it is shown."""
+    from whatschat_ops.broadcast.kinds import KINDS
+
     counts, sender = progress.counts, progress.snapshot
     known = progress.list_complete and rate_per_s > 0
     return View(
@@ -97,13 +101,14 @@ def view(progress: Progress, rate_per_s: float) -> View:
         server_errors=sender.server_errors,
         transport_errors=sender.transport_errors,
         detail=progress.detail,
-        gone_rows_left=counts.gone - counts.pruned - counts.rewritten - counts.prune_failed,
+        gone_rows_left=counts.to_prune(kind) - counts.pruned - counts.rewritten - counts.prune_failed,
+        word=KINDS[kind].delivered,
     )
 
 
 def outcome_words(it: View) -> str:
     """`1,200 delivered, 30 gone, 2 failed`."""
-    return f"{it.delivered:,} delivered, {it.gone:,} gone, {it.failed:,} failed"
+    return f"{it.delivered:,} {it.word}, {it.gone:,} gone, {it.failed:,} failed"
 
 
 def of_words(it: View) -> str:
@@ -155,8 +160,10 @@ class BroadcastProgress:
         clock_s: Callable[[], float] = time.monotonic,
         *,
         goes_on: bool = False,
+        kind: str = BROADCAST,
     ) -> None:
         """`resume` is the command that resumes the run; `goes_on`: it is sent without this process, too."""
+        self._kind = kind
         self._goes_on = goes_on
         self._out = out
         self._resume = resume
@@ -180,7 +187,7 @@ class BroadcastProgress:
 
     def on_progress(self, progress: Progress) -> None:
         """Show a state."""
-        it = view(progress, self._rate.at(self._clock_s(), progress.counts.ended))
+        it = view(progress, self._rate.at(self._clock_s(), progress.counts.ended), self._kind)
         self._view.update(lambda: self._words(it), lambda: render(it))
 
     def _words(self, it: View) -> str:
@@ -197,7 +204,7 @@ class BroadcastProgress:
     def _on_first_interrupt(self) -> None:
         if self._goes_on:
             self.say(
-                "Interrupted: the broadcast is not followed any more. Press Ctrl-C again to end at once."
+                f"Interrupted: the {self._kind} is not followed any more. Press Ctrl-C again to end at once."
             )
             return
         self.say("Interrupted: finishing the posts that are in flight. Press Ctrl-C again to stop at once.")
@@ -227,7 +234,7 @@ def render(it: View) -> Any:
     return Group(
         bar,
         Text.assemble(
-            (f"{it.delivered:,} delivered", "green"),
+            (f"{it.delivered:,} {it.word}", "green"),
             f"   {it.gone:,} gone   ",
             (f"{it.failed:,} failed", "red" if it.failed else ""),
             f"   {it.in_flight:,} in flight{waiting}",

@@ -12,6 +12,7 @@ from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table, figu
 from whatschat_ops.cli.terminal.times import local_time, relative
 from whatschat_ops.measure.histogram import shown
 from whatschat_ops.plurals import counted
+from whatschat_ops.worker.kinds import BROADCAST
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
@@ -104,7 +105,12 @@ def _quantity(line: CostLine) -> str:
 def render_runs(runs: Sequence[RunSummary]) -> Table:
     """Past runs, one in a row."""
     columns = (
-        *(Column("Run"), Column("Started", optional=True), Column("Environment", optional=True)),
+        *(
+            Column("Run"),
+            Column("Kind"),
+            Column("Started", optional=True),
+            Column("Environment", optional=True),
+        ),
         *(Column("State"), *figures("Connections", "Delivered", "Gone", "Failed")),
     )
     return Table(
@@ -112,6 +118,7 @@ def render_runs(runs: Sequence[RunSummary]) -> Table:
         [
             (
                 run.run_id,
+                run.kind,
                 relative(datetime.fromisoformat(run.created_at)),
                 run.environment,
                 Styled(run.state.value, "" if run.state.value == "finished" else "yellow"),
@@ -125,23 +132,29 @@ def render_runs(runs: Sequence[RunSummary]) -> Table:
 
 def render_details(details: RunDetails) -> Blocks:
     """All that is known of a run but its connections."""
-    return Blocks([Facts(dict(_facts(details))), "", render_summary(details.summary)])
+    from whatschat_ops.cli.ws.run_reports import result_of
+
+    result, render = result_of(details.summary)
+    return Blocks([Facts(dict(_facts(details))), "", render(result)])
 
 
 def _facts(details: RunDetails) -> Iterator[tuple[str, str]]:
+    from whatschat_ops.broadcast.kinds import KINDS
     from whatschat_ops.cli.ws.conversation import printable
 
     sent = details.message
     message = sent if isinstance(sent, str) else json.dumps(sent, ensure_ascii=False)
     run = details.summary
     yield "Run", run.run_id
+    yield "Kind", run.kind
     yield "State", f"{run.state.value}{'' if run.list_complete else ', the list is not complete'}"
     yield "Stack", f"{run.stack} ({run.environment}), table {run.table}"
     yield "Started", f"{_local_time(run.created_at)} by {details.caller_arn}"
     if run.ended_at:
         yield "Ended", _local_time(run.ended_at)
     yield "To", str(details.selection)
-    yield "Message", _shortened(printable(message))
+    if run.kind == BROADCAST:
+        yield "Message", _shortened(printable(message))
     yield "Rate", f"{shown(run.rate_per_s, ',.0f')}/s on average, {counted(run.attempts, 'attempt')}"
     if run.latency:
         p50, p95, p99 = (
@@ -151,7 +164,8 @@ def _facts(details: RunDetails) -> Iterator[tuple[str, str]]:
     if run.resumes:
         yield "Resumed", counted(run.resumes, "time")
     if run.in_doubt:
-        yield "In doubt", f"{run.in_doubt:,}: the most second copies that may have arrived"
+        words = "second copies that may have arrived" if run.kind == BROADCAST else KINDS[run.kind].doubt
+        yield "In doubt", f"{run.in_doubt:,}: the most {words}"
     if run.not_pruned and run.not_pruned_because:
         yield "Not deleted", f"{counted(run.not_pruned, 'row')} of gone connections: {run.not_pruned_because}"
 

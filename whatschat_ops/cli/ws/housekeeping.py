@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from whatschat_ops.choices import EngineName
 from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.progress import ProgressView
 from whatschat_ops.cli.terminal.tables import Table, figures
+from whatschat_ops.cli.ws.by_workers import (
+    DetachOption,
+    EngineOption,
+    ResumeOption,
+    Workers,
+    WorkersOption,
+    require_distributed,
+)
 from whatschat_ops.errors import Hint, OpsError, PartlyDone, UsageError
 from whatschat_ops.plurals import counted
 from whatschat_ops.quotas import API_REQUESTS
+from whatschat_ops.worker.kinds import DISCONNECT, PRUNE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +34,14 @@ if TYPE_CHECKING:
     from whatschat_ops.connections.store import ConnectionStore
     from whatschat_ops.connections.tally import RowFailure
 
+DEFAULT_RATE_PER_S: Final = 1_000.0
 RateOption = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--rate",
         min=1,
-        max=API_REQUESTS.rate_per_s,
-        help=f"Requests to API Gateway per second; the account's limit is {API_REQUESTS.rate_per_s:,.0f} for all APIs",
+        max=100 * API_REQUESTS.rate_per_s,
+        help=f"Requests to API Gateway per second; the account's limit is {API_REQUESTS.rate_per_s:,.0f} for all APIs unless it was raised [default: 1000]",
     ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done")]
@@ -43,14 +54,18 @@ TrustEndpointOption = Annotated[
 ]
 
 
-@audited(probe="probe", shows=("scanned", "pruned", "failed"))
+@audited(probe="probe", resumed="resume", shows=("scanned", "pruned", "failed"))
 def prune(
     run: Run,
     probe: Annotated[
         bool,
         typer.Option("--probe", help="Also ask API Gateway about every row, and delete those that are gone"),
     ] = False,
-    rate: RateOption = 1_000,
+    rate: RateOption = None,
+    engine: EngineOption = EngineName.LOCAL,
+    workers: WorkersOption = None,
+    detach: DetachOption = False,
+    resume: ResumeOption = None,
     dry_run: DryRunOption = False,
     trust_endpoint: TrustEndpointOption = False,
     yes: YesOption = False,
@@ -58,19 +73,29 @@ def prune(
     """Delete the rows of closed connections.
 
     Deletes the expired ones, and with --probe all whose connection API Gateway no longer knows. A row that has changed since it was
-    read is kept. Exit code 4 if some rows failed, 1 if all did.
+    read is kept. Exit code 4 if some rows failed, 1 if all did. With --engine distributed, workers probe every row, and --dry-run
+    shows the duration and the cost.
 
-    Example: whatschat-ops ws prune --probe --dry-run
+    Example:
+        whatschat-ops ws prune --probe --dry-run
+        whatschat-ops ws prune --probe --engine distributed --rate 10000
     """
+    if engine is EngineName.DISTRIBUTED:
+        require_distributed(
+            probe, "--probe", ("ws", "prune", "--probe", "--engine", EngineName.DISTRIBUTED.value)
+        )
     require_own_endpoint(run, trusted=trust_endpoint or dry_run)
     callback_url = run.endpoint().callback_url
     question = (
         f"Delete the rows of {run.names.connections_table} whose connections {callback_url} no longer knows?"
     )
+    by_workers = Workers(engine, workers, detach, resume)
+    if by_workers.has_run(run, PRUNE, _rate_of(rate, resume), question, dry_run=dry_run, yes=yes):
+        return
     if not run.confirm_for_users(lambda: question, yes=yes or dry_run):
         run.out.note("Nothing was changed.")
         return
-    report = _prune(run, rate, probe=probe, dry_run=dry_run)
+    report = _prune(run, rate or DEFAULT_RATE_PER_S, probe=probe, dry_run=dry_run)
     run.out.result(report, _render_pruned)
     if report.young:
         run.out.note(
@@ -81,14 +106,20 @@ def prune(
     fail_if_any(report.failed, report.scanned, report.failures, "rows could not be checked or deleted", done)
 
 
-@audited(user_id="user", everyone="all_users", shows=("closed", "gone", "failed", "rows_deleted"))
+@audited(
+    user_id="user", everyone="all_users", resumed="resume", shows=("closed", "gone", "failed", "rows_deleted")
+)
 def disconnect(
     run: Run,
     user: Annotated[
         list[str] | None, typer.Option("--user", "-u", metavar="USER", help="Close this user's connections")
     ] = None,
     all_users: Annotated[bool, typer.Option("--all", help="Close every connection")] = False,
-    rate: RateOption = 1_000,
+    rate: RateOption = None,
+    engine: EngineOption = EngineName.LOCAL,
+    workers: WorkersOption = None,
+    detach: DetachOption = False,
+    resume: ResumeOption = None,
     dry_run: DryRunOption = False,
     trust_endpoint: TrustEndpointOption = False,
     yes: YesOption = False,
@@ -96,19 +127,29 @@ def disconnect(
     """Close the connections of users.
 
     Also deletes their rows. Clients receive close code 1000. Exit code 4 if some connections could not be closed, 1 if none
-    could.
+    could. With --engine distributed, workers close all of them, and --dry-run shows the duration and the cost.
 
-    Example: whatschat-ops ws disconnect --user alice --user bob
+    Example:
+        whatschat-ops ws disconnect --user alice --user bob
+        whatschat-ops ws disconnect --all --engine distributed --rate 5000
     """
     from whatschat_ops.connections import disconnecting
 
-    if bool(user) == all_users:
+    if resume is None and bool(user) == all_users:
         raise UsageError(
             "Give either --user or --all.",
             hint=Hint(("ws", "disconnect", "--user", "alice")),
         )
+    if engine is EngineName.DISTRIBUTED:
+        example = ("ws", "disconnect", "--all", "--engine", EngineName.DISTRIBUTED.value)
+        require_distributed(all_users or resume is not None, "--all", example)
     require_own_endpoint(run, trusted=trust_endpoint or dry_run)
-    store, sockets = run.connections(), run.sockets(rate)
+    where = f"{run.settings.stack} in the environment {run.settings.environment}"
+    by_workers = Workers(engine, workers, detach, resume)
+    question = f"Close all connections of {where}?"
+    if by_workers.has_run(run, DISCONNECT, _rate_of(rate, resume), question, dry_run=dry_run, yes=yes):
+        return
+    store, sockets = run.connections(), run.sockets(rate or DEFAULT_RATE_PER_S)
     users = tuple(user or ())
     planned = None
     if dry_run or not yes:
@@ -145,6 +186,11 @@ def fail_if_any(failed: int, total: int, failures: Sequence[RowFailure], what: s
     why = f"{failed:,} of {total:,} {what}: {failures[0].reason}"
     hint = "Run the same command again; --json lists the first failures."
     raise PartlyDone(why, hint=hint) if done else OpsError(why, hint=hint)
+
+
+def _rate_of(rate: float | None, resume: str | None) -> float | None:
+    """The rate of a new run; a resumed one keeps its own unless one is given."""
+    return rate if rate is not None or resume is not None else DEFAULT_RATE_PER_S
 
 
 def _question(run: Run, planned: DisconnectReport, all_users: bool) -> str:

@@ -10,6 +10,7 @@ from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws.broadcast_outcome import resume_hint
 from whatschat_ops.cli.ws.broadcasts import RunArgument, named_run
 from whatschat_ops.errors import Hint, UsageError
+from whatschat_ops.worker.kinds import BROADCAST
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.distributed.steering import Stopped
@@ -19,14 +20,20 @@ if TYPE_CHECKING:
 def stop(run: Run, run_id: RunArgument) -> None:
     """Stop a distributed broadcast.
 
-    Its workers begin nothing more, whichever machine it was started from. What is in flight ends within seconds; --resume sends the rest.
+    Also a prune or disconnect by workers. They begin nothing more, whichever machine it was started from. What is in flight ends within
+    seconds; --resume does the rest.
 
     Example: whatschat-ops ws broadcasts stop latest
     """
     chosen = named_run(run, run_id)
     _require_distributed(run, chosen)
-    run.out.result(stopped(run, chosen), stopped_words)
-    run.out.note(resume_hint(chosen, "To send the rest"))
+    found = stopped(run, chosen)
+    run.out.result(found, stopped_words)
+    run.out.note(
+        resume_hint(
+            chosen, "To send the rest" if found.kind == BROADCAST else "To do the rest", kind=found.kind
+        )
+    )
 
 
 def stopped(run: Run, run_id: str) -> Stopped:
@@ -43,15 +50,21 @@ def stopped(run: Run, run_id: str) -> Stopped:
 
 def stopped_words(it: Stopped) -> str:
     """`Stopped 2026…: 1,200 got the message, 30 were gone, 2 failed.`"""
+    if it.kind != BROADCAST:
+        from whatschat_ops.broadcast.kinds import KINDS
+
+        kind = KINDS[it.kind]
+        doubt = f" Up to {it.in_doubt:,} {kind.doubt}." if it.in_doubt else ""
+        return f"Stopped {it.run_id}: {it.delivered:,} {kind.delivered}, {it.gone:,} gone, {it.failed:,} failed.{doubt}"
     doubt = f" Up to {it.in_doubt:,} of them may get it twice." if it.in_doubt else ""
     return f"Stopped {it.run_id}: {it.delivered:,} got the message, {it.gone:,} were gone, {it.failed:,} failed.{doubt}"
 
 
-def wants_to_stop(run: Run, run_id: str) -> bool:
+def wants_to_stop(run: Run, run_id: str, kind: str = BROADCAST) -> bool:
     """Ask, on a terminal, whether a run that is not followed any more is to be stopped. Elsewhere it goes on."""
     if not run.out.can_ask:
         return False
-    return run.out.confirm(f"The broadcast {run_id} goes on in AWS.\nStop it?", yes=False)
+    return run.out.confirm(f"The {kind} {run_id} goes on in AWS.\nStop it?", yes=False)
 
 
 def _require_distributed(run: Run, run_id: str) -> None:

@@ -90,10 +90,17 @@ def worker_policy(blueprint: Blueprint) -> Document:
             ["dynamodb:Query"],
             index_arn(blueprint.place, blueprint.names.connections_table, USER_INDEX),
         ),
-        allow(
-            "SendToConnections",
-            ["execute-api:ManageConnections"],
-            blueprint.place.connections(blueprint.api_id, blueprint.settings.websocket.stage, "POST"),
+        *(
+            allow(
+                sid,
+                ["execute-api:ManageConnections"],
+                blueprint.place.connections(blueprint.api_id, blueprint.settings.websocket.stage, method),
+            )
+            for sid, method in (
+                ("SendToConnections", "POST"),
+                ("GetConnections", "GET"),
+                ("CloseConnections", "DELETE"),
+            )
         ),
         logs_statement(blueprint, BROADCAST_WORKER),
     )

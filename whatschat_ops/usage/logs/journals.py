@@ -31,8 +31,10 @@ def with_broadcasts(measured: Measured, broadcasts: Broadcasts | None) -> Measur
     if broadcasts is None:
         return measured
     from whatschat_ops.broadcast.journal.past_runs import list_runs
+    from whatschat_ops.broadcast.kinds import BROADCAST
 
-    runs, errors = list_runs(broadcasts.directory)
+    found, errors = list_runs(broadcasts.directory)
+    runs = [run for run in found if run.kind == BROADCAST]
     those = [run for run in runs if broadcasts.stack in (None, run.stack) and _is_in(run, measured)]
     rejects, handled = Findings(), Findings()
     for error in errors:

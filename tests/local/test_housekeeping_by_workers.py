@@ -1,0 +1,209 @@
+"""`ws prune --probe` and `ws disconnect --all` with `--engine distributed` on the embedded AWS: real sockets, workers, IAM, kills."""
+
+from __future__ import annotations
+
+import base64
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from tests.in_process import Cli
+from tests.local.conftest import EmbeddedAws
+from tests.local.program import PrefixedStack, eventually
+from whatschat_ops.worker.bucket import Bucket
+from whatschat_ops.worker.control import Control
+from whatschat_ops.worker.objects import Keys
+
+pytestmark = pytest.mark.local
+
+PREFIX = "bulk-"
+SOCKETS = 12
+GONE = 60
+TABLE = f"{PREFIX}websocket-connections"
+IDS = random.Random("bulk")
+CONFIGURATION = f"""\
+prefix: {PREFIX}
+broadcast:
+  distributed: {{enabled: true, shard_connections: 50, workers: 2}}
+"""
+
+
+class Stack(PrefixedStack):
+    """A stack with workers, its table, and the program that operates it."""
+
+    def __init__(self, aws: EmbeddedAws, configuration: Path) -> None:
+        super().__init__(aws, PREFIX)
+        self.configuration = configuration
+        self.command += ["--config", str(configuration)]
+
+    def put(
+        self, name: str, connected_at: datetime, life: timedelta = timedelta(hours=24), **more: Any
+    ) -> None:
+        """A row without a socket."""
+        item = {
+            "connectionId": {"S": name},
+            "userId": {"S": f"ghost-{name[0]}"},
+            "connectedAt": {"S": connected_at.isoformat(timespec="milliseconds")},
+            "ttl": {"N": str(int((connected_at + life).timestamp()))},
+        }
+        self.aws.client("dynamodb").put_item(TableName=TABLE, Item=item, **more)
+
+    def add_gone(self, count: int, age: timedelta = timedelta(hours=1)) -> list[str]:
+        names = [base64.b64encode(IDS.randbytes(11)).decode() for _ in range(count)]
+        for name in names:
+            self.put(name, datetime.now(UTC) - age)
+        return names
+
+    def rewrite(self, name: str) -> bool:
+        """As a client that connects under the same id; False: the row is not there any more."""
+        dynamodb = self.aws.client("dynamodb")
+        try:
+            self.put(name, datetime.now(UTC), ConditionExpression="attribute_exists(connectionId)")
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def rows(self) -> set[str]:
+        found = self.aws.client("dynamodb").scan(TableName=TABLE)["Items"]
+        return {item["connectionId"]["S"] for item in found}
+
+    @property
+    def bucket(self) -> Bucket:
+        return Bucket(self.aws.client("s3"), f"{PREFIX}whatschat-local-broadcast-us-east-1-000000000000")
+
+    def run_ids(self) -> set[str]:
+        keys = self.bucket.keys("runs/")
+        return {key.split("/")[1] for key in keys}
+
+    def begun_slowly(self, *arguments: str) -> tuple[subprocess.Popen[str], str]:
+        """A command whose run does next to nothing until it is told to, and the run's id; both workers have read all of their rows."""
+        before = self.run_ids()
+        command = self.start(
+            *arguments, "--rate", "1", "--yes", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        (run_id,) = eventually(lambda: self.run_ids() - before)
+        keys = Keys(run_id)
+        eventually(lambda: self.bucket.keys(keys.spec))
+        control = Control.from_bytes(self.bucket.get(keys.control))
+        self.bucket.put(keys.control, replace(control, rate_per_s=0.001).to_bytes())
+        eventually(lambda: all(self.bucket.keys(keys.parts_of(shard)) for shard in (1, 2)))
+        return command, run_id
+
+
+@pytest.fixture(scope="module")
+def stack(embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    configuration = tmp_path_factory.mktemp("bulk") / "whatschat.yaml"
+    configuration.write_text(CONFIGURATION)
+    found = Stack(embedded_aws, configuration)
+    found.run("provision", "--yes")
+    # DynamoDB deletes expired rows when it likes, the embedded one every minute: here they are to stay.
+    off = {"Enabled": False, "AttributeName": "ttl"}
+    embedded_aws.client("dynamodb").update_time_to_live(TableName=TABLE, TimeToLiveSpecification=off)
+    yield found
+    found.run("destroy", "--yes", "--delete-data")
+
+
+@pytest.fixture(scope="module")
+def sockets(stack: Stack) -> Iterator[list[ClientConnection]]:
+    url = stack.says("ws", "endpoint")
+    name = f"/whatschat-ops/{PREFIX}whatschat-local/jwt-secret"
+    secret = stack.aws.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+    with ExitStack() as opened:
+        clients = []
+        for number in range(SOCKETS):
+            claims = {"userId": f"user-{number}", "exp": int(time.time()) + 600}
+            token = jwt.encode(claims, secret, algorithm="HS256")
+            clients.append(opened.enter_context(connect(f"{url}?token={token}", open_timeout=60)))
+        yield clients
+
+
+def test_dry_run_says_what_workers_would_come_to_and_changes_nothing(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in stack.environment.items():
+        monkeypatch.setenv(name, value)
+    cli = Cli(stack.configuration)
+    before = stack.run_ids()
+    found = cli.json("ws", "prune", "--probe", "--engine", "distributed", "--rate", "500", "--dry-run")
+    assert (found["kind"], found["rate_per_s"], found["rows"]) == ("prune", 500, 0)
+    assert not {"Messages", "Data transfer"} & {line["item"] for line in found["cost"]}
+    shown = cli("ws", "disconnect", "--all", "--engine", "distributed", "--dry-run")
+    assert "1,000 requests per second" in shown.stdout
+    assert stack.run_ids() == before
+    for wrong in (
+        ("prune", "--engine", "distributed"),
+        ("disconnect", "--user", "a", "--engine", "distributed"),
+        ("prune", "--detach"),
+        ("disconnect", "--all", "--workers", "3"),
+    ):
+        assert cli.json("ws", *wrong, code=2)["error"]["code"] == "usage"
+
+
+def test_prune_deletes_the_rows_of_gone_connections_whose_command_was_killed_and_none_that_was_written_again(
+    stack: Stack, sockets: list[ClientConnection]
+) -> None:
+    gone = stack.add_gone(GONE)
+    expired = stack.add_gone(1, age=timedelta(hours=30))
+    young = base64.b64encode(IDS.randbytes(11)).decode()
+    stack.put(
+        young, datetime.now(UTC) + timedelta(minutes=5)
+    )  # younger than a minute, however long this takes
+    live = stack.rows() - {*gone, *expired, young}
+    command, run_id = stack.begun_slowly("ws", "prune", "--probe", "--engine", "distributed")
+    command.send_signal(signal.SIGKILL)
+    command.communicate()
+
+    again = {name for name in gone[:20] if stack.rewrite(name)}
+    report = stack.json("ws", "prune", "--resume", run_id, "--rate", "1000")
+
+    assert stack.rows() == live | again | {young}
+    assert report["run_id"] == run_id
+    assert (report["scanned"], report["live"], report["gone"]) == (SOCKETS + GONE + 2, SOCKETS, GONE + 2)
+    assert (report["pruned"], report["kept"]) == (GONE + 1 - len(again), len(again) + 1)
+    assert (report["failed"], report["in_doubt"], report["not_pruned"]) == (0, 0, 0)
+    assert again  # the workers did next to nothing meanwhile
+    for socket in sockets:
+        assert socket.ping().wait(60)
+    refused = stack.json("ws", "broadcast", "--resume", run_id, code=2)
+    assert f"The run {run_id} is no broadcast" in refused["error"]["message"]
+    (listed,) = [each for each in stack.json("ws", "broadcasts", "list") if each["run_id"] == run_id]
+    assert (listed["kind"], listed["metered_messages"], listed["state"]) == ("prune", 0, "finished")
+    for name in again | {young}:
+        stack.aws.client("dynamodb").delete_item(TableName=TABLE, Key={"connectionId": {"S": name}})
+
+
+def test_disconnect_that_was_stopped_closes_the_rest_when_it_is_resumed(
+    stack: Stack, sockets: list[ClientConnection]
+) -> None:
+    stack.add_gone(GONE)
+    command, run_id = stack.begun_slowly("ws", "disconnect", "--all", "--engine", "distributed", "--detach")
+    command.communicate(timeout=170)
+    stopped = stack.json("ws", "broadcasts", "stop", run_id)
+    done = stopped["delivered"] + stopped["gone"]
+    assert (stopped["kind"], stopped["failed"], stopped["ended"]) == ("disconnect", 0, True)
+    assert done < SOCKETS + GONE
+
+    report = stack.json("ws", "disconnect", "--resume", run_id, "--rate", "1000")
+
+    assert (report["connections"], report["closed"], report["gone"]) == (SOCKETS + GONE, SOCKETS, GONE)
+    assert (report["failed"], report["in_doubt"], report["rows_deleted"]) == (0, 0, SOCKETS + GONE)
+    for socket in sockets:
+        with pytest.raises(ConnectionClosed):
+            socket.recv(60)
+        assert socket.close_code == 1000
+    assert stack.rows() == set()
+    shown = stack.run("ws", "broadcasts", "show", run_id).stdout
+    assert "disconnect" in shown
+    assert "Closed" in shown

@@ -1,0 +1,9 @@
+"""The names of the kinds of runs. Imports nothing: a start of the command line needs them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BROADCAST: Final = "broadcast"
+PRUNE: Final = "prune"
+DISCONNECT: Final = "disconnect"
