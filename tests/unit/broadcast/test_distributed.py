@@ -53,7 +53,7 @@ CARD = aws_card()
 POLICY = SendPolicy(rate_per_s=1_000, burst=500)
 RECORD = RunRecord(
     run_id=RUN,
-    created_at="2026-11-23T10:15:02+00:00",
+    created_at="2026-11-23T10:15:02Z",
     environment="local",
     stack="whatschat-local",
     table_name="websocket-connections",
