@@ -168,7 +168,7 @@ async def _start_parts(
     from whatschat_ops.local.account_quotas import AccountQuotas
     from whatschat_ops.local.chime import ChimeMeetings
     from whatschat_ops.local.control.control_plane import Ministack
-    from whatschat_ops.local.executor import LambdaExecutor
+    from whatschat_ops.local.executor import WORKERS_PER_FUNCTION, LambdaExecutor
     from whatschat_ops.local.gateway import Gateway
     from whatschat_ops.local.identity import ensure_operator
     from whatschat_ops.local.metered_executor import MeteredExecutor, record_concurrency
@@ -197,7 +197,12 @@ async def _start_parts(
         workers, control_plane.unreserved_concurrency, partial(record_concurrency, control_plane.record_in)
     )
     control_plane.run_functions_on(executor)
-    gateway = Gateway(control_plane, MeteredExecutor(executor, control_plane), clock=clock)
+    gateway = Gateway(
+        control_plane,
+        MeteredExecutor(executor, control_plane),
+        clock=clock,
+        invocations_at_once=WORKERS_PER_FUNCTION,
+    )
     meetings = ChimeMeetings(
         control_plane,
         layout.chime_file,

@@ -201,13 +201,15 @@ class Harness:
 
 @asynccontextmanager
 async def serving(
-    api: WebSocketApi, *, clock: FakeClock | None = None, **handlers: Handler
+    api: WebSocketApi, *, clock: FakeClock | None = None, at_once: int = 64, **handlers: Handler
 ) -> AsyncIterator[Harness]:
     """Serve the API; the handlers are functions by name."""
     executor, clock = FakeExecutor(), clock or FakeClock()
     executor.handlers.update(handlers)
     control_plane = FakeControlPlane(api, executor)
-    gateway = Gateway(control_plane, executor, clock=clock, sweep_interval_s=0.01)
+    gateway = Gateway(
+        control_plane, executor, clock=clock, sweep_interval_s=0.01, invocations_at_once=at_once
+    )
     config = uvicorn.Config(
         asgi_app(gateway), http=HttpProtocol, ws=websocket_protocol(gateway), lifespan="off", log_config=None
     )

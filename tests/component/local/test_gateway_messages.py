@@ -65,7 +65,7 @@ async def test_message_reaches_the_route_of_its_type_else_default(message: str, 
         lambda_route("message:send", "send"),
     )
     handlers = dict.fromkeys(("connect", "disconnect", "default", "ping", "send"), answering())
-    async with serving(api, clock=None, **handlers) as harness:
+    async with serving(api, clock=None, at_once=64, **handlers) as harness:
         client = await harness.client()
         await client.send([message[i : i + 30_000] for i in range(0, len(message), 30_000)] or message)
         await harness.until(lambda: len(harness.executor.events) == 2)

@@ -12,6 +12,6 @@ the AWS SDK where `node_modules` lends it, else it must be in their zip; memory 
 `/var/task` is writable and has another path; functions share the machine's `/tmp`.
 """
 
-from whatschat_ops.local.executor.lambda_executor import LambdaExecutor
+from whatschat_ops.local.executor.lambda_executor import WORKERS_PER_FUNCTION, LambdaExecutor
 
-__all__ = ["LambdaExecutor"]
+__all__ = ["WORKERS_PER_FUNCTION", "LambdaExecutor"]

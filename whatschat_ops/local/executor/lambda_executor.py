@@ -27,6 +27,8 @@ from whatschat_ops.local.executor.worker import Worker
 from whatschat_ops.local.executor.worker_seat import MAX_INVOCATIONS, WorkerSeat
 from whatschat_ops.local.interfaces import InvocationResult, InvocationThrottled, LambdaFunction, LogWriter
 
+WORKERS_PER_FUNCTION = 8
+"""Of each version. More of them would not be faster on the processors of one machine."""
 _OWN_DIRECTORIES = ("code", "node", "workers")
 
 
@@ -39,7 +41,7 @@ class LambdaExecutor:
         endpoint_url: str,
         work_directory: Path,
         *,
-        max_workers_per_function: int = 8,
+        max_workers_per_function: int = WORKERS_PER_FUNCTION,
         max_waiting_per_function: int = 4000,
         max_invocations_per_worker: int = MAX_INVOCATIONS,
         idle_timeout_s: float = 60.0,

@@ -25,6 +25,7 @@ from whatschat_ops.local.gateway.management import ManagementApi
 from whatschat_ops.local.gateway.messaging import handle_disconnect, handle_message
 from whatschat_ops.local.gateway.metrics import Metrics
 from whatschat_ops.local.gateway.throttle import Throttles
+from whatschat_ops.local.gateway.turns import Turns
 from whatschat_ops.local.interfaces import ControlPlane, Executor, HttpRequest, HttpResponse
 from whatschat_ops.quotas import MAX_CONNECTION_S, MAX_IDLE_S
 
@@ -32,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 GOING_AWAY = (1001, "Going away")
 """AWS's close code and reason after ten idle minutes, and after two hours."""
+INVOCATIONS_AT_ONCE = 64
+"""Of each version of a function."""
+BUSY_FROM_TASKS = 1000
+"""Above it each connection has one message in progress (our value)."""
 SWEEP_INTERVAL_S = 1.0
 METRICS_INTERVAL_S = 5.0
 CLOSE_GRACE_S = 5.0
@@ -49,8 +54,10 @@ class Gateway:
         clock: Callable[[], float] = time.time,
         sweep_interval_s: float = SWEEP_INTERVAL_S,
         metrics_interval_s: float = METRICS_INTERVAL_S,
+        invocations_at_once: int = INVOCATIONS_AT_ONCE,
     ) -> None:
         self.connections = Connections()
+        self.turns = Turns(invocations_at_once)
         self._sweep_interval_s = sweep_interval_s
         self._metrics_interval_s = metrics_interval_s
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -58,12 +65,17 @@ class Gateway:
         self._is_closing = False
         self._plane = DataPlane(
             control_plane,
-            Integrations(control_plane, executor, self._spawn),
+            Integrations(control_plane, executor, self._spawn, self.turns),
             Throttles(clock()),
             Metrics(control_plane, clock),
             clock,
         )
         self._management = ManagementApi(self._plane, self.connections)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether so much is in progress that connections have to wait."""
+        return len(self._tasks) >= BUSY_FROM_TASKS
 
     async def handle_management(
         self, request: HttpRequest, api_id: str, stage: str, connection_id: str

@@ -28,6 +28,7 @@ from whatschat_ops.local.gateway.integration_result import (
     error_text,
     read_result,
 )
+from whatschat_ops.local.gateway.turns import Turns
 from whatschat_ops.local.interfaces import (
     ControlPlane,
     Executor,
@@ -89,10 +90,11 @@ class LambdaTarget(Protocol):
 class Integrations:
     """Invokes functions for the gateway."""
 
-    def __init__(self, control_plane: ControlPlane, executor: Executor, spawn: Spawn) -> None:
+    def __init__(self, control_plane: ControlPlane, executor: Executor, spawn: Spawn, turns: Turns) -> None:
         self._control_plane = control_plane
         self._executor = executor
         self._spawn = spawn
+        self._turns = turns
 
     async def call(self, route: Route, source_arn: str, event: Event) -> IntegrationCall:
         """Call the route's integration. A route without one succeeds without a call."""
@@ -125,8 +127,13 @@ class Integrations:
     async def _invoke(
         self, function: LambdaFunction, event: Event, timeout_s: float
     ) -> InvocationResult | IntegrationFailure:
-        """After the time-out a running function keeps running, as on AWS; one that still waits will not be run."""
+        """After the time-out a running function keeps running, as on AWS; one that still waits will not be run.
+
+        Waiting for its turn is no part of the time: on AWS it would have begun.
+        """
+        await self._turns.take(function)
         task = self._spawn(self._run(function, json.dumps(event).encode(), timeout_s))
+        task.add_done_callback(lambda _: self._turns.give_back(function))
         done, _ = await asyncio.wait({task}, timeout=timeout_s)
         outcome: InvocationResult | IntegrationFailure = task.result() if done else TIMED_OUT
         return outcome

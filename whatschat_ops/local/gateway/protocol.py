@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 MAX_IN_FLIGHT = 64
-"""Messages of one connection handled at a time; above it, reading is paused until half of them are done."""
+"""Messages of one connection handled at a time, one while the gateway is busy; above it, reading is paused until half of them are done."""
 MAX_EARLY_BYTES = 256 * 1024
 """Bytes that a client may send before the response to its handshake."""
 CLOSE_TIMEOUT_S = 5.0
@@ -97,6 +97,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._server_connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
+        if self._handshake is not None:
+            self.gateway.turns.abandon(self._handshake)
         self._end(*ABNORMAL_CLOSURE)
 
     def shutdown(self) -> None:
@@ -202,10 +204,13 @@ class WebSocketProtocol(asyncio.Protocol):
             self.gateway.heard_from(self._connection)
 
     def _handle_message(self, connection: GatewayConnection, text: str) -> None:
-        if self._in_flight >= MAX_IN_FLIGHT:
+        if self._waiting or self._in_flight >= self._max_in_flight():
             self._wait_for_a_slot(text)
         else:
             self._start(connection, text)
+
+    def _max_in_flight(self) -> int:
+        return 1 if self.gateway.is_busy else MAX_IN_FLIGHT
 
     def _wait_for_a_slot(self, text: str) -> None:
         """Queue messages that were read after all slots were taken, and pause reading."""
@@ -221,9 +226,9 @@ class WebSocketProtocol(asyncio.Protocol):
     def _handled(self, task: asyncio.Task[None]) -> None:
         del task
         self._in_flight -= 1
-        if self._waiting and self._connection is not None:
+        while self._waiting and self._connection is not None and self._in_flight < self._max_in_flight():
             self._start(self._connection, self._waiting.popleft())
-        elif self._waiting is not None and self._in_flight <= MAX_IN_FLIGHT // 2:
+        if self._waiting is not None and not self._waiting and self._in_flight <= self._max_in_flight() // 2:
             self._waiting = None
             if not self._transport.is_closing():
                 self._transport.resume_reading()
