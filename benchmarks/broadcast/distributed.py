@@ -4,11 +4,11 @@
 
 For each of `--rows`, to connections that are gone: processor time of the command for a connection, of the workers for a message (with reading the
 table and deleting the row), and the seconds until an outcome is in S3. For each of `--first`, a number of rows that is in the table before the embedded
-AWS starts: the seconds from the start of the command until the first POST of a worker, which a process of its own answers; then it is stopped. `--package`
-measures the whatschat_ops of another checkout; `--write` puts the tables into docs/broadcast-distributed.md.
+AWS starts: the seconds from the start of the command until an outcome is in S3; then the broadcast is stopped. `--package` measures the whatschat_ops of
+another checkout; `--write` puts the tables into docs/broadcast-distributed.md.
 
 Every process measured has a session of its own, whose share of the processors `nice` does not change while the kernel groups processes by session
-(sched(7), "The autogroup feature"): on a busy machine the times by the clock say little, unless the groups' own nice values are set.
+(sched(7), "The autogroup feature"): on a busy machine times by the clock say little, unless the groups' own nice values are set.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Stack:
     """An embedded AWS with a stack, in a directory of its own."""
 
     def __init__(self, directory: Path, package: Path) -> None:
+        self.package = package
+        """Also the working directory, which `python -m` looks into before PYTHONPATH."""
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(package),
@@ -59,7 +61,12 @@ class Stack:
 
     def run(self, *arguments: str) -> str:
         done = subprocess.run(
-            self.command(*arguments), env=self.environment, check=True, capture_output=True, text=True
+            self.command(*arguments),
+            env=self.environment,
+            cwd=self.package,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         return done.stdout
 
@@ -124,6 +131,7 @@ def broadcast(stack: Stack) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         stack.command("ws", "broadcast", "--engine", "distributed", "--yes", "--json", '{"type":"notice"}'),
         env=stack.environment,
+        cwd=stack.package,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
@@ -204,7 +212,7 @@ def main() -> None:
     options = parser.parse_args()
     lines = []
     with tempfile.TemporaryDirectory(prefix="distributed-") as directory:
-        stack = Stack(Path(directory), options.package)
+        stack = Stack(Path(directory), options.package.resolve())
         try:
             stack.run("local", "start")
             stack.run("provision", "--yes")

@@ -42,7 +42,14 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.against != "endpoint":
             rate, distributed = options.rate or SOCKET_RATE_PER_S, options.against == "distributed"
             found = sockets.run_sockets(
-                Path(scratch), connections, kills, options.seed, rate, _say, distributed=distributed
+                Path(scratch),
+                connections,
+                kills,
+                options.seed,
+                rate,
+                _say,
+                distributed=distributed,
+                aborts=distributed,
             )
             findings = list(sockets.judge_sockets(found))
             if distributed:

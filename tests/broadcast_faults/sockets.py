@@ -12,7 +12,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,7 +25,7 @@ import websockets
 from botocore.exceptions import ClientError
 
 from tests.broadcast_faults import rows
-from tests.broadcast_faults.program import PACKAGE_ROOT, POLL_S, Broadcast
+from tests.broadcast_faults.program import PACKAGE_ROOT, Broadcast
 from tests.broadcast_faults.scenario import Finding, Say
 from tests.broadcast_faults.world import TABLE, client, program_environment
 from tests.faults.world import embedded_aws
@@ -157,8 +156,9 @@ def run_sockets(
     say: Say,
     *,
     distributed: bool = False,
+    aborts: bool = False,
 ) -> SocketEvidence:
-    """Open the sockets, broadcast with kills, resume, and wait for the last messages."""
+    """Open the sockets, broadcast with kills, resume, and wait for the last messages. `aborts`: let Step Functions abort what is left, too."""
     state_directory = directory / "program"
     state_directory.mkdir(parents=True)
     configuration = directory / "whatschat.yaml"
@@ -178,18 +178,15 @@ def run_sockets(
         broadcast = Broadcast(
             program_environment(aws, directory), state_directory, ["--rate", str(rate_per_s), *engine], common
         )
-        shares = kill_points(seed, kills + distributed)
-        for share in shares[:kills]:
+        for share in kill_points(seed, kills):
             wanted = int(clients * share)
             broadcast.run_and_kill(lambda wanted=wanted: fleet.reached() >= wanted)  # type: ignore[misc]
             say(f"kill -9 after {wanted:,} clients had it")
             if distributed:
                 say(f"kill -9 of a worker, process {kill_worker(aws)}")
         if distributed:
-            wanted = int(clients * shares[kills])
-            say(
-                f"aborted after {wanted:,} clients had it: {_abort(aws, broadcast, lambda: fleet.reached() >= wanted)}"
-            )
+            if aborts:
+                say(f"aborted: {_abort(aws, broadcast)}")
             say(f"Step Functions answers {LAG_S:.0f} s late, and throttles: {throttle(aws)} calls")
         ended = [broadcast.run_to_end()] if not distributed else _resume_elsewhere(broadcast, directory)
         exit_code, summary = max(code for code, _ in ended), ended[0][1]
@@ -199,23 +196,20 @@ def run_sockets(
     return SocketEvidence(clients, kills, received, ghosts, before, after, summary, exit_code)
 
 
-def _abort(aws: LocalService, broadcast: Broadcast, reached: Callable[[], bool]) -> str:
-    """Let shards fail in the middle: workers may not write any more. What the command says to the Map Run that is aborted."""
+def _abort(aws: LocalService, broadcast: Broadcast) -> str:
+    """Let the shards that are left fail: workers may not write any more. What the command says, to the Map Run that is aborted."""
     iam = client(aws, "iam")
     (role,) = (
         each["RoleName"] for each in iam.list_roles()["Roles"] if "broadcast-worker" in each["RoleName"]
     )
     denied = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [denied]})
-    process = broadcast.start()
-    until_s = time.monotonic() + broadcast.time_limit_s
-    while not reached() and process.poll() is None and time.monotonic() < until_s:
-        time.sleep(POLL_S)
     iam.put_role_policy(RoleName=role, PolicyName="deny", PolicyDocument=document)
+    process = broadcast.start()
     process.communicate(timeout=broadcast.time_limit_s)
     iam.delete_role_policy(RoleName=role, PolicyName="deny")
     assert process.returncode == 1, f"exit code {process.returncode}: {broadcast.said()}"
-    return next(line for line in reversed(broadcast.said().splitlines()) if line.startswith("Error"))[:160]
+    return " ".join(broadcast.said().split()).partition(" The run is kept")[0][-160:]
 
 
 def throttle(aws: LocalService) -> int:

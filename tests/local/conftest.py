@@ -37,6 +37,20 @@ class EmbeddedAws:
     account_id: str = "000000000000"
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
+    def stage_url(self, api_id: str, stage: str) -> str:
+        """The endpoint of a stage's @connections API; with `ws` for `http` its WebSocket URL."""
+        return f"{self.endpoint_url}/_aws/execute-api/{api_id}/{stage}"
+
+    def settle(self) -> None:
+        """Changes take effect at once. An account (`tests.live`) waits here."""
+
+    @property
+    def credentials(self) -> Any:
+        """Of the operator, for requests that a test signs itself."""
+        from botocore.credentials import Credentials
+
+        return Credentials(self.access_key_id, self.secret_access_key.reveal())
+
     def client(self, name: str, endpoint_url: str | None = None) -> Any:
         """A boto3 client of the operator."""
         key = (name, endpoint_url or self.endpoint_url)
@@ -120,8 +134,17 @@ def started(state_directory: Path, found: LocalService) -> EmbeddedAws:
 
 
 @pytest.fixture(scope="session")
-def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
-    """An embedded AWS for the whole test session. Tests share it: use unique names."""
+def embedded_aws(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedAws]:
+    """An embedded AWS for the whole test session. Tests share it: use unique names.
+
+    Under `python -m tests.live` it is the account that is asked, which has the same methods.
+    """
+    account: Any = request.config.pluginmanager.get_plugin("live-account")
+    if account is not None:
+        yield account.aws
+        return
     state_directory = tmp_path_factory.mktemp("embedded-aws")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("WHATSCHAT_OPS_STATE_DIR", str(state_directory))

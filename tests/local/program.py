@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tests.json_output.checking import check_printed
 from tests.local.conftest import EmbeddedAws
+from tests.names import LONGEST_WAIT_S
 
 PROGRAM: Final = (sys.executable, "-m", "whatschat_ops")
 
@@ -65,7 +66,7 @@ class PrefixedStack(Program):
         self.aws = aws
 
 
-def eventually(check: Callable[[], Any], timeout_s: float = 60.0) -> Any:
+def eventually(check: Callable[[], Any], timeout_s: float = LONGEST_WAIT_S) -> Any:
     """What `check` returns, as soon as it is true."""
     deadline = time.monotonic() + timeout_s
     while not (found := check()):

@@ -60,9 +60,7 @@ def test_stage_moved_back_serves_the_earlier_deployment(api: Api) -> None:
 def test_stage_without_a_deployment_responds_with_403(api: Api) -> None:
     api.gateway.create_stage(ApiId=api.id, StageName="empty")
     assert api.handshake("empty") == 403
-    management = api.aws.client(
-        "apigatewaymanagementapi", f"{api.aws.endpoint_url}/_aws/execute-api/{api.id}/empty"
-    )
+    management = api.aws.client("apigatewaymanagementapi", api.aws.stage_url(api.id, "empty"))
     assert error_of(management.get_connection, ConnectionId="L0SM9cOFvHcCIhw=")[0] == "ForbiddenException"
 
 

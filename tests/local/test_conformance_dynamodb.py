@@ -12,10 +12,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.conftest import EmbeddedAws
+from tests.names import own
 
 pytestmark = pytest.mark.local
 
-TABLE = "expressions"
+TABLE = own("expressions")
 KEY = {"p": {"S": "1"}, "r": {"S": "a"}}
 ITEM = {
     **KEY,
@@ -51,6 +52,7 @@ def items(embedded_aws: EmbeddedAws) -> Iterator[Any]:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
+    client.get_waiter("table_exists").wait(TableName=TABLE)
     client.put_item(TableName=TABLE, Item=ITEM)
     client.put_item(TableName=TABLE, Item={**KEY, "p": {"S": "2"}})
     yield client

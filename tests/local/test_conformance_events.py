@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from tests.local.conftest import EmbeddedAws
 from tests.local.printing_function import printing_function
 from tests.local.program import eventually
+from tests.names import own
 
 pytestmark = pytest.mark.local
 
@@ -28,7 +29,7 @@ def events(embedded_aws: EmbeddedAws) -> Any:
 @pytest.fixture
 def source() -> str:
     """A source of events of the test."""
-    return f"conformance.{uuid.uuid4()}"
+    return own(f"conformance.{uuid.uuid4()}")
 
 
 def rule(events: Any, source: str, target: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import eventually
+from tests.names import PREFIX, own
 
 pytestmark = pytest.mark.local
 
@@ -33,8 +34,8 @@ def zipped(source: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def role(embedded_aws: EmbeddedAws) -> str:
-    """The ARN of a role that may do everything."""
-    iam, name = embedded_aws.client("iam"), f"conformance-{uuid.uuid4().hex[:8]}"
+    """The ARN of a role that may do everything; in an account, write logs."""
+    iam, name = embedded_aws.client("iam"), own(f"conformance-{uuid.uuid4().hex[:8]}")
     trust = {
         "Version": "2012-10-17",
         "Statement": [
@@ -46,7 +47,8 @@ def role(embedded_aws: EmbeddedAws) -> str:
         ],
     }
     created = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
-    iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    managed = "service-role/AWSLambdaBasicExecutionRole" if PREFIX else "AdministratorAccess"
+    iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{managed}")
     return str(created["Role"]["Arn"])
 
 
@@ -59,7 +61,7 @@ def create(embedded_aws: EmbeddedAws, role: str) -> Create:
     client = embedded_aws.client("lambda")
 
     def created(source: str = ANSWERS, **settings: Any) -> str:
-        name = f"conformance-{uuid.uuid4().hex[:8]}"
+        name = own(f"conformance-{uuid.uuid4().hex[:8]}")
         given = {
             "FunctionName": name,
             "Runtime": "python3.12",
@@ -305,7 +307,7 @@ INLINE = {
 
 def deploy(embedded_aws: EmbeddedAws, properties: Mapping[str, Any]) -> str:
     """Create a stack of one function, and wait for its end. Gives its name."""
-    client, name = embedded_aws.client("cloudformation"), f"conformance-{uuid.uuid4().hex[:8]}"
+    client, name = embedded_aws.client("cloudformation"), own(f"conformance-{uuid.uuid4().hex[:8]}")
     resources = {"Function": {"Type": "AWS::Lambda::Function", "Properties": properties}}
     client.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
     eventually(
@@ -383,7 +385,7 @@ def queue(embedded_aws: EmbeddedAws) -> tuple[str, str]:
     services = {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]}
     statement = {"Effect": "Allow", "Principal": services, "Action": "sqs:SendMessage", "Resource": "*"}
     url = client.create_queue(
-        QueueName=f"conformance-{uuid.uuid4().hex[:8]}",
+        QueueName=own(f"conformance-{uuid.uuid4().hex[:8]}"),
         Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})},
     )["QueueUrl"]
     attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
@@ -490,7 +492,7 @@ def test_record_of_a_failed_version_reaches_a_topic(
     embedded_aws: EmbeddedAws, create: Create, queue: tuple[str, str]
 ) -> None:
     client, sns = embedded_aws.client("lambda"), embedded_aws.client("sns")
-    topic = sns.create_topic(Name=f"conformance-{uuid.uuid4().hex[:8]}")["TopicArn"]
+    topic = sns.create_topic(Name=own(f"conformance-{uuid.uuid4().hex[:8]}"))["TopicArn"]
     raw = {"RawMessageDelivery": "true"}
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue[1], Attributes=raw)
     name = create(FAILS)
@@ -520,7 +522,7 @@ def test_record_reaches_an_event_bus(
     embedded_aws: EmbeddedAws, create: Create, queue: tuple[str, str]
 ) -> None:
     events, name = embedded_aws.client("events"), create()
-    bus = f"conformance-{uuid.uuid4().hex[:8]}"
+    bus = own(f"conformance-{uuid.uuid4().hex[:8]}")
     bus_arn = events.create_event_bus(Name=bus)["EventBusArn"]
     events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["lambda"]}))
     events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "queue", "Arn": queue[1]}])
@@ -561,7 +563,7 @@ def test_failed_event_of_a_topic_is_a_dead_letter(
     embedded_aws: EmbeddedAws, create: Create, queue: tuple[str, str]
 ) -> None:
     client, sns = embedded_aws.client("lambda"), embedded_aws.client("sns")
-    topic = sns.create_topic(Name=f"conformance-{uuid.uuid4().hex[:8]}")["TopicArn"]
+    topic = sns.create_topic(Name=own(f"conformance-{uuid.uuid4().hex[:8]}"))["TopicArn"]
     name = create(FAILS, DeadLetterConfig={"TargetArn": queue[1]})
     client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
     arn = client.get_function_configuration(FunctionName=name)["FunctionArn"]

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from tests.local.conftest import EmbeddedAws
 from tests.local.printing_function import printing_function
 from tests.local.program import eventually
+from tests.names import own
 
 pytestmark = pytest.mark.local
 
@@ -31,16 +32,17 @@ def logs(embedded_aws: EmbeddedAws) -> Any:
 
 
 @pytest.fixture
-def group(logs: Any, request: pytest.FixtureRequest) -> Group:
+def group(embedded_aws: EmbeddedAws, logs: Any, request: pytest.FixtureRequest) -> Group:
     """Create a log group of the test with events, by stream: (ms before `BASE_MS`, message)."""
 
     def create(**streams: list[tuple[int, str]]) -> str:
-        name = f"/conformance/{request.function.__name__}/{uuid.uuid4()}"
+        name = own(f"/conformance/{request.function.__name__}/{uuid.uuid4()}")
         logs.create_log_group(logGroupName=name)
         for stream, events in streams.items():
             logs.create_log_stream(logGroupName=name, logStreamName=stream)
             if events:
                 put(logs, name, stream, events)
+        embedded_aws.settle()
         return name
 
     return create

@@ -14,6 +14,7 @@ from botocore.loaders import Loader
 
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import eventually
+from tests.names import own
 from whatschat_ops.local.monitoring import metric_input
 
 pytestmark = pytest.mark.local
@@ -30,7 +31,7 @@ def cloudwatch(embedded_aws: EmbeddedAws) -> Any:
 
 @pytest.fixture
 def namespace() -> str:
-    return f"conformance-{uuid.uuid4()}"
+    return own(f"conformance-{uuid.uuid4()}")
 
 
 def dimensions(**values: str) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from tests.local.conftest import EmbeddedAws
 from tests.local.test_adoption import TRUST, code
+from tests.names import own
 from whatschat_ops.stack.iam_documents import allow, document, pass_roles
 
 pytestmark = [
@@ -18,7 +19,7 @@ pytestmark = [
     pytest.mark.aws("https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"),
 ]
 
-USER = "passes-roles"
+USER = own("passes-roles")
 
 
 class Passing:
@@ -39,6 +40,7 @@ class Passing:
             pass_roles(f"{service}.amazonaws.com", self.role),
         )
         self.iam.put_user_policy(UserName=USER, PolicyName="own", PolicyDocument=json.dumps(policy))
+        self.aws.settle()
 
     def create_function(self) -> None:
         self.function_client.create_function(

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.conftest import EmbeddedAws
+from tests.names import own
 
 pytestmark = pytest.mark.local
 
@@ -22,7 +23,7 @@ def sns(embedded_aws: EmbeddedAws) -> Any:
 
 @pytest.fixture(scope="module")
 def topic(sns: Any) -> Iterator[str]:
-    arn: str = sns.create_topic(Name="conformance-topics")["TopicArn"]
+    arn: str = sns.create_topic(Name=own("conformance-topics"))["TopicArn"]
     yield arn
     sns.delete_topic(TopicArn=arn)
 

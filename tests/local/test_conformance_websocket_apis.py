@@ -19,10 +19,11 @@ from botocore.credentials import Credentials
 from tests.local.conftest import EmbeddedAws
 from tests.local.test_cloudformation import settled
 from tests.local.websocket_apis import OK, STAGE, Api, error_of, new_api
+from tests.names import own
 
 pytestmark = pytest.mark.local
 
-NAME = "conformance-apis"
+NAME = own("conformance-apis")
 PONG = '{"message": "pong", "from": "$context.connectionId", "stage": "$stageVariables.name"}'
 SOURCE = """
 import json
@@ -138,9 +139,7 @@ class TestMock:
             client.send('{"type": "ping"}')
             answer = json.loads(client.recv(timeout=60))
             assert (answer["message"], answer["stage"]) == ("pong", "one")
-            management = api.aws.client(
-                "apigatewaymanagementapi", f"{api.aws.endpoint_url}/_aws/execute-api/{api.id}/{STAGE}"
-            )
+            management = api.aws.client("apigatewaymanagementapi", api.aws.stage_url(api.id, STAGE))
             management.post_to_connection(ConnectionId=answer["from"], Data=b"found")
             assert client.recv(timeout=60) == "found"
 
@@ -383,9 +382,7 @@ def test_slash_after_the_stage_is_part_of_no_path(api: Api) -> None:
 def test_connection_id_that_was_encoded_twice_is_malformed(api: Api) -> None:
     api.route("$default")
     api.deploy(STAGE)
-    management = api.aws.client(
-        "apigatewaymanagementapi", f"{api.aws.endpoint_url}/_aws/execute-api/{api.id}/{STAGE}"
-    )
+    management = api.aws.client("apigatewaymanagementapi", api.aws.stage_url(api.id, STAGE))
     unknown = base64.urlsafe_b64encode(b"x" * 11).decode()
     assert error_of(management.get_connection, ConnectionId=unknown)[0] == "GoneException"
     assert error_of(management.get_connection, ConnectionId=quote(unknown))[0] == "BadRequestException"

@@ -34,11 +34,12 @@ from tests.component.local import gateway_harness
 from tests.component.local.gateway_api import EPOCH_S, websocket_api
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import eventually
+from tests.names import own
 from whatschat_ops.local.gateway.connection import new_id
 
 pytestmark = pytest.mark.local
 
-NAME = "gateway-conformance"
+NAME = own("gateway-conformance")
 LOG_GROUP = f"/aws/apigateway/{NAME}"
 STAGE = "production"
 KIB = 1024
@@ -92,7 +93,9 @@ HANDLER = """
             while len(os.listdir(place)) < 2:
                 time.sleep(0.01)
         if todo == "post":
-            endpoint = os.environ["AWS_ENDPOINT_URL"] + f"/_aws/execute-api/{request['apiId']}/{request['stage']}"
+            path = f"/_aws/execute-api/{request['apiId']}/{request['stage']}"
+            local = os.environ.get("AWS_ENDPOINT_URL")  # AWS's own functions have none
+            endpoint = local + path if local else f"https://{request['domainName']}/{request['stage']}"
             api = boto3.client("apigatewaymanagementapi", endpoint_url=endpoint)
             api.post_to_connection(ConnectionId=request["connectionId"], Data=json.dumps(event).encode())
         if todo.startswith("return "):
@@ -112,8 +115,8 @@ class DeployedApi:
     def url(self, stage: str = STAGE, **query: str) -> str:
         """The WebSocket URL of a stage."""
         joined = "&".join(f"{name}={quote(value)}" for name, value in query.items())
-        base = self.aws.endpoint_url.replace("http://", "ws://", 1)
-        return f"{base}/_aws/execute-api/{self.api_id}/{stage}" + (f"?{joined}" if joined else "")
+        base = self.aws.stage_url(self.api_id, stage).replace("http", "ws", 1)
+        return base + (f"?{joined}" if joined else "")
 
     @contextlib.contextmanager
     def client(
@@ -133,8 +136,7 @@ class DeployedApi:
 
     def management(self, stage: str = STAGE) -> Any:
         """The operator's @connections client."""
-        endpoint = f"{self.aws.endpoint_url}/_aws/execute-api/{self.api_id}/{stage}"
-        return self.aws.client("apigatewaymanagementapi", endpoint)
+        return self.aws.client("apigatewaymanagementapi", self.aws.stage_url(self.api_id, stage))
 
     def events(self, event_type: str, connection_id: str) -> list[dict[str, Any]]:
         """What the function printed of its events."""
@@ -247,6 +249,7 @@ def deployed(embedded_aws: EmbeddedAws) -> DeployedApi:
         FunctionName=f"{NAME}-capped", ReservedConcurrentExecutions=0
     )
     aws.client("lambda").delete_function(FunctionName=f"{NAME}-deleted")
+    aws.settle()
     return DeployedApi(aws, api_id, NAME)
 
 
@@ -328,6 +331,7 @@ def test_missing_connect_and_disconnect_routes_are_not_invoked(deployed: Deploye
     api_id = create_api(aws, name)
     add_route(aws, api_id, "$default", create_function(aws, name, create_role(aws, name), api_id))
     api = DeployedApi(aws, api_id, name)
+    aws.settle()
     for number in (1, 2):  # a wrong event of the first comes before the message of the second
         with api.client() as client:
             client.send("x")
@@ -346,16 +350,17 @@ def test_iam_route_accepts_only_signed_and_allowed_handshakes(deployed: Deployed
     uri = create_function(aws, name, create_role(aws, name), api_id)
     add_route(aws, api_id, "$connect", uri, AuthorizationType="AWS_IAM")
     api = DeployedApi(aws, api_id, name)
+    aws.settle()
     stranger = access_key(aws, f"{name}-stranger")
     status, body = api.refusal(api.url())
     assert (status, set(body)) == (403, {"message"})
     status, body = api.refusal(presigned(api, stranger))
     assert status == 403
     assert "is not authorized to perform: execute-api:Invoke" in body["message"]
-    operator = Credentials(aws.access_key_id, aws.secret_access_key.reveal())
+    operator = aws.credentials
     with connect(presigned(api, operator), proxy=None, compression=None):
         pass
-    request = AWSRequest("GET", api.url().replace("ws://", "http://", 1))
+    request = AWSRequest("GET", api.url().replace("ws", "http", 1))
     SigV4Auth(operator, "execute-api", aws.region).add_auth(request)
     with connect(api.url(), proxy=None, compression=None, additional_headers=dict(request.headers)):
         pass
@@ -363,9 +368,9 @@ def test_iam_route_accepts_only_signed_and_allowed_handshakes(deployed: Deployed
 
 def presigned(api: DeployedApi, credentials: Credentials) -> str:
     """A WebSocket URL with its signature in the query, as browsers need it."""
-    request = AWSRequest("GET", api.url().replace("ws://", "http://", 1))
+    request = AWSRequest("GET", api.url().replace("ws", "http", 1))
     SigV4QueryAuth(credentials, "execute-api", api.aws.region, expires=60).add_auth(request)
-    return str(request.url).replace("http://", "ws://", 1)
+    return str(request.url).replace("http", "ws", 1)
 
 
 def access_key(aws: EmbeddedAws, user: str, *statements: dict[str, Any]) -> Credentials:
@@ -625,7 +630,7 @@ def test_post_needs_manage_connections_on_the_right_stage(deployed: DeployedApi)
 
     def post_as(user: str, *statements: dict[str, Any]) -> Callable[..., Any]:
         key = access_key(aws, f"{NAME}-{user}", *statements)
-        endpoint = f"{aws.endpoint_url}/_aws/execute-api/{deployed.api_id}/{STAGE}"
+        endpoint = aws.stage_url(deployed.api_id, STAGE)
         api = aws.client_as(str(key.access_key), str(key.secret_key), "apigatewaymanagementapi", endpoint)
         post: Callable[..., Any] = api.post_to_connection
         return post
@@ -645,7 +650,7 @@ def test_post_needs_manage_connections_on_the_right_stage(deployed: DeployedApi)
 
 @pytest.mark.aws("service model apigatewaymanagementapi, its exceptions and GetConnection")
 def test_post_with_a_wrong_secret_is_403(deployed: DeployedApi) -> None:
-    endpoint = f"{deployed.aws.endpoint_url}/_aws/execute-api/{deployed.api_id}/{STAGE}"
+    endpoint = deployed.aws.stage_url(deployed.api_id, STAGE)
     forged = deployed.aws.client_as(deployed.aws.access_key_id, "wrong", "apigatewaymanagementapi", endpoint)
     assert error_of(forged.post_to_connection, ConnectionId=new_id(), Data=b"x")[1] == 403
 

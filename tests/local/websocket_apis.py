@@ -14,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.local.conftest import EmbeddedAws
+from tests.names import own
 
 STAGE = "production"
 
@@ -48,12 +49,12 @@ class Api:
             names = [each["StageName"] for each in self.gateway.get_stages(ApiId=self.id)["Items"]]
             move = self.gateway.update_stage if stage in names else self.gateway.create_stage
             move(ApiId=self.id, StageName=stage, DeploymentId=made)
+            self.aws.settle()
         return made
 
     def url(self, rest: str = STAGE) -> str:
         """The WebSocket URL of a stage."""
-        base = self.aws.endpoint_url.replace("http://", "ws://", 1)
-        return f"{base}/_aws/execute-api/{self.id}/{rest}"
+        return self.aws.stage_url(self.id, rest).replace("http", "ws", 1)
 
     @contextmanager
     def client(self, rest: str = STAGE, **options: Any) -> Iterator[ClientConnection]:
@@ -79,7 +80,7 @@ OK = '{"statusCode": 200}'
 def new_api(aws: EmbeddedAws, **options: Any) -> Api:
     """An API without routes."""
     options = {"RouteSelectionExpression": "$request.body.type", **options}
-    made = aws.client("apigatewayv2").create_api(Name=uuid4().hex, ProtocolType="WEBSOCKET", **options)
+    made = aws.client("apigatewayv2").create_api(Name=own(uuid4().hex), ProtocolType="WEBSOCKET", **options)
     return Api(aws, str(made["ApiId"]))
 
 

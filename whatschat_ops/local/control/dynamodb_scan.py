@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from copy import deepcopy
 from hashlib import sha1
 from itertools import islice
+from struct import Struct
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -33,16 +34,26 @@ class KeyOrder:
 
     def __init__(self, items: Items) -> None:
         self._items = items  # kept: no other dictionary gets its id
-        self._keys = sorted(items)
+        self._keys = list(items)
         self._segments: dict[int, list[list[str]]] = {1: [self._keys]}
+        self._sorted: set[tuple[int, int]] = set()
 
     def segment(self, number: int, of: int) -> Sequence[str]:
-        """The keys of one segment."""
+        """The keys of one segment. They are sorted when they are first asked for: of a million rows that is most of the time."""
         if of not in self._segments:
-            found = self._segments[of] = [[] for _ in range(of)]
-            for key in self._keys:
-                found[int.from_bytes(sha1(key.encode(), usedforsecurity=False).digest()[:4]) % of].append(key)
-        return self._segments[of][number]
+            self._segments[of] = self._divided(of)
+        found = self._segments[of][number]
+        if (number, of) not in self._sorted:
+            found.sort()
+            self._sorted.add((number, of))
+        return found
+
+    def _divided(self, of: int) -> list[list[str]]:
+        found: list[list[str]] = [[] for _ in range(of)]
+        first = Struct(">I").unpack_from
+        for key in self._keys:
+            found[first(sha1(key.encode(), usedforsecurity=False).digest())[0] % of].append(key)
+        return found
 
 
 def page_keys(
