@@ -224,17 +224,17 @@ def goals(cells: list[Cell]) -> Iterator[str]:
     )
     yield f"- The answers are {'the same' if same else '**not** the same'} for all tools."
     for millions in sizes:
-        ours = {form: took[millions, form, "ours"].wall_s for form in ("JSON", "gz", "parquet") if (millions, form, "ours") in took}  # fmt: skip
+        ours = {form: took[millions, form, "ours"] for form in ("JSON", "gz", "parquet") if (millions, form, "ours") in took}  # fmt: skip
         if (millions, "JSON", "loop") in took:
-            yield goal(f"{millions} M: JSON lines, times as fast as the loop", took[millions, "JSON", "loop"].wall_s / ours["JSON"], 15)  # fmt: skip
+            yield goal(f"{millions} M: JSON lines, times as fast as the loop", took[millions, "JSON", "loop"], ours["JSON"], 15)  # fmt: skip
         if {"JSON", "parquet"} <= ours.keys():
-            ratio = ours["JSON"] / ours["parquet"]
-            yield goal(f"{millions} M: Parquet, times as fast as our JSON lines", ratio, 5)
+            yield goal(f"{millions} M: Parquet, times as fast as our JSON lines", ours["JSON"], ours["parquet"], 5)  # fmt: skip
         for form in ours:
-            peers = [took[millions, form, peer].wall_s for peer in PEERS if (millions, form, peer) in took]
+            peers = [took[millions, form, peer] for peer in PEERS if (millions, form, peer) in took]
             least = 1.0 if millions >= 10 else 1 / 1.3
             if peers:
-                yield goal(f"{millions} M, {form}: times as fast as the fastest peer", min(peers) / ours[form], least)  # fmt: skip
+                fastest = min(peers, key=lambda each: each.wall_s)
+                yield goal(f"{millions} M, {form}: times as fast as the fastest peer", fastest, ours[form], least)  # fmt: skip
     peaks = [cell.took.peak_mb for cell in cells if cell.took and cell.tool == "ours"]
     yield f"- Peak memory, of all of ours: {max(peaks):,.0f} MB (goal: at most 1,000): {'reached' if max(peaks) <= 1000 else '**missed**'}."
     for form, words in (("JSON", "JSON lines"), ("parquet", "Parquet")):
@@ -242,9 +242,11 @@ def goals(cells: list[Cell]) -> Iterator[str]:
         yield f"- {words}, ours, million lines a second: " + ", ".join(f"{rate:.2f} at {millions} M" for millions, rate in rates.items()) + "."  # fmt: skip
 
 
-def goal(words: str, ratio: float, least: float) -> str:
-    """One line."""
-    return f"- {words}: {ratio:.1f} (goal: at least {least:.2g}): {'reached' if ratio >= least else '**missed**'}."
+def goal(words: str, slower: Took, faster: Took, least: float) -> str:
+    """One line. The goal is of wall times; what another measurement takes of the processors is not in the other ratio."""
+    ratio, of_processor = slower.wall_s / faster.wall_s, slower.processor_s / faster.processor_s
+    is_reached = "reached" if ratio >= least else "**missed**"
+    return f"- {words}: {ratio:.1f}, of processor time {of_processor:.1f} (goal: at least {least:.2g}): {is_reached}."
 
 
 def main() -> None:
