@@ -106,6 +106,7 @@ async def test_function_with_reserved_concurrency_is_not_held_back() -> None:
             for _ in range(5):
                 await turns_.take(reserved)
         await turns_.take(function)
+        turns_.give_back(reserved)  # it has taken no turn
         other = asyncio.create_task(turns_.take(function))
         await harness.until(lambda: turns_._waiting)
         turns_.give_back(function)

@@ -36,8 +36,8 @@ class Turns:
 
     def give_back(self, function: LambdaFunction) -> None:
         """The function has run."""
-        if (own := self._of.get((function.arn, function.version))) is not None:
-            own.release()
+        if function.reserved_concurrency is None:
+            self._of[function.arn, function.version].release()
 
     def abandon(self, task: asyncio.Task[None]) -> None:
         """Cancel a task that waits, since its client has gone. One that has begun goes on."""
