@@ -3,7 +3,8 @@
 docs/commands.md comes from the very objects that `--help` prints, whatschat_ops/schemas from the types that `--json`
 prints, the tables in docs/embedded-aws.md from the corrections that are applied and from the markers of the tests, the one in
 docs/protocol.md from the routes of the `default` function, those in docs/environment.md and docs/migrate.md from the variables,
-docs/explain.md from what `explain` knows, the codes in docs/doctor.md and docs/doctor/ from the checks, the end of docs/README.md from the files; a test holds them fresh.
+docs/explain.md from what `explain` knows, the guesses in docs/conventions.md from those that are tested, the codes in docs/doctor.md
+and docs/doctor/ from the checks, the end of docs/README.md from the files; a test holds them fresh.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ import doctor_pages
 
 from tests import conformance
 from tests.json_output import schemas
+from tests.unit.cli.test_guesses import GUESSES, UNKNOWN
+from tests.unit.cli.test_guesses import guess as answer_to
+from whatschat_ops.cli.commands import COMMANDS
 from whatschat_ops.cli.completing.words import GRAMMAR
+from whatschat_ops.cli.guesses import tree_of
 from whatschat_ops.cli.help_pages import COMMON_PANEL, Page
 from whatschat_ops.cli.program import every_node, every_page
 from whatschat_ops.config import Names, Settings
@@ -47,6 +52,7 @@ EXPLANATIONS = PAGE.with_name("explain.md")
 DOCTOR = PAGE.with_name("doctor.md")
 INDEX = PAGE.with_name("README.md")
 MIGRATE = PAGE.with_name("migrate.md")
+CONVENTIONS = PAGE.with_name("conventions.md")
 HEADER = """\
 # Commands
 
@@ -172,6 +178,15 @@ def _variable_row(file: str, variable: Variable) -> str:
     return f"| {file} | `{variable.name}` | {shown} | {variable.read_by} |"
 
 
+def conventions_page() -> str:
+    """The page with its table of guessed commands written again between its two markers: the answers that the program gives."""
+    tree = tree_of(COMMANDS)
+    rows = [f"| `{line}` | `{' '.join(answer_to(tree, line) or ())}` |" for line in GUESSES]
+    rows += [f"| `{line}` | no suggestion |" for line in UNKNOWN if answer_to(tree, line) is None]
+    head = ["| typed | Did you mean |", "|---|---|"]
+    return _with_table(CONVENTIONS.read_text(encoding="utf-8"), "guesses", [*head, *rows])
+
+
 def migrate_page() -> str:
     """The page with its table of variables in each phase written again between its two markers."""
     whole, some = Shares(100, 100), Shares(10, 0)
@@ -268,6 +283,7 @@ def main() -> int:
         DOCTOR: doctor_page(),
         INDEX: index_page(),
         MIGRATE: migrate_page(),
+        CONVENTIONS: conventions_page(),
         GRAMMAR: grammar(),
         **doctor_pages.pages(),
         **schemas.files(),

@@ -102,3 +102,15 @@ def test_every_symptom_leads_to_a_command_or_a_page() -> None:
     sections = re.split(r"^### ", page, flags=re.M)[1:]
     lost = [each.partition("\n")[0] for each in sections if "whatschat-ops" not in each and "](" not in each]
     assert lost == []
+
+
+def test_conventions_name_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "conventions.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
+    assert len(named) > 10
+    assert missing == []

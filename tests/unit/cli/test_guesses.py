@@ -103,6 +103,8 @@ GUESSES = {
     "token mnt": "token mint",
 }
 
+UNKNOWN = ("nonsense", "ws xyzzy", "reset", "detach", "prne", "lambda dele")
+
 
 @pytest.fixture(scope="module")
 def tree() -> Tree:
@@ -124,7 +126,7 @@ def test_a_guess_is_answered_with_what_is_meant(tree: Tree, line: str, answer: s
     assert guess(tree, line) == tuple(answer.split())
 
 
-@pytest.mark.parametrize("line", ["nonsense", "ws xyzzy", "reset", "detach", "prne", "lambda dele"])
+@pytest.mark.parametrize("line", UNKNOWN)
 def test_nothing_is_suggested_for_a_word_that_says_nothing(tree: Tree, line: str) -> None:
     assert guess(tree, line) is None
 
