@@ -119,6 +119,9 @@ def test_history_has_who_when_why_from_and_to(cli: Cli) -> None:
     assert (middle["before"], middle["after"], middle["forced"]) == ("phase 1: 10 %", "phase 1: 50 %", True)
     assert newest["after"] == "phase 1: 50 % (held)"
     assert "incident 512" in cli("migrate", "history").stdout
+    cli.json("migrate", "hold", "--release")
+    assert [each["released"] for each in cli.json("migrate", "history")[:2]] == [True, False]
+    assert "hold --release" in cli("migrate", "history").stdout
 
 
 def test_hold_refuses_steps_and_lets_rollback_through(cli: Cli) -> None:
