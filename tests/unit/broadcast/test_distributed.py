@@ -360,7 +360,7 @@ def test_run_that_is_stopped_ends_without_an_error_and_is_not_redriven(tmp_path:
             states.bucket.put(Keys(RUN).control, replace(control_of(states), stop=True).to_bytes())
 
     run(journal, fleet_of(states, say=say))
-    assert said[-1] == "The broadcast was stopped; --resume sends the rest."
+    assert said[-1] == "The run was stopped; --resume does the rest."
     assert (journal.list_complete, journal.counts().delivered, states.redriven) == (False, 0, [])
 
 
