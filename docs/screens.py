@@ -18,8 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -285,37 +285,42 @@ def draw(screen: Screen, printed: str) -> str:
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 
-def main(names: Sequence[str]) -> None:
-    """Draw the screens of these names; all without any."""
+@contextmanager
+def stand(directory: Path) -> Iterator[Stand]:
+    """A provisioned stack on an embedded AWS of its own, which is stopped at the end."""
     from tests.ports import free_port
 
+    kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
+    environment = {
+        **{name: os.environ[name] for name in kept if name in os.environ},
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "WHATSCHAT_OPS_STATE_DIR": str(directory),
+        "WHATSCHAT_LOCAL_PORT": str(free_port()),
+    }
+    made = Stand(directory, environment)
+    try:
+        made.run("provision", "--yes")
+        yield Stand(directory, environment, made.run("ws", "endpoint"))
+    finally:
+        made.run("local", "stop")
+
+
+def main(names: Sequence[str]) -> None:
+    """Draw the screens of these names; all without any."""
     DIRECTORY.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as directory:
-        kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
-        environment = {
-            **{name: os.environ[name] for name in kept if name in os.environ},
-            "PYTHONPATH": str(Path(__file__).parents[1]),
-            "WHATSCHAT_OPS_STATE_DIR": directory,
-            "WHATSCHAT_LOCAL_PORT": str(free_port()),
-        }
-        stand = Stand(Path(directory), environment)
-        try:
-            stand.run("provision", "--yes")
-            stand = Stand(stand.directory, environment, stand.run("ws", "endpoint"))
-            for screen in SCREENS:
-                if names and screen.name not in names:
-                    continue
-                screen.prepare(stand)
-                if screen.saves:
-                    drawn = _saved(stand, screen)
-                elif screen.then:
-                    drawn = draw(screen, steady(_session(stand, screen)))
-                else:
-                    drawn = draw(screen, steady(stand.screen(*screen.command, columns=screen.columns)))
-                screen.path.write_text(drawn, encoding="utf-8")
-                sys.stdout.write(f"Wrote docs/screens/{screen.path.name}.\n")
-        finally:
-            stand.run("local", "stop")
+    with tempfile.TemporaryDirectory() as directory, stand(Path(directory)) as running:
+        for screen in SCREENS:
+            if names and screen.name not in names:
+                continue
+            screen.prepare(running)
+            if screen.saves:
+                drawn = _saved(running, screen)
+            elif screen.then:
+                drawn = draw(screen, steady(_session(running, screen)))
+            else:
+                drawn = draw(screen, steady(running.screen(*screen.command, columns=screen.columns)))
+            screen.path.write_text(drawn, encoding="utf-8")
+            sys.stdout.write(f"Wrote docs/screens/{screen.path.name}.\n")
 
 
 if __name__ == "__main__":
