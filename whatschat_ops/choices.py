@@ -6,6 +6,7 @@ Imports nothing but the standard library: the command line needs them before any
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class TokenVia(StrEnum):
@@ -123,3 +124,9 @@ class UsageEngine(StrEnum):
 
     DUCKDB = "duckdb"
     ATHENA = "athena"
+
+
+BROADCAST: Final = "broadcast"
+PRUNE: Final = "prune"
+DISCONNECT: Final = "disconnect"
+"""The kinds of runs, as `worker.kinds` has them, which takes nothing from here: it travels in a zip."""

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.unit.worker.shard_fakes import KEYS, SPEC, FakeSender, bucket_of_run, names, send, table_of
+from whatschat_ops import choices
 from whatschat_ops.broadcast.distributed.launching import read_spec, spec_of
 from whatschat_ops.broadcast.journal import file
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.past_runs import read_run
 from whatschat_ops.broadcast.journal.record import RunRecord
 from whatschat_ops.broadcast.journal.summary import RunState, exit_code
+from whatschat_ops.broadcast.kinds import KINDS
 from whatschat_ops.errors import ExitCode, OpsError
 from whatschat_ops.sender.model import DELETE, GET, POST, Outcome, Result, SendPolicy
 from whatschat_ops.worker.actions import ACTIONS
@@ -140,3 +142,7 @@ def test_expired_rows_are_read_when_they_are_to_be_included(include_expired: boo
     table = Table(Client(), "t", lambda: NOW_S, include_expired=include_expired)
     (page,) = table.segment(0, 1, None)
     assert [row.connection_id for row in page.rows] == found
+
+
+def test_every_kind_has_an_action_and_words() -> None:
+    assert set(KINDS) == set(ACTIONS) == {choices.BROADCAST, choices.PRUNE, choices.DISCONNECT}

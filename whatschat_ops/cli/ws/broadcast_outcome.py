@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from whatschat_ops.choices import EngineName
+from whatschat_ops.choices import BROADCAST, EngineName
 from whatschat_ops.errors import ExitCode, Hint, Interrupted, OpsError, PartlyDone
-from whatschat_ops.worker.kinds import BROADCAST
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.journal.summary import RunSummary, Tolerance

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from whatschat_ops.choices import BROADCAST
 from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.progress import ProgressView
 from whatschat_ops.errors import ExitCode
-from whatschat_ops.worker.kinds import BROADCAST
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.journal.summary import Percentiles

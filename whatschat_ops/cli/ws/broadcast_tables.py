@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from whatschat_ops.choices import BROADCAST
 from whatschat_ops.cli.terminal.lines import Shown, Styled
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table, figures
 from whatschat_ops.cli.terminal.times import local_time, relative
 from whatschat_ops.measure.histogram import shown
 from whatschat_ops.plurals import counted
-from whatschat_ops.worker.kinds import BROADCAST
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.estimate import BroadcastEstimate, CostLine, Distribution
@@ -130,15 +130,8 @@ def render_runs(runs: Sequence[RunSummary]) -> Table:
     )
 
 
-def render_details(details: RunDetails) -> Blocks:
-    """All that is known of a run but its connections."""
-    from whatschat_ops.cli.ws.run_reports import result_of
-
-    result, render = result_of(details.summary)
-    return Blocks([Facts(dict(_facts(details))), "", render(result)])
-
-
-def _facts(details: RunDetails) -> Iterator[tuple[str, str]]:
+def facts_of(details: RunDetails) -> Iterator[tuple[str, str]]:
+    """All that is known of a run but its connections and its counts."""
     from whatschat_ops.broadcast.kinds import KINDS
     from whatschat_ops.cli.ws.conversation import printable
 

@@ -59,7 +59,7 @@ def show(
     Example: whatschat-ops ws broadcasts show latest --failures
     """
     from whatschat_ops.broadcast.journal.past_runs import read_run
-    from whatschat_ops.cli.ws.broadcast_tables import render_details
+    from whatschat_ops.cli.ws.run_reports import render_details
 
     directory = run.broadcasts_directory
     chosen = named_run(run, run_id)

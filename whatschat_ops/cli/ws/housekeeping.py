@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from whatschat_ops.choices import EngineName
+from whatschat_ops.choices import DISCONNECT, PRUNE, EngineName
 from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
@@ -23,7 +23,6 @@ from whatschat_ops.cli.ws.by_workers import (
 from whatschat_ops.errors import Hint, OpsError, PartlyDone, UsageError
 from whatschat_ops.plurals import counted
 from whatschat_ops.quotas import API_REQUESTS
-from whatschat_ops.worker.kinds import DISCONNECT, PRUNE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from whatschat_ops.choices import BROADCAST, PRUNE
 from whatschat_ops.cli.terminal.lines import Shown
-from whatschat_ops.cli.terminal.tables import Blocks, Table, figures
-from whatschat_ops.cli.ws.broadcast_tables import render_failures, render_summary
-from whatschat_ops.worker.kinds import BROADCAST, PRUNE
+from whatschat_ops.cli.terminal.tables import Blocks, Facts, Table, figures
+from whatschat_ops.cli.ws.broadcast_tables import facts_of, render_failures, render_summary
 
 if TYPE_CHECKING:
-    from whatschat_ops.broadcast.journal.summary import FailureGroup, RunSummary
+    from whatschat_ops.broadcast.journal.summary import FailureGroup, RunDetails, RunSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,12 @@ def result_of(summary: RunSummary) -> tuple[Any, Callable[[Any], Shown]]:
         return PruneRun(**same, pruned=summary.pruned, not_pruned=summary.not_pruned), _render
     same |= {"connections": summary.connections, "closed": summary.delivered}
     return DisconnectRun(**same, rows_deleted=summary.pruned), _render
+
+
+def render_details(details: RunDetails) -> Blocks:
+    """All that is known of a run but its connections."""
+    result, render = result_of(details.summary)
+    return Blocks([Facts(dict(facts_of(details))), "", render(result)])
 
 
 def _render(it: PruneRun | DisconnectRun) -> Shown:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from whatschat_ops.choices import EngineName
+from whatschat_ops.choices import BROADCAST, EngineName
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws.broadcast_outcome import conclude, resume_hint
 from whatschat_ops.cli.ws.broadcast_progress import BroadcastProgress
 from whatschat_ops.errors import OpsError
-from whatschat_ops.worker.kinds import BROADCAST
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.broadcasting import Broadcasting, SendRate

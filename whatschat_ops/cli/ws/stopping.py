@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whatschat_ops.choices import EngineName
+from whatschat_ops.choices import BROADCAST, EngineName
 from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.ws.broadcast_outcome import resume_hint
 from whatschat_ops.cli.ws.broadcasts import RunArgument, named_run
 from whatschat_ops.errors import Hint, UsageError
-from whatschat_ops.worker.kinds import BROADCAST
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.distributed.steering import Stopped
