@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.in_process import Cli
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import PrefixedStack, eventually
+from whatschat_ops.connections.store import ConnectionStore
 from whatschat_ops.worker.bucket import Bucket
 from whatschat_ops.worker.control import Control
 from whatschat_ops.worker.objects import Keys
@@ -149,6 +151,34 @@ def test_dry_run_says_what_workers_would_come_to_and_changes_nothing(
         ("disconnect", "--all", "--workers", "3"),
     ):
         assert cli.json("ws", *wrong, code=2)["error"]["code"] == "usage"
+
+
+def test_workers_count_the_same_figures_as_this_machine_and_leave_nothing_in_the_bucket(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in stack.environment.items():
+        monkeypatch.setenv(name, value)
+    cli, before = Cli(stack.configuration), stack.run_ids()
+    stats = ("ws", "connections", "stats", "--top", "3")
+    names = [*stack.add_gone(30, age=timedelta(minutes=90)), *stack.add_gone(5, age=timedelta(hours=30))]
+    stack.put("ages-ago", datetime.now(UTC) - timedelta(hours=5), life=timedelta(days=400_000))
+    monkeypatch.setattr(ConnectionStore, "about_how_many", lambda _self: 1_000_001)
+    done = cli(*stats, "--json")
+    here = json.loads(done.stdout)
+    assert "connections stats --engine distributed" in done.stderr
+    monkeypatch.setattr(ConnectionStore, "about_how_many", lambda _self: 1_000_000)
+
+    by_workers = cli(*stats, "--engine", "distributed", "--json")
+
+    assert json.loads(by_workers.stdout) == here
+    assert (here["rows"], here["expired"], here["certain_orphans"]) == (36, 5, 1)
+    assert here["never_expire_examples"] == ["ages-ago"]
+    assert stack.run_ids() == before
+    assert "--engine distributed" not in cli(*stats).stderr
+    for wrong in (("--engine", "distributed", "--probe", "5"), ("--workers", "3")):
+        assert cli.json(*stats, *wrong, code=2)["error"]["code"] == "usage"
+    for name in (*names, "ages-ago"):
+        stack.aws.client("dynamodb").delete_item(TableName=TABLE, Key={"connectionId": {"S": name}})
 
 
 def test_prune_deletes_the_rows_of_gone_connections_whose_command_was_killed_and_none_that_was_written_again(

@@ -280,9 +280,9 @@ FEATURES: Final[tuple[Fault, ...]] = (
     *planted(
         "connections/statistics.py",
         "unit/connections/test_housekeeping.py",
-        ("_BOUNDS.index(LONGEST_CONNECTION) + 1 :", "_BOUNDS.index(LONGEST_CONNECTION) + 2 :", "old rows may be alive"),
-        ("connections = self._rows - self._expired", "connections = self._rows", "expired rows are counted"),
-        ("self.randrange(self._possible)) < self.sample_size", "self.randrange(self._rows)) < self.sample_size", "later rows are drawn less often"),
+        ("BOUNDS.index(LONGEST_CONNECTION) + 1 :", "BOUNDS.index(LONGEST_CONNECTION) + 2 :", "old rows may be alive"),
+        ("connections = tally.rows - tally.expired", "connections = tally.rows", "expired rows are counted"),
+        ("self.randrange(self._possible)) < self.sample_size", "self.randrange(self.tally.rows)) < self.sample_size", "later rows are drawn less often"),
     ),
     *planted(
         "connections/disconnecting.py",

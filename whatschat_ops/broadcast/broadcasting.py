@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from whatschat_ops.broadcast.housekeeping import HousekeepingEstimate
     from whatschat_ops.broadcast.journal.failed import FailedConnection
     from whatschat_ops.broadcast.journal.summary import RunDetails
+    from whatschat_ops.connections.statistics import ConnectionStats
     from whatschat_ops.worker.bucket import Bucket
 
 
@@ -132,6 +133,12 @@ class Broadcasting:
     def about_how_many(self) -> int:
         """The number of rows of the table, as DynamoDB counts them every six hours."""
         return Table(self.aws, self.outputs.connections_table).about_how_many()
+
+    def count_connections(self, *, top: int, say: Say) -> ConnectionStats:
+        """The table in figures, counted by workers. Raises as `distributed.counting`."""
+        from whatschat_ops.broadcast.distributed.counting import count_connections
+
+        return count_connections(self.settings, self.aws, self.outputs.connections_table, top=top, say=say)
 
     def begin(self, order: Order, policy: SendPolicy, *, engine: EngineName = EngineName.LOCAL) -> Journal:
         """Write down a new run. Nothing is read or sent yet. Raises UsageError when the stack does not have that engine."""

@@ -2,39 +2,26 @@
 
 API Gateway ends every connection after 2 hours ("API Gateway quotas", WebSocket connection duration), so an older row is an
 orphan for certain. Of the younger ones a random sample can be probed; the share of orphans among them is then estimated
-with a confidence interval (Wilson's score interval, 95 %). Memory grows with the number of users, not of rows.
+with a confidence interval (Wilson's score interval, 95 %). Memory grows with the number of users, not of rows;
+`broadcast.distributed.counting` has the same figures from workers, with constant memory.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from heapq import nsmallest
 from typing import Final
 
 from whatschat_ops.connections.pruning import LONGEST_CONNECTION
 from whatschat_ops.connections.store import Connection
+from whatschat_ops.worker.tally import BOUNDS, NAMES, UNKNOWN, Tally, age_of
 
-AGES: Final = (
-    ("under 1 min", timedelta(minutes=1)),
-    ("1 to 10 min", timedelta(minutes=10)),
-    ("10 to 60 min", timedelta(hours=1)),
-    ("1 to 2 h", LONGEST_CONNECTION),
-    ("2 to 24 h", timedelta(hours=24)),
-)
-"""Name and upper bound (not included) of each bucket; older and unknown ages follow."""
-
-OLDER: Final = "24 h and older"
-UNKNOWN: Final = "unknown"
-_BOUNDS: Final = [below for _, below in AGES]
-_NAMES: Final = [*(name for name, _ in AGES), OLDER]
-_ORPHANS: Final = frozenset(_NAMES[_BOUNDS.index(LONGEST_CONNECTION) + 1 :])
+_ORPHANS: Final = frozenset(NAMES[BOUNDS.index(LONGEST_CONNECTION) + 1 :])
 """Older than any connection."""
-_EXAMPLES_KEPT: Final = 5
 _Z_95: Final = 1.959963984540054
 
 
@@ -77,8 +64,8 @@ class Probes:
 class ConnectionStats:
     """The table in figures. `connections` are the rows that have not expired; all below is of them.
 
-    `never_expire` is of all rows: DynamoDB will never delete them, because their `ttl` is no Number of seconds; some are named
-    in `never_expire_examples`. `certain_orphans` are older than a connection can be. `orphan_share` is of all connections and None without a sample.
+    `never_expire` is of all rows: DynamoDB will never delete them, because their `ttl` is no Number of seconds; the first of their
+    ids are `never_expire_examples`. `certain_orphans` are older than a connection can be. `orphan_share` is of all connections and None without a sample.
     """
 
     rows: int
@@ -104,12 +91,7 @@ class Census:
     sample_size: int = 0
     randrange: Callable[[int], int] = random.randrange
     sample: list[Connection] = field(default_factory=list)
-    _rows: int = 0
-    _expired: int = 0
-    _never_expire: int = 0
-    _examples: list[str] = field(default_factory=list)
-    _users: Counter[str] = field(default_factory=Counter)
-    _ages: Counter[str] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
     _possible: int = 0
 
     def add_all(self, rows: Iterable[Connection]) -> Census:
@@ -120,44 +102,18 @@ class Census:
 
     def add(self, row: Connection) -> None:
         """Count a row."""
-        now_s = self.now.timestamp()
-        self._rows += 1
-        if row.never_expires(now_s):
-            self._never_expire += 1
-            self._examples += [row.connection_id] if len(self._examples) < _EXAMPLES_KEPT else []
-        if row.expired(now_s):
-            self._expired += 1
-            return
-        self._users[row.user_id] = self._users.get(row.user_id, 0) + 1
-        age = age_of(row, self.now)
-        self._ages[age] += 1
-        if age not in _ORPHANS:
+        now_s, age = self.now.timestamp(), age_of(row.connected_at, self.now)
+        expired, never = row.expired(now_s), row.never_expires(now_s)
+        self.tally.add(row.connection_id, row.user_id, age, expired=expired, never_expires=never)
+        if not expired and age not in _ORPHANS:
             self._possible += 1
             self._maybe_keep(row)
 
     def stats(self, *, top: int, probes: Probes | None = None) -> ConnectionStats:
         """The figures, with the `top` users who have most connections."""
-        connections = self._rows - self._expired
-        names = [*_NAMES, UNKNOWN]
-        orphans = connections - self._possible
-        return ConnectionStats(
-            rows=self._rows,
-            expired=self._expired,
-            never_expire=self._never_expire,
-            never_expire_examples=tuple(self._examples),
-            connections=connections,
-            users=len(self._users),
-            per_user_max=max(self._users.values(), default=0),
-            per_user_mean=connections / len(self._users) if self._users else None,
-            top_users=tuple(
-                UserCount(user, count)
-                for user, count in sorted(self._users.items(), key=lambda item: (-item[1], item[0]))[:top]
-            ),
-            ages=tuple(AgeBucket(name, self._ages[name]) for name in names),
-            certain_orphans=orphans,
-            probes=probes,
-            orphan_share=_overall(orphans, self._possible, probes),
-        )
+        users = self.tally.users
+        most = nsmallest(max(1, top), users.items(), key=lambda item: (-item[1], item[0]))
+        return stats_of(self.tally, len(users), most, top=top, probes=probes)
 
     def probed(self, *, gone: int, failed: int) -> Probes:
         """What the sample showed: `gone` of it had no socket, the probes of `failed` failed."""
@@ -177,11 +133,27 @@ class Census:
             self.sample[place] = row
 
 
-def age_of(row: Connection, now: datetime) -> str:
-    """The name of a row's bucket. A row from the future (clocks differ) is new."""
-    if row.connected_at is None:
-        return UNKNOWN
-    return _NAMES[bisect_right(_BOUNDS, now - row.connected_at)]
+def stats_of(
+    tally: Tally, users: int, most: Sequence[tuple[str, int]], *, top: int, probes: Probes | None = None
+) -> ConnectionStats:
+    """The figures of a tally whose users are counted: `users` in all, `most` of them those with most connections, one at least."""
+    connections = tally.rows - tally.expired
+    orphans = sum(tally.ages[name] for name in _ORPHANS)
+    return ConnectionStats(
+        rows=tally.rows,
+        expired=tally.expired,
+        never_expire=tally.never_expire,
+        never_expire_examples=tuple(tally.examples),
+        connections=connections,
+        users=users,
+        per_user_max=most[0][1] if most else 0,
+        per_user_mean=connections / users if users else None,
+        top_users=tuple(UserCount(user, count) for user, count in most[:top]),
+        ages=tuple(AgeBucket(name, tally.ages[name]) for name in (*NAMES, UNKNOWN)),
+        certain_orphans=orphans,
+        probes=probes,
+        orphan_share=_overall(orphans, connections - orphans, probes),
+    )
 
 
 def wilson(successes: int, trials: int) -> Interval:

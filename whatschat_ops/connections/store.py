@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +18,11 @@ import msgspec
 from whatschat_ops.aws import Aws
 from whatschat_ops.config.names import USER_INDEX
 from whatschat_ops.errors import Conflict, NotFound, NotProvisioned
+from whatschat_ops.worker.tally import never_expires, stored_time
 
 if TYPE_CHECKING:
     from whatschat_ops.aws.item_pages import ItemPage, ItemPages, Key
     from whatschat_ops.connections.stored import StoredRow
-
-_MILLISECONDS_FROM = 100_000_000_000
-"""A number above this is a time in ms (as seconds it would lie after the year 5000)."""
-_OLDEST_EXPIRY_S = 5 * 365 * 86_400
 
 
 class Connection(msgspec.Struct, frozen=True, gc=False):
@@ -47,16 +44,8 @@ class Connection(msgspec.Struct, frozen=True, gc=False):
         return self.ttl is not None and self.ttl.timestamp() <= now_s
 
     def never_expires(self, now_s: float) -> bool:
-        """Whether DynamoDB will never delete the row: its `ttl` is missing, is no Number, or is no time in seconds.
-
-        Milliseconds lie thousands of years ahead, and what lies more than five years back is left alone (DynamoDB developer
-        guide, "Using time to live (TTL) in DynamoDB").
-        """
-        try:
-            expires_s = float((self.ttl_attribute or {})["N"])
-        except (KeyError, ValueError):
-            return True
-        return not now_s - _OLDEST_EXPIRY_S < expires_s <= _MILLISECONDS_FROM
+        """Whether DynamoDB will never delete the row (`worker.tally.never_expires`)."""
+        return never_expires(self.ttl_attribute, now_s)
 
 
 class ConnectionStore:
@@ -74,6 +63,11 @@ class ConnectionStore:
     def scan(self, *, include_expired: bool = False) -> Iterator[Connection]:
         """Every connection, page by page as they are read. Raises NotFound when there is no table."""
         yield from self._rows(lambda key: self._pages.scan(0, 1, key), include_expired)
+
+    def about_how_many(self) -> int:
+        """How many rows DynamoDB counted in the last six hours or so. Raises NotFound when there is no table."""
+        with self._explaining():
+            return int(self._client.describe_table(TableName=self._table)["Table"]["ItemCount"])
 
     def of_user(self, user_id: str, *, include_expired: bool = False) -> Iterator[Connection]:
         """The connections of one user. The index is eventually consistent: a row of this very moment may be missing."""
@@ -194,17 +188,3 @@ def _connection_of(
         connected_at,
         ttl,
     )
-
-
-def stored_time(attribute: Mapping[str, Any] | None) -> datetime | None:
-    """A time as applications store it: a number of seconds or milliseconds, or ISO 8601 text."""
-    try:
-        if attribute and "N" in attribute:
-            number = float(attribute["N"])
-            return datetime.fromtimestamp(number / 1000 if number > _MILLISECONDS_FROM else number, UTC)
-        if attribute and "S" in attribute:
-            moment = datetime.fromisoformat(attribute["S"])
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return None

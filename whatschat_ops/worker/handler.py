@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from secrets import token_hex
 from typing import Any, Final, Protocol
@@ -19,6 +20,8 @@ from whatschat_ops.redaction import Secret
 from whatschat_ops.sender.model import Credentials, SendPolicy
 from whatschat_ops.sender.sender import Sender
 from whatschat_ops.worker.bucket import Bucket, Objects
+from whatschat_ops.worker.counting import count_segment
+from whatschat_ops.worker.kinds import COUNT
 from whatschat_ops.worker.objects import ROWS, SEGMENT, Keys, RunSpec, Shard, given_in
 from whatschat_ops.worker.pruning import RowPruner
 from whatschat_ops.worker.rows import Page, Position, Row, Table, given_rows, wanted
@@ -39,7 +42,7 @@ class Context(Protocol):
 
 
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Send one shard, or what is left of it."""
+    """Send one shard, or what is left of it; or count it."""
     bucket = Bucket(boto3.client("s3"), os.environ["BROADCAST_BUCKET"])
     shard, keys = Shard.of_event(event), Keys(event["run"])
     spec = RunSpec.from_bytes(bucket.get(keys.spec))
@@ -49,13 +52,19 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     def open_table() -> Table:
         return Table(boto3.client("dynamodb"), table, time.time, include_expired=spec.action.of_table)
 
+    # Lambda may run an event twice under one request id; what the two write must be told apart
+    attempt = f"{context.aws_request_id}.{token_hex(4)}"
+    if spec.kind == COUNT:
+        now = datetime.fromisoformat(spec.record["created_at"])
+        rows = Table(boto3.client("dynamodb"), table, time.time).items(shard.segment, shard.segments)
+        count_segment(bucket, keys, shard.shard, attempt, rows, now)
+        return {**event, "left": 0}
     work = Work(
         bucket,
         keys,
         spec,
         shard.shard,
-        # Lambda may run an event twice under one request id; parts must tell the two apart
-        attempt=f"{context.aws_request_id}.{token_hex(4)}",
+        attempt,
         pages=pages_of(shard, bucket, keys, open_table),
         # rows that are given were chosen one by one
         keep=(lambda _row: True) if shard.kind == ROWS else wanted(spec.selection),

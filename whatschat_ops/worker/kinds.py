@@ -7,3 +7,5 @@ from typing import Final
 BROADCAST: Final = "broadcast"
 PRUNE: Final = "prune"
 DISCONNECT: Final = "disconnect"
+COUNT: Final = "count"
+"""Of rows (counting.py): the one kind that does nothing to connections."""

@@ -7,6 +7,8 @@
     runs/RUN/given/00000001.gz         the users or the rows of a shard that is no segment of the table
     runs/RUN/parts/00000001/000001.gz  what came of a shard, written while it is sent (parts.Part)
     runs/RUN/done/00000001             what came of it in all, when it is finished (parts.Totals)
+    runs/RUN/counted/00000001.gz       the sums of a shard that is counted, and where its users are (counting.py)
+    runs/RUN/users/00000001/A/1.gz     users and their connections, as the attempt A counted them
 
 Nothing but `control` is ever changed: reading the rest says what was done, at any moment and after any failure.
 """
@@ -87,6 +89,14 @@ class Keys:
     def done_of_key(self, key: str) -> int:
         """The shard whose totals have this key."""
         return int(key.removeprefix(self.all_done))
+
+    def counted(self, shard: int) -> str:
+        """The sums of a shard that was counted."""
+        return f"{self.root}counted/{shard:08}.gz"
+
+    def counted_users(self, shard: int, attempt: str, number: int) -> str:
+        """Some of its users, as an attempt counted them."""
+        return f"{self.root}users/{shard:08}/{attempt}/{number}.gz"
 
     def parts_of(self, shard: int) -> str:
         """What the keys of a shard's parts begin with."""

@@ -75,6 +75,14 @@ class Table:
             yield Page(rows, key or END)
             key, limit = key or END, PAGE_ROWS
 
+    def items(self, segment: int, segments: int) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """The rows of one of `segments` parts of the table as they are stored, expired ones too, page by page."""
+        request, key = {"Segment": segment, "TotalSegments": segments}, None
+        while key != END:
+            items, after = self._items(self._client.scan, request, key)
+            yield items
+            key = after or END
+
     def users(self, users: Sequence[str], position: Position) -> Iterator[Page]:
         """The rows of users, some users to a page; one with very many rows has pages of its own."""
         at, key = position if position not in (None, END) else (0, None)
@@ -106,10 +114,14 @@ class Table:
         return self._page(self._client.query, request, key)
 
     def _page(self, call: Any, request: Mapping[str, Any], key: Any) -> tuple[list[Row], Any]:
+        items, after = self._items(call, request, key)
+        return live_rows(items, self._now_s()), after
+
+    def _items(self, call: Any, request: Mapping[str, Any], key: Any) -> tuple[Sequence[Any], Any]:
         start = {} if key is None else {"ExclusiveStartKey": key}
         answer = call(**self._request, **request, **start)
         answer = answer.get("Answer", answer)  # an older botocore has no such event, and has read it itself
-        return live_rows(answer["Items"], self._now_s()), answer.get("LastEvaluatedKey")
+        return answer["Items"], answer.get("LastEvaluatedKey")
 
 
 def given_rows(rows: Sequence[Row], position: Position) -> Iterator[Page]:

@@ -25,8 +25,9 @@ from whatschat_ops.broadcast.audience.selection import (
     users_in,
 )
 from whatschat_ops.broadcast.audience.targets import Page, Row, StoredConnection, live_rows
-from whatschat_ops.connections.store import Connection, stored_time
+from whatschat_ops.connections.store import Connection
 from whatschat_ops.errors import UsageError
+from whatschat_ops.worker.tally import stored_time
 
 NAMES = st.text(min_size=1, max_size=5).filter(str.strip)
 SAMPLES = st.builds(Sample, st.integers(1, 9), st.none(), NAMES) | st.builds(

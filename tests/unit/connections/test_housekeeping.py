@@ -18,9 +18,10 @@ from whatschat_ops.connections.disconnecting import disconnect, would_disconnect
 from whatschat_ops.connections.parallel import in_threads
 from whatschat_ops.connections.pruning import Look, PruneReport, first_look, prune
 from whatschat_ops.connections.request_rate import RequestRate
-from whatschat_ops.connections.statistics import Census, Interval, age_of, wilson
+from whatschat_ops.connections.statistics import Census, Interval, wilson
 from whatschat_ops.connections.store import Connection
 from whatschat_ops.errors import AwsError, PermissionDenied, Throttled
+from whatschat_ops.worker.tally import age_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -276,7 +277,7 @@ def test_statistics_name_rows_that_never_expire() -> None:
     old = replace(row("old", 3000, -60), ttl_attribute={"S": "2026-11-23T11:00:00Z"})
     stats = Census(NOW).add_all([good, *bad[:4], old, *bad[4:]]).stats(top=0)
     assert stats.never_expire == 8
-    assert stats.never_expire_examples == ("bad-0", "bad-1", "bad-2", "bad-3", "old")
+    assert stats.never_expire_examples == ("bad-0", "bad-1", "bad-2", "bad-3", "bad-4")
     assert Census(NOW).add_all([good]).stats(top=0).never_expire_examples == ()
 
 
@@ -303,7 +304,7 @@ def test_statistics_count_users_ages_and_certain_orphans() -> None:
     [(-5, "under 1 min"), (1, "1 to 10 min"), (10, "10 to 60 min"), (60, "1 to 2 h"), (120, "2 to 24 h"), (1440, "24 h and older"), (None, "unknown")],
 )  # fmt: skip
 def test_age_is_in_the_bucket_that_begins_with_it(age_min: float | None, name: str) -> None:
-    assert age_of(row("a", age_min), NOW) == name
+    assert age_of(row("a", age_min).connected_at, NOW) == name
 
 
 def test_sample_is_of_possible_connections_only_and_each_has_the_same_chance() -> None:

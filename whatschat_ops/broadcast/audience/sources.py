@@ -49,8 +49,7 @@ class Table:
 
     def about_how_many(self) -> int:
         """How many rows DynamoDB counted in the last six hours or so."""
-        answer = self._aws.client("dynamodb").describe_table(TableName=self._name)
-        return int(answer["Table"]["ItemCount"])
+        return self._store.about_how_many()
 
     def source(self, selection: Selection, say: Say = lambda _: None) -> Source:
         """The rows that are selected; `say` is called for users without a connection.

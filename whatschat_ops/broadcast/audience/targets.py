@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from whatschat_ops.aws.item_pages import AttributeValue, ItemPage, ItemPages
-from whatschat_ops.connections.store import stored_time
 from whatschat_ops.worker.rows import Row as Row
+from whatschat_ops.worker.tally import stored_time
 
 _MILLISECONDS_FROM = 100_000_000_000  # as in websocket.store: seconds of this size lie after the year 5000
 

@@ -171,13 +171,18 @@ def _say_missing(totals: Totals, say: Callable[[str], None]) -> None:
         say(f"{counted(more, 'more user')} without a connection.")
 
 
-def require_enabled(settings: Settings) -> None:
-    """Raise UsageError unless the stack of `settings` has what this engine needs."""
+def require_workers(settings: Settings) -> None:
+    """Raise UsageError unless the stack of `settings` has workers."""
     if not settings.broadcast.distributed.enabled:
         raise UsageError(
             "Distributed broadcasts are not enabled for this environment.",
             hint=Hint(PROVISION.argv, "Set broadcast.distributed.enabled to true, then"),
         )
+
+
+def require_enabled(settings: Settings) -> None:
+    """Raise UsageError unless the stack of `settings` has what this engine needs."""
+    require_workers(settings)
     if settings.websocket.endpoint:
         raise UsageError(
             "The workers post to the stack's own API, but websocket.endpoint names another endpoint.",
@@ -196,11 +201,17 @@ def distributed_engine(
 ) -> DistributedEngine:
     """The engine for a run of the stack of `settings` over the connections table `table`. Raises UsageError when it is not enabled there."""
     require_enabled(settings)
+    return DistributedEngine(fleet_of(run_id, settings, aws, policy, table, say))
+
+
+def fleet_of(
+    run_id: str, settings: Settings, aws: Aws, policy: SendPolicy, table: str, say: Callable[[str], None]
+) -> Fleet:
+    """The workers of the stack of `settings`, for a run over the connections table `table`."""
     section = settings.broadcast.distributed
-    executions = Executions(settings, aws, run_id)
-    fleet = Fleet(
+    return Fleet(
         bucket_of(settings, aws),
-        executions,
+        Executions(settings, aws, run_id),
         policy,
         Table(aws, table),
         shard_connections=section.shard_connections,
@@ -208,7 +219,6 @@ def distributed_engine(
         tolerated_failure_percentage=section.tolerated_failure_percentage,
         say=say,
     )
-    return DistributedEngine(fleet)
 
 
 def bucket_of(settings: Settings, aws: Aws) -> Bucket:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from whatschat_ops.choices import EngineName
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.lines import Shown
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table, bar, figures
-from whatschat_ops.errors import Hint
+from whatschat_ops.cli.ws.by_workers import EngineOption
+from whatschat_ops.errors import Hint, PermissionDenied, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.connections.statistics import Census, ConnectionStats, Interval, Probes
 
 BAR_WIDTH = 30
+MANY_ROWS: Final = 1_000_000
+"""One machine reads them in about a minute, and keeps every user in memory."""
+COMMAND: Final = ("ws", "connections", "stats")
 
 
 def stats(
@@ -29,24 +35,33 @@ def stats(
     top: Annotated[
         int, typer.Option("--top", min=0, max=1_000, help="Number of users with the most connections to show")
     ] = 5,
+    engine: EngineOption = EngineName.LOCAL,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=1_000,
+            help="Workers at once of --engine distributed [default: the settings']",
+        ),
+    ] = None,
 ) -> None:
     """Count connections by user and age.
 
     Also counts rows whose connection is closed: those older than 2 hours, API Gateway's limit, certainly are; --probe
-    estimates how many of the others are. Rows that DynamoDB will never delete, because their ttl is no Number of seconds, are named.
+    estimates how many of the others are. Rows that DynamoDB will never delete, because their ttl is no Number of seconds, are named. With
+    --engine distributed, workers read the table: for more than a million rows.
 
-    Example: whatschat-ops ws connections stats --probe 400
+    Example:
+        whatschat-ops ws connections stats --probe 400
+        whatschat-ops ws connections stats --engine distributed
     """
-    from datetime import UTC, datetime
-
-    from whatschat_ops.connections.statistics import Census
-
-    store = run.connections()
-    census = Census(datetime.now(UTC), sample_size=probe)
-    with run.out.status("Counting"):
-        census.add_all(store.scan(include_expired=True))
-        probes = _probe(run, census) if probe else None
-    counted = census.stats(top=top, probes=probes)
+    if engine is EngineName.DISTRIBUTED:
+        counted = _by_workers(run, probe, top, workers)
+    elif workers is not None:
+        raise UsageError("--workers needs --engine distributed.", hint=_distributed())
+    else:
+        counted = _here(run, probe, top)
     run.out.result(counted, _render)
     if counted.never_expire:
         run.out.note(
@@ -55,6 +70,37 @@ def stats(
                 "The functions must write ttl as a Number of seconds since 1970. To delete those whose connections are closed",
             )
         )
+
+
+def _here(run: Run, probe: int, top: int) -> ConnectionStats:
+    from datetime import UTC, datetime
+
+    from whatschat_ops.connections.statistics import Census
+
+    store = run.connections()
+    with suppress(PermissionDenied):  # who may only read rows counts them, too
+        if (rows := store.about_how_many()) > MANY_ROWS:
+            words = f"DynamoDB last counted {rows:,} rows, which this machine reads one after another. To read them with workers"
+            run.out.note(_distributed(words))
+    census = Census(datetime.now(UTC), sample_size=probe)
+    with run.out.status("Counting"):
+        census.add_all(store.scan(include_expired=True))
+        probes = _probe(run, census) if probe else None
+    return census.stats(top=top, probes=probes)
+
+
+def _by_workers(run: Run, probe: int, top: int, workers: int | None) -> ConnectionStats:
+    if probe:
+        raise UsageError(
+            "--probe needs --engine local: workers only count, and take no sample.",
+            hint=Hint((*COMMAND, "--probe", str(probe))),
+        )
+    with run.out.status("Counting with workers"):
+        return run.broadcasts().with_workers(workers).count_connections(top=top, say=run.out.detail)
+
+
+def _distributed(text: str = "") -> Hint:
+    return Hint((*COMMAND, "--engine", EngineName.DISTRIBUTED.value), text)
 
 
 def _probe(run: Run, census: Census) -> Probes:

@@ -1,0 +1,156 @@
+"""`ws connections stats` by workers: each counts segments of the table (`worker.counting`), and the sums are merged here, exactly.
+
+A user may have connections in every segment, so the users of all segments are added up in a temporary file, with constant memory.
+Nothing is kept of such a run: one that ends early is run again, and its objects are deleted.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from typing import Final
+
+from whatschat_ops.aws import Aws
+from whatschat_ops.broadcast.audience.selection import select
+from whatschat_ops.broadcast.distributed.engine import POLL_S, fleet_of, require_workers
+from whatschat_ops.broadcast.distributed.executions import Execution
+from whatschat_ops.broadcast.distributed.launching import Launcher
+from whatschat_ops.broadcast.distributed.outcomes import DOWNLOADS, Outcomes
+from whatschat_ops.broadcast.distributed.steering import delete_run_objects
+from whatschat_ops.broadcast.journal.record import RunRecord, new_run_id, timestamp
+from whatschat_ops.choices import EngineName
+from whatschat_ops.config import Names, Settings
+from whatschat_ops.connections.statistics import ConnectionStats, stats_of
+from whatschat_ops.errors import PROVISION, Hint, OpsError
+from whatschat_ops.plurals import counted
+from whatschat_ops.sender.model import SendPolicy
+from whatschat_ops.worker.bucket import Objects
+from whatschat_ops.worker.counting import counted_in
+from whatschat_ops.worker.kinds import COUNT
+from whatschat_ops.worker.objects import Keys, given_in
+from whatschat_ops.worker.tally import Tally
+
+NOTHING_SENT: Final = SendPolicy(rate_per_s=1, burst=1)
+_CACHE_KIB: Final = 65_536
+_UNKNOWN_KIND: Final = "KeyError"
+"""What a worker of an earlier version, which has no such kind of run, fails with."""
+
+
+def count_connections(
+    settings: Settings, aws: Aws, table: str, *, top: int, say: Callable[[str], None] = lambda _line: None
+) -> ConnectionStats:
+    """The figures of the table, as its rows are when workers read them, at the time when the run began.
+
+    Raises UsageError when the stack has no workers, OpsError when some shards were not counted, and AwsError.
+    """
+    require_workers(settings)
+    record = _record(settings, aws, table)
+    fleet = fleet_of(record.run_id, settings, aws, NOTHING_SENT, table, say)
+    launcher, finished = Launcher(fleet, record), False
+    try:
+        outcomes = _counted(launcher)
+        finished = True
+        return merged(fleet.objects, launcher.keys, outcomes.shards, top=top)
+    finally:
+        with suppress(OpsError):  # what ended the run is what the user is to know; objects expire
+            if not finished:
+                fleet.executions.stop(1)
+            delete_run_objects(settings, aws, record.run_id)
+
+
+def merged(objects: Objects, keys: Keys, shards: Iterable[int], *, top: int) -> ConnectionStats:
+    """The figures of all shards together."""
+    tally = Tally()
+    with closing(UserSums()) as users:
+        for sums in _contents(objects, [keys.counted(shard) for shard in shards]):
+            found, keys_of_users = counted_in(sums)
+            tally.merge(found)
+            for content in _contents(objects, keys_of_users):
+                users.add(given_in(content))
+        return stats_of(tally, users.count(), users.most(max(1, top)), top=top)
+
+
+class UserSums:
+    """Connections of each user, in a temporary file of SQLite's own, which is deleted when it is closed."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("")
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._database.execute("CREATE TABLE sums (user TEXT PRIMARY KEY, connections INTEGER) WITHOUT ROWID")
+
+    def add(self, users: Sequence[tuple[str, int]]) -> None:
+        """Add connections of users, each named once."""
+        self._database.executemany(
+            "INSERT INTO sums VALUES (?, ?) ON CONFLICT DO UPDATE SET connections = connections + excluded.connections",
+            sorted(users),
+        )
+        self._database.commit()
+
+    def count(self) -> int:
+        """How many users there are."""
+        (found,) = self._database.execute("SELECT count(*) FROM sums").fetchone()
+        return int(found)
+
+    def most(self, users: int) -> list[tuple[str, int]]:
+        """So many users with the most connections, first by their number, then by name."""
+        query = "SELECT user, connections FROM sums ORDER BY connections DESC, user LIMIT ?"
+        return self._database.execute(query, (users,)).fetchall()
+
+    def close(self) -> None:
+        """Delete it."""
+        self._database.close()
+
+
+def _contents(objects: Objects, keys: Sequence[str]) -> Iterator[bytes]:
+    """Objects in the order of their keys; few at a time, so that they are never all in memory."""
+    with ThreadPoolExecutor(DOWNLOADS, thread_name_prefix="counted") as pool:
+        for at in range(0, len(keys), DOWNLOADS):
+            yield from pool.map(objects.get, keys[at : at + DOWNLOADS])
+
+
+def _counted(launcher: Launcher) -> Outcomes:
+    """Run the workers until all shards are counted. Raises OpsError when they are not."""
+    executions, execution = launcher.fleet.executions, launcher.first()
+    outcomes = launcher.outcomes()
+    while True:
+        execution = executions.refreshed(execution)
+        outcomes.refresh()
+        if not outcomes.unfinished:
+            return outcomes
+        if not execution.is_running:
+            raise _failure(launcher, execution, len(outcomes.unfinished))
+        time.sleep(POLL_S)
+
+
+def _failure(launcher: Launcher, execution: Execution, left: int) -> OpsError:
+    why = " ".join(launcher.fleet.executions.why(execution)).strip()
+    shards = f"{counted(left, 'shard')} of the table could not be counted ({execution.status}): {why}"
+    hint = Hint(("ws", "connections", "stats", "--engine", EngineName.DISTRIBUTED.value))
+    if _UNKNOWN_KIND in why:
+        return OpsError(
+            shards, hint=Hint(PROVISION.argv, "Workers of an earlier version cannot count. Replace them")
+        )
+    return OpsError(shards, hint=hint)
+
+
+def _record(settings: Settings, aws: Aws, table: str) -> RunRecord:
+    return RunRecord(
+        run_id=new_run_id(),
+        created_at=timestamp(),
+        environment=settings.environment,
+        stack=Names(settings).stack,
+        table_name=table,
+        region=aws.region,
+        callback_url="",
+        message=b"",
+        message_id="",
+        selection=select().to_json(),
+        policy="{}",
+        engine=EngineName.DISTRIBUTED.value,
+        caller_arn=aws.caller_arn,
+        kind=COUNT,
+    )
