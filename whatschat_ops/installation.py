@@ -48,24 +48,38 @@ def extra_command(extra: str) -> str:
     copy = this_installation()
     if copy.source is None:
         return command_for([extra], copy, requirements_of(extra), sys.executable)
-    return command_for(sorted({extra, *present_extras()}), copy, [], sys.executable)
+    extras = sorted({extra, *present_extras()})
+    return command_for(extras, copy, [], sys.executable, arguments_of(sys.argv))
 
 
-def command_for(extras: Sequence[str], copy: Installation, requirements: Sequence[str], python: str) -> str:
+def arguments_of(argv: Sequence[str]) -> Sequence[str]:
+    """What this program was told to do; only its version where another program runs this code, or nothing was said."""
+    is_ours = bool(argv) and Path(argv[0]).stem == DISTRIBUTION
+    return (is_ours and argv[1:]) or ("--version",)
+
+
+def command_for(
+    extras: Sequence[str],
+    copy: Installation,
+    requirements: Sequence[str],
+    python: str,
+    arguments: Sequence[str] = ("--version",),
+) -> str:
     """The command line for a copy.
 
     `extras` has those that are installed already, too: uv and pipx build a tool's environment again from what they are
-    given. `requirements`: what the extra needs, used where the copy's source is not known.
+    given. `requirements`: what the extra needs, used where the copy's source is not known. `arguments`: what to run,
+    where nothing stays installed (uvx).
     """
-    wanted = [*_with_extras(copy, ",".join(extras))] if copy.source else list(requirements)
+    wanted = [*_with_extras(copy, ",".join(extras), arguments)] if copy.source else list(requirements)
     return shlex.join([*_start(copy.installer, python, known=bool(copy.source)), *wanted])
 
 
-def _with_extras(copy: Installation, extras: str) -> tuple[str, ...]:
+def _with_extras(copy: Installation, extras: str, arguments: Sequence[str]) -> tuple[str, ...]:
     is_path = "://" not in (copy.source or "")
     named = f"{copy.source}[{extras}]" if is_path else f"{DISTRIBUTION}[{extras}] @ {copy.source}"
     editable = copy.editable and copy.installer in (Installer.PIP, Installer.UV_PIP)
-    after = (DISTRIBUTION,) if copy.installer is Installer.UVX else ()
+    after = (DISTRIBUTION, *arguments) if copy.installer is Installer.UVX else ()
     return (*(("--editable",) if editable else ()), named, *after)
 
 

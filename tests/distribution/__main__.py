@@ -92,16 +92,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args(arguments)
+    if options.write and options.words:
+        parser.error("--write is for all of them: the table is that of one run.")
     chosen = [way for way in WAYS if not options.words or any(word in way.name for word in options.words)]
     with tempfile.TemporaryDirectory(prefix="distribution-") as directory:
         work = Path(directory).resolve()
         try:
             wheel = checked_wheel(work)
             tools = installed_tools(work / "tools")
-            rows = [
-                tried(way, work / f"home{number}", wheel, tools, options.python)
-                for number, way in enumerate(chosen)
-            ]
+            rows = held(chosen, work, wheel, tools, options.python)
         except (Failed, subprocess.TimeoutExpired) as failure:
             _say(str(failure))
             return 1
@@ -115,7 +114,18 @@ def main(arguments: Sequence[str]) -> int:
             f"{before}{BEGIN}\n\n{rendered(rows)}\n\n{version}, {versions}, pipx {pipx}.\n\n{END}{after}"
         )
         PAGE.write_text(written, encoding="utf-8")
-    return 0
+    return 0 if len(rows) == len(chosen) else 1
+
+
+def held(ways: Sequence[Way], work: Path, wheel: Path, tools: Path, python: str) -> list[Row]:
+    """A row for each way that holds; what fails in the others is printed."""
+    rows = []
+    for number, way in enumerate(ways):
+        try:
+            rows.append(tried(way, work / f"home{number}", wheel, tools, python))
+        except (Failed, subprocess.TimeoutExpired) as failure:
+            _say(f"{way.name}: FAILED: {failure}")
+    return rows
 
 
 def checked_wheel(work: Path) -> Path:
@@ -208,18 +218,22 @@ def extra_added(way: Way, home: Home) -> str:
     if found is None:
         raise Failed(f"{way.name}: no line to run in {said}")
     line = found[1]
-    home.run(("bash", "-c", line))
-    program = tuple(home.filled(way.program))
-    if not way.install:  # what is run once has the extra when that is named each time
-        program = ("bash", "-c", f'{line} "$@"', "uvx")
-    provisioned(program, home)
+    done = home.run(("bash", "-c", line))
+    if way.install:
+        provisioned(tuple(home.filled(way.program)), home)
+    else:  # what is run once has the extra when that is named each time, and the line runs the command itself
+        program = ("bash", "-c", f'{line.removesuffix("provision --yes")}"$@"', "uvx")
+        provisioned(program, home, done)
     return line.replace(str(home.wheel), "WHEEL").replace(str(home.path), "~")
 
 
-def provisioned(program: Sequence[str], home: Home) -> None:
-    """The main job on the embedded AWS. Raises Failed."""
+def provisioned(
+    program: Sequence[str], home: Home, done: subprocess.CompletedProcess[str] | None = None
+) -> None:
+    """The main job on the embedded AWS, `done` already or not. Raises Failed."""
     try:
-        if "is provisioned" not in (said := _said(home.run((*program, "provision", "--yes")))):
+        done = done or home.run((*program, "provision", "--yes"))
+        if "is provisioned" not in (said := _said(done)):
             raise Failed(f"{program}: {said}")
         status = json.loads(home.run((*program, "--json", "plan")).stdout)
         if status["changes"]:

@@ -14,6 +14,7 @@ import pytest
 from whatschat_ops.installation import (
     Installation,
     Installer,
+    arguments_of,
     command_for,
     extra_command,
     present_extras,
@@ -48,13 +49,33 @@ WHEEL = "/w/whatschat_ops-1.0-py3-none-any.whl"
             ["uv", "tool", "install", "--force", "/src[calls]"],
         ),
         (Installation(Installer.UV_TOOL, None), ["uv", "pip", "install", "--python", "/v/python", *NEEDED]),
-        (Installation(Installer.UVX, WHEEL), ["uvx", "--from", f"{WHEEL}[calls]", "whatschat-ops"]),
+        (Installation(Installer.UVX, WHEEL), ["uvx", "--from", f"{WHEEL}[calls]", "whatschat-ops", "--version"]),
         (Installation(Installer.PIPX, WHEEL), ["pipx", "install", "--force", f"{WHEEL}[calls]"]),
         (Installation(Installer.PIPX, None), ["pipx", "inject", "whatschat-ops", *NEEDED]),
     ],
 )
 def test_each_kind_of_copy_gets_the_command_of_its_installer(copy: Installation, command: list[str]) -> None:
     assert shlex.split(command_for(["calls"], copy, NEEDED, "/v/python")) == command
+
+
+def test_uvx_keeps_nothing_so_its_command_runs_what_was_asked_for() -> None:
+    copy = Installation(Installer.UVX, WHEEL)
+    command = command_for(["local"], copy, [], "/v/python", ["-e", "my env", "provision"])
+    assert shlex.split(command)[2:] == [f"{WHEEL}[local]", "whatschat-ops", "-e", "my env", "provision"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "arguments"),
+    [
+        (["/v/bin/whatschat-ops", "provision", "--yes"], ["provision", "--yes"]),
+        (["C:/v/whatschat-ops.exe", "plan"], ["plan"]),
+        (["/v/bin/whatschat-ops"], ["--version"]),
+        (["/v/whatschat_ops/local/server.py", "--port", "1"], ["--version"]),
+        ([], ["--version"]),
+    ],
+)
+def test_arguments_are_those_of_this_program(argv: list[str], arguments: list[str]) -> None:
+    assert list(arguments_of(argv)) == arguments
 
 
 @pytest.mark.parametrize(
