@@ -49,7 +49,10 @@ WHEEL = "/w/whatschat_ops-1.0-py3-none-any.whl"
             ["uv", "tool", "install", "--force", "/src[calls]"],
         ),
         (Installation(Installer.UV_TOOL, None), ["uv", "pip", "install", "--python", "/v/python", *NEEDED]),
-        (Installation(Installer.UVX, WHEEL), ["uvx", "--from", f"{WHEEL}[calls]", "whatschat-ops", "--version"]),
+        (
+            Installation(Installer.UVX, WHEEL),
+            ["uvx", "--from", f"{WHEEL}[calls]", "whatschat-ops", "--version"],
+        ),
         (Installation(Installer.PIPX, WHEEL), ["pipx", "install", "--force", f"{WHEEL}[calls]"]),
         (Installation(Installer.PIPX, None), ["pipx", "inject", "whatschat-ops", *NEEDED]),
     ],
