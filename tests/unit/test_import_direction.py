@@ -117,8 +117,8 @@ ONLY_CLI: Final = {"local"}
 
 BOTO: Final = {"boto3", "botocore"}
 BOTO_USERS: Final = {
-    # The worker runs in Lambda, whose Python runtimes bring boto3; the embedded AWS reads botocore's service models.
-    "boto3": {"aws", "worker"},
+    # The workers run in Lambda, whose Python runtimes bring boto3; the embedded AWS reads botocore's service models.
+    "boto3": {"aws", "worker", "load"},
     "botocore": {"aws", "local"},
 }
 

@@ -35,6 +35,8 @@ STACK_TAG = "whatschat-ops:stack"
 LIVE_ALIAS = "live"
 BROADCAST_WORKER = "broadcast-worker"
 """Short name of the function that sends one shard of a distributed broadcast."""
+LOAD_WORKER = "load-worker"
+"""Short name of the function that is one worker of a distributed load test. `ws load` makes it on first use."""
 OPEN_CONNECTIONS = "open-connections"
 """Short name of the function that counts open connections on a schedule."""
 USER_INDEX = "userId-index"
@@ -204,6 +206,11 @@ class Names:
         return _role_name(self._settings.iam.broadcast_states_role) or self._in_region(
             self._earlier_role("broadcast-states"), MAX_ROLE_NAME_CHARACTERS
         )
+
+    @property
+    def load_worker_role(self) -> str:
+        """Name of the role of the worker of distributed load tests."""
+        return self._in_region(self._earlier_role(LOAD_WORKER), MAX_ROLE_NAME_CHARACTERS)
 
     @property
     def open_connections_role(self) -> str:

@@ -11,10 +11,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from whatschat_ops.choices import SocketMode, Traffic
-from whatschat_ops.errors import UsageError
+from whatschat_ops.errors import Hint, UsageError
 from whatschat_ops.network import is_loopback
 from whatschat_ops.quotas import API_REQUESTS, NEW_CONNECTIONS_PER_S
 
+MOST_SOCKETS: Final = 20_000
+"""One address has about 28,000 ports to connect from (Linux), and one process is busy long before."""
 _OTHER_FILES: Final = 64
 """Open files that are not sockets of the test."""
 
@@ -57,6 +59,11 @@ def check(plan: LoadPlan, *, open_files: int | None) -> None:
         raise UsageError(
             f"{plan.users:,} users on {plan.sockets:,} sockets: each user needs at least one.",
             hint="Omit --users: each socket is then a separate user.",
+        )
+    if plan.sockets > MOST_SOCKETS:
+        raise UsageError(
+            f"{plan.sockets:,} sockets are more than one machine opens ({MOST_SOCKETS:,}).",
+            hint=Hint(("ws", "load", "--engine", "distributed", "--sockets", str(plan.sockets))),
         )
     needed = plan.sockets + _OTHER_FILES
     if open_files is not None and open_files < needed:

@@ -44,6 +44,20 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerFigures:
+    """One worker of a distributed test. `missing`: why it has no figures; the others are then 0."""
+
+    worker: int
+    opened: int = 0
+    sent: int = 0
+    arrived: int = 0
+    lost: int = 0
+    cpu_share: float = 0.0
+    send_delay_p99_ms: float | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Charts:
     """Distributions, for drawing."""
 
@@ -74,6 +88,13 @@ class LoadReport:
     tool: Tool
     timeline: tuple[Point, ...]
     charts: Charts
+    workers: tuple[WorkerFigures, ...] = ()
+    """Of a distributed test. Without the figures of those that are missing, its sums are too low."""
+
+    @property
+    def missing(self) -> tuple[WorkerFigures, ...]:
+        """The workers without figures."""
+        return tuple(worker for worker in self.workers if worker.missing)
 
     @property
     def loss_percent(self) -> float | None:
@@ -92,6 +113,8 @@ def exceeded(report: LoadReport, limits: Limits) -> tuple[str, ...]:
     if limits.max_loss_percent is not None:
         if report.loss_percent is None:
             found.append("No message was sent, so nothing is known of its loss.")
+        elif report.missing:
+            found.append(f"The loss is not known: {missing_workers(report)}.")
         elif report.unmatched:
             found.append(f"The loss is not known: {unmatched_answers(report)}.")
         elif report.loss_percent > limits.max_loss_percent:
@@ -122,6 +145,17 @@ def unmatched_answers(report: LoadReport) -> str:
     if not report.unmatched:
         return ""
     return f"{report.unmatched:,} answers could not be matched: the handlers return no id"
+
+
+def missing_workers(report: LoadReport) -> str:
+    """Which workers have no figures, and why the first has none; empty when all have."""
+    missing = report.missing
+    if not missing:
+        return ""
+    numbers = ", ".join(str(worker.worker) for worker in missing)
+    return (
+        f"{len(missing)} of {len(report.workers)} workers have no figures ({numbers}): {missing[0].missing}"
+    )
 
 
 _BUSY_CPU_SHARE = 0.85

@@ -23,8 +23,9 @@ from whatschat_ops.choices import SocketMode
 from whatschat_ops.load import schedule
 from whatschat_ops.load.crowd import Crowd, wait_until
 from whatschat_ops.load.deliveries import GIVE_UP_S, DeliveryTracker
+from whatschat_ops.load.measured import Measured, report_of
 from whatschat_ops.load.plan import LoadPlan
-from whatschat_ops.load.report import Charts, LoadReport, Sockets, Tool
+from whatschat_ops.load.report import LoadReport
 from whatschat_ops.load.timeline import Counts, Point, Timeline
 from whatschat_ops.measure.histogram import Histogram
 from whatschat_ops.quotas import MAX_FRAME_BYTES
@@ -85,6 +86,10 @@ class LoadTest:
         self._started_s = 0.0
 
     async def run(self) -> LoadReport:
+        """The whole test, and its report. Raises what `measure` raises."""
+        return report_of(self._plan, await self.measure())
+
+    async def measure(self) -> Measured:
         """The whole test. Raises OpsError for a failure of this program (a token that cannot be sent)."""
         started_at, self._started_s = datetime.now(UTC), self._clock()
         watching = asyncio.create_task(self._watch())
@@ -106,7 +111,7 @@ class LoadTest:
             raise self._crowd.fault
         self._tracker.finish()
         self._timeline.point(self._clock() - self._started_s, "close", self._counts())
-        return self._report(started_at)
+        return self._measured(started_at)
 
     async def _in_phase(self, name: str, work: Awaitable[None]) -> None:
         self._phase, started_s, cpu_s = name, self._clock(), time.process_time()
@@ -242,42 +247,31 @@ class LoadTest:
             errors=self._errors.total(),
         )
 
-    def _report(self, started_at: datetime) -> LoadReport:
-        crowd, tracker, steady = self._crowd, self._tracker, self._steady
-        steady_s, ramp_s, cpu = self._phases.get("steady", 0.0), self._phases["ramp"], self._cpu_shares
-        return LoadReport(
+    def _measured(self, started_at: datetime) -> Measured:
+        crowd, tracker, steady, cpu = self._crowd, self._tracker, self._steady, self._cpu_shares
+        steady_s = self._phases.get("steady", 0.0)
+        return Measured(
             started_at=started_at,
             interrupted=self._stop.is_set(),
-            plan=self._plan,
-            ramp_s=ramp_s,
-            steady_s=steady_s,
-            drain_s=self._phases.get("drain", 0.0),
-            sockets=Sockets(
-                attempted=crowd.attempted,
-                opened=crowd.opened,
-                refused=dict(crowd.refused),
-                cut=dict(crowd.cut),
-                first_refusal=crowd.first_refusal.message if crowd.first_refusal else "",
-                opened_per_s=crowd.opened / ramp_s if ramp_s else None,
-            ),
-            handshake=crowd.handshake.latency(),
-            ping=tracker.pings.deliveries(),
-            message=tracker.messages.deliveries(),
+            phases_s=self._phases,
+            attempted=crowd.attempted,
+            opened=crowd.opened,
+            refused=crowd.refused,
+            cut=crowd.cut,
+            first_refusal=crowd.first_refusal.message if crowd.first_refusal else "",
+            handshake=crowd.handshake,
+            pings=tracker.pings,
+            messages=tracker.messages,
             receipts=self._receipts,
-            errors=dict(self._errors),
+            errors=self._errors,
             strange=tracker.strange,
             sent_per_s=steady.sent / steady_s if steady else None,
             arrived_per_s=steady.arrived / steady_s if steady else None,
-            tool=Tool(
-                self._send_delay.latency(),
-                max(cpu.get("ramp", 0), cpu.get("steady", 0)),
-                self._skipped,
-                self._not_sent,
-            ),
-            timeline=tuple(self._timeline.points),
-            charts=Charts(
-                crowd.handshake.columns(), tracker.pings.latency.columns(), tracker.messages.latency.columns()
-            ),
+            send_delay=self._send_delay,
+            cpu_share=max(cpu.get("ramp", 0), cpu.get("steady", 0)),
+            skipped=self._skipped,
+            not_sent=self._not_sent,
+            timeline=self._timeline.seconds,
         )
 
 

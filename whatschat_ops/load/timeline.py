@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from whatschat_ops.measure.histogram import Histogram
+from whatschat_ops.measure.histogram import BucketCount, Histogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,19 @@ class Point:
     max_ms: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Second:
+    """A point, and its latencies as they were counted: those of several processes add up."""
+
+    point: Point
+    latencies: list[BucketCount]
+
+
 class Timeline:
     """Makes points from totals."""
 
     def __init__(self) -> None:
-        self.points: list[Point] = []
+        self.seconds: list[Second] = []
         self._last = Counts(0, 0, 0, 0, 0, 0, 0)
         self._latency = Histogram()
 
@@ -69,6 +77,6 @@ class Timeline:
             p95_ms=latency.p95_ms,
             max_ms=latency.max_ms,
         )
+        self.seconds.append(Second(point, self._latency.counted()))
         self._last, self._latency = now, Histogram()
-        self.points.append(point)
         return point

@@ -89,6 +89,14 @@ class Histogram:
                 return min(bounds_of(index)[1] - 1, self._largest_us) / 1000
         return 0.0
 
+    def counted(self) -> list[BucketCount]:
+        """What was counted, for another histogram: buckets that are not empty, the sum and the largest with the first."""
+        filled = [(bucket, count) for bucket, count in enumerate(self._counts) if count]
+        return [
+            BucketCount(bucket, count, 0 if place else self._sum_us, 0 if place else self._largest_us)
+            for place, (bucket, count) in enumerate(filled)
+        ]
+
     def latency(self) -> Latency:
         """The usual figures."""
         if not self.count:

@@ -32,3 +32,10 @@ PYJWT: Final = Pin(
     wheel_sha256="42d59d631f7768a1028a64c7ff581a9bf7519804daf91fc5b6c56e30eec5e193",
     content_sha256="e9159241294479b2826409194de11f1bf5f6847b61c3327afd70a660db9a159d",
 )
+
+WEBSOCKETS: Final = Pin(
+    "websockets",
+    "17.4",
+    wheel_sha256="c6bd2c9781915592b209160d0f017d4c7c82ad53075e6b0c24d2a89299e7f9e9",
+    content_sha256="1f6b5a7bb8797780f52ec8915bc4fec691e43f9aa928b8a36b53192fe0b376d4",
+)

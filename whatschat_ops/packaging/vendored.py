@@ -11,11 +11,18 @@ import hashlib
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
+from typing import Final
 
 from whatschat_ops.errors import OpsError
 from whatschat_ops.packaging.archive import build_zip
 from whatschat_ops.packaging.pins import Pin
 from whatschat_ops.packaging.wheels import downloaded_wheels, unpacked
+
+_ANY_PLATFORM: Final = (
+    *("--no-deps", "--require-hashes"),
+    *("--implementation", "py", "--abi", "none", "--platform", "any"),
+)
+"""The wheel in pure Python, also of a distribution that has wheels with compiled modules."""
 
 
 def pinned_files(pin: Pin, say: Callable[[str], None] = lambda _line: None) -> dict[str, bytes]:
@@ -24,7 +31,7 @@ def pinned_files(pin: Pin, say: Callable[[str], None] = lambda _line: None) -> d
     if installed is not None and content_digest(installed) == pin.content_sha256:
         return installed
     try:
-        wheels = downloaded_wheels(pin.requirement, ("--no-deps", "--require-hashes"), say)
+        wheels = downloaded_wheels(pin.requirement, _ANY_PLATFORM, say)
     except OpsError as error:
         hint = f"Check the network, or run: python -m pip install {pin.name}=={pin.version}"
         raise OpsError(error.message, hint=hint) from error

@@ -6,6 +6,7 @@ processor and is the code that `ws broadcast` runs on this machine, too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,10 +23,14 @@ HANDLER: Final = f"{PACKAGE}.worker.handler.handler"
 
 def build_worker_zip(function: str) -> FunctionPackage:
     """The code of the worker, under the short name `function`. Raises OpsError when Lambda would refuse its size."""
-    sources = [ROOT / f"{module}.py" for module in MODULES]
-    sources += [source for folder in FOLDERS for source in (ROOT / folder).glob("*.py")]
-    files = {
+    return function_package(function, HANDLER, pack(function, own_files(MODULES, FOLDERS)))
+
+
+def own_files(modules: Sequence[str], folders: Sequence[str]) -> dict[str, bytes]:
+    """Path in the zip -> source, of these modules and all modules of these folders of this package."""
+    sources = [ROOT / f"{module}.py" for module in modules]
+    sources += [source for folder in folders for source in (ROOT / folder).glob("*.py")]
+    return {
         f"{PACKAGE}/{source.relative_to(ROOT).as_posix()}": normalise_newlines(source.read_bytes())
         for source in sources
     }
-    return function_package(function, HANDLER, pack(function, files))

@@ -21,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.config.names import STACK_TAG
+from whatschat_ops.config.names import LOAD_WORKER, STACK_TAG
 from whatschat_ops.errors import PROVISION, Hint, PermissionDenied
 from whatschat_ops.provision import Kind, Resource
 from whatschat_ops.stack.earlier_roles import why_in_use
@@ -93,9 +93,21 @@ class Orphans(Struct, frozen=True):
             for name in (self._names.lock_table, self._names.audit_table)
         )
         migration = Resource("secret", "migration", {"parameter_name": self._names.migration_parameter})
-        kept = () if self.destroying else (migration,)  # written by `migrate`, deleted with the stack
+        # Written by `migrate` and by `ws load`, deleted with the stack.
+        kept = () if self.destroying else (migration, *self._load_worker())
         simple = [r for r in (*known, *apart, *kept) if len(self.kinds[r.kind].identity) == 1]
         return {(resource.kind, self._identity(resource)) for resource in simple}
+
+    def _load_worker(self) -> tuple[Resource, ...]:
+        """What `ws load` made for its workers. It is left over once there are no distributed broadcasts, whose bucket it needs."""
+        if not self.settings.broadcast.distributed.enabled:
+            return ()
+        names = self._names
+        return (
+            Resource("function", LOAD_WORKER, {"function_name": names.function(LOAD_WORKER)}),
+            Resource("log_group", LOAD_WORKER, {"group_name": names.function_log_group(LOAD_WORKER)}),
+            Resource("role", LOAD_WORKER, {"role_name": names.load_worker_role}),
+        )
 
     def _identity(self, resource: Resource) -> Any:
         return tuple(str(resource.fields[name]) for name in self.kinds[resource.kind].identity)

@@ -21,7 +21,7 @@ from whatschat_ops.stack.iam_documents import Document, allow, document, merged
 from whatschat_ops.stack.kinds import KINDS
 from whatschat_ops.stack.kinds.declaration import Granted
 from whatschat_ops.stack.kinds.role import delete_roles, role_arn
-from whatschat_ops.stack.parts import monitoring
+from whatschat_ops.stack.parts import load, monitoring
 from whatschat_ops.stack.parts.backend import backend_policy
 from whatschat_ops.stack.parts.blueprint import Blueprint
 from whatschat_ops.stack.parts.broadcast import states_policy, worker_policy
@@ -42,7 +42,7 @@ def policy_of(component: str, settings: Settings, place: Place, api_id: str) -> 
 
 
 def operator_policy(blueprint: Blueprint) -> Document:
-    """What this program needs to provision, read, use, check and delete the stack, but for `monitoring`."""
+    """What this program needs to provision, read, use, check and delete the stack, but for `monitoring` and load tests from workers."""
     parts = [part for part in PARTS if part is not monitoring.PART]
     return document(
         *merged(
@@ -83,6 +83,12 @@ def monitoring_policy(blueprint: Blueprint) -> Document:
     return document(
         *({**each, "Action": [a for a in each["Action"] if a not in _HAS]} for each in statements)
     )
+
+
+def load_policy(blueprint: Blueprint) -> Document:
+    """What `ws load --engine distributed` adds to it: to make its worker, to run load tests, to delete it."""
+    made = _of_kinds(load.resources(blueprint), blueprint)
+    return document(*merged([*made, *load.operator_statements(blueprint)]))
 
 
 _HAS: Final = ("logs:DescribeLogGroups", "iam:SimulatePrincipalPolicy")
@@ -130,5 +136,7 @@ _POLICIES: Final[Mapping[str, Callable[[Blueprint], Document]]] = {
     "backend-migration": reader_policy,
     "operator-usage": usage_policy,
     monitoring.COMPONENT: monitoring_policy,
+    "load-worker": load.worker_policy,
+    load.COMPONENT: load_policy,
 }
 """Component -> its policy. The operator's fills the length of a managed policy: what only some commands need is a policy of its own."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
-from whatschat_ops.config.names import BROADCAST_WORKER, OPEN_CONNECTIONS
+from whatschat_ops.config.names import BROADCAST_WORKER, LOAD_WORKER, OPEN_CONNECTIONS
 from whatschat_ops.packaging import FunctionPackage, build_count_zip, build_packages, build_worker_zip
 from whatschat_ops.provision import (
     Applied,
@@ -132,6 +132,17 @@ class Stack:
         made = plan(wanted, kinds_of(context), ownership, only=addresses)
         return self._with_other_users(made, context) if adopt else made
 
+    def plan_load_worker(self) -> Plan:
+        """What `ws load --engine distributed` needs besides what `provision` makes. Raises NotProvisioned without that."""
+        from whatschat_ops.packaging.load_worker import build_load_worker_zip
+        from whatschat_ops.stack.parts import load
+
+        package = build_load_worker_zip(LOAD_WORKER, self.say)
+        own = tuple(load.resources(self._blueprint({LOAD_WORKER: package})))
+        wanted = (*self._resources({}).wanted, *own)
+        only = {resource.address for resource in own}
+        return plan(wanted, kinds_of(self._planning()), Ownership(self.name), only=only)
+
     def plan_destroy(self, *, delete_data: bool = False, addresses: Collection[str] | None = None) -> Plan:
         """What `destroy` would delete (of `addresses`, if given): ours, and never the Region-wide log role."""
         context = self._planning()  # whose tag it carries is asked of each service: deleting rests on it
@@ -204,8 +215,10 @@ class Stack:
             self.aws.learn_account(account_id)
 
     def _resources(self, packages: Mapping[str, FunctionPackage]) -> StackResources:
-        place = Context(self.aws).place
-        return stack_resources(Blueprint(self.settings, place, packages, self.jwt_secret))
+        return stack_resources(self._blueprint(packages))
+
+    def _blueprint(self, packages: Mapping[str, FunctionPackage]) -> Blueprint:
+        return Blueprint(self.settings, Context(self.aws).place, packages, self.jwt_secret)
 
 
 def function_packages(

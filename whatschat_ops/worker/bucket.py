@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Final, Protocol
 
 CREATE_ATTEMPTS: Final = 5
+LOAD_RUNS: Final = "load-"
+"""How the ids of load tests begin, whose objects lie beside those of broadcasts."""
 
 
 class Objects(Protocol):

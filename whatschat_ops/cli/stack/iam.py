@@ -36,9 +36,11 @@ class Component(StrEnum):
     BACKEND_MIGRATION = "backend-migration"
     BROADCAST_WORKER = "broadcast-worker"
     BROADCAST_STATES = "broadcast-states"
+    LOAD_WORKER = "load-worker"
     OPERATOR = "operator"
     OPERATOR_BUDGET = "operator-budget"
     OPERATOR_COST = "operator-cost"
+    OPERATOR_LOAD = "operator-load"
     OPERATOR_LOGS = "operator-logs"
     OPERATOR_METRICS = "operator-metrics"
     OPERATOR_MIGRATION = "operator-migration"
@@ -156,7 +158,9 @@ def check(
 
     named = _principal("check", role, user, group) if role or user or group else None
     results = []
-    for item in [component] if component else _wanted(run):
+    # The load worker's role is there once a load test was made.
+    wanted = [each for each in _wanted(run) if each is not Component.LOAD_WORKER]
+    for item in [component] if component else wanted:
         principal = named or _default_principal(run, item)
         with run.out.status(f"Checking what {item.value} needs"):
             results.append(check_permissions(run.aws, item.value, principal, _document_of(run, item)))
@@ -207,7 +211,8 @@ def _wanted(run: Run) -> list[Component]:
     if not run.settings.monitoring.enabled:
         off.add(Component.OPERATOR_MONITORING)
     if not run.settings.broadcast.distributed.enabled:
-        off |= {Component.BROADCAST_WORKER, Component.BROADCAST_STATES}
+        off |= {Component.BROADCAST_WORKER, Component.BROADCAST_STATES, Component.LOAD_WORKER}
+        off.add(Component.OPERATOR_LOAD)
     return [each for each in Component if each not in off]
 
 
@@ -250,6 +255,7 @@ def _default_principal(run: Run, component: Component) -> Principal:
         Component.LAMBDA: run.names.lambda_role,
         Component.BROADCAST_WORKER: run.names.broadcast_worker_role,
         Component.BROADCAST_STATES: run.names.broadcast_states_role,
+        Component.LOAD_WORKER: run.names.load_worker_role,
     }
     if component in roles:
         return Principal("role", roles[component])

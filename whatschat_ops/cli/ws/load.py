@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whatschat_ops.choices import SocketMode, TokenVia, Traffic
+from whatschat_ops.choices import EngineName, SocketMode, TokenVia, Traffic
+from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.terminal.progress import ProgressView
+from whatschat_ops.cli.ws.load_outcome import judge, show
 from whatschat_ops.cli.ws.options import (
     ModeOption,
     TokenViaOption,
@@ -20,26 +21,27 @@ from whatschat_ops.cli.ws.options import (
     socket_io_tokens,
     socket_io_url,
 )
-from whatschat_ops.errors import ChecksFailed, Hint, Interrupted, OpsError, PartlyDone
-from whatschat_ops.files import require_writable, write_whole
+from whatschat_ops.errors import UsageError
+from whatschat_ops.files import require_writable
 from whatschat_ops.measure.histogram import shown
 from whatschat_ops.quotas import MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from whatschat_ops.load.plan import Limits, LoadPlan
+    from whatschat_ops.load.plan import LoadPlan
     from whatschat_ops.load.report import LoadReport
     from whatschat_ops.load.runner import Progress
     from whatschat_ops.redaction import Secret
 
 
+@audited(sockets="sockets", engine="engine", shows=("interrupted",))
 def load(
     run: Run,
     sockets: Annotated[
-        # One address has about 28,000 ports to connect from (Linux), and one process is busy long before.
+        # What the most workers open; of one machine `check` allows less.
         int,
-        typer.Option("--sockets", "-n", min=1, max=20_000, help="Number of connections"),
+        typer.Option("--sockets", "-n", min=1, max=45_000, help="Number of connections"),
     ] = 100,
     users: Annotated[
         int | None,
@@ -129,6 +131,23 @@ def load(
             "--i-own-this-endpoint", help="Confirm that the endpoint given with --endpoint is yours"
         ),
     ] = False,
+    engine: Annotated[
+        EngineName,
+        typer.Option("--engine", help="Open the connections from this machine, or from Lambda functions"),
+    ] = EngineName.LOCAL,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=1, max=50, help="Functions of --engine distributed [default: as few as can]"
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what --engine distributed would take and cost")
+    ] = False,
+    stop_run: Annotated[
+        str | None,
+        typer.Option("--stop", metavar="RUN", help="End a running test of --engine distributed"),
+    ] = None,
     yes: YesOption = False,
 ) -> None:
     """Run a load test.
@@ -136,16 +155,25 @@ def load(
     Opens many connections, sends on a schedule, and measures handshakes, latency, loss, duplicates and disconnects. Each
     connection has a token of a user invented for the test. Ctrl-C waits for the last answers and prints the report.
 
+    With --engine distributed, Lambda functions of the stack open the connections, to the stack's own endpoint only.
+
     Exit code 3 if --max-loss or --max-p95-ms is exceeded, 4 if some connections could not be opened, 1 if none could.
 
     With --mode socketio the messages are call:ice-candidate events between the users, which the server passes on without its
     database; with --mode simulated nothing leaves this process.
 
-    Example: whatschat-ops ws load --sockets 1000 --duration 30 --html load.html --max-loss 0 --max-p95-ms 200
+    Examples:
+        whatschat-ops ws load --sockets 1000 --duration 30 --html load.html --max-loss 0 --max-p95-ms 200
+        whatschat-ops ws load --engine distributed --sockets 5000 --dry-run
     """
     from whatschat_ops.load import plan as planning
     from whatschat_ops.load.sockets import most_open_files
 
+    if stop_run is not None:
+        from whatschat_ops.cli.ws import load_distributed
+
+        load_distributed.stop(run, stop_run)
+        return
     plan = planning.LoadPlan(
         url=checked_url(run, mode, url, own=own),
         sockets=sockets,
@@ -159,15 +187,30 @@ def load(
         mode=mode,
     )
     check_mode(mode, token_via, url)
-    planning.check(plan, open_files=most_open_files())
     if html is not None:
         require_writable(html, flag="--html")
+    if engine is EngineName.DISTRIBUTED:
+        from whatschat_ops.cli.ws import load_distributed
+
+        if dry_run:
+            load_distributed.estimate(run, plan, workers)
+            return
+        load_distributed.require_own_stack(run, mode, url)
+    elif workers is not None or dry_run:
+        raise UsageError(
+            "--workers and --dry-run need --engine distributed: this machine alone opens what --sockets says."
+        )
+    else:
+        planning.check(plan, open_files=most_open_files())
     if not _agreed(run, plan, yes):
         run.out.note("Nothing was sent.")
         return
-    report = _run(run, plan, token_via)
-    _show(run, report, html)
-    _judge(report, planning.Limits(max_loss, max_p95_ms))
+    if engine is EngineName.DISTRIBUTED:
+        report = load_distributed.run_on_workers(run, plan, workers, token_via)
+    else:
+        report = _run(run, plan, token_via)
+    show(run, report, html)
+    judge(report, planning.Limits(max_loss, max_p95_ms))
 
 
 def checked_url(run: Run, mode: SocketMode, url: str | None, *, own: bool) -> str:
@@ -248,43 +291,3 @@ def _words(progress: Progress, plan: LoadPlan) -> str:
         parts.append(f"p50 {shown(point.p50_ms, ',.0f')} ms, p95 {shown(point.p95_ms, ',.0f')} ms")
     counts = ((progress.refused, "refused"), (progress.lost, "lost"), (progress.duplicates, "duplicates"))
     return ", ".join([*parts, *(f"{count:,} {word}" for count, word in counts if count)])
-
-
-def _show(run: Run, report: LoadReport, html: Path | None) -> None:
-    from whatschat_ops.cli.ws.load_table import render
-
-    run.out.result(report, render)
-    if html is not None:
-        _write_page(run, report, html)
-
-
-def _write_page(run: Run, report: LoadReport, html: Path) -> None:
-    import shlex
-
-    from whatschat_ops.load.page import page
-    from whatschat_ops.redaction import redact
-
-    text = page(report, command=shlex.join(["whatschat-ops", *sys.argv[1:]]))
-    write_whole(html, text if run.out.show_secrets else redact(text), flag="--html")
-    run.out.note(f"Wrote {html}.")
-
-
-def _judge(report: LoadReport, limits: Limits) -> None:
-    from whatschat_ops.load.report import exceeded
-
-    sockets = report.sockets
-    if report.interrupted:
-        raise Interrupted("Interrupted: the report covers the time until then.")
-    if not sockets.opened:
-        raise OpsError(
-            f"None of {sockets.attempted:,} sockets could be opened: {sockets.first_refusal}",
-            hint=Hint(("doctor", "websocket")),
-        )
-    if problems := exceeded(report, limits):
-        raise ChecksFailed(" ".join(problems))
-    if sockets.opened < sockets.attempted:
-        raise PartlyDone(
-            f"{sockets.attempted - sockets.opened:,} of {sockets.attempted:,} sockets could not be opened: "
-            f"{sockets.first_refusal}",
-            hint="Open them more slowly: --connect-rate.",
-        )

@@ -25,11 +25,13 @@ def render(report: LoadReport) -> Blocks:
     parts: list[Shown | str] = [_facts(report)]
     if report.sockets.opened:
         parts += ["", _latencies(report), "", _deliveries(report)]
+    if report.workers:
+        parts += ["", _workers(report)]
     return Blocks(parts)
 
 
 def _facts(report: LoadReport) -> Facts:
-    from whatschat_ops.load.report import in_words, overload, unmatched_answers
+    from whatschat_ops.load.report import in_words, missing_workers, overload, unmatched_answers
 
     sockets, tool = report.sockets, report.tool
     return Facts(
@@ -46,8 +48,25 @@ def _facts(report: LoadReport) -> Facts:
             if tool.not_sent or tool.skipped
             else "",
             "This program": f"{tool.cpu_share:.0%} of a core; sent {shown(tool.send_delay.p99_ms, ',.1f')} ms late (p99)",
+            "Workers": missing_workers(report) or (f"{len(report.workers):,}" if report.workers else ""),
             "Note": overload(report),
         }
+    )
+
+
+def _workers(report: LoadReport) -> Table:
+    return Table(
+        figures("Worker", "Opened", "Sent", "Arrived", "Lost", "CPU", "Sent late (p99, ms)"),
+        [
+            (f"{it.worker}", "missing")
+            if it.missing
+            else (
+                *(f"{count:,}" for count in (it.worker, it.opened, it.sent, it.arrived, it.lost)),
+                f"{it.cpu_share:.0%}",
+                shown(it.send_delay_p99_ms, ",.1f"),
+            )
+            for it in report.workers
+        ],
     )
 
 

@@ -96,7 +96,7 @@ def given_role(blueprint: Blueprint, name: str) -> str | None:
         "broadcast-worker": iam.broadcast_worker_role,
         "broadcast-states": iam.broadcast_states_role,
         "open-connections": iam.open_connections_role,
-    }[name]
+    }.get(name)
 
 
 def arn_of_role(blueprint: Blueprint, name: str, role_name: str) -> str:
