@@ -65,6 +65,7 @@ from whatschat_ops.endpoint import Endpoint
 from whatschat_ops.environment.check import FileCheck
 from whatschat_ops.environment.render import EnvironmentFile, WrittenFile
 from whatschat_ops.load.comparison import Comparison as PathComparison
+from whatschat_ops.load.distributed.estimate import LoadEstimate
 from whatschat_ops.load.report import LoadReport
 from whatschat_ops.local.own_api import AttendanceResult, ClockResult
 from whatschat_ops.local.service import LocalService, LocalStatus, ResetResult, StopResult
@@ -184,7 +185,7 @@ RESULTS: Final[Mapping[str, Shapes]] = {
     "ws connections stats": [ConnectionStats],
     "ws prune": [PruneReport, PruneRun, HousekeepingEstimate],
     "ws disconnect": [DisconnectReport, DisconnectRun, HousekeepingEstimate],
-    "ws load": [LoadReport],
+    "ws load": [LoadReport, LoadEstimate],
     "ws compare": [PathComparison],
     "chime check": [ChimeCheck],
     "chime meeting create": [CreatedMeeting],

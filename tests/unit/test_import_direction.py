@@ -66,6 +66,7 @@ SAME_LAYER: Final[Mapping[tuple[str, str], str]] = {
     ("migration", "metrics"): "the gate judges figures of CloudWatch as `metrics show` reads them",
     ("audit", "stack"): "it waits for its table as the stack waits for its resources",
     ("dashboard_body", "quotas"): "a dashboard has a most of widgets",
+    ("load", "broadcast"): "what workers cost is one arithmetic",
     ("cost", "broadcast"): "what a distributed broadcast takes is one arithmetic",
     ("endpoint", "errors"): "an endpoint that cannot be read is one of our errors",
     ("endpoint", "quotas"): "what a stage may be called is a rule of AWS",

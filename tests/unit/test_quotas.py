@@ -72,6 +72,7 @@ OURS: Final = {
         "local/control/async_invocations.py",
         "MAX_THROTTLE_INTERVAL_S",
     ): "Lambda's longest pause between attempts",
+    ("load/distributed/sharing.py", "MOST_SOCKETS_OF_A_WORKER"): "open files of an execution environment",
     ("stack/parts/alarms.py", "FIVE_MINUTES_S"): "the period of our alarms",
     ("local/control/budgets.py", "MAX_POINTS_PER_METRIC"): "what is kept in memory",
     ("local/process_file.py", "MAX_UNSAVED_CHARACTERS"): "the room of a message in a file",

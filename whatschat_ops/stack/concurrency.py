@@ -30,12 +30,17 @@ def starved_functions(settings: Settings, unreserved: int) -> str:
         return ""
     if (reserved := distributed.reserved_concurrency) is not None:
         return _throttled_workers(distributed, reserved)
-    left = unreserved - distributed.workers
+    return starved_by(distributed.workers, unreserved, "while a broadcast is sent")
+
+
+def starved_by(workers: int, unreserved: int, meanwhile: str) -> str:
+    """What so many workers without a reservation leave too little for; "" when there is enough."""
+    left = unreserved - workers
     if left >= LITTLE_CONCURRENCY:
         return ""
     return (
-        f"{distributed.workers:,} workers leave {max(0, left):,} of the {unreserved:,} executions at once ({QUOTA_CODE}) to all other "
-        "functions: while a broadcast is sent, $connect and default are throttled."
+        f"{workers:,} workers leave {max(0, left):,} of the {unreserved:,} executions at once ({QUOTA_CODE}) to all other "
+        f"functions: {meanwhile}, $connect and default are throttled."
     )
 
 

@@ -112,7 +112,7 @@ def fleet(store: Store, invoke: Callable[[int], object], plan: LoadPlan = QUICK,
     """A fleet whose workers are called by number."""
     return Fleet(
         store,
-        lambda event: None if invoke(json.loads(event)["worker"]) else None,
+        lambda event: [invoke(json.loads(event)["worker"])].clear(),
         plan,
         workers,
         TokenVia.HEADER,
@@ -135,7 +135,11 @@ def test_report_of_two_workers_is_what_the_api_counted() -> None:
     with serving() as api:
         report = fleet(store, lambda worker: share_of(store, api, worker)).run(threading.Event())
     sent = report.ping.sent + report.message.sent
-    assert (report.sockets.attempted, report.sockets.opened) == (12, 12) == (api.opened, figures(report, "opened"))
+    assert (
+        (report.sockets.attempted, report.sockets.opened)
+        == (12, 12)
+        == (api.opened, figures(report, "opened"))
+    )
     assert sent == api.received == figures(report, "sent") > 0
     assert (report.ping.lost, report.message.lost, report.missing) == (0, 0, ())
     assert report.ping.arrived == report.ping.expected == report.ping.latency.count

@@ -18,7 +18,7 @@ AUDITED: Final = {
     "provision", "destroy", "unlock", "table create", "table delete",
     "lambda deploy", "lambda promote", "lambda rollback", "lambda invoke",
     "iam attach", "iam detach", "token secret rotate",
-    "ws send", "ws broadcast", "ws broadcasts delete", "ws broadcasts stop", "ws connections delete", "ws prune", "ws disconnect",
+    "ws send", "ws load", "ws broadcast", "ws broadcasts delete", "ws broadcasts stop", "ws connections delete", "ws prune", "ws disconnect",
     "chime meeting create", "chime meeting delete", "chime meeting sweep", "chime check",
     "chime attendee create", "chime attendee batch", "chime attendee capabilities", "chime attendee delete",
     "call test", "cost budget delete", "cost budget set", "cost verify", "doctor",

@@ -159,7 +159,7 @@ def test_timeline_has_the_events_of_each_second() -> None:
     timeline.record(0.1)
     timeline.point(1.0, "ramp", Counts(5, 6, 1, 0, 10, 4, 0))
     second = timeline.point(2.0, "steady", Counts(4, 6, 1, 1, 30, 24, 2))
-    assert timeline.points[0].max_ms == pytest.approx(100, abs=0.01)
+    assert timeline.seconds[0].point.max_ms == pytest.approx(100, abs=0.01)
     assert (second.open_sockets, second.opened, second.cut, second.sent, second.arrived) == (4, 0, 1, 20, 20)
     assert (second.errors, second.max_ms) == (2, None)
 

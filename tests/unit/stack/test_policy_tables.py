@@ -338,6 +338,38 @@ def test_worker_may_do_exactly_this() -> None:
     }
 
 
+def test_worker_of_load_tests_may_do_exactly_this() -> None:
+    group = Names(DISTRIBUTED, PLACE.region).function_log_group("load-worker")
+    assert table_of(policy_of("load-worker", DISTRIBUTED, PLACE, "abc123")) == {
+        **on(f"{bucket(DISTRIBUTED)}/runs/load-*", "s3", "GetObject PutObject"),
+        **on(arn("logs", f"log-group:{group}:*"), "logs", "CreateLogStream PutLogEvents"),
+    }
+
+
+def test_operator_of_load_tests_may_do_exactly_this_with_their_worker() -> None:
+    names = Names(DISTRIBUTED, PLACE.region)
+    function, group = (
+        arn("lambda", f"function:{names.function('load-worker')}"),
+        names.function_log_group("load-worker"),
+    )
+    role = in_path(names.iam_path, {names.load_worker_role})
+    assert table_of(policy_of("operator-load", DISTRIBUTED, PLACE, "abc123")) == together(
+        on({arn("logs", f"log-group:{group}{end}") for end in ("", ":*")}, "logs", "CreateLogGroup DeleteLogGroup PutRetentionPolicy TagResource ListTagsForResource"),
+        on("*", "logs", "DescribeLogGroups"),
+        on(
+            role,
+            "iam",
+            "CreateRole UpdateAssumeRolePolicy TagRole SimulatePrincipalPolicy PutRolePolicy GetRolePolicy GetRole DeleteRole "
+            "ListRolePolicies DeleteRolePolicy ListAttachedRolePolicies DetachRolePolicy",
+        ),
+        on(in_path("/", {names.load_worker_role}), "iam", "GetRole"),
+        passed(role, "lambda"),
+        on({function, f"{function}:*"}, "lambda", "CreateFunction GetFunction GetFunctionConfiguration UpdateFunctionCode "
+           "UpdateFunctionConfiguration DeleteFunction PublishVersion ListVersionsByFunction TagResource ListTags"),
+        on(function, "lambda", "InvokeFunction GetAlias"),
+    )  # fmt: skip
+
+
 def test_state_machine_may_do_exactly_this() -> None:
     worker = Names(DISTRIBUTED, PLACE.region).function("broadcast-worker")
     assert table_of(states_policy(Blueprint(DISTRIBUTED, PLACE, api_id="abc123"))) == {

@@ -150,7 +150,7 @@ class _Work:
 def distributed_estimate(connections: int, shape: Shape, card: RateCard) -> DistributedEstimate:
     """The arithmetic for this number of connections with the prices of `card`."""
     work = _Work(connections, shape)
-    lines = tuple(_line(each, shape, card) for each in metered(connections, shape))
+    lines = tuple(line_of(each, shape.size_bytes, card) for each in metered(connections, shape))
     return DistributedEstimate(
         connections=connections,
         shards=work.shards,
@@ -171,11 +171,12 @@ def metered(connections: int, shape: Shape) -> tuple[Metered, ...]:
     return tuple(_metered(_Work(connections, shape))) if connections else ()
 
 
-def _line(each: Metered, shape: Shape, card: RateCard) -> Line:
+def line_of(each: Metered, size_bytes: int, card: RateCard) -> Line:
+    """What it costs with the prices of `card`, without free tiers; messages have this size."""
     rate = card.rates.get(each.rate)
     if rate is None:
         return Line(each.item, each.quantity, each.unit, None)
-    size_kb = Decimal(shape.size_bytes) / _KB
+    size_kb = Decimal(size_bytes) / _KB
     made = charge(Decimal(each.quantity), rate, size_kb=size_kb, free_tiers=FreeTiers.NONE)
     return Line(each.item, int(made.billed), each.unit, made.cost)
 

@@ -16,6 +16,9 @@ from whatschat_ops.errors import Hint, UsageError
 from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from whatschat_ops.broadcast.distributed.arithmetic import Line
     from whatschat_ops.broadcast.housekeeping import HousekeepingEstimate
 
 EngineOption = Annotated[
@@ -99,7 +102,6 @@ def require_distributed(given: bool, needs: str, example: tuple[str, ...]) -> No
 def render_estimate(it: HousekeepingEstimate) -> Shown:
     """What a run would come to."""
     from whatschat_ops.cli.ws.broadcast_progress import time_words
-    from whatschat_ops.pricing.amounts import show_amount, show_money
 
     rows = {
         "Rows": f"about {it.rows:,}, as DynamoDB last counted them",
@@ -107,13 +109,20 @@ def render_estimate(it: HousekeepingEstimate) -> Shown:
         "Workers": f"{it.workers:,} at once for {counted(it.shards, 'shard')}, each at {it.worker_rate_per_s:,.0f} per second",
     }
     rows |= {"To be raised": "\n".join(it.quotas)} if it.quotas else {}
+    return Blocks([Facts(rows), "", cost_table(it.cost, it.total, "without deletions")])
+
+
+def cost_table(cost: Iterable[Line], total: Decimal, but: str) -> Table:
+    """What is metered, and the sum of the prices that are known; `but`: what the sum is without."""
+    from whatschat_ops.pricing.amounts import show_amount, show_money
+
     lines = [
         (
             line.item,
             f"{show_amount(Decimal(line.quantity))} {line.unit}{'' if line.quantity == 1 else 's'}",
             "not found" if line.cost is None else show_money(line.cost),
         )
-        for line in it.cost
+        for line in cost
     ]
-    lines.append(("Total without deletions", "", show_money(it.total)))
-    return Blocks([Facts(rows), "", Table((Column("Cost", wraps=True), *figures("Quantity", "AWS")), lines)])
+    lines.append((f"Total {but}", "", show_money(total)))
+    return Table((Column("Cost", wraps=True), *figures("Quantity", "AWS")), lines)

@@ -162,7 +162,7 @@ def load(
     With --mode socketio the messages are call:ice-candidate events between the users, which the server passes on without its
     database; with --mode simulated nothing leaves this process.
 
-    Examples:
+    Example:
         whatschat-ops ws load --sockets 1000 --duration 30 --html load.html --max-loss 0 --max-p95-ms 200
         whatschat-ops ws load --engine distributed --sockets 5000 --dry-run
     """

@@ -8,7 +8,8 @@ from whatschat_ops.choices import SocketMode, TokenVia
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.terminal.progress import ProgressView
-from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table
+from whatschat_ops.cli.terminal.tables import Blocks, Facts
+from whatschat_ops.cli.ws.by_workers import cost_table
 from whatschat_ops.errors import PermissionDenied, UsageError
 
 if TYPE_CHECKING:
@@ -33,27 +34,21 @@ def require_own_stack(run: Run, mode: SocketMode, url: str | None) -> None:
 
 def estimate(run: Run, plan: LoadPlan, workers: int | None) -> None:
     """Print what the test would come to."""
-    from whatschat_ops.load.distributed.estimate import concurrency_obstacle, load_estimate
+    from whatschat_ops.load.distributed.estimate import load_estimate
     from whatschat_ops.load.plan import warnings_about
     from whatschat_ops.pricing.rates import aws_card
-    from whatschat_ops.stack.concurrency import LITTLE_CONCURRENCY, account_concurrency
+    from whatschat_ops.stack.concurrency import account_concurrency, starved_by
 
     require_own_stack(run, plan.mode, None)
     count = _bounded(plan, workers)
-    obstacles = warnings_about(plan)
+    obstacles = list(warnings_about(plan))
     try:
         _, unreserved = account_concurrency(run.aws)
-        obstacles += concurrency_obstacle(plan, count, unreserved, LITTLE_CONCURRENCY)
+        obstacles.append(starved_by(count, unreserved, "while the test runs"))
     except PermissionDenied as error:
         run.out.warn(f"The account's concurrent executions are not known: {error.message}")
-    found = load_estimate(
-        plan,
-        count,
-        aws_card(region=run.aws.region),
-        memory_mb=run.settings.broadcast.distributed.memory_mb,
-        architecture=run.settings.lambda_.architecture,
-        obstacles=obstacles,
-    )
+    card = aws_card(region=run.aws.region)
+    found = load_estimate(plan, count, card, run.settings, tuple(filter(None, obstacles)))
     run.out.result(found, _render)
 
 
@@ -123,18 +118,10 @@ def _words(it: FleetProgress, plan: LoadPlan, workers: int) -> str:
 
 
 def _render(it: LoadEstimate) -> Blocks:
-    from whatschat_ops.pricing.amounts import show_money
-
     facts: dict[str, Any] = {
         "Workers": f"{it.workers:,}, each with up to {it.sockets_of_a_worker:,} of {it.sockets:,} sockets",
         "Messages": f"about {it.messages:,}",
         "Time": f"about {it.duration_s:,.0f} s, with {it.connect_rate_per_s:g} new connections per second",
-        "Cost": f"{show_money(it.total)}, without the functions and the table of the application",
         "To be raised": "\n".join(it.obstacles),
     }
-    rows = [
-        (line.item, f"{line.quantity:,}", line.unit, "-" if line.cost is None else show_money(line.cost))
-        for line in it.lines
-    ]
-    columns = (Column("Item"), Column("Quantity", right=True), Column("Unit"), Column("Cost", right=True))
-    return Blocks([Facts(facts), "", Table(columns, rows)])
+    return Blocks([Facts(facts), "", cost_table(it.lines, it.total, "without functions and table")])

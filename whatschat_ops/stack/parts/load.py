@@ -11,10 +11,9 @@ from typing import Final
 from whatschat_ops.config.names import LOAD_WORKER
 from whatschat_ops.provision import Reference, Resource, text
 from whatschat_ops.quotas import MAX_FUNCTION_TIMEOUT_S
-from whatschat_ops.stack.iam_documents import Document, actions, allow, document
+from whatschat_ops.stack.iam_documents import Document, allow, document
 from whatschat_ops.stack.kinds.bucket import RUNS, Bucket
 from whatschat_ops.stack.kinds.function import NO_RESERVATION, Function
-from whatschat_ops.stack.kinds.table import Table
 from whatschat_ops.stack.parts.blueprint import API, Blueprint
 from whatschat_ops.stack.parts.functions import function, function_log_group, logs_statement, role
 from whatschat_ops.worker.bucket import LOAD_RUNS
@@ -46,21 +45,9 @@ def worker_policy(blueprint: Blueprint) -> Document:
 
 
 def operator_statements(blueprint: Blueprint) -> Iterator[Document]:
-    """To run load tests, once their worker is there."""
-    place, names = blueprint.place, blueprint.names
-    bucket = Bucket.arn.of(place, names.broadcast_bucket(place.account_id))
-    yield allow("LoadWorker", ["lambda:InvokeFunction"], Function.arn.of(place, names.function(LOAD_WORKER)))
-    yield allow("LoadTests", actions("s3", "GetObject PutObject DeleteObject"), _objects(blueprint))
-    yield {
-        **allow("ListLoadTests", ["s3:ListBucket"], bucket),
-        "Condition": {"StringLike": {"s3:prefix": f"{RUNS}/{LOAD_RUNS}*"}},
-    }
-    yield allow(
-        "Lock",
-        actions("dynamodb", "CreateTable DescribeTable TagResource GetItem PutItem UpdateItem"),
-        Table.arn.of(place, names.lock_table),
-    )
-    yield allow("Anywhere", ["lambda:GetAccountSettings"], "*")
+    """To call the worker; `destroy` asks each function for its alias. The policy `operator` has the bucket's objects, the lock and the audit log."""
+    worker = Function.arn.of(blueprint.place, blueprint.names.function(LOAD_WORKER))
+    yield allow("LoadWorker", ["lambda:InvokeFunction", "lambda:GetAlias"], worker)
 
 
 def _objects(blueprint: Blueprint) -> str:
