@@ -72,7 +72,7 @@ def reporting(path: Path, *, flag: str = "", written: bool = False) -> Iterator[
     except OSError as error:
         raise refused(error, path, flag=flag, written=written) from error
     except ValueError as error:
-        if "null byte" not in str(error):
+        if "null " not in str(error):  # "byte" or, of Python 3.13, "character"
             raise
         raise UsageError(f"{str(path)!r} is not a path: {error}.", hint=_other_file(flag)) from error
 

@@ -30,6 +30,7 @@ NOT_ASKED: Final[Mapping[tuple[str, str], str]] = {
     ("API Gateway", "429 when"): UNDOCUMENTED,
     ("API Gateway", "no limit on messages"): UNDOCUMENTED,
     ("API Gateway", "documents no limit on the time"): UNDOCUMENTED,
+    ("API Gateway", "each invocation gets"): "is about what this machine can run at once",
     ("API Gateway: not documented by AWS", "a handshake whose function"): "local/test_gateway_conformance.py asks it",
     ("API Gateway: not documented by AWS", "what a malformed"): "local/test_gateway_conformance.py asks it",
     ("API Gateway: not documented by AWS", "whether a ping"): "takes ten idle minutes with and without pings",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -93,17 +94,18 @@ def _is_as_shown(done: Done, prints: str) -> bool:
 
 
 @pytest.fixture
-def reader(
-    aws: EmbeddedAws, tmp_path: Path, clean_environment: None, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Reader]:
+def reader(aws: EmbeddedAws, clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    """In a directory whose name is as short as a user's: `whoami` shows a path, and a table that is too wide is shown in another way."""
     for name, value in {**aws.environment(), "COLUMNS": "100"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    found = Reader(aws, tmp_path)
-    yield found
-    for process in found.others.values():
-        process.kill()
-        process.wait()
+    with tempfile.TemporaryDirectory(prefix="tour-") as directory:
+        monkeypatch.chdir(directory)
+        found = Reader(aws, Path(directory))
+        yield found
+        for process in found.others.values():
+            process.kill()
+            process.wait()
+        monkeypatch.undo()
 
 
 def test_the_tour_is_what_happens(reader: Reader) -> None:

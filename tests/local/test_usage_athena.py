@@ -16,7 +16,7 @@ from whatschat_ops.aws.session import AwsTarget
 from whatschat_ops.errors import OpsError, UsageError
 from whatschat_ops.usage.engine.database import engine
 from whatschat_ops.usage.engine.inputs import inputs
-from whatschat_ops.usage.logs.athena import AthenaLogs
+from whatschat_ops.usage.logs.athena import MOST_QUESTIONS, AthenaLogs
 from whatschat_ops.usage.logs.importing import import_logs, pieces_of
 from whatschat_ops.usage.logs.lines import wanted_lines
 from whatschat_ops.usage.logs.questions import Question
@@ -85,7 +85,7 @@ def test_athena_answers_what_duckdb_answers_and_leaves_no_table(
         "cost", "actual", "--since", "2025-12-17", "--until", "2025-12-18", "--from", f"logs=s3://{BUCKET}/{prefix}",
         "--engine", "athena", "--athena-output", f"s3://{BUCKET}/out/", "--json",
     )  # fmt: skip
-    assert f"at most {6 * size_bytes:,} bytes: 2 files of {size_bytes:,} bytes" in priced.stderr
+    assert f"at most {MOST_QUESTIONS * size_bytes:,} bytes: 2 files of {size_bytes:,} bytes" in priced.stderr
     assert priced.code == 0
     (source,) = json.loads(priced.stdout)["sources"]
     assert source["quantities"]["inbound_messages"] == {"low": "2", "high": "2"}

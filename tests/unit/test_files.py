@@ -92,7 +92,7 @@ def test_endless_line_is_not_read_to_its_end() -> None:
         ("x" * 300, "File name too long"),
         ("file/below", "Not a directory"),
         ("loop", "Too many levels of symbolic links"),
-        ("nul\0", "embedded null byte"),
+        ("nul\0", "embedded null"),
     ],
 )
 def test_path_that_cannot_be_read_or_written_is_a_usage_error_with_path_and_option(

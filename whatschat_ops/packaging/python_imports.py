@@ -83,7 +83,8 @@ def _standard_library(runtime: str) -> frozenset[str]:
     gone = {
         name for since, names in REMOVED.items() if version >= int(since.rpartition(".")[2]) for name in names
     }
-    return (sys.stdlib_module_names | ADDED) - gone
+    # This program may run on a later version than the functions.
+    return sys.stdlib_module_names.union(ADDED, *REMOVED.values()) - gone
 
 
 def _module(path: str) -> str:

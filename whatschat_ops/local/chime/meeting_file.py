@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -119,6 +120,7 @@ class MeetingFile:
             )  # only the owner may read the join tokens
             # The service makes one call at a time, but not always from the same thread.
             self._database = sqlite3.connect(self._path, check_same_thread=False)
+            weakref.finalize(self, self._database.close)
             _prepare(self._database)
         return self._database
 
