@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.worker.shard_fakes import KEYS, Bucket
-from whatschat_ops.broadcast.distributed.counting import merged
+from whatschat_ops.broadcast.distributed.counting import STALLED_S, counted_by, merged
+from whatschat_ops.broadcast.distributed.execution import Execution, ExecutionStatus
+from whatschat_ops.broadcast.distributed.outcomes import Outcomes
 from whatschat_ops.connections.statistics import Census, ConnectionStats
 from whatschat_ops.connections.store import Connection
+from whatschat_ops.errors import OpsError
 from whatschat_ops.worker.counting import count_segment
+from whatschat_ops.worker.objects import SEGMENT, Shard
 from whatschat_ops.worker.tally import stored_time
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -84,3 +91,62 @@ def test_no_object_has_more_users_than_a_worker_keeps_and_a_page() -> None:
     count_segment(bucket, KEYS, 1, "first", pages, NOW, users_of_an_object=2)
     assert len(bucket.keys(f"{KEYS.root}users/")) == 3
     assert merged(bucket, KEYS, [1], top=0).users == 5
+
+
+@dataclass
+class Workers:
+    """A launcher and its executions: each sleep lasts `every_s`, and ends with one more shard that is counted."""
+
+    every_s: float
+    counts: int
+    status: ExecutionStatus = ExecutionStatus.RUNNING
+    error: str = ""
+    bucket: Bucket = field(default_factory=Bucket)
+    now_s: float = 0.0
+    done: int = 0
+
+    @property
+    def fleet(self) -> Any:
+        return SimpleNamespace(executions=self)
+
+    def first(self) -> Execution:
+        return Execution(1, "arn:1", ExecutionStatus.RUNNING)
+
+    def outcomes(self) -> Outcomes:
+        shards = {number: Shard(KEYS.run, number, SEGMENT, number - 1, 3) for number in (1, 2, 3)}
+        return Outcomes(self.bucket, KEYS, shards)
+
+    def refreshed(self, execution: Execution) -> Execution:
+        return replace(execution, status=self.status)
+
+    def why(self, _execution: Execution) -> tuple[str, str]:
+        return self.error, ""
+
+    def sleep(self, _seconds: float) -> None:
+        self.now_s += self.every_s
+        if self.done < self.counts:
+            self.done += 1
+            count_segment(self.bucket, KEYS, self.done, "attempt", [[]], NOW)
+
+    def count(self) -> Outcomes:
+        launcher: Any = self
+        return counted_by(launcher, clock_s=lambda: self.now_s, sleep=self.sleep)
+
+
+def test_workers_may_take_as_long_as_they_like_while_shards_are_finished() -> None:
+    assert Workers(STALLED_S - 1, counts=3).count().unfinished == []
+
+
+def test_workers_that_finish_no_shard_any_more_are_not_waited_for() -> None:
+    workers = Workers(100.0, counts=1)
+    with pytest.raises(OpsError, match=r"2 shards .* \(RUNNING\): none was for 60 minutes"):
+        workers.count()
+    assert workers.now_s == 100 + STALLED_S
+
+
+def test_execution_that_ended_early_is_not_waited_for() -> None:
+    workers = Workers(1.0, counts=0, status=ExecutionStatus.FAILED, error="KeyError")
+    with pytest.raises(OpsError, match=r"3 shards .* \(FAILED\): KeyError") as failed:
+        workers.count()
+    assert "Replace them" in str(failed.value.hint)
+    assert workers.now_s == 0

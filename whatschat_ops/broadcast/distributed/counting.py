@@ -33,6 +33,8 @@ from whatschat_ops.worker.kinds import COUNT
 from whatschat_ops.worker.objects import Keys, given_in
 from whatschat_ops.worker.tally import Tally
 
+STALLED_S: Final = 3_600.0
+"""Longer than the three attempts at a shard, of at most 15 minutes each, that the state machine makes."""
 NOTHING_SENT: Final = SendPolicy(rate_per_s=1, burst=1)
 _CACHE_KIB: Final = 65_536
 _UNKNOWN_KIND: Final = "KeyError"
@@ -51,7 +53,7 @@ def count_connections(
     fleet = fleet_of(record.run_id, settings, aws, NOTHING_SENT, table, say)
     launcher, finished = Launcher(fleet, record), False
     try:
-        outcomes = _counted(launcher)
+        outcomes = counted_by(launcher)
         finished = True
         return merged(fleet.objects, launcher.keys, outcomes.shards, top=top)
     finally:
@@ -112,22 +114,32 @@ def _contents(objects: Objects, keys: Sequence[str]) -> Iterator[bytes]:
             yield from pool.map(objects.get, keys[at : at + DOWNLOADS])
 
 
-def _counted(launcher: Launcher) -> Outcomes:
-    """Run the workers until all shards are counted. Raises OpsError when they are not."""
+def counted_by(
+    launcher: Launcher,
+    *,
+    clock_s: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Outcomes:
+    """Run the workers until all shards are counted. Raises OpsError when they are not, or when none was for STALLED_S."""
     executions, execution = launcher.fleet.executions, launcher.first()
     outcomes = launcher.outcomes()
+    left, since_s = len(outcomes.unfinished), clock_s()
     while True:
         execution = executions.refreshed(execution)
         outcomes.refresh()
-        if not outcomes.unfinished:
+        if len(outcomes.unfinished) < left:
+            left, since_s = len(outcomes.unfinished), clock_s()
+        if not left:
             return outcomes
-        if not execution.is_running:
-            raise _failure(launcher, execution, len(outcomes.unfinished))
-        time.sleep(POLL_S)
+        if not execution.is_running or clock_s() - since_s >= STALLED_S:
+            raise _failure(launcher, execution, left)
+        sleep(POLL_S)
 
 
 def _failure(launcher: Launcher, execution: Execution, left: int) -> OpsError:
     why = " ".join(launcher.fleet.executions.why(execution)).strip()
+    if execution.is_running:
+        why = f"none was for {STALLED_S / 60:.0f} minutes"
     shards = f"{counted(left, 'shard')} of the table could not be counted ({execution.status}): {why}"
     hint = Hint(("ws", "connections", "stats", "--engine", EngineName.DISTRIBUTED.value))
     if _UNKNOWN_KIND in why:
