@@ -204,7 +204,8 @@ def test_prune_deletes_the_rows_of_gone_connections_whose_command_was_killed_and
     assert report["run_id"] == run_id
     assert (report["scanned"], report["live"], report["gone"]) == (SOCKETS + GONE + 2, SOCKETS, GONE + 2)
     assert (report["pruned"], report["kept"]) == (GONE + 1 - len(again), len(again) + 1)
-    assert (report["failed"], report["in_doubt"], report["not_pruned"]) == (0, 0, 0)
+    assert (report["failed"], report["not_pruned"]) == (0, 0)
+    assert report["in_doubt"] <= SOCKETS + GONE + 2  # a worker that was ended may have asked already
     assert again  # the workers did next to nothing meanwhile
     for socket in sockets:
         assert socket.ping().wait(60)
@@ -229,8 +230,11 @@ def test_disconnect_that_was_stopped_closes_the_rest_when_it_is_resumed(
 
     report = stack.json("ws", "disconnect", "--resume", run_id, "--rate", "1000")
 
-    assert (report["connections"], report["closed"], report["gone"]) == (SOCKETS + GONE, SOCKETS, GONE)
-    assert (report["failed"], report["in_doubt"], report["rows_deleted"]) == (0, 0, SOCKETS + GONE)
+    assert (report["connections"], report["closed"] + report["gone"]) == (SOCKETS + GONE, SOCKETS + GONE)
+    # What was closed without being written down is gone when it is asked for again.
+    assert SOCKETS - report["in_doubt"] <= report["closed"] <= SOCKETS
+    assert (report["failed"], report["rows_deleted"]) == (0, SOCKETS + GONE)
+    assert report["in_doubt"] <= SOCKETS + GONE  # what the worker had begun when it was ended
     for socket in sockets:
         with pytest.raises(ConnectionClosed):
             socket.recv(60)
