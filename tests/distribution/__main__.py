@@ -34,7 +34,13 @@ STEP_S: Final = 900
 """The most that one command line may take."""
 KEPT: Final = re.compile(r"PIP_|UV_|SSL_|REQUESTS_CA|CURL_CA|\w+_proxy$", re.IGNORECASE)
 """The variables that lead to an index. No other variable of this user is set."""
-CACHES: Final = (".cache", ".local/share/pipx/shared", ".local/state/pipx", ".local/share/uv/tools/.")
+CACHES: Final = (
+    ".cache",
+    ".local/share/pipx/shared",
+    ".local/share/pipx/venvs/.",
+    ".local/state/pipx",
+    ".local/share/uv/tools/.",
+)
 UNIT_TESTS: Final = ("tests/unit/test_files.py", "tests/unit/test_installation.py")
 VENV: Final = "venv/"
 
