@@ -99,9 +99,11 @@ class Bench:
         """The function, the role and the log group of the worker, those that are there."""
         prefix = f"/aws/lambda/{PREFIX}"
         groups = self.client("logs").describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
+        functions = self.client("lambda").get_paginator("list_functions").paginate()  # of other tests, too
+        roles = self.client("iam").get_paginator("list_roles").paginate()
         names = [
-            *(each["FunctionName"] for each in self.client("lambda").list_functions()["Functions"]),
-            *(each["RoleName"] for each in self.client("iam").list_roles()["Roles"]),
+            *(each["FunctionName"] for page in functions for each in page["Functions"]),
+            *(each["RoleName"] for page in roles for each in page["Roles"]),
             *(each["logGroupName"] for each in groups),
         ]
         return sorted(name for name in names if PREFIX in name and "load-worker" in name)

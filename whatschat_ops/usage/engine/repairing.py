@@ -103,8 +103,8 @@ def _one_object(line: bytes) -> bytes | str:
     if b"\0" in line:
         return "a line with NUL bytes"
     try:
+        line.decode()  # first: msgspec does not always say that this is what is wrong
         value = msgspec.json.decode(line)
-        line.decode()
     except UnicodeDecodeError:
         return "a line that is not UTF-8"
     except (ValueError, RecursionError):
