@@ -12,20 +12,20 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jwt
 import psutil
 import pytest
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from tests.faults.calls import Call
 from tests.faults.proxy import Fault, Point, Proxy, Recording
 from tests.local.conftest import EmbeddedAws, started
 from tests.local.program import eventually
+from tests.local.user_sockets import user_sockets
 from tests.ports import free_port
 from whatschat_ops.local import service
 from whatschat_ops.local.layout import Options
@@ -155,12 +155,7 @@ def sockets(site: Site) -> Iterator[list[ClientConnection]]:
     parameter = "/whatschat-ops/dist-whatschat-local/jwt-secret"
     answer = site.client("ssm").get_parameter(Name=parameter, WithDecryption=True)
     secret = answer["Parameter"]["Value"]
-    with ExitStack() as opened:
-        clients = []
-        for number in range(SOCKETS):
-            claims = {"userId": f"user-{number}", "exp": int(time.time()) + 600}
-            token = jwt.encode(claims, secret, algorithm="HS256")
-            clients.append(opened.enter_context(connect(f"{url}?token={token}", open_timeout=30)))
+    with user_sockets(url, secret, SOCKETS) as clients:
         yield clients
 
 

@@ -7,22 +7,20 @@ import json
 import random
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from tests.in_process import Cli
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import PrefixedStack, eventually
+from tests.local.user_sockets import user_sockets
 from whatschat_ops.connections.store import ConnectionStore
 from whatschat_ops.worker.bucket import Bucket
 from whatschat_ops.worker.control import Control
@@ -123,12 +121,7 @@ def sockets(stack: Stack) -> Iterator[list[ClientConnection]]:
     url = stack.says("ws", "endpoint")
     name = f"/whatschat-ops/{PREFIX}whatschat-local/jwt-secret"
     secret = stack.aws.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
-    with ExitStack() as opened:
-        clients = []
-        for number in range(SOCKETS):
-            claims = {"userId": f"user-{number}", "exp": int(time.time()) + 600}
-            token = jwt.encode(claims, secret, algorithm="HS256")
-            clients.append(opened.enter_context(connect(f"{url}?token={token}", open_timeout=60)))
+    with user_sockets(url, secret, SOCKETS) as clients:
         yield clients
 
 
