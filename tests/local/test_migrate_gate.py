@@ -171,12 +171,13 @@ def test_service_without_traffic_is_inconclusive(gate: Gate, began: datetime) ->
 
 
 def test_doctor_adds_no_errors_to_the_calls_that_the_gate_judges(gate: Gate, began: datetime) -> None:
-    before = asked(gate, began, Service.CHIME).checks
+    # Chime SDK's calls are those of the whole account: what other tests did there may be judged in any way.
+    since, until = began - timedelta(minutes=1), datetime.now(UTC) + timedelta(minutes=1)
+    before = gate.of_metrics(Service.CHIME, since, until)
     for _ in range(3):
         assert region(SETTINGS, gate.aws).status is Status.OK
-    found = asked(gate, began, Service.CHIME)
-    assert found.checks == before
-    assert found.verdict is Verdict.INCONCLUSIVE
+    found = gate.of_metrics(Service.CHIME, since, until)
+    assert (found.checks, found.verdict) == (before.checks, before.verdict)
 
 
 def test_replay_judges_each_interval_of_both_services(cli: Cli, began: datetime) -> None:
