@@ -161,6 +161,14 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("if not found and start is None:", "if not found:", "a user whose last page is empty has no connection"),
     ),
     *planted(
+        "worker/counting.py",
+        "unit/worker/test_counting.py",
+        ("            if self.left_s() <= 0:\n", "            if False:\n", "a large segment is never finished"),
+        ('self._tally, self._written = Tally.from_document(found["tally"]), found["users"]', 'self._written = found["users"]', "what was handed over is not counted"),
+        ("if self.clock_s() - looked_s >= CONTROL_S:", "if False:", "a stopped worker reads its segment to the end"),
+        ("            return True  # the command", "            return False  # the command", "a deleted run is counted on"),
+    ),
+    *planted(
         "worker/bucket.py",
         "aws/test_broadcast_bucket.py",
         ("return self.get(key) == content", "return True", "another attempt's part counts as ours"),

@@ -20,7 +20,7 @@ from whatschat_ops.redaction import Secret
 from whatschat_ops.sender.model import Credentials, SendPolicy
 from whatschat_ops.sender.sender import Sender
 from whatschat_ops.worker.bucket import Bucket, Objects
-from whatschat_ops.worker.counting import count_segment
+from whatschat_ops.worker.counting import Count
 from whatschat_ops.worker.kinds import COUNT
 from whatschat_ops.worker.objects import ROWS, SEGMENT, Keys, RunSpec, Shard, given_in
 from whatschat_ops.worker.pruning import RowPruner
@@ -50,15 +50,25 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     table = spec.record["table_name"]
 
     def open_table() -> Table:
-        return Table(boto3.client("dynamodb"), table, time.time, include_expired=spec.action.of_table)
+        include_expired = spec.kind != COUNT and spec.action.of_table
+        return Table(boto3.client("dynamodb"), table, time.time, include_expired=include_expired)
+
+    def left_s() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - reserve_s
 
     # Lambda may run an event twice under one request id; what the two write must be told apart
     attempt = f"{context.aws_request_id}.{token_hex(4)}"
     if spec.kind == COUNT:
-        now = datetime.fromisoformat(spec.record["created_at"])
-        rows = Table(boto3.client("dynamodb"), table, time.time).items(shard.segment, shard.segments)
-        count_segment(bucket, keys, shard.shard, attempt, rows, now)
-        return {**event, "left": 0}
+        count = Count(
+            bucket,
+            keys,
+            shard.shard,
+            attempt,
+            pages=lambda position: open_table().items(shard.segment, shard.segments, position),
+            now=datetime.fromisoformat(spec.record["created_at"]),
+            left_s=left_s,
+        )
+        return {**event, "left": int(count.work())}
     work = Work(
         bucket,
         keys,
@@ -70,7 +80,7 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
         keep=(lambda _row: True) if shard.kind == ROWS else wanted(spec.selection),
         prune=spec.action.pruner(RowPruner(cache(lambda: boto3.client("dynamodb")), table), time.time),
         make_sender=lambda message, rate, burst: make_sender(spec, message, rate, burst),
-        left_s=lambda: context.get_remaining_time_in_millis() / 1000 - reserve_s,
+        left_s=left_s,
     )
     return {**event, "left": int(work.send())}
 

@@ -8,6 +8,7 @@
     runs/RUN/parts/00000001/000001.gz  what came of a shard, written while it is sent (parts.Part)
     runs/RUN/done/00000001             what came of it in all, when it is finished (parts.Totals)
     runs/RUN/counted/00000001.gz       the sums of a shard that is counted, and where its users are (counting.py)
+    runs/RUN/handed/00000001/000001.gz the same of as much as one worker had the time for
     runs/RUN/users/00000001/A/1.gz     users and their connections, as the attempt A counted them
 
 Nothing but `control` is ever changed: reading the rest says what was done, at any moment and after any failure.
@@ -93,6 +94,19 @@ class Keys:
     def counted(self, shard: int) -> str:
         """The sums of a shard that was counted."""
         return f"{self.root}counted/{shard:08}.gz"
+
+    @property
+    def all_handed(self) -> str:
+        """What the keys of the sums begin with that workers hand over to the next one."""
+        return f"{self.root}handed/"
+
+    def handed_of(self, shard: int) -> str:
+        """What those of a shard begin with."""
+        return f"{self.all_handed}{shard:08}/"
+
+    def handed(self, shard: int, number: int) -> str:
+        """The sums that the worker with this number, counted from 1, hands over."""
+        return f"{self.handed_of(shard)}{number:06}.gz"
 
     def counted_users(self, shard: int, attempt: str, number: int) -> str:
         """Some of its users, as an attempt counted them."""

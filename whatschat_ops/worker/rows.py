@@ -48,6 +48,13 @@ class Page(NamedTuple):
     missing: Sequence[str] = ()
 
 
+class StoredPage(NamedTuple):
+    """Some rows as they are stored (DynamoDB JSON), and the position of what comes after them."""
+
+    items: Sequence[Mapping[str, Any]]
+    position: Position
+
+
 class Table:
     """The connections table, through a client that is this object's own: its answers are read by json, ten times faster
     than botocore reads them attribute by attribute."""
@@ -75,13 +82,13 @@ class Table:
             yield Page(rows, key or END)
             key, limit = key or END, PAGE_ROWS
 
-    def items(self, segment: int, segments: int) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """The rows of one of `segments` parts of the table as they are stored, expired ones too, page by page."""
-        request, key = {"Segment": segment, "TotalSegments": segments}, None
+    def items(self, segment: int, segments: int, position: Position) -> Iterator[StoredPage]:
+        """The rows of one of `segments` parts of the table as they are stored, expired ones too, from `position` on."""
+        request, key = {"Segment": segment, "TotalSegments": segments}, position
         while key != END:
             items, after = self._items(self._client.scan, request, key)
-            yield items
             key = after or END
+            yield StoredPage(items, key)
 
     def users(self, users: Sequence[str], position: Position) -> Iterator[Page]:
         """The rows of users, some users to a page; one with very many rows has pages of its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -12,15 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.worker.shard_fakes import KEYS, Bucket
+from tests.unit.worker.shard_fakes import CONTROL, KEYS, LONG_S, Bucket, bucket_of_run
 from whatschat_ops.broadcast.distributed.counting import STALLED_S, counted_by, merged
 from whatschat_ops.broadcast.distributed.execution import Execution, ExecutionStatus
 from whatschat_ops.broadcast.distributed.outcomes import Outcomes
 from whatschat_ops.connections.statistics import Census, ConnectionStats
 from whatschat_ops.connections.store import Connection
 from whatschat_ops.errors import OpsError
-from whatschat_ops.worker.counting import count_segment
+from whatschat_ops.worker.control import CONTROL_S
+from whatschat_ops.worker.counting import Count
 from whatschat_ops.worker.objects import SEGMENT, Shard
+from whatschat_ops.worker.rows import END, Position, StoredPage
 from whatschat_ops.worker.tally import stored_time
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -58,56 +60,163 @@ def here(items: Sequence[Item], top: int) -> ConnectionStats:
     return Census(NOW).add_all(rows).stats(top=top)
 
 
-def by_workers(segments: Sequence[Sequence[Item]], top: int, users: int) -> ConnectionStats:
-    """As workers count them, each with `users` in memory."""
-    bucket = Bucket()
+@dataclass
+class Segment:
+    """A segment of the table in pages of three rows, and a clock: reading a page takes `page_s`, and the worker has `left_s` at first."""
+
+    items: Sequence[Item]
+    page_s: float = 0.0
+    left_s: float = LONG_S
+    now_s: float = 0.0
+    pages_read: int = 0
+    then: Callable[[], object] = lambda: None
+    """What happens after each page."""
+
+    def pages(self, position: Position) -> Iterator[StoredPage]:
+        at = position or 0
+        while position != END:
+            position = at + 3 if at + 3 < len(self.items) else END
+            self.now_s += self.page_s
+            self.pages_read += 1
+            self.then()
+            yield StoredPage(self.items[at : at + 3], position)
+            at += 3
+
+    def count(self, bucket: Bucket, shard: int = 1, attempt: str = "attempt", users: int = 50) -> bool:
+        begun_s = self.now_s
+        count = Count(
+            bucket,
+            KEYS,
+            shard,
+            attempt,
+            self.pages,
+            NOW,
+            left_s=lambda: begun_s + self.left_s - self.now_s,
+            clock_s=lambda: self.now_s,
+            users_of_an_object=users,
+        )
+        return count.work()
+
+
+def by_workers(
+    segments: Sequence[Sequence[Item]], top: int, users: int, pages_of_a_worker: int = 1_000
+) -> ConnectionStats:
+    """As workers count them, each with `users` in memory, and with the time for so many pages."""
+    bucket = bucket_of_run()
     for number, items in enumerate(segments, 1):
-        pages = [items[at : at + 3] for at in range(0, len(items), 3)] or [[]]
-        count_segment(bucket, KEYS, number, "attempt", pages, NOW, users_of_an_object=users)
+        segment = Segment(items, page_s=1.0, left_s=pages_of_a_worker)
+        while segment.count(bucket, number, f"at-{segment.now_s}", users):
+            assert not bucket.keys(KEYS.done(number))
     return merged(bucket, KEYS, range(1, len(segments) + 1), top=top)
 
 
-@given(ITEMS, st.integers(1, 5), st.integers(1, 4), st.integers(0, 4))
-def test_any_cut_of_the_table_merges_to_the_figures_of_one_machine(
-    drawn: list[tuple[Any, Any, Any]], segments: int, users: int, top: int
+@given(ITEMS, st.integers(1, 5), st.integers(1, 4), st.integers(0, 4), st.integers(1, 9))
+def test_any_cut_of_the_table_and_of_the_time_merges_to_the_figures_of_one_machine(
+    drawn: list[tuple[Any, Any, Any]], segments: int, users: int, top: int, pages_of_a_worker: int
 ) -> None:
     items = [item(f"c{number:02}", *each) for number, each in enumerate(drawn)]
     cut = [items[at::segments] for at in range(segments)]
-    assert by_workers(cut, top, users) == here(items, top)
+    assert by_workers(cut, top, users, pages_of_a_worker) == here(items, top)
 
 
 def test_second_attempt_at_a_segment_counts_nothing_twice() -> None:
-    bucket = Bucket()
+    bucket = bucket_of_run()
     items = [item(f"c{number}", user, None, None) for number, user in enumerate("aab")]
-    count_segment(bucket, KEYS, 1, "first", [items], NOW)
-    count_segment(bucket, KEYS, 1, "second", [items[:1], items[1:]], NOW, users_of_an_object=1)
+    Segment(items).count(bucket, attempt="first")
+    Segment(items).count(bucket, attempt="second", users=1)
     assert merged(bucket, KEYS, [1], top=2) == here(items, 2)
     assert bucket.done().delivered == 3
 
 
 def test_no_object_has_more_users_than_a_worker_keeps_and_a_page() -> None:
-    bucket = Bucket()
-    pages = [[item(f"c{page}", f"user-{page}", None, None)] for page in range(5)]
-    count_segment(bucket, KEYS, 1, "first", pages, NOW, users_of_an_object=2)
+    bucket = bucket_of_run()
+    items = [item(f"c{number:02}", f"user-{number}", None, None) for number in range(15)]
+    Segment(items).count(bucket, users=6)
     assert len(bucket.keys(f"{KEYS.root}users/")) == 3
-    assert merged(bucket, KEYS, [1], top=0).users == 5
+    assert merged(bucket, KEYS, [1], top=0).users == 15
+
+
+TEN_PAGES = [item(f"c{number:02}", "user", None, None) for number in range(30)]
+
+
+def test_worker_whose_time_ends_hands_over_the_rest_of_its_segment() -> None:
+    bucket = bucket_of_run()
+    segment = Segment(TEN_PAGES, page_s=100.0, left_s=400.0)
+    assert [segment.count(bucket) for _ in range(3)] == [True, True, False]
+    assert segment.pages_read == 10
+    assert bucket.done().delivered == 30
+    assert merged(bucket, KEYS, [1], top=1) == here(TEN_PAGES, 1)
+
+
+def test_worker_that_has_hardly_any_time_reads_a_page_all_the_same() -> None:
+    bucket = bucket_of_run()
+    segment = Segment(TEN_PAGES[:6], left_s=-1.0)
+    assert [segment.count(bucket), segment.count(bucket)] == [True, False]
+
+
+def test_of_two_workers_that_hand_over_the_same_rest_the_first_counts() -> None:
+    bucket = bucket_of_run()
+    late = Segment(TEN_PAGES, page_s=100.0, left_s=200.0)
+
+    def other() -> None:
+        late.then = lambda: None
+        assert Segment(TEN_PAGES, page_s=100.0, left_s=400.0).count(bucket, attempt="other")
+
+    late.then = other
+    assert late.count(bucket)
+    assert not Segment(TEN_PAGES).count(bucket, attempt="last")
+    assert merged(bucket, KEYS, [1], top=1) == here(TEN_PAGES, 1)
+
+
+def test_stopped_worker_reads_no_more_pages_and_writes_nothing() -> None:
+    bucket = bucket_of_run(replace(CONTROL, stop=True))
+    before = dict(bucket.objects)
+    segment = Segment(TEN_PAGES)
+    assert not segment.count(bucket)
+    assert segment.pages_read == 0
+    assert bucket.objects == before
+
+
+@pytest.mark.parametrize("what", ["stopped", "deleted"])
+def test_worker_notices_between_pages_that_its_run_is_stopped_or_deleted(what: str) -> None:
+    bucket = bucket_of_run()
+    segment = Segment(TEN_PAGES, page_s=CONTROL_S / 2)
+
+    def stop() -> None:
+        bucket.objects.clear()
+        if what == "stopped":
+            bucket.put(KEYS.control, replace(CONTROL, stop=True).to_bytes())
+
+    segment.then = stop
+    assert not segment.count(bucket)
+    assert segment.pages_read == 2  # the control object is read every CONTROL_S
+    assert set(bucket.objects) <= {KEYS.control}
+
+
+def test_control_object_that_cannot_be_read_is_a_failure_and_no_stop() -> None:
+    bucket = bucket_of_run()
+    bucket.put(KEYS.control, b"{}")
+    with pytest.raises(ValueError, match="another format"):
+        Segment(TEN_PAGES).count(bucket)
 
 
 @dataclass
 class Workers:
-    """A launcher and its executions: each sleep lasts `every_s`, and ends with one more shard that is counted."""
+    """A launcher and its executions: each sleep lasts `every_s`, and ends with one more shard that is counted, or handed over `hands` times."""
 
     every_s: float
     counts: int
     status: ExecutionStatus = ExecutionStatus.RUNNING
     error: str = ""
-    bucket: Bucket = field(default_factory=Bucket)
+    hands: int = 0
+    bucket: Bucket = field(default_factory=bucket_of_run)
     now_s: float = 0.0
     done: int = 0
+    keys = KEYS
 
     @property
     def fleet(self) -> Any:
-        return SimpleNamespace(executions=self)
+        return SimpleNamespace(executions=self, objects=self.bucket)
 
     def first(self) -> Execution:
         return Execution(1, "arn:1", ExecutionStatus.RUNNING)
@@ -124,9 +233,12 @@ class Workers:
 
     def sleep(self, _seconds: float) -> None:
         self.now_s += self.every_s
-        if self.done < self.counts:
+        if self.hands:
+            self.hands -= 1
+            assert Segment(TEN_PAGES, left_s=0.0).count(self.bucket, 1)
+        elif self.done < self.counts:
             self.done += 1
-            count_segment(self.bucket, KEYS, self.done, "attempt", [[]], NOW)
+            Segment([]).count(self.bucket, self.done)
 
     def count(self) -> Outcomes:
         launcher: Any = self
@@ -135,6 +247,10 @@ class Workers:
 
 def test_workers_may_take_as_long_as_they_like_while_shards_are_finished() -> None:
     assert Workers(STALLED_S - 1, counts=3).count().unfinished == []
+
+
+def test_workers_that_hand_over_what_they_counted_are_waited_for() -> None:
+    assert Workers(STALLED_S - 1, counts=3, hands=5).count().unfinished == []
 
 
 def test_workers_that_finish_no_shard_any_more_are_not_waited_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -12,6 +13,8 @@ import pytest
 from tests.unit.worker.shard_fakes import KEYS, SPEC, Bucket
 from whatschat_ops.sender.model import POST, SendPolicy
 from whatschat_ops.worker import handler as worker
+from whatschat_ops.worker.counting import Count
+from whatschat_ops.worker.kinds import COUNT
 from whatschat_ops.worker.objects import ROWS, SEGMENT, RunSpec, Shard, given_bytes
 from whatschat_ops.worker.rows import END, Row, Table
 from whatschat_ops.worker.shard import Work
@@ -68,6 +71,27 @@ def test_worker_ends_when_no_more_than_a_request_and_the_last_part_fit(
     """A request takes up to 3 s here, and 10 s are kept to write the last part."""
     _, work = invoke(left_ms)
     assert work.left_s() == pytest.approx(left_s)
+
+
+def test_segment_is_counted_as_of_the_time_of_the_run_and_handed_over_when_the_time_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = {**TIMED.record, "kind": COUNT, "created_at": "2026-11-23T12:00:00+00:00"}
+    bucket = Bucket({KEYS.spec: replace(TIMED, record=record).to_bytes()})
+    counts: list[Count] = []
+
+    def work(count: Count) -> bool:
+        counts.append(count)
+        return True
+
+    monkeypatch.setenv("BROADCAST_BUCKET", "runs-bucket")
+    monkeypatch.setattr(boto3, "client", lambda service: service)
+    monkeypatch.setattr(worker, "Bucket", lambda client, name: bucket)
+    monkeypatch.setattr(Count, "work", work)
+    assert worker.handler(EVENT, FakeContext(900_000)) == {**EVENT, "left": 1}
+    (count,) = counts
+    assert (count.keys, count.shard, count.now) == (KEYS, 4, datetime(2026, 11, 23, 12, tzinfo=UTC))
+    assert count.left_s() == pytest.approx(887.0)
 
 
 def test_rows_that_were_given_are_all_sent_to_and_others_as_the_selection_says(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ from tests.unit.worker.shard_fakes import (
 )
 from whatschat_ops.errors import PermissionDenied, Unavailable
 from whatschat_ops.sender.model import Outcome, Result, Snapshot, Target
+from whatschat_ops.worker.actions import ACTIONS
 from whatschat_ops.worker.control import Control
 from whatschat_ops.worker.ledger import Before, Ledger
 from whatschat_ops.worker.objects import (
@@ -124,15 +126,17 @@ def test_attempts_without_an_answer_are_in_doubt_once_however_many_parts_are_wri
     assert bucket.done().in_doubt == 3
 
 
-def test_worker_whose_time_ends_hands_on_the_rest_with_nothing_in_doubt() -> None:
+@pytest.mark.parametrize("kind", ACTIONS)
+def test_worker_whose_time_ends_hands_on_the_rest_with_nothing_in_doubt(kind: str) -> None:
+    spec = replace(SPEC, record={**SPEC.record, "kind": kind})
     bucket, table, ids = bucket_of_run(), table_of(*names(500)), names(500)
     first, second = FakeSender(), FakeSender()
-    assert send(bucket, first, table, left_s=lambda: 0.0 if len(first.sent) >= 120 else LONG_S)
+    assert send(bucket, first, table, spec=spec, left_s=lambda: 0.0 if len(first.sent) >= 120 else LONG_S)
     assert len(first.sent) == 120
     last = bucket.parts()[-1]
     assert (last.final, last.begun, last.position) == (False, 0, ids[99])
     assert 80 <= last.pending <= 380  # more pages may have been read by then
-    assert not send(bucket, second, table, attempt="b")
+    assert not send(bucket, second, table, attempt="b", spec=spec)
     assert account(bucket, ids, first, second) == (0, 0)
 
 
@@ -145,9 +149,11 @@ def test_worker_that_comes_near_its_end_begins_no_page_and_makes_those_that_it_h
     assert read_before(bucket, KEYS, 1).done == frozenset()
 
 
-def test_stopped_run_sends_nothing_and_does_not_call_the_worker_again() -> None:
+@pytest.mark.parametrize("kind", ACTIONS)
+def test_stopped_run_sends_nothing_and_does_not_call_the_worker_again(kind: str) -> None:
     bucket, sender = bucket_of_run(Control(100.0, 50, 1, stop=True)), FakeSender()
-    assert not send(bucket, sender, table_of(*names(30)))
+    spec = replace(SPEC, record={**SPEC.record, "kind": kind})
+    assert not send(bucket, sender, table_of(*names(30)), spec=spec)
     assert sender.sent == []
     assert bucket.keys(KEYS.parts) == bucket.keys(KEYS.all_done) == []
 

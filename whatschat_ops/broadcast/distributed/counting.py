@@ -34,7 +34,7 @@ from whatschat_ops.worker.objects import Keys, given_in
 from whatschat_ops.worker.tally import Tally
 
 STALLED_S: Final = 3_600.0
-"""Longer than the three attempts at a shard, of at most 15 minutes each, that the state machine makes."""
+"""Longer than the three attempts of at most 15 minutes each that the state machine makes before a shard is finished or handed over."""
 NOTHING_SENT: Final = SendPolicy(rate_per_s=1, burst=1)
 _CACHE_KIB: Final = 65_536
 _UNKNOWN_KIND: Final = "KeyError"
@@ -59,6 +59,7 @@ def count_connections(
     finally:
         with suppress(OpsError):  # what ended the run is what the user is to know; objects expire
             if not finished:
+                launcher.stop()
                 fleet.executions.stop(1)
             delete_run_objects(settings, aws, record.run_id)
 
@@ -120,19 +121,20 @@ def counted_by(
     clock_s: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcomes:
-    """Run the workers until all shards are counted. Raises OpsError when they are not, or when none was for STALLED_S."""
-    executions, execution = launcher.fleet.executions, launcher.first()
+    """Run the workers until all shards are counted. Raises OpsError when they are not, or when none was for STALLED_S, not even in part."""
+    objects, executions, execution = launcher.fleet.objects, launcher.fleet.executions, launcher.first()
     outcomes = launcher.outcomes()
-    left, since_s = len(outcomes.unfinished), clock_s()
+    reached, since_s = (len(outcomes.unfinished), 0), clock_s()
     while True:
         execution = executions.refreshed(execution)
         outcomes.refresh()
-        if len(outcomes.unfinished) < left:
-            left, since_s = len(outcomes.unfinished), clock_s()
-        if not left:
+        before, reached = reached, (len(outcomes.unfinished), len(objects.keys(launcher.keys.all_handed)))
+        if reached != before:
+            since_s = clock_s()
+        if not outcomes.unfinished:
             return outcomes
         if not execution.is_running or clock_s() - since_s >= STALLED_S:
-            raise _failure(launcher, execution, left)
+            raise _failure(launcher, execution, len(outcomes.unfinished))
         sleep(POLL_S)
 
 

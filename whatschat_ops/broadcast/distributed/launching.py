@@ -124,6 +124,10 @@ class Launcher:
         """What the workers are told now."""
         return Control.from_bytes(self.fleet.objects.get(self.keys.control))
 
+    def stop(self) -> None:
+        """Tell the workers to begin nothing more."""
+        self._put(replace(self.control(), stop=True))
+
     def _let_go_on(self) -> None:
         """Resuming ends a stop, and sets the rate; workers that are at work read it."""
         policy, now = self.fleet.policy, self.control()
