@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.hosts import no_other_machine
 from tests.in_process import Done, run
 from tests.local.conftest import EmbeddedAws
 from whatschat_ops.cli.commands import Command, every_command
@@ -414,8 +415,24 @@ def test_a_command_whose_result_is_the_secret_gives_it(world: World) -> None:
     assert world.aws.secret_access_key.reveal() in line("local env", "--json").stdout
 
 
+NAMED_BY_USER: Final[Mapping[str, set[str]]] = {"call test": {f"{JWT}@x"}}
+"""Hosts other than the endpoint that a command line names."""
+PROGRAMS: Final = {
+    "doctor": {"uname"},  # `platform`
+    "call test": {"ldconfig", "gcc", "ld", "objdump"},  # `ctypes.util.find_library`
+}
+"""Programs that a command starts, which connect nowhere. What they do is not watched."""
+
+
 @pytest.mark.parametrize("path", LINES)
-def test_a_command_shows_no_planted_secret(world: World, path: str) -> None:
+def test_a_command_shows_no_planted_secret_and_asks_no_other_machine(world: World, path: str) -> None:
+    with no_other_machine() as contacts:
+        walk(world, path)
+    assert contacts.hosts <= NAMED_BY_USER.get(path, set())
+    assert contacts.programs <= PROGRAMS.get(path, set())
+
+
+def walk(world: World, path: str) -> None:
     for arguments in LINES[path]:
         if path == "token mint":
             continue  # its result is a token, with the claim in it
