@@ -21,6 +21,8 @@ from tests.in_process import Cli
 from tests.local.conftest import EmbeddedAws
 from tests.local.program import PrefixedStack, eventually
 from tests.local.user_sockets import user_sockets
+from whatschat_ops.broadcast.audience.scanning import ScanSource
+from whatschat_ops.broadcast.audience.targets import Page
 from whatschat_ops.connections.store import ConnectionStore
 from whatschat_ops.worker.bucket import Bucket
 from whatschat_ops.worker.control import Control
@@ -173,6 +175,27 @@ def test_workers_count_the_same_figures_as_this_machine_and_leave_nothing_in_the
     for wrong in (("--engine", "distributed", "--probe", "5"), ("--workers", "3")):
         assert cli.json(*stats, *wrong, code=2)["error"]["code"] == "usage"
     for name in (*names, "ages-ago"):
+        stack.aws.client("dynamodb").delete_item(TableName=TABLE, Key={"connectionId": {"S": name}})
+
+
+def test_sample_of_a_number_is_read_by_workers_and_has_exactly_so_many(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in stack.environment.items():
+        monkeypatch.setenv(name, value)
+    cli, before = Cli(stack.configuration), stack.run_ids()
+    names = [stack.add_gone(1)[0] for _ in range(40)]
+
+    def no_scan(_self: object, _position: str | None) -> Iterator[Page]:
+        raise AssertionError("the command reads the table")
+
+    monkeypatch.setattr(ScanSource, "pages", no_scan)
+    report = cli.json("ws", "broadcast", "hi", "--text", "--sample", "7", "--engine", "distributed", "--yes")
+    assert (report["connections"], report["gone"], report["pruned"]) == (7, 7, 7)
+    left = stack.rows()
+    assert len(left & set(names)) == 33
+    assert stack.run_ids() - before == {report["run_id"]}
+    for name in left & set(names):
         stack.aws.client("dynamodb").delete_item(TableName=TABLE, Key={"connectionId": {"S": name}})
 
 

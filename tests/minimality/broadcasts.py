@@ -19,6 +19,7 @@ from tests.minimality.change_over import change_over
 from tests.minimality.removal import Broken, Document
 from whatschat_ops.aws import Aws
 from whatschat_ops.broadcast.audience.selection import Selection
+from whatschat_ops.broadcast.audience.sources import Table
 from whatschat_ops.broadcast.distributed.engine import DistributedEngine, distributed_engine
 from whatschat_ops.broadcast.distributed.executions import Executions
 from whatschat_ops.broadcast.journal.journal import Journal
@@ -245,7 +246,7 @@ def _finish(step: str, journal: Journal, aws: Aws) -> None:
 def _engine(journal: Journal, aws: Aws, say: Callable[[str], None] = lambda _line: None) -> DistributedEngine:
     policy = SendPolicy(rate_per_s=1_000, burst=100)
     return distributed_engine(
-        journal.record.run_id, SETTINGS, aws, policy, journal.record.table_name, say=say
+        journal.record.run_id, SETTINGS, aws, policy, Table(aws, journal.record.table_name), say=say
     )
 
 

@@ -164,9 +164,15 @@ FEATURES: Final[tuple[Fault, ...]] = (
         "worker/counting.py",
         "unit/worker/test_counting.py",
         ("            if self.left_s() <= 0:\n", "            if False:\n", "a large segment is never finished"),
-        ('self._tally, self._written = Tally.from_document(found["tally"]), found["users"]', 'self._written = found["users"]', "what was handed over is not counted"),
+        ("        self.found.go_on_from(sums)\n", "", "what was handed over is not counted"),
         ("if self.clock_s() - looked_s >= CONTROL_S:", "if False:", "a stopped worker reads its segment to the end"),
         ("            return True  # the command", "            return False  # the command", "a deleted run is counted on"),
+    ),
+    *planted(
+        "broadcast/distributed/sampling.py",
+        "unit/worker/test_counting.py",
+        ("< count and percent < WHOLE", "< count and False", "a sample of a table that has shrunk is too small"),
+        ("else 100 * wanted / rows", "else WHOLE", "the command reads the whole table"),
     ),
     *planted(
         "worker/bucket.py",

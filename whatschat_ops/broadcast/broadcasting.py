@@ -266,9 +266,11 @@ class Broadcasting:
         record = journal.record
         if record.engine == EngineName.DISTRIBUTED:
             from whatschat_ops.broadcast.distributed.engine import distributed_engine
+            from whatschat_ops.broadcast.distributed.sampling import SampledByWorkers
 
-            table = record.table_name
-            return distributed_engine(record.run_id, self.settings, self.aws, policy, table, say=say)
+            run_id, settings = record.run_id, self.settings
+            table = SampledByWorkers(settings, self.aws, record.table_name, run_id, say)
+            return distributed_engine(run_id, settings, self.aws, policy, table, say=say)
         from whatschat_ops.sender.sender import Sender
 
         url = self.outputs.callback_url

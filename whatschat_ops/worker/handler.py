@@ -20,8 +20,8 @@ from whatschat_ops.redaction import Secret
 from whatschat_ops.sender.model import Credentials, SendPolicy
 from whatschat_ops.sender.sender import Sender
 from whatschat_ops.worker.bucket import Bucket, Objects
-from whatschat_ops.worker.counting import Count
-from whatschat_ops.worker.kinds import COUNT
+from whatschat_ops.worker.counting import Count, Counted, Found, Kept
+from whatschat_ops.worker.kinds import COUNT, SAMPLE
 from whatschat_ops.worker.objects import ROWS, SEGMENT, Keys, RunSpec, Shard, given_in
 from whatschat_ops.worker.pruning import RowPruner
 from whatschat_ops.worker.rows import Page, Position, Row, Table, given_rows, wanted
@@ -42,7 +42,7 @@ class Context(Protocol):
 
 
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Send one shard, or what is left of it; or count it."""
+    """Send one shard, or what is left of it; or count or sample it."""
     bucket = Bucket(boto3.client("s3"), os.environ["BROADCAST_BUCKET"])
     shard, keys = Shard.of_event(event), Keys(event["run"])
     spec = RunSpec.from_bytes(bucket.get(keys.spec))
@@ -50,23 +50,22 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     table = spec.record["table_name"]
 
     def open_table() -> Table:
-        include_expired = spec.kind != COUNT and spec.action.of_table
-        return Table(boto3.client("dynamodb"), table, time.time, include_expired=include_expired)
+        return Table(boto3.client("dynamodb"), table, time.time, include_expired=spec.includes_expired)
 
     def left_s() -> float:
         return context.get_remaining_time_in_millis() / 1000 - reserve_s
 
     # Lambda may run an event twice under one request id; what the two write must be told apart
     attempt = f"{context.aws_request_id}.{token_hex(4)}"
-    if spec.kind == COUNT:
+    if spec.kind in (COUNT, SAMPLE):
         count = Count(
             bucket,
             keys,
             shard.shard,
             attempt,
-            pages=lambda position: open_table().items(shard.segment, shard.segments, position),
-            now=datetime.fromisoformat(spec.record["created_at"]),
-            left_s=left_s,
+            lambda position: open_table().items(shard.segment, shard.segments, position),
+            found_by(spec),
+            left_s,
         )
         return {**event, "left": int(count.work())}
     work = Work(
@@ -83,6 +82,13 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
         left_s=left_s,
     )
     return {**event, "left": int(work.send())}
+
+
+def found_by(spec: RunSpec) -> Found:
+    """What workers find that do nothing to connections."""
+    if spec.kind == SAMPLE:
+        return Kept(wanted(spec.selection), time.time)
+    return Counted(datetime.fromisoformat(spec.record["created_at"]))
 
 
 def pages_of(

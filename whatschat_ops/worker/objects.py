@@ -7,9 +7,9 @@
     runs/RUN/given/00000001.gz         the users or the rows of a shard that is no segment of the table
     runs/RUN/parts/00000001/000001.gz  what came of a shard, written while it is sent (parts.Part)
     runs/RUN/done/00000001             what came of it in all, when it is finished (parts.Totals)
-    runs/RUN/counted/00000001.gz       the sums of a shard that is counted, and where its users are (counting.py)
+    runs/RUN/counted/00000001.gz       the sums of a shard that is counted or sampled, and where its items are (counting.py)
     runs/RUN/handed/00000001/000001.gz the same of as much as one worker had the time for
-    runs/RUN/users/00000001/A/1.gz     users and their connections, as the attempt A counted them
+    runs/RUN/items/00000001/A/1.gz     users and their connections, or rows, as the attempt A found them
 
 Nothing but `control` is ever changed: reading the rest says what was done, at any moment and after any failure.
 """
@@ -92,7 +92,7 @@ class Keys:
         return int(key.removeprefix(self.all_done))
 
     def counted(self, shard: int) -> str:
-        """The sums of a shard that was counted."""
+        """The sums of a shard that was counted or sampled."""
         return f"{self.root}counted/{shard:08}.gz"
 
     @property
@@ -108,9 +108,9 @@ class Keys:
         """The sums that the worker with this number, counted from 1, hands over."""
         return f"{self.handed_of(shard)}{number:06}.gz"
 
-    def counted_users(self, shard: int, attempt: str, number: int) -> str:
-        """Some of its users, as an attempt counted them."""
-        return f"{self.root}users/{shard:08}/{attempt}/{number}.gz"
+    def counted_items(self, shard: int, attempt: str, number: int) -> str:
+        """Some of its users or rows, as an attempt found them."""
+        return f"{self.root}items/{shard:08}/{attempt}/{number}.gz"
 
     def parts_of(self, shard: int) -> str:
         """What the keys of a shard's parts begin with."""
@@ -150,6 +150,11 @@ class RunSpec:
     def action(self) -> Action:
         """The same."""
         return ACTIONS[self.kind]
+
+    @property
+    def includes_expired(self) -> bool:
+        """Whether rows that have expired are meant, too."""
+        return self.kind in ACTIONS and self.action.of_table
 
     @property
     def selection(self) -> Mapping[str, Any]:

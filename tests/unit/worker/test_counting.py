@@ -13,16 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.worker.shard_fakes import CONTROL, KEYS, LONG_S, Bucket, bucket_of_run
-from whatschat_ops.broadcast.distributed.counting import STALLED_S, counted_by, merged
+from whatschat_ops.broadcast.audience.sampling import hash_of, smallest
+from whatschat_ops.broadcast.distributed.counting import STALLED_S, counted_by, merged, segments_of
 from whatschat_ops.broadcast.distributed.execution import Execution, ExecutionStatus
 from whatschat_ops.broadcast.distributed.outcomes import Outcomes
+from whatschat_ops.broadcast.distributed.sampling import BELOW_ALL, bound, choose, rows_in
 from whatschat_ops.connections.statistics import Census, ConnectionStats
 from whatschat_ops.connections.store import Connection
 from whatschat_ops.errors import OpsError
 from whatschat_ops.worker.control import CONTROL_S
-from whatschat_ops.worker.counting import Count
+from whatschat_ops.worker.counting import Count, Counted, Found, Kept
 from whatschat_ops.worker.objects import SEGMENT, Shard
-from whatschat_ops.worker.rows import END, Position, StoredPage
+from whatschat_ops.worker.rows import END, Position, Row, StoredPage, wanted
 from whatschat_ops.worker.tally import stored_time
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -82,7 +84,14 @@ class Segment:
             yield StoredPage(self.items[at : at + 3], position)
             at += 3
 
-    def count(self, bucket: Bucket, shard: int = 1, attempt: str = "attempt", users: int = 50) -> bool:
+    def count(
+        self,
+        bucket: Bucket,
+        shard: int = 1,
+        attempt: str = "attempt",
+        users: int = 50,
+        found: Found | None = None,
+    ) -> bool:
         begun_s = self.now_s
         count = Count(
             bucket,
@@ -90,12 +99,16 @@ class Segment:
             shard,
             attempt,
             self.pages,
-            NOW,
+            found or Counted(NOW),
             left_s=lambda: begun_s + self.left_s - self.now_s,
             clock_s=lambda: self.now_s,
-            users_of_an_object=users,
+            items_of_an_object=users,
         )
         return count.work()
+
+
+def sums_in(bucket: Bucket, shards: Sequence[int] = (1,), *, top: int) -> ConnectionStats:
+    return merged(segments_of(bucket, KEYS, shards), top=top)
 
 
 def by_workers(
@@ -107,7 +120,7 @@ def by_workers(
         segment = Segment(items, page_s=1.0, left_s=pages_of_a_worker)
         while segment.count(bucket, number, f"at-{segment.now_s}", users):
             assert not bucket.keys(KEYS.done(number))
-    return merged(bucket, KEYS, range(1, len(segments) + 1), top=top)
+    return sums_in(bucket, range(1, len(segments) + 1), top=top)
 
 
 @given(ITEMS, st.integers(1, 5), st.integers(1, 4), st.integers(0, 4), st.integers(1, 9))
@@ -124,7 +137,7 @@ def test_second_attempt_at_a_segment_counts_nothing_twice() -> None:
     items = [item(f"c{number}", user, None, None) for number, user in enumerate("aab")]
     Segment(items).count(bucket, attempt="first")
     Segment(items).count(bucket, attempt="second", users=1)
-    assert merged(bucket, KEYS, [1], top=2) == here(items, 2)
+    assert sums_in(bucket, top=2) == here(items, 2)
     assert bucket.done().delivered == 3
 
 
@@ -132,8 +145,8 @@ def test_no_object_has_more_users_than_a_worker_keeps_and_a_page() -> None:
     bucket = bucket_of_run()
     items = [item(f"c{number:02}", f"user-{number}", None, None) for number in range(15)]
     Segment(items).count(bucket, users=6)
-    assert len(bucket.keys(f"{KEYS.root}users/")) == 3
-    assert merged(bucket, KEYS, [1], top=0).users == 15
+    assert len(bucket.keys(f"{KEYS.root}items/")) == 3
+    assert sums_in(bucket, top=0).users == 15
 
 
 TEN_PAGES = [item(f"c{number:02}", "user", None, None) for number in range(30)]
@@ -145,7 +158,7 @@ def test_worker_whose_time_ends_hands_over_the_rest_of_its_segment() -> None:
     assert [segment.count(bucket) for _ in range(3)] == [True, True, False]
     assert segment.pages_read == 10
     assert bucket.done().delivered == 30
-    assert merged(bucket, KEYS, [1], top=1) == here(TEN_PAGES, 1)
+    assert sums_in(bucket, top=1) == here(TEN_PAGES, 1)
 
 
 def test_worker_that_has_hardly_any_time_reads_a_page_all_the_same() -> None:
@@ -165,7 +178,7 @@ def test_of_two_workers_that_hand_over_the_same_rest_the_first_counts() -> None:
     late.then = other
     assert late.count(bucket)
     assert not Segment(TEN_PAGES).count(bucket, attempt="last")
-    assert merged(bucket, KEYS, [1], top=1) == here(TEN_PAGES, 1)
+    assert sums_in(bucket, top=1) == here(TEN_PAGES, 1)
 
 
 def test_stopped_worker_reads_no_more_pages_and_writes_nothing() -> None:
@@ -198,6 +211,61 @@ def test_control_object_that_cannot_be_read_is_a_failure_and_no_stop() -> None:
     bucket.put(KEYS.control, b"{}")
     with pytest.raises(ValueError, match="another format"):
         Segment(TEN_PAGES).count(bucket)
+
+
+NAMES = [f"c{number:03}" for number in range(200)]
+
+
+@given(
+    have=st.integers(0, 200),
+    want=st.integers(1, 60),
+    counted=st.integers(0, 100_000),
+    cut=st.tuples(st.integers(1, 4), st.integers(1, 9), st.integers(1, 9)),
+)
+def test_sample_by_workers_is_that_of_one_machine_however_wrong_the_count_of_rows_is(
+    have: int, want: int, counted: int, cut: tuple[int, int, int]
+) -> None:
+    segments, rows_of_an_object, pages_of_a_worker = cut
+    items = [item(name, "eve" if name.endswith("7") else "user", None, None) for name in NAMES[:have]]
+    read_at: list[float] = []
+
+    def read(percent: float) -> Sequence[Row]:
+        read_at.append(percent)
+        selection = {"exclude_users": ["eve"], "sample": {"percent": f"{percent:.12f}", "seed": "seed"}}
+        bucket = bucket_of_run()
+        for number in range(1, segments + 1):
+            segment = Segment(items[number - 1 :: segments], page_s=1.0, left_s=pages_of_a_worker)
+            found = Kept(wanted(selection), lambda: SECONDS)
+            while segment.count(bucket, number, f"at-{segment.now_s}", rows_of_an_object, found):
+                found = Kept(wanted(selection), lambda: SECONDS)
+        return smallest(rows_in(segments_of(bucket, KEYS, range(1, segments + 1))), want, "seed", BELOW_ALL)
+
+    rows = [Row(name, "user", "") for name in NAMES[:have] if not name.endswith("7")]
+    assert (
+        choose(want, counted, read) == sorted(rows, key=lambda row: hash_of(row.connection_id, "seed"))[:want]
+    )
+    assert read_at == sorted(set(read_at))
+
+
+@pytest.mark.parametrize(
+    ("want", "rows", "at_most"), [(1, 10**8, 110), (1_000, 10**8, 1_300), (10**5, 10**8, 102_000)]
+)
+def test_bound_is_of_little_more_than_the_sample_and_of_the_whole_of_a_small_table(
+    want: int, rows: int, at_most: int
+) -> None:
+    assert want < bound(want, rows) / 100 * rows < at_most
+    assert bound(want, want) == bound(want, 0) == 100
+
+
+def test_expired_rows_are_in_no_sample() -> None:
+    found = Kept(lambda _row: True, lambda: SECONDS)
+    found.add(
+        [
+            item("old", "user", None, {"N": str(SECONDS)}),
+            item("live", "user", {"S": "then"}, {"N": str(SECONDS + 1)}),
+        ]
+    )
+    assert found.take() == [Row("live", "user", '{"S":"then"}')]
 
 
 @dataclass
@@ -242,7 +310,7 @@ class Workers:
 
     def count(self) -> Outcomes:
         launcher: Any = self
-        return counted_by(launcher, clock_s=lambda: self.now_s, sleep=self.sleep)
+        return counted_by(launcher, None, clock_s=lambda: self.now_s, sleep=self.sleep)
 
 
 def test_workers_may_take_as_long_as_they_like_while_shards_are_finished() -> None:

@@ -13,8 +13,8 @@ import pytest
 from tests.unit.worker.shard_fakes import KEYS, SPEC, Bucket
 from whatschat_ops.sender.model import POST, SendPolicy
 from whatschat_ops.worker import handler as worker
-from whatschat_ops.worker.counting import Count
-from whatschat_ops.worker.kinds import COUNT
+from whatschat_ops.worker.counting import Count, Counted
+from whatschat_ops.worker.kinds import COUNT, SAMPLE
 from whatschat_ops.worker.objects import ROWS, SEGMENT, RunSpec, Shard, given_bytes
 from whatschat_ops.worker.rows import END, Row, Table
 from whatschat_ops.worker.shard import Work
@@ -90,8 +90,18 @@ def test_segment_is_counted_as_of_the_time_of_the_run_and_handed_over_when_the_t
     monkeypatch.setattr(Count, "work", work)
     assert worker.handler(EVENT, FakeContext(900_000)) == {**EVENT, "left": 1}
     (count,) = counts
-    assert (count.keys, count.shard, count.now) == (KEYS, 4, datetime(2026, 11, 23, 12, tzinfo=UTC))
+    assert (count.keys, count.shard) == (KEYS, 4)
+    assert count.found == Counted(datetime(2026, 11, 23, 12, tzinfo=UTC))
     assert count.left_s() == pytest.approx(887.0)
+
+
+def test_sample_leaves_out_what_the_selection_does() -> None:
+    record = {**TIMED.record, "kind": SAMPLE}
+    found = worker.found_by(replace(TIMED, record=record))
+    found.add(
+        [{"connectionId": {"S": name}, "userId": {"S": user}} for name, user in (("a", "eve"), ("c", "x"))]
+    )
+    assert found.take() == [Row("c", "x", "")]
 
 
 def test_rows_that_were_given_are_all_sent_to_and_others_as_the_selection_says(

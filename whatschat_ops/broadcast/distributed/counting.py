@@ -1,6 +1,6 @@
-"""`ws connections stats` by workers: each counts segments of the table (`worker.counting`), and the sums are merged here, exactly.
+"""What workers read of the table without doing anything to connections (`worker.counting`), and `ws connections stats` from it.
 
-A user may have connections in every segment, so the users of all segments are added up in a temporary file, with constant memory.
+Their sums are merged here, exactly. A user may have connections in every segment, so the users of all segments are added up in a temporary file, with constant memory.
 Nothing is kept of such a run: one that ends early is run again, and its objects are deleted.
 """
 
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.broadcast.audience.selection import select
+from whatschat_ops.broadcast.audience.selection import Selection, select
+from whatschat_ops.broadcast.audience.sources import Table
 from whatschat_ops.broadcast.distributed.engine import POLL_S, fleet_of, require_workers
 from whatschat_ops.broadcast.distributed.executions import Execution
 from whatschat_ops.broadcast.distributed.launching import Launcher
@@ -36,6 +38,8 @@ from whatschat_ops.worker.tally import Tally
 STALLED_S: Final = 3_600.0
 """Longer than the three attempts of at most 15 minutes each that the state machine makes before a shard is finished or handed over."""
 NOTHING_SENT: Final = SendPolicy(rate_per_s=1, burst=1)
+Segments = Iterator[tuple[Mapping[str, Any], Iterator[list[Any]]]]
+T = TypeVar("T")
 _CACHE_KIB: Final = 65_536
 _UNKNOWN_KIND: Final = "KeyError"
 """What a worker of an earlier version, which has no such kind of run, fails with."""
@@ -48,31 +52,74 @@ def count_connections(
 
     Raises UsageError when the stack has no workers, OpsError when some shards were not counted, and AwsError.
     """
-    require_workers(settings)
-    record = _record(settings, aws, table)
-    fleet = fleet_of(record.run_id, settings, aws, NOTHING_SENT, table, say)
-    launcher, finished = Launcher(fleet, record), False
-    try:
-        outcomes = counted_by(launcher)
-        finished = True
-        return merged(fleet.objects, launcher.keys, outcomes.shards, top=top)
-    finally:
-        with suppress(OpsError):  # what ended the run is what the user is to know; objects expire
-            if not finished:
-                launcher.stop()
-                fleet.executions.stop(1)
-            delete_run_objects(settings, aws, record.run_id)
+    hint = Hint(("ws", "connections", "stats", "--engine", EngineName.DISTRIBUTED.value))
+    reading = Reading(settings, aws, table, say)
+    return reading.by_workers(COUNT, select(), lambda found: merged(found, top=top), hint)
 
 
-def merged(objects: Objects, keys: Keys, shards: Iterable[int], *, top: int) -> ConnectionStats:
-    """The figures of all shards together."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The table as workers read it in a run that does nothing to connections, and that is deleted at its end."""
+
+    settings: Settings
+    aws: Aws
+    table: str
+    say: Callable[[str], None] = lambda _line: None
+
+    def by_workers(
+        self, kind: str, selection: Selection, then: Callable[[Segments], T], hint: Hint | None
+    ) -> T:
+        """What `then` makes of what they found. `hint`: what to do when it fails. Raises as count_connections."""
+        settings, aws = self.settings, self.aws
+        require_workers(settings)
+        record = self._record(kind, selection)
+        fleet = fleet_of(record.run_id, settings, aws, NOTHING_SENT, Table(aws, self.table), self.say)
+        launcher, finished = Launcher(fleet, record), False
+        try:
+            outcomes = counted_by(launcher, hint)
+            finished = True
+            return then(segments_of(fleet.objects, launcher.keys, outcomes.shards))
+        finally:
+            with suppress(OpsError):  # what ended the run is what the user is to know; objects expire
+                if not finished:
+                    launcher.stop()
+                    fleet.executions.stop(1)
+                delete_run_objects(settings, aws, record.run_id)
+
+    def _record(self, kind: str, selection: Selection) -> RunRecord:
+        return RunRecord(
+            run_id=new_run_id(),
+            created_at=timestamp(),
+            environment=self.settings.environment,
+            stack=Names(self.settings).stack,
+            table_name=self.table,
+            region=self.aws.region,
+            callback_url="",
+            message=b"",
+            message_id="",
+            selection=selection.to_json(),
+            policy="{}",
+            engine=EngineName.DISTRIBUTED.value,
+            caller_arn=self.aws.caller_arn,
+            kind=kind,
+        )
+
+
+def segments_of(objects: Objects, keys: Keys, shards: Iterable[int]) -> Segments:
+    """The sums of each shard, and its items, some at a time."""
+    for content in _contents(objects, [keys.counted(shard) for shard in shards]):
+        sums, items = counted_in(content)
+        yield sums, map(given_in, _contents(objects, items))
+
+
+def merged(segments: Segments, *, top: int) -> ConnectionStats:
+    """The figures of all segments together."""
     tally = Tally()
     with closing(UserSums()) as users:
-        for sums in _contents(objects, [keys.counted(shard) for shard in shards]):
-            found, keys_of_users = counted_in(sums)
-            tally.merge(found)
-            for content in _contents(objects, keys_of_users):
-                users.add(given_in(content))
+        for sums, items in segments:
+            tally.merge(Tally.from_document(sums))
+            for some in items:
+                users.add(some)
         return stats_of(tally, users.count(), users.most(max(1, top)), top=top)
 
 
@@ -117,6 +164,7 @@ def _contents(objects: Objects, keys: Sequence[str]) -> Iterator[bytes]:
 
 def counted_by(
     launcher: Launcher,
+    hint: Hint | None,
     *,
     clock_s: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -134,37 +182,15 @@ def counted_by(
         if not outcomes.unfinished:
             return outcomes
         if not execution.is_running or clock_s() - since_s >= STALLED_S:
-            raise _failure(launcher, execution, len(outcomes.unfinished))
+            raise _failure(launcher, execution, len(outcomes.unfinished), hint)
         sleep(POLL_S)
 
 
-def _failure(launcher: Launcher, execution: Execution, left: int) -> OpsError:
+def _failure(launcher: Launcher, execution: Execution, left: int, hint: Hint | None) -> OpsError:
     why = " ".join(launcher.fleet.executions.why(execution)).strip()
     if execution.is_running:
         why = f"none was for {STALLED_S / 60:.0f} minutes"
-    shards = f"{counted(left, 'shard')} of the table could not be counted ({execution.status}): {why}"
-    hint = Hint(("ws", "connections", "stats", "--engine", EngineName.DISTRIBUTED.value))
+    shards = f"{counted(left, 'shard')} of the table could not be read ({execution.status}): {why}"
     if _UNKNOWN_KIND in why:
-        return OpsError(
-            shards, hint=Hint(PROVISION.argv, "Workers of an earlier version cannot count. Replace them")
-        )
+        hint = Hint(PROVISION.argv, "Workers of an earlier version cannot do this. Replace them")
     return OpsError(shards, hint=hint)
-
-
-def _record(settings: Settings, aws: Aws, table: str) -> RunRecord:
-    return RunRecord(
-        run_id=new_run_id(),
-        created_at=timestamp(),
-        environment=settings.environment,
-        stack=Names(settings).stack,
-        table_name=table,
-        region=aws.region,
-        callback_url="",
-        message=b"",
-        message_id="",
-        selection=select().to_json(),
-        policy="{}",
-        engine=EngineName.DISTRIBUTED.value,
-        caller_arn=aws.caller_arn,
-        kind=COUNT,
-    )

@@ -195,25 +195,25 @@ def distributed_engine(
     settings: Settings,
     aws: Aws,
     policy: SendPolicy,
-    table: str,
+    table: Table,
     *,
     say: Callable[[str], None] = lambda _line: None,
 ) -> DistributedEngine:
-    """The engine for a run of the stack of `settings` over the connections table `table`. Raises UsageError when it is not enabled there."""
+    """The engine for a run of the stack of `settings` over this connections table. Raises UsageError when it is not enabled there."""
     require_enabled(settings)
     return DistributedEngine(fleet_of(run_id, settings, aws, policy, table, say))
 
 
 def fleet_of(
-    run_id: str, settings: Settings, aws: Aws, policy: SendPolicy, table: str, say: Callable[[str], None]
+    run_id: str, settings: Settings, aws: Aws, policy: SendPolicy, table: Table, say: Callable[[str], None]
 ) -> Fleet:
-    """The workers of the stack of `settings`, for a run over the connections table `table`."""
+    """The workers of the stack of `settings`, for a run over this table."""
     section = settings.broadcast.distributed
     return Fleet(
         bucket_of(settings, aws),
         Executions(settings, aws, run_id),
         policy,
-        Table(aws, table),
+        table,
         shard_connections=section.shard_connections,
         workers=section.workers,
         tolerated_failure_percentage=section.tolerated_failure_percentage,

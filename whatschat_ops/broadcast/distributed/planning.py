@@ -1,6 +1,6 @@
 """What a run's shards are: segments of the table's scan, or users and rows that were named.
 
-Nothing is listed here but what was named, and a sample of N connections: only who has read the whole table knows which those are.
+Nothing is listed here but what was named, and a sample of N connections, which workers choose (sampling.py).
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ SampleOption = Annotated[
     typer.Option(
         "--sample",
         metavar="N|P%",
-        help="Send to a random sample: a number or a percentage",
+        help="Send to a random sample: exactly N connections, or about P percent",
         rich_help_panel=_WHO,
     ),
 ]
