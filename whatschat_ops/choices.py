@@ -5,6 +5,7 @@ Imports nothing but the standard library: the command line needs them before any
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -130,3 +131,32 @@ BROADCAST: Final = "broadcast"
 PRUNE: Final = "prune"
 DISCONNECT: Final = "disconnect"
 """The kinds of runs, as `worker.kinds` has them, which takes nothing from here: it travels in a zip."""
+
+
+_CUTOFF: Final = 0.65
+_OPTION_CUTOFF: Final = 0.8
+"""How alike two names are at least to be a slip of each other (`difflib`): `stage` and `staging` are 0.67, `--usr` and `--user` 0.91,
+`--query` and `--user`, which share their dashes, 0.77."""
+
+
+def meant(word: str, known: Iterable[str]) -> str | None:
+    """The known name that `word` is short for, that it begins with, or that it nearly is; None when there is none.
+
+    >>> meant("prod", ["local", "production"])
+    'production'
+    """
+    names = {name.lower(): name for name in known}
+    typed = word.lower()
+    if not typed.strip("-"):
+        return None
+    begun = [name for name in names if name.startswith(typed) or (len(name) > 2 and typed.startswith(name))]
+    from difflib import get_close_matches  # only what is wrong pays for it
+
+    found = begun or get_close_matches(typed, names, 1, _OPTION_CUTOFF if typed.startswith("-") else _CUTOFF)
+    return names[min(found, key=len)] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The question to put behind a sentence about an unknown name, with a space before it; empty when no name is near."""
+    found = meant(word, known)
+    return f" Did you mean {found!r}?" if found else ""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import traceback
 from typing import Any, Final
 
 import typer
 
 from whatschat_ops.cli.command import COMMON
-from whatschat_ops.cli.commands import COMMANDS
 from whatschat_ops.cli.program import build_program
 from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.redacting import redacted_streams
 from whatschat_ops.cli.terminal.streams import ReaderGone, guarded_streams
-from whatschat_ops.errors import PROGRAM, ExitCode, Hint, Interrupted, OpsError, UsageError
+from whatschat_ops.errors import PROGRAM, ExitCode, Interrupted, OpsError, UsageError
 from whatschat_ops.files import refused
 
 # Typer brings its own copy of Click since 0.2x and used the installed one before: this is the class of either.
@@ -39,8 +37,10 @@ def _run_command_line(arguments: list[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return _fail(run, Interrupted("Interrupted."))
     except _CliUsageError as error:
+        from whatschat_ops.cli.usage_errors import as_usage_error
+
         run.take(_given_options(error, arguments))
-        return _fail(run, _as_usage_error(error, arguments))
+        return _fail(run, as_usage_error(error, arguments))
     except OpsError as error:
         return _fail(run, error)
     except OSError as error:
@@ -101,50 +101,6 @@ def _given_options(error: Any, arguments: list[str]) -> CommonOptions:
     parsed = error.ctx.find_root().params if error.ctx else {}
     shown = {"json": "--json" in arguments or None, "debug": "--debug" in arguments or None}
     return CommonOptions(**{name: parsed.get(name) for name in COMMON} | shown)
-
-
-def _as_usage_error(error: Any, arguments: list[str]) -> UsageError:
-    from whatschat_ops.quotas import CONNECTION_ID_PATTERN
-
-    path = tuple(error.ctx.command_path.split()[1:]) if error.ctx else ()
-    ids = [
-        argument
-        for argument in arguments
-        if argument.startswith("-") and re.fullmatch(CONNECTION_ID_PATTERN, argument)
-    ]
-    if ids and "--" not in arguments:  # API Gateway's ids may begin with a dash, as options do
-        return UsageError(f"{ids[0]} looks like an option.", hint=Hint((*path, "--", ids[0])))
-    message = error.format_message()
-    unknown = next((word for word in arguments if message.startswith(f"No such command {word!r}.")), None)
-    if unknown is not None:  # it is quoted as Python quotes it
-        return _unknown_command(path, unknown, arguments)
-    return UsageError(_in_plain_words(message), hint=Hint((*path, "--help")))
-
-
-def _unknown_command(group: tuple[str, ...], word: str, arguments: list[str]) -> UsageError:
-    from whatschat_ops.cli.guesses import meant, tree_of
-
-    command = meant(tree_of(COMMANDS), group, word, arguments[arguments.index(word) + 1 :])
-    if command is None:
-        return UsageError(f"No such command {word!r}.", hint=Hint((*group, "--help")))
-    named = " ".join(part for part in command if part != "--help" or len(command) == 1)
-    return UsageError(f"No such command {word!r}. Did you mean '{named}'?", hint=Hint(command))
-
-
-_VALIDATOR_WORDS = (
-    (r"Value error, ", ""),
-    (r"Input should be a valid integer, unable to parse string as an integer", "it is not a whole number"),
-    (r"Input should be a valid number, unable to parse string as a number", "it is not a number"),
-    (r"Input should be (greater|less) than or equal to", lambda found: f"it must be at {'least' if found[1] == 'greater' else 'most'}"),
-    (r"Input should be", "it must be"),
-)  # fmt: skip
-
-
-def _in_plain_words(message: str) -> str:
-    """Typer repeats what pydantic says of a value, which is meant for programmers."""
-    for pattern, words in _VALIDATOR_WORDS:
-        message = re.sub(pattern, words, message)
-    return message
 
 
 def _as_bug(error: Exception) -> OpsError:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from whatschat_ops.choices import did_you_mean
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import Hint, Missing
 
@@ -45,6 +46,7 @@ def _known() -> list[str]:
 def _read(command: str) -> Any:
     if command not in _known():
         raise Missing(
-            f"No command {command!r} has a schema.", hint=Hint(("schema",), "List the commands that have one")
+            f"No command {command!r} has a schema.{did_you_mean(command, _known())}",
+            hint=Hint(("schema",), "List the commands that have one"),
         )
     return json.loads((_SCHEMAS / f"{command.replace(' ', '-')}.json").read_text(encoding="utf-8"))

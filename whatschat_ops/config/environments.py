@@ -6,16 +6,14 @@ what is deployed, and with which profile.
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 
+from whatschat_ops.choices import did_you_mean
 from whatschat_ops.errors import ConfigError, Hint
 from whatschat_ops.files import is_regular, is_there
 
 CONFIG_DIRECTORY = Path("configs")
-_CUTOFF = 0.6
-"""How alike two names are at least to be a slip of the other (`difflib`)."""
 
 
 def find_file(environment: str, path: Path | None, directory: Path | None) -> Path | None:
@@ -36,10 +34,8 @@ def find_file(environment: str, path: Path | None, directory: Path | None) -> Pa
     if environment == "local":
         return None
     known = known_environments(directory)
-    meant = _meant(environment, known)
-    question = f" Did you mean {meant!r}?" if meant else ""
     raise ConfigError(
-        f"There is no environment {environment!r}: {candidate} does not exist.{question} Known here: {', '.join(known)}.",
+        f"There is no environment {environment!r}: {candidate} does not exist.{did_you_mean(environment, known)} Known here: {', '.join(known)}.",
         hint=Hint(("init", "-e", environment), "Name a file with --config, or create one"),
     )
 
@@ -73,9 +69,3 @@ def _own(path: Path) -> Path:
             hint=f"Read it, and name it with --config {path} if it is right.",
         )
     return path
-
-
-def _meant(environment: str, known: list[str]) -> str | None:
-    """The environment that is meant by a name that is short for it, or nearly its own."""
-    short = [name for name in known if environment and name.startswith(environment.lower())]
-    return next(iter(short or difflib.get_close_matches(environment.lower(), known, 1, _CUTOFF)), None)

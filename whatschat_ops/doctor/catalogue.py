@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
+from whatschat_ops.choices import did_you_mean
 from whatschat_ops.doctor.areas import (
     api,
     app,
@@ -75,6 +76,6 @@ def _require_known(words: Iterable[str]) -> None:
     for word in words:
         if not any(_is_one_of(check, [word]) for check in CHECKS):
             raise UsageError(
-                f"No check has the code {word!r}.",
+                f"No check has the code {word!r}.{did_you_mean(word, [name for check in CHECKS for name in (check.code, check.name)])}",
                 hint=f"The codes are {CHECKS[0].code} to {CHECKS[-1].code}; see docs/doctor.md.",
             )

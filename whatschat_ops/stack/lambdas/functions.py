@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from whatschat_ops.aws import Aws
+from whatschat_ops.choices import did_you_mean
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.config.names import LIVE_ALIAS, ROUTE_FUNCTIONS
 from whatschat_ops.errors import Hint, NotFound, NotProvisioned, UsageError
@@ -86,7 +87,8 @@ def short_name(settings: Settings, name: str) -> str:
         if name in (short, names.function(short)):
             return short
     raise UsageError(
-        f"There is no function {name!r}: the functions are {', '.join(ROUTE_FUNCTIONS.values())}.",
+        f"There is no function {name!r}: the functions are {', '.join(ROUTE_FUNCTIONS.values())}."
+        f"{did_you_mean(name, ROUTE_FUNCTIONS.values())}",
         hint=Hint(("lambda", "list")),
     )
 
