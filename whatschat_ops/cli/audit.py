@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from whatschat_ops.cli.durations import parse_duration
+from whatschat_ops.cli.listing import NewestOption, SortOption, newest
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.tables import Column, Table
 from whatschat_ops.cli.terminal.times import local_time
@@ -37,7 +37,8 @@ def list_entries(
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="The latest start, likewise [default: now]")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="The most entries, the newest ones")] = 100,
+    sort: SortOption = None,
+    limit: NewestOption = 100,
 ) -> None:
     """List what operators did.
 
@@ -48,6 +49,8 @@ def list_entries(
         whatschat-ops audit list --user alice --since 30d
         whatschat-ops audit list --action lambda --json
     """
+    from whatschat_ops.audit import AuditEntry
+
     now = datetime.now(UTC)
     wanted = run.audit_log().entries(
         user=user,
@@ -56,10 +59,7 @@ def list_entries(
         since=_moment(since, "--since", now),
         until=_moment(until, "--until", now) if until else None,
     )
-    found = list(itertools.islice(wanted, limit + 1))
-    run.out.result(found[:limit], _render)
-    if len(found) > limit:
-        run.out.note(f"Only the newest {limit} are shown. For more, raise --limit.")
+    run.out.result(newest(run.out, AuditEntry, wanted, sort, limit), _render)
 
 
 def _moment(text: str, option: str, now: datetime) -> datetime:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from whatschat_ops.cli.listing import LimitOption, SortOption, listed
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.lines import Lines, Styled, aligned
 from whatschat_ops.cli.terminal.tables import Column, Table
@@ -78,7 +79,7 @@ def init(run: Run) -> None:
     run.out.result(CreatedFile(environment, path), lambda created: f"Created {created.file}.")
 
 
-def list_(run: Run) -> None:
+def list_(run: Run, sort: SortOption = None, limit: LimitOption = None) -> None:
     """List the environments that have settings.
 
     Those of configs/, here or in the nearest directory above, and local, which needs no file.
@@ -90,7 +91,8 @@ def list_(run: Run) -> None:
     selected = run.options.env or "local"
     directory = nearest_directory()
     names = known_environments(directory)
-    run.out.result([_environment(name, directory, selected) for name in names], _render_environments)
+    found = [_environment(name, directory, selected) for name in names]
+    run.out.result(listed(run.out, Environment, found, sort, limit), _render_environments)
 
 
 def whoami(run: Run) -> None:

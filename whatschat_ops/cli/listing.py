@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
+from whatschat_ops.choices import did_you_mean
 from whatschat_ops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ LimitOption = Annotated[
     int | None, typer.Option("--limit", "-L", metavar="N", min=1, help="Show at most N of them")
 ]
 
+NewestOption = Annotated[
+    int, typer.Option("--limit", "-L", metavar="N", min=1, help="The most of them, the newest ones")
+]
+
 
 def listed(out: Output, row: type[T], rows: Iterable[T], sort: str | None, limit: int | None) -> list[T]:
     """The rows to show, in order; a note says how many are left out. Raises UsageError for a field that `row` does not have."""
@@ -34,12 +40,24 @@ def listed(out: Output, row: type[T], rows: Iterable[T], sort: str | None, limit
     return found[:limit]
 
 
+def newest(out: Output, row: type[T], rows: Iterator[T], sort: str | None, limit: int) -> list[T]:
+    """The first `limit` of rows that come newest first, in order; a note says when there are more. Raises as `listed` does."""
+    found = list(itertools.islice(rows, limit + 1))
+    if len(found) > limit:
+        out.note(f"Only the newest {limit} are shown. For more, raise --limit.")
+    return in_order(row, found[:limit], sort) if sort is not None else found[:limit]
+
+
 def in_order(row: type[T], rows: Iterable[T], sort: str) -> list[T]:
     """Sorted by the field that `sort` names; what has no value comes last. Rows of one value stay in their order."""
     field, _, order = sort.partition(":")
-    names = [each.name for each in dataclasses.fields(row)]  # type: ignore[arg-type]
-    if field not in names or order not in _ORDERS:
-        raise UsageError(f"--sort is no field to sort by: {sort}. The fields are {', '.join(names)}.")
+    names = _fields(row)
+    if field not in names:
+        raise UsageError(
+            f"--sort: there is no field {field!r}.{did_you_mean(field, names)} The fields are {', '.join(names)}."
+        )
+    if order not in _ORDERS:
+        raise UsageError(f"--sort: the order is asc or desc, not {order!r}.")
     known: list[T] = []
     unknown: list[T] = []
     for each in rows:
@@ -49,6 +67,10 @@ def in_order(row: type[T], rows: Iterable[T], sort: str) -> list[T]:
     except TypeError as error:
         raise UsageError(f"--sort: {field} has no order.") from error
     return [*known, *unknown]
+
+
+def _fields(row: type[Any]) -> tuple[str, ...]:
+    return getattr(row, "__struct_fields__", None) or tuple(each.name for each in dataclasses.fields(row))
 
 
 def _comparable(value: Any) -> Any:

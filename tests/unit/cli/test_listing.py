@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from whatschat_ops.cli.listing import in_order, listed
+from whatschat_ops.cli.commands import every_command
+from whatschat_ops.cli.completing.words import read_grammar
+from whatschat_ops.cli.listing import in_order, listed, newest
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.errors import UsageError
 
@@ -44,6 +46,26 @@ def test_what_is_no_field_to_sort_by_is_refused(sort: str) -> None:
 def test_an_unknown_field_is_refused_where_nothing_is_listed() -> None:
     with pytest.raises(UsageError, match="name, size, tags"):
         in_order(Row, [], "colour")
+
+
+def test_a_field_that_is_nearly_one_is_named() -> None:
+    with pytest.raises(UsageError, match=r"there is no field 'nam'\. Did you mean 'name'\? The fields are"):
+        in_order(Row, ROWS, "nam")
+    with pytest.raises(UsageError, match="the order is asc or desc, not 'down'"):
+        in_order(Row, ROWS, "name:down")
+
+
+@pytest.mark.parametrize("path", [path for path, _ in every_command() if path.endswith(("list", "history"))])
+def test_every_list_can_be_sorted_and_limited(path: str) -> None:
+    options = read_grammar()[path]["options"]
+    assert {"--sort", "--limit", "-L"} <= set(options)
+
+
+def test_the_newest_are_read_and_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = iter(ROWS)
+    assert newest(Output(), Row, rows, "name", 2) == [ROWS[0], ROWS[1]]
+    assert next(rows) == ROWS[3]  # one more than are shown tells that there are more
+    assert "Only the newest 2 are shown" in capsys.readouterr().err
 
 
 def test_a_limit_says_what_it_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:

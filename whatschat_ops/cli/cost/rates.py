@@ -10,6 +10,7 @@ import typer
 from whatschat_ops.choices import PriceSource
 from whatschat_ops.cli.cost.cards import REGION
 from whatschat_ops.cli.cost.options import PriceRegionOption, RatesOption
+from whatschat_ops.cli.listing import LimitOption, SortOption, listed
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import UsageError
 
@@ -21,7 +22,7 @@ CardArgument = Annotated[str, typer.Argument(metavar="CARD", help="AWS Region, o
 RegionArgument = Annotated[str, typer.Argument(metavar="REGION", help="AWS Region")]
 
 
-def list_cards(run: Run) -> None:
+def list_cards(run: Run, sort: SortOption = None, limit: LimitOption = None) -> None:
     """List the Regions whose prices are known.
 
     Example: whatschat-ops cost rates list
@@ -34,7 +35,7 @@ def list_cards(run: Run) -> None:
     for region, path in sorted(card_files().items()):
         card = aws_card(region=region)
         rows.append(CardRow(region, card.title, card.as_of, len(card.rates), str(path)))
-    run.out.result(rows, render_cards)
+    run.out.result(listed(run.out, CardRow, rows, sort, limit), render_cards)
 
 
 def show(run: Run, rates: RatesOption = None, price_region: PriceRegionOption = None) -> None:

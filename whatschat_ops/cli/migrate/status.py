@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from msgspec import Struct
 
+from whatschat_ops.cli.listing import NewestOption, SortOption, newest
 from whatschat_ops.cli.migrate.view import share_bar
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table
@@ -94,7 +93,8 @@ def status(run: Run) -> None:
 
 def history(
     run: Run,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="The most changes, the newest ones")] = 100,
+    sort: SortOption = None,
+    limit: NewestOption = 100,
 ) -> None:
     """List the steps of the migration.
 
@@ -103,12 +103,10 @@ def history(
 
     Example: whatschat-ops migrate history --json
     """
+    from whatschat_ops.migration.history import MigrationChange
     from whatschat_ops.migration.history import history as changes
 
-    found = list(itertools.islice(changes(run.audit_log()), limit + 1))
-    run.out.result(found[:limit], _render_history)
-    if len(found) > limit:
-        run.out.note(f"Only the newest {limit} are shown. For more, raise --limit.")
+    run.out.result(newest(run.out, MigrationChange, changes(run.audit_log()), sort, limit), _render_history)
 
 
 def _open_now(run: Run) -> OpenNow:

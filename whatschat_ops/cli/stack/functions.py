@@ -13,6 +13,7 @@ import typer
 
 from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
+from whatschat_ops.cli.listing import LimitOption, SortOption, listed
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.stack.applying import show_and_apply
 from whatschat_ops.cli.stack.function_tables import (
@@ -160,16 +161,17 @@ def rollback(
     _show_and_move(run, stack, moves, yes=yes)
 
 
-def list_(run: Run) -> None:
+def list_(run: Run, sort: SortOption = None, limit: LimitOption = None) -> None:
     """List the deployed functions.
 
     Shows their versions, which of them are live, and the hash, size and age of the code.
 
     Example: whatschat-ops lambda list
     """
-    from whatschat_ops.stack.lambdas.functions import list_functions
+    from whatschat_ops.stack.lambdas.functions import DeployedFunction, list_functions
 
-    run.out.result(list_functions(run.settings, run.aws), render_functions)
+    found = list_functions(run.settings, run.aws)
+    run.out.result(listed(run.out, DeployedFunction, found, sort, limit), render_functions)
 
 
 @audited(function="name", shows=("function", "version", "status_code", "function_error"))
