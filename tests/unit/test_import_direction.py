@@ -53,6 +53,7 @@ LAYERS: Final = (
         "plurals",
         "quotas",
         "redaction",
+        "signals",
         "state_directory",
         "",
     },

@@ -17,12 +17,12 @@ from typing import IO
 import pytest
 
 from whatschat_ops.cli.terminal.interrupts import (
-    INTERRUPTS,
     interrupted_while_pausing,
     run_coroutine,
     stop_on_interrupt,
     terminate_as_interrupted,
 )
+from whatschat_ops.signals import INTERRUPTS
 
 STATUS = Path("/proc/self/status")
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, which a scheduler sends instead, and SIGHUP, which a closing terminal does: all are handled alike."""
+"""What the signals that end a command do (`signals.py`): all are handled alike."""
 
 from __future__ import annotations
 
@@ -7,29 +7,18 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
+
+from whatschat_ops.signals import heeded
 
 T = TypeVar("T")
-
-INTERRUPTS: Final = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
 
 
 def terminate_as_interrupted() -> None:
     """From now on these signals raise KeyboardInterrupt, as Ctrl-C does, so that a command ends in the same way."""
-    for number in _heeded():
+    for number in heeded():
         if number != signal.SIGINT:
             signal.signal(number, signal.default_int_handler)
-
-
-def _heeded() -> list[signal.Signals]:
-    """`nohup` switches SIGHUP off, and it stays off."""
-    return [
-        number
-        for number in INTERRUPTS
-        if number.name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN
-    ]
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -50,7 +39,7 @@ def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
 @contextmanager
 def _handled_as_sigint() -> Iterator[None]:
     handler = signal.getsignal(signal.SIGINT)
-    before = [(number, signal.signal(number, handler)) for number in _heeded()]
+    before = [(number, signal.signal(number, handler)) for number in heeded()]
     try:
         yield
     finally:
@@ -77,7 +66,7 @@ def stop_on_interrupt(
         else:
             raise KeyboardInterrupt
 
-    before = [(number, signal.signal(number, handler)) for number in _heeded()]
+    before = [(number, signal.signal(number, handler)) for number in heeded()]
     try:
         yield stop
     finally:

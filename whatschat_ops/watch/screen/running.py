@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from typing import Final
 
+from whatschat_ops.signals import heeded
 from whatschat_ops.watch.collector import Feed
 from whatschat_ops.watch.screen.app import WatchApp
-
-SIGNALS: Final = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
 
 
 def run(app: WatchApp, feed: Feed | None = None) -> None:
@@ -20,10 +15,9 @@ def run(app: WatchApp, feed: Feed | None = None) -> None:
 
     async def until_ended() -> None:
         loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                with contextlib.suppress(NotImplementedError):  # Windows, where Textual itself sees Ctrl-C
-                    loop.add_signal_handler(number, app.action_leave)
+        for number in heeded():
+            with contextlib.suppress(NotImplementedError):  # Windows, where Textual itself sees Ctrl-C
+                loop.add_signal_handler(number, app.action_leave)
         if feed is not None:
             feed.start()
         await app.run_async()
