@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 from botocore.credentials import SSOProvider
+from botocore.exceptions import RefreshWithMFAUnsupportedError
 from botocore.tokens import SSOTokenProvider
 
 from tests.aws.identity_services import GOOD_CODE, IdentityServices, identity_services
 from tests.terminal import Terminal
+from whatschat_ops.aws import AwsTarget, connect
+from whatschat_ops.aws.identity import identity_of, no_credentials
 from whatschat_ops.cli.command_line import run_command_line
 
 START_URL = "https://corp.awsapps.com/start"
@@ -27,6 +30,7 @@ ROLE_OF_SSO = {"sso_account_id": "123456789012", "sso_role_name": "dev"}
 BASE = {"aws_access_key_id": "AKIABASE", "aws_secret_access_key": "s"}
 MFA = "arn:aws:iam::123456789012:mfa/me"
 ROLE = "arn:aws:iam::123456789012:role/dev"
+ALTERNATE_SCREEN = "\x1b[?1049h"  # xterm's, which Textual draws on
 DENIED = "arn:aws:iam::123456789012:role/denied"
 
 
@@ -419,6 +423,25 @@ def test_mfa_code_is_asked_for_once_on_a_terminal(home: Path, services: Identity
     assert "MFA" not in done.stderr
     assert services.asked[:2] == ["AssumeRole", "GetCallerIdentity"]
     assert services.count("AssumeRole") == 1
+
+
+def test_mfa_code_of_watch_is_asked_for_before_its_screen(home: Path, services: IdentityServices) -> None:
+    write_config(home, assuming(ROLE, mfa_serial=MFA))
+    with Terminal(program("watch"), os.environ) as terminal:
+        wait_for(terminal, f"Enter MFA code for {MFA}:")
+        assert ALTERNATE_SCREEN not in terminal.written
+        terminal.type("000000\n")
+        wait_for(terminal, "did not accept the MFA code")
+        assert terminal.process.wait(60) == 1
+        assert ALTERNATE_SCREEN not in terminal.written
+
+
+def test_session_with_mfa_that_ended_asks_no_one_and_says_so(home: Path) -> None:
+    write_config(home, assuming(ROLE, mfa_serial=MFA))
+    identity = identity_of(connect(AwsTarget("eu-west-1", profile="dev")).botocore_session())
+    error = no_credentials(RefreshWithMFAUnsupportedError(), identity)
+    assert f"its session has ended, and a new one needs a code of the MFA device {MFA}" in error.message
+    assert "run it again" in str(error.hint)
 
 
 def test_mfa_code_without_a_terminal_takes_nothing_from_standard_input(

@@ -124,7 +124,8 @@ def _reason(error: Exception, identity: Identity) -> Reason:
     if isinstance(error, botocore.ClientError):
         return _refused(error, identity)
     for kinds, explain in (
-        ((EOFError, botocore.RefreshWithMFAUnsupportedError), _no_code),
+        ((EOFError,), _no_code),
+        ((botocore.RefreshWithMFAUnsupportedError,), _session_ended),
         ((botocore.SSOError, botocore.TokenRetrievalError), _no_login),
         ((botocore.LoginError,), _no_sign_in),
         ((botocore.ProfileNotFound,), _no_profile),
@@ -179,6 +180,13 @@ def _no_code(_: Exception, identity: Identity) -> Reason:
         f"its role needs a code of the MFA device {identity.settings.get('mfa_serial', '')}, "
         "and there is no terminal to ask for it",
         f"Run this once in a terminal; its keys are kept for later commands: aws sts get-caller-identity{identity.place}",
+    )
+
+
+def _session_ended(_: Exception, identity: Identity) -> Reason:
+    return Reason(
+        f"its session has ended, and a new one needs a code of the MFA device {identity.settings.get('mfa_serial', '')}",
+        "End this command and run it again: it asks for the code when it starts.",
     )
 
 
