@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -12,6 +12,7 @@ from whatschat_ops.cli.terminal.lines import Shown, Styled
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table, figures
 from whatschat_ops.cli.terminal.times import duration, local_time
 from whatschat_ops.errors import Hint, Missing, PartlyDone
+from whatschat_ops.plurals import rounded
 
 if TYPE_CHECKING:
     from whatschat_ops.metrics.figures import Figure
@@ -189,12 +190,8 @@ def _value(figure: Figure) -> str:
 def _shown(figure: Figure, value: float | None) -> str:
     if value is None:
         return MISSING
-    shown: Callable[[float], str] = (lambda it: f"{it:.2%}") if figure.statistic == "Ratio" else _number
-    return f"{shown(value)} {figure.unit}".rstrip()
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    shown = f"{value:.2%}" if figure.statistic == "Ratio" else rounded(value)
+    return f"{shown} {figure.unit}".rstrip()
 
 
 def _change(figure: Figure) -> str:

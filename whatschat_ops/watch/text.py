@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
+from whatschat_ops.plurals import rounded
 from whatschat_ops.report.sparkline import BLOCKS
 from whatschat_ops.watch.snapshot import Mark, Points, Tile
 
@@ -30,10 +31,7 @@ def value_of(tile: Tile) -> str:
         return "-"
     if tile.unit == "$/h":
         return f"${tile.value:,.4f}/h"
-    shown = (
-        f"{tile.value:,.0f}" if tile.value == int(tile.value) or tile.value >= 100 else f"{tile.value:,.1f}"
-    )
-    return printable(f"{shown} {tile.unit}".strip())
+    return printable(f"{rounded(tile.value)} {tile.unit}".strip())
 
 
 def lines_of(tile: Tile) -> list[str]:

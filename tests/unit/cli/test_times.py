@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from whatschat_ops.cli.terminal.times import local_time, relative
-from whatschat_ops.plurals import counted
+from whatschat_ops.plurals import counted, rounded
 
 NOON = datetime(2026, 11, 29, 12, 0, 0, 123_000, tzinfo=UTC)
 
@@ -55,3 +55,19 @@ def test_age_has_its_largest_unit(after: timedelta, words: str) -> None:
 )
 def test_one_thing_is_singular(number: int, words: str) -> None:
     assert counted(number, "entry", "entries") == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0, "0"),
+        (12.34, "12.3"),
+        (99.94, "99.9"),
+        (99.96, "100"),
+        (699.0, "699"),
+        (1_656.04, "1,656"),
+        (-0.5, "-0.5"),
+    ],
+)
+def test_figure_has_a_decimal_below_a_hundred_only(value: float, words: str) -> None:
+    assert rounded(value) == words
