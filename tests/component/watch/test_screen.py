@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import RichLog
 
@@ -90,6 +91,19 @@ def test_tiles_stand_in_as_many_columns_as_fit_after_each_resize() -> None:
             assert all(len(line) <= width for line in screen(pilot))
 
     use(WatchApp(Echoing()), steps, (120, 40))
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_every_line_and_every_key_is_shown_at_each_width(width: int, tmp_path: Path) -> None:
+    lines = tuple(
+        f"line {number} of the reasons why this tile is as it is, word for word" for number in range(6)
+    )
+    full = replace(FINE, tiles=tuple(replace(tile, lines=lines) for tile in FINE.tiles))
+    path = tmp_path / "full.svg"
+    save_first_screen(WatchApp(Echoing(), Player((full,))), path, (width, 38), flag="--svg")
+    words = html.unescape(path.read_text(encoding="utf-8")).replace("\xa0", " ")
+    assert [words.count(f"line {number} of the") for number in range(6)] == [len(full.tiles)] * 6
+    assert all(key in words for key in ("PgUp", "n red", "s svg"))
 
 
 def test_nothing_is_drawn_again_for_figures_that_stay() -> None:

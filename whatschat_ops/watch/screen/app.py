@@ -74,12 +74,12 @@ class WatchApp(App[int]):
     CSS = """
     Screen { layout: vertical; background: $background; }
     #head, #foot { height: 1; width: 100%; text-style: bold; padding: 0 1; background: $panel; }
-    #foot { text-style: none; color: $text-muted; }
+    #foot { height: auto; text-style: none; color: $text-muted; }
     #tiles { height: 1fr; scrollbar-size-vertical: 1; }
-    #grid { layout: grid; grid-gutter: 0 1; height: auto; grid-size: 3; grid-rows: 11 11 7 5; }
+    #grid { layout: grid; grid-gutter: 0 1; height: auto; grid-size: 3; grid-rows: auto; }
     .-three #tile-9 { column-span: 3; }
-    .-two #grid { grid-size: 2; grid-rows: 11 11 7 7 7; }
-    .-one #grid { grid-size: 1; grid-rows: 11 11 11 11 7; }
+    .-two #grid { grid-size: 2; }
+    .-one #grid { grid-size: 1; }
     TileView { border: round $foreground 40%; border-title-color: $foreground; padding: 0 1; }
     TileView.-warn { border: round $warning; }
     TileView.-bad { border: heavy $error; }

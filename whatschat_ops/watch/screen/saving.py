@@ -21,10 +21,13 @@ def write_svg(app: App[Any], path: Path, *, flag: str = "") -> None:
 
 
 def save_first_screen(app: App[Any], path: Path, size: tuple[int, int], *, flag: str) -> None:
-    """Draw the app without a terminal, and write that. Raises as `write_svg`."""
+    """Draw the app without a terminal, on more lines than those of `size` if it needs them, and write that. Raises as `write_svg`."""
 
     async def save(pilot: Pilot[Any]) -> None:
         await pilot.pause()
+        if hidden_lines := max(widget.max_scroll_y for widget in app.query("*")):
+            await pilot.resize_terminal(size[0], size[1] + hidden_lines)
+            await pilot.pause()
         write_svg(app, path, flag=flag)
         app.exit()
 

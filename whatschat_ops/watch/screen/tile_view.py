@@ -9,6 +9,7 @@ from typing import Final
 
 from rich.style import Style
 from rich.text import Text
+from textual.geometry import Size
 from textual.widget import Widget
 
 from whatschat_ops.watch.snapshot import Level, Mark, Tile
@@ -22,6 +23,10 @@ STYLES: Final = {
 }
 LEAST_ROWS: Final = 2
 """Of a chart."""
+BESIDE_CHART: Final = 3
+"""Lines: the value, marks, the axis."""
+LEAST_HEIGHT: Final = 3
+LEAST_HEIGHT_WITH_CHART: Final = 9
 _GHOST: Final = Style(color="bright_black")
 _BAR: Final = Style(color="cyan")
 _MARK: Final = Style(color="yellow", bold=True)
@@ -42,22 +47,36 @@ class TileView(Widget, can_focus=True):
         """Show the tile, with the marks of all of them under its chart."""
         if (tile, marks) == (self.tile, self._marks):
             return
+        other_height = (tile.lines, tile.unknown, not tile.points) != (
+            self.tile.lines,
+            self.tile.unknown,
+            not self.tile.points,
+        )
         self.tile, self._marks = tile, marks
         self._show_level()
-        self.refresh()
+        self.refresh(layout=other_height)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Room for every line, however it is wrapped."""
+        del container, viewport
+        lines = len(self._lines(width))
+        if self.tile.points:
+            return max(LEAST_HEIGHT_WITH_CHART, BESIDE_CHART + LEAST_ROWS + lines)
+        return max(LEAST_HEIGHT, 1 + lines)
 
     def render(self) -> Text:
         """All of it, in the size that there is."""
         width, height = self.content_size
         text = Text(end="")
         text.append(f"{value_of(self.tile)} {SIGNS[self.tile.level]}\n", STYLES[self.tile.level])
-        lines = [row for line in lines_of(self.tile) for row in wrap(line, width)]
+        lines = self._lines(width)
         if self.tile.points:
-            others = 3  # value, marks, axis
-            lines = lines[: height - others - LEAST_ROWS]
-            _draw_chart(text, self.tile, self._marks, width, height - others - len(lines))
+            _draw_chart(text, self.tile, self._marks, width, height - BESIDE_CHART - len(lines))
         text.append("\n".join(lines), _DIM)
         return text
+
+    def _lines(self, width: int) -> list[str]:
+        return [row for line in lines_of(self.tile) for row in wrap(line, max(width, 1))]
 
     def _show_level(self) -> None:
         self.border_title = f"{(self.number + 1) % 10} {self.tile.name}"
