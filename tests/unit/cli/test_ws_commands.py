@@ -18,8 +18,18 @@ from whatschat_ops.cli.terminal.terminal_lines import TerminalLines
 from whatschat_ops.cli.ws.conversation import Screen, printable
 from whatschat_ops.cli.ws.group import render_receipt
 from whatschat_ops.cli.ws.options import read_message
+from whatschat_ops.cli.ws.talking import ChatScreen, Receipts
 from whatschat_ops.errors import Hint, UsageError
-from whatschat_ops.sockets.events import Closed, Event, NotSent, Opened, Received, Reconnecting, Sent
+from whatschat_ops.sockets.events import (
+    Closed,
+    Event,
+    HelpRequested,
+    NotSent,
+    Opened,
+    Received,
+    Reconnecting,
+    Sent,
+)
 from whatschat_ops.sockets.sending import Receipt
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -78,6 +88,14 @@ def test_an_endpoint_as_json_has_both_urls(capsys: pytest.CaptureFixture[str]) -
         ["ws", "broadcast", "x" * (128 * 1024 + 1)],
         ["token", "mint", "--user", "a", "--claim", "nonsense"],
         ["token", "inspect", "nonsense"],
+        ["ws", "connections", "get", ""],
+        ["ws", "connections", "list", "--user", "bob", "--user", ""],
+        ["ws", "chat", "--as", "alice", "--to", ""],
+        ["ws", "broadcasts", "show", ""],
+        ["logs", "trace", ""],
+        ["chime", "meeting", "get", ""],
+        ["chime", "meeting", "delete", "", "--yes"],
+        ["audit", "list", "--connection", ""],
     ],
 )
 def test_a_wrong_call_is_a_usage_error_and_reaches_no_aws(
@@ -125,6 +143,25 @@ def test_a_message_cannot_steer_the_terminal() -> None:
     assert "evil \\x1b[2J\\x07\\x9b \\u202etxt" in stdout
     for harmless in ("a\nb\tc", "ü ☃", "全角\u3000", "👩\u200d👧"):
         assert printable(harmless) == harmless
+
+
+def test_a_line_in_a_message_is_no_message_of_another_user() -> None:
+    stdout, _ = shown(Received(NOW, "hi\n11:46:25 < I agree"))
+    said = io.StringIO()
+    chat = ChatScreen(Output(stdout=said), TerminalLines(editing=False), Receipts(waits=False))
+    chat.show(Received(NOW, json.dumps({"from": "bob", "content": "hi\n11:46:25 carol: I agree"})))
+
+    assert stdout.splitlines()[1] == "         11:46:25 < I agree"
+    assert said.getvalue().splitlines()[1] == "         11:46:25 carol: I agree"
+
+
+def test_help_says_what_becomes_of_a_line() -> None:
+    said = io.StringIO()
+    chat = ChatScreen(Output(stderr=said), TerminalLines(editing=False), Receipts(waits=False))
+    chat.show(HelpRequested(NOW))
+
+    assert said.getvalue().startswith("Every line is sent as a message to those you talk with.\n")
+    assert shown(HelpRequested(NOW))[1].startswith("Every line is sent as it is;")
 
 
 def test_a_long_message_is_not_cut() -> None:

@@ -29,10 +29,6 @@ from whatschat_ops.sockets.events import (
 )
 from whatschat_ops.sockets.session import Session, SessionPolicy, SessionReport, at_once
 
-_HELP = """\
-Every line is sent as it is; the functions read JSON (docs/protocol.md), for example:
-  {"type": "message:send", "recipients": ["bob"], "content": "Hello"}
-/ping sends a ping, /quit or Ctrl-D ends the session."""
 _LINES_AHEAD = 100
 _LEFT_AS_THEY_ARE = frozenset("\n\t")
 _BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -102,6 +98,12 @@ def policy_of(mode: SocketMode, *, reconnect: bool, wait_s: float) -> SessionPol
 class Screen:
     """Shows the events of a session: messages on stdout, the rest on stderr."""
 
+    help = """\
+Every line is sent as it is; the functions read JSON (docs/protocol.md), for example:
+  {"type": "message:send", "recipients": ["bob"], "content": "Hello"}
+/ping sends a ping, /quit or Ctrl-D ends the session."""
+    """The answer to /help."""
+
     def __init__(self, out: Output, lines: TerminalLines) -> None:
         self.out = out
         self._lines = lines
@@ -118,6 +120,8 @@ class Screen:
                 self.out.detail("Sent a ping to stay connected." if keep_alive else f"Sent {printable(body)}")
             case NotSent(reason=reason):
                 self.out.warn(f"Not sent. {reason}")
+            case HelpRequested():
+                self.out.note(self.help)
             case _:
                 self.out.note(_words(event))
 
@@ -136,6 +140,11 @@ def printable(text: str) -> str:
     return "".join(_escaped(character) if _controls_terminal(character) else character for character in text)
 
 
+def below(text: str) -> str:
+    """`text` with its further lines indented under the first: none of them looks like a message of its own, with a time and a name."""
+    return text.replace("\n", "\n" + " " * len("00:00:00 "))
+
+
 def _controls_terminal(character: str) -> bool:
     if character in _LEFT_AS_THEY_ARE:
         return False
@@ -146,7 +155,7 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def _words(event: Opened | Closed | Reconnecting | HelpRequested) -> str:
+def _words(event: Opened | Closed | Reconnecting) -> str:
     match event:
         case Opened(replacement=True):
             return "Reconnected before the two-hour limit."
@@ -156,8 +165,6 @@ def _words(event: Opened | Closed | Reconnecting | HelpRequested) -> str:
             return f"Disconnected: {meaning}."
         case Reconnecting(attempt=attempt, delay_s=delay_s, why=why):
             return f"Reconnecting in {delay_s:.1f} s (attempt {attempt}). {why}".rstrip()
-        case HelpRequested():
-            return _HELP
 
 
 def _render(received: Received) -> Any:
@@ -168,7 +175,7 @@ def _render(received: Received) -> Any:
     if kind is not None:
         styles = {"error": "bold red", "pong": "dim"}
         text.append(f"{kind} ", style=styles.get(kind, "bold green"))
-    return text.append(printable(received.body))
+    return text.append(below(printable(received.body)))
 
 
 def _kind(body: str) -> str | None:

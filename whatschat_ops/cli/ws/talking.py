@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from whatschat_ops.broadcast.message import object_or_text
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.terminal_lines import TerminalLines
-from whatschat_ops.cli.ws.conversation import Screen, policy_of, printable
+from whatschat_ops.cli.ws.conversation import Screen, below, policy_of, printable
 from whatschat_ops.plurals import counted
 from whatschat_ops.sockets.adapter import Adapter
 from whatschat_ops.sockets.events import Event, Received
@@ -73,6 +73,10 @@ class Receipts:
 class ChatScreen(Screen):
     """The events of a session as a conversation."""
 
+    help = """\
+Every line is sent as a message to those you talk with.
+/ping sends a ping, /quit or Ctrl-D ends the conversation."""
+
     def __init__(self, out: Output, lines: TerminalLines, receipts: Receipts) -> None:
         super().__init__(out, lines)
         self._receipts = receipts
@@ -89,9 +93,11 @@ class ChatScreen(Screen):
         if self.out.as_json:
             super().show_body(event, body)
         elif said is not None and said.who is None:
-            self.out.warn(printable(said.words))
+            self.out.warn(below(printable(said.words)))
         elif said is not None:
-            self.out.text(f"{event.time.astimezone():%H:%M:%S} {printable(f'{said.who}: {said.words}')}")
+            self.out.text(
+                f"{event.time.astimezone():%H:%M:%S} {below(printable(f'{said.who}: {said.words}'))}"
+            )
 
 
 def said_in(message: Mapping[str, Any]) -> Said | None:
