@@ -65,6 +65,7 @@ ADVICE: Final[tuple[tuple[type[OpsError], str, Hint], ...]] = (
     (Unavailable, "chime meeting create", _IN_DOUBT),
     (Throttled, "chime meeting create", _IN_DOUBT),
     (NotFound, "chime", _MEETINGS),
+    (NotFound, "local chime", _MEETINGS),
     (Missing, "chime", _MEETINGS),
     (UsageError, "chime attendee get", _ATTENDEES),
     (UsageError, "chime attendee delete", _ATTENDEES),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.tables import Facts
+from whatschat_ops.cli.terminal.times import local_time
 
 if TYPE_CHECKING:
     from whatschat_ops.local.own_api import ClockResult
@@ -212,7 +214,7 @@ def _render_service(service: LocalService) -> str:
 
 
 def _render_clock(result: ClockResult) -> str:
-    ahead = f"The clock of the embedded AWS is {_duration(round(result.offset_s))} ahead: {result.now}."
+    ahead = f"The clock of the embedded AWS is {_duration(round(result.offset_s))} ahead: {local_time(datetime.fromisoformat(result.now))}."
     return f"{ahead}\nFunctions, tokens, signatures and the TTL of tables keep the machine's time."
 
 

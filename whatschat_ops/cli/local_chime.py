@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.times import local_time
 
 if TYPE_CHECKING:
     from whatschat_ops.local.own_api import AttendanceResult
@@ -55,7 +57,8 @@ def _set(run: Run, meeting: str, user: str, action: str) -> None:
 
 
 def _render(result: AttendanceResult) -> str:
+    at = local_time(datetime.fromisoformat(result.at))
     who = f"{result.external_user_id} (attendee {result.attendee_id})"
     if result.connected:
-        return f"{who} is connected to {result.meeting_id} since {result.at}."
-    return f"{who} left {result.meeting_id} at {result.at}, connected for {result.connected_s:,.1f} s."
+        return f"{who} is connected to {result.meeting_id} since {at}."
+    return f"{who} left {result.meeting_id} at {at}, connected for {result.connected_s:,.1f} s."

@@ -7,12 +7,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct
 from msgspec import json as msgspec_json
 
-from whatschat_ops.errors import Hint, LocalError, UsageError
+from whatschat_ops.errors import Hint, LocalError, NotFound, OpsError, UsageError
 from whatschat_ops.local import clock
 from whatschat_ops.local.layout import DEFAULT_REGION
 from whatschat_ops.local.service import LocalService
@@ -20,6 +20,8 @@ from whatschat_ops.local.service import LocalService
 TIMEOUT_S = 10.0
 
 T = TypeVar("T")
+
+_FAILURES: Final[Mapping[int, type[OpsError]]] = {400: UsageError, 404: NotFound}
 
 
 class ClockResult(Struct, frozen=True):
@@ -50,7 +52,7 @@ def advance(service: LocalService, duration: timedelta) -> ClockResult:
 
 
 def set_attendance(service: LocalService, meeting: str, user: str, action: str) -> AttendanceResult:
-    """Connect (`attend`) or disconnect (`leave`, `drop`) an attendee. Raises UsageError when that is not possible."""
+    """Connect (`attend`) or disconnect (`leave`, `drop`) an attendee. Raises UsageError when that is not possible, NotFound when there is no such meeting or attendee."""
     from whatschat_ops.local.chime.attendance import PATH
 
     document = {"meeting": meeting, "user": user, "action": action}
@@ -74,7 +76,7 @@ def _call(service: LocalService, path: str, document: Mapping[str, object], resu
     except urllib.error.HTTPError as error:
         with error:  # it is the answer as well
             message = json.loads(error.read()).get("message", error.reason)
-        raise (UsageError if error.code == 400 else LocalError)(message) from error
+        raise _FAILURES.get(error.code, LocalError)(message) from error
     except OSError as error:
         raise LocalError(
             f"The embedded AWS (process {service.pid}) does not respond.", hint=Hint(("local", "logs"))

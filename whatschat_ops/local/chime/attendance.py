@@ -33,6 +33,14 @@ class Action(StrEnum):
 class NotPossible(Exception):
     """Why an attendee is not connected or disconnected, in a sentence."""
 
+    status = 400
+
+
+class _NotFound(NotPossible):
+    """There is no such meeting, or no such attendee in it."""
+
+    status = 404
+
 
 class AttendanceApi:
     """The endpoint of `local chime attend` and `local chime leave`."""
@@ -54,7 +62,7 @@ class AttendanceApi:
             result = self._carried_out(**_wanted(request.body))
             self._commit()
         except NotPossible as reason:
-            return _json(400, {"message": str(reason)})
+            return _json(reason.status, {"message": str(reason)})
         except OSError as error:
             return _json(500, {"message": f"The meetings cannot be written to disk: {error}"})
         return _json(200, result)
@@ -100,7 +108,7 @@ def _found_meeting(meetings: list[Meeting], name: str) -> Meeting:
     for meeting in reversed(meetings):
         if wanted in (meeting.id, str(meeting.request["ExternalMeetingId"]).lower()):
             return meeting
-    raise NotPossible(f"There is no open meeting {name}.")
+    raise _NotFound(f"There is no open meeting {name}.")
 
 
 def _found_attendee(meeting: Meeting, name: str) -> Attendee:
@@ -108,7 +116,7 @@ def _found_attendee(meeting: Meeting, name: str) -> Attendee:
     for attendee in meeting.attendees.values():
         if wanted in (attendee.id, attendee.external_user_id.lower()):
             return attendee
-    raise NotPossible(f"{name} is not an attendee of {meeting.id}: only attendees can connect.")
+    raise _NotFound(f"{name} is not an attendee of {meeting.id}: only attendees can connect.")
 
 
 def _json(status: int, document: dict[str, Any]) -> HttpResponse:
