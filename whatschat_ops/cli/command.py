@@ -24,6 +24,7 @@ from whatschat_ops.cli.audited import declaration
 from whatschat_ops.cli.help_pages import COMMON_PANEL
 from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.pager import PAGED
+from whatschat_ops.errors import UsageError
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation")]
 
@@ -98,6 +99,7 @@ def with_common_options(function: Callable[..., None]) -> Callable[..., None]:
         run = _run_of(ctx)
         run.take(_taken(values))
         run.command_path = ctx.command_path
+        _require_ids(ctx)
         run.out.paged = declared is None and ctx.command_path.split()[-1] in PAGED
         if declared is None:
             function(run, **values)
@@ -150,6 +152,18 @@ def _kind_and_info(annotation: Any) -> tuple[Any, ParameterInfo | None]:
 def _run_of(ctx: typer.Context) -> Run:
     run: Run = ctx.find_root().ensure_object(Run)
     return run
+
+
+_IDS = frozenset({"USER", "ID", "CONNECTION|USER", "MEETING", "ATTENDEE", "RUN"})
+
+
+def _require_ids(ctx: Any) -> None:
+    """Raise UsageError for an empty id: AWS would answer with the name of a key, and some commands would take it for none."""
+    for parameter in ctx.command.params:
+        kind, value = (parameter.metavar or "").strip("[]."), ctx.params.get(parameter.name)
+        if kind in _IDS and (value == "" or (isinstance(value, list) and "" in value)):
+            name = parameter.opts[0] if parameter.param_type_name == "option" else kind
+            raise UsageError(f"{name} is empty: it needs an id.")
 
 
 def _taken(values: dict[str, Any]) -> CommonOptions:

@@ -69,6 +69,9 @@ def words(line: str) -> list[str] | None:
         ("lambda rollback d", ["disconnect", "default"]),
         ("ws disconnect --user a", ["alice"]),
         ("ws connections get L", ["L0SM9cOFvHcCIhw="]),
+        ("logs trace ", ["alice", "bob", "L0SM9cOFvHcCIhw=", "-a="]),
+        ("iam policies --api-id ", []),  # not the id of a connection
+        ("chime meeting create --external-id ", []),
         ("ws connections get -- -", ["-a="]),
         ("ws connections get -- ", ["L0SM9cOFvHcCIhw=", "-a="]),  # nothing that would move the cursor
         ("--config ", None),

@@ -34,7 +34,7 @@ def create_meeting(
     user: Annotated[str, typer.Option("--user", "-u", metavar="USER", help="User who starts the call")],
     external_id: Annotated[
         str | None,
-        typer.Option("--external-id", metavar="ID", help="External meeting id [default: call-<user>-<ms>]"),
+        typer.Option("--external-id", metavar="NAME", help="External meeting id [default: call-<user>-<ms>]"),
     ] = None,
     attendee: Annotated[
         list[str] | None,

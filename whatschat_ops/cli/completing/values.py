@@ -124,7 +124,7 @@ _KINDS: Final[Mapping[str, Callable[[Place], list[str]]]] = {
     "RUN": runs,
     "USER": in_stack("users"),
     "ID": in_stack("connections"),
-    "CONNECTION|USER": in_stack("connections"),
+    "CONNECTION|USER": lambda place: [*in_stack("users")(place), *in_stack("connections")(place)],
     "MEETING": in_stack("meetings"),
     "[MEETING]": in_stack("meetings"),
     "FUNCTION": lambda _: ["connect", "disconnect", "default"],

@@ -20,7 +20,7 @@ BillOption = Annotated[
 ApiIdOption = Annotated[
     str | None,
     typer.Option(
-        "--api-id", metavar="ID", help="The WebSocket API's id: rows of other APIs are not the stack's"
+        "--api-id", metavar="API", help="The WebSocket API's id: rows of other APIs are not the stack's"
     ),
 ]
 

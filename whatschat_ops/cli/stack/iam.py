@@ -74,9 +74,9 @@ def policies(
         ),
     ] = None,
     account_id: Annotated[
-        str, typer.Option("--account-id", metavar="ID", help="AWS account in the ARNs")
+        str, typer.Option("--account-id", metavar="ACCOUNT", help="AWS account in the ARNs")
     ] = "*",
-    api_id: Annotated[str, typer.Option("--api-id", metavar="ID", help="WebSocket API in the ARNs")] = "*",
+    api_id: Annotated[str, typer.Option("--api-id", metavar="API", help="WebSocket API in the ARNs")] = "*",
 ) -> None:
     """Print the IAM policies.
 
