@@ -97,7 +97,9 @@ def _start(installer: Installer, python: str, *, known: bool) -> tuple[str, ...]
 def this_installation() -> Installation:
     """What is known of this copy."""
     direct = _direct_url()
-    url = str(direct.get("url", ""))
+    url, vcs = str(direct.get("url", "")), direct.get("vcs_info")
+    if isinstance(vcs, dict):  # PEP 610: without what PEP 508 wants before and behind it
+        return Installation(_installer(Path(sys.prefix)), f"{vcs['vcs']}+{url}@{vcs['commit_id']}")
     source = _path(url) if url.startswith("file:") else url
     if not source or (url.startswith("file:") and not Path(source).exists()):
         return Installation(_installer(Path(sys.prefix)), None)

@@ -39,6 +39,13 @@ WHEEL = "/w/whatschat_ops-1.0-py3-none-any.whl"
             Installation(Installer.PIP, "https://example.com/w.whl"),
             ["/v/python", "-m", "pip", "install", "whatschat-ops[calls] @ https://example.com/w.whl"],
         ),
+        (
+            Installation(Installer.UV_TOOL, "git+https://example.com/ops.git@90f8c14"),
+            [
+                *("uv", "tool", "install", "--force"),
+                "whatschat-ops[calls] @ git+https://example.com/ops.git@90f8c14",
+            ],
+        ),
         (Installation(Installer.PIP, None), ["/v/python", "-m", "pip", "install", *NEEDED]),
         (
             Installation(Installer.UV_PIP, "/src", editable=True),
@@ -104,6 +111,19 @@ def test_environment_in_the_cache_of_uv_is_that_of_uvx(monkeypatch: pytest.Monke
         (None, None, False),
         ({"url": "file:///gone/w.whl", "archive_info": {}}, None, False),
         ({"url": "https://example.com/w.whl", "archive_info": {}}, "https://example.com/w.whl", False),
+        (
+            {
+                "url": "https://example.com/ops.git",
+                "vcs_info": {"vcs": "git", "requested_revision": "main", "commit_id": "90f8c14"},
+            },
+            "git+https://example.com/ops.git@90f8c14",
+            False,
+        ),
+        (
+            {"url": "file:///gone/ops", "vcs_info": {"vcs": "git", "commit_id": "90f8c14"}},
+            "git+file:///gone/ops@90f8c14",
+            False,
+        ),
         ("here", "here", True),
     ],
 )
