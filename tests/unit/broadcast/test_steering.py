@@ -88,7 +88,7 @@ def test_stop_counts_what_workers_write_after_it() -> None:
     run = Run(writes=[part(10, 40), part(20, 30), part(25, 7)])
     stopped = run.steering.stop()
     assert (stopped.delivered, stopped.gone, stopped.pending) == (75, 5, 7)
-    assert stopped.ended
+    assert stopped.ended and not stopped.finished
     assert 3 + QUIET_S <= run.now_s <= 4 + QUIET_S
 
 
@@ -97,6 +97,7 @@ def test_stop_waits_for_nothing_when_all_is_finished() -> None:
     run.bucket.put(KEYS.done(2), Totals(delivered=1).to_bytes())
     stopped = run.steering.stop()
     assert (stopped.delivered, stopped.ended, run.now_s) == (51, True, 0.0)
+    assert stopped.finished
 
 
 def test_stop_of_workers_that_go_on_says_so() -> None:

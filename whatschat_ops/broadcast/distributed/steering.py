@@ -36,6 +36,7 @@ class Stopped:
     """How far a run got that was told to stop. `pending` connections were read and have no outcome; others were never read.
 
     `ended`: nothing is sent any more; False: some worker still wrote outcomes when the waiting for it ended.
+    `finished`: every shard was done before the stop could have an effect.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class Stopped:
     pending: int
     in_doubt: int
     ended: bool
+    finished: bool = False
     kind: str = BROADCAST
 
 
@@ -117,6 +119,7 @@ class Steering:
             pending=outcomes.pending,
             in_doubt=totals.in_doubt,
             ended=not outcomes.unfinished or quiet_since_s + QUIET_S <= now_s,
+            finished=not outcomes.unfinished,
             kind=spec.kind if (spec := read_spec(self._objects, self._run_id)) else BROADCAST,
         )
 

@@ -28,6 +28,8 @@ def stop(run: Run, run_id: RunArgument) -> None:
     _require_distributed(run, chosen)
     found = stopped(run, chosen)
     run.out.result(found, stopped_words)
+    if found.finished:
+        return
     run.out.note(
         resume_hint(
             chosen, "To send the rest" if found.kind == BROADCAST else "To do the rest", kind=found.kind
@@ -49,14 +51,15 @@ def stopped(run: Run, run_id: str) -> Stopped:
 
 def stopped_words(it: Stopped) -> str:
     """`Stopped 2026…: 1,200 got the message, 30 were gone, 2 failed.`"""
+    how = f"{it.run_id} had finished" if it.finished else f"Stopped {it.run_id}"
     if it.kind != BROADCAST:
         from whatschat_ops.broadcast.kinds import KINDS
 
         kind = KINDS[it.kind]
         doubt = f" Up to {it.in_doubt:,} {kind.doubt}." if it.in_doubt else ""
-        return f"Stopped {it.run_id}: {it.delivered:,} {kind.delivered}, {it.gone:,} gone, {it.failed:,} failed.{doubt}"
+        return f"{how}: {it.delivered:,} {kind.delivered}, {it.gone:,} gone, {it.failed:,} failed.{doubt}"
     doubt = f" Up to {it.in_doubt:,} of them may get it twice." if it.in_doubt else ""
-    return f"Stopped {it.run_id}: {it.delivered:,} got the message, {it.gone:,} were gone, {it.failed:,} failed.{doubt}"
+    return f"{how}: {it.delivered:,} got the message, {it.gone:,} were gone, {it.failed:,} failed.{doubt}"
 
 
 def wants_to_stop(run: Run, run_id: str, kind: str = BROADCAST) -> bool:
@@ -67,9 +70,11 @@ def wants_to_stop(run: Run, run_id: str, kind: str = BROADCAST) -> bool:
 
 
 def _require_distributed(run: Run, run_id: str) -> None:
-    from whatschat_ops.broadcast.journal.past_runs import has_run, read_run
+    from whatschat_ops.broadcast.journal.past_runs import has_run, read_run, require_run
 
     directory = run.broadcasts_directory
+    if not run.settings.broadcast.distributed.enabled:  # there is no bucket that may know of it
+        require_run(directory, run_id)
     if (
         has_run(directory, run_id)
         and read_run(directory, run_id).summary.engine != EngineName.DISTRIBUTED.value
