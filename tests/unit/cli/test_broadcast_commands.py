@@ -121,6 +121,32 @@ def test_stopped_broadcast_says_how_many_got_it() -> None:
     stopped = Stopped("RUN", delivered=1_200, gone=30, failed=2, pending=7, in_doubt=0, ended=True)
     assert stopped_words(stopped) == "Stopped RUN: 1,200 got the message, 30 were gone, 2 failed."
     assert "Up to 3 of them may get it twice" in stopped_words(replace(stopped, in_doubt=3))
+    finished = stopped_words(replace(stopped, finished=True))
+    assert finished == "RUN had finished: 1,200 got the message, 30 were gone, 2 failed."
+
+
+def test_stop_of_a_run_that_nothing_knows_is_not_found(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ws", "broadcasts", "stop", "20261123-101502-7f3a"]) == 1
+    assert "There is no broadcast 20261123-101502-7f3a" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["show", "stop", "delete"])
+def test_latest_is_that_of_the_environment(
+    directory: Path,
+    tmp_path: Path,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_id = a_run(directory)
+    (tmp_path / "other.yaml").write_text("environment: other\n", encoding="utf-8")
+
+    yes = ["--yes"] if command == "delete" else []
+    assert main(["ws", "broadcasts", command, "latest", "--config", str(tmp_path / "other.yaml"), *yes]) == 1
+    assert "no broadcasts of the environment 'other' on this machine" in capsys.readouterr().err
+    assert main(["ws", "broadcasts", "show", run_id]) == 0
 
 
 def test_resuming_what_is_not_there_is_not_found(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,18 +130,20 @@ def _may_be_distributed(run: Run, run_id: str) -> bool:
 
 
 def named_run(run: Run, name: str) -> str:
-    """The id of a run that is given by id or as `latest`. Raises Missing for `latest` when there is none."""
+    """The id of a run that is given by id, or as the `latest` of the environment. Raises Missing for `latest` when there is none."""
     from whatschat_ops.broadcast.journal.past_runs import list_runs as read
     from whatschat_ops.errors import Missing
 
     if name != "latest":
         return name
-    found = read(run.broadcasts_directory)[0]
-    if not found:
-        raise Missing(
-            "There are no broadcasts yet.", hint=Hint(("ws", "broadcast", "--type", "notice", "Hello"))
-        )
-    return found[0].run_id
+    environment = run.settings.environment
+    for known in read(run.broadcasts_directory)[0]:
+        if known.environment == environment:
+            return known.run_id
+    raise Missing(
+        f"There are no broadcasts of the environment {environment!r} on this machine.",
+        hint=Hint(("ws", "broadcast", "--type", "notice", "Hello")),
+    )
 
 
 def is_in_bucket(run: Run, run_id: str) -> bool:
