@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,6 +122,20 @@ class Bench:
             json.loads(self.bucket.get(key))["point"]["phase"] == "steady" for key in said
         )
 
+    def begun(self, *arguments: str) -> subprocess.Popen[str]:
+        """A load test as a process."""
+        return subprocess.Popen(
+            [*PROGRAM, "--config", str(self.cli.config), *arguments, "--json"],
+            env=self.variables,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def rows(self) -> int:
+        """Of the connections table."""
+        return int(self.client("dynamodb").scan(TableName=f"{PREFIX}websocket-connections")["Count"])
+
 
 def _function_of(process: psutil.Process) -> str | None:
     try:
@@ -216,13 +231,7 @@ def test_after_a_test_nothing_of_it_is_in_s3_and_its_worker_is_part_of_the_stack
 
 
 def test_a_worker_that_dies_is_missing_and_a_stop_ends_the_other(bench: Bench, report: Any) -> None:
-    command = subprocess.Popen(
-        [*PROGRAM, "--config", str(bench.cli.config), *LOAD, "--duration", "600", "--json"],
-        env=bench.variables,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    command = bench.begun(*LOAD, "--duration", "600")
     begun = eventually(lambda: bench.bucket.keys("runs/load-"))
     run_id = begun[0].split("/")[1]
     eventually(lambda: bench.steady(run_id))
@@ -240,6 +249,33 @@ def test_a_worker_that_dies_is_missing_and_a_stop_ends_the_other(bench: Bench, r
     assert other["sent"] == found["ping"]["sent"] + found["message"]["sent"] > 0
     assert bench.bucket.keys("runs/load-") == []
     assert bench.cli("ws", "load", "--stop", run_id).code == ExitCode.FAILED
+
+
+def test_sigint_ends_a_test_of_workers_with_its_report_and_leaves_nothing(bench: Bench, report: Any) -> None:
+    command = bench.begun(*LOAD, "--duration", "600")
+    run_id = eventually(lambda: bench.bucket.keys("runs/load-"))[0].split("/")[1]
+    eventually(lambda: bench.steady(run_id))
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate(timeout=170)
+    assert command.returncode == 130, err
+    found = json.loads(out)
+    assert (found["interrupted"], found["sockets"]["opened"], found["sockets"]["cut"]) == (True, 12, {})
+    assert [each["missing"] for each in found["workers"]] == ["", ""]
+    assert bench.bucket.keys("runs/load-") == []
+    eventually(lambda: bench.rows() == 0)
+
+
+def test_sigint_ends_a_test_of_this_machine_with_its_report_and_leaves_no_connection(bench: Bench) -> None:
+    before = bench.invocations("default")
+    command = bench.begun("ws", "load", "--sockets", "4", "--interval", "0.5", "--duration", "600")
+    eventually(lambda: bench.invocations("default") > before)  # all sockets are open before the first message
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate(timeout=170)
+    assert command.returncode == 130, err
+    found = json.loads(out)
+    assert (found["interrupted"], found["sockets"]["opened"], found["sockets"]["cut"]) == (True, 4, {})
+    assert "Interrupted" in err
+    eventually(lambda: bench.rows() == 0)
 
 
 def test_stop_of_a_load_test_does_not_stop_a_broadcast(bench: Bench) -> None:
