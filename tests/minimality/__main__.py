@@ -1,6 +1,6 @@
 """Takes every action out of every policy, one at a time, on an embedded AWS of its own, and prints what breaks.
 
-    python -m tests.minimality [lambda] [signalling] [chime] [backend] [operator] [broadcast-worker] [broadcast-states] [broadcast-operator] [chime-events-operator] [operator-monitoring] [--write] [--only SID/ACTION ...]
+    python -m tests.minimality [lambda] [signalling] [chime] [backend] [operator] [broadcast-worker] [broadcast-states] [broadcast-operator] [chime-events-operator] [operator-monitoring] [load-worker] [operator-load] [--write] [--only SID/ACTION ...]
 
 `--write` puts the table into docs/iam.md. Exit code 1 if an action can be spared, or if a whole policy is not enough.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import boto3
 
-from tests.minimality import chime_events, monitoring
+from tests.minimality import chime_events, load, monitoring
 from tests.minimality.backend import BackendScenario
 from tests.minimality.broadcasts import SETTINGS, BroadcastOperatorScenario, BroadcastScenario
 from tests.minimality.functions import FunctionsScenario
@@ -264,6 +264,41 @@ def monitoring_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
     base.apply(base.plan_destroy(delete_data=True))
 
 
+def load_worker_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
+    """The policy of the worker of distributed load tests."""
+    stack = Stack(load.SETTINGS, bench.administrator)
+    stack.apply(stack.plan())
+    load.make_worker(bench.administrator)
+    scenario = load.LoadWorkerScenario(bench.admin, bench.administrator)
+    document = scenario.document
+    scenario.attempt(document)
+    yield from tried(document, scenario.attempt, only)
+    stack.apply(stack.plan_destroy(delete_data=True))
+
+
+def load_rows(bench: Bench, only: Sequence[str]) -> Iterator[Row]:
+    """The policy `operator-load`, beside the operator's."""
+    base = Stack(load.SETTINGS, bench.administrator)
+    base.apply(base.plan())
+    place = stack_place(base)
+    user = User(bench.admin, "load-operator")
+    usual = json.dumps(policy_of("operator", load.SETTINGS, place, "*"), separators=(",", ":"))
+    made = bench.admin("iam").create_policy(PolicyName="whatschat-of-load", PolicyDocument=usual)
+    bench.admin("iam").attach_user_policy(UserName=user.name, PolicyArn=made["Policy"]["Arn"])
+    document = policy_of("operator-load", load.SETTINGS, place, "*")
+
+    def attempt(policy: Document) -> None:
+        user.may(policy)
+        try:
+            load.attempt_load(bench.admin, bench.aws(user.access_key_id, Secret(user.secret_access_key)))
+        finally:
+            load.clear(bench.administrator)
+
+    attempt(document)
+    yield from tried(document, attempt, only)
+    base.apply(base.plan_destroy(delete_data=True))
+
+
 POLICIES = {
     "lambda": functions_rows,
     "signalling": signalling_rows,
@@ -275,6 +310,8 @@ POLICIES = {
     "broadcast-operator": broadcast_operator_rows,
     "chime-events-operator": chime_events_operator_rows,
     "operator-monitoring": monitoring_rows,
+    "load-worker": load_worker_rows,
+    "operator-load": load_rows,
 }
 
 

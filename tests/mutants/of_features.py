@@ -411,6 +411,32 @@ FEATURES: Final[tuple[Fault, ...]] = (
         ("if status >= 500", "if status > 500", "500 is no WebSocket endpoint"),
     ),
     *planted(
+        "load/distributed/handler.py",
+        "component/load/test_distributed.py",
+        ("        return False\n    ends_s", "        pass\n    ends_s", "an invocation that Lambda repeats measures a second time"),
+        ("left_s - RESERVE_S", "-1.0", "a worker sends nothing"),
+    ),
+    *planted(
+        "load/distributed/engine.py",
+        "component/load/test_distributed.py",
+        ("missing[worker] = error or why", "missing[worker] = why", "the cause of a worker's end is lost"),
+        ("f\"{self.run_id}-{worker}-{user}\"", "f\"{self.run_id}-{user}\"", "users of two workers are the same ones"),
+    ),
+    *planted(
+        "load/distributed/sharing.py",
+        "unit/load/test_sharing.py",
+        ("(number < whole % parts)", "0", "some sockets are opened by no worker"),
+        ("plan.connect_rate_per_s / workers", "plan.connect_rate_per_s", "each worker connects at the rate of all"),
+        ("if not needed <= workers <= MOST_WORKERS:", "if workers > MOST_WORKERS:", "a worker has more sockets than files"),
+        ("(needed_s := longest_s(plan)) > MAX_FUNCTION_TIMEOUT_S", "(needed_s := longest_s(plan)) > 10 * MAX_FUNCTION_TIMEOUT_S", "a test that no function outlives"),
+    ),
+    *planted(
+        "stack/parts/load.py",
+        "unit/stack/test_policy_tables.py",
+        ("{RUNS}/{LOAD_RUNS}*", "{RUNS}/*", "a worker of load tests reads broadcasts"),
+        ('["lambda:InvokeFunction", "lambda:GetAlias"]', '["lambda:InvokeFunction"]', "destroy stops at the worker"),
+    ),
+    *planted(
         "load/schedule.py",
         "unit/load/test_figures.py",
         ("return turn * plan.interval_s / plan.sockets", "return turn * plan.interval_s", "all sockets after one another"),

@@ -80,20 +80,24 @@ def monitoring_policy(blueprint: Blueprint) -> Document:
     part = monitoring.PART
     resources = stack_resources(whole, [part]).all
     statements = merged([*_of_kinds(resources, whole), *part.operator_statements(whole)])
-    return document(
-        *({**each, "Action": [a for a in each["Action"] if a not in _HAS]} for each in statements)
-    )
+    # Nor does it need what `iam check` asks of other roles.
+    return document(*_without(statements, _LISTING, "iam:SimulatePrincipalPolicy"))
 
 
 def load_policy(blueprint: Blueprint) -> Document:
     """What `ws load --engine distributed` adds to it: to make its worker, to run load tests, to delete it."""
     made = _of_kinds(load.resources(blueprint), blueprint)
-    return document(*merged([*made, *load.operator_statements(blueprint)]))
+    return document(*_without(merged([*made, *load.operator_statements(blueprint)]), _LISTING))
 
 
-_HAS: Final = ("logs:DescribeLogGroups", "iam:SimulatePrincipalPolicy")
-"""What the kinds of monitoring's resources name, too, and it does not need: a listing that the operator may make anyway, and
-what `iam check` asks of other roles."""
+_LISTING: Final = "logs:DescribeLogGroups"
+"""What log groups need, too, and the policy `operator` has for all of them."""
+
+
+def _without(statements: Iterable[Document], *actions: str) -> Iterator[Document]:
+    for each in statements:
+        if left := [action for action in each["Action"] if action not in actions]:
+            yield {**each, "Action": left}
 
 
 def _of_earlier_roles(blueprint: Blueprint) -> Iterator[Document]:

@@ -355,7 +355,6 @@ def test_operator_of_load_tests_may_do_exactly_this_with_their_worker() -> None:
     role = in_path(names.iam_path, {names.load_worker_role})
     assert table_of(policy_of("operator-load", DISTRIBUTED, PLACE, "abc123")) == together(
         on({arn("logs", f"log-group:{group}{end}") for end in ("", ":*")}, "logs", "CreateLogGroup DeleteLogGroup PutRetentionPolicy TagResource ListTagsForResource"),
-        on("*", "logs", "DescribeLogGroups"),
         on(
             role,
             "iam",
