@@ -98,6 +98,11 @@ class Findings:
         self._counts: Counter[str] = Counter()
         self._samples: defaultdict[str, list[str]] = defaultdict(list)
 
+    @property
+    def total(self) -> int:
+        """How many rows there were, whatever the reason."""
+        return self._counts.total()
+
     def add(self, reason: str, *samples: str, count: int = 1) -> None:
         """`count` more rows, of which `samples` are some."""
         if not count:

@@ -155,7 +155,7 @@ def test_an_end_and_a_length_that_differ_are_counted(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"", "an empty file"),
-        (b"name,age\nalice,30\n", "a line that is not JSON"),
+        (b"name,age\nalice,30\n", "a file that cannot be read"),
         (gzip.compress(GOOD.encode(), mtime=0)[:-12], "a compressed file that is cut off or damaged"),
     ],
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from whatschat_ops.errors import UsageError
 from whatschat_ops.usage.engine.database import Engine, engine
@@ -86,7 +87,18 @@ def test_whole_file_has_all_rows_and_no_rejects(
         ("latin1.csv", b"a,b\n1,2\n\xe9,2\n", 1, {"a row that is not UTF-8": 1}),
         ("nul.csv.gz", gzip.compress(b"a,b\n1,2\n1\n\0,2\n", mtime=0), 1, {"a row with other columns than the header": 1, "a row with NUL bytes": 1}),
         ("other.csv", b"c,d\n1,2\n", 0, {"a line that is not JSON": 2}),
-        ("array.json", b'[{"a":1},{"a":', 0, {"a file that cannot be read": 1}),
+        ("array.json", b'[{"a":1},{"a":', 1, {"a line that is not JSON": 1}),
+        ("elements.json", b'[{"a":1},\n5, {"b":[1]}\n]', 2, {"a line that is no JSON object": 1}),
+        ("brackets.log", b"[INFO] starts\n" + ROW, 1, {"a line that is not JSON": 1}),
+        ("utf-16.csv", "a,b\n1,2\n".encode("utf-16"), 0, {"a file that cannot be read": 1}),
+        ("cr.csv", b"a,b\r1,2\r", 0, {"a line that is not JSON": 1}),
+        ("quote.csv", b'a,b\n1,2\n"3,4\n5,6\n7,8\n', 3, {"a row with other columns than the header": 1}),
+        ("long-quote.csv", b'a,b\n1,2\n"3,4\n' + b"5,6\n" * 40_000, 40_001, {"a row that is not CSV": 1}),
+        ("nul.csv", b"a,b\n1,2\n\0,2\n", 1, {"a row with NUL bytes": 1}),
+        ("bad-line.zst", zstandard.compress(ROW + b"?\n" + ROW), 2, {"a line that is not JSON": 1}),
+        ("frames.zst", zstandard.compress(ROW + b"?\n") + zstandard.compress(ROW), 2, {"a line that is not JSON": 1}),
+        ("head.zst", zstandard.compress(ROW)[:8], 0, {"a compressed file that is cut off or damaged": 1}),
+        ("head.gz", gzip.compress(ROW, mtime=0)[:8], 0, {"a compressed file that is cut off or damaged": 1}),
         ("pretty.json", b'{\n "a": 1\n}\n', 0, {"a line that is not JSON": 3}),
         ("damaged.parquet", b"PAR1damagedPAR1", 0, {"a file that cannot be read": 1}),
         ("damaged.zst", b"\x28\xb5\x2f\xfddamaged", 0, {"a file that cannot be read": 1}),
@@ -99,9 +111,12 @@ def test_damaged_file_keeps_its_good_rows_and_counts_the_others(
     assert (len(kept), found.rows, counts(found)) == (rows + 1, rows + 1, rejects)
 
 
-def test_gzip_that_is_cut_off_keeps_what_is_before_the_cut(database: Engine, tmp_path: Path) -> None:
-    whole = gzip.compress(MANY)
-    found, kept = staged(database, written(tmp_path, "log.gz", whole[: len(whole) // 2]))
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+def test_compressed_file_that_is_cut_off_keeps_what_is_before_the_cut(
+    compress: Callable[[bytes], bytes], database: Engine, tmp_path: Path
+) -> None:
+    whole = compress(MANY)
+    found, kept = staged(database, written(tmp_path, "log", whole[: len(whole) // 2]))
     assert 10_000 < len(kept) < 30_000
     assert counts(found) == {"a compressed file that is cut off or damaged": 1}
 
@@ -122,6 +137,23 @@ def test_file_without_a_required_column_is_rejected_by_name(database: Engine, tm
     (reject,) = found.rejects.found
     assert rows == []
     assert reject.samples == (f"{path}: it has no column b",)
+
+
+@pytest.mark.parametrize("head", ["x,y", "b,b", "b,a\r1,2"], ids=["other names", "twice", "ends in CR"])
+def test_table_whose_first_line_is_no_header_is_rejected_by_name(
+    head: str, database: Engine, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "x.csv", f"{head}\n1,2\n".encode())
+    found, rows = staged(database, path, wanted=Wanted(WANTED.columns, required=("b",)))
+    (reject,) = found.rejects.found
+    assert rows == []
+    assert reject.samples == (f"{path}: its first line is no header with the column b, each once",)
+
+
+def test_samples_of_csv_rows_that_are_not_utf_8_are_text(database: Engine, tmp_path: Path) -> None:
+    found, _ = staged(database, written(tmp_path, "x.csv", b"a,b\n1,2\n\xe9,2\n"))
+    (reject,) = found.rejects.found
+    assert reject.samples == ("\N{REPLACEMENT CHARACTER},2",)
 
 
 def test_column_of_another_name_counts_where_the_first_is_missing(database: Engine, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import zlib
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from whatschat_ops.files import reporting
-from whatschat_ops.usage.engine.database import Engine, name, text
+from whatschat_ops.usage.engine.database import Engine, Unreadable, name, text
 
 _HEAD_BYTES: Final = 65_536
 LONGEST_LINE_BYTES: Final = 1024 * 1024
@@ -40,13 +41,17 @@ class Compression(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`fields` are the names of a CSV file's header, in order, or of the first object of JSON; `first` is the first line of other text."""
+    """`fields` are the names of a CSV file's header, in order, or of the first object of JSON; `first` is the first line.
+
+    `has_objects`: some line of a text begins as a JSON object does, as far as its first bytes tell.
+    """
 
     kind: Kind
     compression: Compression = Compression.NONE
     delimiter: str = ""
     fields: tuple[str, ...] = ()
     first: bytes = b""
+    has_objects: bool = False
 
 
 Columns = Mapping[str, Sequence[str]]
@@ -69,6 +74,8 @@ def format_of(engine: Engine, path: Path, columns: Columns) -> Format:
 
 def _of_text(head: bytes, compression: Compression, columns: Columns) -> Format:
     first = head.partition(b"\n")[0].rstrip(b"\r")
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Unreadable("it is UTF-16 text: save it as UTF-8")
     if not first:
         return Format(Kind.EMPTY, compression)
     if first.startswith((b"{", b"[")):
@@ -77,9 +84,9 @@ def _of_text(head: bytes, compression: Compression, columns: Columns) -> Format:
     known = {alias.lower() for aliases in columns.values() for alias in aliases}
     line = first.decode("utf-8", "replace")
     delimiter = max(",;\t|", key=lambda each: len(_header(line, each, known)))
-    fields = next(csv.reader([line], delimiter=delimiter))
+    fields = _cells(line, delimiter)
     if not _header(line, delimiter, known) or len(set(fields)) < len(fields):
-        return Format(Kind.TEXT, compression, first=first)
+        return Format(Kind.TEXT, compression, first=first, has_objects=b"\n{" in head)
     return Format(Kind.CSV, compression, delimiter, tuple(fields), first)
 
 
@@ -114,7 +121,15 @@ def spelled(form: Format, columns: Columns) -> Columns:
 
 
 def _header(line: str, delimiter: str, known: Collection[str]) -> set[str]:
-    return {field.strip().lower() for field in next(csv.reader([line], delimiter=delimiter))} & set(known)
+    return {field.strip().lower() for field in _cells(line, delimiter)} & set(known)
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    """The values of a line of CSV; none of what is not CSV (a bare CR, a value of over 128 KB)."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter))
+    except csv.Error:
+        return []
 
 
 def _unzipped(head: bytes) -> bytes:
@@ -153,7 +168,15 @@ def source(
         )
     table, there = _csv(path, form) if form.kind is Kind.CSV else _parquet(engine, path)
     has = {column for column, aliases in columns.items() if any(each.lower() in there for each in aliases)}
-    return f"({_selected(table, columns, there)})", has
+    selected = _selected(table, columns, there)
+    return f"({selected if form.kind is Kind.PARQUET else _without_nul(selected, columns)})", has
+
+
+def _without_nul(rows: str, columns: Columns) -> str:
+    """The rows; one with a NUL byte is an error, which DuckDB does not find in CSV."""
+    every = ", ".join(name(column) for column in columns)
+    is_damaged = f"contains(concat({every}), chr(0))"
+    return f"SELECT * FROM ({rows}) WHERE CASE WHEN {is_damaged} THEN CAST(error('NUL') AS BOOLEAN) ELSE true END"
 
 
 def _selected(table: str, columns: Columns, there: Mapping[str, str]) -> str:

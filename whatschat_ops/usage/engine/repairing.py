@@ -10,14 +10,17 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
-from typing import IO, Final, TypeAlias, cast
+from typing import IO, Any, Final, TypeAlias, cast
 
 import msgspec
 
 from whatschat_ops.files import reporting
+from whatschat_ops.usage.engine.database import Unreadable
 from whatschat_ops.usage.engine.formats import LONGEST_LINE_BYTES, Compression, Format, Kind
 from whatschat_ops.usage.measured import Findings
 
@@ -25,6 +28,7 @@ PIECE_BYTES: Final = 256 * 1024 * 1024
 """Ours: of repaired lines, in one temporary file."""
 
 _SHOWN_BYTES: Final = 4_096
+_BLOCK_BYTES: Final = 131_072
 
 Unwrap: TypeAlias = Callable[[bytes], bytes | str]
 """A line of a file -> the JSON object in it, or the reason why it has none."""
@@ -44,9 +48,8 @@ def repaired(
     with ExitStack() as stack:
         stack.callback(target.unlink, missing_ok=True)
         stack.enter_context(reporting(path))
-        opened = gzip.open if form.compression is Compression.GZIP else open
-        stream = stack.enter_context(opened(path, "rb"))
-        lines = rows(cast(IO[bytes], stream), form, rejects, unwrap)
+        stream = stack.enter_context(_OPENED[form.compression](path))
+        lines = rows(stream, form, rejects, unwrap)
         while True:
             with reporting(target, written=True), target.open("wb") as out:
                 while out.tell() < PIECE_BYTES and (row := next(lines, None)) is not None:
@@ -55,6 +58,56 @@ def repaired(
             if not size_bytes:
                 return
             yield target
+
+
+class _Frames(io.RawIOBase):
+    """What is in a zstd file. Raises EOFError where a frame is cut off or damaged."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import zstandard
+        except ImportError as error:
+            raise Unreadable("damaged zstd files are read with zstandard, which is not installed") from error
+        self.name = str(path)
+        self._failure: type[Exception] = zstandard.ZstdError
+        self._frame = zstandard.ZstdDecompressor().decompressobj
+        self._stream, self._now, self._out, self._in = path.open("rb"), self._frame(), b"", b""
+        self._is_within = False
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def close(self) -> None:
+        """Close the file, too."""
+        self._stream.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        """Some of the next bytes; 0 at the end of the last frame."""
+        while not self._out and (self._in or (block := self._stream.read(_BLOCK_BYTES))):
+            self._expand(self._in or block)
+        if not self._out and self._is_within:
+            raise EOFError("it ends within a frame")
+        part, self._out = self._out[: len(buffer)], self._out[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def _expand(self, block: bytes) -> None:
+        try:
+            self._out = self._now.decompress(block)
+        except self._failure as error:
+            raise EOFError(str(error)) from error
+        self._is_within, self._in = not self._now.eof, self._now.unused_data
+        if self._now.eof:
+            self._now = self._frame()
+
+
+_OPENED: Final[Mapping[Compression, Callable[[Path], IO[bytes]]]] = {
+    Compression.NONE: lambda path: path.open("rb"),
+    Compression.GZIP: lambda path: cast(IO[bytes], gzip.GzipFile(path, "rb")),
+    Compression.ZSTD: lambda path: io.BufferedReader(_Frames(path)),
+}
 
 
 def _lines(stream: IO[bytes], rejects: Findings) -> Iterator[bytes]:
@@ -83,16 +136,29 @@ def _shown(line: bytes) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
-def _json_rows(stream: IO[bytes], _: Format, rejects: Findings, unwrap: Unwrap) -> Iterator[bytes]:
-    for line in _lines(stream, rejects):
+def _json_rows(stream: IO[bytes], form: Format, rejects: Findings, unwrap: Unwrap) -> Iterator[bytes]:
+    found = _lines(stream, rejects)
+    for line in found if form.kind is not Kind.ARRAY else chain.from_iterable(map(_values, found)):
         if not line:
             continue
-        found = unwrap(line)
-        row = found if isinstance(found, str) else _one_object(found)
+        inner = unwrap(line)
+        row = inner if isinstance(inner, str) else _one_object(inner)
         if isinstance(row, bytes):
             yield row
         else:
             rejects.add(row, _shown(line))
+
+
+def _values(line: bytes) -> Iterator[bytes]:
+    """Those of an array that are in this line of it; the rest from the first one that is not JSON."""
+    text, decode = line.decode("utf-8", "surrogateescape"), json.JSONDecoder().raw_decode
+    while text := text.strip("[], \t"):
+        try:
+            end = decode(text)[1]
+        except (ValueError, RecursionError):
+            end = len(text)
+        yield text[:end].encode("utf-8", "surrogateescape")
+        text = text[end:]
 
 
 def _one_object(line: bytes) -> bytes | str:
@@ -117,26 +183,41 @@ def _one_object(line: bytes) -> bytes | str:
 
 
 def _csv_rows(stream: IO[bytes], form: Format, rejects: Findings, _: Unwrap) -> Iterator[bytes]:
-    """Rows with as many values as the header has names."""
-    text = (line.decode("utf-8", "surrogateescape") + "\n" for line in _lines(stream, rejects))
-    reader = csv.reader(text, delimiter=form.delimiter, strict=False)
-    next(reader, None)
+    """Rows with as many values as the header has names.
+
+    Where a row of several lines is not one, its first line is rejected, and the next one begins a row: a quotation mark that is
+    not closed costs one line.
+    """
+    more = (line.decode("utf-8", "surrogateescape") + "\n" for line in _lines(stream, rejects))
+    lines: deque[str] = deque()
+    taken: list[str] = []
+
+    def following() -> Iterator[str]:
+        while (line := lines.popleft() if lines else next(more, None)) is not None:
+            taken.append(line)
+            yield line
+
+    next(csv.reader(following(), delimiter=form.delimiter), None)
     while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            rejects.add("a row that is not CSV", str(error))
-            continue
-        if row is None:
+        taken.clear()
+        row, reason = _row(following(), form)
+        if row is None and reason is None:
             return
-        reason = _row_problem(row, len(form.fields)) if row else None
         if reason is not None:
-            shown = io.StringIO()
-            csv.writer(shown).writerow([each[:80] for each in row[:20]])
-            rejects.add(reason, shown.getvalue().strip())
+            lines.extendleft(reversed(taken[1:]))
+            rejects.add(reason, _shown(taken[0].strip().encode("utf-8", "surrogateescape")))
         elif row:
             values = {name: value for name, value in zip(form.fields, row, strict=True) if value}
             yield msgspec.json.encode(values)
+
+
+def _row(lines: Iterator[str], form: Format) -> tuple[list[str] | None, str | None]:
+    """The next row, and why it is none; neither at the end. An empty line is an empty row."""
+    try:
+        row = next(csv.reader(lines, delimiter=form.delimiter), None)
+    except csv.Error:
+        return [], "a row that is not CSV"
+    return row, _row_problem(row, len(form.fields)) if row else None
 
 
 def _row_problem(row: list[str], fields: int) -> str | None:

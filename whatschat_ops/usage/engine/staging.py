@@ -94,7 +94,15 @@ def stage_file(engine: Engine, path: Path, wanted: Wanted, stem: Path, staged: S
     try:
         form = format_of(engine, path, wanted.columns)
         if form.kind is Kind.EMPTY:
-            staged.rejects.add("an empty file", shown)
+            before = staged.rejects.total
+            if form.compression is not Compression.NONE:  # it may be cut off or damaged before its first line
+                _stage_repaired(engine, path, form, wanted, stem, staged)
+            if before == staged.rejects.total:
+                staged.rejects.add("an empty file", shown)
+        elif form.kind is Kind.TEXT and wanted.required and not form.has_objects:
+            raise Unreadable(
+                f"its first line is no header with the column {_named(wanted.required, wanted)}, each once"
+            )
         elif _is_plain(form, wanted):
             _stage_whole(engine, path, form, wanted, stem, staged)
         else:
@@ -110,28 +118,31 @@ def _is_plain(form: Format, wanted: Wanted) -> bool:
     return form.kind is not Kind.JSON or wanted.unwrap(form.first) == form.first
 
 
+def _named(columns: Sequence[str], wanted: Wanted) -> str:
+    """As files have them."""
+    return ", ".join(wanted.columns[each][0] for each in columns)
+
+
 def _stage_whole(
     engine: Engine, path: Path, form: Format, wanted: Wanted, stem: Path, staged: Staged
 ) -> None:
     _, has = source(engine, path, form, wanted.columns)
     missing = [each for each in wanted.required if each not in has]
     if missing:
-        raise Unreadable(f"it has no column {', '.join(missing)}")
+        raise Unreadable(f"it has no column {_named(missing, wanted)}")
     try:
         piece = _written(engine, path, form, wanted, stem, 0, staged)
-    except Unreadable as error:
-        if form.kind in (Kind.PARQUET, Kind.ARRAY) or form.compression is Compression.ZSTD:
+    except Unreadable:
+        if form.kind is Kind.PARQUET:
             raise
-        _stage_repaired(engine, path, form, wanted, stem, staged, why=str(error))
+        _stage_repaired(engine, path, form, wanted, stem, staged)
         return
     _add(engine, piece, staged)
 
 
 def _stage_repaired(
-    engine: Engine, path: Path, form: Format, wanted: Wanted, stem: Path, staged: Staged, why: str = ""
+    engine: Engine, path: Path, form: Format, wanted: Wanted, stem: Path, staged: Staged
 ) -> None:
-    if form.compression is Compression.ZSTD:
-        raise Unreadable(why or "lines of a zstd file that are not JSON")
     plain = Format(Kind.JSON, fields=form.fields)
     for number, part in enumerate(repaired(path, form, staged.rejects, engine.folder, wanted.unwrap)):
         _add(engine, _written(engine, part, plain, wanted, stem, number, staged), staged)
