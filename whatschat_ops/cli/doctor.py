@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,11 +16,21 @@ from whatschat_ops.cli.audited import audited
 from whatschat_ops.cli.command import YesOption
 from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
+from whatschat_ops.cli.terminal.lines import Styled, aligned
 from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.terminal.tables import Cell, Column, Table
 from whatschat_ops.errors import ChecksFailed, Hint, UsageError
 
 if TYPE_CHECKING:
     from whatschat_ops.doctor import Check, CheckResult
+
+MARKS: Final[Mapping[str, tuple[str, str]]] = {
+    "ok": ("ok", "green"),
+    "warn": ("warn", "yellow"),
+    "fail": ("FAIL", "red"),
+    "skip": ("skip", "dim"),
+}
+"""Status -> what stands for it, and its style."""
 
 
 class Area(StrEnum):
@@ -186,30 +196,26 @@ def require_passed(out: Output, results: Sequence[CheckResult]) -> None:
         raise typer.Exit(ChecksFailed.exit_code)
 
 
-def render_checks(out: Output, results: Sequence[CheckResult]) -> Any:
+def render_checks(out: Output, results: Sequence[CheckResult]) -> Table:
     """One line per check that was made, and below it what to do about it."""
-    from rich.table import Table
-    from rich.text import Text
-
-    marks = {
-        "ok": ("ok", "green"),
-        "warn": ("warn", "yellow"),
-        "fail": ("FAIL", "red"),
-        "skip": ("skip", "dim"),
-    }
-    table = Table.grid(padding=(0, 2))
-    for result in results:
-        if result.status == "silenced":
-            continue
-        text, style = marks[result.status]
-        table.add_row(Text(text, style=style), result.code, result.name, Text(result.detail, overflow="fold"))
-        if result.evidence:
-            table.add_row("", "", "", Text(f"Seen: {result.evidence}", style="dim"))
-        if result.fix:
-            table.add_row("", "", "", Text(f"Fix: {out.suggestion(result.fix)}", style="bold"))
+    made = [result for result in results if result.status != "silenced"]
+    heads = aligned([(MARKS[result.status][0], result.code, result.name) for result in made]) if made else []
+    rows: list[tuple[Cell, Cell]] = [
+        (Styled(head, MARKS[result.status][1]), "\n".join(_said(out, result)))
+        for head, result in zip(heads, made, strict=True)
+    ]
     silenced = [result for result in results if result.status == "silenced"]
     if silenced:
         because = ", ".join(dict.fromkeys(code for result in silenced for code in result.because))
-        said = f"{len(silenced)} checks that depend on {because} were not made."
-        table.add_row("", "", "", Text(said, style="dim"))
-    return table
+        were = "check that depends on {} was" if len(silenced) == 1 else "checks that depend on {} were"
+        said = f"{len(silenced)} {were.format(because)} not made."
+        rows.append((Styled(""), Styled(said, "dim")))
+    return Table((Column(""), Column("", wraps=True)), rows)
+
+
+def _said(out: Output, result: CheckResult) -> Iterator[str]:
+    yield result.detail
+    if result.evidence:
+        yield f"Seen: {result.evidence}"
+    if result.fix:
+        yield f"Fix: {out.suggestion(result.fix)}"

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.table import Table
 
 from whatschat_ops.cli.commands import COMMANDS, PLACED_COMMANDS
 from whatschat_ops.cli.terminal.output import Output
+from whatschat_ops.cli.terminal.tables import Column, Table
 from whatschat_ops.errors import ConfigError, Hint, NotFound, OpsError, UsageError
 from whatschat_ops.redaction import REDACTED, Secret
 
@@ -77,8 +77,8 @@ def test_secrets_are_shown_only_when_asked_for() -> None:
     out, stdout, _ = outputs(as_json=True, show_secrets=True)
     out.result(RESULT, str)
     assert json.loads(stdout.getvalue())["inner"] == {"token": "hush"}
-    assert out.shown(Secret("hush")) == "hush"
-    assert outputs()[0].shown(Secret("hush")) == REDACTED
+    assert out.encode(Secret("hush")) == "hush"
+    assert outputs()[0].encode(Secret("hush")) == REDACTED
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,7 @@ def test_json_keeps_letters_of_every_alphabet() -> None:
 def test_brackets_are_text_not_markup() -> None:
     out, stdout, stderr = outputs()
     out.result("x", lambda _: "[red]a[/red] [b]")
-    table = Table("[bold]h")
-    table.add_row("[link]c")
-    out.result("x", lambda _: table)
+    out.result("x", lambda _: Table((Column("[bold]h"),), [("[link]c",)]))
     out.note("[dim]n")
     assert stdout.getvalue().splitlines()[0] == "[red]a[/red] [b]"
     assert "[bold]h" in stdout.getvalue()
@@ -138,9 +136,7 @@ def test_long_sentences_and_texts_are_never_broken(monkeypatch: pytest.MonkeyPat
 def test_a_table_in_a_pipe_is_not_cut_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS")
     out, stdout, _ = outputs()
-    table = Table("h", box=None)
-    table.add_row("x" * 150)
-    out.result("", lambda _: table)
+    out.result("", lambda _: Table((Column("h"),), [("x" * 150,)]))
     assert "x" * 150 in stdout.getvalue()
 
 

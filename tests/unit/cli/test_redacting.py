@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from rich.table import Table
 from rich.text import Text
 
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.redacting import hidden, redacted_streams
+from whatschat_ops.cli.terminal.tables import Column, Table
 from whatschat_ops.errors import Hint, OpsError
 from whatschat_ops.redaction import REDACTED, Secret
 
@@ -51,13 +51,15 @@ def printed(*, show_secrets: bool = False, as_json: bool = False, model: Any, re
 
 
 def narrow_table(row: Row) -> Table:
-    table = Table("User", "Variables", width=30)
-    table.add_row(Text(row.user_id), str(dict(row.variables)))
-    return table
+    columns = Column("User", wraps=True), Column("Variables", wraps=True)
+    return Table(columns, [(row.user_id, str(dict(row.variables)))])
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_result_with_secrets_by_shape_and_name_shows_neither(as_json: bool) -> None:
+def test_a_result_with_secrets_by_shape_and_name_shows_neither(
+    as_json: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
     row = Row(JWT, {"DB_PASSWORD": PLAIN, "TABLE": "connections"})
     shown = printed(as_json=as_json, model=row, render=narrow_table)
     flat = "".join(shown.split())

@@ -140,7 +140,7 @@ def _render_rows(run: Run, attendees: Sequence[Attendee], failed: Sequence[Faile
             attendee.external_user_id,
             attendee.attendee_id,
             *([values] if differ else []),
-            run.out.shown(attendee.join_token),
+            run.out.encode(attendee.join_token),
         )
         for attendee, values in zip(attendees, capable, strict=True)
     ]

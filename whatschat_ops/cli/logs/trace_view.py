@@ -6,18 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from whatschat_ops.cli.terminal.lines import Styled
+from whatschat_ops.cli.terminal.lines import Shown, Styled
 from whatschat_ops.cli.terminal.safe_text import safe_text
-from whatschat_ops.cli.terminal.tables import Column, Table
+from whatschat_ops.cli.terminal.tables import Blocks, Column, Facts, Table
 from whatschat_ops.cli.terminal.times import local_time, zone_of
 from whatschat_ops.logs.trace.endings import Cause, State
 from whatschat_ops.logs.trace.life import Step, Trace
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from whatschat_ops.logs.trace.tracing import UserConnection
 
 MOST_LINES: Final = 10
@@ -27,7 +26,7 @@ _LONGEST: Final = 400
 _STYLES: Final = {
     State.OPEN: "green",
     State.CLOSED: "bold",
-    State.REFUSED: "bold red",
+    State.REFUSED: "red",
     State.UNKNOWN: "yellow",
 }
 _BAD: Final = {Cause.FUNCTION_FAILED, Cause.TOO_BIG, Cause.PROTOCOL, Cause.NETWORK}
@@ -55,18 +54,16 @@ class TraceResult:
     searched: Searched
 
 
-def render(result: TraceResult) -> Any:
+def render(result: TraceResult) -> Blocks:
     """The user's connections, if it is about a user, and each trace."""
-    from rich.console import Group
-
-    parts: list[Any] = []
+    parts: list[Shown | str | Styled] = []
     if result.user is not None:
-        parts += [_heading(f"Connections of {result.user}"), _connections(result.connections), _plain("")]
+        parts += [_heading(f"Connections of {result.user}"), _connections(result.connections), ""]
     for trace in result.traces:
-        parts += [*_trace(trace), _plain("")]
+        parts += [*_trace(trace), ""]
     requests, events = result.searched.requests, result.searched.events
-    parts.append(_plain(f"{events:,} log events read with {requests:,} requests.", "dim"))
-    return Group(*parts)
+    parts.append(Styled(f"{counted(events, 'log event')} read with {counted(requests, 'request')}.", "dim"))
+    return Blocks(parts)
 
 
 def _connections(connections: Sequence[UserConnection]) -> Table:
@@ -85,28 +82,26 @@ def _connections(connections: Sequence[UserConnection]) -> Table:
     )
 
 
-def _trace(trace: Trace) -> Iterator[Any]:
+def _trace(trace: Trace) -> Iterator[Shown | str | Styled]:
     yield _heading("Connection")
     yield _facts(trace)
-    yield _plain("")
+    yield ""
     yield _heading("Events")
     yield _steps(trace)
-    yield _plain("")
+    yield ""
     yield _heading("End")
-    yield _end(trace)
+    yield from _end(trace)
     if trace.gaps:
-        yield _plain("")
+        yield ""
         yield _heading("Gaps")
         for gap in trace.gaps:
-            yield _plain(f"- {gap}", "yellow")
+            yield Styled(_cut(f"- {gap}"), "yellow")
 
 
-def _facts(trace: Trace) -> Any:
-    from rich.table import Table as Grid
-
+def _facts(trace: Trace) -> Facts:
     sent = f"{trace.messages_in} received ({trace.bytes_in:,} bytes), {trace.posts_sent} sent"
     failed = f", {trace.posts_failed} not delivered" if trace.posts_failed else ""
-    errors = f", {trace.errors} errors" if trace.errors != 1 else ", 1 error"
+    errors = f", {counted(trace.errors, 'error')}" if trace.errors else ""
     rows = {
         "Id": trace.connection_id,
         "User": trace.user_id or "not known",
@@ -114,13 +109,14 @@ def _facts(trace: Trace) -> Any:
         "Connected": _day(trace.connected_at) or "not known",
         "Open for": _length(trace.seconds) if trace.state is not State.REFUSED else "",
         "Client": " ".join(filter(None, [trace.source_ip, trace.user_agent])),
-        "Messages": f"{sent}{failed}{errors if trace.errors else ''}",
+        "Messages": f"{sent}{failed}{errors}",
     }
-    grid = Grid.grid(padding=(0, 2))
-    for name, value in rows.items():
-        if value:
-            grid.add_row(_plain(name, "dim"), _plain(value, _STYLES[trace.state] if name == "State" else ""))
-    return grid
+    return Facts(
+        {
+            name: Styled(_cut(value), _STYLES[trace.state] if name == "State" else "")
+            for name, value in rows.items()
+        }
+    )
 
 
 def _steps(trace: Trace) -> Table:
@@ -145,7 +141,10 @@ def _step_rows(first: Step, last: Step, number: int) -> Iterator[tuple[Styled, .
     )
     yield tuple(Styled(_cut(cell), style) for cell in cells)
     more = len(first.lines) - MOST_LINES
-    for line in [*first.lines[:MOST_LINES], *([f"... {more} lines more (--json)"] if more > 0 else [])]:
+    for line in [
+        *first.lines[:MOST_LINES],
+        *([f"... {counted(more, 'line')} more (--json)"] if more > 0 else []),
+    ]:
         yield Styled(""), Styled(""), Styled(_cut(line), "dim")
 
 
@@ -156,9 +155,10 @@ def _runs(steps: Sequence[Step]) -> Iterator[tuple[Step, Step, int]]:
         yield run[0], run[-1], len(run)
 
 
-def _end(trace: Trace) -> Any:
+def _end(trace: Trace) -> Iterator[Styled]:
     if trace.state is State.OPEN:
-        return _plain("It is open.", "green")
+        yield Styled("It is open.", "green")
+        return
     what = "HTTP status" if trace.state is State.REFUSED else "Close code"
     code = (
         f"{what} {trace.code}{f' ({trace.meaning})' if trace.meaning else ''}"
@@ -167,22 +167,15 @@ def _end(trace: Trace) -> Any:
     )
     at = f"{_day(trace.ended_at)} " if trace.ended_at else ""
     head = f"{at}{str(trace.cause)[0].upper()}{str(trace.cause)[1:]}."
-    style = "bold red" if trace.state is State.REFUSED or trace.cause in _BAD else "bold"
-    text = _plain(head, style)
-    text.append(f"\n{_cut(trace.why)}")
+    is_bad = trace.state is State.REFUSED or trace.cause in _BAD
+    yield Styled(_cut(head), "red" if is_bad else "bold")
+    yield Styled(_cut(trace.why))
     if code:
-        text.append(f"\n{_cut(code)}", "dim")
-    return text
+        yield Styled(_cut(code), "dim")
 
 
-def _heading(text: str) -> Text:
-    return _plain(text, "bold underline")
-
-
-def _plain(text: str, style: str = "") -> Text:
-    from rich.text import Text
-
-    return Text(_cut(text), style)
+def _heading(text: str) -> Styled:
+    return Styled(_cut(text), "bold")
 
 
 def _cut(text: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from whatschat_ops.cli.terminal.lines import Lines, Styled
 from whatschat_ops.cli.terminal.tables import Column, Table, figures
 from whatschat_ops.cli.terminal.times import duration
 
@@ -75,14 +76,13 @@ def _function_rows(function: DeployedFunction) -> Iterator[tuple[str, ...]]:
         )
 
 
-def render_invocation(result: InvocationResult) -> Any:
+def render_invocation(result: InvocationResult) -> Lines:
     """The answer of a function, and the end of its log."""
-    from rich.text import Text
-
-    text = Text()
-    if result.function_error is not None:
-        text.append(f"{result.function} failed ({result.function_error}):\n", "red")
-    text.append(json.dumps(result.payload, indent=2, ensure_ascii=False))
-    if result.log_tail is not None:
-        text.append(f"\n\n{result.log_tail.rstrip()}", "dim")
-    return text
+    failed = f"{result.function} failed ({result.function_error}):"
+    return Lines(
+        [
+            *([Styled(failed, "red")] if result.function_error is not None else []),
+            Styled(json.dumps(result.payload, indent=2, ensure_ascii=False)),
+            *([Styled(""), Styled(result.log_tail.rstrip(), "dim")] if result.log_tail is not None else []),
+        ]
+    )

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from rich.console import Console, ConsoleOptions
 from rich.segment import Segment
 from rich.text import Text
 
+from whatschat_ops.cli.terminal.lines import columns
 from whatschat_ops.redaction import redact
+
+FEWEST_COLUMNS: Final = 20
+"""With fewer, Rich prints tables without anything in them."""
 
 
 class RedactingConsole(Console):
     """A console on a stream. Texts come from elsewhere (AWS, users): square brackets in them are not markup."""
 
-    def __init__(self, stream: TextIO, width: int | None = None, *, show_secrets: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, show_secrets: bool = False) -> None:
+        follows_the_terminal = stream.isatty() and "COLUMNS" not in os.environ
+        width = None if follows_the_terminal else max(columns(stream), FEWEST_COLUMNS)
         super().__init__(file=stream, width=width, highlight=False, emoji=False, markup=False)
         self._show_secrets = show_secrets
 

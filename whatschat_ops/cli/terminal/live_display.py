@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.spinner import Spinner
 
 REDRAW_S: Final = 0.1
+
+
+def spinner(text: str) -> Spinner:
+    """A spinner with words behind it."""
+    from rich.spinner import Spinner
+    from rich.text import Text
+
+    return Spinner("dots", text=Text(text))
 
 
 class LiveDisplay:

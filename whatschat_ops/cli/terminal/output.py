@@ -7,39 +7,28 @@ same object. What is secret in them stays hidden unless the user asked with `--s
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
-import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
+from whatschat_ops.cli.terminal.encoding import encoded
 from whatschat_ops.cli.terminal.lines import Lines, Shown, columns, is_styled
 from whatschat_ops.cli.terminal.redacting import hidden, redacting, set_shown, unwrapped
+from whatschat_ops.cli.terminal.safe_text import without_controls
 from whatschat_ops.cli.terminal.streams import ReaderGone, takes_only_some_characters
-from whatschat_ops.cli.terminal.typed import typed
+from whatschat_ops.cli.terminal.typed import typed, typed_words
 from whatschat_ops.errors import ConfigError, Hint, OpsError, UsageError
-from whatschat_ops.redaction import Secret, redact
+from whatschat_ops.redaction import redact
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.spinner import Spinner
 
     from whatschat_ops.cli.terminal.live_display import LiveDisplay
 
 T = TypeVar("T")
-
-_FEWEST_COLUMNS = 20
-"""With fewer, Rich prints tables without anything in them."""
-
-_CONTROL_CODES: Mapping[int, None] = dict.fromkeys((7, 8, 11, 12, 13))
-"""Bell, backspace, vertical tab, form feed, carriage return: Rich drops them from a text, and so do we."""
 
 
 class Output:
@@ -86,36 +75,24 @@ class Output:
         for stream in (self.stdout, self.stderr):
             set_shown(stream, shown)
 
-    def result(self, model: T, render: Callable[[T], Shown | RenderableType]) -> None:
-        """Print the result: as JSON, or as whatever text, lines or Rich object `render` makes of it."""
+    def result(self, model: T, render: Callable[[T], str | Shown]) -> None:
+        """Print the result: as JSON, or as the text that `render` makes of it."""
         self.last_result = model
         shown = self._without_secrets(model)
         # What is left of the command still says by its exit code what happened.
         with contextlib.suppress(ReaderGone):
             self._result(shown, render)
 
-    def _result(self, shown: T, render: Callable[[T], Shown | RenderableType]) -> None:
+    def _result(self, shown: T, render: Callable[[T], str | Shown]) -> None:
         if self.as_json:
             self._selected(shown, indent=2)
             return
         rendered = render(shown)
         self._result_printed = True
         # A sentence (a path, a URL) is never cut into lines; only tables fit themselves to the terminal.
-        if isinstance(rendered, str):
-            self._pages(rendered.translate(_CONTROL_CODES))
-        elif isinstance(rendered, Shown):
-            self._pages(self._styled(rendered, self.stdout))
-        else:
-            from rich.text import Text
-
-            console = self._console(self.stdout)
-            with console.capture() as captured:
-                console.print(rendered, soft_wrap=isinstance(rendered, Text))
-            if self.stdout.isatty():
-                self._pages(captured.get())
-                return
-            # Rich pads tables with blanks, which a program at the other end of a pipe does not expect.
-            self.text("\n".join(line.rstrip() for line in captured.get().splitlines()))
+        self._pages(
+            without_controls(rendered) if isinstance(rendered, str) else self._styled(rendered, self.stdout)
+        )
 
     def stream(self, model: T, render: Callable[[T], RenderableType]) -> None:
         """Print one of many results as it arrives: a JSON object on one line, or one line that is never cut."""
@@ -124,7 +101,7 @@ class Output:
         if self.as_json:
             self._selected(shown)
         else:
-            self._console(self.stdout).print(render(shown), soft_wrap=True)
+            self.console().print(render(shown), soft_wrap=True)
 
     def text(self, text: str) -> None:
         """Print raw text on stdout, unwrapped and unstyled: an endpoint, a token, a file."""
@@ -188,18 +165,17 @@ class Output:
         """
         # The options that select the environment may be what is wrong with a setting: they are not suggested again.
         place = () if isinstance(error, ConfigError) else self.place
-        hint = _hint_words(error.hint, place) if error.hint else None
+        hint = typed_words(error.hint, place) if error.hint else None
         if self.as_json and not self._result_printed:
             argv = typed(error.hint.argv, place) if error.hint and error.hint.argv else None
             shown = {"code": error.code, "message": error.message, "hint": hint, "argv": argv}
             try:
                 self._document({"error": self._without_secrets(shown)}, indent=2)
+                return
             except ReaderGone:
                 return
             except OpsError:  # then it is said on stderr
                 pass
-            else:
-                return
         self._line(f"Error: {error.message}", "red")
         if hint:
             self._line(f"  Try: {hint}", "")
@@ -249,6 +225,8 @@ class Output:
         if self.quiet or not self.stderr.isatty():
             yield
             return
+        from whatschat_ops.cli.terminal.live_display import spinner
+
         with self.display(spinner(text)):
             yield
 
@@ -270,40 +248,23 @@ class Output:
 
     def console(self) -> Console:
         """Rich console on stdout, for a result that is redrawn."""
-        return self._console(self.stdout)
+        from whatschat_ops.cli.terminal.console import RedactingConsole
+
+        return RedactingConsole(self.stdout, show_secrets=self.show_secrets)
 
     def error_console(self) -> Console:
         """Rich console on stderr, for progress displays."""
-        return self._console(self.stderr)
+        from whatschat_ops.cli.terminal.console import RedactingConsole
+
+        return RedactingConsole(self.stderr, show_secrets=self.show_secrets)
 
     def encode(self, value: Any) -> Any:
-        """`value` as JSON-ready data: money as strings, times as ISO 8601 UTC, secrets hidden, hints in words."""
-        if isinstance(value, Hint):
-            words = self.suggestion(
-                value
-            )  # with the options of this command line, which no value held before
-            return words if self.show_secrets else redact(words)
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {
-                field.name: self.encode(getattr(value, field.name)) for field in dataclasses.fields(value)
-            }
-        if fields := getattr(value, "__struct_fields__", None):  # a msgspec struct
-            return {name: self.encode(getattr(value, name)) for name in fields}
-        if isinstance(value, Secret):
-            return value.reveal() if self.show_secrets else str(value)
-        if isinstance(value, Mapping):
-            return {str(self.encode(key)): self.encode(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple, set, frozenset)):
-            return [self.encode(item) for item in value]
-        return _encode_scalar(value)
+        """`value` as JSON-ready data, with what is secret as this output may show it."""
+        return encoded(value, self.suggestion, show_secrets=self.show_secrets)
 
     def suggestion(self, hint: Hint) -> str:
         """A hint in words, whose command leads to this run's environment."""
-        return _hint_words(hint, self.place)
-
-    def shown(self, secret: Secret) -> str:
-        """A secret as this output may show it."""
-        return secret.reveal() if self.show_secrets else str(secret)
+        return typed_words(hint, self.place)
 
     def _words(self, text: str | Hint) -> str:
         return self.suggestion(text) if isinstance(text, Hint) else text
@@ -327,47 +288,12 @@ class Output:
         if self._display is not None:
             self._display.print(text, style)
         elif style and (self.stderr.isatty() or "FORCE_COLOR" in os.environ):
-            self._console(self.stderr).print(text, style=style, soft_wrap=True)
+            self.error_console().print(text, style=style, soft_wrap=True)
         else:  # plain: importing Rich would take longer than many a command
-            self.stderr.write(f"{text.translate(_CONTROL_CODES)}\n")
+            self.stderr.write(f"{without_controls(text)}\n")
             self.stderr.flush()
 
     def _styled(self, shown: Shown, stream: TextIO) -> str:
         # Before it is laid out: half of a token, at the end of a line, is nothing that anything recognises.
         clean = str if self.show_secrets else redact
-        return shown.text(columns(stream), styled=is_styled(stream), clean=clean).translate(_CONTROL_CODES)
-
-    def _console(self, stream: TextIO) -> Console:
-        from whatschat_ops.cli.terminal.console import RedactingConsole
-
-        follows_the_terminal = stream.isatty() and "COLUMNS" not in os.environ
-        width = None if follows_the_terminal else max(columns(stream), _FEWEST_COLUMNS)
-        return RedactingConsole(stream, width, show_secrets=self.show_secrets)
-
-
-def _hint_words(hint: Hint, place: Sequence[str]) -> str:
-    return hint.words(lambda argv: typed(argv, place))
-
-
-def spinner(text: str) -> Spinner:
-    """A spinner with words behind it."""
-    from rich.spinner import Spinner
-    from rich.text import Text
-
-    return Spinner("dots", text=Text(text))
-
-
-def _encode_scalar(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no Infinity and no NaN
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return format(value, "f")  # str() would say 1E+7
-    if isinstance(value, Path):
-        return str(value)
-    return value
+        return without_controls(shown.text(columns(stream), styled=is_styled(stream), clean=clean))

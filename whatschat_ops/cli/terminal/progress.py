@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from whatschat_ops.cli.terminal.output import Output, spinner
+from whatschat_ops.cli.terminal.live_display import spinner
+from whatschat_ops.cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

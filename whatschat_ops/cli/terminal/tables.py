@@ -172,9 +172,9 @@ def _records(columns: Sequence[Column], rows: Sequence[_Row], width: int, *, sty
     heading = columns[0].heading
     titled = display_width(heading) > width // 2 or not heading
     records = ["\n".join(_record(columns, row, width, styled=styled, titled=titled)) for row in rows]
-    return "\n\n".join(
-        [*([styled_text(heading, "bold", styled=styled)] if titled and heading else []), *records]
-    )
+    if not heading:  # what is indented under its first cell needs no empty line
+        return "\n".join(records)
+    return "\n\n".join([*([styled_text(heading, "bold", styled=styled)] if titled else []), *records])
 
 
 def _record(columns: Sequence[Column], row: _Row, width: int, *, styled: bool, titled: bool) -> Iterable[str]:

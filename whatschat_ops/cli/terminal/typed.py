@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from whatschat_ops.cli.commands import PLACED_COMMANDS
-from whatschat_ops.errors import PROGRAM
+from whatschat_ops.errors import PROGRAM, Hint
 
 
 def typed(argv: tuple[str, ...], place: Sequence[str]) -> tuple[str, ...]:
     """A command of this program, with the options `place` if it is about an environment."""
     return (typed_program(sys.argv[0]), *(place if argv[0] in PLACED_COMMANDS else ()), *argv)
+
+
+def typed_words(hint: Hint, place: Sequence[str]) -> str:
+    """A hint in words, whose command is as it is typed."""
+    return hint.words(lambda argv: typed(argv, place))
 
 
 def typed_program(started_as: str) -> str:
