@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from whatschat_ops.cli.advice import advise
 from whatschat_ops.cli.run import Run
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.doctor.facts import Facts
@@ -65,5 +66,5 @@ def read_facts(run: Run, source: Path) -> Facts:
 
 
 def _words(written: WrittenBundle) -> str:
-    said = f"{len(written.failed)} checks failed, {len(written.warned)} warned"
+    said = f"{counted(len(written.failed), 'check')} failed, {len(written.warned)} warned"
     return f"{written.file}: {written.facts} answers of AWS; {said}."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from whatschat_ops.cli.run import Run
 from whatschat_ops.doctor.check import Check, CheckResult, Repair, Status
 from whatschat_ops.errors import Hint
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.provision import Plan
@@ -59,7 +60,7 @@ def _prune(run: Run, yes: bool) -> bool:
     if not run.out.confirm(f"Delete the rows of {table} whose connections ended?", yes=yes):
         return False
     report = prune(run.connections(), run.sockets(1_000), probe=False)
-    run.out.note(f"{report.pruned:,} rows were deleted.")
+    run.out.note(f"{counted(report.pruned, 'row was', 'rows were')} deleted.")
     return True
 
 

@@ -117,7 +117,7 @@ def test_drift_is_what_no_failed_check_watches() -> None:
 
     finding = stack.drift(found)
 
-    assert "1 differences" in finding.detail
+    assert "1 difference from" in finding.detail
     assert finding.evidence == "status: table.connections.tags differs in a"
     found.watched = ("table.*",)
     assert stack.drift(found).status is Status.OK

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from whatschat_ops.cli.terminal.lines import Shown
 from whatschat_ops.cli.terminal.tables import Blocks, Column, Table, figures
 from whatschat_ops.measure.histogram import shown
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.calls.meeting import MeetingReport
@@ -23,7 +24,7 @@ def render(report: CallReport) -> Blocks:
         latency = report.data.round_trip
         parts += [
             "",
-            f"Data: {report.data.sent:,} messages sent, {report.data.returned:,} came back, "
+            f"Data: {counted(report.data.sent, 'message')} sent, {report.data.returned:,} came back, "
             f"round trip p50 {shown(latency.p50_ms, ',.1f')} ms, max {shown(latency.max_ms, ',.1f')} ms",
         ]
     counts = ", ".join(f"{each.kind} {each.arrived} of {each.sent}" for each in report.signals)

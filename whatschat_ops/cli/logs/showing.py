@@ -20,6 +20,7 @@ from whatschat_ops.logs.parsed import AccessLine, HandlerLine, Line, Other, Plat
 from whatschat_ops.logs.selecting import Selection
 from whatschat_ops.logs.settling import Settling, Shown
 from whatschat_ops.logs.tail import Item, Read
+from whatschat_ops.plurals import counted
 from whatschat_ops.redaction import redact
 
 _STALLED_S: Final = 10.0
@@ -61,9 +62,7 @@ class Counts:
     def words(self, throttled: int) -> str:
         """The closing line."""
         late = f" (up to {late_words(self.most_late_ms)})" if self.late else ""
-        return (
-            f"{self.events:,} events, {self.late:,} late{late}, {self.lost:,} lost, {throttled:,} throttled."
-        )
+        return f"{counted(self.events, 'event')}, {self.late:,} late{late}, {self.lost:,} lost, {throttled:,} throttled."
 
 
 @dataclass(slots=True)

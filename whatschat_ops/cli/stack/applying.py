@@ -134,7 +134,7 @@ def data_loss(made: Plan) -> str:
 def _render_destroyed(result: DestroyResult) -> str:
     lines = [f"Kept {kept.address} ({kept.id}): {kept.reason}." for kept in result.kept]
     if result.deleted:
-        figures = f"in {result.seconds:.1f} s, {result.requests} requests to AWS"
+        figures = f"in {result.seconds:.1f} s, {counted(result.requests, 'request')} to AWS"
         lines.append(f"Deleted {counted(len(result.deleted), 'resource')} of {result.stack} {figures}.")
     else:
         lines.append(f"{result.stack} has no resources.")

@@ -10,6 +10,7 @@ import typer
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.errors import Hint, UsageError
+from whatschat_ops.plurals import counted
 from whatschat_ops.redaction import redact
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def cloudformation(
 
 def _render(out: Output, made: ExportedTemplate) -> str:
     size_bytes = made.output.stat().st_size if made.output else 0
-    lines = [f"Wrote {made.output}: {len(made.template['Resources'])} resources, {size_bytes:,} bytes."]
+    lines = [
+        f"Wrote {made.output}: {counted(len(made.template['Resources']), 'resource')}, {size_bytes:,} bytes."
+    ]
     lines += [
         f"{'Uploaded' if each.uploaded else 'Exists:'} s3://{each.bucket}/{each.key} ({each.function})"
         for each in made.code

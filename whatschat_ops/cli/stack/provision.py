@@ -22,6 +22,7 @@ from whatschat_ops.cli.stack.applying import (
 )
 from whatschat_ops.cli.stack.saved_plan import load_saved, save_again, settings_digest
 from whatschat_ops.errors import ExitCode, Hint
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.provision import PlanReport
@@ -194,7 +195,7 @@ def _render_provisioned(result: ProvisionResult) -> str:
     from whatschat_ops.cli.stack.plan_view import UP_TO_DATE
 
     outputs = result.outputs
-    done = f"{result.stack} is provisioned: {len(result.done)} changes in {result.seconds:.1f} s, {result.requests} requests to AWS."
+    done = f"{result.stack} is provisioned: {counted(len(result.done), 'change')} in {result.seconds:.1f} s, {counted(result.requests, 'request')} to AWS."
     lines = [done if result.changes else UP_TO_DATE]
     lines += [f"Endpoint: {outputs.websocket_url}", "", "Try next:"]
     lines += [f"  {line}" for line in result.next_commands]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from whatschat_ops.choices import BROADCAST, EngineName
 from whatschat_ops.errors import ExitCode, Hint, Interrupted, OpsError, PartlyDone
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.journal.summary import RunSummary, Tolerance
@@ -36,7 +37,7 @@ def conclude(run: Run, summary: RunSummary, tolerance: Tolerance, *, interrupted
         )
     if summary.not_pruned_because and summary.not_pruned:
         why = summary.not_pruned_because.rstrip(".")
-        left = f"{summary.not_pruned:,} rows of gone connections were not deleted: {why}. To retry"
+        left = f"{counted(summary.not_pruned, 'row of a gone connection was', 'rows of gone connections were')} not deleted: {why}. To retry"
         run.out.warn(resume_hint(summary.run_id, left, kind=summary.kind))
     if not summary.connections:
         run.out.warn("No connections.")

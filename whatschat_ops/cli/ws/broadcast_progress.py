@@ -16,6 +16,7 @@ from whatschat_ops.cli.terminal.interrupts import stop_on_interrupt
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.progress import ProgressView
 from whatschat_ops.errors import ExitCode
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.broadcast.journal.summary import Percentiles
@@ -138,14 +139,14 @@ def slowdown_words(it: View) -> list[str]:
     sentences = (
         (
             it.account_throttled,
-            f"The account is throttled (429, {it.account_throttled:,} times): now at most {it.limit_per_s:,.0f}/s.",
+            f"The account is throttled (429, {counted(it.account_throttled, 'time')}): now at most {it.limit_per_s:,.0f}/s.",
         ),
         (
             it.client_buffer_full,
-            f"Buffers of clients that read too slowly were full (429, {it.client_buffer_full:,} times).",
+            f"Buffers of clients that read too slowly were full (429, {counted(it.client_buffer_full, 'time')}).",
         ),
-        (it.server_errors, f"API Gateway answered with server errors ({it.server_errors:,} times)."),
-        (it.transport_errors, f"TCP connections failed ({it.transport_errors:,} times)."),
+        (it.server_errors, f"API Gateway answered with server errors ({counted(it.server_errors, 'time')})."),
+        (it.transport_errors, f"TCP connections failed ({counted(it.transport_errors, 'time')})."),
     )
     return [sentence for count, sentence in sentences if count]
 

@@ -194,7 +194,7 @@ def _post(run: Run, connection_id: str, text: str, url: str | None) -> None:
             f"The connection {connection_id} no longer exists.",
         ) from error
     posted = Posted(connection_id, len(data), metered_messages(len(data)))
-    run.out.result(posted, lambda it: f"Posted {it.size_bytes:,} bytes to {it.connection_id}.")
+    run.out.result(posted, lambda it: f"Posted {counted(it.size_bytes, 'byte')} to {it.connection_id}.")
 
 
 def render_receipt(receipt: Receipt) -> str:

@@ -97,9 +97,10 @@ def prune(
     report = _prune(run, rate or DEFAULT_RATE_PER_S, probe=probe, dry_run=dry_run)
     run.out.result(report, _render_pruned)
     if report.young:
+        young = counted(report.young, "row without a connection is", "rows without a connection are")
         run.out.note(
-            f"{report.young:,} rows without a connection are less than a minute old: their connections may be opening "
-            "just now, so the rows were kept. Run the command again in a minute."
+            f"{young} less than a minute old: a connection may be opening just now, so that it was kept. "
+            "Run the command again in a minute."
         )
     done = report.scanned - report.failed
     fail_if_any(report.failed, report.scanned, report.failures, "rows could not be checked or deleted", done)
@@ -202,7 +203,7 @@ def _prune(run: Run, rate_per_s: float, *, probe: bool, dry_run: bool) -> PruneR
     from whatschat_ops.connections.pruning import prune as feature
 
     def words(it: PruneReport) -> str:
-        return f"{it.scanned:,} rows read, {it.probed:,} probed, {it.gone:,} gone, {it.pruned:,} deleted"
+        return f"{counted(it.scanned, 'row')} read, {it.probed:,} probed, {it.gone:,} gone, {it.pruned:,} deleted"
 
     store, sockets = run.connections(), run.sockets(rate_per_s)
     with ProgressView(run.out).shown("Pruning") as view:

@@ -24,6 +24,7 @@ from whatschat_ops.cli.ws.options import (
 from whatschat_ops.errors import UsageError
 from whatschat_ops.files import require_writable
 from whatschat_ops.measure.histogram import shown
+from whatschat_ops.plurals import counted
 from whatschat_ops.quotas import MAX_MESSAGE_BYTES, NEW_CONNECTIONS_PER_S
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def _agreed(run: Run, plan: LoadPlan, yes: bool) -> bool:
 
     for warning in warnings_about(plan):
         run.out.warn(warning)
-    question = f"Open {plan.sockets:,} sockets to {plan.url} and send about {plan.messages:,} messages?"
+    question = f"Open {counted(plan.sockets, 'socket')} to {plan.url} and send about {counted(plan.messages, 'message')}?"
     return run.out.confirm(question, yes=yes or is_loopback(plan.url) or plan.mode is SocketMode.SIMULATED)
 
 
@@ -268,7 +269,7 @@ def _run(run: Run, plan: LoadPlan, via: TokenVia) -> LoadReport:
                 plan, connect, name_of, stop=stop, progress=lambda it: view.update(lambda: _words(it, plan))
             ).run()
 
-    with view.shown(f"Opening {plan.sockets:,} sockets"):
+    with view.shown(f"Opening {counted(plan.sockets, 'socket')}"):
         return asyncio.run(test())
 
 

@@ -11,6 +11,7 @@ from whatschat_ops.cli.terminal.progress import ProgressView
 from whatschat_ops.cli.terminal.tables import Blocks, Facts
 from whatschat_ops.cli.ws.by_workers import cost_table
 from whatschat_ops.errors import PermissionDenied, UsageError
+from whatschat_ops.plurals import counted
 
 if TYPE_CHECKING:
     from whatschat_ops.load.distributed.engine import FleetProgress
@@ -68,14 +69,14 @@ def run_on_workers(run: Run, plan: LoadPlan, workers: int | None, via: TokenVia)
         run.tokens(),
         run_id,
     )
-    run.out.note(f"Load test {run_id}: {count:,} workers.")
+    run.out.note(f"Load test {run_id}: {counted(count, 'worker')}.")
     view = ProgressView(run.out)
     try:
         with (
             stop_on_interrupt(
                 lambda: view.say("Interrupted: the workers wait for the last answers.")
             ) as stop,
-            view.shown(f"Opening {plan.sockets:,} sockets from {count:,} workers"),
+            view.shown(f"Opening {counted(plan.sockets, 'socket')} from {counted(count, 'worker')}"),
         ):
             return fleet.run(stop, lambda it: view.update(lambda: _words(it, plan, count)))
     finally:

@@ -11,6 +11,7 @@ from whatschat_ops.doctor.areas.stack import CREDENTIALS, STATUS, THERE
 from whatschat_ops.doctor.check import Check, Finding, fail, ok, skip, warn
 from whatschat_ops.doctor.facts import Facts
 from whatschat_ops.errors import Hint
+from whatschat_ops.plurals import rounded
 
 NEW_CONNECTIONS: Final = "L-9ED1E49A"
 REQUESTS: Final = "L-8A5B8E43"
@@ -41,7 +42,7 @@ def new_connections(facts: Facts) -> Finding:
 
 def judge_rate(busiest_per_s: float, limit_per_s: float, source: str, region: str) -> Finding:
     """What the busiest minute left of the rate."""
-    detail = f"The busiest minute of the last day had {busiest_per_s:.3g} new connections a second. {source} allow {limit_per_s:g}."
+    detail = f"The busiest minute of the last day had {rounded(busiest_per_s)} new connections a second. {source} allow {limit_per_s:,g}."
     if busiest_per_s < NEARLY_FULL * limit_per_s:
         return ok(detail)
     fix = (
@@ -57,7 +58,7 @@ def requests(facts: Facts) -> Finding:
         facts.aws, facts.aws.region, REQUESTS, quotas.API_REQUESTS.rate_per_s, "apigateway"
     )
     wanted = facts.settings.websocket.throttling_rate_limit
-    detail = f"The stage throttles at {wanted:g} messages a second. {source} allow {limit:g} for all APIs of the Region."
+    detail = f"The stage throttles at {wanted:,g} messages a second. {source} allow {limit:,g} for all APIs of the Region."
     if wanted <= limit:
         return ok(detail)
     return warn(

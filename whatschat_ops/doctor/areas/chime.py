@@ -99,7 +99,7 @@ def judge_leftovers(records: Sequence[MeetingRecord], now: datetime) -> Finding:
     names = ", ".join(sorted(each.external_meeting_id for each in left)[:_MOST_SHOWN])
     oldest = min(each.created_at for each in left)
     return warn(
-        f"{len(left)} meetings of tests may be open since {oldest:%Y-%m-%d %H:%M} UTC: {names}.",
+        f"{counted(len(left), 'meeting')} of tests may be open since {oldest:%Y-%m-%d %H:%M} UTC: {names}.",
         Hint(("chime", "meeting", "sweep")),
         f"ledger: purpose {left[0].purpose}, status {left[0].status}",
     )

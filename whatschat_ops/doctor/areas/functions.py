@@ -128,9 +128,9 @@ def account(facts: Facts) -> Finding:
             evidence,
         )
     if free >= LITTLE_CONCURRENCY:
-        return ok(f"The account may run {total} functions at once, {free} of them unreserved.")
+        return ok(f"The account may run {total:,} functions at once, {free:,} of them unreserved.")
     return warn(
-        f"The account may run {total} functions at once, {free} of them unreserved: more sockets at a time are throttled.",
+        f"The account may run {total:,} functions at once, {free:,} of them unreserved: more sockets at a time are throttled.",
         f"aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 "
         f"--desired-value VALUE --region {facts.aws.region}",
         evidence,

@@ -8,6 +8,7 @@ from whatschat_ops.doctor.check import Check, Finding, Repair, fail, ok, skip, w
 from whatschat_ops.doctor.drift import drift_of, words_of
 from whatschat_ops.doctor.facts import Facts
 from whatschat_ops.errors import PROVISION, CredentialsError, Hint
+from whatschat_ops.plurals import counted
 from whatschat_ops.stack.locking.lease import is_gone
 
 CREDENTIALS: Final = "ST001"
@@ -131,7 +132,7 @@ def lock(facts: Facts) -> Finding:
         )
     missing = [each.address for each in facts.status.resources if each.state == "missing"]
     if missing:
-        said = f"A run ({held.command}) was killed: {len(missing)} resources are missing, {missing[0]} among them"
+        said = f"A run ({held.command}) was killed: {counted(len(missing), 'resource is', 'resources are')} missing, {missing[0]} among them"
         return fail(f"{said}. The same command continues.", PROVISION, evidence)
     return warn(f"A run ({held.command}) was killed and left its lock.", Hint(("unlock",)), evidence)
 
@@ -157,7 +158,7 @@ def ours(facts: Facts) -> Finding:
         return ok("Every resource carries the tag of the stack.")
     first = foreign[0]
     return fail(
-        f"{len(foreign)} resources are not of this stack: {first.reason}.",
+        f"{counted(len(foreign), 'resource is', 'resources are')} not of this stack: {first.reason}.",
         Hint(("plan", "--adopt"), "Choose other names with prefix, or see what taking over would do"),
         f"status: {', '.join(each.address for each in foreign)}",
     )
@@ -169,7 +170,7 @@ def drift(facts: Facts) -> Finding:
     if not found:
         return ok("Nothing else differs from the settings.")
     where = ", ".join(dict.fromkeys(each.address for each in found))
-    said = f"{len(found)} differences from the settings that no other check explains: {where}."
+    said = f"{counted(len(found), 'difference')} from the settings that no other check explains: {where}."
     return fail(said, Hint(PROVISION.argv, "See it with status, then"), f"status: {words_of(found)}")
 
 

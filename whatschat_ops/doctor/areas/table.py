@@ -11,6 +11,7 @@ from whatschat_ops.doctor.check import Check, Finding, Repair, fail, ok, warn
 from whatschat_ops.doctor.drift import drift_check
 from whatschat_ops.doctor.facts import Facts
 from whatschat_ops.errors import PROVISION, Hint, NotFound
+from whatschat_ops.plurals import counted
 from whatschat_ops.stack.kinds.table_keys import describe_indexes, describe_key
 
 TABLE: Final = "WS020"
@@ -39,7 +40,7 @@ def table(facts: Facts) -> Finding:
     state = found["TableStatus"]
     if state not in ("ACTIVE", "UPDATING"):
         return fail(f"The table {name} is {state}.", PROVISION, f"DescribeTable.TableStatus = {state}")
-    return ok(f"The table {name} is {state}, with about {found.get('ItemCount', 0)} rows.")
+    return ok(f"The table {name} is {state}, with about {counted(found.get('ItemCount', 0), 'row')}.")
 
 
 def key(facts: Facts) -> Finding:
@@ -109,7 +110,7 @@ def stale(facts: Facts) -> Finding:
     return warn(
         f"{late} of {looked} rows ended more than 48 hours ago: TTL did not delete them.",
         Hint(("ws", "prune")),
-        f"Scan: {late} rows with ttl before {facts.now - timedelta(hours=48):%Y-%m-%d %H:%M} UTC",
+        f"Scan: {counted(late, 'row')} with ttl before {facts.now - timedelta(hours=48):%Y-%m-%d %H:%M} UTC",
     )
 
 
