@@ -98,7 +98,8 @@ def this_installation() -> Installation:
     """What is known of this copy."""
     direct = _direct_url()
     url, vcs = str(direct.get("url", "")), direct.get("vcs_info")
-    if isinstance(vcs, dict):  # PEP 610: without what PEP 508 wants before and behind it
+    # PEP 610: without what PEP 508 wants before and behind it. pip refuses `git+file:` until 23.3 (PEP 508 wants a host).
+    if isinstance(vcs, dict) and not url.startswith("file:"):
         return Installation(_installer(Path(sys.prefix)), f"{vcs['vcs']}+{url}@{vcs['commit_id']}")
     source = _path(url) if url.startswith("file:") else url
     if not source or (url.startswith("file:") and not Path(source).exists()):

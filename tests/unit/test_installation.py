@@ -119,11 +119,7 @@ def test_environment_in_the_cache_of_uv_is_that_of_uvx(monkeypatch: pytest.Monke
             "git+https://example.com/ops.git@90f8c14",
             False,
         ),
-        (
-            {"url": "file:///gone/ops", "vcs_info": {"vcs": "git", "commit_id": "90f8c14"}},
-            "git+file:///gone/ops@90f8c14",
-            False,
-        ),
+        ({"url": "file:///gone/ops", "vcs_info": {"vcs": "git", "commit_id": "90f8c14"}}, None, False),
         ("here", "here", True),
     ],
 )
