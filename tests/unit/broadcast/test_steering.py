@@ -84,6 +84,13 @@ def test_stop_is_written_before_step_functions_is_told() -> None:
     assert run.control == Control(1_000.0, 500, 10, 2, stop=True)
 
 
+def test_other_rate_changes_nothing_else() -> None:
+    run = Run()
+    run.steering.set_rate(40.0, 20)
+    assert run.control == Control(40.0, 20, 10, 2)
+    assert run.executions.told == []
+
+
 def test_stop_counts_what_workers_write_after_it() -> None:
     run = Run(writes=[part(10, 40), part(20, 30), part(25, 7)])
     stopped = run.steering.stop()

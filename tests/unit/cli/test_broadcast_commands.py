@@ -6,11 +6,14 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from whatschat_ops.broadcast.audience.selection import select
 from whatschat_ops.broadcast.audience.targets import Page, Row
+from whatschat_ops.broadcast.broadcasting import SendRate
+from whatschat_ops.broadcast.distributed import steering
 from whatschat_ops.broadcast.distributed.steering import Stopped
 from whatschat_ops.broadcast.journal.journal import Journal
 from whatschat_ops.broadcast.journal.past_runs import read_run
@@ -20,9 +23,13 @@ from whatschat_ops.cli.main import main
 from whatschat_ops.cli.run import CommonOptions, Run
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.ws.broadcast_outcome import _left_words, conclude
+from whatschat_ops.cli.ws.running import resume_run
 from whatschat_ops.cli.ws.stopping import stopped_words, wants_to_stop
 from whatschat_ops.errors import ExitCode, OpsError, PartlyDone
 from whatschat_ops.sender.model import Outcome, Result
+
+if TYPE_CHECKING:
+    from whatschat_ops.aws import Aws
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +39,9 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "broadcasts"
 
 
-def a_run(directory: Path, run_id: str = "20261123-101502-7f3a", *, finished: bool = True) -> str:
-    """Three connections: delivered, gone, failed; one more is left when the run is not finished."""
-    record = RunRecord(
+def a_record(run_id: str, engine: str = "local") -> RunRecord:
+    """Of a run to alice."""
+    return RunRecord(
         run_id=run_id,
         created_at="2026-11-23T10:15:02+00:00",
         environment="local",
@@ -46,10 +53,14 @@ def a_run(directory: Path, run_id: str = "20261123-101502-7f3a", *, finished: bo
         message_id=run_id,
         selection=select(users=["alice"]).to_json(),
         policy="{}",
-        engine="local",
+        engine=engine,
         caller_arn="arn:aws:iam::000000000000:user/operator",
     )
-    journal = Journal.create(directory, record)
+
+
+def a_run(directory: Path, run_id: str = "20261123-101502-7f3a", *, finished: bool = True) -> str:
+    """Three connections: delivered, gone, failed; one more is left when the run is not finished."""
+    journal = Journal.create(directory, a_record(run_id))
     journal.add(Page([Row(f"c{number}", f"u{number}", "") for number in range(3 if finished else 4)], "{}"))
     journal.claim(3)
     outcomes = [(Outcome.DELIVERED, ""), (Outcome.GONE, ""), (Outcome.FAILED, "HTTP 400 [no] such thing")]
@@ -87,6 +98,37 @@ def test_a_wrong_command_line_is_rejected_and_leaves_no_run(
 
     assert words in capsys.readouterr().err
     assert not list(directory.glob("*"))
+
+
+class Told:
+    """In the place of what steers a run: remembers what it was told."""
+
+    def __init__(self, *_: object) -> None:
+        self.told: list[tuple[float, ...]] = []
+
+    def set_rate(self, rate_per_s: float, burst: int) -> None:
+        self.told.append((rate_per_s, burst))
+
+    def set_workers(self, workers: int) -> bool:
+        self.told.append((workers,))
+        return True
+
+
+def test_speed_of_a_run_that_another_process_follows_is_changed(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steered, aws = Told(), cast("Aws", object())  # which is asked for nothing
+    monkeypatch.setattr(steering, "steering", lambda *_: steered)
+    run_id = "20261123-101502-7f3a"
+    followed = Journal.create(directory, a_record(run_id, "distributed"))
+
+    resume_run(Run(_aws=aws), run_id, SendRate(40.0), Tolerance(), 3)
+
+    followed.close(RunState.INTERRUPTED)
+    assert [told[0] for told in steered.told] == [40.0, 3]
+    shown = capsys.readouterr()
+    assert "Another process follows the broadcast" in shown.err
+    assert shown.out.startswith("Connections")
 
 
 def test_stop_of_a_local_broadcast_says_where_to_stop_it(

@@ -1,4 +1,4 @@
-"""What is said to a distributed run while it is sent, from any machine: stop, other workers; and that all of it is deleted.
+"""What is said to a distributed run while it is sent, from any machine: stop, another rate, other workers; and that all of it is deleted.
 
 Step Functions begins nothing more after StopExecution, but workers that run go on: they heed the control object, which they read every
 `CONTROL_S`. It is written first, so that a worker that is begun in between sends nothing either.
@@ -100,6 +100,10 @@ class Steering:
             return workers >= control.workers
         self._put(replace(control, workers=workers))
         return True
+
+    def set_rate(self, rate_per_s: float, burst: int) -> None:
+        """Let all workers together send so fast, once each has read it (`CONTROL_S`). Raises Missing, AwsError."""
+        self._put(replace(self._control(), rate_per_s=rate_per_s, burst=burst))
 
     def _until_quiet(self) -> Stopped:
         outcomes = outcomes_in(self._objects, self._run_id)

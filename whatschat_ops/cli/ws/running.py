@@ -37,6 +37,12 @@ def resume_run(
     run_id = name
     if name == "latest":
         run_id = latest_unfinished(directory, run.settings.environment, retry_failed=retry_failed, kind=kind)
+    wants_change = not retry_failed and (workers or send_rate.rate_per_s) is not None
+    if wants_change and _is_followed(run, run_id, kind):
+        _change_speed(run, run_id, send_rate, workers)
+        run.out.note(f"Another process follows the {kind} {run_id}: only its speed was changed.")
+        run.out.result(*result_of(read_run(directory, run_id).summary))
+        return
     work = run.broadcasts().with_workers(workers)
     if workers is not None:
         _change_workers(run, run_id, workers)
@@ -48,6 +54,29 @@ def resume_run(
         conclude(run, summary, tolerance, interrupted=False)
         return
     work_on(run, work, journal, resumed_policy(journal, send_rate), tolerance)
+
+
+def _is_followed(run: Run, run_id: str, kind: str) -> bool:
+    """Whether another process of this machine follows a distributed run of this stack."""
+    from whatschat_ops.broadcast.journal.past_runs import has_run, read_run
+    from whatschat_ops.broadcast.journal.summary import RunState
+
+    if not has_run(run.broadcasts_directory, run_id):
+        return False
+    summary = read_run(run.broadcasts_directory, run_id).summary
+    is_ours = (summary.stack, summary.kind) == (run.names.stack, kind)
+    return is_ours and summary.state is RunState.RUNNING and summary.engine == EngineName.DISTRIBUTED
+
+
+def _change_speed(run: Run, run_id: str, send_rate: SendRate, workers: int | None) -> None:
+    from whatschat_ops.broadcast.distributed.steering import steering
+    from whatschat_ops.broadcast.limits import send_limit
+
+    if send_rate.rate_per_s is not None:
+        limit = send_limit(run.settings.aws.region, send_rate.rate_per_s, None)
+        steering(run.settings, run.aws, run_id).set_rate(limit.rate_per_s, limit.burst)
+    if workers is not None:
+        _change_workers(run, run_id, workers)
 
 
 def _change_workers(run: Run, run_id: str, workers: int) -> None:
