@@ -19,7 +19,9 @@ from statistics import median
 from typing import Final
 
 from whatschat_ops.errors import UsageError
+from whatschat_ops.plurals import counted
 from whatschat_ops.pricing.amounts import Usd, plain
+from whatschat_ops.usage.measured import Finding
 
 WEEK: Final = 7
 FIRST_DAYS: Final = 3 * WEEK
@@ -72,6 +74,9 @@ class Forecast:
     high: Usd
     trend_a_week: Usd
     coverage: Coverage
+    rejects: tuple[Finding, ...] = ()
+    """Rows of the history that are in no day's cost."""
+    handled: tuple[Finding, ...] = ()
 
 
 def forecast(
@@ -82,7 +87,7 @@ def forecast(
     series, first, filled = _series(used)
     if len(series) < LEAST_DAYS:
         raise UsageError(
-            f"A forecast needs {LEAST_DAYS} days of history, and there are {len(series)} final ones: "
+            f"A forecast needs {LEAST_DAYS} days of history, and the history has {counted(len(series), 'final day')}: "
             f"{LEAST_DAYS - len(series)} more are needed.",
         )
     errors, coverage = back_test(series, level_percent / 100)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -93,6 +93,8 @@ class Reconciliation:
     rejects: tuple[Finding, ...]
     handled: tuple[Finding, ...]
     remarks: tuple[str, ...]
+    sources: tuple[Measured, ...] = ()
+    """What was measured, with what of it could not be counted."""
 
 
 def reconcile(
@@ -103,6 +105,7 @@ def reconcile(
     month: str = "",
     estimate: Estimate | None = None,
     measured: Measured | None = None,
+    sources: Sequence[Measured] = (),
     free_tiers: FreeTiers = FreeTiers.ALWAYS,
 ) -> Reconciliation:
     """The lines of a month (`2026-11`; the last one of the bill if not given). The estimate is of a month and is scaled to the bill's days."""
@@ -123,7 +126,7 @@ def reconcile(
         plain(sum((line.bill.cost.low for line in lines if line.bill), ZERO)),
         plain(sum(gaps, ZERO)) if gaps else None,
         tuple(beside), bill.rejects, bill.handled,
-        (*bill.remarks, *_remarks(bill, chosen, days, estimate, measured)),
+        (*bill.remarks, *_remarks(bill, chosen, days, estimate, measured)), tuple(sources),
     )  # fmt: skip
 
 
@@ -287,5 +290,8 @@ def _remarks(
                 f"Usage was measured from {measured.since:%Y-%m-%d %H:%M} until {last:%Y-%m-%d %H:%M} UTC, "
                 f"the bill is of {days[0]} to {days[-1]}."
             )
-    if bill.format.startswith("FOCUS") and not any(line.usage_type for line in bill.lines):
-        yield "The export has no x_UsageType: its rows cannot be matched."
+    if not days:
+        there = ", ".join(sorted({f"{day:%Y-%m}" for day in bill.days}))
+        yield f"The bill has no usage of the stack in {month}; it has usage of {there or 'no month'}."
+        if bill.format.startswith("FOCUS"):
+            yield "Rows are matched by x_UsageType, which not every FOCUS export has."

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from whatschat_ops.cli.terminal.tables import Blocks
     from whatschat_ops.pricing.rates import RateCard
+    from whatschat_ops.usage.bills.bill import Bill
     from whatschat_ops.usage.forecast import Forecast
-    from whatschat_ops.usage.measured import Source
+    from whatschat_ops.usage.measured import Finding, Source
 
 
 MEASURED_DAYS: Final = 62
@@ -55,7 +56,10 @@ def forecast(
 
     Example: whatschat-ops cost forecast --bill s3://my-exports/cur2/ --days 30
     """
+    from dataclasses import replace
+
     from whatschat_ops.cli.cost.actual import sources_of
+    from whatschat_ops.cli.cost.bills import bill_at
     from whatschat_ops.cli.cost.facts import stack_facts
     from whatschat_ops.errors import UsageError
     from whatschat_ops.pricing.rates import aws_card
@@ -65,31 +69,34 @@ def forecast(
         raise UsageError("Give either --bill or --from: the history comes from one of them.")
     card, now = aws_card(rates, price_region or stack_facts(run.settings).region), datetime.now(UTC)
     if bill:
-        costs, late = _billed(run, bill, api_id, card, now)
+        found = bill_at(run, bill, api_id)
+        costs, rejects, handled = _billed(found, card), found.rejects, found.handled
+        late = [day for day in found.not_final(now) if day in costs]
     else:
-        costs, late = _measured(run, sources_of(from_), card, now), []
-    run.out.result(make_forecast(costs, days, level, late), render)
+        costs, rejects = _measured(run, sources_of(from_), card, now)
+        handled, late = (), []
+    result = make_forecast(costs, days, level, late)
+    run.out.result(replace(result, rejects=rejects, handled=handled), render)
 
 
-def _billed(
-    run: Run, path: str, api_id: str | None, card: RateCard, now: datetime
-) -> tuple[dict[date, Decimal], list[date]]:
-    """Dollars of each day of the bill, and the days that are not final."""
-    from whatschat_ops.cli.cost.bills import bill_at
+def _billed(found: Bill, card: RateCard) -> dict[date, Decimal]:
+    """Dollars of each day of the bill."""
     from whatschat_ops.usage.reconcile import is_of_stack
 
-    found = bill_at(run, path, api_id)
     costs: dict[date, Decimal] = {}
     for line in found.lines:
         if line.day is not None and is_of_stack(line, card):
             costs[line.day] = costs.get(line.day, Decimal(0)) + line.cost
-    return costs, [day for day in found.not_final(now) if day in costs]
+    return costs
 
 
 def _measured(
     run: Run, asked: Mapping[Source, Sequence[str]], card: RateCard, now: datetime
-) -> dict[date, Decimal]:
-    """Dollars of each whole day from the first one with usage: the lower bounds, without free units."""
+) -> tuple[dict[date, Decimal], tuple[Finding, ...]]:
+    """Dollars of each whole day from the first one with usage: the lower bounds, without free units. And what was rejected.
+
+    Files are read once for each day and have the same rejects each time: those of the day with most of them count.
+    """
     from whatschat_ops.cli.cost.actual import measured_by
     from whatschat_ops.cli.cost.facts import stack_facts
     from whatschat_ops.pricing.pricing import FreeTiers
@@ -99,19 +106,26 @@ def _measured(
     today = datetime.combine(now.date(), time(), UTC)
     facts = stack_facts(run.settings)
     costs: dict[date, Decimal] = {}
+    rejects: dict[tuple[str, str], Finding] = {}
     for number in range(MEASURED_DAYS, 0, -1):
         since = today - timedelta(days=number)
         window = usage_window(now, since, since + timedelta(days=1), of_metrics="cloudwatch" in asked)
-        found = actual(measured_by(run, asked, window, now), facts, [card], FreeTiers.NONE)
+        sources = measured_by(run, asked, window, now)
+        for source in sources:
+            for each in source.rejects:
+                known = rejects.get((source.source, each.reason), each)
+                rejects[source.source, each.reason] = max(known, each, key=lambda finding: finding.count)
+        found = actual(sources, facts, [card], FreeTiers.NONE)
         total = next(iter(found.totals.values()))
         if costs or (total is not None and total.high):
             costs[since.date()] = total.low if total is not None else Decimal(0)
-    return costs
+    return costs, tuple(rejects.values())
 
 
 def render(found: Forecast) -> Blocks:
     """A line for each day, the sum, and how far the interval is to be trusted."""
     from whatschat_ops.cli.cost.estimate_table import signed
+    from whatschat_ops.cli.cost.reconciliation_table import notes_of_findings
     from whatschat_ops.cli.terminal.lines import Styled
     from whatschat_ops.cli.terminal.tables import Blocks, Column, Table, figures
     from whatschat_ops.pricing.amounts import show_money
@@ -132,5 +146,6 @@ def render(found: Forecast) -> Blocks:
         notes.append(f"Left out, less than 48 hours old: {', '.join(map(str, found.left_out))}.")
     if found.filled:
         notes.append(f"Days without a row in the bill, taken as $0.00: {found.filled}.")
+    notes += notes_of_findings(found.rejects, found.handled)
     table = Table([Column("Day (UTC)"), *heads], [*rows, [Styled(cell, "bold") for cell in total]])
     return Blocks([table, "", *(f"- {note}" for note in notes)])

@@ -89,7 +89,7 @@ def reconcile(
         measured = measured_by(run, asked, window_of_days(days, now, of_metrics="cloudwatch" in asked), now)
     found = compare(
         read, card, now, month=chosen, estimate=estimated, measured=narrowest(measured) if measured else None,
-        free_tiers=free_tiers,
+        sources=measured, free_tiers=free_tiers,
     )  # fmt: skip
     show(run, found, output_format, render_reconciliation, rows_of, exact_rows, notes_of_reconciliation)
     if refused := [operation for each in measured for operation in each.refused]:

@@ -90,6 +90,11 @@ def notes_of_reconciliation(found: Reconciliation) -> list[str]:
         *why,
         *found.remarks,
         *notes_of_findings(found.rejects, found.handled),
+        *(
+            f"{source.source}: {note}"
+            for source in found.sources
+            for note in notes_of_findings(source.rejects, source.handled)
+        ),
         f"{found.rows:,} rows were read.",
     ]
 

@@ -44,9 +44,9 @@ def bill_of(documents: Sequence[tuple[str, bytes]]) -> Bill:
         "Cost Explorer's answer names no prices, resources or tags: the usage is the account's.",
         *_pages(answers),
     ]
-    if not any(line.kind is not Kind.USAGE for line in lines):
+    if not all("RECORD_TYPE" in _keys(answer) for _, answer in answers):
         remarks.append(
-            "Credits, refunds and taxes are not apart: group by RECORD_TYPE as well, or filter by it."
+            "Credits, refunds and taxes are not apart: group by USAGE_TYPE and RECORD_TYPE, or filter by RECORD_TYPE."
         )
     rows = sum(line.rows for line in lines) + sum(found.count for found in rejects.found)
     return Bill(FORMAT, len(answers), rows, tuple(lines), rejects.found, remarks=tuple(remarks))
@@ -98,8 +98,10 @@ def _lines(name: str, answer: Mapping[str, Any], rejects: Findings) -> Iterator[
         for group in groups:
             try:
                 yield _line(dict(zip(fields, group["Keys"], strict=True)), group["Metrics"], day, result)
-            except (KeyError, TypeError, ValueError, InvalidOperation):
-                rejects.add("a group that cannot be read", str(group))
+            except KeyError as error:
+                rejects.add("a group that cannot be read", f"it has no {error.args[0]}: {group}")
+            except (TypeError, ValueError, InvalidOperation) as error:
+                rejects.add("a group that cannot be read", f"{error}: {group}")
 
 
 def _line(
@@ -127,7 +129,10 @@ def _line(
 
 def _number(text: Any) -> Decimal:
     """Raises InvalidOperation."""
-    amount = Decimal(str(text))
+    try:
+        amount = Decimal(str(text))
+    except InvalidOperation:
+        amount = Decimal("NaN")
     if not amount.is_finite():
         raise InvalidOperation(f"{text} is not an amount")
     return plain(amount)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from whatschat_ops.aws import Aws
-from whatschat_ops.errors import UsageError
+from whatschat_ops.errors import Unusable, UsageError
 from whatschat_ops.files import read_bytes
 from whatschat_ops.usage.bills.bill import Bill
 from whatschat_ops.usage.bills.explorer import bill_of
 from whatschat_ops.usage.bills.owned import Owned
-from whatschat_ops.usage.bills.rows import add_up
+from whatschat_ops.usage.bills.rows import OTHER_BILL, add_up, because
 from whatschat_ops.usage.engine.database import engine
 from whatschat_ops.usage.engine.inputs import S3, Input, inputs
 
@@ -31,12 +31,18 @@ def read_bill(path: str, owned: Owned, aws: Callable[[], Aws], *, flag: str = "-
     if not tables and not answers:
         raise UsageError(
             f"{path} has no file of a bill: they end in {', '.join(TABLES)} or .json.",
-            hint=f"Name the files of an export, or Cost Explorer's answer, with {flag}.",
+            hint=OTHER_BILL,
         )
     with engine() as database:
         if tables:
-            return add_up(database, tables, owned, there)
-        return bill_of([(Path(each.name).name, _content(each, database.folder, there)) for each in answers])
+            bill = add_up(database, tables, owned, there)
+        else:
+            bill = bill_of(
+                [(Path(each.name).name, _content(each, database.folder, there)) for each in answers]
+            )
+    if bill.rejects and not bill.lines:
+        raise Unusable(f"No row of the bill can be added up{because(bill.rejects)}.", hint=OTHER_BILL)
+    return bill
 
 
 def _content(source: Input, folder: Path, aws: Aws | None) -> bytes:

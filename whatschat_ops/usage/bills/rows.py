@@ -18,6 +18,7 @@ from whatschat_ops.usage.measured import Finding, Findings
 
 AMOUNT: Final = "DECIMAL(38, 12)"
 """AWS's amounts have up to ten decimals; a sum of these is exact."""
+OTHER_BILL: Final = "Name the files of an export, or Cost Explorer's answer, with --bill."
 _FIELDS: Final = tuple(name for name in COLUMNS if not name.startswith("is_"))
 _TAG: Final = r"regexp_extract(tags, '(?i)whatschat.?ops.?stack[''\"]?\s*[=:,]\s*[''\"]?([\w.-]+)', 1)"
 _OWNER: Final = f"""
@@ -67,11 +68,12 @@ def _format(database: Engine, rejects: Findings) -> str:
             hint="Name the files of one format.",
         )
     if not formats:
-        raise Unusable(f"The files have no rows of a bill{_because(rejects.found)}.")
+        raise Unusable(f"The files have no rows of a bill{because(rejects.found)}.", hint=OTHER_BILL)
     return formats[0]
 
 
-def _because(found: Sequence[Finding]) -> str:
+def because(found: Sequence[Finding]) -> str:
+    """Why rows were rejected, with samples, after what that led to."""
     return "".join(f"; {each.reason}: {', '.join(each.samples)}" for each in found)
 
 
@@ -82,7 +84,7 @@ def _judge(database: Engine, owned: Owned, rejects: Findings, handled: Findings)
         FROM (SELECT *, CASE correction WHEN 'Correction' THEN correction ELSE kind END AS charge FROM texts)
     """)
     bad = database.rows("""
-        SELECT reason, count(*), list(concat_ws(', ', usage_type, quantity, cost, starts))[:3]
+        SELECT reason, count(*), list(concat_ws(', ', usage_type, quantity, cost, nullif(currency, 'USD'), starts))[:3]
         FROM judged WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1
     """)
     for reason, count, samples in bad:
