@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.component.local.executor_functions import CREDENTIALS, RecordedLogs, 
 from tests.local.program import eventually
 from whatschat_ops.errors import LocalError
 from whatschat_ops.local.executor import LambdaExecutor, sandbox
+from whatschat_ops.local.executor.worker import late_s
 from whatschat_ops.local.interfaces import InvocationResult, InvocationThrottled, LambdaFunction
 
 pytestmark = pytest.mark.local
@@ -266,6 +268,41 @@ def test_init_error_is_in_the_log(play: Any) -> None:
         assert any(message.startswith("INIT_REPORT Init Duration: ") for message in bench.logs.messages)
 
     play(scenario)
+
+
+@pytest.mark.difference(
+    "Lambda",
+    aws="a time-out is so long by the clock",
+    here="the time in which this program itself could not run, because the machine was busy or asleep, is no part of it",
+)
+def test_time_in_which_the_program_could_not_run_is_no_part_of_the_functions_time(play: Any) -> None:
+    source = """
+        import urllib.request
+        def handler(event, context):
+            return urllib.request.urlopen(event).read().decode()
+        """
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        time.sleep(6)  # nothing of this process runs meanwhile
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\nlate")
+        writer.close()
+
+    async def scenario(bench: Bench) -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            assert await bench.ask(make_function(source, timeout_s=5), url) == "late"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("due", "began", "late"), [(10.0, 9.0, 2.0), (10.0, 11.5, 0.5), (12.0, 9.0, 0.0), (13.0, 9.0, 0.0)]
+)
+def test_timer_that_fires_late_says_how_long_the_program_did_not_run(
+    due: float, began: float, late: float
+) -> None:
+    assert late_s(due, began, now=12.0) == late
 
 
 def test_timeout_kills_the_worker_and_its_children(play: Any) -> None:

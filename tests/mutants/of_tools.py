@@ -8,6 +8,11 @@ from tests.mutants.planting import Fault, planted
 
 LOCAL: Final[tuple[Fault, ...]] = (
     *planted(
+        "local/executor/worker.py",
+        "local/test_executor.py",
+        ("now - max(due, began)", "now - due", "a short invocation after a long pause has the time of the pause"),
+    ),
+    *planted(
         "local/gateway/throttle.py",
         "component/local/test_gateway_messages.py component/local/test_gateway_handshake.py",
         ("if self._tokens < 1:", "if self._tokens < 0:", "one message more than the burst"),

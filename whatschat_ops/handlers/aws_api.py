@@ -27,6 +27,8 @@ BACKOFF_S: Final = 0.05
 
 TIMEOUT_S: Final = 3.0
 """For connecting and for each read; below the functions' own time-out."""
+TIMEOUT_VARIABLE: Final = "WHATSCHAT_OPS_AWS_TIMEOUT_S"
+"""Another time-out: the embedded AWS sets it, which answers later when the machine is busy."""
 
 RETRIED_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
 RETRIED_CODES: Final = frozenset(
@@ -251,15 +253,16 @@ def _take(idle: deque[HTTPConnection]) -> HTTPConnection | None:
 
 def _open(endpoint: Endpoint, environ: Mapping[str, str]) -> HTTPConnection:
     """A connection that trusts AWS_CA_BUNDLE. Requests of a function over TLS go through HTTPS_PROXY, but not to itself."""
+    timeout_s = float(environ.get(TIMEOUT_VARIABLE) or TIMEOUT_S)
     if not endpoint.tls:
-        return HTTPConnection(endpoint.host, timeout=TIMEOUT_S)
+        return HTTPConnection(endpoint.host, timeout=timeout_s)
     bundle = next(filter(None, map(environ.get, CA_VARIABLES)), None)
     tls = create_default_context(cafile=bundle) if bundle else None
     proxy = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
     if not proxy or _is_reached_directly(endpoint, environ):
-        return HTTPSConnection(endpoint.host, timeout=TIMEOUT_S, context=tls)
+        return HTTPSConnection(endpoint.host, timeout=timeout_s, context=tls)
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    connection = HTTPSConnection(parts.hostname or "", parts.port or 80, timeout=TIMEOUT_S, context=tls)
+    connection = HTTPSConnection(parts.hostname or "", parts.port or 80, timeout=timeout_s, context=tls)
     login = {}
     if parts.username:
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.component.local.executor_functions import CREDENTIALS, make_function
+from whatschat_ops.handlers.aws_api import Endpoint, _open
 from whatschat_ops.installation import extra_command
 from whatschat_ops.local.executor import sandbox
 from whatschat_ops.local.executor.failures import CannotStart
@@ -55,6 +56,13 @@ def test_function_sets_defaults_but_not_reserved_names() -> None:
     assert found["AWS_REGION"] == "eu-central-1"
     assert found["A"] == "1"
     assert environment(make_function())["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+
+
+def test_handlers_wait_for_a_busy_machine_until_their_own_time_out() -> None:
+    found = environment(make_function())
+    endpoint = Endpoint.parse(found["AWS_ENDPOINT_URL"])
+    assert _open(endpoint, found).timeout == 900
+    assert _open(endpoint, {}).timeout == 3
 
 
 def test_python_runs_isolated_with_the_given_modules() -> None:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from whatschat_ops.installation import extra_command
 from whatschat_ops.local.executor.failures import CannotStart, InvocationFailure
 from whatschat_ops.local.interfaces import LambdaFunction
+from whatschat_ops.quotas import MAX_FUNCTION_TIMEOUT_S
 
 PYTHON_RUNTIME_MODULES = (
     "awslambdaric",
@@ -125,6 +126,8 @@ def environment(launch: Launch, home: Path, runtime_api: str, log_stream: str) -
         "HOME": str(home),
         "TMPDIR": str(home),
         "AWS_ENDPOINT_URL": launch.endpoint_url,
+        # Of our handlers (handlers/aws_api.py), which wait 3 s for AWS: here they wait for a busy machine, and their own time-out decides.
+        "WHATSCHAT_OPS_AWS_TIMEOUT_S": str(MAX_FUNCTION_TIMEOUT_S),
         **function.environment,
         **function.credentials,
         "AWS_REGION": function.region,

@@ -33,6 +33,14 @@ MEMORY_INTERVAL_S = 0.05
 """How often the memory of a running process is compared with what its function has; it is also when it answers."""
 
 
+def late_s(due: float, began: float, now: float) -> float:
+    """How long of an invocation that `began` this program itself could not run: a timer of it that was `due` fires `now`.
+
+    So long it answered no request of the function either, which is no fault of the function: it is no part of its time.
+    """
+    return max(0.0, now - max(due, began))
+
+
 class WorkerOwner(Protocol):
     """Notified by a worker."""
 
@@ -244,15 +252,16 @@ class Worker:
             if self._timer.when() <= when:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._tick)
+        self._timer = self._loop.call_at(when, self._tick, when)
 
-    def _tick(self) -> None:
+    def _tick(self, due: float) -> None:
         self._timer = None
         if self._deadline is None:
             return
         if self._uses_too_much():
             return
         now = self._loop.time()
+        self._deadline += late_s(due, self._began, now)
         if now < self._deadline:
             self._log.pump()
             self._arm(now, self._deadline)
