@@ -12,7 +12,7 @@ from whatschat_ops.config import LoadedSettings, Settings
 from whatschat_ops.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from whatschat_ops.config.settings import LocalSettings
+    from whatschat_ops.config.local_settings import LocalSettings
     from whatschat_ops.local.layout import Options
 
 

@@ -10,25 +10,21 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from whatschat_ops.config.broadcast_settings import BroadcastSettings
 from whatschat_ops.config.lambda_settings import LambdaSettings
+from whatschat_ops.config.local_settings import LocalSettings
 from whatschat_ops.config.migration_settings import MigrationSettings
 from whatschat_ops.config.monitoring_settings import MonitoringSettings
 from whatschat_ops.config.section import Section
 from whatschat_ops.quotas import (
     API_REQUESTS,
-    API_REQUESTS_OF_SMALL_REGIONS,
     CHIME_CONTROL_REGIONS,
     CHIME_MEDIA_REGIONS,
-    MAX_FUNCTION_MEMORY_MB,
     MAX_INTEGRATION_TIMEOUT_MS,
-    MIN_FUNCTION_MEMORY_MB,
     MIN_INTEGRATION_TIMEOUT_MS,
     STAGE_PATTERN,
     TABLE_NAME_PATTERN,
 )
-
-DEFAULT_LOCAL_PORT = 4566
-"""Where the embedded AWS listens if nothing else is configured and the port is free."""
 
 ParameterName = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_./-]+$")]
 Url = Annotated[str, Meta(pattern=r"^https?://")]
@@ -36,11 +32,7 @@ SocketUrl = Annotated[str, Meta(pattern=r"^(wss?|https?)://")]
 ApiName = Annotated[str, Meta(min_length=1, max_length=128)]
 RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$")]
 PolicyArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+$")]
-FilePath = Annotated[str, Meta(min_length=1)]
 RolePath = Annotated[str, Meta(pattern=r"^/([\w+=,.@-]+/)*$", max_length=300)]
-Port = Annotated[int, Meta(ge=1, le=65535)]
-Rate = Annotated[float, Meta(gt=0)]
-Burst = Annotated[int, Meta(gt=0)]
 
 ChimeControlRegion = Literal[CHIME_CONTROL_REGIONS]  # type: ignore[valid-type]
 ChimeMediaRegion = Literal[CHIME_MEDIA_REGIONS]  # type: ignore[valid-type]
@@ -61,61 +53,6 @@ class AwsSettings(Section, frozen=True):
         Url | None,
         Meta(description="Another AWS endpoint, such as an emulator (AWS_ENDPOINT_URL)."),
     ] = None
-
-
-class LocalSettings(Section, frozen=True):
-    """The embedded AWS: a whole AWS on this machine, for the environment `local`."""
-
-    enabled: Annotated[
-        bool,
-        Meta(
-            description="Use the embedded AWS. On by default in the environment `local`, unless an endpoint URL is set."
-        ),
-    ] = False
-    port: Annotated[
-        Port | None,
-        Meta(
-            description="Port on 127.0.0.1 (WHATSCHAT_LOCAL_PORT). Without one: 4566, or the next free port, which is then remembered."
-        ),
-    ] = None
-
-    node_modules: Annotated[
-        FilePath | None,
-        Meta(
-            description="A directory node_modules with the AWS SDK for JavaScript (@aws-sdk, @smithy), which AWS's Node.js "
-            "runtimes have built in: functions of the embedded AWS find it there. In a configuration file it is "
-            "relative to that file. Applies from its next start.",
-        ),
-    ] = None
-    enforce_memory: Annotated[
-        bool,
-        Meta(
-            description="End functions that use more memory than they have, as AWS does (Runtime.OutOfMemory). Applies from "
-            "the next start of the embedded AWS."
-        ),
-    ] = False
-    log_events_per_group: Annotated[
-        int,
-        Meta(
-            ge=1_000,
-            le=10_000_000,
-            description="The newest events that the embedded AWS keeps of each log group, in memory: about 0.5 KB each. Applies "
-            "from its next start.",
-        ),
-    ] = 20_000
-    step_functions_lag_s: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=60,
-            description="Seconds for which Step Functions does not show a change yet: an execution that was just started does not "
-            "exist, one that was just redriven has failed. AWS: moments. Applies from the next start of the embedded AWS.",
-        ),
-    ] = 0.0
-
-    def canonical_values(self) -> dict[str, Any]:
-        """What digests in saved plans are made of: the fields of 0.1.0, with the default port in place of none."""
-        return {"enabled": self.enabled, "port": self.port or DEFAULT_LOCAL_PORT}
 
 
 class WebSocketSettings(Section, frozen=True):
@@ -229,79 +166,6 @@ class ChimeSettings(Section, frozen=True):
             "signalling_meetings_per_user": self.signalling,
         }
         return {name: value for name, value in super().canonical_values().items() if set_.get(name, True)}
-
-
-class DistributedSettings(Section, frozen=True):
-    """Broadcasting from Lambda functions under a Step Functions Distributed Map, for more than one machine can send."""
-
-    enabled: Annotated[bool, Meta(description="Provision the state machine, the worker and the bucket.")] = (
-        False
-    )
-    shard_connections: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Connections in one shard, which one worker sends to.")
-    ] = 25_000
-    workers: Annotated[
-        int, Meta(ge=1, le=1_000, description="Workers at once; they share the rate evenly.")
-    ] = 10
-    reserved_concurrency: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        Meta(
-            description="Concurrent executions of the account that are kept for the workers, and that they cannot exceed; as many as "
-            "`workers` or more. Empty: they share the account's with all functions.",
-        ),
-    ] = None
-    memory_mb: Annotated[
-        int,
-        Meta(
-            ge=MIN_FUNCTION_MEMORY_MB,
-            le=MAX_FUNCTION_MEMORY_MB,
-            description="Memory of the worker (1,769 MB is one vCPU).",
-        ),
-    ] = 1_024
-    tolerated_failure_percentage: Annotated[
-        float, Meta(ge=0, le=100, description="Shards that may fail before the state machine stops.")
-    ] = 0.0
-
-    def canonical_values(self) -> dict[str, Any]:
-        """Without what is not set and not of 0.1.0: digests in saved plans stay as they are."""
-        found = super().canonical_values()
-        return {
-            name: value
-            for name, value in found.items()
-            if value is not None or name != "reserved_concurrency"
-        }
-
-
-class BroadcastSettings(Section, frozen=True):
-    """`ws broadcast`: one message to many connections."""
-
-    rate_limit_per_s: Annotated[
-        Rate | None,
-        Meta(
-            description=f"Posts per second. Empty: the account limit of the Region ({API_REQUESTS.rate_per_s:,.0f}; "
-            f"{API_REQUESTS_OF_SMALL_REGIONS.rate_per_s:,.0f} in newer Regions).",
-        ),
-    ] = None
-    burst_limit: Annotated[
-        Burst | None,
-        Meta(
-            description="Posts at once after a pause. Empty: that of the Region "
-            f"({API_REQUESTS.burst:,} or {API_REQUESTS_OF_SMALL_REGIONS.burst:,})."
-        ),
-    ] = None
-    tcp_connections: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=500,
-            description="Posts in flight at most. Each takes as long as API Gateway answers: 10,000 per second at 25 ms need 250.",
-        ),
-    ] = 256
-    max_attempts: Annotated[int, Meta(ge=1, le=100, description="Attempts for one connection.")] = 8
-    deadline_s: Annotated[
-        float, Meta(gt=0, description="A connection is given up this long after its first attempt.")
-    ] = 30.0
-    distributed: DistributedSettings = DistributedSettings()
 
 
 class FrontendSettings(Section, frozen=True):

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Final
 
-from whatschat_ops.config.settings import DEFAULT_LOCAL_PORT
+from whatschat_ops.config.local_settings import DEFAULT_LOCAL_PORT
 from whatschat_ops.errors import Hint, LocalError
 from whatschat_ops.local.layout import HOST, Layout, write_private
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from whatschat_ops.aws import Aws
 from whatschat_ops.config import Settings
-from whatschat_ops.config.settings import DistributedSettings
+from whatschat_ops.config.broadcast_settings import DistributedSettings
 
 LITTLE_CONCURRENCY: Final = 100
 """Fewer than this are few for the functions of an API with many sockets. AWS gives a new account about ten."""
