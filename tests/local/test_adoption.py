@@ -20,7 +20,7 @@ from tests.local.program import Program
 from tests.local.test_provision import connect
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.doctor import Facts
-from whatschat_ops.doctor.areas import api as doctor
+from whatschat_ops.doctor.areas import serving as doctor
 from whatschat_ops.doctor.check import Status
 from whatschat_ops.provision import Action
 from whatschat_ops.sockets.tokens import mint

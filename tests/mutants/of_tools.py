@@ -291,7 +291,7 @@ TOOLS: Final[tuple[Fault, ...]] = (
         ("-_LIFE, now)", "_LIFE, now)", "the expired token has not expired"),
     ),
     *planted(
-        "doctor/areas/api.py",
+        "doctor/areas/serving.py",
         "unit/doctor/test_areas.py",
         ("if settings.get(field) == 0:", "if settings.get(field) == 1:", "a stage that lets nothing through"),
         ("if _LEAKS.search(name)]", "if _LEAKS.search(name) and False]", "tokens in the access log"),

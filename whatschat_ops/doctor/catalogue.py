@@ -16,6 +16,7 @@ from whatschat_ops.doctor.areas import (
     migration,
     permissions,
     secret,
+    serving,
     sockets,
     stack,
     table,
@@ -26,6 +27,7 @@ from whatschat_ops.errors import UsageError
 CHECKS: Final[tuple[Check, ...]] = (
     *stack.CHECKS,
     *api.CHECKS,
+    *serving.CHECKS,
     *functions.CHECKS,
     *table.CHECKS,
     *permissions.CHECKS,

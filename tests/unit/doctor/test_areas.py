@@ -12,7 +12,7 @@ import pytest
 from tests.unit.doctor.recorded import NOW, Call, facts
 from whatschat_ops.config import Settings
 from whatschat_ops.doctor import Facts, Status
-from whatschat_ops.doctor.areas import api, functions, sockets, stack, table
+from whatschat_ops.doctor.areas import api, functions, serving, sockets, stack, table
 from whatschat_ops.doctor.areas.secret import SecretFacts
 from whatschat_ops.doctor.catalogue import CHECKS, chosen
 from whatschat_ops.doctor.check import Finding
@@ -171,7 +171,7 @@ def _stage(**settings: Any) -> Call:
     ],
 )
 def test_stage_that_lets_nothing_through_fails(settings: dict[str, Any], words: str) -> None:
-    finding = api.throttling(facts(_stage(**settings), states=SOUND))
+    finding = serving.throttling(facts(_stage(**settings), states=SOUND))
 
     assert finding.status is (Status.FAIL if words else Status.OK)
     assert words in finding.detail
@@ -189,7 +189,7 @@ def test_stage_that_lets_nothing_through_fails(settings: dict[str, Any], words: 
 def test_log_format_that_holds_a_token_fails_with_the_variable(format_: str, leaks: str) -> None:
     stage = _stage(AccessLogSettings={"Format": format_}) if format_ else _stage()
 
-    finding = api.log_format(facts(stage, states=SOUND))
+    finding = serving.log_format(facts(stage, states=SOUND))
 
     assert (finding.status, leaks in finding.detail) == (Status.FAIL if leaks else Status.OK, True)
 
@@ -256,8 +256,8 @@ def _function(short: str, *, reserved: int | None = None, **configuration: Any) 
         (functions.runtime, {"Runtime": "python3.12"}, Status.OK, "is supported"),
         (functions.reserved, {"reserved": 0}, Status.FAIL, "reserved concurrency of 0"),
         (functions.reserved, {"reserved": 5}, Status.OK, ""),
-        (api.timeouts, {"Timeout": 30}, Status.WARN, "may run 30 s"),
-        (api.timeouts, {"Timeout": 5}, Status.OK, ""),
+        (serving.timeouts, {"Timeout": 30}, Status.WARN, "may run 30 s"),
+        (serving.timeouts, {"Timeout": 5}, Status.OK, ""),
     ],
 )  # fmt: skip
 def test_function_is_judged_by_what_get_function_says(
