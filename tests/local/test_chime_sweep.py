@@ -99,10 +99,7 @@ def test_meeting_that_cannot_be_looked_up_stops_neither_list_nor_sweep_and_is_ke
         assert "Chime could not be asked about 1 of 2 meetings: GetMeeting: not you" in listed.stderr
         swept = cli("sweep", "--yes")
         assert (swept.code, f"Deleted {seen}." in swept.stdout) == (ExitCode.PARTLY_DONE, True), swept.said
-        assert (
-            f"1 meetings were not swept, because Chime could not be asked about them: {unseen}."
-            in swept.stderr
-        )
+        assert f"1 meeting was not swept, because Chime could not be asked: {unseen}." in swept.stderr
         assert cli("sweep", "--dry-run").code == ExitCode.FAILED, "none could be asked"
         cli.create()
         assert cli("sweep", "--dry-run").code == ExitCode.PARTLY_DONE

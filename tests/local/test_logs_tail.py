@@ -200,7 +200,7 @@ def test_hashed_user_is_found_by_the_plain_id(logs: Logs, embedded_aws: Embedded
         (0.5, {**handler("message", "sent", userId="sha256:0"), "requestId": "other"}),
     )
     settings = settings_file(tmp_path, logging={"user_ids": "hashed"})
-    assert tail("--user", "alice", "--config", settings).stderr.startswith("1 events")
+    assert tail("--user", "alice", "--config", settings).stderr.startswith("1 event,")
 
 
 def test_filter_times_and_groups_select_events(logs: Logs) -> None:
@@ -214,7 +214,7 @@ def test_filter_times_and_groups_select_events(logs: Logs) -> None:
     logs.put("access", (60.0, {"routeKey": "x"}))
     assert tail("--filter", '{ $.level = "ERROR" }').stdout.count("ERROR") == 2
     assert tail("--since", logs.at(70), "--until", logs.at(20)).stderr.startswith("2 events")
-    assert tail("--access").stderr.startswith("1 events")
+    assert tail("--access").stderr.startswith("1 event,")
     assert tail("--function", "default", "--access", "--since", logs.at(70)).stderr.startswith("3 events")
 
 
@@ -269,7 +269,7 @@ def test_records_that_lambda_dropped_are_counted_as_lost(logs: Logs) -> None:
     logs.put("default", (1.0, dropped))
     done = tail()
     assert "Lambda dropped too fast dropped=12" in done.stdout
-    assert done.stderr == "1 events, 0 late, 12 lost, 0 throttled.\n"
+    assert done.stderr == "1 event, 0 late, 12 lost, 0 throttled.\n"
 
 
 def test_policy_of_readers_is_enough_and_needed(

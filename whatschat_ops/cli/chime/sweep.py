@@ -100,7 +100,7 @@ def _require_asked(kept: Mapping[str, str]) -> None:
     unknown = [meeting_id for meeting_id, reason in kept.items() if reason == UNKNOWN]
     if unknown:
         raise PartlyDone(
-            f"{len(unknown)} meetings were not swept, because Chime could not be asked about them: {', '.join(unknown)}.",
+            f"{counted(len(unknown), 'meeting was', 'meetings were')} not swept, because Chime could not be asked: {', '.join(unknown)}.",
             hint=Hint(("chime", "meeting", "list")),
         )
 

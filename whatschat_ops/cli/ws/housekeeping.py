@@ -99,7 +99,7 @@ def prune(
     if report.young:
         young = counted(report.young, "row without a connection is", "rows without a connection are")
         run.out.note(
-            f"{young} less than a minute old: a connection may be opening just now, so that it was kept. "
+            f"{young} less than a minute old, and kept: connections may be opening just now. "
             "Run the command again in a minute."
         )
     done = report.scanned - report.failed
