@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from whatschat_ops.sockets.adapter import Socket
 
 CLOSED_AT_ONCE: Final = 64
 """Each close invokes the `$disconnect` function."""
+CLOSE_S: Final = 10.0
+"""After it all that are left are closed at once. The closing handshake of each ends after 3 s (`sockets.client`)."""
 
 ABANDON_AFTER_S: Final = 3.0
 
@@ -43,6 +46,8 @@ class Crowd:
     opened: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     cut: Counter[str] = field(default_factory=Counter)
+    not_closed: int = 0
+    """The other side did not answer the close in time."""
     first_refusal: AwsError | None = None
     fault: BaseException | None = None
     """A failure of the test itself, which ends it."""
@@ -70,11 +75,19 @@ class Crowd:
     async def close(self) -> None:
         """Close every open socket with 1000."""
         self._closing = True
-        at_once = asyncio.Semaphore(CLOSED_AT_ONCE)
+        at_once, paced_until_s = (
+            asyncio.Semaphore(CLOSED_AT_ONCE),
+            asyncio.get_running_loop().time() + CLOSE_S,
+        )
 
         async def close_one(socket: Socket) -> None:
-            async with at_once:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(paced_until_s):
+                    await at_once.acquire()
+            try:
                 await socket.close(1000)
+            finally:
+                at_once.release()
 
         await asyncio.gather(*(close_one(socket) for socket in list(self.sockets.values())))
         if self._receiving:
@@ -115,6 +128,8 @@ class Crowd:
             self.of_user[user_of(number, self.plan)].discard(number)
             if not self._closing:
                 self.cut[str(socket.close_code or 1006)] += 1
+            elif (socket.close_code or 1006) == 1006:
+                self.not_closed += 1
 
     def _ended(self, task: asyncio.Task[None], tasks: set[asyncio.Task[None]]) -> None:
         tasks.discard(task)

@@ -30,6 +30,7 @@ class Measured:
     opened: int
     refused: Counter[str]
     cut: Counter[str]
+    not_closed: int
     first_refusal: str
     handshake: Histogram
     pings: Kind
@@ -82,6 +83,7 @@ def merged(parts: Sequence[Measured]) -> Measured:
         opened=added("opened"),
         refused=added("refused"),
         cut=added("cut"),
+        not_closed=added("not_closed"),
         first_refusal=next((part.first_refusal for part in parts if part.first_refusal), ""),
         handshake=_sum_of([part.handshake for part in parts]),
         pings=_kind_of([part.pings for part in parts]),
@@ -115,6 +117,7 @@ def report_of(plan: LoadPlan, measured: Measured, workers: tuple[WorkerFigures, 
             opened=measured.opened,
             refused=dict(measured.refused),
             cut=dict(measured.cut),
+            not_closed=measured.not_closed,
             first_refusal=measured.first_refusal,
             opened_per_s=measured.opened / ramp_s if ramp_s else None,
         ),

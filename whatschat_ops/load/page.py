@@ -113,6 +113,7 @@ def _failures(report: LoadReport) -> str:
         ("Handshakes refused", in_words(report.sockets.refused)),
         ("First refusal", report.sockets.first_refusal),
         ("Sockets cut by the other side, by close code", in_words(report.sockets.cut)),
+        ("Not closed in time", f"{report.sockets.not_closed:,}" if report.sockets.not_closed else ""),
         ("Answered with an error", in_words(report.errors)),
         ("Not known", unmatched_answers(report)),
         ("Not sent: socket closed", f"{report.tool.not_sent:,}" if report.tool.not_sent else ""),

@@ -17,12 +17,14 @@ class Sockets:
     """`attempted` = opened + refused + abandoned (Ctrl-C while opening).
 
     `refused` by HTTP status, or by the kind of error. `cut`: closed by the other side before the end, by close code.
+    `not_closed`: at the end, the other side did not answer the close in time.
     """
 
     attempted: int
     opened: int
     refused: Mapping[str, int]
     cut: Mapping[str, int]
+    not_closed: int
     first_refusal: str
     opened_per_s: float | None
 

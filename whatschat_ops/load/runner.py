@@ -258,6 +258,7 @@ class LoadTest:
             opened=crowd.opened,
             refused=crowd.refused,
             cut=crowd.cut,
+            not_closed=crowd.not_closed,
             first_refusal=crowd.first_refusal.message if crowd.first_refusal else "",
             handshake=crowd.handshake,
             pings=tracker.pings,

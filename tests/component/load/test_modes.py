@@ -43,7 +43,7 @@ def over_socket_io(plan: LoadPlan, **options: Any) -> tuple[LoadReport, SocketIo
 
 def test_messages_and_pings_arrive_over_socket_io_without_receipts() -> None:
     report, server = over_socket_io(QUICK)
-    assert (report.sockets.opened, report.sockets.cut) == (6, {})
+    assert (report.sockets.opened, report.sockets.cut, report.sockets.not_closed) == (6, {}, 0)
     assert report.ping.sent + report.message.sent + report.tool.skipped == 21
     assert report.ping.arrived == report.ping.sent
     # A user has two sockets, and each of them gets the message.

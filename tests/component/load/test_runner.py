@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosedOK
 from tests.unit.load.load_reports import PLAN
 from whatschat_ops.choices import Traffic
 from whatschat_ops.errors import Throttled, UsageError
+from whatschat_ops.load import crowd
 from whatschat_ops.load.plan import LoadPlan
 from whatschat_ops.load.report import LoadReport, unmatched_answers
 from whatschat_ops.load.runner import LoadTest, Progress
@@ -114,6 +115,7 @@ def test_all_messages_arrive_and_every_socket_is_closed() -> None:
     assert (report.ping.lost, report.message.lost, report.message.duplicates, report.strange) == (0, 0, 0, 0)
     assert (report.errors, report.sockets.cut, report.interrupted) == ({}, {}, False)
     assert server.closed_with == [1000] * 12
+    assert report.sockets.not_closed == 0
 
 
 def test_loss_and_duplicates_are_counted_to_the_message() -> None:
@@ -152,6 +154,24 @@ def test_refused_and_cut_sockets_are_counted_by_their_code() -> None:
     assert report.sockets.cut == {"1001": 1, "1006": 1}
     assert len(server.closed_with) == 6
     assert sum(point.cut for point in report.timeline) == 2
+
+
+def test_closes_that_are_not_answered_do_not_wait_for_each_other_and_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting: list[FakeSocket] = []
+
+    async def closed_by_timeout(socket: FakeSocket, _code: int = 1000, _reason: str = "") -> None:
+        waiting.append(socket)
+        while len(waiting) < 12:  # all of them, though few are closed at once
+            await asyncio.sleep(0.01)
+        socket.cut(1006)
+
+    monkeypatch.setattr(crowd, "CLOSED_AT_ONCE", 2)
+    monkeypatch.setattr(crowd, "CLOSE_S", 0.05)
+    monkeypatch.setattr(FakeSocket, "close", closed_by_timeout)
+    report = run(Server())
+    assert (report.sockets.opened, report.sockets.not_closed, report.sockets.cut) == (12, 12, {})
 
 
 def test_stopped_test_reports_its_results_so_far() -> None:

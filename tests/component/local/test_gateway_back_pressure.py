@@ -13,6 +13,7 @@ from tests.component.local.gateway_api import lambda_route, websocket_api
 from tests.component.local.gateway_functions import Event, answering
 from tests.component.local.gateway_harness import asynchronous, serving
 from whatschat_ops.local.gateway import gateway
+from whatschat_ops.local.gateway.protocol import MAX_WAITING_BYTES
 from whatschat_ops.local.gateway.turns import Turns
 
 ECHO_API = websocket_api(lambda_route("$default", "default", has_route_response=True))
@@ -27,7 +28,7 @@ async def received(client: ClientConnection, count: int) -> list[str]:
 @pytest.mark.difference(
     "API Gateway",
     aws="each invocation gets an execution environment, up to the concurrency of the account",
-    here="8 of a version at once; the others wait without a time-out, and their sockets are not read",
+    here="8 of a version at once; the others wait without a time-out, and of their sockets 16 KiB of messages are read",
 )
 @asynchronous
 async def test_burst_far_over_capacity_is_answered_in_full_and_read_in_bounded_pieces() -> None:
@@ -56,6 +57,48 @@ async def test_burst_far_over_capacity_is_answered_in_full_and_read_in_bounded_p
             for client in clients:
                 assert sorted(map(int, await received(client, MESSAGES))) == list(range(MESSAGES))
             assert len(harness.executor.of("default")) == SOCKETS * MESSAGES
+
+
+@pytest.mark.aws(
+    "API Gateway developer guide, apigateway-websocket-api-route-keys-connect-disconnect.html: $disconnect is executed after the "
+    "connection is closed"
+)
+@asynchronous
+async def test_client_that_closes_is_answered_while_its_messages_wait_and_loses_none() -> None:
+    release = asyncio.Event()
+    api = websocket_api(lambda_route("$default", "default"), lambda_route("$disconnect", "disconnect"))
+    async with serving(api, at_once=1, default=answering(when=release), disconnect=answering()) as harness:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gateway, "BUSY_FROM_TASKS", 1)
+            client = await harness.client()
+            for number in range(100):
+                await client.send(str(number))
+            await client.close(1000)
+            assert (
+                client.close_code == 1000
+            )  # it is 1006 when the server did not close within websockets' 10 s
+            await harness.until(lambda: harness.executor.of("disconnect"))
+            assert len(harness.executor.of("default")) == 1
+        release.set()
+        await harness.until(lambda: len(harness.executor.of("default")) == 100)
+
+
+@asynchronous
+async def test_messages_that_wait_are_read_up_to_a_number_of_bytes() -> None:
+    release = asyncio.Event()
+    async with serving(ECHO_API, at_once=1, default=answering(when=release)) as harness:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gateway, "BUSY_FROM_TASKS", 1)
+            client = await harness.client()
+            (server_side,) = harness.gateway.connections
+            protocol: Any = server_side.wire
+            for _ in range(10):
+                await client.send("x" * 10_000)
+            await harness.until(lambda: not protocol._transport.is_reading())
+            assert protocol._waiting_bytes <= MAX_WAITING_BYTES + 2 * 65_536  # what one read of a socket has
+        release.set()
+        await harness.until(lambda: len(harness.executor.of("default")) == 10)
+        assert protocol._transport.is_reading()
 
 
 @asynchronous

@@ -219,7 +219,7 @@ async def test_two_messages_of_one_socket_run_in_parallel() -> None:
 @pytest.mark.difference(
     "API Gateway",
     aws="no limit on messages in flight is documented",
-    here="64 of one connection; the next are read when one has ended",
+    here="64 of one connection; the next begin when one has ended",
 )
 @asynchronous
 async def test_a_socket_has_at_most_64_messages_in_flight_and_loses_none() -> None:

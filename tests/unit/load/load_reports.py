@@ -44,7 +44,7 @@ def a_report(*, count: int = 50, lost: int = 0, error: str = "too slow", url: st
         ramp_s=1.0,
         steady_s=5.0,
         drain_s=0.1,
-        sockets=Sockets(11, 10, {"429": 1}, {"1001": 2}, error, 10.0),
+        sockets=Sockets(11, 10, {"429": 1}, {"1001": 2}, 0, error, 10.0),
         handshake=histogram(10, 0.005).latency(),
         ping=Deliveries(count, count, count - lost, 0, lost, 0, loss, 0, pings.latency()),
         message=Deliveries(count, count, count - lost, 0, lost, 0, loss, 1, messages.latency()),

@@ -40,6 +40,7 @@ def _facts(report: LoadReport) -> Facts:
             "Sockets": f"{sockets.opened:,} of {report.plan.sockets:,} opened, {shown(sockets.opened_per_s, ',.0f')}/s",
             "Refused": in_words(sockets.refused),
             "Cut by the other side": in_words(sockets.cut),
+            "Not closed in time": f"{sockets.not_closed:,}" if sockets.not_closed else "",
             "Messages": f"{report.ping.sent + report.message.sent:,} sent ({shown(report.sent_per_s, ',.0f')}/s), "
             f"{report.ping.arrived + report.message.arrived:,} arrived ({shown(report.arrived_per_s, ',.0f')}/s)",
             "Not known": unmatched_answers(report),

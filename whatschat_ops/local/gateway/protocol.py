@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 MAX_IN_FLIGHT = 64
-"""Messages of one connection handled at a time, one while the gateway is busy; above it, reading is paused until half of them are done."""
+"""Messages of one connection handled at a time, one while the gateway is busy; above it, they wait."""
+MAX_WAITING_BYTES = 16 * 1024
+"""Of messages that wait; above it, reading is paused until all of them are begun and half are done. Below it the client's close is seen at once."""
 MAX_EARLY_BYTES = 256 * 1024
 """Bytes that a client may send before the response to its handshake."""
 CLOSE_TIMEOUT_S = 5.0
@@ -58,6 +60,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_timer",
         "_transport",
         "_waiting",
+        "_waiting_bytes",
     )
     gateway: ClassVar[Gateway]
 
@@ -71,6 +74,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._frames: FrameParser | None = None
         self._in_flight = 0
         self._waiting: deque[str] | None = None
+        self._waiting_bytes = 0
         self._has_ended = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -213,11 +217,13 @@ class WebSocketProtocol(asyncio.Protocol):
         return 1 if self.gateway.is_busy else MAX_IN_FLIGHT
 
     def _wait_for_a_slot(self, text: str) -> None:
-        """Queue messages that were read after all slots were taken, and pause reading."""
+        """Queue messages that were read after all slots were taken, and pause reading when they are many."""
         if self._waiting is None:
-            self._waiting = deque()
-            self._transport.pause_reading()
+            self._waiting, self._waiting_bytes = deque(), 0
         self._waiting.append(text)
+        self._waiting_bytes += len(text)
+        if self._waiting_bytes > MAX_WAITING_BYTES:
+            self._transport.pause_reading()
 
     def _start(self, connection: GatewayConnection, text: str) -> None:
         self._in_flight += 1

@@ -2,7 +2,8 @@
 
 AWS starts another execution environment for each. This machine has a few processors, so a load that it cannot take waits here: it is
 neither counted as concurrent executions of the account nor timed out, since it has not begun. While the gateway is busy, a socket with a
-message in progress is not read (`protocol`), so what clients send beyond that waits in the buffers of their connections.
+message in progress is read up to 16 KiB of messages that wait (`protocol`); what clients send beyond that waits in the buffers of their
+connections.
 
 A function with reserved concurrency is not held back: what exceeds that is throttled, as on AWS.
 """
