@@ -128,6 +128,18 @@ def test_second_rotation_waits_for_the_end_of_the_first(site: Site) -> None:
     assert site.rotation["secrets"] == [SECOND, site.value()]
 
 
+def test_rotation_back_to_the_previous_secret_needs_no_end_of_the_first(site: Site) -> None:
+    site.rotate(SECOND)
+
+    def look() -> None:
+        assert (site.value(), site.rotation["secrets"]) == (SECOND, [SECOND, FIRST])  # both accepted
+
+    site.while_waiting = look
+    back = site.rotate(FIRST)
+    assert (site.value(), site.rotation["secrets"]) == (FIRST, [SECOND, FIRST])
+    assert back.previous_accepted_until == site.now + DAY
+
+
 def test_unfinished_rotation_to_another_secret_is_not_replaced(site: Site) -> None:
     site.while_waiting = interrupt
     with pytest.raises(KeyboardInterrupt):

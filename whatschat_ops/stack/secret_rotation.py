@@ -6,7 +6,8 @@ Three writes, each of which every running function may see up to `SECRET_KEPT_S`
 2. after a wait, when every function knows both, the secret's own parameter gets the new one: from here on it signs tokens;
 3. none: at `until` the functions stop accepting the previous secret. `destroy`, or the next rotation, replaces what is left.
 
-A rotation that was interrupted between 1 and 2 is finished by the next one.
+A rotation that was interrupted between 1 and 2 is finished by the next one. While both secrets are accepted, the only other rotation
+is the one back to the previous secret.
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ class SecretRotation:
         rotation = Rotation.parse(stored.fields["value"])
         if not rotation.is_about(current, self._now()):
             _other_than(current, new)
+            return None
+        if (current, new) == (rotation.new, rotation.previous):  # back again: the same two stay accepted
             return None
         if current == rotation.new or new not in (None, rotation.new):
             raise Conflict(
