@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -53,7 +54,9 @@ def auditing(run: Run, declared: Audited, values: Mapping[str, Any], reason: str
         why = f"{type(error).__name__}: {error}"
         raise
     finally:
-        run.audit.end(outcome, "; ".join(filter(None, (why, _shown(run.out.last_result, declared.shows)))))
+        run.audit.end(
+            outcome, "; ".join(filter(None, (why, outcome_words(run.out.last_result, declared.shows))))
+        )
 
 
 _OF_CODE: Final = {
@@ -63,11 +66,15 @@ _OF_CODE: Final = {
 }
 
 
-def _shown(result: Any, names: Sequence[str]) -> str:
+def outcome_words(result: Any, names: Sequence[str]) -> str:
     """Fields of a result in words: `closed: 2, gone: 0`; of a list, those of each."""
     results = result if isinstance(result, list | tuple) else [result]
     lines = [
-        ", ".join(f"{name}: {_words(getattr(each, name))}" for name in names if hasattr(each, name))
+        ", ".join(
+            f"{name}: {_words(getattr(each, name))}"
+            for name in names
+            if getattr(each, name, None) is not None
+        )
         for each in results[:MOST_SHOWN]
     ]
     more = [f"and {len(results) - MOST_SHOWN} more"] if len(results) > MOST_SHOWN else []
@@ -78,6 +85,8 @@ def _words(value: Any) -> str:
     if isinstance(value, list | tuple):
         more = [f"and {len(value) - MOST_SHOWN} more"] if len(value) > MOST_SHOWN else []
         return " ".join([*map(str, value[:MOST_SHOWN]), *more])
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return str(value)
 
 

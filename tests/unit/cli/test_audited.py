@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from datetime import datetime, timedelta, timezone
 from typing import Final
 
 import pytest
 
 from whatschat_ops.cli.audited import declaration
+from whatschat_ops.cli.auditing import outcome_words
 from whatschat_ops.cli.command import COMMON
 from whatschat_ops.cli.commands import Command, every_command
+from whatschat_ops.stack.secret_rotation import Rotated
 
 COMMANDS: Final = {path: entry for path, entry in every_command() if isinstance(entry, Command)}
 
@@ -44,3 +47,12 @@ def test_declared_target_is_made_of_the_commands_own_options(path: str) -> None:
     own = set(inspect.signature(function).parameters)  # type: ignore[arg-type]
     assert set(declared.target.values()) <= own
     assert "reason" not in own | set(COMMON)
+
+
+def test_outcome_has_times_in_utc_and_nothing_that_there_is_not() -> None:
+    until = datetime(2026, 11, 30, 18, 9, 9, 525932, tzinfo=timezone(timedelta(hours=5, minutes=45)))
+    fields = ("parameter", "previous_accepted_until")
+    assert outcome_words(Rotated("/jwt", until, until), fields) == (
+        "parameter: /jwt, previous_accepted_until: 2026-11-30T12:24:09Z"
+    )
+    assert outcome_words(Rotated("/jwt", until, None), fields) == "parameter: /jwt"
