@@ -49,6 +49,7 @@ MOST_SKEW: Final = timedelta(minutes=5)
 LONGEST_ID: Final = 256
 DISAGREE: Final = "its length and its end differ by over a minute: the end counts"
 Row = Sequence[str | None]
+"""The values of `COLUMNS`; what `Rows` is given has the name of its file in addition."""
 
 
 @dataclass(slots=True)
@@ -67,10 +68,12 @@ class Rows:
     def attended(self, rows: Iterable[Row], ends: dict[str, datetime]) -> Iterator[Attended]:
         """The attendances that began in the window. Ends of meetings are added to `ends`."""
         for row in rows:
+            *values, file = row
             try:
-                found = self._attended(row, ends)
+                found = self._attended(values, ends)
             except UnreadableText as error:
-                self.rejects.add(str(error), " ".join(value for value in row if value))
+                shown = " ".join(value for value in values if value)
+                self.rejects.add(str(error), shown or f"{file}: a row without values")
                 continue
             if found is None:
                 self.meetings += 1
@@ -132,7 +135,7 @@ class Rows:
 def measure(paths: Sequence[str], window: Window, now: datetime, aws: Aws | None = None) -> Measured:
     """The attendances in files that began in the window. Raises UsageError for paths without files, OpsError without DuckDB."""
     with engine() as database:
-        wanted = Wanted(COLUMNS, required=("meeting",))
+        wanted = Wanted(COLUMNS, "SELECT *, '{file}' AS file FROM {rows}", required=("meeting",))
         staged = stage(database, inputs(paths, aws, flag="--from"), wanted, "calls", aws)
         rows = Rows(window, now, staged.rejects)
         parts = [_minutes(part, rows) for part in _parts(database, staged.rows)]
@@ -170,4 +173,4 @@ def _parts(database: Engine, rows: int) -> Iterator[Iterable[Row]]:
     fields = ", ".join(f"trim({quoted(column)})" for column in COLUMNS)
     for part in range(number):
         of_part = f"hash(coalesce(lower(trim(meeting)), '')) % {number} = {part}"
-        yield database.rows(f"SELECT {fields} FROM calls WHERE {of_part}")
+        yield database.rows(f"SELECT {fields}, file FROM calls WHERE {of_part}")

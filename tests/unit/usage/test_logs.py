@@ -323,6 +323,9 @@ def test_report_without_a_time_is_in_the_interval_and_said_to_be(database: Engin
         report("a", billed=None),
         report("a", memory="much"),
         report("a", billed=-1),
+        report("a", billed=1_800_001),
+        report("a", memory=10_241),
+        as_text("a", billed=10**20),
         {**report("a"), "record": "words"},
         {**report("a"), "record": []},
         b"REPORT RequestId: a\tDuration: 79.67 ms\tBilled Dura",
@@ -340,6 +343,19 @@ def test_report_without_what_is_billed_is_counted(line: Any, database: Engine, t
         (access("MESSAGE", 5, connectedAt="soon"), "a line whose connectedAt is no time in milliseconds"),
         (function("MESSAGE-a=-5", bytes_in="many"), "a line of a function whose sizes are not numbers"),
         (function("MESSAGE-a=-5", sent=-1), "a line of a function whose sizes are not numbers"),
+        (function("MESSAGE-a=-5", sent=9 * 10**18), "a line of a function whose sizes are not numbers"),
+        (
+            function("MESSAGE-a=-5", bytes_in=131_073),
+            "a line of a function with sizes that API Gateway does not carry",
+        ),
+        (
+            function("MESSAGE-a=-5", bytes_out=262_145, sent=2),
+            "a line of a function with sizes that API Gateway does not carry",
+        ),
+        (
+            function("MESSAGE-a=-5", bytes_out=1, sent=0),
+            "a line of a function with sizes that API Gateway does not carry",
+        ),
     ],
 )
 def test_line_with_a_damaged_field_counts_without_it(
@@ -347,6 +363,34 @@ def test_line_with_a_damaged_field_counts_without_it(
 ) -> None:
     found = measured(database, tmp_path, access("MESSAGE", 0), line, access("MESSAGE", 9))
     assert (amount(found, "inbound_messages"), rejects(found), handled(found)[reason]) == (3, {}, 1)
+
+
+@pytest.mark.parametrize(("bytes_in", "bytes_out", "sent"), [(131_072, 262_144, 2), (0, 0, 0)])
+def test_sizes_at_the_limits_of_api_gateway_count(
+    bytes_in: int, bytes_out: int, sent: int, database: Engine, tmp_path: Path
+) -> None:
+    line = function("r", bytes_in=bytes_in, bytes_out=bytes_out, sent=sent)
+    found = measured(database, tmp_path, access("MESSAGE", 0, request="r"), line)
+    said = [amount(found, name) for name in ("inbound_bytes", "outbound_bytes", "outbound_messages")]
+    assert (said, handled(found)) == ([bytes_in, bytes_out, sent], {"a connection without an end": 1})
+
+
+@pytest.mark.parametrize(
+    ("sent", "known"), [(3, Bounded.exactly(3)), ("many", Bounded(Decimal(0), Decimal(1)))]
+)
+def test_what_a_line_with_damaged_sizes_sent_is_not_taken_as_nothing(
+    sent: Any, known: Bounded, database: Engine, tmp_path: Path
+) -> None:
+    line = function("r", bytes_in=-1, sent=sent)
+    found = measured(database, tmp_path, access("MESSAGE", 0, request="r"), line)
+    assert found.quantities["outbound_messages"] == known
+    assert (found.quantities["outbound_bytes"], found.quantities["data_transfer_out"]) == (None, None)
+
+
+def test_rejected_line_without_known_keys_has_its_file_as_sample(database: Engine, tmp_path: Path) -> None:
+    found = measured(database, tmp_path, access("MESSAGE", 0), b'{"foo":1}')
+    (reject,) = found.rejects
+    assert reject.samples == (f"{tmp_path / 'log'}: without the keys of a line",)
 
 
 def test_numbers_as_strings_and_strings_as_numbers_are_the_same(database: Engine, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +40,7 @@ class Quick:
 class Wanted:
     """What to read of files.
 
-    `quick`, if there is one, is tried first. `query` makes what is kept of the rows: SQL with `{rows}` in place of a table whose columns are those of `columns`, all text.
+    `quick`, if there is one, is tried first. `query` makes what is kept of the rows: SQL with `{rows}` in place of a table whose columns are those of `columns`, all text, and `{file}` in a literal in place of the file's name.
     A CSV or Parquet file without all of `required` is rejected. `unwrap` finds the JSON object in a line of a log.
     """
 
@@ -91,6 +91,7 @@ def stage_file(engine: Engine, path: Path, wanted: Wanted, stem: Path, staged: S
     """Add one file's pieces, called `<stem>-<n>.parquet`. A piece is whole or not there."""
     staged.files += 1
     staged.size_bytes += path.stat().st_size
+    wanted = replace(wanted, query=wanted.query.replace("{file}", text(shown)[1:-1]))
     try:
         form = format_of(engine, path, wanted.columns)
         if form.kind is Kind.EMPTY:

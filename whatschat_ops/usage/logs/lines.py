@@ -26,7 +26,12 @@ from typing import Any, Final
 
 import msgspec
 
-from whatschat_ops.quotas import MAX_MESSAGE_BYTES, METERED_MESSAGE_BYTES
+from whatschat_ops.quotas import (
+    MAX_FUNCTION_MEMORY_MB,
+    MAX_FUNCTION_TIMEOUT_S,
+    MAX_MESSAGE_BYTES,
+    METERED_MESSAGE_BYTES,
+)
 from whatschat_ops.usage.engine.database import text
 from whatschat_ops.usage.engine.staging import Quick, Wanted
 
@@ -85,6 +90,11 @@ BAD_REPORT: Final = "a report of Lambda without the time and the memory that are
 OTHER_API: Final = "a line of another API or stage"
 BAD_CONNECTED: Final = "a line whose connectedAt is no time in milliseconds: without it"
 BAD_SIZE: Final = "a line of a function whose sizes are not numbers: without them"
+LARGE_SIZE: Final = "a line of a function with sizes that API Gateway does not carry: without them"
+MOST_SENT: Final = 1_000_000_000
+"""Ours: of one event. A function cannot send as many in its 15 minutes."""
+LONGEST_BILLED_MS: Final = 2 * MAX_FUNCTION_TIMEOUT_S * 1000
+"""An INIT phase that is billed comes on top of the function's time-out, and is not longer."""
 
 
 def wanted_lines(api_id: str = "", stage: str = "") -> Wanted:
@@ -119,7 +129,8 @@ SELECT *,
     nullif(request_id, '-') AS request, nullif(connection_id, '-') AS connected,
     nullif(integration_id, '-') AS integration,
     TRY_CAST(bytes_in AS BIGINT) AS size_in, TRY_CAST(bytes_out AS BIGINT) AS size_out,
-    TRY_CAST(json_extract_string(deliveries, '$.sent') AS BIGINT) AS posts,
+    CASE WHEN TRY_CAST(json_extract_string(deliveries, '$.sent') AS BIGINT) BETWEEN 0 AND {MOST_SENT}
+        THEN TRY_CAST(json_extract_string(deliveries, '$.sent') AS BIGINT) END AS posts,
     {_REPORTED.format("requestId")} AS reported,
     TRY_CAST({_REPORTED.format("metrics.billedDurationMs")} AS BIGINT) AS billed_ms,
     TRY_CAST({_REPORTED.format("metrics.memorySizeMB")} AS BIGINT) AS memory_mb
@@ -133,7 +144,8 @@ FROM (
 
 _JUDGED: Final = f"""
 SELECT *,
-    CASE WHEN category = 'REPORT' AND (reported IS NULL OR least(billed_ms, memory_mb) < 1 OR billed_ms + memory_mb IS NULL)
+    CASE WHEN category = 'REPORT' AND (reported IS NULL OR least(billed_ms, memory_mb) < 1 OR billed_ms + memory_mb IS NULL
+            OR billed_ms > {LONGEST_BILLED_MS} OR memory_mb > {MAX_FUNCTION_MEMORY_MB})
             THEN '{BAD_REPORT}'
          WHEN category = 'REPORT' THEN NULL
          WHEN type LIKE 'platform.%' THEN '{OF_LAMBDA}'
@@ -142,8 +154,9 @@ SELECT *,
          WHEN request IS NULL THEN 'a line without a request id'
          WHEN connected IS NULL THEN 'a line without a connection id'
          WHEN category <> 'FUNCTION' AND t_ms IS NULL THEN 'a line whose time is no time in milliseconds' END AS wrong,
-    category = 'FUNCTION' AND (size_in IS NULL OR size_out IS NULL OR posts IS NULL OR least(size_in, size_out, posts) < 0)
+    category = 'FUNCTION' AND (size_in IS NULL OR size_out IS NULL OR posts IS NULL OR least(size_in, size_out) < 0)
         AND coalesce(bytes_in, bytes_out, deliveries) IS NOT NULL AS has_bad_size,
+    category = 'FUNCTION' AND (size_in > {MAX_MESSAGE_BYTES} OR (size_out > 0 AND (size_out - 1) // {MAX_MESSAGE_BYTES} >= posts)) IS TRUE AS has_large_size,
     category <> 'FUNCTION' AND connected_ms IS NULL AND coalesce(connected_at, '-') <> '-' AS has_bad_connected
 FROM ({_PARSED})
 """
@@ -159,17 +172,19 @@ SELECT
     connected_ms,
     CAST(hash(CASE WHEN category = 'REPORT' THEN concat_ws(' ', reported, t_ms, billed_ms) WHEN category = 'FUNCTION' THEN request ELSE coalesce(integration, request) END) >> 1 AS BIGINT) AS event,
     CASE WHEN category = 'FUNCTION' THEN route ELSE route_key END AS route,
-    CASE WHEN NOT has_bad_size THEN size_in END AS bytes_in,
-    CASE WHEN NOT has_bad_size THEN size_out END AS bytes_out,
-    CASE WHEN NOT has_bad_size THEN posts END AS sent,
-    CASE WHEN NOT has_bad_size THEN greatest(posts, (size_out + {UNIT - 1}) // {UNIT}) END AS least_units_out,
-    CASE WHEN NOT has_bad_size THEN greatest(least(posts + greatest(size_out - 1, 0) // {UNIT}, posts * {MOST_UNITS}),
+    CASE WHEN NOT (has_bad_size OR has_large_size) THEN size_in END AS bytes_in,
+    CASE WHEN NOT (has_bad_size OR has_large_size) THEN size_out END AS bytes_out,
+    posts AS sent,
+    CASE WHEN has_bad_size OR has_large_size THEN posts ELSE greatest(posts, (size_out + {UNIT - 1}) // {UNIT}) END AS least_units_out,
+    CASE WHEN has_bad_size OR has_large_size THEN posts * {MOST_UNITS} ELSE greatest(least(posts + greatest(size_out - 1, 0) // {UNIT}, posts * {MOST_UNITS}),
         (size_out + {UNIT - 1}) // {UNIT}, posts) END AS most_units_out,
     billed_ms, memory_mb,
-    CASE WHEN wrong IS NOT NULL THEN wrong WHEN has_bad_size THEN '{BAD_SIZE}' WHEN has_bad_connected THEN '{BAD_CONNECTED}' END
+    CASE WHEN wrong IS NOT NULL THEN wrong WHEN has_bad_size THEN '{BAD_SIZE}'
+        WHEN has_large_size THEN '{LARGE_SIZE}' WHEN has_bad_connected THEN '{BAD_CONNECTED}' END
         AS note,
-    CASE WHEN wrong IS NOT NULL OR has_bad_size OR has_bad_connected THEN left(concat_ws(
-        ' ', event_type, event, request_time, connected_at, connection_id, request_id, bytes_in, bytes_out, deliveries, record), 160) END
+    CASE WHEN wrong IS NOT NULL OR has_bad_size OR has_large_size OR has_bad_connected THEN coalesce(nullif(left(concat_ws(
+        ' ', event_type, event, request_time, connected_at, connection_id, request_id, bytes_in, bytes_out, deliveries, record), 160),
+        ''), '{{file}}: without the keys of a line') END
         AS sample
 FROM ({_JUDGED})
 """
@@ -222,21 +237,21 @@ def unwrapped(line: bytes) -> bytes | str:
     if line.startswith(b"{"):
         return line if b'"fields":' not in line and b'"ingested_at":' not in line else _of_tail(line)
     found = _EXPORTED.match(line)
-    if found:
-        return timed(line[found.end() :], _ms(found[1].decode()))
-    if line.startswith(b"REPORT RequestId:"):
-        return _report(line)
-    return OF_LAMBDA if line.startswith(_LAMBDA) else line
+    return timed(line[found.end() :], _ms(found[1].decode())) if found else timed(line, None)
 
 
 def timed(line: bytes, at_ms: int | None) -> bytes | str:
-    """The line of an event with its time; or why it is none of ours."""
+    """The line of an event with its time, where that is known; or why it is none of ours."""
     line = line.strip()
+    if line.startswith(_LAMBDA):
+        return OF_LAMBDA
     if line.startswith(b"REPORT RequestId:"):
         report = _report(line)
-        return report if isinstance(report, str) else timed(report, at_ms)
+        if isinstance(report, str):
+            return report
+        line = report
     if not line.startswith(b"{") or at_ms is None:
-        return unwrapped(line)
+        return line
     rest = line[1:].lstrip()
     return b'{"time":%d' % at_ms + (b"" if rest == b"}" else b",") + rest
 
@@ -256,12 +271,10 @@ def _of_tail(line: bytes) -> bytes | str:
         event: Any = msgspec.json.decode(line)
     except (ValueError, RecursionError):
         return line
-    if not isinstance(event.get("fields"), dict):
-        message = str(event.get("message", "")).encode()
-        if message.startswith(b"REPORT RequestId:"):
-            return timed(message, _ms(str(event.get("time"))))
-        return OF_LAMBDA if message.startswith(_LAMBDA) else line
-    return timed(msgspec.json.encode(event["fields"]), _ms(str(event.get("time"))))
+    is_object = isinstance(event.get("fields"), dict)
+    message = msgspec.json.encode(event["fields"]) if is_object else str(event.get("message", "")).encode()
+    found = timed(message, _ms(str(event.get("time"))))
+    return found if isinstance(found, str) or found.startswith(b"{") else line
 
 
 def _ms(text: str) -> int | None:

@@ -71,6 +71,9 @@ class Tally:
     outbound_units: Bounded = _NOTHING
     outbound_bytes: int = 0
     unseen: int = 0
+    untold: int = 0
+    """Events whose function's line does not say how many messages it sent."""
+    unsized_out: int = 0
     has_functions: bool = False
     routes: dict[str, int] = field(default_factory=dict)
 
@@ -178,12 +181,14 @@ def _add_inbound(tally: Tally, row: Mapping[str, Any]) -> None:
     tally.inbound_units += Bounded.exactly(row["units_in"])
     tally.unsized += row["events"] - row["sized"]
     tally.unseen += 0 if row["has_function"] else row["events"]
+    tally.untold += row["events"] - row["told"] if row["has_function"] else 0
     route = str(row["route"] or "")
     tally.routes[route] = tally.routes.get(route, 0) + row["events"]
 
 
 def _add_outbound(tally: Tally, row: Mapping[str, Any]) -> None:
     tally.outbound += row["sent"]
+    tally.unsized_out += row["events"] - row["sized_out"] if row["has_function"] else 0
     tally.outbound_bytes += row["bytes_out"]
     tally.outbound_units += Bounded(Decimal(row["least_units_out"]), Decimal(row["most_units_out"]))
 
@@ -199,9 +204,10 @@ def _pair_without_ids(tally: Tally, accesses: int, functions: int, handled: Find
 
 
 def _messages_of(tally: Tally) -> dict[Name, Bounded | None]:
-    sent = Bounded.exactly(tally.outbound) + Bounded(Decimal(0), Decimal(tally.unseen))
-    sent_units = tally.outbound_units + Bounded(Decimal(0), Decimal(tally.unseen))
+    unknown = Bounded(Decimal(0), Decimal(tally.unseen + tally.untold))
+    sent, sent_units = Bounded.exactly(tally.outbound) + unknown, tally.outbound_units + unknown
     known = tally.has_functions
+    has_bytes_out = known and not (tally.unseen or tally.unsized_out)
     inbound = Bounded.exactly(tally.inbound)
     return {
         "websocket_messages": tally.inbound_units + sent_units if known else tally.inbound_units,
@@ -209,10 +215,8 @@ def _messages_of(tally: Tally) -> dict[Name, Bounded | None]:
         "inbound_messages": inbound,
         "outbound_messages": sent if known else None,
         "inbound_bytes": Bounded.exactly(tally.inbound_bytes) if known and not tally.unsized else None,
-        "outbound_bytes": Bounded.exactly(tally.outbound_bytes) if known and not tally.unseen else None,
-        "data_transfer_out": Bounded.exactly(gigabytes(tally.outbound_bytes))
-        if known and not tally.unseen
-        else None,
+        "outbound_bytes": Bounded.exactly(tally.outbound_bytes) if has_bytes_out else None,
+        "data_transfer_out": Bounded.exactly(gigabytes(tally.outbound_bytes)) if has_bytes_out else None,
     }
 
 

@@ -102,7 +102,7 @@ def _of(interval: Interval) -> dict[str, str | int]:
 
 
 MESSAGE_FIELDS: Final = (
-    "kind", "has_function", "route", "events", "copies", "timeless", "sized", "bytes_in", "units_in",
+    "kind", "has_function", "route", "events", "copies", "timeless", "sized", "told", "sized_out", "bytes_in", "units_in",
     "sent", "bytes_out", "least_units_out", "most_units_out",
 )  # fmt: skip
 """`kind` is API Gateway's, or FUNCTION where it has no line of the event."""
@@ -140,6 +140,8 @@ SELECT kind, has_function, route, count(*),
     sum(copies) - count(*) - count(CASE WHEN kind > {FUNCTION} AND has_function = 1 THEN 1 END),
     count(*) - count(t_ms),
     count(bytes_in),
+    count(sent),
+    count(bytes_out),
     coalesce(sum(bytes_in), 0),
     count(bytes_in) + count(CASE WHEN bytes_in > {UNIT} THEN 1 END) + count(CASE WHEN bytes_in > {2 * UNIT} THEN 1 END)
         + count(CASE WHEN bytes_in > {3 * UNIT} THEN 1 END),
