@@ -49,6 +49,7 @@ LAYERS: Final = (
         "installation",
         "measure",
         "message_size",
+        "moments",
         "network",
         "plurals",
         "quotas",

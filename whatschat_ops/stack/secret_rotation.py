@@ -23,6 +23,7 @@ from whatschat_ops.aws import Aws
 from whatschat_ops.config import Names, Settings
 from whatschat_ops.errors import PROVISION, ConfigError, Conflict, Hint, NotProvisioned
 from whatschat_ops.handlers.token_rules import MIN_SECRET_BYTES, SECRET_KEPT_S
+from whatschat_ops.moments import local_time
 from whatschat_ops.provision import Live
 from whatschat_ops.redaction import Secret
 from whatschat_ops.stack.jwt_secret import AT_ONCE, Rotation
@@ -97,7 +98,7 @@ class SecretRotation:
             return None
         if current == rotation.new or new not in (None, rotation.new):
             raise Conflict(
-                f"A rotation lasts until {rotation.until:%Y-%m-%d %H:%M} UTC: a second one would refuse tokens of the first secret.",
+                f"A rotation lasts until {local_time(rotation.until)}: a second one would refuse tokens of the first secret.",
                 hint=Hint(AT_ONCE.argv, "Rotate after that, or refuse all earlier tokens now"),
             )
         return rotation

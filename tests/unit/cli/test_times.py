@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from whatschat_ops.cli.logs.trace import _unknown
+from whatschat_ops.cli.logs.trace_view import Searched
 from whatschat_ops.cli.terminal.times import local_time, relative
 from whatschat_ops.plurals import counted, rounded
 
@@ -71,3 +73,9 @@ def test_one_thing_is_singular(number: int, words: str) -> None:
 )
 def test_figure_has_a_decimal_below_a_hundred_only(value: float, words: str) -> None:
     assert rounded(value) == words
+
+
+@pytest.mark.usefixtures("berlin")
+def test_times_in_errors_are_local() -> None:
+    searched = Searched(("group",), NOON, NOON + timedelta(hours=1), 1, 0, 0)
+    assert "from 2026-11-29 13:00:00 CET to 2026-11-29 14:00:00 CET." in _unknown("bob", "bob", searched)

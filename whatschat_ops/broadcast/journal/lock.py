@@ -6,11 +6,13 @@ The lock is SQLite's own, on a file beside the journal: it needs no code for eac
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime
 from pathlib import Path
 
 from whatschat_ops.broadcast.journal.file import explaining, make_private
 from whatschat_ops.broadcast.journal.reading import parts_of
 from whatschat_ops.errors import Hint, OpsError
+from whatschat_ops.moments import local_time
 
 SUFFIX = ".lock"
 TIMEOUT_S = 1.0
@@ -51,7 +53,7 @@ def require(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
         parts = parts_of(database)
         database.close()
     holder = (
-        f"process {parts[-1].process_id} on {parts[-1].host} since {parts[-1].started_at}"
+        f"process {parts[-1].process_id} on {parts[-1].host} since {local_time(datetime.fromisoformat(parts[-1].started_at))}"
         if parts
         else "another process"
     )

@@ -10,6 +10,7 @@ import typer
 
 from whatschat_ops.cli.run import Run
 from whatschat_ops.errors import Missing, OpsError, UsageError
+from whatschat_ops.moments import local_time
 
 if TYPE_CHECKING:
     from whatschat_ops.cli.logs.trace_view import Searched, TraceResult
@@ -101,7 +102,7 @@ def _unknown(who: str, user: str | None, searched: Searched) -> str:
     what = f"the connection {who}" if user is None else f"a connection of the user {who}"
     return (
         f"Nothing knows {what}: no row in the connections table, and no line in {', '.join(searched.groups)} "
-        f"from {searched.since:%Y-%m-%d %H:%M:%S} to {searched.until:%Y-%m-%d %H:%M:%S} UTC."
+        f"from {local_time(searched.since)} to {local_time(searched.until)}."
     )
 
 

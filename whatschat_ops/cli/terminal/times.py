@@ -5,21 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from whatschat_ops.moments import local_time, zone_of
+
+__all__ = ["duration", "local_time", "relative", "zone_of"]
+
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-
-
-def local_time(moment: datetime, *, milliseconds: bool = False) -> str:
-    """`2026-11-29 14:05:09 CET`; with milliseconds, `2026-11-29 14:05:09.123 CET`."""
-    local = moment.astimezone()
-    fraction = f".{local.microsecond // 1000:03}" if milliseconds else ""
-    return f"{local:%Y-%m-%d %H:%M:%S}{fraction} {zone_of(moment)}"
-
-
-def zone_of(moment: datetime) -> str:
-    """The local zone at that time, `CET`; its offset where its name is a sentence: Windows says `W. Europe Standard Time`."""
-    local = moment.astimezone()
-    name = local.tzname() or ""
-    return name if name and " " not in name else f"{local:%z}"
 
 
 def relative(moment: datetime, now: datetime | None = None) -> str:
