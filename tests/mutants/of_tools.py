@@ -8,6 +8,11 @@ from tests.mutants.planting import Fault, planted
 
 LOCAL: Final[tuple[Fault, ...]] = (
     *planted(
+        "local/gateway/protocol.py",
+        "component/local/test_gateway_back_pressure.py",
+        ("if self._waiting_bytes > MAX_WAITING_BYTES:", "if True:", "the close of a client waits behind its messages"),
+    ),
+    *planted(
         "local/executor/worker.py",
         "local/test_executor.py",
         ("now - max(due, began)", "now - due", "a short invocation after a long pause has the time of the pause"),
