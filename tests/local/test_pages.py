@@ -127,6 +127,12 @@ def test_the_picture_in_the_readme_is_what_happens(reader: Reader, monkeypatch: 
     )  # others begin without these connections and meetings
 
 
+def test_the_tour_begins_where_no_settings_are() -> None:
+    """A clone has `configs/local.yaml`: `init`, its first command, creates that."""
+    before, _, _ = (DOCS / "tour.md").read_text(encoding="utf-8").partition("$ whatschat-ops init")
+    assert (ROOT / "configs" / "local.yaml").exists() and "mkdir ~/tour && cd ~/tour\n" in before
+
+
 def test_the_tour_installs_as_the_readme_does() -> None:
     line = "python3 -m venv .venv && .venv/bin/pip install --quiet '.[local]'"
     assert all(line in (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/tour.md"))
