@@ -18,7 +18,7 @@ from whatschat_ops.cli.durations import parse_duration
 from whatschat_ops.cli.run import Run
 from whatschat_ops.cli.terminal.lines import Styled, aligned
 from whatschat_ops.cli.terminal.output import Output
-from whatschat_ops.cli.terminal.tables import Cell, Column, Table
+from whatschat_ops.cli.terminal.tables import Cell, Facts
 from whatschat_ops.errors import ChecksFailed, Hint, UsageError
 
 if TYPE_CHECKING:
@@ -196,21 +196,21 @@ def require_passed(out: Output, results: Sequence[CheckResult]) -> None:
         raise typer.Exit(ChecksFailed.exit_code)
 
 
-def render_checks(out: Output, results: Sequence[CheckResult]) -> Table:
+def render_checks(out: Output, results: Sequence[CheckResult]) -> Facts:
     """One line per check that was made, and below it what to do about it."""
     made = [result for result in results if result.status != "silenced"]
     heads = aligned([(MARKS[result.status][0], result.code, result.name) for result in made]) if made else []
-    rows: list[tuple[Cell, Cell]] = [
-        (Styled(head, MARKS[result.status][1]), "\n".join(_said(out, result)))
+    rows: dict[Styled, Cell] = {
+        Styled(head, MARKS[result.status][1]): "\n".join(_said(out, result))
         for head, result in zip(heads, made, strict=True)
-    ]
+    }
     silenced = [result for result in results if result.status == "silenced"]
     if silenced:
         because = ", ".join(dict.fromkeys(code for result in silenced for code in result.because))
         were = "check that depends on {} was" if len(silenced) == 1 else "checks that depend on {} were"
         said = f"{len(silenced)} {were.format(because)} not made."
-        rows.append((Styled(""), Styled(said, "dim")))
-    return Table((Column(""), Column("", wraps=True)), rows)
+        rows[Styled("")] = Styled(said, "dim")
+    return Facts(rows)
 
 
 def _said(out: Output, result: CheckResult) -> Iterator[str]:

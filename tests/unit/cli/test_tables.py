@@ -128,6 +128,34 @@ def test_facts_leave_out_what_is_empty_and_indent_what_is_long() -> None:
     ]
 
 
+def test_a_value_that_is_too_long_for_its_place_stands_below_its_name() -> None:
+    facts = Facts({"Name in AWS": "/aws/lambda/websocket-disconnect", "State": "in sync"})
+    assert facts.text(40, styled=False).splitlines() == [
+        "Name in AWS",
+        "  /aws/lambda/websocket-disconnect",
+        "State        in sync",
+    ]
+
+
+def test_a_text_stands_below_a_name_that_takes_most_of_the_line() -> None:
+    facts = Facts({"For the users in its share": "New calls of the cohort go to Chime.", "Share": "0 %"})
+    assert facts.text(40, styled=False).splitlines() == [
+        "For the users in its share",
+        "  New calls of the cohort go to Chime.",
+        "Share                       0 %",
+    ]
+
+
+def test_a_long_point_is_continued_below_its_text() -> None:
+    blocks = Blocks(["- one two three", Styled("  ~ version: 2 -> 3")])
+    assert blocks.text(14, styled=False).splitlines() == [
+        "- one two",
+        "  three",
+        "  ~ version: 2",
+        "    -> 3",
+    ]
+
+
 def test_blocks_stand_one_below_the_other() -> None:
     assert Blocks([Facts({"A": "b"}), "", "two words"]).text(5, styled=False) == "A  b\n\ntwo\nwords"
 

@@ -19,6 +19,7 @@ from whatschat_ops.cli.terminal.safe_text import safe_text
 
 _GAP: Final = 2
 _FEWEST_COLUMNS_TO_WRAP: Final = 60
+_POINTS: Final = ("- ", "~ ", "+ ")
 
 Cell = str | Styled
 _Row = Sequence[Styled] | Styled
@@ -71,13 +72,19 @@ class Table(Shown):
 
 @dataclass(frozen=True)
 class Facts(Shown):
-    """Names and what is known of them, a line each; a value that is empty is left out. Long values are wrapped."""
+    """Names and what is known of them, a line each; a value that is empty is left out. Long values are wrapped.
 
-    values: Mapping[str, Cell]
+    A value stands below its name where there is no room beside it. A name without a style of its own is bold.
+    """
+
+    values: Mapping[str, Cell] | Mapping[Styled, Cell]
 
     def text(self, width: int, *, styled: bool, clean: Callable[[str], str] = str) -> str:
         """As it is printed on `width` columns."""
-        values = [(name, _cleaned(value, clean)) for name, value in self.values.items()]
+        values = [
+            (name if isinstance(name, Styled) else Styled(name, "bold"), _cleaned(value, clean))
+            for name, value in self.values.items()
+        ]
         return "\n".join(_fact_lines([pair for pair in values if pair[1].text], width, styled=styled))
 
 
@@ -172,23 +179,25 @@ def _records(columns: Sequence[Column], rows: Sequence[_Row], width: int, *, sty
     heading = columns[0].heading
     titled = display_width(heading) > width // 2 or not heading
     records = ["\n".join(_record(columns, row, width, styled=styled, titled=titled)) for row in rows]
-    if not heading:  # what is indented under its first cell needs no empty line
-        return "\n".join(records)
-    return "\n\n".join([*([styled_text(heading, "bold", styled=styled)] if titled else []), *records])
+    return "\n\n".join(
+        [*([styled_text(heading, "bold", styled=styled)] if titled and heading else []), *records]
+    )
 
 
 def _record(columns: Sequence[Column], row: _Row, width: int, *, styled: bool, titled: bool) -> Iterable[str]:
     if isinstance(row, Styled):
         return _paragraph(row, width, styled=styled)
     cells = zip(columns, row, strict=False)
-    values = [(column.heading, Styled(cell.text.strip(), cell.style)) for column, cell in cells]
+    values = [
+        (Styled(column.heading, "bold"), Styled(cell.text.strip(), cell.style)) for column, cell in cells
+    ]
     if titled and values[0][1].text:
         return _titled(values[0][1], values[1:], width, styled=styled)
     return _fact_lines([pair for pair in values if pair[1].text], width, styled=styled)
 
 
 def _titled(
-    title: Styled, values: Sequence[tuple[str, Styled]], width: int, *, styled: bool
+    title: Styled, values: Sequence[tuple[Styled, Styled]], width: int, *, styled: bool
 ) -> Iterator[str]:
     """The values of a record under its first cell."""
     yield from _paragraph(title, width, styled=styled)
@@ -196,15 +205,27 @@ def _titled(
         yield " " * _GAP + line
 
 
-def _fact_lines(values: Sequence[tuple[str, Styled]], width: int, *, styled: bool) -> Iterator[str]:
-    longest = max((display_width(name) for name, _ in values), default=0)
+def _fact_lines(values: Sequence[tuple[Styled, Styled]], width: int, *, styled: bool) -> Iterator[str]:
+    longest = max((display_width(name.text) for name, _ in values), default=0)
     indent = longest + _GAP if longest else 0
     for name, value in values:
+        if name.text and _stands_below(value.text, indent, width):
+            yield styled_text(name.text, name.style, styled=styled)
+            for line in _paragraph(value, width - _GAP, styled=styled):
+                yield " " * _GAP + line
+            continue
         lines = _wrapped(value.text, max(width - indent, 1)) or [""]
         for number, line in enumerate(lines):
-            label = name if number == 0 else ""
-            start = styled_text(label, "bold", styled=styled) + " " * (indent - display_width(label))
+            label = name.text if number == 0 else ""
+            start = styled_text(label, name.style, styled=styled) + " " * (indent - display_width(label))
             yield (start + styled_text(line, value.style, styled=styled)).rstrip()
+
+
+def _stands_below(text: str, indent: int, width: int) -> bool:
+    """Whether a value is below its name: beside it there is no room for a word, or less than half of the lines for a text."""
+    word = max(map(display_width, text.split()), default=0)
+    is_squeezed = indent * 2 > width and display_width(text) > width - indent
+    return is_squeezed or width - indent < word <= width - _GAP
 
 
 def _paragraph(cell: Styled, width: int, *, styled: bool) -> list[str]:
@@ -219,6 +240,19 @@ def _wrapped(text: str, width: int) -> list[str]:
         for part in (
             [line]
             if display_width(line) <= width
-            else textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+            else textwrap.wrap(
+                line,
+                max(width, 1),
+                subsequent_indent=_hanging(line),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            or [""]
         )
     ]
+
+
+def _hanging(line: str) -> str:
+    """What its next lines begin with: they stand below the text of a point."""
+    text = line.lstrip(" ")
+    return " " * (len(line) - len(text) + (_GAP if text.startswith(_POINTS) else 0))

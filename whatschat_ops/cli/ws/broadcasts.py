@@ -44,7 +44,8 @@ def list_runs(run: Run, sort: SortOption = None, limit: LimitOption = None) -> N
     run.out.result(listed(run.out, RunSummary, found, sort, limit), render_runs)
     for error in unreadable:
         run.out.warn(error.message)
-    run.out.note(f"{counted(len(found), 'broadcast')}.")
+    if found:
+        run.out.note(f"{counted(len(found), 'broadcast')}.")
 
 
 def show(

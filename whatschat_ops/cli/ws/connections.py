@@ -91,7 +91,8 @@ def list_connections(
         return
     found = read()
     run.out.result(listed(run.out, ConnectionRow, found, None, limit), _render_list)
-    run.out.note(f"{counted(len(found), 'connection')}.")
+    if found:
+        run.out.note(f"{counted(len(found), 'connection')}.")
 
 
 def get(run: Run, connection_id: ConnectionArgument) -> None:
