@@ -202,5 +202,6 @@ def test_broadcasts_of_the_interval_are_added_from_their_journals(logs: Path, tm
     assert (amount(before, "websocket_messages"), amount(found, "websocket_messages")) == (2, 2 + 18)
     assert "which delivered 9 messages" in found.remarks[-1]
     assert with_broadcasts(before, Broadcasts(runs, "another")).quantities == before.quantities
+    assert with_broadcasts(before, Broadcasts(tmp_path / "absent")) is before
     assert handled(found) == handled(before)
     assert rejects(found) == {**rejects(before), "a journal of a broadcast that cannot be read": 1}

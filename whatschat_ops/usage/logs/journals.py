@@ -28,7 +28,9 @@ class Broadcasts:
 
 def with_broadcasts(measured: Measured, broadcasts: Broadcasts | None) -> Measured:
     """The measurement with what broadcasts sent that began in its interval."""
-    if broadcasts is None:
+    if broadcasts is None or not any(
+        broadcasts.directory.glob("*")
+    ):  # without one, nothing of broadcasts is imported
         return measured
     from whatschat_ops.broadcast.journal.past_runs import list_runs
     from whatschat_ops.broadcast.kinds import BROADCAST
