@@ -8,7 +8,7 @@ the attendee joins again, when the meeting ends, after 24 hours, or now; and at 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -49,31 +49,41 @@ class Minutes:
 
 
 def attendee_minutes(
-    rows: Iterable[Attended], ends: Mapping[str, datetime], now: datetime, handled: Findings
+    rows: Iterable[Attended],
+    ends: Mapping[str, datetime],
+    now: datetime,
+    handled: Findings,
+    counts: Callable[[Attended], bool] = lambda _: True,
 ) -> Minutes:
-    """Of all attendances. `ends`: when meetings ended, as far as it is known; `handled` counts rows that needed a rule."""
+    """Of those attendances that `counts` says of: they are one with others that they overlap, in whose beginning they count.
+
+    `ends`: when meetings ended, as far as it is known; `handled` counts rows that needed a rule.
+    """
     by_attendee: defaultdict[tuple[str, str], list[Attended]] = defaultdict(list)
     for row in rows:
         by_attendee[row.meeting, row.attendee].append(row)
     low, high = {False: 0, True: 0}, {False: 0, True: 0}
     attendances, quiet = 0, Findings()
+    meetings: set[str] = set()
     for (meeting, _), those in by_attendee.items():
-        once = _once(those, handled) if len(those) > 1 else those
-        latest = _closed(once, min(ends.get(meeting, now), now), handled)
-        longest = list(_united(latest, handled))
+        notes = handled if any(map(counts, those)) else quiet
+        once = _once(those, notes) if len(those) > 1 else those
+        latest = _closed(once, min(ends.get(meeting, now), now), notes)
+        longest = list(filter(counts, _united(latest, notes)))
         attendances += len(longest)
+        meetings.update({meeting} if longest else ())
         for each in longest:
             high[each.video] += _tenths(each)
         shortest = longest
         if any(row.left is None for row in once):
-            shortest = list(_united(map(_at_the_earliest, once), quiet))
+            shortest = list(filter(counts, _united(map(_at_the_earliest, once), quiet)))
         for each in shortest:
             low[each.video] += _tenths(each)
     audio, video = (
         Bounded(Decimal(min(low[it], high[it])) / 10, Decimal(max(low[it], high[it])) / 10)
         for it in (False, True)
     )
-    return Minutes(len({meeting for meeting, _ in by_attendee}), attendances, audio, video)
+    return Minutes(len(meetings), attendances, audio, video)
 
 
 def _once(rows: Sequence[Attended], handled: Findings) -> list[Attended]:

@@ -47,6 +47,8 @@ ROWS_AT_ONCE: Final = 200_000
 MOST_SKEW: Final = timedelta(minutes=5)
 """Ours: how far another machine's clock may be ahead of this one's."""
 LONGEST_ID: Final = 256
+FUTURE_END: Final = "an end in the future: as without an end"
+OTHER_WORD: Final = "a word for video that is neither yes nor no: without video"
 DISAGREE: Final = "its length and its end differ by over a minute: the end counts"
 Row = Sequence[str | None]
 """The values of `COLUMNS`; what `Rows` is given has the name of its file in addition."""
@@ -66,7 +68,7 @@ class Rows:
     outside: int = 0
 
     def attended(self, rows: Iterable[Row], ends: dict[str, datetime]) -> Iterator[Attended]:
-        """The attendances that began in the window. Ends of meetings are added to `ends`."""
+        """All attendances: one of another time may overlap one of the window. Ends of meetings are added to `ends`."""
         for row in rows:
             *values, file = row
             try:
@@ -79,10 +81,12 @@ class Rows:
                 self.meetings += 1
                 continue
             self.attendances += 1
-            if self.window.since <= found.joined < self.window.until:
-                yield found
-            else:
-                self.outside += 1
+            self.outside += not self.is_within(found)
+            yield found
+
+    def is_within(self, attended: Attended) -> bool:
+        """Whether it began in the window."""
+        return self.window.since <= attended.joined < self.window.until
 
     @property
     def remarks(self) -> Iterator[str]:
@@ -106,11 +110,20 @@ class Rows:
             raise UnreadableText("ends before it begins")
         if joined and joined > self.now + MOST_SKEW:
             raise UnreadableText("begins in the future")
+        if left and left > self.now + MOST_SKEW:
+            self.handled.add(FUTURE_END, f"{meeting} {attendee or ''} {left.isoformat()}")
+            left = None
         if attendee and joined:
-            return Attended(meeting.lower(), attendee.lower(), joined, left, boolean(video))
+            return Attended(meeting.lower(), attendee.lower(), joined, left, self._has_video(video))
         if left is not None:
             ends[meeting.lower()] = max(left, ends.get(meeting.lower(), left))
         return None
+
+    def _has_video(self, text: str | None) -> bool:
+        found = boolean(text)
+        if found is None:
+            self.handled.add(OTHER_WORD, text or "")
+        return found is True
 
     def _moment(self, text: str | None) -> datetime | None:
         found = moment(text)
@@ -155,7 +168,7 @@ def measure(paths: Sequence[str], window: Window, now: datetime, aws: Aws | None
 def _minutes(part: Iterable[Row], rows: Rows) -> Minutes:
     ends: dict[str, datetime] = {}
     attended = list(rows.attended(part, ends))
-    return attendee_minutes(attended, ends, rows.now, rows.handled)
+    return attendee_minutes(attended, ends, rows.now, rows.handled, rows.is_within)
 
 
 def _quantities(parts: Sequence[Minutes]) -> dict[Name, Bounded | None]:

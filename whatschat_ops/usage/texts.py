@@ -12,7 +12,8 @@ NO_ZONE: Final = "a time without a zone: read as UTC"
 _NUMBER: Final = re.compile(r"-?\d{1,20}(\.\d+)?([eE][+-]?\d{1,2})?", re.ASCII)
 _MILLISECONDS: Final = 1e11
 """More seconds since 1970 than this are later than the year 5000, so they are milliseconds."""
-_YES: Final = frozenset(("true", "t", "yes", "y", "1", "on"))
+_YES: Final = frozenset(("true", "t", "yes", "y", "1", "1.0", "on"))
+_NO: Final = frozenset(("", "false", "f", "no", "n", "0", "0.0", "off", "null", "none"))
 
 
 class UnreadableText(ValueError):
@@ -54,6 +55,7 @@ def length_s(seconds: str | None, minutes: str | None) -> float | None:
     return number
 
 
-def boolean(text: str | None) -> bool:
-    """Whether it says yes."""
-    return (text or "").lower() in _YES
+def boolean(text: str | None) -> bool | None:
+    """Whether it says yes; None for what is neither yes nor no."""
+    word = (text or "").lower()
+    return word in _YES if word in _YES | _NO else None

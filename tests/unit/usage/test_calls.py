@@ -200,3 +200,44 @@ def test_meetings_are_counted_in_parts_and_none_is_in_two(
         Bounded.exactly(50),
         {TWICE: 500},
     )
+
+
+def test_an_end_in_the_future_is_not_one(tmp_path: Path) -> None:
+    found = measured(tmp_path, f"{HEADER}\nm1,alice,2026-11-28T23:30:00Z,2026-11-29T23:00:00Z\n")
+    assert minutes(found) == Bounded(Decimal(0), Decimal(750))
+    assert reasons(found) == {calls.FUTURE_END: 1, WITHOUT_END: 1}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "expected"),
+    [
+        ("m1,alice,2026-10-31T23:50:00Z,2026-11-01T00:10:00Z", 0),  # one attendance, of the month before
+        ("m1,alice,2026-10-31T23:50:00Z,2026-11-01T00:05:00Z", 15),
+    ],
+)
+def test_a_row_that_overlaps_one_of_another_time_counts_where_both_began(
+    tmp_path: Path, earlier: str, expected: int
+) -> None:
+    row = "m1,alice,2026-11-01T00:05:00Z,2026-11-01T00:20:00Z"
+    found = measured(tmp_path, f"{HEADER}\n{earlier}\n{row}\n")
+    assert minutes(found) == Bounded.exactly(expected)
+    assert found.get("meetings") == Bounded.exactly(int(expected > 0))
+
+
+def test_an_attendance_without_an_end_lasts_until_the_attendee_joined_again_after_the_window(
+    tmp_path: Path,
+) -> None:
+    rows = "m1,alice,2026-11-28T23:50:00Z,\nm1,alice,2026-11-29T00:05:00Z,2026-11-29T00:10:00Z\n"
+    assert minutes(measured(tmp_path, f"{HEADER}\n{rows}")) == Bounded(Decimal(0), Decimal(15))
+
+
+def test_a_word_for_video_that_is_neither_yes_nor_no_is_counted(tmp_path: Path) -> None:
+    row = "m1,alice,2026-11-02T09:00:00Z,2026-11-02T09:10:00Z"
+    found = measured(tmp_path, f"{HEADER},video\n{row},maybe\n{row.replace('alice', 'bob')},1.0\n")
+    assert (minutes(found), found.get("chime_video")) == (Bounded.exactly(10), Bounded.exactly(10))
+    assert reasons(found) == {calls.OTHER_WORD: 1}
+
+
+def test_a_row_without_values_has_its_file_as_sample(tmp_path: Path) -> None:
+    (reject,) = measured(tmp_path, f"{GOOD},,,\n").rejects
+    assert reject.samples == (f"{tmp_path / 'calls.csv'}: a row without values",)
