@@ -107,7 +107,7 @@ class PruneReport:
 
 def first_look(row: Connection, now: datetime, *, probe: bool) -> Look:
     """What to do about a row. `now` is aware; with `probe` every row that is not dead for certain is asked about."""
-    if not row.expired(now.timestamp()):
+    if not row.expired_by(now):
         return Look.ASK if probe else Look.LEAVE
     began = row.connected_at or row.ttl  # no row is written after its end of life, so it began before
     assert began is not None  # an expired row has a ttl
@@ -137,7 +137,7 @@ def prune(
             moment = now()
             look = first_look(row, moment, probe=probe)
             tally.counts[scanned] += 1
-            tally.counts[expired] += row.expired(moment.timestamp())
+            tally.counts[expired] += row.expired_by(moment)
             if look is not Look.LEAVE:
                 yield row, look
 

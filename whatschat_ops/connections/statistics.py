@@ -93,6 +93,10 @@ class Census:
     sample: list[Connection] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     _possible: int = 0
+    _now_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._now_s = self.now.timestamp()
 
     def add_all(self, rows: Iterable[Connection]) -> Census:
         """Count these rows, expired ones too."""
@@ -102,8 +106,8 @@ class Census:
 
     def add(self, row: Connection) -> None:
         """Count a row."""
-        now_s, age = self.now.timestamp(), age_of(row.connected_at, self.now)
-        expired, never = row.expired(now_s), row.never_expires(now_s)
+        age, expired = age_of(row.connected_at, self.now), row.expired_by(self.now)
+        never = row.never_expires(self._now_s)
         self.tally.add(row.connection_id, row.user_id, age, expired=expired, never_expires=never)
         if not expired and age not in _ORPHANS:
             self._possible += 1

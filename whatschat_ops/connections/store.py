@@ -43,6 +43,10 @@ class Connection(msgspec.Struct, frozen=True, gc=False):
         """Whether the row should be gone already (`now_s` in epoch seconds)."""
         return self.ttl is not None and self.ttl.timestamp() <= now_s
 
+    def expired_by(self, moment: datetime) -> bool:
+        """The same at an aware moment, several times faster: for who looks at every row."""
+        return self.ttl is not None and self.ttl <= moment
+
     def never_expires(self, now_s: float) -> bool:
         """Whether DynamoDB will never delete the row (`worker.tally.never_expires`)."""
         return never_expires(self.ttl_attribute, now_s)
