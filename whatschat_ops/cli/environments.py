@@ -62,9 +62,17 @@ def init(run: Run) -> None:
     Example: whatschat-ops init -e staging --region eu-central-1 --profile whatschat-staging
     """
     from whatschat_ops.config.environments import nearest_directory
+    from whatschat_ops.config.loading import require_valid
     from whatschat_ops.config.template import template
 
     environment = run.options.env or "local"
+    flags = {
+        "environment": ("--env", environment),
+        "aws.region": ("--region", run.options.region),
+        "aws.profile": ("--profile", run.options.profile),
+    }
+    given = {key: flag for key, flag in flags.items() if flag[1] is not None}
+    require_valid(given)
     path = run.options.config or nearest_directory() / f"{environment}.yaml"
     if is_there(path):
         raise OpsError(
@@ -73,9 +81,8 @@ def init(run: Run) -> None:
     if run.options.config is None:
         with reporting(path, written=True):
             path.parent.mkdir(exist_ok=True)
-    flags = {"aws.region": run.options.region, "aws.profile": run.options.profile}
-    text = template(environment, {key: value for key, value in flags.items() if value is not None})
-    write_whole(path, text, flag="--config")
+    written = {key: value for key, (_, value) in given.items() if key != "environment" and value is not None}
+    write_whole(path, template(environment, written), flag="--config")
     run.out.result(CreatedFile(environment, path), lambda created: f"Created {created.file}.")
 
 

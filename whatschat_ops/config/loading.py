@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -58,6 +58,9 @@ class LoadedSettings(Struct, frozen=True):
     ca_bundle: str | None = None
 
 
+_REFERENCE: Final = Hint(("config", "reference"), "See every key and what it may be")
+
+
 def load_settings(
     environment: str | None = None,
     *,
@@ -83,8 +86,7 @@ def load_settings(
     values["environment"] = _environment(environment, values.get("environment"), environ)
     if "local.enabled" not in values:
         values["local.enabled"] = Located(_is_embedded(values), DEFAULT)
-    hint = Hint(("config", "reference"), "See every key and what it may be")
-    settings = validate(Settings, {**implied_defaults(values), **values}, hint=hint)
+    settings = validate(Settings, {**implied_defaults(values), **values}, hint=_REFERENCE)
     refuse_contradictions(settings, values)
     origins = {key: _origin(key, values) for key in flatten(settings)}
     bundle = None
@@ -93,6 +95,12 @@ def load_settings(
         with suppress(ConfigError):
             bundle = _of_profile("ca_bundle", values, environ)
     return LoadedSettings(settings, origins, path, str(bundle.value) if bundle else None)
+
+
+def require_valid(flags: Mapping[str, tuple[str, Any]]) -> None:
+    """Raise ConfigError for a value that no file may have. `flags` as of `load_settings`."""
+    values = {key: Located(value, Origin(f"flag {flag}")) for key, (flag, value) in flags.items()}
+    validate(Settings, {**implied_defaults(values), **values}, hint=_REFERENCE)
 
 
 def flatten(section: Section, parent: str = "") -> dict[str, Any]:

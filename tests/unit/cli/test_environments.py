@@ -39,6 +39,24 @@ def test_existing_file_is_left_as_it_is(project: Path) -> None:
     assert (project / "configs" / "local.yaml").read_text() == "stack: mine\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-e", "Prod"),
+        ("-e", "a b"),
+        ("-e", "a/b"),
+        ("-e", "../x"),
+        ("-e", "a\nb"),
+        ("-e", "qa", "--region", "mars"),
+    ],
+)
+def test_file_that_no_command_would_read_is_not_created(project: Path, arguments: tuple[str, ...]) -> None:
+    refused = run("init", *arguments)
+    assert (refused.code, refused.stdout) == (2, "")
+    assert f"Error: flag {arguments[-2].replace('-e', '--env')}: " in refused.stderr
+    assert not list(project.rglob("*"))
+
+
 def test_file_of_another_name_is_created(project: Path) -> None:
     assert run("init", "-e", "qa", "--config", "qa.yaml").code == 0
     assert run("config", "validate", "--config", "qa.yaml").stdout == "qa.yaml: valid.\n"
