@@ -15,7 +15,9 @@ import pytest
 from whatschat_ops.cli.main import main
 from whatschat_ops.cli.terminal.output import Output
 from whatschat_ops.cli.terminal.streams import Guarded, ReaderGone
+from whatschat_ops.cli.terminal.tables import bar
 from whatschat_ops.errors import OpsError
+from whatschat_ops.report.sparkline import sparkline
 
 ENCODINGS = ("ascii", "cp1252", "latin-1", "utf-8")
 FOREIGN_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiJ1w6kg8J-YgCJ9.c2lnbmF0dXJl"  # userId "ué 😀"
@@ -73,6 +75,15 @@ def test_character_that_the_encoding_lacks_is_words_or_a_question_mark(encoding:
     Guarded(raw, "Standard output").write("2 × 3 … → 😀 µ \udc80")
 
     assert written(raw) == shown
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_chart_and_bar_keep_their_shape_where_the_encoding_has_no_blocks(encoding: str) -> None:
+    raw = stream(encoding)
+
+    Guarded(raw, "Standard output").write(f"{sparkline([1, 4, 8], 3)} {bar(0.5, 4)} {bar(0.3, 4)}")
+
+    assert written(raw) == "_-# ## #|"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

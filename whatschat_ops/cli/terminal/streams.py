@@ -19,6 +19,7 @@ from whatschat_ops.errors import OpsError
 _WORDS: Final[Mapping[str, str]] = {
     **{"×": "x", "µ": "u", "…": "...", "→": "->", "⇄": "<->", "·": "-", "–": "-", "—": "-", "≤": "<=", "≥": ">="},
     **{"‘": "'", "’": "'", "“": '"', "”": '"', "✓": "ok", "✗": "x", "•": "*", "─": "-", "│": "|", "\u00a0": " "},
+    **dict(zip("▁▂▃▄▅▆▇█▉▊▋▌▍▎▏▲", "__--==######|||^", strict=True)),  # charts and bars
 }  # fmt: skip
 """Characters that we print ourselves, for encodings without them."""
 
