@@ -8,7 +8,6 @@ from pathlib import Path
 
 from whatschat_ops.cli.listing import LimitOption, SortOption, listed
 from whatschat_ops.cli.run import Run
-from whatschat_ops.cli.terminal.lines import Lines, Styled, aligned
 from whatschat_ops.cli.terminal.tables import Column, Table
 from whatschat_ops.errors import Hint, OpsError
 from whatschat_ops.files import is_there, reporting, write_whole
@@ -154,9 +153,8 @@ def _environment(name: str, directory: Path, selected: str) -> Environment:
     return Environment(name, loaded.path, name == selected, region, aws.profile, embedded)
 
 
-def _render_environments(environments: list[Environment]) -> Lines:
-    cells = [("", "Environment", "Region", "Profile", "Settings")]
-    cells += [
+def _render_environments(environments: list[Environment]) -> Table:
+    rows = [
         (
             "*" if item.selected else "",
             item.name,
@@ -166,7 +164,8 @@ def _render_environments(environments: list[Environment]) -> Lines:
         )
         for item in environments
     ]
-    return Lines([Styled(text, "" if number else "bold") for number, text in enumerate(aligned(cells))])
+    columns = [*map(Column, ("", "Environment", "Region", "Profile")), Column("Settings", wraps=True)]
+    return Table(columns, rows)
 
 
 def _render_caller(shown: WhoAmI) -> Table:

@@ -82,6 +82,17 @@ def test_environments_are_listed_with_what_their_files_say(project: Path) -> Non
     assert "regoin: unknown key" in listed[0]["error"]
 
 
+def test_environments_stand_below_each_other_on_a_narrow_terminal(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    (project / "configs").mkdir()
+    (project / "configs" / "broken.yaml").write_text("regoin: x\n")
+    lines = run("env", "list").stdout.splitlines()
+    assert "Environment  broken" in lines
+    assert max(map(len, lines)) <= 40
+
+
 @pytest.mark.parametrize(
     ("arn", "role"),
     [
