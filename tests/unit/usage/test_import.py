@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +27,7 @@ from whatschat_ops.usage.logs.importing import Imported, import_logs, pieces_of
 from whatschat_ops.usage.logs.journals import Broadcasts, with_broadcasts
 from whatschat_ops.usage.logs.lines import wanted_lines
 from whatschat_ops.usage.logs.measuring import measure
+from whatschat_ops.usage.logs.questions import SPAN
 from whatschat_ops.usage.logs.reading import VIEW, LogSources, apart, asked, measure_logs, read_group
 from whatschat_ops.usage.measured import Measured
 
@@ -182,6 +183,40 @@ def test_name_is_a_log_group_unless_it_can_only_be_a_path(
     paths, groups = apart([name, name], [known])
     assert (paths, [group.name for group in groups]) == (((name, name), []) if is_path else ((), [name]))
     assert (known in groups) == (name == known.name)
+
+
+@pytest.mark.parametrize("damage", [lambda piece: piece.write_bytes(b"damaged"), Path.unlink])
+def test_piece_of_an_import_that_cannot_be_read_is_counted(
+    damage: Callable[[Path], object], database: Engine, logs: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "usage"
+    imported(database, logs, folder)
+    (piece, *_) = pieces_of(folder)
+    damage(piece)
+    found = measure_logs(LogSources((str(folder),)), memory_mb=200)
+    assert rejects(found)["a file that cannot be read"] == 1
+    assert any(str(piece) in sample for each in found.rejects for sample in each.samples)
+
+
+def test_file_whose_piece_is_gone_is_imported_again(database: Engine, logs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "usage"
+    first = imported(database, logs, folder)
+    before = measure_logs(LogSources((str(folder),)), memory_mb=200)
+    pieces_of(folder)[0].unlink()
+    again = imported(database, logs, folder)
+    assert (again.files, again.skipped) == (1, first.files - 1)
+    assert measure_logs(LogSources((str(folder),)), memory_mb=200) == before
+
+
+def test_import_that_is_damaged_within_is_an_error_that_says_what_to_do(
+    database: Engine,
+) -> None:
+    database.rows(
+        "CREATE OR REPLACE VIEW log_lines AS SELECT error('damaged') AS kind, 1 AS t_ms, 1 AS connected_ms"
+    )
+    with pytest.raises(OpsError, match="imported cannot be read: damaged") as raised:
+        asked(database, SPAN)
+    assert "new folder" in str(raised.value.hint)
 
 
 def test_log_group_without_an_interval_is_a_usage_error() -> None:

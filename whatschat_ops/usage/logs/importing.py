@@ -92,7 +92,7 @@ def import_logs(
     with _held(engine, folder, flag):
         entries = {entry.name: entry for entry in _entries(folder)}
         _delete_leftovers(folder, entries.values())
-        new = [each for each in those if not _is_imported(each, entries)]
+        new = [each for each in those if not _is_imported(each, entries, folder)]
         rejects, staged_rows, read_bytes = Findings(), 0, 0
         for number, each in enumerate(new):
             progress(number, len(new))
@@ -108,7 +108,7 @@ def import_logs(
             sum(each.name in entries for each in new),
             staged_rows,
             read_bytes,
-            sum(piece.stat().st_size for piece in pieces_of(folder)),
+            sum(piece.stat().st_size for piece in pieces_of(folder) if piece.is_file()),
             _rejected_rows(engine, new, folder, rejects),
         )
 
@@ -150,8 +150,12 @@ def _held(engine: Engine, folder: Path, flag: str) -> Iterator[None]:
         yield
 
 
-def _is_imported(each: Input, entries: dict[str, _Entry]) -> bool:
-    return each.name in entries and entries[each.name].version == each.version
+def _is_imported(each: Input, entries: dict[str, _Entry], folder: Path) -> bool:
+    """In this version, with all of its pieces."""
+    entry = entries.get(each.name)
+    if entry is None or entry.version != each.version:
+        return False
+    return all((folder / LINES / piece).is_file() for piece in entry.pieces)
 
 
 def _import_one(engine: Engine, each: Input, wanted: Wanted, folder: Path, aws: Aws | None) -> Staged:

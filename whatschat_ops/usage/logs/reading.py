@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from whatschat_ops.choices import LogSource
-from whatschat_ops.errors import NotFound, UsageError
+from whatschat_ops.errors import NotFound, OpsError, UsageError
 from whatschat_ops.logs.groups import LogGroup
-from whatschat_ops.usage.engine.database import Engine, engine
+from whatschat_ops.usage.engine.database import Engine, Unreadable, engine, text
 from whatschat_ops.usage.engine.inputs import inputs
 from whatschat_ops.usage.engine.staging import Staged, Wanted, create_view, stage, stage_file
 from whatschat_ops.usage.logs.importing import is_import, is_unique, pieces_of
@@ -106,8 +106,13 @@ def _is_unique(sources: LogSources) -> bool:
 
 
 def asked(database: Engine, question: Question) -> Sequence[Sequence[Any]]:
-    """The answer to a question about the lines that were read."""
-    return database.rows(question.sql.replace("{lines}", VIEW))
+    """The answer to a question about the lines that were read. Raises OpsError for an import that is damaged within."""
+    try:
+        return database.rows(question.sql.replace("{lines}", VIEW))
+    except Unreadable as error:
+        raise OpsError(
+            f"Lines that were imported cannot be read: {error}.", hint="Import the logs into a new folder."
+        ) from error
 
 
 def _staged(
@@ -123,7 +128,7 @@ def _staged(
     staged = stage(database, those, wanted, VIEW, aws)
     for path in sources.paths:
         if is_import(path):
-            staged.pieces += pieces_of(Path(path))
+            _add_import(database, Path(path), staged)
     if sources.groups:
         if aws is None or since is None:
             raise UsageError("A log group is read for an interval.", hint="Give --last or --since.")
@@ -140,6 +145,17 @@ def _staged(
                 ) from error
     create_view(database, VIEW, staged.pieces, wanted)
     return staged
+
+
+def _add_import(database: Engine, folder: Path, staged: Staged) -> None:
+    """The pieces of a folder. One that is gone or no Parquet any more is counted."""
+    for piece in pieces_of(folder):
+        try:
+            database.one(f"SELECT count(*) FROM read_parquet({text(piece)})")
+        except Unreadable as error:
+            staged.rejects.add("a file that cannot be read", f"{piece}: {error}")
+        else:
+            staged.pieces.append(piece)
 
 
 def read_group(
