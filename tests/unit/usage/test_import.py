@@ -198,6 +198,16 @@ def test_piece_of_an_import_that_cannot_be_read_is_counted(
     assert any(str(piece) in sample for each in found.rejects for sample in each.samples)
 
 
+@pytest.mark.parametrize("path", ["{}", "{}/*/*.json"])
+def test_import_among_other_files_is_refused_and_not_read_as_logs(
+    path: str, database: Engine, logs: Path, tmp_path: Path
+) -> None:
+    imported(database, logs, tmp_path / "more" / "usage")
+    with pytest.raises(UsageError, match=f"{tmp_path / 'more' / 'usage'} is an import") as raised:
+        measure_logs(LogSources((path.format(tmp_path / "more"),)), memory_mb=200)
+    assert "--engine athena" in str(raised.value.hint)
+
+
 def test_file_whose_piece_is_gone_is_imported_again(database: Engine, logs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "usage"
     first = imported(database, logs, folder)

@@ -42,11 +42,11 @@ def import_(
     """
     from whatschat_ops.usage.engine.database import engine
     from whatschat_ops.usage.engine.inputs import S3, inputs
-    from whatschat_ops.usage.logs.importing import import_logs
+    from whatschat_ops.usage.logs.importing import import_logs, without_imports
     from whatschat_ops.usage.logs.lines import wanted_lines
 
     aws = run.aws if any(path.startswith(S3) for path in paths) else None
-    those = inputs(paths, aws, flag=ARGUMENT)
+    those = without_imports(inputs(paths, aws, flag=ARGUMENT))
     with engine() as database, run.out.status("Importing logs"):
         found = import_logs(database, those, wanted_lines(), output, flag=FOLDER, aws=aws)
     run.out.result(found, _render)

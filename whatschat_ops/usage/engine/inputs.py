@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import glob
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from whatschat_ops.errors import OpsError, UsageError
+from whatschat_ops.errors import NotFound, OpsError, UsageError
 from whatschat_ops.files import reporting
 
 if TYPE_CHECKING:
@@ -88,13 +88,20 @@ def _objects(address: str, aws: Aws) -> Iterator[Input]:
     if not bucket:
         raise UsageError(f"{address} names no bucket.", hint="For example: s3://BUCKET/logs/")
     pages = aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    for page in pages:
+    for page in _of_bucket(pages, address):
         for each in page.get("Contents", ()):
             key = str(each["Key"])
             rest = key.removeprefix(prefix).lstrip("/")
             is_file = not key.endswith("/") and not _is_hidden(Path(rest))
             if is_file and (key == prefix or prefix.endswith("/") or not prefix or rest != key):
                 yield Input(f"{S3}{bucket}/{key}", int(each["Size"]), str(each["ETag"]))
+
+
+def _of_bucket(pages: Iterable[Mapping[str, Any]], address: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        yield from pages
+    except NotFound as error:
+        raise NotFound(f"{address}: {error.message}", hint="List the buckets: aws s3 ls") from error
 
 
 def _copy(source: Input, target: Path, aws: Aws) -> None:

@@ -118,6 +118,18 @@ def is_import(path: str) -> bool:
     return (Path(path) / MARK).is_file()
 
 
+def without_imports(those: Sequence[Input]) -> Sequence[Input]:
+    """The files. Raises UsageError if an import is among them: its lines are read as such only where its folder is named."""
+    for each in those:
+        folder, _, name = each.name.rpartition("/")
+        if name == MARK:
+            raise UsageError(
+                f"{folder} is an import of logs, not logs.",
+                hint="Name its folder by itself with --from logs=DIR, on this machine or with --engine athena in S3.",
+            )
+    return those
+
+
 def pieces_of(folder: Path) -> list[Path]:
     """Every piece of every file that is imported."""
     return [folder / LINES / piece for entry in _entries(folder) for piece in entry.pieces]

@@ -15,7 +15,7 @@ from whatschat_ops.logs.groups import LogGroup
 from whatschat_ops.usage.engine.database import Engine, Unreadable, engine, text
 from whatschat_ops.usage.engine.inputs import inputs
 from whatschat_ops.usage.engine.staging import Staged, Wanted, create_view, stage, stage_file
-from whatschat_ops.usage.logs.importing import is_import, is_unique, pieces_of
+from whatschat_ops.usage.logs.importing import is_import, is_unique, pieces_of, without_imports
 from whatschat_ops.usage.logs.journals import Broadcasts, with_broadcasts
 from whatschat_ops.usage.logs.lines import timed, wanted_lines
 from whatschat_ops.usage.logs.measuring import measure
@@ -124,7 +124,7 @@ def _staged(
 ) -> Staged:
     wanted = wanted_lines(sources.api_id, sources.stage)
     raw = [path for path in sources.paths if not is_import(path)]
-    those = inputs(raw, aws, flag=sources.flag) if raw else ()
+    those = without_imports(inputs(raw, aws, flag=sources.flag)) if raw else ()
     staged = stage(database, those, wanted, VIEW, aws)
     for path in sources.paths:
         if is_import(path):
