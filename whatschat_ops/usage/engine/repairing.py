@@ -28,7 +28,7 @@ PIECE_BYTES: Final = 256 * 1024 * 1024
 """Ours: of repaired lines, in one temporary file."""
 
 _SHOWN_BYTES: Final = 4_096
-_BLOCK_BYTES: Final = 131_072
+_BLOCK_BYTES: Final = 65_536
 
 Unwrap: TypeAlias = Callable[[bytes], bytes | str]
 """A line of a file -> the JSON object in it, or the reason why it has none."""
