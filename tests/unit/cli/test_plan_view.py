@@ -17,7 +17,8 @@ from whatschat_ops.stack.status import StackStatus, changes_between, status_of
 
 def world_with(*resources: Resource) -> World:
     world = World()
-    apply(plan(resources, kinds(world), Ownership(OWNER)), kinds(world), lambda event: None)
+    for count in range(1, len(resources) + 1):  # one after the other: ids are numbers in the order of creation
+        apply(plan(resources[:count], kinds(world), Ownership(OWNER)), kinds(world), lambda event: None)
     return world
 
 

@@ -192,11 +192,15 @@ def _connect(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=64
     )
-    database.execute("PRAGMA journal_mode = WAL")
-    # A kill loses nothing, a power failure the last moments: no fsync for every batch.
-    database.execute("PRAGMA synchronous = NORMAL")
-    # `Journal.note_progress` moves the log to the file, beside the writing; this is for callers that do not call it.
-    database.execute("PRAGMA wal_autocheckpoint = 25000")
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        # A kill loses nothing, a power failure the last moments: no fsync for every batch.
+        database.execute("PRAGMA synchronous = NORMAL")
+        # `Journal.note_progress` moves the log to the file, beside the writing; this is for callers that do not call it.
+        database.execute("PRAGMA wal_autocheckpoint = 25000")
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

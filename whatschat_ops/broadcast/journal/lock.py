@@ -27,7 +27,7 @@ def hold(path: Path, timeout_s: float = TIMEOUT_S) -> sqlite3.Connection | None:
         lock = sqlite3.connect(lock_file, timeout=timeout_s, isolation_level=None, check_same_thread=False)
         try:
             lock.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             lock.close()
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
