@@ -62,6 +62,7 @@ NOT_ASKED: Final[Mapping[tuple[str, str], str]] = {
     ("Lambda", "sends the records"): "takes a bucket and minutes of retries",
     ("Lambda", "publishes to a tenant's"): OTHERS,
     ("Lambda", "keeps an event"): HOURS,
+    ("Lambda", "a time-out is so long"): "needs a machine that stops",
     ("Lambda: concurrency", "1,000 concurrent"): MANY,
     ("Lambda: concurrency", "an invocation over"): MANY,
     ("Lambda: events of a function", "run as many"): MANY,
