@@ -283,7 +283,7 @@ def test_time_that_is_none_is_refused(command: Callable[..., Done], given: str) 
 def test_limit_is_said(command: Callable[..., Done]) -> None:
     done = command("audit", "list", "--limit", "1")
     assert len(done.stdout.splitlines()) >= 2
-    assert "Only the newest 1 are shown." in done.stderr
+    assert "Only the newest is shown." in done.stderr
 
 
 def test_two_at_once_are_both_recorded(command: Callable[..., Done], stack: Program) -> None:

@@ -44,7 +44,8 @@ def newest(out: Output, row: type[T], rows: Iterator[T], sort: str | None, limit
     """The first `limit` of rows that come newest first, in order; a note says when there are more. Raises as `listed` does."""
     found = list(itertools.islice(rows, limit + 1))
     if len(found) > limit:
-        out.note(f"Only the newest {limit} are shown. For more, raise --limit.")
+        shown = "newest is" if limit == 1 else f"newest {limit:,} are"
+        out.note(f"Only the {shown} shown. For more, raise --limit.")
     return in_order(row, found[:limit], sort) if sort is not None else found[:limit]
 
 

@@ -17,7 +17,8 @@ from whatschat_ops.stack.status import StackStatus, changes_between, status_of
 
 def world_with(*resources: Resource) -> World:
     world = World()
-    for count in range(1, len(resources) + 1):  # one after the other: ids are numbers in the order of creation
+    # one after the other: ids are numbers in the order of creation
+    for count in range(1, len(resources) + 1):
         apply(plan(resources[:count], kinds(world), Ownership(OWNER)), kinds(world), lambda event: None)
     return world
 
