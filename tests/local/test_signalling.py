@@ -23,7 +23,7 @@ from whatschat_ops.chime import MeetingStatus
 from whatschat_ops.chime.of_settings import chime_service, metering
 from whatschat_ops.choices import UsageBy
 from whatschat_ops.config import Settings
-from whatschat_ops.errors import UsageError
+from whatschat_ops.errors import NotFound
 from whatschat_ops.local import own_api, service
 from whatschat_ops.stack.arns import Place
 from whatschat_ops.stack.outputs import read_outputs
@@ -161,5 +161,5 @@ def test_minutes_of_a_call_are_those_that_the_simulator_knows(world: World) -> N
     }
     [listed] = whatschat(world, "chime", "meeting", "list", "--all")
     assert (listed["attendee_minutes"], listed["cost_usd"]) == (record.attendee_minutes, record.cost_usd)
-    with pytest.raises(UsageError):
+    with pytest.raises(NotFound):
         own_api.set_attendance(world.found, meeting_id, "alice", "attend")
