@@ -52,6 +52,7 @@ class Row:
     tag: str = ""
     currency: str = "USD"
     description: str = ""
+    account: str = "111122223333"
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -126,6 +127,7 @@ def _cur2(number: int, row: Row) -> dict[str, str]:
         "identity_time_interval": f"{row.day}T00:00:00Z/{row.day + timedelta(days=1)}T00:00:00Z",
         "bill_payer_account_name": "payer",
         "line_item_line_item_type": row.kind,
+        "line_item_usage_account_id": row.account,
         "line_item_usage_start_date": f"{row.day}T00:00:00.000Z",
         "line_item_product_code": row.service,
         "line_item_usage_type": row.usage_type,
@@ -147,6 +149,7 @@ _LEGACY: Final = {
     "identity_line_item_id": "identity/LineItemId",
     "identity_time_interval": "identity/TimeInterval",
     "line_item_line_item_type": "lineItem/LineItemType",
+    "line_item_usage_account_id": "lineItem/UsageAccountId",
     "line_item_usage_start_date": "lineItem/UsageStartDate",
     "line_item_product_code": "lineItem/ProductCode",
     "line_item_usage_type": "lineItem/UsageType",
@@ -184,6 +187,7 @@ def _focus(_: int, row: Row) -> dict[str, str]:
         "RegionId": row.region,
         "ResourceId": row.resource,
         "SkuPriceId": row.rate_code,
+        "SubAccountId": row.account,
         "Tags": json.dumps({"user:whatschat-ops:stack": row.tag} if row.tag else {}),
         "x_Operation": row.operation,
         "x_ServiceCode": row.service,

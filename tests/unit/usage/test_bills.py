@@ -84,6 +84,16 @@ def test_tags_and_ids_tell_whose_usage_it_is(name: str, tmp_path: Path) -> None:
     assert counts == {owner: len(values) for owner, values in owners.items()}
 
 
+@pytest.mark.parametrize("name", ["cur2.csv.gz", "cur2.parquet", "legacy.csv.gz", "focus.csv"])
+def test_usage_of_several_accounts_is_named(name: str, tmp_path: Path) -> None:
+    others = changed(account="333333333333", tag="whatschat-staging")
+    found = read(write([MESSAGE, changed(account="222222222222"), others], tmp_path / name))
+    assert found.remarks == (
+        "The bill is of 2 accounts, whose usage is added up: 111122223333, 222222222222.",
+    )
+    assert read(write([MESSAGE, others], tmp_path / name)).remarks == ()
+
+
 def test_opaque_id_without_the_apis_id_says_nothing(tmp_path: Path) -> None:
     path = write(
         [replace(MESSAGE, resource="arn:aws:apigateway:us-east-1::/apis/other")], tmp_path / "focus.csv"

@@ -15,6 +15,7 @@ _TAG: Final = "resource_tags_user_whatschat_ops_stack"
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("identity_line_item_id", "identity/LineItemId"),
+    "account": ("line_item_usage_account_id", "lineItem/UsageAccountId", "SubAccountId"),
     "interval": ("identity_time_interval", "identity/TimeInterval"),
     "service": ("product_servicecode", "product/servicecode", "line_item_product_code", "lineItem/ProductCode", "x_ServiceCode", "ServiceName"),
     "usage_type": ("line_item_usage_type", "lineItem/UsageType", "x_UsageType", "SkuMeter"),

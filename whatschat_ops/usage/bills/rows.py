@@ -19,6 +19,7 @@ from whatschat_ops.usage.measured import Finding, Findings
 AMOUNT: Final = "DECIMAL(38, 12)"
 """AWS's amounts have up to ten decimals; a sum of these is exact."""
 OTHER_BILL: Final = "Name the files of an export, or Cost Explorer's answer, with --bill."
+_NAMED_ACCOUNTS: Final = 5
 _FIELDS: Final = tuple(name for name in COLUMNS if not name.startswith("is_"))
 _TAG: Final = r"regexp_extract(tags, '(?i)whatschat.?ops.?stack[''\"]?\s*[=:,]\s*[''\"]?([\w.-]+)', 1)"
 _OWNER: Final = f"""
@@ -57,7 +58,17 @@ def add_up(database: Engine, files: Sequence[Input], owned: Owned, aws: Aws | No
     form = _format(database, rejects)
     _judge(database, owned, rejects, handled)
     lines = tuple(map(_line, database.rows(_SUMS)))
-    return Bill(form, len(files), staged.rows, lines, rejects.found, handled.found)
+    return Bill(form, len(files), staged.rows, lines, rejects.found, handled.found, _of_accounts(database))
+
+
+def _of_accounts(database: Engine) -> tuple[str, ...]:
+    """What to say when the usage that is, or may be, the stack's is of several accounts."""
+    query = "SELECT DISTINCT account FROM sound WHERE account <> '' AND owner <> $1 ORDER BY 1"
+    accounts = [str(account) for (account,) in database.rows(query, [Owner.OTHER.value])]
+    if len(accounts) < 2:
+        return ()
+    named = ", ".join(accounts[:_NAMED_ACCOUNTS]) + (", ..." if len(accounts) > _NAMED_ACCOUNTS else "")
+    return (f"The bill is of {len(accounts):,} accounts, whose usage is added up: {named}.",)
 
 
 def _format(database: Engine, rejects: Findings) -> str:
