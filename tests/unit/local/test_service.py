@@ -129,6 +129,33 @@ def test_what_is_not_saved_is_reported_with_the_reason_until_it_is_saved() -> No
     assert reports[2:] == ["iam (No space left on device)", None]
 
 
+def test_a_flush_waits_for_a_write_whose_saver_was_cancelled() -> None:
+    """A stop cancels the saver in the middle of a write, and then saves all: two writes would use one partial file."""
+    began, second, go_on = threading.Event(), threading.Event(), threading.Event()
+    states, log = iter(["older", "newer"]), []
+
+    def write(_: str, state: str) -> None:
+        log.append(f"{state} begins")
+        (second if began.is_set() else began).set()
+        assert go_on.wait(60)
+        log.append(f"{state} ends")
+
+    async def scenario() -> None:
+        saver = Autosave(lambda _: next(states), write)
+        saving = asyncio.create_task(saver.save("dynamodb"))
+        await asyncio.to_thread(began.wait, 60)
+        saving.cancel()
+        await asyncio.wait({saving})
+        saver.changed("dynamodb")
+        flushing = asyncio.create_task(saver.flush())
+        assert not await asyncio.to_thread(second.wait, 0.5)
+        go_on.set()
+        await flushing
+
+    asyncio.run(scenario())
+    assert log == ["older begins", "older ends", "newer begins", "newer ends"]
+
+
 def test_a_failing_snapshot_is_logged_and_stays_due(caplog: pytest.LogCaptureFixture) -> None:
     def snapshot(_: str) -> Any:
         raise ValueError("broken")

@@ -51,6 +51,8 @@ class Autosave:
         self._not_before: dict[str, float] = {}
         self._failures: dict[str, str] = {}
         self._report = report
+        self._one_at_a_time = asyncio.Lock()
+        self._saving: set[asyncio.Task[None]] = set()
 
     def changed(self, service: str, *, lazily: bool = False) -> None:
         """Record that `service` changed. From any thread. `lazily`: for frequent changes that may wait (logs)."""
@@ -72,12 +74,26 @@ class Autosave:
         ]
 
     async def flush(self) -> None:
-        """Save everything that changed, however recently."""
+        """Save everything that changed, however recently, and wait for what is being saved."""
         for service in list(self._due):
             await self.save(service)
+        async with self._one_at_a_time:
+            pass
 
     async def save(self, service: str) -> None:
-        """Save one service now. A failure is logged and reported, and the service stays due."""
+        """Save one service, after what is being saved. A failure is logged and reported, and the service stays due."""
+        # Whoever waits may be cancelled, the thread that writes is not: beside it a newer state would be written to the same
+        # partial file, or replaced by the older one.
+        saving = asyncio.create_task(self._save_alone(service))
+        self._saving.add(saving)
+        saving.add_done_callback(self._saving.discard)
+        await asyncio.shield(saving)
+
+    async def _save_alone(self, service: str) -> None:
+        async with self._one_at_a_time:
+            await self._save(service)
+
+    async def _save(self, service: str) -> None:
         started = self._clock()
         self._due.pop(service, None)  # before the snapshot: a change during it is saved next time
         failure = None
