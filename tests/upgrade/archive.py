@@ -16,6 +16,8 @@ import tarfile
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +30,8 @@ DIRECTORY: Final = "/home/user/whatschat"
 """Where it was unpacked, as far as its files know."""
 
 _EPOCH_S = re.compile(r"(?<![\w.])1\d{9}(?=\D)")
+_ISO = re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\b")
+"""Of the state alone: a plan is sealed."""
 
 
 def unpack(archive: Path, directory: Path, port: int) -> None:
@@ -37,7 +41,12 @@ def unpack(archive: Path, directory: Path, port: int) -> None:
     age_s = int(time.time()) - int((directory / MADE_AT).read_text())
     replace(directory, {f"127.0.0.1:{PORT}": f"127.0.0.1:{port}", DIRECTORY: str(directory)})
     for path in texts(directory):
-        path.write_text(_EPOCH_S.sub(lambda found: str(int(found[0]) + age_s), path.read_text()))
+        text = _EPOCH_S.sub(lambda found: str(int(found[0]) + age_s), path.read_text())
+        path.write_text(text if path.suffix == ".plan" else _ISO.sub(partial(_later, age_s), text))
+
+
+def _later(age_s: int, found: re.Match[str]) -> str:
+    return (datetime.fromisoformat(found[0]) + timedelta(seconds=age_s)).isoformat()
 
 
 def replace(directory: Path, words: Mapping[str, str]) -> None:

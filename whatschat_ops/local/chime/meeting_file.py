@@ -2,7 +2,8 @@
 
 Every change is in the database's log before its response is sent, so a killed process loses nothing (SQLite,
 "Write-Ahead Logging"; a power failure may lose the last changes, but does not corrupt the database). Earlier versions
-stored all meetings in one JSON file, `chime.json`, which is migrated when it is found.
+stored all meetings in one JSON file, `chime.json`, which is migrated when it is found. They did not know who was connected, so
+their meetings end after 24 hours only, unless an attendee leaves.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ CREATE TABLE IF NOT EXISTS attendees (
 """
 _FROM_1: Final = """
 ALTER TABLE meetings ADD COLUMN empty_since REAL;
-UPDATE meetings SET empty_since = created_at;
 ALTER TABLE attendees ADD COLUMN connected_at REAL;
 """
 _PUT_MEETING: Final = (
@@ -182,7 +182,7 @@ def _read_old_file(path: Path) -> list[Meeting]:
 
 def _meeting(fields: dict[str, Any]) -> Meeting:
     attendees = {key: Attendee(**value) for key, value in fields.pop("attendees").items()}
-    return Meeting(**fields, attendees=attendees, empty_since=fields["created_at"])
+    return Meeting(**fields, attendees=attendees)
 
 
 @contextlib.contextmanager
