@@ -246,10 +246,11 @@ def test_disconnect_that_was_stopped_closes_the_rest_when_it_is_resumed(
 
     report = stack.json("ws", "disconnect", "--resume", run_id, "--rate", "1000")
 
-    assert (report["connections"], report["closed"] + report["gone"]) == (SOCKETS + GONE, SOCKETS + GONE)
-    # What was closed without being written down is gone when it is asked for again.
+    # What was closed without being written down is gone when it is asked for again, or $disconnect has deleted its row before.
+    found = report["connections"]
+    assert SOCKETS + GONE - report["in_doubt"] <= found <= SOCKETS + GONE
+    assert (report["closed"] + report["gone"], report["rows_deleted"], report["failed"]) == (found, found, 0)
     assert SOCKETS - report["in_doubt"] <= report["closed"] <= SOCKETS
-    assert (report["failed"], report["rows_deleted"]) == (0, SOCKETS + GONE)
     assert report["in_doubt"] <= SOCKETS + GONE  # what the worker had begun when it was ended
     for socket in sockets:
         with pytest.raises(ConnectionClosed):

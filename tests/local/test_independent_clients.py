@@ -166,7 +166,7 @@ def test_aws_cli_reads_the_table_and_posts(
     item = run(
         ["aws", "dynamodb", "get-item", "--table-name", "websocket-connections", "--key", key], environment
     )
-    posting = ["--endpoint-url", stack.callback_url, "--connection-id", connection_id]
+    posting = ["--endpoint-url", stack.callback_url, f"--connection-id={connection_id}"]
     run(
         ["aws", "apigatewaymanagementapi", "post-to-connection", *posting, "--data", f"fileb://{message}"],
         environment,
