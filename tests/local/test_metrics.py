@@ -115,7 +115,7 @@ def traffic(embedded_aws: EmbeddedAws, cli: Cli) -> Traffic:
         functions.put_function_concurrency(FunctionName=DEFAULT, ReservedConcurrentExecutions=0)
         for _ in range(WHILE_THROTTLED):
             bob.send('{"type":"ping"}')
-            bob.recv(timeout=60)  # API Gateway's "Internal server error"
+            assert "Internal server error" in str(bob.recv(timeout=60))
         frames += 2 * WHILE_THROTTLED
         functions.delete_function_concurrency(FunctionName=DEFAULT)
     failed = functions.invoke(FunctionName=DEFAULT, Qualifier="live", Payload=b'"no event"')
@@ -125,6 +125,7 @@ def traffic(embedded_aws: EmbeddedAws, cli: Cli) -> Traffic:
     embedded_aws.attend("metered", "alice", "leave")
     api = {"ApiId": cli.json("ws", "endpoint")["api_id"], "Stage": "production"}
     eventually(lambda: sums(embedded_aws, "AWS/ApiGateway", "ConnectCount", **api) == 4)
+    eventually(lambda: sums(embedded_aws, "AWS/ApiGateway", "IntegrationError", **api) == 2 + WHILE_THROTTLED)
     ended = {"FunctionName": NAMES.function("disconnect")}
     eventually(lambda: sums(embedded_aws, "AWS/Lambda", "Invocations", **ended) == 2)
     return Traffic(connects=4, rejected=2, frames=frames)
